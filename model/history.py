@@ -1,0 +1,70 @@
+"""What a user did: interactions, and the profile that the state returns about a user."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = ["Interaction", "Kind", "Mode", "Profile", "distinct_items"]
+
+Kind = Literal["watch", "rate"]
+Mode = Literal["cold_start", "personalized"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One item that a user touched.
+
+    Parameters
+    ----------
+    item_id : the item.
+    ts : event time, milliseconds since the epoch.
+    kind : a watch or a rating.
+    weight : how much it counts, 0..1 (progress of a watch; rating / 5).
+    """
+
+    item_id: str
+    ts: int
+    kind: Kind
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One user's state after the latest applied event.
+
+    Parameters
+    ----------
+    user_id : the user.
+    watches, ratings : how many events of each kind were applied.
+    rating_sum : sum of the applied ratings, in stars.
+    first_ts, last_ts : earliest and latest event time, milliseconds; 0 for a user without events.
+    mode : the mode of the last list that was published.
+    seen : number of distinct items the user touched.
+    recent : latest interactions by event time, newest first, bounded.
+    genres : decayed affinity per genre as of ``last_ts``.
+    """
+
+    user_id: str
+    watches: int = 0
+    ratings: int = 0
+    rating_sum: float = 0.0
+    first_ts: int = 0
+    last_ts: int = 0
+    mode: Mode = "cold_start"
+    seen: int = 0
+    recent: tuple[Interaction, ...] = ()
+    genres: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def sequence(self) -> int:
+        """How many events were applied; grows by one with each and orders a user's lists."""
+        return self.watches + self.ratings
+
+
+def distinct_items(recent: Iterable[Interaction]) -> tuple[Interaction, ...]:
+    """Keep the first (newest) interaction of each item, order unchanged."""
+    found: dict[str, Interaction] = {}
+    for interaction in recent:
+        found.setdefault(interaction.item_id, interaction)
+    return tuple(found.values())

@@ -1,0 +1,59 @@
+"""The errors that Reelstream raises on purpose, as one tree.
+
+::
+
+    StreamError
+    |-- SettingsError        a setting or an argument cannot be used
+    |-- RecordError          a record from a topic breaks its contract; becomes a dead letter
+    |-- TopicError           a topic is missing or has the wrong shape
+    |-- StateError           Redis is too old, unreachable, or answered what it should not
+    |-- RegistryError        a model version is missing, torn, tampered with, or of a newer format
+    |-- DataError            a data set cannot be fetched, opened or read
+    `-- StackError           a part of the local stack did not start or stop
+
+Every message says where, what was required, what was got, and the cure where one exists.
+``model`` raises only ``ValueError``, ``TypeError`` and ``FloatingPointError``.
+"""
+
+__all__ = [
+    "DataError",
+    "RecordError",
+    "RegistryError",
+    "SettingsError",
+    "StackError",
+    "StateError",
+    "StreamError",
+    "TopicError",
+]
+
+
+class StreamError(Exception):
+    """Anything that Reelstream raises on purpose; the command line prints it as one line and exits 1."""
+
+
+class SettingsError(StreamError):
+    """A setting or an argument cannot be used."""
+
+
+class RecordError(StreamError):
+    """A record breaks its topic's contract."""
+
+
+class TopicError(StreamError):
+    """A topic is missing or has the wrong shape."""
+
+
+class StateError(StreamError):
+    """Redis is too old, unreachable, or answered what it should not."""
+
+
+class RegistryError(StreamError):
+    """A model version is missing, torn, tampered with, or of a newer format."""
+
+
+class DataError(StreamError):
+    """A data set cannot be fetched, opened or read."""
+
+
+class StackError(StreamError):
+    """A part of the local stack did not start or stop."""
