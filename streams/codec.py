@@ -1,0 +1,206 @@
+"""Bytes to records and back: strict about what is required, deaf to what is unknown.
+
+A record that breaks its contract raises ``RecordError`` with a ``cause`` from a short fixed list, so dead
+letters can be counted by cause. Decoding never guesses: only whole-number ids are turned into strings.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+
+from model.catalogue import Item
+from streams.errors import RecordError
+from streams.records import Event, Rating, Request, Watch
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_K",
+    "MAX_TS",
+    "BadRecord",
+    "DECODERS",
+    "decode_item",
+    "decode_rating",
+    "decode_request",
+    "decode_watch",
+    "encode",
+]
+
+MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
+MAX_ID = 64
+MAX_TS = 4_102_444_800_000  # 2100-01-01; later is a broken clock or another unit
+MAX_K = 200
+MAX_TITLE = 512
+MAX_GENRES = 32
+MAX_EXCLUDE = 1000
+Fields = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class BadRecord(RecordError):  # noqa: N818 - the noun that operators see in dead letters
+    """A record that goes to the dead letters.
+
+    Parameters
+    ----------
+    cause : ``empty``, ``too_large``, ``not_json``, ``not_an_object``, ``missing_field`` or ``bad_field``.
+    detail : where, what was required and what was got.
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+def encode(record: object) -> bytes:
+    """Return a record (a dataclass or a plain mapping) as JSON bytes."""
+    return orjson.dumps(record)
+
+
+def decode_watch(value: bytes | None) -> Watch:
+    """Read a value of ``watch-events``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    return Watch(
+        _id(fields, "event_id"),
+        _id(fields, "user_id"),
+        _id(fields, "item_id"),
+        _timestamp(fields),
+        _number(fields, "progress", 0.0, 1.0),
+        _optional(fields, "rec_id", _id),
+    )
+
+
+def decode_rating(value: bytes | None) -> Rating:
+    """Read a value of ``rate-events``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    return Rating(
+        _id(fields, "event_id"),
+        _id(fields, "user_id"),
+        _id(fields, "item_id"),
+        _timestamp(fields),
+        _number(fields, "rating", 0.5, 5.0),
+        _optional(fields, "rec_id", _id),
+    )
+
+
+def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
+    """Read a record of ``catalog-items``: the item, or its id alone where an empty value removes it.
+
+    The removed id is the record's key.
+    """
+    if not value:
+        return _id({"key": _text_key(key)}, "key")
+    fields = _object(value)
+    genres = fields.get("genres", [])
+    if not isinstance(genres, list) or len(genres) > MAX_GENRES:
+        raise BadRecord("bad_field", f"genres must be a list of at most {MAX_GENRES} names, got {_short(genres)}")
+    return Item(
+        _id(fields, "item_id"),
+        _text(fields, "title", MAX_TITLE),
+        _optional(fields, "year", _year),
+        tuple(_text({"genres": genre}, "genres", MAX_ID) for genre in genres),
+    )
+
+
+def decode_request(value: bytes | None) -> Request:
+    """Read a value of ``recommendation-requests``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    exclude = fields.get("exclude") or []
+    if not isinstance(exclude, list) or len(exclude) > MAX_EXCLUDE:
+        raise BadRecord("bad_field", f"exclude must be a list of at most {MAX_EXCLUDE} ids, got {_short(exclude)}")
+    strict = fields.get("strict", False)
+    if not isinstance(strict, bool):
+        raise BadRecord("bad_field", f"strict must be true or false, got {_short(strict)}")
+    return Request(
+        _id(fields, "request_id"),
+        _id(fields, "user_id"),
+        _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else 10,
+        _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID)),
+        strict,
+        tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
+    )
+
+
+DECODERS: Mapping[str, Callable[[bytes | None], Event]] = {
+    "watch-events": decode_watch,
+    "rate-events": decode_rating,
+}
+
+
+def _object(value: bytes | None) -> Fields:
+    if not value:
+        raise BadRecord("empty", "value must be a JSON object, got nothing")
+    if len(value) > MAX_BYTES:
+        raise BadRecord("too_large", f"value must be at most {MAX_BYTES} bytes, got {len(value)}")
+    try:
+        fields = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise BadRecord("not_json", f"value must be JSON in UTF-8: {error}, got {_short(value)}") from None
+    if not isinstance(fields, dict):
+        raise BadRecord("not_an_object", f"value must be a JSON object, got {_short(fields)}")
+    return fields
+
+
+def _present(fields: Fields, name: str) -> Any:
+    value = fields.get(name)
+    if value is None:
+        raise BadRecord("missing_field", f"{name} is required, got fields {_short(sorted(fields))}")
+    return value
+
+
+def _id(fields: Fields, name: str) -> str:
+    value = _present(fields, name)
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not value.isprintable():
+        raise BadRecord(
+            "bad_field",
+            f"{name} must be 1 to {MAX_ID} printable characters or an integer, got {_short(value)}",
+        )
+    return value
+
+
+def _text_key(key: bytes | None) -> str | None:
+    try:
+        return None if key is None else key.decode()
+    except UnicodeDecodeError:
+        raise BadRecord("bad_field", f"key must be UTF-8, got {_short(key)}") from None
+
+
+def _text(fields: Fields, name: str, longest: int) -> str:
+    value = _present(fields, name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise BadRecord("bad_field", f"{name} must be 1 to {longest} printable characters, got {_short(value)}")
+    return value
+
+
+def _timestamp(fields: Fields) -> int:
+    return _whole(fields, "ts", 0, MAX_TS)
+
+
+def _year(fields: Fields, name: str) -> int:
+    return _whole(fields, name, 1800, 2200)
+
+
+def _whole(fields: Fields, name: str, least: int, most: int) -> int:
+    value = _present(fields, name)
+    if type(value) is not int or not least <= value <= most:
+        raise BadRecord("bad_field", f"{name} must be a whole number from {least} to {most}, got {_short(value)}")
+    return value
+
+
+def _number(fields: Fields, name: str, least: float, most: float) -> float:
+    value = _present(fields, name)
+    if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+        raise BadRecord("bad_field", f"{name} must be a number from {least} to {most}, got {_short(value)}")
+    return float(value)
+
+
+def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T | None:
+    return None if fields.get(name) is None else read(fields, name)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a dead letter

@@ -1,0 +1,182 @@
+"""The records on the topics, as values.
+
+Past-tense facts come in (``Watch``, ``Rating``), wishes come in (``Request``), products go out
+(``Recommendation``, ``ModeChange``, ``ModelVersion``). How they become bytes is in ``codec``; which topic
+carries which is in ``topics``. orjson writes these dataclasses as they stand, so a field's name is the contract.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Literal
+
+from model.history import Interaction, Mode
+
+__all__ = [
+    "Event",
+    "ListMode",
+    "ListedItem",
+    "ModeChange",
+    "ModelVersion",
+    "Origin",
+    "Rating",
+    "Recommendation",
+    "Request",
+    "Watch",
+    "recommendation_id",
+]
+
+ListMode = Literal["cold_start", "personalized", "degraded"]
+MAX_STARS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record stood: its identity for exactly-once effects.
+
+    Parameters
+    ----------
+    topic, partition, offset : the position.
+    timestamp : the record's Kafka timestamp, milliseconds; only latency is computed from it.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A user watched part of a film; ``progress`` is the share seen, 0..1."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    ts: int
+    progress: float
+    rec_id: str | None = None
+
+    def interaction(self) -> Interaction:
+        """Return it as the model sees it."""
+        return Interaction(self.item_id, self.ts, "watch", self.progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A user rated a film; ``rating`` is in stars, 0.5..5.0."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    ts: int
+    rating: float
+    rec_id: str | None = None
+
+    def interaction(self) -> Interaction:
+        """Return it as the model sees it: five stars weigh 1."""
+        return Interaction(self.item_id, self.ts, "rate", self.rating / MAX_STARS)
+
+
+Event = Watch | Rating
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An app asks for a list now.
+
+    Parameters
+    ----------
+    request_id, user_id : who asks, and for whom.
+    k : length of the list.
+    genre : prefer items of this genre; with ``strict`` nothing else is listed.
+    strict : whether a shorter list is better than other genres.
+    exclude : items that must not be listed this time.
+    """
+
+    request_id: str
+    user_id: str
+    k: int = 10
+    genre: str | None = None
+    strict: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """One place in a list: ``rank`` starts at 1, ``source`` names the road that put it there."""
+
+    item_id: str
+    rank: int
+    score: float
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A list for one user.
+
+    Parameters
+    ----------
+    rec_id : deterministic in user, trigger and model version, so a redelivered trigger repeats it.
+    ts : event time of the trigger, milliseconds; for a request the user's latest event time.
+    mode : the road that made the list; ``degraded`` when scoring failed or was late.
+    model_version : version that scored it, None for a list made without one.
+    sequence : how many of the user's events the list has seen; a later list has a higher one.
+    trigger : ``{"topic", "partition", "offset", "event_id", "timestamp"}`` or ``{"request_id"}``.
+    event_ts, published_ts : event time of the trigger and wall clock at publication, milliseconds.
+    """
+
+    rec_id: str
+    user_id: str
+    ts: int
+    mode: ListMode
+    model_version: str | None
+    k: int
+    items: tuple[ListedItem, ...]
+    trigger: Mapping[str, Any]
+    sequence: int
+    event_ts: int
+    published_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChange:
+    """A user crossed the threshold; ``evidence`` is what was counted against it."""
+
+    user_id: str
+    ts: int
+    previous: Mode
+    mode: Mode
+    evidence: int
+    model_version: str | None
+    trigger: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A decision about a model version, with its figures.
+
+    Parameters
+    ----------
+    version : the version decided about.
+    status : what was decided.
+    parent : the version it was trained from, if any.
+    uri : where the registry keeps it; None if it was not kept.
+    metrics : the gate's figures.
+    ts : wall clock of the decision, milliseconds.
+    """
+
+    version: str
+    status: Literal["promoted", "rejected", "rolled_back"]
+    parent: str | None
+    uri: str | None
+    ts: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def recommendation_id(user_id: str, trigger: str, model_version: str | None) -> str:
+    """Return the identity of a list: 24 hex digits of BLAKE2b over user, trigger and model version."""
+    identity = "\n".join((user_id, trigger, model_version or ""))
+    return blake2b(identity.encode(), digest_size=12).hexdigest()

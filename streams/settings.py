@@ -1,0 +1,111 @@
+"""The addresses and sizes that every process must agree on, read once from the environment.
+
+Configuration of one part (cold start, network, trainer) stands beside that part; here is only what joins them.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from platformdirs import user_data_path
+
+from streams.errors import SettingsError
+
+__all__ = ["Settings", "data_folder"]
+
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_VARIABLES = {
+    "kafka": "REELSTREAM_KAFKA",
+    "redis": "REELSTREAM_REDIS",
+    "registry": "REELSTREAM_REGISTRY",
+    "prefix": "REELSTREAM_PREFIX",
+    "partitions": "REELSTREAM_PARTITIONS",
+    "replication": "REELSTREAM_REPLICATION",
+}
+
+
+def data_folder() -> Path:
+    """Return the folder that holds what the local stack, the registry and the data cache keep."""
+    return user_data_path("reelstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are and how many pieces they come in.
+
+    Parameters
+    ----------
+    kafka : bootstrap addresses, ``host:port`` separated by commas (``REELSTREAM_KAFKA``).
+    redis : a redis-py URL (``REELSTREAM_REDIS``).
+    registry : fsspec URL or folder of the model registry (``REELSTREAM_REGISTRY``).
+    prefix : put before every topic and consumer group name (``REELSTREAM_PREFIX``).
+    partitions : partitions of each event topic (``REELSTREAM_PARTITIONS``); 8 lets up to 4 workers share
+        evenly with room for one more doubling.
+    replication : copies of each partition (``REELSTREAM_REPLICATION``); 1 on one broker, 3 in production.
+
+    Raises
+    ------
+    SettingsError
+        If a field cannot be used; the message names its variable.
+    """
+
+    kafka: str
+    redis: str
+    registry: str
+    prefix: str = ""
+    partitions: int = 8
+    replication: int = 1
+
+    def __post_init__(self) -> None:
+        _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
+        _require(self.redis.startswith(("redis://", "rediss://", "unix://")), "redis", "a redis:// URL", self.redis)
+        _require(bool(self.registry), "registry", "a folder or an fsspec URL", self.registry)
+        _require(
+            _PREFIX.fullmatch(self.prefix) is not None,
+            "prefix",
+            "at most 64 letters, digits, dots, dashes",
+            self.prefix,
+        )
+        _require(1 <= self.partitions <= 4096, "partitions", "1 to 4096", self.partitions)  # noqa: PLR2004 - stated in the message
+        _require(1 <= self.replication <= 15, "replication", "1 to 15", self.replication)  # noqa: PLR2004 - same
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:
+        """Read the settings; a value given here wins over its variable, which wins over the default."""
+        environment = os.environ if environment is None else environment
+        values: dict[str, str | int] = {
+            "kafka": "127.0.0.1:9092",
+            "redis": "redis://127.0.0.1:6379/0",
+            "registry": str(data_folder() / "models"),
+        }
+        for field, variable in _VARIABLES.items():
+            if environment.get(variable):
+                values[field] = environment[variable]
+        values.update({field: value for field, value in given.items() if value is not None})
+        for field in ("partitions", "replication"):
+            if field in values:
+                values[field] = _whole_number(field, values[field])
+        return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__
+
+    def at(self, kafka: str, redis: str) -> "Settings":
+        """Return the same settings with other addresses."""
+        return replace(self, kafka=kafka, redis=redis)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that hand these settings to a child process."""
+        return {variable: str(getattr(self, field)) for field, variable in _VARIABLES.items()}
+
+
+def _require(condition: bool, field: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition
+    if not condition:
+        raise SettingsError(f"settings: {_VARIABLES[field]} must be {required}, got {got!r}")
+
+
+def _whole_number(field: str, value: str | int) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise SettingsError(f"settings: {_VARIABLES[field]} must be a whole number, got {value!r}") from None
