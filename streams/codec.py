@@ -15,11 +15,11 @@ from streams.errors import RecordError
 from streams.records import Event, Rating, Request, Watch
 
 __all__ = [
+    "DECODERS",
     "MAX_BYTES",
     "MAX_K",
     "MAX_TS",
     "BadRecord",
-    "DECODERS",
     "decode_item",
     "decode_rating",
     "decode_request",
