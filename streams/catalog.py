@@ -1,0 +1,94 @@
+"""The catalogue as every process sees it: the compacted topic, read whole and then followed.
+
+Each process reads all partitions for itself, without a consumer group: everybody needs every item.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from model.catalogue import Catalogue, Item
+from streams import topics
+from streams.codec import BadRecord, decode_item
+from streams.errors import TopicError
+from streams.settings import Settings
+
+__all__ = ["CatalogueFeed"]
+
+logger = logging.getLogger(__name__)
+POLL_MS = 200
+
+
+class CatalogueFeed:
+    """Keeps a catalogue current; ``start`` returns when everything known so far has been read.
+
+    Parameters
+    ----------
+    settings : where the topic is.
+    changed : called with each new catalogue, on the event loop.
+    """
+
+    def __init__(self, settings: Settings, changed: Callable[[Catalogue], None]) -> None:
+        self._topic = settings.prefix + topics.CATALOG
+        self._settings = settings
+        self._changed = changed
+        self._lock = asyncio.Lock()
+        self.catalogue = Catalogue()
+        self.bad_records = 0
+
+    async def start(self) -> None:
+        """Connect and read to the end of the topic."""
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            raise TopicError(
+                f"catalogue: a Kafka cluster is required at {self._settings.kafka}, got {error!r}"
+            ) from error
+        self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
+        self._consumer.assign(self._assigned)
+        await self._consumer.seek_to_beginning(*self._assigned)
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Read everything that is in the topic now."""
+        async with self._lock:
+            ends = await self._consumer.end_offsets(self._assigned)
+            while any([await self._consumer.position(at) < end for at, end in ends.items()]):
+                await self._read_once()
+
+    async def follow(self) -> None:
+        """Read changes as they come, until cancelled."""
+        while True:
+            async with self._lock:
+                await self._read_once()
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def _read_once(self) -> None:
+        records = await self._consumer.getmany(timeout_ms=POLL_MS)
+        changes: dict[str, Item | None] = {}
+        for record in (record for batch in records.values() for record in batch):
+            try:
+                item = decode_item(record.key, record.value)
+            except BadRecord as error:
+                self.bad_records += 1
+                logger.warning("catalogue.bad_record %s", error, extra={"offset": record.offset})
+                continue
+            if isinstance(item, Item):
+                changes[item.item_id] = item
+            else:
+                changes[item] = None
+        if changes:
+            put = [item for item in changes.values() if item is not None]
+            gone = [item_id for item_id, item in changes.items() if item is None]
+            self.catalogue = self.catalogue.changed(put, gone)
+            self._changed(self.catalogue)

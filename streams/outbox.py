@@ -1,0 +1,78 @@
+"""Everything that leaves on a topic, through one producer, awaited until the broker has it.
+
+The producer is anything that sends bytes and answers with an awaitable delivery, which is Faust's own
+``app.producer``: going there directly skips 65 us of bookkeeping per record.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, Protocol
+
+from streams import topics
+from streams.codec import encode
+from streams.inbox import Rejected
+from streams.records import ModeChange
+
+__all__ = ["Outbox", "Producer", "dead_letter_headers"]
+
+Record = tuple[str, bytes | None, bytes | None, Mapping[str, bytes] | None]
+
+
+class Producer(Protocol):
+    """What ``Outbox`` needs of a producer: Faust's Kafka producer, or a list of sent records."""
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Mapping[str, bytes] | None,
+    ) -> Awaitable[Any]:
+        """Hand a record over; the returned awaitable ends when it is delivered."""
+
+
+class Outbox:
+    """Sends lists, mode changes and dead letters, and waits for all of a batch together."""
+
+    def __init__(self, producer: Producer, prefix: str = "") -> None:
+        self._producer = producer
+        self._prefix = prefix
+
+    async def publish(
+        self,
+        lists: Iterable[tuple[str, bytes]] = (),
+        changes: Iterable[ModeChange] = (),
+        rejected: Iterable[Rejected] = (),
+    ) -> None:
+        """Send everything and return when the broker has acknowledged all of it.
+
+        Parameters
+        ----------
+        lists : user id and encoded recommendation.
+        changes, rejected : as made by the batch.
+        """
+        records: list[Record] = [(topics.RECOMMENDATIONS, user.encode(), body, None) for user, body in lists]
+        records += [(topics.MODE_CHANGES, change.user_id.encode(), encode(change), None) for change in changes]
+        records += [
+            (topics.DEAD_LETTERS, letter.record.key, letter.record.value, dead_letter_headers(letter))
+            for letter in rejected
+        ]
+        deliveries = [
+            await self._producer.send(self._prefix + topic, key, value, None, None, headers)
+            for topic, key, value, headers in records
+        ]
+        await asyncio.gather(*deliveries)
+
+
+def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
+    """Return the headers that say where a dead letter stood and why it died."""
+    origin = letter.record.origin
+    return {
+        "topic": origin.topic.encode(),
+        "partition": str(origin.partition).encode(),
+        "offset": str(origin.offset).encode(),
+        "cause": letter.cause.encode(),
+        "reason": letter.detail.encode(),
+    }

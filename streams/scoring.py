@@ -1,0 +1,91 @@
+"""Scoring off the event loop: one thread, a time budget, and a breaker that stops asking a sick model.
+
+A list must always be published; when scoring raises or is late, the caller serves its fallback instead.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+__all__ = ["Breaker", "BreakerConfig", "Scoring"]
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerConfig:
+    """When to stop asking.
+
+    Parameters
+    ----------
+    failures : consecutive failures that open the breaker.
+    rest_s : how long it stays open before one call is tried again, seconds.
+    """
+
+    failures: int = 3
+    rest_s: float = 5.0
+
+
+class Breaker:
+    """Counts consecutive failures; open means "do not call"."""
+
+    def __init__(self, config: BreakerConfig, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._clock = clock
+        self._failures = 0
+        self._opened_at = 0.0
+
+    def is_open(self) -> bool:
+        """Return whether calls are refused now; after the rest one call is let through."""
+        if self._failures < self._config.failures:
+            return False
+        return self._clock() - self._opened_at < self._config.rest_s
+
+    def succeeded(self) -> None:
+        """Note a success: the breaker closes."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Note a failure; enough in a row open the breaker, and so does a failed trial."""
+        self._failures += 1
+        self._opened_at = self._clock()
+
+
+class Scoring:
+    """Runs scoring functions in one thread under a budget.
+
+    Parameters
+    ----------
+    budget_s : seconds a call may take, waiting for the thread included.
+    breaker : consulted before each call.
+    """
+
+    def __init__(self, budget_s: float, breaker: Breaker) -> None:
+        self._budget_s = budget_s
+        self._breaker = breaker
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
+        """Return ``score()``, or ``fallback()`` where scoring fails, is late, or has lately kept failing."""
+        if self._breaker.is_open():
+            return fallback()
+        loop = asyncio.get_running_loop()
+        try:
+            scored = await asyncio.wait_for(loop.run_in_executor(self._pool, score), self._budget_s)
+        except TimeoutError:
+            logger.warning("scoring.late", extra={"budget_s": self._budget_s})
+        except (ValueError, TypeError, FloatingPointError, RuntimeError) as error:  # what model and torch raise
+            logger.warning("scoring.failed %r", error)
+        else:
+            self._breaker.succeeded()
+            return scored
+        self._breaker.failed()
+        return fallback()
+
+    def close(self) -> None:
+        """Let the thread finish what it does and take nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
