@@ -1,0 +1,105 @@
+"""The names of everything in Redis, in one place; docs/lookups.md is the same table for readers outside.
+
+The braces are a Redis Cluster hash tag: all keys of one user, or of one partition, lie in one slot, which is what
+lets one function call change them together. A user id is percent-encoded inside its tag (``%``, ``{`` and ``}``
+only), so no id can end the tag early or reach another user's keys.
+"""
+
+from dataclasses import dataclass
+
+__all__ = [
+    "CATALOG",
+    "HOT_ALL",
+    "HOT_GENRES",
+    "MODEL",
+    "PartitionKeys",
+    "UserKeys",
+    "genre_key",
+    "position_field",
+    "similar_key",
+]
+
+HOT_ALL = "hot:all"
+HOT_GENRES = "hot:genres"
+CATALOG = "catalog:items"
+MODEL = "model:current"
+
+
+@dataclass(frozen=True, slots=True)
+class UserKeys:
+    """The keys of one user, all in one slot.
+
+    Parameters
+    ----------
+    profile : hash of counters, times, mode and positions.
+    recent : list of the latest interactions.
+    seen : set of the items touched.
+    genres : hash of decayed affinity.
+    recs : string, the list last published.
+    watch_events, rate_events : zsets of the event ids applied lately, one for each topic.
+    """
+
+    profile: str
+    recent: str
+    seen: str
+    genres: str
+    recs: str
+    watch_events: str
+    rate_events: str
+
+    @classmethod
+    def of(cls, user_id: str) -> "UserKeys":
+        """Return the keys of this user."""
+        user = f"user:{{{_tag(user_id)}}}"
+        return cls(
+            user,
+            f"{user}:recent",
+            f"{user}:seen",
+            f"{user}:genres",
+            f"{user}:recs",
+            f"{user}:events:watch",
+            f"{user}:events:rate",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionKeys:
+    """The keys of one source partition (of both event topics), all in one slot.
+
+    Parameters
+    ----------
+    at : hash of the applied positions and of the landmark that ``hot`` is relative to.
+    watches, ratings, rating_sum : hashes, item to number.
+    hot : zset, item to forward-decayed weight.
+    """
+
+    at: str
+    watches: str
+    ratings: str
+    rating_sum: str
+    hot: str
+
+    @classmethod
+    def of(cls, partition: int) -> "PartitionKeys":
+        """Return the keys of this partition."""
+        items = f"items:{{p{partition}}}"
+        return cls(f"{items}:at", f"{items}:watches", f"{items}:ratings", f"{items}:rating_sum", f"{items}:hot")
+
+
+def genre_key(genre: str) -> str:
+    """Return the key of a genre's trending items."""
+    return f"hot:genre:{genre}"
+
+
+def similar_key(item_id: str) -> str:
+    """Return the key of an item's content-similar items."""
+    return f"similar:{item_id}"
+
+
+def position_field(topic: str, partition: int) -> str:
+    """Return the field of a user's hash that holds the last applied offset of one topic partition."""
+    return f"at:{topic}:{partition}"
+
+
+def _tag(user_id: str) -> str:
+    return user_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")

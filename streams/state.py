@@ -1,0 +1,393 @@
+"""Users, items and lists in Redis: every change is one guarded call of the functions in ``state.lua``.
+
+A redelivered event changes nothing, whatever the cause (a crash, a rebalance, a rewind, a producer's retry), so
+Kafka may deliver at least once while the effect is exactly once. Keys are in ``keys`` and documented for readers
+in docs/lookups.md. Nothing here decides what to recommend or when a user's mode changes.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import starmap
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import orjson
+from redis.asyncio import Redis
+
+from model.catalogue import Catalogue, Item
+from model.history import Interaction, Mode, Profile
+from streams.connection import answered
+from streams.errors import StateError
+from streams.hot import Trends, merge_hot
+from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, position_field, similar_key
+from streams.records import Event, Origin, Rating, Watch
+
+__all__ = ["LIBRARY", "Applied", "ModelPointer", "State", "StateConfig", "StoredList"]
+
+LIBRARY = "reelstream_v1"
+DAY_MS = 24 * 60 * 60 * 1000
+_OLDEST_SERVER = 7  # the first with functions
+_PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
+_CHUNK = 1000  # fields of one HSET
+T = TypeVar("T")
+SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    """How much is remembered, and for how long.
+
+    Parameters
+    ----------
+    recent_length : interactions kept for each user; more than any history tower reads.
+    recent_returned : interactions of a profile; fewer, because every batch carries them for each user.
+    remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
+        last 512 events of one user are ample.
+    genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
+    hot_half_life_ms : event time after which an item's heat counts half.
+    hot_read : hottest items that each partition gives to a merge.
+    hot_kept : items kept in each trending list.
+    """
+
+    recent_length: int = 200
+    recent_returned: int = 60
+    remembered_events: int = 512
+    genre_half_life_ms: int = 30 * DAY_MS
+    hot_half_life_ms: int = 7 * DAY_MS
+    hot_read: int = 1000
+    hot_kept: int = 500
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) < 1:
+                raise ValueError(f"state: {name} must be at least 1, got {getattr(self, name)!r}")
+        if self.recent_returned > self.recent_length:
+            raise ValueError(
+                f"state: recent_returned must be at most recent_length {self.recent_length}, "
+                f"got {self.recent_returned!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch did.
+
+    Parameters
+    ----------
+    profiles : every user of the batch, after it.
+    latest : the last record of each user in the batch, with its origin.
+    counted : events that count, now or when they were delivered first; the rest are a producer's duplicates.
+    fresh : events that changed a user now; fewer than ``counted`` after a redelivery.
+    """
+
+    profiles: Mapping[str, Profile]
+    latest: Mapping[str, tuple[Origin, Event]]
+    counted: int
+    fresh: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """A published list to be looked up: ``sequence`` orders a user's lists, ``body`` is its JSON."""
+
+    user_id: str
+    sequence: int
+    mode: Mode
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPointer:
+    """The model that workers follow; ``promoted_at`` in milliseconds of the wall clock."""
+
+    version: str
+    uri: str
+    promoted_at: int
+
+
+class State:
+    """The state of one installation; a Redis database belongs to one.
+
+    Parameters
+    ----------
+    client : a connected redis-py client that returns bytes; closed by who opened it.
+    config : how much is remembered.
+    clock : seconds since the epoch; only bounds how far a broken producer clock can push trending.
+    """
+
+    def __init__(
+        self, client: Redis, config: StateConfig | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = client
+        self._config = config or StateConfig()
+        self._clock = clock
+
+    async def install(self) -> None:
+        """Load the functions, replacing an earlier load of the same version.
+
+        Raises
+        ------
+        StateError
+            If the server cannot be reached or has no functions (Redis before 7).
+        """
+        with answered("state: installing the functions"):
+            found = await self._client.info("server")
+            version = str(found["redis_version"])
+            if int(version.partition(".")[0]) < _OLDEST_SERVER:
+                raise StateError(
+                    f"state: Redis {_OLDEST_SERVER} or newer (or Valkey) is required for its functions, "
+                    f"got version {version!r}; point REELSTREAM_REDIS at a newer server"
+                )
+            code = files("streams").joinpath("state.lua").read_text(encoding="utf-8")
+            await self._client.function_load(code, replace=True)
+
+    async def apply(self, events: Sequence[SourcedEvent]) -> Applied:
+        """Apply a batch, each event at most once ever, and return every touched user.
+
+        Users first, then the partitions' item counters: both are guarded by themselves, so a crash between the
+        two is made good by redelivery. The next batch may be applied only after this call returned.
+
+        Parameters
+        ----------
+        events : origin, event, and the genres of its item; in the order of each partition.
+        """
+        users = _grouped(events, lambda event: event[1].user_id)
+        with answered(f"state: applying {len(events)} events"):
+            replies = await self._call_all(self._user_call(user_id, group) for user_id, group in users.items())
+            profiles: dict[str, Profile] = {}
+            counted: set[Origin] = set()
+            fresh = 0
+            for (user_id, group), reply in zip(users.items(), replies, strict=True):
+                fields = orjson.loads(reply)
+                profiles[user_id] = _profile(user_id, fields)
+                counted.update(event[0] for event, flag in zip(group, fields[7], strict=True) if flag == "1")
+                fresh += fields[8].count("1")
+            partitions = _grouped(events, lambda event: event[0].partition)
+            newest_ts = int(self._clock() * 1000) + DAY_MS
+            await self._call_all(
+                self._partition_call(partition, group, counted, newest_ts) for partition, group in partitions.items()
+            )
+        latest = {user_id: group[-1][:2] for user_id, group in users.items()}
+        return Applied(MappingProxyType(profiles), MappingProxyType(latest), len(counted), fresh)
+
+    async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
+        """Return the profile of each user; one never seen has an empty one, and stays unknown."""
+        wanted = tuple(dict.fromkeys(user_ids))
+        with answered(f"state: reading {len(wanted)} profiles"):
+            replies = await self._call_all(
+                ("FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, self._returned)
+                for keys in map(UserKeys.of, wanted)
+            )
+        return {user_id: _profile(user_id, orjson.loads(reply)) for user_id, reply in zip(wanted, replies, strict=True)}
+
+    async def seen_among(self, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each user and candidate items, which of the candidates the user has touched."""
+        asked = [(user_id, items) for user_id, items in wanted if items]
+        with answered(f"state: reading what {len(asked)} users have seen"):
+            replies = iter(
+                await self._call_all(("SMISMEMBER", UserKeys.of(user_id).seen, *items) for user_id, items in asked)
+            )
+        return [
+            frozenset(item for item, seen in zip(items, next(replies), strict=True) if seen) if items else frozenset()
+            for _, items in wanted
+        ]
+
+    async def store_lists(self, lists: Sequence[StoredList]) -> int:
+        """Store published lists and their modes; a user's newer list stays. Returns how many were stored.
+
+        Call it after publication: a crash before it repeats the decision about the mode. Users must have been
+        applied before, so that asking for a list never makes a user.
+        """
+        with answered(f"state: storing {len(lists)} lists"):
+            replies = await self._call_all(_list_call(stored) for stored in lists)
+        return sum(replies)
+
+    async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
+        """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.hot``."""
+        with answered("state: merging trending"):
+            return await merge_hot(
+                self._client, partitions, catalogue, read=self._config.hot_read, kept=self._config.hot_kept
+            )
+
+    async def hot(self, n: int) -> tuple[tuple[str, float], ...]:
+        """Return the n hottest items with their heat, hottest first."""
+        with answered("state: reading trending"):
+            found: Any = await self._client.zrange(HOT_ALL, 0, n - 1, desc=True, withscores=True)
+        return tuple((item.decode(), float(heat)) for item, heat in found)
+
+    async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:
+        """Write titles, years and genres for those who look up; remove what left the catalogue."""
+        fields = {item.item_id: _item_json(item) for item in put}
+        gone = tuple(remove)
+        with answered(f"state: writing {len(fields)} catalogue items"):
+            pipeline = self._client.pipeline(transaction=False)
+            for chunk in _chunks(tuple(fields.items())):
+                pipeline.hset(CATALOG, mapping=dict(chunk))
+            for removed in _chunks(gone):
+                pipeline.hdel(CATALOG, *removed)
+            await pipeline.execute()
+
+    async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        """Write, for each item, its content-similar items with scores, best first."""
+        with answered(f"state: writing similar items of {len(similar)} items"):
+            await self._call_all(
+                ("SET", similar_key(item_id), orjson.dumps(others)) for item_id, others in similar.items()
+            )
+
+    async def current_model(self) -> ModelPointer | None:
+        """Return the model that workers follow, or None before the first was promoted."""
+        with answered("state: reading the current model"):
+            found: Any = await self._client.hgetall(MODEL)
+        if not found:
+            return None
+        return ModelPointer(found[b"version"].decode(), found[b"uri"].decode(), int(found[b"promoted_at"]))
+
+    async def move_model(self, pointer: ModelPointer) -> None:
+        """Let all workers follow this model."""
+        fields: dict[Any, Any] = {"version": pointer.version, "uri": pointer.uri, "promoted_at": pointer.promoted_at}
+        with answered(f"state: moving the current model to {pointer.version!r}"):
+            await self._client.hset(MODEL, mapping=fields)
+
+    async def positions(self, partition: int) -> dict[str, int]:
+        """Return the last offset of each topic whose item counters of this partition are applied."""
+        with answered(f"state: reading the positions of partition {partition}"):
+            found: Any = await self._client.hgetall(PartitionKeys.of(partition).at)
+        return {
+            field.decode().removeprefix("at:").rpartition(":")[0]: int(offset)
+            for field, offset in found.items()
+            if field.startswith(b"at:")
+        }
+
+    @property
+    def _returned(self) -> int:
+        return self._config.recent_returned
+
+    def _user_call(self, user_id: str, events: Sequence[SourcedEvent]) -> tuple[Any, ...]:
+        keys = UserKeys.of(user_id)
+        fields = _Positions()
+        batch = {
+            "events": [_user_event(origin, event, genres, fields) for origin, event, genres in events],
+            "positions": fields.names,
+        }
+        return (
+            "FCALL", f"{LIBRARY}_apply", 6,
+            keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events,
+            self._config.recent_length, self._returned, self._config.remembered_events,
+            self._config.genre_half_life_ms, orjson.dumps(batch),
+        )  # fmt: skip
+
+    def _partition_call(
+        self, partition: int, events: Sequence[SourcedEvent], counted: set[Origin], newest_ts: int
+    ) -> tuple[Any, ...]:
+        keys = PartitionKeys.of(partition)
+        fields = _Positions()
+        batch = {
+            "events": [_item_event(origin, event, origin in counted, newest_ts, fields) for origin, event, _ in events],
+            "positions": fields.names,
+        }
+        return (
+            "FCALL", f"{LIBRARY}_count_items", 5,
+            keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
+            self._config.hot_half_life_ms, orjson.dumps(batch),
+        )  # fmt: skip
+
+    async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call)
+        return await pipeline.execute()
+
+
+class _Positions:
+    """The position fields that a call reads and writes; events name them by number, from 1 as Lua counts."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, origin: Origin) -> int:
+        field = position_field(origin.topic, origin.partition)
+        return self._numbers.setdefault(field, len(self._numbers) + 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._numbers)
+
+
+def _user_event(origin: Origin, event: Event, genres: tuple[str, ...], positions: _Positions) -> dict[str, Any]:
+    interaction = event.interaction()
+    return {
+        "kind": interaction.kind,
+        "position": positions.number(origin),
+        "offset": origin.offset,
+        "score": origin.offset * _PARTITIONS + origin.partition,
+        "id": event.event_id,
+        "ts": event.ts,
+        "stars": _stars(event),
+        "weight": interaction.weight,
+        "item": event.item_id,
+        "entry": orjson.dumps((event.item_id, event.ts, interaction.kind, interaction.weight)).decode(),
+        "genres": genres,
+    }
+
+
+def _item_event(
+    origin: Origin,
+    event: Event,
+    counted: bool,  # noqa: FBT001 - a fact about the event
+    newest_ts: int,
+    positions: _Positions,
+) -> dict[str, Any]:
+    interaction = event.interaction()
+    return {
+        "kind": interaction.kind,
+        "position": positions.number(origin),
+        "offset": origin.offset,
+        "counted": counted,
+        "ts": min(event.ts, newest_ts),
+        "stars": _stars(event),
+        "weight": interaction.weight,
+        "item": event.item_id,
+    }
+
+
+def _stars(event: Watch | Rating) -> float:
+    return event.rating if isinstance(event, Rating) else 0.0
+
+
+def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
+    watches, ratings, rating_sum, first_ts, last_ts, mode, seen, _, _, recent, genres = fields
+    return Profile(
+        user_id,
+        watches,
+        ratings,
+        float(rating_sum),
+        first_ts,
+        last_ts,
+        mode,
+        seen,
+        tuple(starmap(Interaction, recent)),
+        MappingProxyType(genres),
+    )
+
+
+def _list_call(stored: StoredList) -> tuple[Any, ...]:
+    keys = UserKeys.of(stored.user_id)
+    return ("FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs, stored.sequence, stored.mode, stored.body)
+
+
+def _item_json(item: Item) -> bytes:
+    return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres})
+
+
+def _grouped(events: Iterable[SourcedEvent], key: Callable[[SourcedEvent], T]) -> dict[T, list[SourcedEvent]]:
+    groups: dict[T, list[SourcedEvent]] = {}
+    for event in events:
+        groups.setdefault(key(event), []).append(event)
+    return groups
+
+
+def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (values[first : first + _CHUNK] for first in range(0, len(values), _CHUNK))
