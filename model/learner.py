@@ -1,0 +1,144 @@
+"""What the trainer process holds between two versions: users' latest events, what is new, the champion.
+
+A round goes ``observe`` (many times), ``fine_tune``, :func:`model.gate.gate`, ``settle``. Observing and
+training may happen in two threads: :meth:`Learner.material` copies what a round needs, and
+:func:`model.rounds.run_round` works on that copy alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.catalogue import Catalogue
+from model.history import Interaction, Profile, distinct_items
+from model.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
+from model.snapshot import Snapshot
+from model.training import Progress
+
+__all__ = ["Learner", "LearnerConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerConfig:
+    """How much to keep.
+
+    Parameters
+    ----------
+    max_events : events kept in all; the users untouched for longest go first.
+    max_events_per_user : latest events kept of one user.
+    held_out_share : newest part of the new events that is kept for the gate.
+    max_held_out : its bound, in events.
+    """
+
+    max_events: int = 1_000_000
+    max_events_per_user: int = 200
+    held_out_share: float = 0.1
+    max_held_out: int = 2_000
+
+    def __post_init__(self) -> None:
+        if min(self.max_events, self.max_events_per_user) < 1 or self.max_held_out < 0:
+            raise ValueError(f"LearnerConfig: bounds of at least 1 are required, got {self!r}")
+        if not 0.0 <= self.held_out_share < 1.0:
+            raise ValueError(f"LearnerConfig: held_out_share must be in [0, 1), got {self.held_out_share!r}")
+
+
+class Learner:
+    """The trainer's memory.
+
+    Parameters
+    ----------
+    config : bounds.
+    rounds : how a round trains.
+    champion : the version that serves, if there is one.
+    """
+
+    def __init__(
+        self,
+        config: LearnerConfig | None = None,
+        rounds: RoundConfig | None = None,
+        champion: Snapshot | None = None,
+    ) -> None:
+        self.config = config or LearnerConfig()
+        self.rounds = rounds or RoundConfig()
+        self.champion = champion
+        self._events: dict[str, list[tuple[int, Interaction]]] = {}  # users in order of their last touch
+        self._size = 0
+        self._observed = 0
+        self._learnt = 0
+        self._rounds_end = 0
+
+    @property
+    def new_events(self) -> int:
+        """Return how many events were observed since the last settled round began."""
+        return self._observed - self._rounds_end
+
+    def __len__(self) -> int:
+        return self._size
+
+    def observe(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
+        """Remember events, given as (user id, interaction) in order of arrival."""
+        for user_id, interaction in interactions:
+            self._observed += 1
+            events = self._events.pop(user_id, [])
+            events.append((self._observed, interaction))
+            self._events[user_id] = events
+            self._size += 1
+            if len(events) > self.config.max_events_per_user:
+                del events[0]
+                self._size -= 1
+            while self._size > self.config.max_events and len(self._events) > 1:
+                self._size -= len(self._events.pop(next(iter(self._events))))
+
+    def material(self, catalogue: Catalogue) -> Material:
+        """Copy what the next round reads, with the newest of the new events kept back for the gate."""
+        share = int((self._observed - self._learnt) * self.config.held_out_share)
+        trained_to = self._observed - min(share, self.config.max_held_out)
+        histories: dict[str, tuple[Interaction, ...]] = {}
+        fresh: dict[str, int] = {}
+        held_out: list[HeldOut] = []
+        for user_id, events in self._events.items():
+            kept = [one for number, one in events if number <= trained_to]
+            if kept:
+                histories[user_id] = tuple(kept)
+                fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
+            held_out += _held_out(user_id, [one for _, one in events], len(kept))
+        counts = Counter(one.item_id for history in histories.values() for one in history)
+        return Material(self.champion, catalogue, histories, fresh, tuple(held_out), counts, trained_to, self._observed)
+
+    def fine_tune(
+        self, catalogue: Catalogue, *, generator: np.random.Generator, progress: Progress | None = None
+    ) -> Candidate:
+        """Run one round on what was observed so far; the learner changes only when it is settled.
+
+        Raises
+        ------
+        ValueError
+            If no user has two events yet.
+        FloatingPointError
+            If training diverges.
+        """
+        return run_round(self.material(catalogue), self.rounds, generator, progress)
+
+    def settle(self, candidate: Candidate, *, promoted: bool) -> None:
+        """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
+
+        Held-out events stay new, as training material of the next round. After a rejection all of the
+        round's events stay new, for the champion has still not learnt from them.
+        """
+        self._rounds_end = candidate.material.observed_to
+        if promoted:
+            self.champion = candidate.snapshot
+            self._learnt = candidate.material.trained_to
+
+
+def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOut]:
+    """Return the events from place ``kept`` that came after another and with an item not touched before."""
+    found = []
+    for place in range(max(1, kept), len(events)):
+        before = tuple(reversed(events[:place]))
+        if all(one.item_id != events[place].item_id for one in before):
+            profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
+            found.append(HeldOut(profile, events[place].item_id))
+    return found

@@ -1,0 +1,268 @@
+"""Ranking: the best items of a whole catalogue for many users at once, exactly.
+
+The item side of every score is computed once per snapshot. For a batch of users the history tower runs
+once, and then the two heads are a few dense products over blocks small enough for a core's cache.
+Scoring given candidates reads from the same scores, so an evaluation measures what is served.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.history import Profile, distinct_items
+from model.snapshot import Snapshot
+from model.vocabulary import Rows, Vocabulary
+
+__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch"]
+
+BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, the size of a core's cache
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBatch:
+    """What the network reads about a batch of users.
+
+    Parameters
+    ----------
+    users : int64 (B,), user rows, -1 if unknown.
+    items : int64 (B, L), rows of known distinct items, oldest first, -1 as padding at the end.
+    times : int64 (B, L), milliseconds.
+    weights : float32 (B, L), how much each interaction counts, 0..1.
+    """
+
+    users: Rows
+    items: Rows
+    times: Rows
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def taken(self, chosen: slice) -> "HistoryBatch":
+        """Return a part of the batch."""
+        return HistoryBatch(self.users[chosen], self.items[chosen], self.times[chosen], self.weights[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best items of each user, best first.
+
+    Parameters
+    ----------
+    rows : int64 (B, n), item rows; -1 where fewer than n items were left.
+    scores : float32 (B, n), the network's sigmoid, 0..1; 0 where ``rows`` is -1.
+    """
+
+    rows: Rows
+    scores: NDArray[np.float32]
+
+
+def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int) -> HistoryBatch:
+    """Return the histories of users as rows: the newest ``length`` known distinct items of each.
+
+    Unknown items are left out; a user unknown to ``users`` gets row -1.
+    """
+    histories = []
+    for profile in profiles:
+        known = [
+            (items.row(one.item_id), one.ts, one.weight)
+            for one in distinct_items(profile.recent)
+            if one.item_id in items
+        ]
+        histories.append(known[:length][::-1])
+    batch = empty_batch(len(profiles), max([1, *map(len, histories)]))
+    batch.users[:] = users.rows(profile.user_id for profile in profiles)
+    for place, history in enumerate(histories):
+        if history:
+            rows, times, weights = zip(*history, strict=True)
+            batch.items[place, : len(rows)] = rows
+            batch.times[place] = times[-1]
+            batch.times[place, : len(rows)] = times
+            batch.weights[place, : len(rows)] = weights
+    return batch
+
+
+def empty_batch(n: int, length: int) -> HistoryBatch:
+    """Return ``n`` unknown users without history, to be filled."""
+    return HistoryBatch(
+        np.full(n, -1, dtype=np.int64),
+        np.full((n, length), -1, dtype=np.int64),
+        np.zeros((n, length), dtype=np.int64),
+        np.zeros((n, length), dtype=np.float32),
+    )
+
+
+class Ranker:
+    """Ranks all items of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : the version to serve; it is read, never changed.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.items = Vocabulary(snapshot.items)
+        self.users = Vocabulary(snapshot.users)
+        self._network = snapshot.network()
+        with torch.no_grad():
+            self._side = self._network.item_side()
+            self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
+            factors = self._network.item_factors
+            self._directions = factors / factors.norm(dim=1, keepdim=True).clamp(min=1.0e-12)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def histories(self, profiles: Sequence[Profile]) -> HistoryBatch:
+        """Return what the network reads about these users."""
+        return history_batch(profiles, self.items, self.users, self.snapshot.config.history_length)
+
+    def evidence(self, profile: Profile) -> int:
+        """Return how many distinct recent items of a user the snapshot knows."""
+        return sum(one.item_id in self.items for one in distinct_items(profile.recent))
+
+    def warm_up(self) -> None:
+        """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
+        batch = empty_batch(1, self.snapshot.config.history_length)
+        batch.items[:, : min(1, len(self))] = 0
+        self.rank(batch, min(10, len(self)))
+
+    def rank(
+        self,
+        histories: HistoryBatch,
+        n: int,
+        *,
+        excluded: NDArray[np.bool_] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Ranked:
+        """Return each user's ``n`` best items, never one of their history.
+
+        Parameters
+        ----------
+        histories : of B users.
+        n : items per user.
+        excluded : bool (B, N), True where an item must not be returned.
+        allowed : bool (N,) or (B, N), True where it may be.
+
+        Returns
+        -------
+        Ranked
+            Best first, ties to the lower row; -1 where fewer than ``n`` items are left.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is not positive or a mask has another shape.
+        FloatingPointError
+            If a score is not a number.
+        """
+        if n < 1:
+            raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
+        logits = self.logits(histories)  # (B, N)
+        banned = np.zeros(logits.shape, dtype=np.bool_)
+        rows, places = np.nonzero(histories.items >= 0)
+        banned[rows, histories.items[rows, places]] = True
+        if excluded is not None:
+            banned |= _fitting("excluded", excluded, logits.shape)
+        if allowed is not None:
+            banned |= ~_fitting("allowed", allowed, logits.shape)
+        logits.masked_fill_(torch.from_numpy(banned), float("-inf"))
+        best, chosen = _best(logits, min(n, len(self)))
+        gone = torch.isneginf(best)
+        result = empty_ranked(len(histories), n)
+        result.rows[:, : best.shape[1]] = chosen.masked_fill_(gone, -1).numpy()
+        result.scores[:, : best.shape[1]] = best.sigmoid_().numpy()
+        return result
+
+    def score(self, histories: HistoryBatch, rows: Rows) -> NDArray[np.float32]:
+        """Return the logits of given items, float32 (B, C), taken from the scores that :meth:`rank` sorts.
+
+        rows : int64 (B, C), item rows.
+        """
+        return self.logits(histories).gather(1, torch.from_numpy(rows)).numpy()
+
+    @torch.no_grad()
+    def logits(self, histories: HistoryBatch) -> Tensor:
+        """Return the logit of every item for every user: float32 (B, N).
+
+        Raises
+        ------
+        FloatingPointError
+            If one is not a number or infinite.
+        """
+        users = self._user_vectors(histories)
+        side, network = self._side, self._network
+        logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
+        first = network.first_user(users).unsqueeze(2)  # (B, H1, 1)
+        weight, bias = network.second.weight, network.second.bias.unsqueeze(1)
+        width = max(1, min(len(self), BLOCK // len(weight[0])))
+        hidden = torch.empty(len(weight[0]), width)
+        above = torch.empty(len(weight), width)
+        for start in range(0, len(self), width):
+            columns = self._hidden_columns[:, start : start + width]  # (H1, n)
+            n = columns.shape[1]
+            for user in range(len(users)):
+                torch.add(columns, first[user], out=hidden[:, :n]).relu_()
+                torch.addmm(bias, weight, hidden[:, :n], out=above[:, :n]).relu_()
+                logits[user, start : start + n].add_(network.fuse_mlp @ above[:, :n])
+        if not torch.isfinite(logits).all():
+            raise FloatingPointError(
+                f"Ranker.logits: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
+                f"of {logits.numel()!r}; roll back to an earlier version"
+            )
+        return logits
+
+    def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
+        """Return for each item the history item whose vector points most nearly the same way.
+
+        rows : int64 (B, n), item rows, -1 for none.   Returns int64 (B, n), -1 where there is none.
+        """
+        with torch.no_grad():
+            items = torch.from_numpy(histories.items)
+            mine = self._directions[items.clamp(min=0)]  # (B, L, D)
+            theirs = self._directions[torch.from_numpy(rows).clamp(min=0)]  # (B, n, D)
+            alike = torch.bmm(theirs, mine.transpose(1, 2))  # (B, n, L)
+            alike.masked_fill_((items < 0).unsqueeze(1), float("-inf"))
+            found = items.gather(1, alike.argmax(dim=2)).numpy()
+        return np.where(rows >= 0, found, -1)
+
+    def _user_vectors(self, histories: HistoryBatch) -> Tensor:
+        items = torch.from_numpy(histories.items)
+        return self._network.users_now(
+            torch.from_numpy(histories.users),
+            items.clamp(min=0),
+            torch.from_numpy(histories.times),
+            torch.from_numpy(histories.weights),
+            (items >= 0).sum(dim=1),
+        )
+
+
+def empty_ranked(n_users: int, n: int) -> Ranked:
+    """Return lists without items, to be filled."""
+    return Ranked(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
+
+
+def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[np.bool_]:
+    if mask.dtype != np.bool_ or mask.shape not in (tuple(shape), (shape[1],)):
+        raise ValueError(
+            f"Ranker.rank: {name} must be bool of shape {tuple(shape)!r}, got {mask.dtype!r} {mask.shape!r}"
+        )
+    return mask
+
+
+def _best(logits: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the n highest logits (B, n) and their columns, best first, ties to the lower column."""
+    best, chosen = logits.topk(n, dim=1)
+    crowded = (logits >= best[:, -1:]).sum(dim=1) > n  # more items share the last place than fit
+    for user in torch.nonzero(crowded).flatten().tolist():
+        order = torch.argsort(logits[user], descending=True, stable=True)[:n]
+        best[user], chosen[user] = logits[user, order], order
+    chosen, order = chosen.sort(dim=1)
+    best = best.gather(1, order)
+    order = torch.argsort(best, dim=1, descending=True, stable=True)
+    return best.gather(1, order), chosen.gather(1, order)

@@ -1,0 +1,224 @@
+"""One round of learning: from what the trainer collected to a candidate version.
+
+A first round trains a new network on everything. A later one warm-starts from the champion, gives rows to
+new users and items, and trains on the new events together with a random sample of old windows, so that
+what is old is not forgotten.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model.catalogue import Catalogue
+from model.history import Interaction, Profile
+from model.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.sequences import Cuts, Sequences
+from model.snapshot import Snapshot
+from model.training import Progress, TrainingConfig, TrainingResult, fit, fit_cuts, torch_generator
+from model.vocabulary import Vocabulary
+
+__all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundConfig:
+    """How a round trains.
+
+    Parameters
+    ----------
+    network : shape of a first network; later ones inherit the champion's.
+    first : training without a champion.
+    tuning : training from a champion: little, gently, and often.
+    replay : old windows trained on for each window with new events.
+    max_windows : windows with new events in one epoch of tuning; beyond it a random choice is taken,
+        which bounds the time of a round.
+    """
+
+    network: NeuMFConfig = field(default_factory=NeuMFConfig)
+    first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=32))
+    tuning: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2, batch=32, learning_rate=5.0e-4))
+    replay: float = 1.0
+    max_windows: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One event kept from training: the user as they were before it, and the item that came."""
+
+    before: Profile
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that a round reads; shares nothing that changes with the learner.
+
+    Parameters
+    ----------
+    champion : the version to start from, or None for a first one.
+    catalogue : items and their genres.
+    histories : each user's events but the held-out ones, oldest first.
+    fresh : how many of a user's latest events in ``histories`` the champion has not learnt from.
+    held_out : events kept for the gate.
+    popularity : how often each item occurs in ``histories``.
+    trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
+    """
+
+    champion: Snapshot | None
+    catalogue: Catalogue
+    histories: Mapping[str, tuple[Interaction, ...]]
+    fresh: Mapping[str, int]
+    held_out: tuple[HeldOut, ...]
+    popularity: Mapping[str, int]
+    trained_to: int
+    observed_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained version that has not been through the gate, and what it was made from."""
+
+    snapshot: Snapshot
+    material: Material
+    training: TrainingResult
+
+
+def run_round(
+    material: Material,
+    config: RoundConfig,
+    generator: np.random.Generator,
+    progress: Progress | None = None,
+) -> Candidate:
+    """Return the candidate of one round.
+
+    Raises
+    ------
+    ValueError
+        If no user has two events.
+    FloatingPointError
+        If training diverges.
+    """
+    events = [
+        (user_id, one.item_id, one.ts, one.weight) for user_id, history in material.histories.items() for one in history
+    ]
+    users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
+    if material.champion is None:
+        snapshot, result = train(
+            users,
+            items,
+            times,
+            weights,
+            material.catalogue,
+            network=config.network,
+            training=config.first,
+            generator=generator,
+            progress=progress,
+        )
+    else:
+        known = _Rows(material.champion, material.catalogue)
+        sequences = known.admit(users, items, times, weights)
+        fresh = np.zeros(len(known.users), dtype=np.int64)
+        fresh[known.users.rows(material.fresh)] = list(material.fresh.values())
+        snapshot, result = _tuned(known, sequences, fresh, config, generator, progress)
+    return Candidate(snapshot, material, result)
+
+
+def train(
+    users: Sequence[str],
+    items: Sequence[str],
+    times: ArrayLike,
+    weights: ArrayLike,
+    catalogue: Catalogue,
+    *,
+    network: NeuMFConfig,
+    training: TrainingConfig,
+    generator: np.random.Generator,
+    progress: Progress | None = None,
+) -> tuple[Snapshot, TrainingResult]:
+    """Train a first version on events given as columns of equal length, in any order.
+
+    Items of the catalogue that nobody touched get rows after the training, from their genres.
+
+    Parameters
+    ----------
+    users, items : ids.
+    times : int64, milliseconds.
+    weights : float32, 0..1.
+    catalogue : items and genres; an item it does not hold has no genres.
+    network, training : shape, and how to train.
+    generator : of everything random.
+    progress : called after each step.
+
+    Raises
+    ------
+    ValueError
+        If no user has two events.
+    FloatingPointError
+        If training diverges.
+    """
+    known = _Rows(None, catalogue)
+    sequences = known.admit(users, items, times, weights)
+    fitted = NeuMF(network, len(known.users), known.item_genres(), torch_generator(generator))
+    result = fit(fitted, sequences, training, generator, progress)
+    return known.finished(fitted, generator), result
+
+
+class _Rows:
+    """The vocabularies of a version in the making."""
+
+    def __init__(self, parent: Snapshot | None, catalogue: Catalogue) -> None:
+        self.parent = parent
+        self.catalogue = catalogue
+        self.users = Vocabulary(parent.users if parent else ())
+        self.items = Vocabulary(parent.items if parent else ())
+        self.genres = Vocabulary(parent.genres if parent else ())
+        self.genres.admit(catalogue.genres())
+
+    def admit(self, users: Sequence[str], items: Sequence[str], times: ArrayLike, weights: ArrayLike) -> Sequences:
+        """Give rows to new ids and return the events as sequences."""
+        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights)
+
+    def item_genres(self) -> NDArray[np.float32]:
+        """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
+        entries = [self.catalogue.find(item_id) for item_id in self.items.ids]
+        matrix = genre_matrix([entry.genres if entry else () for entry in entries], self.genres.ids)
+        if self.parent is not None:
+            before = self.parent.weights["item_genres"].numpy()
+            gone = [row for row in range(len(before)) if entries[row] is None]
+            matrix[gone, : before.shape[1]] = before[gone]
+        return matrix
+
+    def finished(self, network: NeuMF, generator: np.random.Generator) -> Snapshot:
+        """Give rows to the catalogue's untouched items and return the version."""
+        self.items.admit(self.catalogue.items)
+        network.grow(len(self.users), self.item_genres(), torch_generator(generator))
+        return Snapshot.of(network, self.items.ids, self.users.ids, self.genres.ids)
+
+
+def _tuned(
+    known: _Rows,
+    sequences: Sequences,
+    fresh: NDArray[np.int64],
+    config: RoundConfig,
+    generator: np.random.Generator,
+    progress: Progress | None,
+) -> tuple[Snapshot, TrainingResult]:
+    """Warm-start from the champion and train on the ``fresh`` latest events of each user row."""
+    if known.parent is None:
+        raise ValueError("_tuned: a champion is required, got None")
+    network = known.parent.network()
+    network.grow(len(known.users), known.item_genres(), torch_generator(generator))
+    length = network.config.history_length
+
+    def cut() -> tuple[Sequences, Cuts]:
+        starts, _ = sequences.bounds()
+        latest = sequences.latest_cuts(length, fresh[sequences.users[starts]])
+        latest = latest.taken(generator.permutation(len(latest))[: config.max_windows])
+        old = sequences.phased_cuts(length, generator)
+        replayed = generator.permutation(len(old))[: round(config.replay * len(latest))]
+        return sequences, latest.joined(old.taken(replayed))
+
+    result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress)
+    return known.finished(network, generator), result

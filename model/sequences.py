@@ -1,0 +1,162 @@
+"""Histories as arrays: what training cuts its windows from.
+
+All users' events lie in one block, ordered by user, then time. A user's later events with an item they
+already touched are left out: such an item is never recommended again, so it is nothing to predict.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model.vocabulary import Rows
+
+__all__ = ["Cuts", "Sequences", "Windows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Pieces of histories with what came next, oldest first, padded at the end.
+
+    Parameters
+    ----------
+    users : int64 (B,), user rows.
+    items, times : int64 (B, L), item rows (0 as padding) and milliseconds.
+    weights : float32 (B, L), how much each interaction counts, 0..1.
+    targets : int64 (B, L), the row of the item that came next (0 as padding).
+    is_event : bool (B, L), True where ``targets`` holds an event to learn from.
+    """
+
+    users: Rows
+    items: Rows
+    times: Rows
+    weights: NDArray[np.float32]
+    targets: Rows
+    is_event: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Events of many users, ordered by user row, then time.
+
+    Parameters
+    ----------
+    users, items : int64 (E,), rows; ``users`` ascends.
+    times : int64 (E,), milliseconds; ascends within a user.
+    weights : float32 (E,), 0..1.
+    """
+
+    users: Rows
+    items: Rows
+    times: Rows
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        users: ArrayLike,
+        items: ArrayLike,
+        times: ArrayLike,
+        weights: ArrayLike,
+    ) -> "Sequences":
+        """Order events by user and time, keeping the given order of ties, and drop repeated items.
+
+        Raises
+        ------
+        ValueError
+            If the four arrays differ in length or a row is negative.
+        """
+        user_rows, item_rows = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
+        stamps, shares = np.asarray(times, dtype=np.int64), np.asarray(weights, dtype=np.float32)
+        lengths = {len(user_rows), len(item_rows), len(stamps), len(shares)}
+        if len(lengths) != 1:
+            raise ValueError(f"Sequences.of: arrays of one length are required, got {sorted(lengths)!r}")
+        if len(user_rows) and min(user_rows.min(), item_rows.min()) < 0:
+            raise ValueError("Sequences.of: rows from 0 are required, got a negative one; admit ids first")
+        order = np.lexsort((stamps, user_rows))  # stable: ties stay as given
+        pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
+        _, first = np.unique(pair, return_index=True)
+        kept = order[np.sort(first)]
+        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept])
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def bounds(self) -> tuple[Rows, Rows]:
+        """Return where each user's events start and how many there are: two int64 (U,)."""
+        starts = np.flatnonzero(np.diff(self.users, prepend=-1))
+        return starts, np.diff(starts, append=len(self.users))
+
+    def shuffled_ties(self, generator: np.random.Generator) -> "Sequences":
+        """Return the same events with those of one user at one time in a new random order."""
+        order = np.lexsort((generator.random(len(self)), self.times, self.users))
+        return Sequences(self.users, self.items[order], self.times, self.weights[order])
+
+    def phased_cuts(self, length: int, generator: np.random.Generator) -> "Cuts":
+        """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
+
+        Every event but a user's first is predicted exactly once.
+        """
+        starts, counts = self.bounds()
+        phase = generator.integers(0, length, len(starts))
+        phase = np.where(counts - 1 > length, phase, 0)  # a history that fits stays whole
+        user, piece = _spread(-(-(counts - 1 + phase) // length))
+        begin = starts[user] + piece * length - phase[user]
+        last = starts[user] + counts[user] - 1
+        return Cuts(np.maximum(begin, starts[user]), np.minimum(begin + length, last))
+
+    def latest_cuts(self, length: int, events: ArrayLike) -> "Cuts":
+        """Cut pieces of ``length`` that end at each user's newest event and cover the latest ``events``.
+
+        events : int64 (U,), how many of each user's latest events must be predicted, users in row order.
+        """
+        starts, counts = self.bounds()
+        wanted = np.minimum(np.asarray(events, dtype=np.int64), counts - 1)
+        user, piece = _spread(-(-wanted // length))
+        end = starts[user] + counts[user] - 1 - piece * length
+        return Cuts(np.maximum(end - length, starts[user]), end)
+
+    def windows(self, cuts: "Cuts") -> Windows:
+        """Return the windows of these cuts, as wide as the longest of them."""
+        width = int((cuts.ends - cuts.begins).max(initial=1))
+        at = cuts.begins[:, None] + np.arange(width)  # (B, L)
+        is_event = at < cuts.ends[:, None]
+        at = np.where(is_event, at, cuts.ends[:, None] - 1)
+        return Windows(
+            self.users[cuts.begins],
+            np.where(is_event, self.items[at], 0),
+            self.times[at],
+            np.where(is_event, self.weights[at], np.float32(0.0)),
+            np.where(is_event, self.items[at + 1], 0),
+            is_event,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Pieces of histories by position: events ``begin .. end - 1`` are read, ``begin + 1 .. end`` predicted.
+
+    Parameters
+    ----------
+    begins, ends : int64 (W,), positions in :class:`Sequences`, both within one user; ``begin < end``.
+    """
+
+    begins: Rows
+    ends: Rows
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def taken(self, chosen: Rows) -> "Cuts":
+        """Return the cuts at these places, int64 (B,)."""
+        return Cuts(self.begins[chosen], self.ends[chosen])
+
+    def joined(self, others: "Cuts") -> "Cuts":
+        """Return these cuts followed by others."""
+        return Cuts(np.concatenate([self.begins, others.begins]), np.concatenate([self.ends, others.ends]))
+
+
+def _spread(pieces: Rows) -> tuple[Rows, Rows]:
+    """Return owner and number of every piece, given how many each owner has: two int64 (sum,)."""
+    owner = np.repeat(np.arange(len(pieces)), pieces)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)

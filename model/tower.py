@@ -1,0 +1,141 @@
+"""The history tower: the latest interactions of a user, in order and in time, become one vector.
+
+Causal self-attention [1]_ whose attention logits carry a learned bias for the distance in steps and for
+the distance in time [2]_, so that recency counts and the vector moves with each event without a gradient
+step. There are no absolute positions: a window cut from the middle of a history reads like a history.
+Rows are aligned at their oldest event and padded at the end, which causality makes invisible.
+
+References
+----------
+.. [1] Kang and McAuley, "Self-attentive sequential recommendation", ICDM 2018.
+.. [2] Zhai et al., "Actions speak louder than words", ICML 2024 (relative position and time bias).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["GAP_BUCKETS", "HistoryTower", "dropped", "gap_bucket"]
+
+GAP_BUCKETS = 32  # powers of two of seconds: the last one begins after 68 years
+
+
+def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Set a share of ``x`` to zero and scale the rest up; without a generator return ``x`` itself."""
+    if generator is None or rate == 0.0:
+        return x
+    kept = torch.empty_like(x).bernoulli_(1.0 - rate, generator=generator)
+    return x * kept.div_(1.0 - rate)
+
+
+def gap_bucket(gaps_ms: Tensor) -> Tensor:
+    """Return the power of two of each time gap: int64, 0 below one second, at most ``GAP_BUCKETS`` - 1."""
+    seconds = gaps_ms.to(torch.float32).div_(1000.0).clamp_(min=0.0)
+    return seconds.add_(1.0).log2_().to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
+
+
+class AttentionBlock(nn.Module):
+    """Pre-norm attention and feed-forward, each added to its input."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before_attention = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        self.before_mixing = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(
+        self, x: Tensor, asking: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """Return the new vectors of ``asking`` (B, Q, D), which attend to ``x`` (B, L, D) under ``bias``."""
+        seen = self.before_attention(x)
+        ask = seen if asking is x else self.before_attention(asking)
+        key, value = self.key_value(seen).chunk(2, dim=-1)
+        heads = functional.scaled_dot_product_attention(
+            self._split(self.query(ask)), self._split(key), self._split(value), attn_mask=bias
+        )  # (B, H, Q, D / H)
+        joined = heads.transpose(1, 2).flatten(2)  # (B, Q, D)
+        asking = asking + dropped(self.output(joined), dropout, generator)
+        mixed = self.narrow(functional.relu(self.widen(self.before_mixing(asking))))
+        return asking + dropped(mixed, dropout, generator)
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        return x.view(batch, length, self.heads, width // self.heads).transpose(1, 2)  # (B, H, L, D / H)
+
+
+class HistoryTower(nn.Module):
+    """Read histories of up to ``length`` items.
+
+    Parameters
+    ----------
+    width : D, the width of item vectors and of the result.
+    length : longest history, in items.
+    blocks, heads : depth, and attention heads per block; ``heads`` divides ``width``.
+    dropout : share of activations dropped while training.
+    """
+
+    def __init__(self, width: int, length: int, blocks: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.gap_input = nn.Embedding(GAP_BUCKETS, width)
+        self.weight_input = nn.Parameter(torch.zeros(width))
+        self.lag_bias = nn.Parameter(torch.zeros(blocks * heads, length))
+        self.gap_bias = nn.Embedding(GAP_BUCKETS, blocks * heads)
+        self.blocks = nn.ModuleList(AttentionBlock(width, heads) for _ in range(blocks))
+        self.after = nn.LayerNorm(width)
+
+    def forward(
+        self, vectors: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return what is known after each position: float32 (B, L, D).
+
+        Parameters
+        ----------
+        vectors : float32 (B, L, D), item vectors, oldest first, padded at the end with anything finite.
+        times : int64 (B, L), milliseconds.
+        weights : float32 (B, L), how much each interaction counts, 0..1.
+        generator : of the dropout; None to drop nothing.
+        """
+        x = dropped(self._inputs(vectors, times, weights), self.dropout, generator)
+        for block, bias in zip(self.blocks, self._biases(times), strict=True):
+            x = block(x, x, bias, self.dropout, generator)
+        return self.after(x)  # type: ignore[no-any-return]
+
+    def last(self, vectors: Tensor, times: Tensor, weights: Tensor, lengths: Tensor) -> Tensor:
+        """Return what is known after the last item of each row: float32 (B, D), zeros where there is none.
+
+        Equal to ``forward(...)`` at position ``lengths - 1``; the last block computes that position only.
+        """
+        x = self._inputs(vectors, times, weights)
+        biases = self._biases(times)
+        for block, bias in zip(self.blocks[:-1], biases[:-1], strict=True):
+            x = block(x, x, bias, 0.0, None)
+        row = torch.arange(len(x))
+        end = (lengths - 1).clamp(min=0)
+        asking = x[row, end].unsqueeze(1)  # (B, 1, D)
+        asked = self.blocks[-1](x, asking, biases[-1][row, :, end].unsqueeze(2), 0.0, None)
+        known: Tensor = self.after(asked.squeeze(1))
+        return known * (lengths > 0).unsqueeze(1)
+
+    def _inputs(self, vectors: Tensor, times: Tensor, weights: Tensor) -> Tensor:
+        before = torch.cat([times[:, :1], times[:, :-1]], dim=1)
+        gaps = self.gap_input(gap_bucket(times - before))  # (B, L, D)
+        inputs: Tensor = vectors + gaps + weights.unsqueeze(-1) * self.weight_input
+        return inputs
+
+    def _biases(self, times: Tensor) -> Sequence[Tensor]:
+        """Return per block the additive attention bias (B, H, L, L): recency in steps and in time, causal."""
+        steps = torch.arange(times.shape[1])
+        lag = steps[:, None] - steps[None, :]  # (L, L), how far the key lies back
+        by_lag = self.lag_bias[:, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))
+        by_gap = self.gap_bias(gap_bucket(times[:, :, None] - times[:, None, :]))  # (B, L, L, blocks * H)
+        together = by_gap.permute(0, 3, 1, 2) + by_lag  # (B, blocks * H, L, L)
+        return torch.split(together, self.heads, dim=1)
