@@ -74,6 +74,11 @@ class Learner:
         """Return how many events were observed since the last settled round began."""
         return self._observed - self._rounds_end
 
+    @property
+    def observed(self) -> int:
+        """Return the number of the latest event, counted from 1; a round names events by these numbers."""
+        return self._observed
+
     def __len__(self) -> int:
         return self._size
 
@@ -90,6 +95,19 @@ class Learner:
                 self._size -= 1
             while self._size > self.config.max_events and len(self._events) > 1:
                 self._size -= len(self._events.pop(next(iter(self._events))))
+
+    def recall(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
+        """Remember events that the champion has already learnt from; before anything is observed.
+
+        Raises
+        ------
+        ValueError
+            If there are new events, which would become old by it.
+        """
+        if self._observed > self._learnt:
+            raise ValueError(f"Learner.recall: no new events are required, got {self._observed - self._learnt!r}")
+        self.observe(interactions)
+        self._learnt = self._rounds_end = self._observed
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""

@@ -160,7 +160,7 @@ class ModelVersion:
 
     Parameters
     ----------
-    version : the version decided about.
+    version : the version decided about; None for a rejected candidate, which is not kept.
     status : what was decided.
     parent : the version it was trained from, if any.
     uri : where the registry keeps it; None if it was not kept.
@@ -168,7 +168,7 @@ class ModelVersion:
     ts : wall clock of the decision, milliseconds.
     """
 
-    version: str
+    version: str | None
     status: Literal["promoted", "rejected", "rolled_back"]
     parent: str | None
     uri: str | None

@@ -1,0 +1,121 @@
+"""What the agents of one worker share: its connections, its current recommender, and how it ends."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.upkeep import Upkeep, UpkeepConfig
+from model.modes import ModeConfig
+from streams.codec import encode
+from streams.inbox import RawRecord, Rejected
+from streams.outbox import Outbox
+from streams.records import Origin
+from streams.serving import Answer, Serving, ServingConfig
+from streams.settings import Settings
+from streams.state import State, StoredList
+
+__all__ = ["FATAL_STATUS", "Worker", "WorkerConfig", "raw_record"]
+
+logger = logging.getLogger(__name__)
+FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
+CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """Sizes of a worker.
+
+    Parameters
+    ----------
+    batch : most events taken at once.
+    within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
+    serving, upkeep, modes : of the parts.
+    """
+
+    batch: int = 256
+    within_s: float = 0.02
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    upkeep: UpkeepConfig = field(default_factory=UpkeepConfig)
+    modes: ModeConfig = field(default_factory=ModeConfig)
+
+
+class Worker:
+    """One worker process, joined together; ``ready`` returns once everything is loaded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: WorkerConfig,
+        state: State,
+        serving: Serving,
+        upkeep: Upkeep,
+        outbox: Callable[[], Outbox],
+    ) -> None:
+        self.settings = settings
+        self.config = config
+        self.state = state
+        self.serving = serving
+        self.upkeep = upkeep
+        self._outbox = outbox
+        self._ready = asyncio.Event()
+        self._caught_up_at = 0.0
+
+    async def start(self) -> None:
+        """Load what serving needs and let the agents go."""
+        await self.state.install()
+        await self.upkeep.start()
+        self._ready.set()
+        logger.info("worker.ready %s items, model %s", len(self.upkeep.feed.catalogue), self.upkeep.recommender.version)
+
+    async def ready(self) -> None:
+        """Wait until the worker may take events."""
+        await self._ready.wait()
+
+    async def know_items(self, item_ids: Iterable[str]) -> None:
+        """Read the catalogue to its end where a batch names an item that is not in it yet."""
+        unknown = any(item_id not in self.upkeep.feed.catalogue for item_id in item_ids)
+        if unknown and time.monotonic() - self._caught_up_at > CATCH_UP_S:
+            await self.upkeep.feed.catch_up()
+            self._caught_up_at = time.monotonic()
+
+    async def deliver(self, answers: Sequence[Answer], rejected: Sequence[Rejected], *, keep: bool = True) -> None:
+        """Publish, and when the broker has everything, keep the lists and modes in Redis.
+
+        The mode is kept after its change was published: a crash in between repeats the announcement.
+        """
+        bodies = [encode(answer.recommendation) for answer in answers]
+        lists = [(answer.recommendation.user_id, body) for answer, body in zip(answers, bodies, strict=True)]
+        changes = [answer.change for answer in answers if answer.change is not None]
+        await self._outbox().publish(lists, changes, rejected)
+        if keep and answers:
+            await self.state.store_lists(
+                [
+                    StoredList(answer.recommendation.user_id, answer.recommendation.sequence, answer.mode, body)
+                    for answer, body in zip(answers, bodies, strict=True)
+                ]
+            )
+        report = self.upkeep.report
+        report.lists += len(answers)
+        report.degraded += sum(answer.recommendation.mode == "degraded" for answer in answers)
+
+    @contextmanager
+    def fatal(self, where: str) -> Iterator[None]:
+        """End the process on an unexpected error, with nothing acknowledged; cancellation passes through."""
+        try:
+            yield
+        except Exception:
+            logger.exception("worker.fatal in %s; the batch stays unacknowledged and will be read again", where)
+            logging.shutdown()
+            os._exit(FATAL_STATUS)
+
+
+def raw_record(event: Any) -> RawRecord:
+    """Return a Faust event as a record of ours."""
+    message = event.message
+    origin = Origin(message.topic, message.partition, message.offset, int(message.timestamp * 1000))
+    return RawRecord(origin, message.key, event.value)

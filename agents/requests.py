@@ -1,0 +1,40 @@
+"""Requests for a list now: the same road as an event, without a change of state."""
+
+from typing import Any
+
+from agents.process import Worker, raw_record
+from model.recommender import Wish
+from streams.codec import BadRecord, decode_request
+from streams.inbox import Rejected
+from streams.serving import Trigger
+
+__all__ = ["consume_requests"]
+
+
+async def consume_requests(worker: Worker, stream: Any) -> None:
+    """Answer every request of the stream, until the worker stops; a bad one becomes a dead letter."""
+    await worker.ready()
+    with worker.fatal("requests"):
+        async for batch in stream.noack_take(worker.config.batch, within=worker.config.within_s):
+            for event in batch:
+                await answer_request(worker, event)
+            for event in batch:
+                await stream.ack(event)
+
+
+async def answer_request(worker: Worker, event: Any) -> None:
+    """Make and publish the list that one record asks for."""
+    record = raw_record(event)
+    try:
+        request = decode_request(record.value)
+    except BadRecord as error:
+        await worker.deliver((), (Rejected(record, error.cause, error.detail),))
+        return
+    profile = (await worker.state.profiles([request.user_id]))[request.user_id]
+    answers = await worker.serving.answer(
+        worker.upkeep.recommender,
+        [(profile, Trigger.of_request(request.request_id, profile.last_ts))],
+        k=request.k,
+        wish=Wish(request.genre, request.strict, request.exclude),
+    )
+    await worker.deliver(answers, (), keep=False)

@@ -1,0 +1,256 @@
+"""The trainer process: collects events, fine-tunes, gates, stores a version, and lets the workers follow it.
+
+A process of its own, so that training never delays a list; a plain consumer rather than a Faust agent, because
+what it acknowledges is not a batch that it has seen but a version that it has stored.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections import OrderedDict, deque
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version as installed_version
+
+import numpy as np
+from aiokafka import AIOKafkaProducer
+
+from model.gate import Verdict, gate
+from model.learner import Learner, LearnerConfig
+from model.rounds import Candidate, RoundConfig, run_round
+from streams import topics
+from streams.catalog import CatalogueFeed
+from streams.codec import encode
+from streams.connection import connect
+from streams.health import RENEW_S, renew_async
+from streams.inbox import decode_batch
+from streams.reader import EventReader, Offsets, next_offsets
+from streams.records import ModelVersion, Origin
+from streams.registry import Registry
+from streams.settings import Settings
+from streams.state import ModelPointer, State
+from streams.versions import Version
+
+__all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig"]
+
+TRAINER_GROUP = "reelstream-trainer"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerConfig:
+    """When to train, and what to keep.
+
+    Parameters
+    ----------
+    every_events : new events that start a round.
+    every_s : seconds after which a round starts with fewer, if there are at least ``least_events``.
+    least_events : new events below which a round teaches nothing.
+    first_events : events needed for a first version.
+    refill : events before a version's offsets that are read again at the start, as the old ones to replay.
+    remembered_events : event ids remembered to leave out a producer's duplicates.
+    seed : of everything random; round n uses (seed, n).
+    learner, rounds : what is kept in memory, and how a round trains.
+    """
+
+    every_events: int = 2000
+    every_s: float = 20.0
+    least_events: int = 100
+    first_events: int = 2000
+    refill: int = 500_000
+    remembered_events: int = 100_000
+    seed: int = 0
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    rounds: RoundConfig = field(default_factory=RoundConfig)
+
+
+@dataclass(slots=True)
+class TrainerReport:
+    """What a trainer tells about itself; counters since its start."""
+
+    events: int = 0
+    rounds: int = 0
+    promoted: int = 0
+    rejected: int = 0
+    training: bool = False
+    model_version: str | None = None
+    pid: int = field(default_factory=os.getpid)
+
+
+class Trainer:
+    """One trainer; ``run`` returns when it is cancelled.
+
+    Parameters
+    ----------
+    settings : addresses; the topics must exist.
+    config : when to train.
+    """
+
+    def __init__(self, settings: Settings, config: TrainerConfig | None = None) -> None:
+        self._settings = settings
+        self._config = config or TrainerConfig()
+        self._client = connect(settings.redis)
+        self._state = State(self._client)
+        self._registry = Registry(settings.registry)
+        self._reader = EventReader(settings, TRAINER_GROUP)
+        self._feed = CatalogueFeed(settings, lambda _: None)
+        self._learner = Learner(self._config.learner, self._config.rounds)
+        self._offsets: Offsets = {}
+        self._pending: deque[tuple[int, Origin]] = deque()
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._round_ended_at = time.monotonic()
+        self.report = TrainerReport()
+
+    async def run(self) -> None:
+        """Learn until cancelled.
+
+        Steps: 1 connect; 2 take up the version that serves; 3 read, and train whenever it is due.
+        """
+        # Step 1
+        self._producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka.split(","), acks="all")
+        await self._reader.start()
+        await self._feed.start()
+        await self._producer.start()
+        background = [asyncio.create_task(loop) for loop in (self._feed.follow(), self._show_life())]
+        try:
+            # Step 2
+            await self._take_up()
+            # Step 3
+            while True:
+                await self._read()
+                if await self._is_due():
+                    await self._round()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._feed.stop()
+            await self._reader.stop()
+            await self._producer.stop()
+            await self._client.aclose()
+
+    async def _take_up(self) -> None:
+        """Start from the serving version, with the events before its offsets as the old ones."""
+        current = await self._state.current_model()
+        if current is None:
+            await self._reader.seek({})
+            logger.info("trainer.ready without a version")
+            return
+        snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
+        self._learner.champion = snapshot
+        self._offsets = version.offsets
+        self.report.model_version = version.version_id
+        partitions = 2 * self._settings.partitions
+        await self._reader.seek(version.offsets, back=self._config.refill // partitions)
+        while await self._reader.is_before(version.offsets):
+            decoded = decode_batch(await self._reader.read(5000, 0.5, below=version.offsets), self._settings.prefix)
+            self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
+        logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
+
+    async def _read(self) -> None:
+        """Observe what has come; bad records are the worker's to report."""
+        records = await self._reader.read(5000, 0.25)
+        for origin, event in decode_batch(records, self._settings.prefix).events:
+            if event.event_id in self._remembered:
+                continue
+            self._remembered[event.event_id] = None
+            if len(self._remembered) > self._config.remembered_events:
+                self._remembered.popitem(last=False)
+            self._learner.observe([(event.user_id, event.interaction())])
+            self._pending.append((self._learner.observed, origin))
+        self.report.events += len(records)
+
+    async def _is_due(self) -> bool:
+        """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
+        new, config = self._learner.new_events, self._config
+        if self._learner.champion is None:
+            due = new >= config.first_events
+        else:
+            waited = time.monotonic() - self._round_ended_at
+            due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
+        return due and await self._reader.lag() < config.every_events
+
+    async def _round(self) -> None:
+        """Run one round: train, gate, and promote or reject."""
+        self.report.rounds += 1
+        self.report.training = True
+        began = time.monotonic()
+        generator = np.random.default_rng((self._config.seed, self.report.rounds))
+        material = self._learner.material(self._feed.catalogue)
+        candidate = await asyncio.to_thread(run_round, material, self._config.rounds, generator)
+        verdict = await asyncio.to_thread(gate, candidate)
+        if verdict.promote:
+            await self._promote(candidate, verdict)
+        else:
+            await self._announce(
+                ModelVersion(None, "rejected", self.report.model_version, None, _now_ms(), _figures(verdict))
+            )
+        self._learner.settle(candidate, promoted=verdict.promote)
+        self.report.promoted += verdict.promote
+        self.report.rejected += not verdict.promote
+        self.report.training = False
+        self._round_ended_at = time.monotonic()
+        logger.info("round.ended %s in %.1f s: %s", self.report.rounds, self._round_ended_at - began, verdict)
+
+    async def _promote(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Let a version serve.
+
+        Steps: 1 store it with the offsets it contains; 2 move the pointer; 3 announce it; 4 commit the offsets.
+        A crash after any step is made good by the next start, which follows the pointer.
+        """
+        # Step 1
+        trained = []
+        while self._pending and self._pending[0][0] <= candidate.material.trained_to:
+            trained.append(self._pending.popleft()[1])
+        offsets = next_offsets(self._offsets, trained)
+        version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
+        # Step 2
+        await self._state.move_model(ModelPointer(version.version_id, version.uri, _now_ms()))
+        # Step 3
+        await self._announce(
+            ModelVersion(version.version_id, "promoted", version.parent, version.uri, _now_ms(), version.metrics)
+        )
+        # Step 4
+        await self._reader.commit(offsets)
+        self._offsets = offsets
+        self.report.model_version = version.version_id
+
+    def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
+        return self._registry.save(
+            candidate.snapshot,
+            parent=self.report.model_version,
+            metrics=_figures(verdict),
+            offsets=offsets,
+            created_ms=_now_ms(),
+            seed=self._config.seed,
+            code_revision=installed_version("reelstream"),
+        )
+
+    async def _announce(self, decided: ModelVersion) -> None:
+        key = b"current" if decided.status == "promoted" else b"rejected"
+        topic = self._settings.prefix + topics.MODEL_VERSIONS
+        await self._producer.send_and_wait(topic, encode(decided), key=key)
+
+    async def _show_life(self) -> None:
+        name = f"{socket.gethostname()}:{self.report.pid}"
+        while True:
+            await renew_async(self._client, "trainer", name, asdict(self.report))
+            await asyncio.sleep(RENEW_S)
+
+
+def _figures(verdict: Verdict) -> dict[str, float]:
+    """Return the gate's figures as they are stored and announced."""
+    figures = {
+        "hr@10": verdict.candidate.hit_rate,
+        "ndcg@10": verdict.candidate.ndcg,
+        "popularity_hr@10": verdict.popularity.hit_rate,
+        "held_out": float(verdict.events),
+    }
+    if verdict.champion is not None:
+        figures |= {"champion_hr@10": verdict.champion.hit_rate, "champion_ndcg@10": verdict.champion.ndcg}
+    return figures
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

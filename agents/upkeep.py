@@ -1,0 +1,178 @@
+"""What a worker does between events: follow the model, the catalogue and the hot list, and show signs of life.
+
+Every part is a loop that ends only with the worker. What several workers would do alike (merging the hot
+lists, publishing titles and similar items) is done by the one that owns partition 0.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import redis.asyncio
+
+from model.catalogue import Catalogue
+from model.coldstart import ColdStart, Trending
+from model.content import ContentIndex, Neighbours
+from model.modes import ModeConfig
+from model.ranking import Ranker
+from model.recommender import Recommender
+from streams.catalog import CatalogueFeed
+from streams.errors import RegistryError, StateError
+from streams.health import RENEW_S, renew_async
+from streams.registry import Registry
+from streams.settings import Settings
+from streams.state import State
+
+__all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepConfig:
+    """How often to look.
+
+    Parameters
+    ----------
+    model_s : seconds between looks at the model pointer; a new version serves at most this late plus loading.
+    hot_s : seconds between merges of the hot list.
+    trending : items of the hot list that are kept in memory.
+    similar : neighbours published for each item.
+    """
+
+    model_s: float = 0.5
+    hot_s: float = 1.0
+    trending: int = 500
+    similar: int = 20
+
+
+@dataclass(slots=True)
+class WorkerReport:
+    """What a worker tells about itself; counters since its start."""
+
+    events: int = 0
+    applied: int = 0
+    rejected: int = 0
+    lists: int = 0
+    degraded: int = 0
+    batches: int = 0
+    batch_ms: float = 0.0
+    model_version: str | None = None
+    pid: int = field(default_factory=os.getpid)
+
+
+class Upkeep:
+    """Keeps a worker's ``Recommender`` current.
+
+    Parameters
+    ----------
+    settings : addresses.
+    state : Redis.
+    client : the same Redis, for signs of life.
+    leads : whether this worker does now what only one should do.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: UpkeepConfig,
+        modes: ModeConfig,
+        state: State,
+        client: "redis.asyncio.Redis",
+        leads: Callable[[], bool],
+        report: WorkerReport,
+    ) -> None:
+        self._settings = settings
+        self._config = config
+        self._state = state
+        self._client = client
+        self._leads = leads
+        self._registry = Registry(settings.registry)
+        self._refused: str | None = None
+        self._published = Catalogue()
+        self.report = report
+        self.feed = CatalogueFeed(settings, self._catalogue_changed)
+        empty = Catalogue()
+        self.recommender = Recommender(empty, ContentIndex(empty), Trending(), ColdStart(), modes)
+
+    async def start(self) -> None:
+        """Load everything that serving needs; the worker takes no event before."""
+        await self.feed.start()
+        await self._look_at_model()
+        await self._look_at_hot()
+
+    def loops(self) -> tuple[Callable[[], Any], ...]:
+        """Return what must run as long as the worker does."""
+        return (
+            self.feed.follow,
+            partial(self._every, self._config.model_s, self._look_at_model),
+            partial(self._every, self._config.hot_s, self._look_at_hot),
+            partial(self._every, RENEW_S, self._show_life),
+            partial(self._every, self._config.hot_s, self._publish_catalogue),
+        )
+
+    async def stop(self) -> None:
+        """Let go of the connections."""
+        await self.feed.stop()
+
+    async def _every(self, seconds: float, look: Callable[[], Any]) -> None:
+        """Look again and again; Redis may be away for a while, and what is in memory keeps serving."""
+        while True:
+            try:
+                await look()
+            except StateError as error:
+                logger.warning("upkeep.redis_away %s", error)
+            await asyncio.sleep(seconds)
+
+    def _catalogue_changed(self, catalogue: Catalogue) -> None:
+        self.recommender = self.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+
+    async def _look_at_model(self) -> None:
+        """Swap in the version that the pointer names; keep the old one where the new one cannot be used."""
+        current = await self._state.current_model()
+        if current is None or current.version in (self.recommender.version, self._refused):
+            return
+        try:
+            ranker = await asyncio.to_thread(self._load, current.version)
+        except (RegistryError, ValueError, FloatingPointError) as error:
+            self._refused = current.version
+            logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
+            return
+        self._refused = None
+        self.recommender = self.recommender.with_model(ranker, current.version)
+        self.report.model_version = current.version
+        logger.info("model.swapped %s", current.version)
+
+    def _load(self, version: str) -> Ranker:
+        snapshot, _ = self._registry.load(version)
+        ranker = Ranker(snapshot)
+        ranker.warm_up()
+        return ranker
+
+    async def _look_at_hot(self) -> None:
+        if self._leads():
+            await self._state.merge_hot(self._settings.partitions, self.recommender.catalogue)
+        hot = await self._state.hot(self._config.trending)
+        self.recommender = self.recommender.with_trending(Trending.of(hot))
+
+    async def _publish_catalogue(self) -> None:
+        """Write titles and similar items for look-ups when the catalogue has changed."""
+        catalogue, index = self.recommender.catalogue, self.recommender.index
+        if catalogue is self._published or not self._leads():
+            return
+        await self._state.put_catalogue(catalogue, self._published.items.keys() - catalogue.items.keys())
+        await self._state.put_similar(await asyncio.to_thread(self._similar, index))
+        self._published = catalogue
+
+    def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
+        return dict(index.similar_to_all(self._config.similar))
+
+    async def _show_life(self) -> None:
+        name = f"{socket.gethostname()}:{self.report.pid}"
+        report = {field: getattr(self.report, field) for field in self.report.__slots__}
+        await renew_async(self._client, "worker", name, report)

@@ -1,0 +1,81 @@
+"""The worker process: a Faust app whose agents answer events and requests, and whose tasks keep it current."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from agents.events import consume_events
+from agents.process import Worker, WorkerConfig
+from agents.requests import consume_requests
+from agents.upkeep import Upkeep, WorkerReport
+from streams import topics
+from streams.app import build_app
+from streams.connection import connect
+from streams.outbox import Outbox
+from streams.scoring import Breaker, BreakerConfig, Scoring
+from streams.serving import Serving
+from streams.settings import Settings
+from streams.state import State
+
+if TYPE_CHECKING:
+    import faust
+
+__all__ = ["WorkerConfig", "build_worker"]
+
+
+def build_worker(settings: Settings, config: WorkerConfig | None = None, instance: str | None = None) -> "faust.App":
+    """Return the app of one worker, ready to be started.
+
+    Parameters
+    ----------
+    settings : addresses, prefix and partitions; the topics must exist.
+    config : sizes.
+    instance : static consumer group membership, unique per worker.
+    """
+    config = config or WorkerConfig()
+    app = build_app(settings, instance=instance)
+    client = connect(settings.redis)
+    state = State(client)
+    upkeep = Upkeep(
+        settings,
+        config.upkeep,
+        config.modes,
+        state,
+        client,
+        lambda: _owns_first_partition(app, settings),
+        WorkerReport(),
+    )
+    scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
+    serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
+    worker = Worker(settings, config, state, serving, upkeep, lambda: Outbox(app.producer, settings.prefix))
+
+    async def events(stream: Any) -> None:
+        await consume_events(worker, stream)
+
+    async def requests(stream: Any) -> None:
+        await consume_requests(worker, stream)
+
+    async def run() -> None:
+        with worker.fatal("upkeep"):
+            await worker.start()
+            await asyncio.gather(*(loop() for loop in upkeep.loops()))
+
+    names = [settings.prefix + name for name in topics.EVENTS]
+    app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)
+    wishes = app.topic(settings.prefix + topics.REQUESTS, value_type=bytes, value_serializer="raw")
+    app.agent(wishes, name="requests", concurrency=1)(requests)
+    app.task(run)
+
+    async def close(*_: Any, **__: Any) -> None:
+        scoring.close()
+        await upkeep.stop()
+        await client.aclose()
+
+    app.on_before_shutdown.connect(close)
+    return app
+
+
+def _owns_first_partition(app: "faust.App", settings: Settings) -> bool:
+    return any(
+        at.topic == settings.prefix + topics.WATCHES and at.partition == 0 for at in app.assignor.assigned_actives()
+    )

@@ -1,0 +1,30 @@
+"""Options that many commands share: where the cluster, the state and the models are."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from streams.settings import Settings
+
+__all__ = ["address_options", "given_settings"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def address_options(command: F) -> F:
+    """Add ``--kafka``, ``--redis``, ``--registry`` and ``--prefix``; each defaults to its variable."""
+    for option in (
+        click.option("--prefix", help="Put before topic and group names. [REELSTREAM_PREFIX]"),
+        click.option("--registry", help="Folder or fsspec URL of the models. [REELSTREAM_REGISTRY]"),
+        click.option("--redis", help="URL of Redis or Valkey. [REELSTREAM_REDIS]"),
+        click.option("--kafka", help="Bootstrap addresses, host:port,... [REELSTREAM_KAFKA]"),
+    ):
+        command = option(command)
+    return command
+
+
+def given_settings(given: dict[str, Any]) -> Settings:
+    """Take the address options out of a command's arguments and return the settings they make."""
+    names = ("kafka", "redis", "registry", "prefix", "partitions", "replication")
+    return Settings.from_environment(None, **{name: given.pop(name, None) for name in names})

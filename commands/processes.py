@@ -1,0 +1,136 @@
+"""``reelstream worker``, ``trainer`` and ``health``: the long-running processes and their signs of life."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+import click
+import orjson
+
+from commands.options import address_options, given_settings
+
+__all__ = ["health", "trainer", "worker"]
+
+HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
+STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
+
+
+@click.command()
+@address_options
+@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@click.option("--id", "instance", help="Static group membership: a name that is this worker's alone.")
+@click.option(
+    "--personalize-at", type=int, default=5, show_default=True, help="Known items that make a user personalised."
+)
+@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+def worker(*, instance: str | None, personalize_at: int, log_level: str, **given: Any) -> None:
+    """Answer events with lists until stopped; start as many as there are partitions to share."""
+    settings = given_settings(given)
+    _log(log_level)
+    os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/app.py
+    import faust  # noqa: PLC0415 - heavy
+    import torch  # noqa: PLC0415 - heavy
+
+    from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - imports the two above
+    from model.modes import ModeConfig  # noqa: PLC0415 - same
+    from streams.topics import verify_topics  # noqa: PLC0415 - same
+
+    verify_topics(settings)
+    torch.set_num_threads(1)  # one core scores, the other runs the event loop; more threads only wait for each other
+    app = build_worker(settings, WorkerConfig(modes=ModeConfig(personalize_at)), instance)
+
+    class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
+        def install_signal_handlers(self) -> None:
+            for sign in (signal.SIGTERM, signal.SIGINT):
+                self.loop.add_signal_handler(sign, self.end, sign)
+
+        def end(self, sign: signal.Signals) -> None:
+            _end_within(STOP_S)
+            self._schedule_shutdown(sign)
+
+    Process(app, loglevel=log_level, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+
+
+@click.command()
+@address_options
+@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@click.option("--every-events", type=int, default=2000, show_default=True, help="New events that start a round.")
+@click.option("--every-s", type=float, default=20.0, show_default=True, help="Seconds after which fewer will do.")
+@click.option("--first-events", type=int, default=2000, show_default=True, help="Events needed for a first version.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=int, default=1, show_default=True, help="Cores that training may use.")
+@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+def trainer(*, threads: int, log_level: str, **given: Any) -> None:
+    """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""
+    import asyncio  # noqa: PLC0415 - with the rest
+    from contextlib import suppress  # noqa: PLC0415 - same
+
+    settings = given_settings(given)
+    _log(log_level)
+    import torch  # noqa: PLC0415 - heavy
+
+    from agents.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
+    from streams.topics import verify_topics  # noqa: PLC0415 - same
+
+    verify_topics(settings)
+    torch.set_num_threads(threads)
+    os.nice(10)  # serving goes first
+
+    async def learn() -> None:
+        running = asyncio.create_task(Trainer(settings, TrainerConfig(**given)).run())
+
+        def end() -> None:
+            _end_within(STOP_S)
+            running.cancel()
+
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, end)
+        with suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(learn())
+    logging.shutdown()
+    os._exit(0)  # a training step in its thread is not waited for: what is not stored is read again
+
+
+@click.command()
+@address_options
+@click.argument("role", type=click.Choice(["worker", "trainer"]))
+@click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
+    """Exit with 0 if a worker or trainer of this host has shown a sign of life lately, else with 1."""
+    import redis  # noqa: PLC0415 - keeps help fast
+
+    from streams.connection import answered  # noqa: PLC0415 - same
+    from streams.health import find_alive  # noqa: PLC0415 - same
+
+    settings = given_settings(given)
+    with answered("health"):
+        found = find_alive(redis.Redis.from_url(settings.redis, socket_timeout=2.0), role)
+    alive = {name: report for name, report in found.items() if name.rpartition(":")[0] == host}
+    if as_json:
+        click.echo(orjson.dumps({"role": role, "alive": alive}).decode())
+    elif alive:
+        for name, report in alive.items():
+            click.echo(f"{role} {name}: " + ", ".join(f"{key} {value}" for key, value in report.items()))
+    else:
+        click.echo(f"no {role} of {host} has shown a sign of life lately", err=True)
+    sys.exit(0 if alive else 1)
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    for noisy in ("aiokafka", "kafka", "faust", "mode", "aiokafka.consumer.group_coordinator"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _end_within(seconds: float) -> None:
+    """End the process for certain after some seconds, whatever hangs."""
+    timer = threading.Timer(seconds, os._exit, (HUNG_STATUS,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,74 @@
+"""The command line: ``reelstream COMMAND``; the one module that joins all others.
+
+Commands live in ``commands``, one file per subject, and are imported when they are asked for, so that help and
+small commands answer at once.
+"""
+
+import sys
+from importlib import import_module
+
+import click
+
+from streams.errors import StreamError
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "demo": ("commands.demo", "demo"),
+    "up": ("commands.up", "up"),
+    "stack": ("commands.stack", "stack"),
+    "topics": ("commands.topics", "topics"),
+    "worker": ("commands.processes", "worker"),
+    "trainer": ("commands.processes", "trainer"),
+    "health": ("commands.processes", "health"),
+    "replay": ("commands.replay", "replay"),
+    "data": ("commands.data", "data"),
+    "train": ("commands.train", "train"),
+    "eval": ("commands.evaluate", "evaluate"),
+    "model": ("commands.models", "model"),
+    "recommend": ("commands.lookups", "recommend"),
+    "profile": ("commands.lookups", "profile"),
+    "hot": ("commands.lookups", "hot"),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - same
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="reelstream")
+def cli() -> None:
+    """Reelstream: Kafka events in, live recommendation lists out, with NeuMF learning as it serves."""
+
+
+def main() -> None:
+    """Run a command; an error that was raised on purpose is one line on stderr and exit status 1."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        sys.exit(1)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Event records for one reader that owns all partitions: the trainer.
+
+Positions are managed by hand: what was read is not done until a stored version contains it, so nothing is
+committed by reading. The consumer group exists for the commits, which tell operators the lag.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams import topics
+from streams.errors import TopicError
+from streams.inbox import RawRecord
+from streams.records import Origin
+from streams.settings import Settings
+
+__all__ = ["EventReader", "Offsets", "next_offsets"]
+
+Offsets = Mapping[str, Mapping[int, int]]
+
+
+class EventReader:
+    """Reads both event topics from chosen offsets.
+
+    Parameters
+    ----------
+    settings : where the topics are.
+    group : consumer group that commits are made for, without the prefix.
+    """
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._settings = settings
+        self._group = settings.prefix + group
+        self._partitions = [
+            TopicPartition(settings.prefix + topic, partition)
+            for topic in topics.EVENTS
+            for partition in range(settings.partitions)
+        ]
+
+    async def start(self) -> None:
+        """Connect; reading begins where ``seek`` says."""
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka.split(","),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            raise TopicError(
+                f"trainer: a Kafka cluster is required at {self._settings.kafka}, got {error!r}"
+            ) from error
+        self._consumer.assign(self._partitions)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def seek(self, offsets: Offsets, back: int = 0) -> None:
+        """Stand at these offsets, or ``back`` records before them in each partition.
+
+        A partition without an offset, and one whose offset is no longer kept, starts at its first record.
+        """
+        first = await self._consumer.beginning_offsets(self._partitions)
+        for at in self._partitions:
+            wanted = offsets.get(at.topic, {}).get(at.partition, 0)
+            self._consumer.seek(at, max(first[at], wanted - back))
+
+    async def read(self, most: int, timeout_s: float, below: Offsets | None = None) -> list[RawRecord]:
+        """Return the next records, in order within each partition; none if nothing came in time.
+
+        Parameters
+        ----------
+        most : records at most.
+        below : read only records before these offsets.
+        """
+        wanted = self._partitions if below is None else await self._short_of(below)
+        if not wanted:
+            return []
+        found = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=most)
+        records: list[RawRecord] = []
+        for at, batch in found.items():
+            end = None if below is None else below[at.topic][at.partition]
+            records += [_raw(record) for record in batch if end is None or record.offset < end]
+            if end is not None and batch[-1].offset >= end:
+                self._consumer.seek(at, end)
+        return records
+
+    async def is_before(self, offsets: Offsets) -> bool:
+        """Return whether some partition still stands before its offset."""
+        return bool(await self._short_of(offsets))
+
+    async def lag(self) -> int:
+        """Return how many records are there to be read now."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        return sum([max(0, end - await self._consumer.position(at)) for at, end in ends.items()])
+
+    async def commit(self, offsets: Offsets) -> None:
+        """Tell the group that everything before these offsets is done."""
+        marks = {
+            TopicPartition(topic, partition): offset
+            for topic, partitions in offsets.items()
+            for partition, offset in partitions.items()
+        }
+        await self._consumer.commit(marks)
+
+    async def _short_of(self, offsets: Offsets) -> Sequence[TopicPartition]:
+        known = [at for at in self._partitions if at.partition in offsets.get(at.topic, {})]
+        return [at for at in known if await self._consumer.position(at) < offsets[at.topic][at.partition]]
+
+
+def _raw(record: Any) -> RawRecord:
+    return RawRecord(Origin(record.topic, record.partition, record.offset, record.timestamp), record.key, record.value)
+
+
+def next_offsets(before: Offsets, origins: Iterable[Origin]) -> dict[str, dict[int, int]]:
+    """Return offsets moved past these records: for each partition the one after the latest."""
+    moved = {topic: dict(partitions) for topic, partitions in before.items()}
+    for origin in origins:
+        partitions = moved.setdefault(origin.topic, {})
+        partitions[origin.partition] = max(partitions.get(origin.partition, 0), origin.offset + 1)
+    return moved

@@ -1,0 +1,184 @@
+"""From profiles to lists: decide, score within the budget, drop what was seen, name the result.
+
+The worker calls this once per batch and the request road once per request; nothing here publishes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from model.history import Mode, Profile
+from model.recommender import ANY, Draft, Recommender, Wish
+from streams.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
+from streams.scoring import Scoring
+
+__all__ = ["Answer", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServingConfig:
+    """How lists are made.
+
+    Parameters
+    ----------
+    k : length of a list.
+    overfetch : further candidates that are ranked, because some will turn out to be seen.
+    budget_s : seconds that scoring one chunk may take.
+    chunk : users scored in one call, so that a large batch does not eat the budget of all.
+    """
+
+    k: int = 10
+    overfetch: int = 30
+    budget_s: float = 0.150
+    chunk: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What led to a list: its identity, its public description, and its event time."""
+
+    identity: str
+    described: Mapping[str, Any]
+    ts: int
+
+    @classmethod
+    def of_event(cls, origin: Origin, event_id: str, ts: int) -> "Trigger":
+        """Describe the event at ``origin``."""
+        described = {
+            "topic": origin.topic,
+            "partition": origin.partition,
+            "offset": origin.offset,
+            "event_id": event_id,
+            "timestamp": origin.timestamp,
+        }
+        return cls(f"{origin.topic}:{origin.partition}:{origin.offset}", described, ts)
+
+    @classmethod
+    def of_request(cls, request_id: str, ts: int) -> "Trigger":
+        """Describe a request."""
+        return cls(f"request:{request_id}", {"request_id": request_id}, ts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One user's list, the mode to keep with the profile, and the change of mode if there was one."""
+
+    recommendation: Recommendation
+    mode: Mode
+    change: ModeChange | None
+
+
+class SeenFilter(Protocol):
+    """Tells which items users have touched: Redis while serving, the offline state in a replay."""
+
+    async def seen_among(self, wanted: Sequence[tuple[str, Sequence[str]]]) -> Sequence[frozenset[str]]:
+        """Return, for each user, those of the given items that the user has seen."""
+
+
+class Serving:
+    """Makes lists from profiles.
+
+    Parameters
+    ----------
+    config : sizes and budget.
+    scoring : runs the ranking off the event loop.
+    seen : the seen sets.
+    wall_clock : milliseconds since the epoch, for ``published_ts``.
+    """
+
+    def __init__(
+        self, config: ServingConfig, scoring: Scoring, seen: SeenFilter, wall_clock: Callable[[], int]
+    ) -> None:
+        self._config = config
+        self._scoring = scoring
+        self._seen = seen
+        self._wall_clock = wall_clock
+
+    async def answer(
+        self,
+        recommender: Recommender,
+        wanted: Sequence[tuple[Profile, Trigger]],
+        *,
+        k: int | None = None,
+        wish: Wish = ANY,
+    ) -> tuple[Answer, ...]:
+        """Make one list per user, in the order given; users must be distinct."""
+        answers: list[Answer] = []
+        k = self._config.k if k is None else k
+        for start in range(0, len(wanted), self._config.chunk):
+            chunk = wanted[start : start + self._config.chunk]
+            drafts = await self._drafts(recommender, [profile for profile, _ in chunk], k, wish)
+            for (draft, degraded), (_, trigger) in zip(drafts, chunk, strict=True):
+                answers.append(self._answer(draft, trigger, k, degraded=degraded))
+        return tuple(answers)
+
+    async def _drafts(
+        self, recommender: Recommender, profiles: Sequence[Profile], k: int, wish: Wish
+    ) -> list[tuple[Draft, bool]]:
+        """Score, drop the seen, and look deeper for users who are left with too few."""
+        found: dict[str, tuple[Draft, bool]] = {}
+        short: Sequence[Profile] = profiles
+        n = k + self._config.overfetch
+        while short:
+            scored, degraded = await self._scoring.within_budget(
+                partial(_scored, recommender, short, n, wish), partial(_degraded, recommender, short, n, wish)
+            )
+            kept = await self._unseen(scored)
+            found.update({draft.profile.user_id: (draft, degraded) for draft in kept})
+            short = [draft.profile for draft in kept if len(draft.items) < k and not draft.complete]
+            n *= 4
+        return [found[profile.user_id] for profile in profiles]
+
+    async def _unseen(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Drop seen items; a user whose seen items are all recent needs no look-up, ranking left those out."""
+        asked = [draft for draft in drafts if draft.profile.seen > 0]
+        seen = await self._seen.seen_among(
+            [(draft.profile.user_id, [item.item_id for item in draft.items]) for draft in asked]
+        )
+        known = {draft.profile.user_id: items for draft, items in zip(asked, seen, strict=True)}
+        return [_without(draft, known.get(draft.profile.user_id, frozenset())) for draft in drafts]
+
+    def _answer(self, draft: Draft, trigger: Trigger, k: int, *, degraded: bool) -> Answer:
+        profile = draft.profile
+        mode: ListMode = "degraded" if degraded else draft.mode
+        items = tuple(
+            ListedItem(item.item_id, rank, round(item.score, 6), item.source, item.reason)
+            for rank, item in enumerate(draft.items[:k], 1)
+        )
+        recommendation = Recommendation(
+            rec_id=recommendation_id(profile.user_id, trigger.identity, draft.version),
+            user_id=profile.user_id,
+            ts=trigger.ts,
+            mode=mode,
+            model_version=draft.version,
+            k=k,
+            items=items,
+            trigger=trigger.described,
+            sequence=profile.sequence,
+            event_ts=trigger.ts,
+            published_ts=self._wall_clock(),
+        )
+        changed = not degraded and draft.mode != profile.mode
+        change = ModeChange(
+            profile.user_id, trigger.ts, profile.mode, draft.mode, draft.evidence, draft.version, trigger.described
+        )
+        return Answer(recommendation, draft.mode, change if changed else None)
+
+
+Scores = tuple[tuple[Draft, ...], bool]
+
+
+def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:
+    return recommender.recommend(profiles, n, wish), False
+
+
+def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:
+    return recommender.degraded(profiles, n, wish), True
+
+
+def _without(draft: Draft, seen: frozenset[str]) -> Draft:
+    if not seen:
+        return draft
+    items = tuple(item for item in draft.items if item.item_id not in seen)
+    return Draft(draft.profile, draft.mode, draft.evidence, draft.version, items, draft.complete)
