@@ -24,9 +24,9 @@ def stack() -> None:
 
 
 def _default_data() -> Path:
-    from platformdirs import user_data_path  # noqa: PLC0415  keeps --help fast
+    from streams.settings import data_folder  # noqa: PLC0415  keeps --help fast
 
-    return user_data_path("reelstream") / "stack"
+    return data_folder() / "stack"
 
 
 data_option = click.option(

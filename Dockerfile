@@ -1,0 +1,25 @@
+# The image of worker, trainer and every other command. The first stage installs exactly what requirements.lock
+# names, checked by hash; the second takes over the result and neither uv nor a package cache.
+FROM python:3.11-slim AS build
+RUN pip install --no-cache-dir uv
+ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
+WORKDIR /src
+RUN uv venv /opt/reelstream
+ENV VIRTUAL_ENV=/opt/reelstream
+COPY requirements.lock ./
+RUN --mount=type=cache,target=/root/.cache/uv uv pip install --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE reelstream.py ./
+COPY streams streams
+COPY agents agents
+COPY model model
+COPY replay replay
+COPY commands commands
+RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --create-home reelstream && install --directory --owner=reelstream /models
+COPY --from=build /opt/reelstream /opt/reelstream
+ENV PATH=/opt/reelstream/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /home/reelstream
+ENTRYPOINT ["reelstream"]

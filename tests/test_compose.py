@@ -1,0 +1,116 @@
+"""The container files, checked without an engine: shape, commands, settings, and what the image contains."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from reelstream import cli
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+OURS = ("topics", "worker", "trainer")
+
+
+@pytest.fixture(scope="module")
+def compose():
+    """Return the compose file as parsed YAML."""
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def dockerfile():
+    """Return the Dockerfile as text."""
+    return (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """Return the published schema of compose files."""
+    return json.loads((ROOT / "tests/data/compose-spec.json").read_text(encoding="utf-8"))
+
+
+def test_compose_file_is_valid(compose, schema):
+    """docker-compose.yml satisfies the published schema of the Compose Specification."""
+    jsonschema.Draft202012Validator(schema).validate(compose)
+
+
+def test_schema_refuses_a_misspelt_key(compose, schema):
+    """The schema is strict enough to notice a healthcheck with a key that does not exist."""
+    worker = compose["services"]["worker"] | {"healthcheck": {"tests": ["CMD", "true"]}}
+    with pytest.raises(jsonschema.ValidationError, match="tests"):
+        jsonschema.Draft202012Validator(schema).validate({"services": {"worker": worker}})
+
+
+def test_long_running_services_have_health_checks(compose):
+    """Every service but the one-shot creation of topics tells its health and is started again."""
+    services = {name: service for name, service in compose["services"].items() if name != "topics"}
+    assert set(services) == {"kafka", "valkey", "worker", "trainer"}
+    assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
+
+
+def test_workers_can_be_scaled(compose):
+    """The worker has no fixed name and publishes no port, so several can run side by side."""
+    assert not {"container_name", "ports"} & set(compose["services"]["worker"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_commands_exist(compose, name):
+    """What a service runs, and its health check, are commands of ours with arguments that they accept."""
+    service = compose["services"][name]
+    checks = [service["healthcheck"]["test"][2:]] if "healthcheck" in service else []
+    for words in [service["command"], *checks]:
+        command, rest = cli, list(words)
+        while rest and hasattr(command, "get_command"):
+            command = command.get_command(None, rest.pop(0))
+            assert command is not None, words
+        with command.make_context(words[0], rest, resilient_parsing=False):
+            pass
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings_are_read(compose, name):
+    """Each variable that a service sets is one that the settings read, and together they name all of them."""
+    environment = compose["services"][name]["environment"]
+    plain = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for key, value in environment.items()}
+    assert Settings.from_environment(plain).environment() == plain
+
+
+def test_models_are_shared(compose):
+    """Trainer and worker see the same volume where the registry is; only the trainer may write."""
+    volumes = {name: compose["services"][name]["volumes"] for name in ("worker", "trainer")}
+    assert volumes == {"worker": ["models:/models:ro"], "trainer": ["models:/models"]}
+    assert compose["services"]["trainer"]["environment"]["REELSTREAM_REGISTRY"] == "/models"
+
+
+def test_image_runs_as_a_user_without_privileges(dockerfile):
+    """The last USER of the image is numeric and not 0, so an orchestrator can see that it is not root."""
+    users = re.findall(r"^USER (\S+)$", dockerfile, re.MULTILINE)
+    assert users
+    assert int(users[-1]) > 0
+
+
+def test_image_installs_by_hash(dockerfile):
+    """Dependencies of the image come from the lock, each with a hash."""
+    assert "uv pip install --require-hashes -r requirements.lock" in dockerfile
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = re.findall(r"^[\w.-]+(?:\[[^]]*\])?==\S+", lock, re.MULTILINE)
+    assert pinned
+    assert len(pinned) == len(re.findall(r"^[\w.-]+(?:\[[^]]*\])?==[^\n]*\\\n\s+--hash=sha256:", lock, re.MULTILINE))
+
+
+def test_image_contains_every_package(dockerfile):
+    """Each package and module that the project declares is copied into the image and let through by .dockerignore."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    wanted = {name for name in project["packages"] if "." not in name}
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for name in wanted:
+        assert f"COPY {name} {name}\n" in dockerfile
+        assert f"!{name}" in ignore
+    for module in project["py-modules"]:
+        assert f" {module}.py " in dockerfile
+        assert f"!{module}.py" in ignore
