@@ -18,8 +18,8 @@ from model.history import Interaction, Profile
 
 __all__ = ["ColdStart", "ColdStartConfig", "Scored", "Source", "Trending"]
 
-Source = Literal["trending", "similar", "catalogue"]
-Floats = NDArray[np.float32]
+Source = Literal["neumf", "trending", "similar", "catalogue"]
+_Floats = NDArray[np.float32]
 _DECIMALS = 6  # scores closer than this are a tie: the last bits depend on how many users are scored together
 
 
@@ -43,7 +43,7 @@ class ColdStartConfig:
         If a field is out of its range.
     """
 
-    most_share: float = 0.6
+    most_share: float = 0.2
     half_share_at: float = 3.0
     contrast: float = 100.0
 
@@ -92,8 +92,8 @@ class Scored:
     Parameters
     ----------
     item_id : the item.
-    score : 0..1, higher is better; in a list that prefers a genre, items of that genre have 1 added.
-    source : the part that weighed most; ``catalogue`` where neither part knew the item.
+    score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
+    source : the road or the part of the blend that weighed most; ``catalogue`` where no part knew the item.
     reason : a sentence for people.
     """
 
@@ -170,9 +170,9 @@ class ColdStart:
         self,
         index: ContentIndex,
         recent: Sequence[Interaction],
-        scores: Floats,
-        trend: Floats,
-        likeness: Floats,
+        scores: _Floats,
+        trend: _Floats,
+        likeness: _Floats,
         n: int,
         genre: str | None,
     ) -> list[Scored]:
@@ -180,21 +180,23 @@ class ColdStart:
         rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
         rows = rows[scores[rows] > -np.inf]
         closest = _closest(index, recent, rows)
-        wanted = np.zeros(len(index), dtype=np.bool_) if genre is None else index.in_genre(genre)
+        similar = (likeness[rows] > trend[rows]).tolist()
+        trends = (trend[rows] > 0.0).tolist()
+        wanted = [False] * len(rows) if genre is None else index.in_genre(genre)[rows].tolist()
         listed = []
-        for row, near in zip(rows, closest, strict=True):
+        for place, (row, score) in enumerate(zip(rows.tolist(), scores[rows].tolist(), strict=True)):
             source: Source = "catalogue"
-            if likeness[row] > trend[row]:
-                source, reason = "similar", f"Similar to {near}"
-            elif trend[row] > 0.0:
-                source, reason = "trending", f"Trending in {genre}" if wanted[row] else "Trending now"
+            if similar[place]:
+                source, reason = "similar", f"Similar to {closest[place]}"
+            elif trends[place]:
+                source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
             else:
                 reason = "New in the catalogue"
-            listed.append(Scored(index.item_ids[row], float(scores[row]), source, reason))
+            listed.append(Scored(index.item_ids[row], score, source, reason))
         return listed
 
 
-def _trend(trending: Trending, index: ContentIndex, contrast: float) -> Floats:
+def _trend(trending: Trending, index: ContentIndex, contrast: float) -> _Floats:
     """Return trending on the catalogue's rows, float32 (N,), 0..1 with 1 at the highest; zeros if nothing trends."""
     scores = np.zeros(len(index), dtype=np.float64)
     for item_id, score in trending.scores.items():
@@ -204,7 +206,7 @@ def _trend(trending: Trending, index: ContentIndex, contrast: float) -> Floats:
     highest = scores.max(initial=0.0)
     if highest == 0.0:
         return scores.astype(np.float32)
-    trend: Floats = (np.log1p(contrast * scores / highest) / np.log1p(contrast)).astype(np.float32)
+    trend: _Floats = (np.log1p(contrast * scores / highest) / np.log1p(contrast)).astype(np.float32)
     return trend
 
 
@@ -215,4 +217,5 @@ def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[n
         return [""] * len(rows)
     touched = index.rows(newest)
     cosines = index.vectors[rows] @ index.vectors[touched].T  # (n, L)
-    return [index.items[touched[best]].title for best in (cosines * index.shares(newest)).argmax(axis=1)]
+    titles = [index.items[row].title for row in touched.tolist()]
+    return [titles[best] for best in (cosines * index.shares(newest)).argmax(axis=1).tolist()]

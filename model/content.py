@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, distinct_items
 
-__all__ = ["ContentConfig", "ContentIndex", "Neighbour", "best_rows"]
+__all__ = ["ContentConfig", "ContentIndex", "Neighbours", "best_rows"]
 
-Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
-Rows = NDArray[np.int64]
+_Floats = NDArray[np.float32]
+_Flags = NDArray[np.bool_]
+_Rows = NDArray[np.int64]
+Neighbours = tuple[tuple[str, float], ...]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TITLE_COLUMNS = 128  # two titles of three words each share a column by chance once in fifteen pairs
 _CHUNK = 512  # rows of the all-pairs product held at once
@@ -34,9 +35,11 @@ class ContentConfig:
     Parameters
     ----------
     genres, years, titles : weight of a kind in the cosine of two items that have all three; 0 leaves it out.
-    decade_years : width of a period, years; films this far apart share little.
+    period_years : width of a period, years; films this far apart share little.
     half_life : interactions after which one counts half as much in a profile.
     depth : newest distinct items that a profile is made of.
+
+    The defaults of both cold-start configurations were chosen with ``benchmarks/coldstart.py`` on MovieLens 100k.
 
     Raises
     ------
@@ -45,9 +48,9 @@ class ContentConfig:
     """
 
     genres: float = 1.0
-    years: float = 0.5
-    titles: float = 0.3
-    decade_years: float = 10.0
+    years: float = 1.0
+    titles: float = 0.15
+    period_years: float = 5.0
     half_life: float = 5.0
     depth: int = 20
 
@@ -55,19 +58,11 @@ class ContentConfig:
         weights = (self.genres, self.years, self.titles)
         if min(weights) < 0.0 or max(weights) <= 0.0:
             raise ValueError(f"ContentConfig: weights must be 0 or more and one above 0, got {weights!r}")
-        if min(self.decade_years, self.half_life, self.depth) <= 0:
+        if min(self.period_years, self.half_life, self.depth) <= 0:
             raise ValueError(
-                "ContentConfig: decade_years, half_life and depth must be positive, "
-                f"got {self.decade_years!r}, {self.half_life!r}, {self.depth!r}"
+                "ContentConfig: period_years, half_life and depth must be positive, "
+                f"got {self.period_years!r}, {self.half_life!r}, {self.depth!r}"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """An item close to another; ``score`` is their cosine, above 0 and at most 1."""
-
-    item_id: str
-    score: float
 
 
 class ContentIndex:
@@ -101,7 +96,7 @@ class ContentIndex:
             np.hstack(
                 [
                     _unit(genres) * np.float32(self.config.genres**0.5),
-                    _unit(_year_features(items, self.config.decade_years)) * np.float32(self.config.years**0.5),
+                    _unit(_year_features(items, self.config.period_years)) * np.float32(self.config.years**0.5),
                     _unit(_title_features(items)) * np.float32(self.config.titles**0.5),
                 ]
             )
@@ -116,11 +111,11 @@ class ContentIndex:
         """Return an item's row, or None if the catalogue does not hold it."""
         return self._rows.get(item_id)
 
-    def in_genre(self, genre: str) -> Flags:
+    def in_genre(self, genre: str) -> _Flags:
         """Return bool (N,), True where an item has this genre; upper and lower case are the same."""
         return self._genres.get(genre.casefold(), np.zeros(len(self), dtype=np.bool_))
 
-    def rows(self, interactions: Iterable[Interaction]) -> Rows:
+    def rows(self, interactions: Iterable[Interaction]) -> _Rows:
         """Return the rows of interactions whose items the catalogue holds, int64 (L,)."""
         return np.array([self._rows[one.item_id] for one in interactions], dtype=np.int64)
 
@@ -128,7 +123,7 @@ class ContentIndex:
         """Return the newest interaction of each distinct item that the catalogue holds, newest first."""
         return tuple(one for one in distinct_items(recent) if one.item_id in self._rows)
 
-    def profiles(self, recents: Sequence[Sequence[Interaction]]) -> Floats:
+    def profiles(self, recents: Sequence[Sequence[Interaction]]) -> _Floats:
         """Return what users like, float32 (B, D): weighted sums of their newest items, of length 1 or 0.
 
         The item at position k (0 is the newest) of weight w counts ``w * 2 ** (-k / half_life)``.
@@ -140,47 +135,43 @@ class ContentIndex:
                 found[place] = self.shares(newest) @ self.vectors[self.rows(newest)]
         return _unit(found)
 
-    def shares(self, newest: Sequence[Interaction]) -> Floats:
+    def shares(self, newest: Sequence[Interaction]) -> _Floats:
         """Return how much each of the newest items counts, float32 (L,)."""
         weights = np.array([one.weight for one in newest], dtype=np.float32)
         ages = np.arange(len(newest), dtype=np.float32)
-        shares: Floats = weights * np.exp2(-ages / np.float32(self.config.half_life))
+        shares: _Floats = weights * np.exp2(-ages / np.float32(self.config.half_life))
         return shares
 
-    def scores(self, profiles: Floats) -> Floats:
+    def scores(self, profiles: _Floats) -> _Floats:
         """Return the cosines of profiles (B, D) with every item, float32 (B, N)."""
         return profiles @ self.vectors.T
 
-    def profile_scores(self, recent: Sequence[Interaction]) -> Floats:
+    def profile_scores(self, recent: Sequence[Interaction]) -> _Floats:
         """Return the cosine of one user's profile with every item, float32 (N,); zeros without known items."""
-        row: Floats = self.scores(self.profiles([recent]))[0]
+        row: _Floats = self.scores(self.profiles([recent]))[0]
         return row
 
-    def similar(self, item_id: str, n: int) -> tuple[Neighbour, ...]:
-        """Return up to ``n`` items closest to an item, best first; () if it is unknown or like no other."""
+    def similar(self, item_id: str, n: int) -> Neighbours:
+        """Return up to ``n`` items closest to an item, with cosines, best first; () if it is like no other."""
         row = self._rows.get(item_id)
         return () if row is None else self._neighbours(np.array([row]), n)[0]
 
-    def similar_to_all(self, n: int) -> Iterator[tuple[str, tuple[Neighbour, ...]]]:
+    def similar_to_all(self, n: int) -> Iterator[tuple[str, Neighbours]]:
         """Give each item of the catalogue with its ``n`` closest, in catalogue order."""
         for start in range(0, len(self), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(self)))
             yield from zip(self.item_ids[start : start + _CHUNK], self._neighbours(rows, n), strict=True)
 
-    def _neighbours(self, rows: Rows, n: int) -> list[tuple[Neighbour, ...]]:
+    def _neighbours(self, rows: _Rows, n: int) -> list[Neighbours]:
         cosines = np.round(self.scores(self.vectors[rows]), 6)
         cosines[np.arange(len(rows)), rows] = -np.inf
         return [
-            tuple(
-                Neighbour(self.item_ids[row], min(1.0, float(line[row])))
-                for row in best_rows(line, n)
-                if line[row] > 0.0
-            )
+            tuple((self.item_ids[row], min(1.0, float(line[row]))) for row in best_rows(line, n) if line[row] > 0.0)
             for line in cosines
         ]
 
 
-def best_rows(scores: Floats, n: int) -> Rows:
+def best_rows(scores: _Floats, n: int) -> _Rows:
     """Return the rows of the ``n`` highest scores of a line (N,), best first; ties go to the lower row."""
     if n < 1:
         raise ValueError(f"best_rows: n must be at least 1, got {n!r}")
@@ -188,11 +179,11 @@ def best_rows(scores: Floats, n: int) -> Rows:
         return np.argsort(-scores, kind="stable")
     least = np.partition(scores, len(scores) - n)[len(scores) - n]
     rows = np.flatnonzero(scores >= least)
-    order: Rows = rows[np.argsort(-scores[rows], kind="stable")][:n]
+    order: _Rows = rows[np.argsort(-scores[rows], kind="stable")][:n]
     return order
 
 
-def _genre_features(items: Sequence[Item]) -> tuple[Floats, dict[str, Flags]]:
+def _genre_features(items: Sequence[Item]) -> tuple[_Floats, dict[str, _Flags]]:
     """Return idf-weighted genres, float32 (N, G), and each genre's members, bool (N,), by folded name."""
     names = sorted({genre.casefold() for item in items for genre in item.genres})
     columns = {name: column for column, name in enumerate(names)}
@@ -203,7 +194,7 @@ def _genre_features(items: Sequence[Item]) -> tuple[Floats, dict[str, Flags]]:
     return (members * rarity).astype(np.float32), {name: members[:, column] for name, column in columns.items()}
 
 
-def _year_features(items: Sequence[Item], width: float) -> Floats:
+def _year_features(items: Sequence[Item], width: float) -> _Floats:
     """Return each year spread linearly over the two nearest periods, float32 (N, P); unknown years are zeros."""
     years = [item.year for item in items if item.year is not None]
     if not years:
@@ -218,7 +209,7 @@ def _year_features(items: Sequence[Item], width: float) -> Floats:
     return features
 
 
-def _title_features(items: Sequence[Item]) -> Floats:
+def _title_features(items: Sequence[Item]) -> _Floats:
     """Return idf-weighted, hashed and signed title words, float32 (N, 128)."""
     words = [sorted(set(_WORD.findall(item.title.casefold()))) for item in items]
     titles = Counter(word for line in words for word in line)
@@ -232,9 +223,9 @@ def _title_features(items: Sequence[Item]) -> Floats:
     return features
 
 
-def _unit(rows: Floats) -> Floats:
+def _unit(rows: _Floats) -> _Floats:
     """Scale rows to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     lengths[lengths == 0.0] = 1.0
-    scaled: Floats = np.divide(rows, lengths, dtype=np.float32)
+    scaled: _Floats = np.divide(rows, lengths, dtype=np.float32)
     return scaled

@@ -1,0 +1,210 @@
+"""``reelstream model``: which model versions exist, what they scored, and the way back to an older one."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from commands.options import address_options, given_settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from streams.settings import Settings
+    from streams.versions import Version
+
+__all__ = ["model"]
+
+_ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
+_PIPE_COLUMNS = 200  # a reader that is no terminal gets whole lines
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def model() -> None:
+    """List model versions, show one, or roll back."""
+
+
+@model.command("list")
+@address_options
+@_json_option
+def list_versions(*, as_json: bool, **given: Any) -> None:
+    """List the versions, newest first; the one that serves is marked."""
+    from streams.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    versions = Archive(settings.registry).list()
+    if as_json:
+        described = [_described(version, current) for version in versions]
+        click.echo(orjson.dumps({"current": current, "versions": described}).decode())
+    elif not versions:
+        click.echo(f"no versions in {settings.registry}")
+    else:
+        _print_table(versions, current)
+
+
+@model.command()
+@click.argument("version_id", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
+    """Show one version, by default the one that serves, and check its files."""
+    from streams.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    version = Archive(settings.registry).verify(version_id or _required(current))
+    described = _described(version, current)
+    if as_json:
+        click.echo(orjson.dumps(described).decode())
+        return
+    for name, value in described.items():
+        lines = [f"{inner}: {one}" for inner, one in value.items()] if isinstance(value, dict) else [str(value)]
+        click.echo(f"{name:<14}" + f"\n{'':<14}".join(lines or ["-"]))
+
+
+@model.command()
+@click.argument("version_id", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
+    """Serve an older version again, by default the parent of the one that serves.
+
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    """
+    from streams.registry import Registry  # noqa: PLC0415 - loads torch
+
+    settings = given_settings(given)
+    registry = Registry(settings.registry)
+    before = _current(settings)
+    if version_id is None:
+        version_id = _parent(registry.read(_required(before)))
+    _, version = registry.load(version_id)
+    now_ms = time.time_ns() // 1_000_000
+    _move(settings, version, now_ms)
+    _announce(settings, version, now_ms)
+    if as_json:
+        click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
+    else:
+        click.echo(f"rolled back from {before or 'no version'} to {version.version_id}; workers follow by themselves")
+
+
+def _current(settings: "Settings") -> str | None:
+    """Return the id of the version that serves, or None before the first promotion."""
+    from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.keys import MODEL  # noqa: PLC0415 - same
+
+    with answered("model: reading the current version"), _redis(settings) as client:
+        found: Any = client.hget(MODEL, "version")
+    return found if found is None else str(found)
+
+
+def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
+    from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.keys import MODEL  # noqa: PLC0415 - same
+
+    pointer: dict[Any, Any] = {"version": version.version_id, "uri": version.uri, "promoted_at": now_ms}
+    with answered(f"model: moving the current version to {version.version_id}"), _redis(settings) as client:
+        client.hset(MODEL, mapping=pointer)
+
+
+def _redis(settings: "Settings") -> "Redis":
+    from streams.connection import connect_to_read  # noqa: PLC0415 - only commands that ask need Redis
+
+    return connect_to_read(settings.redis)
+
+
+def _announce(settings: "Settings", version: "Version", now_ms: int) -> None:
+    """Publish the decision and wait until the cluster holds it."""
+    from kafka import KafkaProducer  # noqa: PLC0415 - only a rollback needs Kafka
+    from kafka.errors import KafkaError  # noqa: PLC0415 - same
+
+    from streams.codec import encode  # noqa: PLC0415 - same
+    from streams.errors import TopicError  # noqa: PLC0415 - same
+    from streams.records import ModelVersion  # noqa: PLC0415 - same
+    from streams.topics import MODEL_VERSIONS  # noqa: PLC0415 - same
+
+    record = ModelVersion(version.version_id, "rolled_back", version.parent, version.uri, now_ms, dict(version.metrics))
+    topic = settings.prefix + MODEL_VERSIONS
+    try:
+        producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="reelstream-model")
+        try:
+            producer.send(topic, key=b"current", value=encode(record)).get(timeout=_ACKNOWLEDGED_S)
+        finally:
+            producer.close()
+    except (KafkaError, OSError, ValueError) as error:
+        raise TopicError(
+            f"model: the pointer was moved to {version.version_id}, which workers follow, but its record could not be "
+            f"written to {topic} at {settings.kafka}, got {error!r}; run the same rollback again to announce it"
+        ) from error
+
+
+def _required(current: str | None) -> str:
+    if current is None:
+        raise click.UsageError("a VERSION is required, because no version serves; `reelstream model list` names them")
+    return current
+
+
+def _parent(version: "Version") -> str:
+    if version.parent is None:
+        raise click.UsageError(f"a VERSION is required, because {version.version_id} serves and has no parent")
+    return version.parent
+
+
+def _described(version: "Version", current: str | None) -> dict[str, Any]:
+    """Return a version as plain values, without its vocabularies."""
+    return {
+        "version": version.version_id,
+        "current": version.version_id == current,
+        "parent": version.parent,
+        "uri": version.uri,
+        "created_ms": version.created_ms,
+        "seed": version.seed,
+        "code_revision": version.code_revision,
+        "bytes": version.size,
+        "metrics": dict(version.metrics),
+        "offsets": {
+            topic: {str(partition): offset for partition, offset in partitions.items()}
+            for topic, partitions in version.offsets.items()
+        },
+        "files": {name: f"{file.bytes} bytes, sha256 {file.sha256}" for name, file in version.files.items()},
+    }
+
+
+def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only this table needs it
+    from rich.table import Table  # noqa: PLC0415 - same
+
+    now_ms = time.time_ns() // 1_000_000
+    figures = sorted({name for version in versions for name in version.metrics if _is_hit_rate(name)})
+    table = Table("", "version", "parent", "age", *figures, "size", box=None, pad_edge=False, header_style="bold")
+    for version in versions:
+        table.add_row(
+            "*" if version.version_id == current else "",
+            version.version_id,
+            version.parent or "-",
+            _age((now_ms - version.created_ms) // 1000),
+            *(f"{version.metrics[name]:.4f}" if name in version.metrics else "-" for name in figures),
+            f"{version.size / 1e6:.1f} MB",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    console.print(table)
+    if current is not None and all(version.version_id != current for version in versions):
+        console.print(f"serving {current}, which this registry does not hold")
+
+
+def _is_hit_rate(metric: str) -> bool:
+    return "hr" in metric.split("_") or "hit_rate" in metric or metric.startswith("hr")
+
+
+def _age(seconds: int) -> str:
+    """Return a duration in its largest whole unit, such as ``3 h``."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{max(0, seconds)} s"

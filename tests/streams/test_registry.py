@@ -1,0 +1,280 @@
+"""The registry: versions are whole or absent, and nothing that was changed is trusted."""
+
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+import torch
+
+from model.neumf import NeuMF, NeuMFConfig
+from model.snapshot import Snapshot
+from streams.errors import RegistryError
+from streams.registry import Registry
+from streams.versions import FORMAT, Archive, Lineage
+
+LINEAGE = Lineage("v000001-0123abcd", {"hr_10": 0.25}, {"watch-events": {0: 7, 11: 3}}, 1_700_000_000_000, 42, "abc123")
+
+
+def snapshot_of(n_items=5, n_users=3):
+    """Return a small untrained snapshot."""
+    genres = np.zeros((n_items, 2), dtype=np.float32)
+    network = NeuMF(NeuMFConfig(), n_users, genres, generator=torch.Generator().manual_seed(3))
+    items = tuple(f"i{n}" for n in range(n_items))
+    return Snapshot.of(network, items, tuple(f"u{n}" for n in range(n_users)), ("Drama", "War"))
+
+
+def saved(registry, snapshot, **changed):
+    """Store a snapshot with the lineage above, or with some of it changed."""
+    lineage = {name: getattr(LINEAGE, name) for name in Lineage.__dataclass_fields__}
+    return registry.save(snapshot, **(lineage | changed))
+
+
+@pytest.fixture(params=["local", "memory"])
+def url(request, tmp_path):
+    """Return an empty registry's URL on a local folder and on an in-memory file system."""
+    return str(tmp_path / "models") if request.param == "local" else f"memory://models-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """Return an empty registry in a local folder."""
+    return Registry(str(tmp_path / "models"))
+
+
+def file_of(version, name):
+    """Return the path of a version's file in a local registry."""
+    return Path(version.uri) / name
+
+
+def test_an_empty_registry_lists_nothing(url):
+    """A registry that was never written to has no versions and reading it creates nothing."""
+    assert Registry(url).list() == ()
+    assert Registry(url).list() == ()
+
+
+def test_a_saved_snapshot_comes_back_equal(url):
+    """What load returns has the same weights, bit for bit, the same ids and the same lineage."""
+    snapshot = snapshot_of()
+    version = saved(Registry(url), snapshot)
+    loaded, found = Registry(url).load(version.version_id)
+    assert found == version
+    assert (loaded.config, loaded.items, loaded.users, loaded.genres) == (
+        snapshot.config,
+        snapshot.items,
+        snapshot.users,
+        snapshot.genres,
+    )
+    assert loaded.weights.keys() == snapshot.weights.keys()
+    assert all(torch.equal(loaded.weights[name], weight) for name, weight in snapshot.weights.items())
+    assert {name: getattr(found, name) for name in Lineage.__dataclass_fields__} == {
+        name: getattr(LINEAGE, name) for name in Lineage.__dataclass_fields__
+    }
+
+
+def test_long_vocabularies_rest_in_files_of_their_own(registry):
+    """256 ids stay in version.json and 257 get a file, and both come back in order."""
+    version = saved(registry, snapshot_of(n_items=257, n_users=256))
+    assert set(version.files) == {"weights.safetensors", "items.json"}
+    loaded, _ = registry.load(version.version_id)
+    assert loaded.items == tuple(f"i{n}" for n in range(257))
+    assert loaded.users == tuple(f"u{n}" for n in range(256))
+
+
+def test_the_description_names_size_and_hash_of_each_file(registry):
+    """Size and SHA-256 in version.json are those of the bytes on the disk."""
+    version = saved(registry, snapshot_of())
+    content = file_of(version, "weights.safetensors").read_bytes()
+    stored = version.files["weights.safetensors"]
+    assert (stored.bytes, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert version.size == sum(path.stat().st_size for path in Path(version.uri).iterdir()) - (
+        file_of(version, "version.json").stat().st_size
+    )
+
+
+def test_versions_are_listed_newest_first(url):
+    """Counters grow by one with each version, and the list starts with the highest."""
+    registry = Registry(url)
+    ids = [saved(registry, snapshot_of(), created_ms=at).version_id for at in (5, 6, 7)]
+    assert [name[:7] for name in ids] == ["v000001", "v000002", "v000003"]
+    assert [version.version_id for version in registry.list()] == ids[::-1]
+
+
+def test_ids_beyond_six_digits_still_sort_by_counter(tmp_path):
+    """After counter 999999 comes 1000000, and it is the newest although its text is the smaller."""
+    archive = Archive(str(tmp_path))
+    first = archive.put({}, {}, LINEAGE).version_id
+    (tmp_path / first).rename(tmp_path / first.replace("v000001", "v999999"))
+    archive.put({}, {}, LINEAGE)
+    assert [version.counter for version in archive.list()] == [1_000_000, 999_999]
+
+
+def test_two_writers_with_the_same_counter_keep_both(tmp_path):
+    """A version written by another trainer at the same moment has another hash, so both exist."""
+    apart = [Archive(str(tmp_path / name)) for name in ("a", "b")]
+    one, other = (
+        archive.put({"weights.safetensors": content}, {}, LINEAGE)
+        for archive, content in zip(apart, (b"x", b"y"), strict=True)
+    )
+    assert one.counter == other.counter == 1
+    assert one.version_id != other.version_id
+
+
+def test_a_version_without_its_description_does_not_exist(registry):
+    """Everything written but version.json is no version: not listed, not read, and its counter is not used again."""
+    version = saved(registry, snapshot_of())
+    file_of(version, "version.json").unlink()
+    assert registry.list() == ()
+    with pytest.raises(RegistryError, match=r"v000001-\w+', which has no version\.json"):
+        registry.read(version.version_id)
+    assert saved(registry, snapshot_of()).counter == 2
+
+
+def test_a_killed_writer_leaves_whole_versions_or_none(tmp_path):
+    """A process killed while it writes one version after another leaves only versions that verify."""
+    program = (
+        "import sys; from streams.versions import Archive, Lineage\n"
+        "archive = Archive(sys.argv[1])\n"
+        "for n in range(10_000):\n"
+        "    archive.put({'weights.safetensors': bytes(200_000), 'items.json': b'[]'}, {}, "
+        "Lineage(None, {}, {}, n, 0, ''))\n"
+        "    print(n, flush=True)\n"
+    )
+    root = Path(__file__).parents[2]
+    for lines in (1, 4, 9):
+        folder = tmp_path / str(lines)
+        with subprocess.Popen([sys.executable, "-c", program, folder], cwd=root, stdout=subprocess.PIPE) as writer:
+            for _ in range(lines):
+                writer.stdout.readline()
+            writer.send_signal(signal.SIGKILL)
+        archive = Archive(str(folder))
+        whole = archive.list()
+        assert len(whole) >= lines
+        assert [archive.verify(version.version_id) for version in whole] == list(whole)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "items.json"])
+def test_one_changed_byte_is_refused(registry, name):
+    """A file whose last byte was changed is refused with its path, the expected and the actual hash."""
+    version = saved(registry, snapshot_of(n_items=300))
+    path = file_of(version, name)
+    content = path.read_bytes()
+    changed = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes(changed)
+    expected, got = (hashlib.sha256(of).hexdigest() for of in (content, changed))
+    with pytest.raises(RegistryError, match=f"{name} must have SHA-256 '{expected}', got '{got}'"):
+        registry.load(version.version_id)
+    with pytest.raises(RegistryError, match=name):
+        registry.verify(version.version_id)
+
+
+def test_a_torn_file_is_refused(registry):
+    """A file cut by one byte is refused with both sizes."""
+    version = saved(registry, snapshot_of())
+    path = file_of(version, "weights.safetensors")
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    with pytest.raises(RegistryError, match=f"must have bytes {size}, got {size - 1}"):
+        registry.load(version.version_id)
+
+
+def test_a_missing_file_is_refused(registry):
+    """A version whose weights are gone is refused with their path."""
+    version = saved(registry, snapshot_of())
+    file_of(version, "weights.safetensors").unlink()
+    with pytest.raises(RegistryError, match=r"weights\.safetensors must hold \d+ bytes"):
+        registry.verify(version.version_id)
+
+
+def test_an_edited_description_is_refused_and_left_out_of_the_list(registry):
+    """A metric improved by hand no longer fits the id; the other versions stay listed."""
+    kept = saved(registry, snapshot_of())
+    edited = saved(registry, snapshot_of())
+    path = file_of(edited, "version.json")
+    path.write_bytes(path.read_bytes().replace(b"0.25", b"0.95"))
+    with pytest.raises(RegistryError, match=r"version\.json must have content hash"):
+        registry.read(edited.version_id)
+    assert registry.list() == (kept,)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"null", b"\xff"])
+def test_a_torn_description_is_refused(registry, content):
+    """Whatever is no JSON object with a format number is refused, never an unexpected error."""
+    version = saved(registry, snapshot_of())
+    file_of(version, "version.json").write_bytes(content)
+    with pytest.raises(RegistryError, match=r"version\.json must be a JSON object with a format number"):
+        registry.read(version.version_id)
+
+
+@pytest.mark.parametrize("written", [FORMAT + 1, 0, "1", None, True])
+def test_another_format_is_refused(registry, written):
+    """A format above the known one, or no whole number, is refused and an upgrade is proposed."""
+    version = saved(registry, snapshot_of())
+    path = file_of(version, "version.json")
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"format": written}))
+    with pytest.raises(RegistryError, match=rf"must have format 1 to {FORMAT}, got .*upgrade"):
+        registry.load(version.version_id)
+
+
+@pytest.mark.parametrize(
+    "version_id", ["", "v1-0123abcd", "v000001-0123ABCD", "../v000001-0123abcd", "v000001-0123abcd/"]
+)
+def test_an_id_of_another_shape_is_refused(registry, version_id):
+    """What is no version id is never used as a path."""
+    with pytest.raises(RegistryError, match="a version id like"):
+        registry.read(version_id)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_a_metric_that_is_not_finite_is_refused(registry, figure):
+    """JSON has no NaN, so a metric that is not finite is refused before anything is written."""
+    with pytest.raises(RegistryError, match="metric 'hr' must be finite"):
+        saved(registry, snapshot_of(), metrics={"hr": figure})
+    assert registry.list() == ()
+
+
+def test_a_weight_that_is_not_finite_is_refused(registry):
+    """A diverged network is never stored."""
+    snapshot = snapshot_of()
+    snapshot.weights["item_factors"][0, 0] = float("nan")
+    with pytest.raises(RegistryError, match="weight 'item_factors' must be finite"):
+        saved(registry, snapshot)
+
+
+def test_files_that_are_no_snapshot_are_refused(registry):
+    """A version of other content cannot be loaded as a model."""
+    version = registry.put({"weights.safetensors": b"not weights"}, {"snapshot": {}}, LINEAGE)
+    with pytest.raises(RegistryError, match="must hold a model snapshot"):
+        registry.load(version.version_id)
+
+
+@pytest.mark.parametrize("name", ["version.json", "../weights.safetensors", "weights.pkl", "a b.json"])
+def test_a_file_name_that_leaves_the_folder_is_refused(registry, name):
+    """Only plain names of JSON and safetensors files are stored, and never the description itself."""
+    with pytest.raises(RegistryError, match="a file name like"):
+        registry.put({name: b""}, {}, LINEAGE)
+
+
+def test_an_unknown_protocol_is_refused():
+    """A URL that fsspec does not know is told with the URL."""
+    with pytest.raises(RegistryError, match="got 'nowhere://models'"):
+        Registry("nowhere://models")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    """A file in the place of the registry's folder is a RegistryError that names the path."""
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(RegistryError, match="models"):
+        saved(Registry(str(tmp_path / "models")), snapshot_of())
+
+
+def test_no_temporary_file_is_left(registry):
+    """After a save the version's folder holds its files and the description, nothing else."""
+    version = saved(registry, snapshot_of())
+    assert {path.name for path in Path(version.uri).iterdir()} == {"version.json", *version.files}
