@@ -1,0 +1,247 @@
+"""Which record of a log is sent when: pure, seeded, the same stream for the same arguments.
+
+Time may be compressed, replaced by an even rate, or dropped; deliveries may be repeated or delayed on purpose, the
+way a producer's retry or a phone without a signal would. Sending is the business of ``producer``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from replay.dataset import Dataset
+from streams.errors import DataError, SettingsError
+from streams.records import Event, Rating, Watch
+from streams.topics import RATES, WATCHES
+
+__all__ = ["Events", "Pace", "Planned", "Schedule", "Selection", "Trouble", "plan"]
+
+Events = Literal["watch", "rate", "both"]
+SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
+FARTHEST_COPY = 50  # deliveries; a producer's retry follows within one batch or two
+FARTHEST_LATE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
+LONGEST_ID = 64  # of an event id, as the records' contract has it
+CHUNK = 1 << 15  # rows that are turned into Python values at once
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast: at most one of both; neither is as fast as it goes.
+
+    Parameters
+    ----------
+    speed : seconds of event time that pass in one second.
+    rate : deliveries each second, evenly.
+    """
+
+    speed: float | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.speed is not None and self.rate is not None:
+            raise SettingsError(f"replay: one pace is required, got speed {self.speed!r} and rate {self.rate!r}")
+        for name, value in (("speed", self.speed), ("rate", self.rate)):
+            if value is not None and not 0 < value < float("inf"):
+                raise SettingsError(f"replay: {name} must be a number above 0, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a log, and as what.
+
+    Parameters
+    ----------
+    events : each row as a watch, a rating, or a watch and then a rating of the same time.
+    since, until : event time in milliseconds, first one taken and first one left out; None is no bound.
+    limit : rows taken at most, the earliest ones.
+    """
+
+    events: Events = "rate"
+    since: int | None = None
+    until: int | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise SettingsError(f"replay: limit must be at least 1, got {self.limit!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What goes wrong on purpose.
+
+    Parameters
+    ----------
+    duplicate : share of the events, 0..1, that are delivered again, unchanged, 1 to 50 deliveries later.
+    late : share of the events, 0..1, that are delivered 1 to 200 deliveries late with the time they happened at.
+    seed : of both choices.
+    """
+
+    duplicate: float = 0.0
+    late: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, share in (("duplicate", self.duplicate), ("late", self.late)):
+            if not 0 <= share <= 1:
+                raise SettingsError(f"replay: {name} must be a share from 0 to 1, got {share!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One delivery.
+
+    Parameters
+    ----------
+    due_s : seconds after the start.
+    topic : without the prefix.
+    record : what is sent; its user is the key.
+    is_copy : whether the same event was delivered before.
+    is_late : whether an event that belongs after it was delivered before.
+    """
+
+    due_s: float
+    topic: str
+    record: Event
+    is_copy: bool
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The deliveries of a replay in their order; iterating makes each ``Planned``, as often as one likes.
+
+    Parameters
+    ----------
+    name : of the log, the first part of every event id.
+    rows : the selected rows, columns as in ``Dataset.interactions`` and ``number``, which tells rows of the
+        same user, item and time apart.
+    row : int64 (M,), each delivery's row.
+    is_watch, is_copy, is_late : bool (M,).
+    due_s : float64 (M,), ascending.
+    """
+
+    name: str
+    rows: pd.DataFrame = field(repr=False)
+    row: npt.NDArray[np.int64]
+    is_watch: npt.NDArray[np.bool_]
+    is_copy: npt.NDArray[np.bool_]
+    is_late: npt.NDArray[np.bool_]
+    due_s: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __iter__(self) -> Iterator[Planned]:
+        for start in range(0, len(self), CHUNK):
+            part = slice(start, start + CHUNK)
+            rows = self.rows.iloc[self.row[part]]
+            columns = (
+                self.due_s[part].tolist(),
+                self.is_watch[part].tolist(),
+                self.is_copy[part].tolist(),
+                self.is_late[part].tolist(),
+                *(rows[name].tolist() for name in ("user_id", "item_id", "ts", "rating", "number")),
+            )
+            for due_s, is_watch, is_copy, is_late, user_id, item_id, ts, rating, number in zip(*columns, strict=True):
+                event_id = _event_id(self.name, "w" if is_watch else "r", user_id, item_id, ts, number)
+                record: Event = (
+                    Watch(event_id, user_id, item_id, ts, SEEN_TO_THE_END)
+                    if is_watch
+                    else Rating(event_id, user_id, item_id, ts, rating)
+                )
+                yield Planned(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
+
+
+def plan(
+    dataset: Dataset,
+    *,
+    selection: Selection | None = None,
+    pace: Pace | None = None,
+    trouble: Trouble | None = None,
+) -> Schedule:
+    """Lay out a replay.
+
+    Parameters
+    ----------
+    dataset : the log, in its order.
+    selection : which part, and as what; by default all of it, as ratings.
+    pace : how fast; by default as fast as it goes.
+    trouble : what goes wrong on purpose; by default nothing.
+
+    Raises
+    ------
+    DataError
+        If no row is selected; the message tells the period that the log covers.
+    """
+    selection, pace, trouble = selection or Selection(), pace or Pace(), trouble or Trouble()
+    rows = _selected(dataset, selection)
+    kinds = 2 if selection.events == "both" else 1
+    n = len(rows) * kinds
+    event, is_copy, is_late = _order(n, trouble)
+    row = event // kinds
+    is_watch = event % 2 == 0 if kinds == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
+    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], pace))
+
+
+def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
+    ts = dataset.interactions["ts"].to_numpy()
+    first = 0 if selection.since is None else int(np.searchsorted(ts, selection.since))
+    last = len(ts) if selection.until is None else int(np.searchsorted(ts, selection.until))
+    if selection.limit is not None:
+        last = min(last, first + selection.limit)
+    if first >= last:
+        asked = f"{_date(selection.since)} to {_date(selection.until)}"
+        raise DataError(
+            f"replay: {dataset.name} covers {_date(int(ts[0]))} to {_date(int(ts[-1]))}, got none of it from {asked}"
+        )
+    rows = dataset.interactions.iloc[first:last].reset_index(drop=True)
+    identity = ["user_id", "item_id", "ts"]
+    repeated = rows.duplicated(identity, keep=False).to_numpy()
+    number = np.zeros(len(rows), dtype=np.int64)
+    if repeated.any():
+        number[repeated] = rows[repeated].groupby(identity, sort=False).cumcount().to_numpy()
+    return rows.assign(number=number)
+
+
+def _order(n: int, trouble: Trouble) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return each delivery's event (int64), and whether it is a copy and whether it is late (bool)."""
+    rng = np.random.default_rng(trouble.seed)
+    position = np.arange(n, dtype=np.float64)
+    delayed = rng.random(n) < trouble.late
+    # Halves and quarters put a moved delivery behind the event that has the place it moves to.
+    position[delayed] += rng.integers(1, FARTHEST_LATE, size=int(delayed.sum()), endpoint=True) + 0.5
+    copied = np.flatnonzero(rng.random(n) < trouble.duplicate)
+    behind = rng.integers(1, FARTHEST_COPY, size=len(copied), endpoint=True) + 0.25
+    event = np.concatenate((np.arange(n), copied))
+    order = np.argsort(np.concatenate((position, position[copied] + behind)), kind="stable")
+    event, is_copy = event[order], order >= n
+    newest = np.maximum.accumulate(event)
+    return event, is_copy, (event < newest) & ~is_copy
+
+
+def _due(ts: npt.NDArray[np.int64], pace: Pace) -> npt.NDArray[np.float64]:
+    """Return when each delivery is due, seconds; one that comes late is due with the one before it."""
+    if pace.rate is not None:
+        return np.arange(len(ts)) / pace.rate
+    if pace.speed is not None:
+        return np.maximum.accumulate(ts - ts.min()) / (1000.0 * pace.speed)
+    return np.zeros(len(ts))
+
+
+def _event_id(name: str, kind: str, user_id: str, item_id: str, ts: int, number: int) -> str:
+    """Return an id of at most 64 characters: readable where that is unambiguous and short enough, else a digest."""
+    text = f"{name}-{kind}-{user_id}-{item_id}-{ts}" + (f"-{number + 1}" if number else "")
+    if len(text) <= LONGEST_ID and text.isprintable() and "-" not in user_id and "-" not in item_id:
+        return text
+    identity = "\n".join((name, user_id, item_id, str(ts), str(number)))
+    return f"{kind}-{blake2b(identity.encode(), digest_size=24).hexdigest()}"
+
+
+def _date(ts: int | None) -> str:
+    return "any time" if ts is None else datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M")
