@@ -23,68 +23,78 @@ local function call_in_chunks(command, key, arguments)
   end
 end
 
+-- Put the scores of those members that a zset holds into a table.
+local function scores_of(key, members, into)
+  for first = 1, #members, CHUNK do
+    local last = math.min(first + CHUNK - 1, #members)
+    local scores = redis.call('ZMSCORE', key, unpack(members, first, last))
+    for i = first, last do
+      local score = scores[i - first + 1]
+      if score then into[members[i]] = tonumber(score) end
+    end
+  end
+end
+
 -- users --------------------------------------------------------------------------------------------------------
 
 -- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 event ids of watches, 6 of ratings
 local EVENT_IDS = {watch = 5, rate = 6}
 
-local function remembered_scores(key, ids, into)
-  for first = 1, #ids, CHUNK do
-    local last = math.min(first + CHUNK - 1, #ids)
-    local scores = redis.call('ZMSCORE', key, unpack(ids, first, last))
-    for i = first, last do
-      local score = scores[i - first + 1]
-      if score then into[ids[i]] = tonumber(score) end
-    end
-  end
-end
-
 -- Recall the event ids applied before, for one kind. Ids are forgotten (oldest first) just before a call that brings
 -- new events reads them, never after it: so a redelivered call finds what it found the first time.
-local function recall(key, events, kind, is_new, remembered)
+local function recall(key, batch, kind, is_new, remembered)
   local known, old_ids, new_ids = {}, {}, {}
-  for i, event in ipairs(events) do
-    if event.kind == kind then
+  for i, id in ipairs(batch.id) do
+    if batch.kind[i] == kind then
       local ids = is_new[i] and new_ids or old_ids
-      ids[#ids + 1] = event.id
+      ids[#ids + 1] = id
     end
   end
-  remembered_scores(key, old_ids, known)
+  scores_of(key, old_ids, known)
   if #new_ids > 0 then
     redis.call('ZREMRANGEBYRANK', key, 0, -(remembered + 1))
-    remembered_scores(key, new_ids, known)
+    scores_of(key, new_ids, known)
   end
   return known
 end
 
--- For each event: whether it counts (the same answer at every redelivery) and whether it changes the state now;
--- and whether any position moved.
-local function judge(keys, events, at, remembered)
+-- Move the positions; return which events are beyond them, and whether any is.
+local function advance(batch, at)
   local is_new, moved = {}, false
-  for i, event in ipairs(events) do
-    is_new[i] = event.offset > at[event.position]
-    if is_new[i] then at[event.position], moved = event.offset, true end
+  for i, offset in ipairs(batch.offset) do
+    local position = batch.position[i]
+    is_new[i] = offset > at[position]
+    if is_new[i] then at[position], moved = offset, true end
   end
-  local known = {}
+  return is_new, moved
+end
+
+-- For each event: '1' if it counts (the same answer at every redelivery), and '1' if it changes the state now; and the
+-- numbers of those that do.
+local function judge(keys, batch, is_new, remembered)
+  local known, added = {}, {watch = {}, rate = {}}
   for kind, index in pairs(EVENT_IDS) do
-    known[kind] = recall(keys[index], events, kind, is_new, remembered)
+    known[kind] = recall(keys[index], batch, kind, is_new, remembered)
   end
-  local counted, fresh, added = {}, {}, {watch = {}, rate = {}}
-  for i, event in ipairs(events) do
-    local score = known[event.kind][event.id]
-    counted[i] = score == nil or (not is_new[i] and score == event.score)
-    fresh[i] = is_new[i] and counted[i]
-    if fresh[i] then
-      known[event.kind][event.id] = event.score
-      local list = added[event.kind]
-      list[#list + 1] = text(event.score)
-      list[#list + 1] = event.id
+  local counted, fresh, chosen = {}, {}, {}
+  for i, id in ipairs(batch.id) do
+    local kind, score = batch.kind[i], batch.score[i]
+    local applied = known[kind][id]
+    local counts = applied == nil or (not is_new[i] and applied == score)
+    counted[i] = counts and '1' or '0'
+    fresh[i] = counts and is_new[i] and '1' or '0'
+    if counts and is_new[i] then
+      known[kind][id] = score
+      chosen[#chosen + 1] = i
+      local list = added[kind]
+      list[#list + 1] = text(score)
+      list[#list + 1] = id
     end
   end
   for kind, index in pairs(EVENT_IDS) do
     call_in_chunks('ZADD', keys[index], added[kind])
   end
-  return counted, fresh, moved
+  return table.concat(counted), table.concat(fresh), chosen
 end
 
 -- Insert an entry at its place in a newest-first list: before the first that is not newer.
@@ -97,52 +107,54 @@ local function place(entries, entry, ts)
   table.insert(entries, low, entry)
 end
 
-local function remember_recent(key, fresh_events, newest, length)
-  local is_late = false
-  for _, event in ipairs(fresh_events) do
-    if event.ts < newest then is_late = true end
-    newest = math.max(newest, event.ts)
+local function remember_recent(key, batch, chosen, newest, length)
+  local is_late, entries = false, {}
+  for n, i in ipairs(chosen) do
+    entries[n] = batch.entry[i]
+    is_late = is_late or batch.ts[i] < newest
+    newest = math.max(newest, batch.ts[i])
   end
-  local entries = {}
   if is_late then
     entries = redis.call('LRANGE', key, 0, -1)
-    for _, event in ipairs(fresh_events) do place(entries, event.entry, event.ts) end
+    for _, i in ipairs(chosen) do place(entries, batch.entry[i], batch.ts[i]) end
     redis.call('DEL', key)
-    call_in_chunks('RPUSH', key, entries)
-  else
-    for i, event in ipairs(fresh_events) do entries[i] = event.entry end
-    call_in_chunks('LPUSH', key, entries)
   end
+  call_in_chunks(is_late and 'RPUSH' or 'LPUSH', key, entries)
   redis.call('LTRIM', key, 0, length - 1)
 end
 
--- Bring the affinities forward to the newest event time, then add what is fresh with its own decay.
-local function like_genres(key, fresh_events, before, now, half_life)
-  local decay = 2 ^ ((before - now) / half_life)
+local function read_genres(key)
   local stored, values = redis.call('HGETALL', key), {}
-  for i = 1, #stored, 2 do values[stored[i]] = tonumber(stored[i + 1]) * decay end
-  for _, event in ipairs(fresh_events) do
-    local weight = event.weight * 2 ^ ((event.ts - now) / half_life)
-    for _, genre in ipairs(event.genres) do values[genre] = (values[genre] or 0) + weight end
+  for i = 1, #stored, 2 do values[stored[i]] = tonumber(stored[i + 1]) end
+  return values
+end
+
+-- Bring the affinities forward to the newest event time, then add what is fresh with its own decay.
+local function like_genres(key, values, batch, chosen, before, now, half_life)
+  local decay = 2 ^ ((before - now) / half_life)
+  for genre, value in pairs(values) do values[genre] = value * decay end
+  for _, i in ipairs(chosen) do
+    local weight = batch.weight[i] * 2 ^ ((batch.ts[i] - now) / half_life)
+    for _, genre in ipairs(batch.genres[i]) do values[genre] = (values[genre] or 0) + weight end
   end
   local fields = {}
   for genre, value in pairs(values) do
+    local stored = string.format('%.12g', value)
     fields[#fields + 1] = genre
-    fields[#fields + 1] = text(value)
+    fields[#fields + 1] = stored
+    values[genre] = tonumber(stored) -- so that this call returns what a later one reads
   end
   call_in_chunks('HSET', key, fields)
 end
 
 -- A user as one JSON array:
 -- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, counted, fresh, recent, genres].
-local function render(keys, user, counted, fresh, returned)
-  local stored, genres = redis.call('HGETALL', keys[4]), {}
-  for i = 1, #stored, 2 do genres[#genres + 1] = cjson.encode(stored[i]) .. ':' .. stored[i + 1] end
+local function render(keys, user, genres, counted, fresh, returned)
   return table.concat({
     '[', text(user.watches), ',', text(user.ratings), ',', text(user.rating_sum), ',',
     text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
     redis.call('SCARD', keys[3]), ',"', counted, '","', fresh, '",[',
-    table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],{', table.concat(genres, ','), '}]',
+    table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],', cjson.encode(genres), ']',
   })
 end
 
@@ -159,25 +171,19 @@ local function read_user(key, positions)
   return user, at
 end
 
-local function flags(list)
-  local digits = {}
-  for i, flag in ipairs(list) do digits[i] = flag and '1' or '0' end
-  return table.concat(digits)
-end
-
-local function count_into(user, fresh_events)
+local function count_into(user, batch, chosen)
   if user.watches + user.ratings == 0 then
-    user.first_ts, user.last_ts = fresh_events[1].ts, fresh_events[1].ts
+    user.first_ts, user.last_ts = batch.ts[chosen[1]], batch.ts[chosen[1]]
   end
-  for _, event in ipairs(fresh_events) do
-    if event.kind == 'watch' then
+  for _, i in ipairs(chosen) do
+    if batch.kind[i] == 'watch' then
       user.watches = user.watches + 1
     else
       user.ratings = user.ratings + 1
-      user.rating_sum = user.rating_sum + event.stars
+      user.rating_sum = user.rating_sum + batch.stars[i]
     end
-    user.first_ts = math.min(user.first_ts, event.ts)
-    user.last_ts = math.max(user.last_ts, event.ts)
+    user.first_ts = math.min(user.first_ts, batch.ts[i])
+    user.last_ts = math.max(user.last_ts, batch.ts[i])
   end
 end
 
@@ -193,36 +199,33 @@ local function write_user(key, user, positions, at)
   redis.call('HSET', key, unpack(fields))
 end
 
--- args: 1 recent length, 2 entries returned, 3 event ids remembered, 4 half-life of genres in ms,
---       5 JSON {positions: [field], events: [{kind, position, offset, score, id, ts, stars, weight, item, entry, genres}]}
+-- args: 1 recent length, 2 entries returned, 3 event ids remembered, 4 half-life of genres in ms, 5 JSON of columns:
+-- {positions = {field, ...}, and for each event: position, offset, score, id, kind, item, ts, stars, weight, entry, genres}
 local function apply(keys, args)
   local length, returned, remembered, half_life =
     tonumber(args[1]), tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
   local batch = cjson.decode(args[5])
   local user, at = read_user(keys[1], batch.positions)
-  local counted, fresh, moved = judge(keys, batch.events, at, remembered)
-  local fresh_events, touched = {}, {}
-  for i, event in ipairs(batch.events) do
-    if fresh[i] then
-      fresh_events[#fresh_events + 1] = event
-      touched[#touched + 1] = event.item
-    end
-  end
-  if #fresh_events > 0 then
-    local known = user.watches + user.ratings > 0
-    local before = known and user.last_ts or fresh_events[1].ts
-    count_into(user, fresh_events)
-    remember_recent(keys[2], fresh_events, before, length)
+  local genres = read_genres(keys[4])
+  local is_new, moved = advance(batch, at)
+  local counted, fresh, chosen = judge(keys, batch, is_new, remembered)
+  if #chosen > 0 then
+    local before = user.watches + user.ratings > 0 and user.last_ts or batch.ts[chosen[1]]
+    count_into(user, batch, chosen)
+    remember_recent(keys[2], batch, chosen, before, length)
+    local touched = {}
+    for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
     call_in_chunks('SADD', keys[3], touched)
-    like_genres(keys[4], fresh_events, before, user.last_ts, half_life)
+    like_genres(keys[4], genres, batch, chosen, before, user.last_ts, half_life)
   end
   if moved then write_user(keys[1], user, batch.positions, at) end
-  return render(keys, user, flags(counted), flags(fresh), returned)
+  return render(keys, user, genres, counted, fresh, returned)
 end
 
 -- args: 1 entries returned
 local function read(keys, args)
-  return render(keys, read_user(keys[1], {}), '', '', tonumber(args[1]))
+  local user = read_user(keys[1], {})
+  return render(keys, user, read_genres(keys[4]), '', '', tonumber(args[1]))
 end
 
 -- Put a user's list in place unless a newer one is there, and the mode it was published in with it.
@@ -247,52 +250,99 @@ local function move_landmark(key, clock, landmark)
   clock.landmark = landmark
 end
 
-local function heat(key, clock, event, half_life)
+-- Bring the clock to where the batch's weights can be added.
+local function wind(key, clock, newest, half_life)
   if not clock.landmark then
-    clock.landmark, clock.newest, clock.half_life = event.ts, event.ts, half_life
+    clock.landmark, clock.newest, clock.half_life = newest, newest, half_life
   end
   if clock.half_life ~= half_life then
     move_landmark(key, clock, clock.newest)
     clock.half_life = half_life
   end
-  if event.ts - clock.landmark > HIGHEST_EXPONENT * half_life then move_landmark(key, clock, event.ts) end
-  local weight = event.weight * 2 ^ ((event.ts - clock.landmark) / half_life)
-  if weight > 0 then redis.call('ZINCRBY', key, text(weight), event.item) end
-  clock.newest = math.max(clock.newest, event.ts)
+  if newest - clock.landmark > HIGHEST_EXPONENT * half_life then move_landmark(key, clock, newest) end
+  clock.newest = math.max(clock.newest, newest)
+end
+
+local function increase(increments, item, by)
+  increments[item] = (increments[item] or 0) + by
+end
+
+local function add_to_hash(key, increments)
+  local items, fields = {}, {}
+  for item in pairs(increments) do items[#items + 1] = item end
+  for first = 1, #items, CHUNK do
+    local last = math.min(first + CHUNK - 1, #items)
+    local stored = redis.call('HMGET', key, unpack(items, first, last))
+    for i = first, last do
+      fields[#fields + 1] = items[i]
+      fields[#fields + 1] = text(tonumber(stored[i - first + 1] or 0) + increments[items[i]])
+    end
+  end
+  call_in_chunks('HSET', key, fields)
+end
+
+local function add_to_zset(key, increments)
+  local items, fields, stored = {}, {}, {}
+  for item in pairs(increments) do items[#items + 1] = item end
+  scores_of(key, items, stored)
+  for _, item in ipairs(items) do
+    fields[#fields + 1] = string.format('%.17g', (stored[item] or 0) + increments[item])
+    fields[#fields + 1] = item
+  end
+  call_in_chunks('ZADD', key, fields)
+end
+
+-- Add the events numbered in chosen to the counters, and their weights to hot.
+local function add_items(keys, batch, chosen, clock, half_life)
+  local newest = batch.ts[chosen[1]]
+  for _, i in ipairs(chosen) do newest = math.max(newest, batch.ts[i]) end
+  wind(keys[5], clock, newest, half_life)
+  local watches, ratings, rating_sum, hot = {}, {}, {}, {}
+  for _, i in ipairs(chosen) do
+    local item = batch.item[i]
+    if batch.kind[i] == 'watch' then
+      increase(watches, item, 1)
+    else
+      increase(ratings, item, 1)
+      increase(rating_sum, item, batch.stars[i])
+    end
+    increase(hot, item, batch.weight[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
+  end
+  add_to_hash(keys[2], watches)
+  add_to_hash(keys[3], ratings)
+  add_to_hash(keys[4], rating_sum)
+  add_to_zset(keys[5], hot)
 end
 
 -- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
--- args: 1 half-life of hot in ms, 2 JSON {positions: [field], events: [{counted, position, offset, kind, item, ...}]}
+-- args: 1 half-life of hot in ms, 2 JSON of columns:
+-- {positions = {field, ...}, and for each event: position, offset, counted, kind, item, ts, stars, weight}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local half_life, batch = tonumber(args[1]), cjson.decode(args[2])
   local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', unpack(batch.positions))
   local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
-  local at, applied, moved = {}, 0, false
+  local at, chosen = {}, {}
   for i = 1, #batch.positions do at[i] = tonumber(stored[3 + i] or -1) end
-  for _, event in ipairs(batch.events) do
-    if event.offset > at[event.position] then
-      at[event.position], moved = event.offset, true
-      if event.counted then
-        applied = applied + 1
-        redis.call('HINCRBY', keys[event.kind == 'watch' and 2 or 3], event.item, 1)
-        if event.kind == 'rate' then redis.call('HINCRBYFLOAT', keys[4], event.item, text(event.stars)) end
-        heat(keys[5], clock, event, half_life)
-      end
-    end
+  local is_new, moved = advance(batch, at)
+  for i, counts in ipairs(batch.counted) do
+    if is_new[i] and counts then chosen[#chosen + 1] = i end
   end
+  if #chosen > 0 then add_items(keys, batch, chosen, clock, half_life) end
   if not moved then return 0 end
   local fields = {}
   for i, position in ipairs(batch.positions) do
     fields[#fields + 1] = position
     fields[#fields + 1] = text(at[i])
   end
-  redis.call('HSET', keys[1], unpack(fields))
   if clock.landmark then
-    redis.call('HSET', keys[1], 'landmark', text(clock.landmark), 'newest_ts', text(clock.newest),
-      'half_life_ms', text(clock.half_life))
+    for name, value in pairs({landmark = clock.landmark, newest_ts = clock.newest, half_life_ms = clock.half_life}) do
+      fields[#fields + 1] = name
+      fields[#fields + 1] = text(value)
+    end
   end
-  return applied
+  redis.call('HSET', keys[1], unpack(fields))
+  return #chosen
 end
 
 -- The hottest items of a partition and the clock their weights are relative to, read at one moment.

@@ -22,9 +22,9 @@ from streams.connection import answered
 from streams.errors import StateError
 from streams.hot import Trends, merge_hot
 from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, position_field, similar_key
-from streams.records import Event, Origin, Rating, Watch
+from streams.records import Event, Origin, Rating
 
-__all__ = ["LIBRARY", "Applied", "ModelPointer", "State", "StateConfig", "StoredList"]
+__all__ = ["LIBRARY", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
 
 LIBRARY = "reelstream_v1"
 DAY_MS = 24 * 60 * 60 * 1000
@@ -266,10 +266,12 @@ class State:
 
     def _user_call(self, user_id: str, events: Sequence[SourcedEvent]) -> tuple[Any, ...]:
         keys = UserKeys.of(user_id)
-        fields = _Positions()
-        batch = {
-            "events": [_user_event(origin, event, genres, fields) for origin, event, genres in events],
-            "positions": fields.names,
+        batch = _columns(events) | {
+            "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
+            "id": [event.event_id for _, event, _ in events],
+            "ts": [event.ts for _, event, _ in events],
+            "entry": [_entry(event) for _, event, _ in events],
+            "genres": [genres for _, _, genres in events],
         }
         return (
             "FCALL", f"{LIBRARY}_apply", 6,
@@ -282,10 +284,9 @@ class State:
         self, partition: int, events: Sequence[SourcedEvent], counted: set[Origin], newest_ts: int
     ) -> tuple[Any, ...]:
         keys = PartitionKeys.of(partition)
-        fields = _Positions()
-        batch = {
-            "events": [_item_event(origin, event, origin in counted, newest_ts, fields) for origin, event, _ in events],
-            "positions": fields.names,
+        batch = _columns(events) | {
+            "counted": [origin in counted for origin, _, _ in events],
+            "ts": [min(event.ts, newest_ts) for _, event, _ in events],
         }
         return (
             "FCALL", f"{LIBRARY}_count_items", 5,
@@ -301,60 +302,30 @@ class State:
         return await pipeline.execute()
 
 
-class _Positions:
-    """The position fields that a call reads and writes; events name them by number, from 1 as Lua counts."""
+def _columns(events: Sequence[SourcedEvent]) -> dict[str, Any]:
+    """Return what both functions need, a list for each field: Lua decodes few long lists faster than many objects.
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def number(self, origin: Origin) -> int:
-        field = position_field(origin.topic, origin.partition)
-        return self._numbers.setdefault(field, len(self._numbers) + 1)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._numbers)
-
-
-def _user_event(origin: Origin, event: Event, genres: tuple[str, ...], positions: _Positions) -> dict[str, Any]:
-    interaction = event.interaction()
+    ``positions`` are the hash fields to read and write; ``position`` numbers them, from 1 as Lua counts.
+    """
+    numbers: dict[str, int] = {}
+    position = [
+        numbers.setdefault(position_field(origin.topic, origin.partition), len(numbers) + 1) for origin, _, _ in events
+    ]
+    interactions = [event.interaction() for _, event, _ in events]
     return {
-        "kind": interaction.kind,
-        "position": positions.number(origin),
-        "offset": origin.offset,
-        "score": origin.offset * _PARTITIONS + origin.partition,
-        "id": event.event_id,
-        "ts": event.ts,
-        "stars": _stars(event),
-        "weight": interaction.weight,
-        "item": event.item_id,
-        "entry": orjson.dumps((event.item_id, event.ts, interaction.kind, interaction.weight)).decode(),
-        "genres": genres,
+        "positions": tuple(numbers),
+        "position": position,
+        "offset": [origin.offset for origin, _, _ in events],
+        "kind": [interaction.kind for interaction in interactions],
+        "item": [interaction.item_id for interaction in interactions],
+        "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
+        "weight": [interaction.weight for interaction in interactions],
     }
 
 
-def _item_event(
-    origin: Origin,
-    event: Event,
-    counted: bool,  # noqa: FBT001 - a fact about the event
-    newest_ts: int,
-    positions: _Positions,
-) -> dict[str, Any]:
+def _entry(event: Event) -> str:
     interaction = event.interaction()
-    return {
-        "kind": interaction.kind,
-        "position": positions.number(origin),
-        "offset": origin.offset,
-        "counted": counted,
-        "ts": min(event.ts, newest_ts),
-        "stars": _stars(event),
-        "weight": interaction.weight,
-        "item": event.item_id,
-    }
-
-
-def _stars(event: Watch | Rating) -> float:
-    return event.rating if isinstance(event, Rating) else 0.0
+    return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
 
 
 def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
