@@ -11,6 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 
+def pytest_configure(config):
+    """Let kafka-python be imported: it reads its schemas in a way that Python 3.11 deprecates and 3.13 restored."""
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """Addresses of a real Kafka and a real Redis: those of the environment, else a local stack of this session."""

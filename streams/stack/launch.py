@@ -22,7 +22,10 @@ def launch(parent: int, command: list[str]) -> None:
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
     if os.getppid() == parent:
-        os.execv(command[0], command)  # noqa: S606  becoming the server, without a shell, is the purpose
+        try:
+            os.execv(command[0], command)  # noqa: S606  becoming the server, without a shell, is the purpose
+        except OSError as error:
+            sys.exit(f"{command[0]!r} cannot be run: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ starts it and stays until it ends. Elsewhere a killed owner leaves its servers r
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from streams.errors import StackError
 
 __all__ = ["Identity", "Server", "identify", "last_lines", "wait_until"]
 
+STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")
 LAUNCHER = Path(__file__).with_name("launch.py")
 START_TAKES_S = 5.0  # at most, from asking for a process to having it
 POLL_S = 0.02  # short against the 60 ms that the faster server needs to start
@@ -84,10 +86,14 @@ def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def last_lines(log: Path, n: int = 12) -> str:
-    """Return the last ``n`` lines of a log, each indented, or a word that there are none."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return "\n".join(f"    {line}" for line in lines[-n:]) or "    (its log is empty)"
+def last_lines(log: Path, n: int = 12, since: int = 0) -> str:
+    """Return the last ``n`` lines of a log after byte ``since``, indented, or a word that there are none.
+
+    The frames of Java's stack traces are left out, as they would push out the cause.
+    """
+    text = log.read_bytes()[since:].decode("utf-8", errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if not STACK_FRAME.match(line)]
+    return "\n".join(f"    {line}" for line in lines[-n:]) or "    (nothing)"
 
 
 class Server:
@@ -107,6 +113,7 @@ class Server:
         self.name = name
         self.log = log
         self._command = list(command)
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._settled = threading.Event()  # unset only while a start is under way, in which we may be interrupted
         self._settled.set()
@@ -131,6 +138,7 @@ class Server:
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as output:
+                self._log_start = output.tell()
                 process = subprocess.Popen(  # noqa: S603  our own command, no shell
                     [*guard, *self._command],
                     stdin=subprocess.DEVNULL,
@@ -153,13 +161,16 @@ class Server:
             status = self._process.wait() if self._process else None
             raise StackError(
                 f"{self.name} did not start: it was to serve, got exit status {status}. "
-                f"The end of {self.log}:\n{last_lines(self.log)}"
+                f"The end of {self.log}:\n{self._last_words()}"
             )
         if not ended_or_ready:
             raise StackError(
                 f"{self.name} did not start: it was to answer within {within_s:g} s, got no answer. "
-                f"The end of {self.log}:\n{last_lines(self.log)}"
+                f"The end of {self.log}:\n{self._last_words()}"
             )
+
+    def _last_words(self) -> str:
+        return last_lines(self.log, since=self._log_start)
 
     def pause(self) -> None:
         """Stop the process from running, as an overloaded machine would (SIGSTOP)."""
