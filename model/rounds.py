@@ -37,7 +37,7 @@ class RoundConfig:
     """
 
     network: NeuMFConfig = field(default_factory=NeuMFConfig)
-    first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=32))
+    first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=32, least_steps=400))
     tuning: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2, batch=32, learning_rate=5.0e-4))
     replay: float = 1.0
     max_windows: int = 600

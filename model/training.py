@@ -34,6 +34,7 @@ class TrainingConfig:
     Parameters
     ----------
     epochs : passes over all events.
+    least_steps : steps below which further passes are added, so that a small log is learnt from as well.
     batch : windows per step.
     negatives : sampled items per positive.
     learning_rate : the highest of the one-cycle schedule.
@@ -43,6 +44,7 @@ class TrainingConfig:
     """
 
     epochs: int = 12
+    least_steps: int = 0
     batch: int = 128
     negatives: int = 4
     learning_rate: float = 4.0e-3
@@ -99,7 +101,9 @@ def fit(
         shuffled = sequences.shuffled_ties(generator)
         return shuffled, shuffled.phased_cuts(length, generator)
 
-    return fit_cuts(network, [cut] * config.epochs, sequences, config, generator, progress)
+    steps = math.ceil(len(cut()[1]) / config.batch)
+    epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
+    return fit_cuts(network, [cut] * epochs, sequences, config, generator, progress)
 
 
 def fit_cuts(
