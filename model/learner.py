@@ -79,26 +79,8 @@ class Learner:
         """Return the number of the latest event, counted from 1; a round names events by these numbers."""
         return self._observed
 
-    @property
-    def observed(self) -> int:
-        """Return the number of the last observed event, counted from 1; what ``Material`` calls ``observed_to``."""
-        return self._observed
-
     def __len__(self) -> int:
         return self._size
-
-    def recall(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
-        """Remember events that the champion has already learnt from: to be replayed, not to be new.
-
-        Raises
-        ------
-        ValueError
-            If there are new events already, which these would have to precede.
-        """
-        if self._observed > self._learnt:
-            raise ValueError(f"Learner.recall: old events come first, got {self._observed - self._learnt!r} new ones")
-        self.observe(interactions)
-        self._learnt = self._rounds_end = self._observed
 
     def observe(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
         """Remember events, given as (user id, interaction) in order of arrival."""
