@@ -1,0 +1,155 @@
+"""Every module says what it is and what is public; every test says what it proves."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("agents", "commands", "model", "replay", "streams")
+MODULES = [ROOT / "reelstream.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
+
+
+def name_of(path):
+    """Return a file's name as people look it up."""
+    return str(path.relative_to(ROOT))
+
+
+def tree_of(path):
+    """Return a file's syntax tree."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def listed_names(tree):
+    """Return the names of ``__all__`` in order, or None where there is none."""
+    for node in tree.body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return [element.value for element in node.value.elts]
+    return None
+
+
+def public_definitions(tree):
+    """Return the functions and classes that a module defines for others: no underscore, no subcommand of a group."""
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not any(is_subcommand(decorator) for decorator in node.decorator_list)
+    }
+
+
+def is_subcommand(decorator):
+    """Tell whether a decorator registers with a click group, as in ``@topics.command()``."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (
+        isinstance(called, ast.Attribute)
+        and called.attr in {"command", "group"}
+        and isinstance(called.value, ast.Name)
+        and called.value.id != "click"
+    )
+
+
+def all_bound_names(tree):
+    """Return every name that a module defines or imports, those it passes on included."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+    return found
+
+
+def dotted(path):
+    """Return a file's module name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def names_taken(tree):
+    """Give (module, name) for each name that a module takes from another, by import or as its attribute."""
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                yield node.module, alias.name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield modules[node.value.id], node.attr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_all_lists_what_is_public(path):
+    """``__all__`` names each public function and class, and nothing that the module does not hold."""
+    tree = tree_of(path)
+    listed = listed_names(tree)
+    assert listed is not None, "a list of public names is required"
+    assert len(listed) == len(set(listed))
+    assert public_definitions(tree) - set(listed) == set()
+    assert {name for name in listed if name.startswith("_")} == set()
+    assert set(listed) - all_bound_names(tree) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_take_only_what_is_public(path):
+    """Whatever a module takes from another of ours, constants included, stands in that one's ``__all__``."""
+    own = {dotted(other): other for other in MODULES}
+    unlisted = [
+        f"{name_of(path)} takes {module}.{name}"
+        for module, name in names_taken(tree_of(path))
+        if module in own and f"{module}.{name}" not in own and name not in (listed_names(tree_of(own[module])) or [])
+    ]
+    assert unlisted == []
+
+
+@pytest.mark.parametrize("path", MODULES + BENCHMARKS, ids=name_of)
+def test_a_module_says_what_it_is(path):
+    """Each module opens with a docstring."""
+    assert ast.get_docstring(tree_of(path))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_a_test_says_what_it_proves(path):
+    """Each test function has a docstring of one sentence: it ends with a period, and nothing follows it."""
+    unsaid = [
+        f"{name_of(path)}:{node.lineno} {node.name}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not is_one_sentence(ast.get_docstring(node) or "")
+    ]
+    assert unsaid == []
+
+
+def is_one_sentence(text):
+    """Tell whether a docstring is one paragraph that ends with a period."""
+    return text.endswith(".") and "\n\n" not in text
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_uses_a_mock(path):
+    """Tests replace nothing inside the code they prove: ``unittest.mock`` is imported nowhere."""
+    names = {
+        name
+        for node in ast.walk(tree_of(path))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not [name for name in names if name.startswith(("unittest.mock", "mock", "pytest_mock"))]
+
+
+def test_the_tests_folders_are_no_packages():
+    """No ``__init__.py`` lies under tests, because it would shadow the package of the same name."""
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
