@@ -1,0 +1,153 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from commands.data import data
+from commands.replay import replay
+from streams.errors import DataError, SettingsError, TopicError
+from streams.settings import Settings
+from streams.topics import create_topics
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Write a log of 300 ratings, one each second of 2001-01-01 from midnight (UTC)."""
+    start = 978_307_200  # 2001-01-01T00:00:00Z
+    folder = tmp_path / "log"
+    folder.mkdir()
+    (folder / "u.data").write_text("".join(f"{i % 9}\t{i % 5}\t4\t{start + i}\n" for i in range(300)))
+    return folder
+
+
+def run(*arguments, **environment):
+    """Run a command of this checkout in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / "reelstream.py", *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def refused(*arguments):
+    """Return what the replay command raises in this process."""
+    return CliRunner().invoke(replay, [str(argument) for argument in arguments]).exception
+
+
+@pytest.mark.parametrize(
+    ("options", "got"),
+    [
+        ([], r"[]"),
+        (["--rate", "5", "--max-speed"], "['--rate', '--max-speed']"),
+        (["--speed", "2x", "--rate", "5"], "['--speed', '--rate']"),
+    ],
+)
+def test_exactly_one_pace_is_asked_for(recorded, options, got):
+    """None or two of the three options are refused by name."""
+    error = refused(recorded, *options)
+    assert isinstance(error, SettingsError)
+    assert str(error) == f"replay: exactly one of --speed, --rate and --max-speed is required, got {got}"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--speed", "fast"], "a factor such as 50000x is required, got 'fast'"),
+        (["--max-speed", "--from", "yesterday"], "an ISO date or time such as 1998-01-31 is required"),
+        (["--max-speed", "--events", "none"], "'none' is not one of"),
+    ],
+)
+def test_options_that_cannot_be_read_are_usage_errors(recorded, options, message):
+    """The command ends with 2 and says what is required."""
+    result = CliRunner().invoke(replay, [str(recorded), *options])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_shares_are_checked_before_anything_is_sent(recorded):
+    """A share of 2 is refused without a cluster."""
+    error = refused(recorded, "--max-speed", "--late", "2", "--kafka", "127.0.0.1:9")
+    assert isinstance(error, SettingsError)
+
+
+def test_missing_topics_name_the_command_that_makes_them(stack, topic_prefix, recorded):
+    """Nothing is created here."""
+    error = refused(recorded, "--max-speed", "--kafka", stack.kafka, "--prefix", topic_prefix)
+    assert isinstance(error, TopicError)
+    assert "reelstream topics create" in str(error)
+
+
+def test_a_replay_reports_one_json_object(stack, topic_prefix, recorded):
+    """From second 100 up to second 200 are 100 rows; as watch and rating 200 deliveries, after 5 items."""
+    create_topics(Settings(stack.kafka, stack.redis, "models", prefix=topic_prefix))
+    done = run(
+        "replay",
+        recorded,
+        *("--speed", "1000x", "--events", "both", "--json"),
+        *("--from", "2001-01-01T00:01:40", "--to", "2001-01-01T01:03:20+01:00"),
+        REELSTREAM_KAFKA=stack.kafka,
+        REELSTREAM_PREFIX=topic_prefix,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads(done.stdout)
+    # the last row is due (199 - 100) s / 1000 = 0.099 s after the first
+    assert facts.pop("seconds") >= 0.097
+    assert facts.pop("rate") > 0
+    assert facts == {
+        "items": 5,
+        "sent": 200,
+        "duplicates": 0,
+        "late": 0,
+        "errors": 0,
+        "interrupted": False,
+        "topics": {"watch-events": 100, "rate-events": 100},
+    }
+
+
+def test_a_replay_reports_one_line(stack, topic_prefix, recorded):
+    """Without --json a sentence tells the same."""
+    create_topics(Settings(stack.kafka, stack.redis, "models", prefix=topic_prefix))
+    options = ["--max-speed", "--limit", "7", "--kafka", stack.kafka, "--prefix", topic_prefix]
+    result = CliRunner().invoke(replay, [str(recorded), *options])
+    assert result.exit_code == 0
+    assert result.output.startswith("sent 5 items and 7 events (0 duplicates, 0 late) in ")
+
+
+def test_an_error_is_one_line_and_exit_status_one(tmp_path):
+    """A release that nobody knows: the process says so in a line and ends with 1."""
+    done = run("data", "get", "no-such-release", XDG_DATA_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("reelstream: data: a release must be one of ml-100k")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_list_tells_what_is_kept(tmp_path, monkeypatch):
+    """In an empty data folder every release is known and none is kept."""
+    monkeypatch.setattr("replay.fetch.data_folder", lambda: tmp_path)
+    rows = json.loads(CliRunner().invoke(data, ["list", "--json"]).output)
+    assert [row["name"] for row in rows][:2] == ["ml-100k", "ml-1m"]
+    assert {row["path"] for row in rows} == {None}
+    assert "not fetched" in CliRunner().invoke(data, ["list"]).output
+
+
+def test_a_kept_release_is_got_without_fetching(tmp_path, monkeypatch):
+    """A zip in the data folder is answered from at once, with its counts."""
+    monkeypatch.setattr("replay.fetch.data_folder", lambda: tmp_path)
+    (tmp_path / "data").mkdir()
+    with zipfile.ZipFile(tmp_path / "data" / "ml-latest-small.zip", "w") as archive:
+        archive.writestr("x/ratings.csv", "userId,movieId,rating,timestamp\n1,2,3,4\n1,3,3,4\n")
+    facts = json.loads(CliRunner().invoke(data, ["get", "ml-latest-small", "--json"]).output)
+    assert (facts["users"], facts["items"], facts["ratings"], facts["format"]) == (1, 2, 2, "movielens-csv")
+    result = CliRunner().invoke(data, ["get", "nothing"])
+    assert isinstance(result.exception, DataError)
