@@ -10,8 +10,9 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from streams.errors import StackError
 
@@ -114,31 +115,23 @@ def _resolve(report: Callable[[str], None], *, update: bool) -> list[Path]:
         from jgo.maven import PythonResolver  # noqa: PLC0415  same
     except ImportError as error:
         raise StackError(f"a local Apache Kafka needs the package jgo, got {error}; {INSTALL}, or {REACH}") from error
-    resolver = PythonResolver(progress_callback=_Progress(report))
+    n_jars = len(read_checksums())
+    n_fetched = 0
+
+    class Resolver(PythonResolver):  # type: ignore[misc]  # jgo ships no types
+        """jgo's resolver, telling about every eighth jar that it fetches."""
+
+        def download(self, artifact: Any) -> Path | None:
+            nonlocal n_fetched
+            if artifact.filename.endswith(".jar"):
+                if n_fetched % 8 == 0:
+                    report(f"fetching Apache Kafka (45 MB, first time only): {n_fetched} of {n_jars} jars")
+                n_fetched += 1
+            fetched: Path | None = super().download(artifact)
+            return fetched
+
     try:
         with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to our caller's answer
-            return [Path(jar) for jar in jgo.build(ENDPOINT, update=update, resolver=resolver).all_jars]
+            return [Path(jar) for jar in jgo.build(ENDPOINT, update=update, resolver=Resolver()).all_jars]
     except Exception as error:  # jgo raises RuntimeError, requests' errors and more; all mean the same here
-        raise StackError(f"Apache Kafka is neither cached nor could it be fetched ({error}); {REACH}") from error
-
-
-class _Progress:
-    """jgo's progress hook: one line for every eighth jar, and none when nothing is fetched."""
-
-    def __init__(self, report: Callable[[str], None]) -> None:
-        self._report = report
-        self._n_jars = 0
-        self._n_bytes = 0
-
-    @contextlib.contextmanager
-    def __call__(self, name: str, _size: int) -> Iterator[Callable[[int], None]]:
-        yield self._count
-        self._n_jars += name.endswith(".jar")
-        if name.endswith(".jar") and self._n_jars % 8 == 1:
-            self._report(
-                f"fetching Apache Kafka, first time only: {self._n_jars} of {len(read_checksums())} jars, "
-                f"{self._n_bytes / 1e6:.0f} of 45 MB"
-            )
-
-    def _count(self, n_bytes: int) -> None:
-        self._n_bytes += n_bytes
+        raise StackError(f"Apache Kafka is neither cached nor could it be fetched; {REACH} (got {error!r})") from error

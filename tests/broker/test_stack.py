@@ -197,6 +197,19 @@ def test_up_status_down(tmp_path):
     assert is_free(int(addresses["redis"].rpartition(":")[2]))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("after", ["keeper.log", "stack.json"])
+def test_interrupted_up_leaves_nothing(tmp_path, number, after):
+    """Ctrl-C or kill -9 of up, before its keeper has announced the stack, ends the keeper and its servers too."""
+    words = command_line("up", "--data", str(tmp_path), "--redis", "redis://unused", process_group=0)
+    with subprocess.Popen(**words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+        assert wait_until((tmp_path / after).exists, 60.0)
+        os.killpg(up.pid, number)
+        assert up.wait(60) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert wait_until(lambda: not pids_with(str(tmp_path)), 60.0)
+    assert read_note(tmp_path) is None
+
+
 @linux_only
 def test_killed_keeper_leaves_nothing(tmp_path):
     """After kill -9 of the keeper no server stays, status says so, and up works on the same addresses."""
