@@ -1,0 +1,70 @@
+"""Settings: where they come from, which wins, and what is refused."""
+
+import dataclasses
+
+import pytest
+
+from streams.errors import SettingsError
+from streams.settings import Settings, data_folder
+
+GIVEN = Settings("k:9092", "redis://r:6379/0", "/models")
+
+
+def test_defaults_are_this_machine():
+    """Without variables the servers are local, the registry lies in the data folder, and 8 partitions are made."""
+    settings = Settings.from_environment({})
+    assert settings == Settings("127.0.0.1:9092", "redis://127.0.0.1:6379/0", str(data_folder() / "models"), "", 8, 1)
+
+
+def test_a_variable_wins_over_the_default_and_an_argument_over_both():
+    """Given values come first, then the environment; None and an empty variable count as not given."""
+    environment = {"REELSTREAM_KAFKA": "env:1", "REELSTREAM_PARTITIONS": "4", "REELSTREAM_PREFIX": ""}
+    settings = Settings.from_environment(environment, kafka="arg:1", redis=None)
+    assert (settings.kafka, settings.redis, settings.partitions) == ("arg:1", "redis://127.0.0.1:6379/0", 4)
+    assert Settings.from_environment(environment).kafka == "env:1"
+
+
+def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
+    """Without a mapping the variables of the process count."""
+    monkeypatch.setenv("REELSTREAM_KAFKA", "outside:9092")
+    assert Settings.from_environment().kafka == "outside:9092"
+
+
+def test_settings_reach_a_child_process_unchanged():
+    """The variables of ``environment`` read back to equal settings."""
+    settings = dataclasses.replace(GIVEN, prefix="t1-", partitions=4, replication=3)
+    assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_other_addresses_leave_the_rest():
+    """``at`` changes Kafka and Redis only."""
+    assert GIVEN.at("x:1", "redis://y") == dataclasses.replace(GIVEN, kafka="x:1", redis="redis://y")
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("kafka", ["a:1", "a:1,b:2"], ["", "  "]),
+        ("redis", ["redis://h", "rediss://h", "unix:///s"], ["", "h:6379", "http://h"]),
+        ("registry", ["x", "s3://bucket/models"], [""]),
+        ("prefix", ["", "a.b_c-1", "x" * 64], ["x" * 65, "a b", "a/b", "ü"]),
+        ("partitions", [1, 4096], [0, 4097, -1]),
+        ("replication", [1, 15], [0, 16]),
+    ],
+)
+def test_each_field_keeps_to_its_limits(field, good, bad):
+    """Both ends pass, one past each is refused, and the message names the variable and the value."""
+    for value in good:
+        assert getattr(dataclasses.replace(GIVEN, **{field: value}), field) == value
+    for value in bad:
+        with pytest.raises(SettingsError) as caught:
+            dataclasses.replace(GIVEN, **{field: value})
+        assert f"REELSTREAM_{field.upper()}" in str(caught.value)
+        assert f"got {value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["many", "4.5", ""])
+def test_partitions_are_a_whole_number(value):
+    """Text that is no whole number is refused, not guessed."""
+    with pytest.raises(SettingsError, match="REELSTREAM_PARTITIONS must be a whole number"):
+        Settings.from_environment({}, partitions=value)
