@@ -14,9 +14,8 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import fsspec
@@ -86,8 +85,8 @@ class Version:
     created_ms: int
     seed: int
     code_revision: str
-    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    files: Mapping[str, StoredFile] = field(default_factory=lambda: MappingProxyType({}))
+    details: Mapping[str, Any]
+    files: Mapping[str, StoredFile]
 
     @property
     def counter(self) -> int:
@@ -284,18 +283,16 @@ def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
         version_id,
         uri,
         body["parent"],
-        MappingProxyType(body["metrics"]),
-        MappingProxyType(
-            {
-                topic: MappingProxyType({int(partition): offset for partition, offset in partitions.items()})
-                for topic, partitions in body["offsets"].items()
-            }
-        ),
+        body["metrics"],
+        {
+            topic: {int(partition): offset for partition, offset in partitions.items()}
+            for topic, partitions in body["offsets"].items()
+        },
         body["created_ms"],
         body["seed"],
         body["code_revision"],
-        MappingProxyType(body["details"]),
-        MappingProxyType({name: StoredFile(**file) for name, file in body["files"].items()}),
+        body["details"],
+        {name: StoredFile(**file) for name, file in body["files"].items()},
     )
 
 

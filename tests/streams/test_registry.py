@@ -15,7 +15,9 @@ import torch
 
 from model.neumf import NeuMF, NeuMFConfig
 from model.snapshot import Snapshot
+from streams.codec import encode
 from streams.errors import RegistryError
+from streams.records import ModelVersion
 from streams.registry import Registry
 from streams.versions import FORMAT, Archive, Lineage
 
@@ -278,3 +280,10 @@ def test_no_temporary_file_is_left(registry):
     """After a save the version's folder holds its files and the description, nothing else."""
     version = saved(registry, snapshot_of())
     assert {path.name for path in Path(version.uri).iterdir()} == {"version.json", *version.files}
+
+
+def test_a_versions_figures_can_be_published(registry):
+    """Metrics and offsets are plain values that a record on a topic can carry."""
+    version = saved(registry, snapshot_of())
+    record = ModelVersion(version.version_id, "promoted", version.parent, version.uri, 5, version.metrics)
+    assert orjson.loads(encode(record))["metrics"] == {"hr_10": 0.25}
