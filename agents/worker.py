@@ -9,7 +9,7 @@ from agents.process import Worker, WorkerConfig
 from agents.requests import consume_requests
 from agents.upkeep import Upkeep, WorkerReport
 from streams import topics
-from streams.app import build_app
+from streams.app import WORKER_GROUP, build_app
 from streams.connection import connect
 from streams.outbox import Outbox
 from streams.scoring import Breaker, BreakerConfig, Scoring
@@ -20,7 +20,7 @@ from streams.state import State
 if TYPE_CHECKING:
     import faust
 
-__all__ = ["WorkerConfig", "build_worker"]
+__all__ = ["WORKER_GROUP", "WorkerConfig", "build_worker"]
 
 
 def build_worker(settings: Settings, config: WorkerConfig | None = None, instance: str | None = None) -> "faust.App":

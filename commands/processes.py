@@ -52,7 +52,9 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
             _end_within(STOP_S)
             self._schedule_shutdown(sign)
 
-    Process(app, loglevel=log_level, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+    Process(
+        app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
+    ).execute_from_commandline()
 
 
 @click.command()

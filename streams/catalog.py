@@ -6,9 +6,10 @@ Each process reads all partitions for itself, without a consumer group: everybod
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from model.catalogue import Catalogue, Item
 from streams import topics
@@ -63,11 +64,12 @@ class CatalogueFeed:
                 await self._read_once()
 
     async def follow(self) -> None:
-        """Read changes as they come, until cancelled."""
-        while True:
-            async with self._lock:
-                await self._read_once()
-            await asyncio.sleep(0)
+        """Read changes as they come, until stopped or cancelled."""
+        with suppress(ConsumerStoppedError):
+            while True:
+                async with self._lock:
+                    await self._read_once()
+                await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """Disconnect."""

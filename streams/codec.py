@@ -55,7 +55,13 @@ class BadRecord(RecordError):  # noqa: N818 - the noun that operators see in dea
 
 def encode(record: object) -> bytes:
     """Return a record (a dataclass or a plain mapping) as JSON bytes."""
-    return orjson.dumps(record)
+    return orjson.dumps(record, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):  # a read-only view of a dict, which orjson does not know
+        return dict(value)
+    raise TypeError(f"encode: a dataclass or JSON values are required, got {value!r}")
 
 
 def decode_watch(value: bytes | None) -> Watch:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, NoBrokersAvailable, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streams.errors import TopicError
 from streams.settings import Settings
@@ -39,6 +39,7 @@ MODEL_VERSIONS = "model-versions"
 DEAD_LETTERS = "dead-letters"
 EVENTS = (WATCHES, RATES)
 
+_CONNECT_MS = 10_000  # a cluster that needs longer to answer is not ready for a worker either
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -127,8 +128,12 @@ class _Admin:
 
     def __enter__(self) -> KafkaAdminClient:
         try:
-            self._client = KafkaAdminClient(bootstrap_servers=self._settings.kafka, client_id="reelstream-topics")
-        except (NoBrokersAvailable, KafkaError, OSError, ValueError) as error:
+            self._client = KafkaAdminClient(
+                bootstrap_servers=self._settings.kafka,
+                client_id="reelstream-topics",
+                bootstrap_timeout_ms=_CONNECT_MS,
+            )
+        except (KafkaError, OSError, ValueError) as error:
             raise TopicError(
                 f"topics: a Kafka cluster is required at {self._settings.kafka}, got {error!r}; "
                 "set REELSTREAM_KAFKA or start one with `reelstream stack up`"

@@ -1,0 +1,57 @@
+"""The worker and the trainer as child processes that cannot outlive their parent, as ``up`` and ``demo`` run them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import redis
+
+from streams.errors import StackError
+from streams.health import find_alive
+from streams.settings import Settings
+from streams.stack.process import Server, last_lines, wait_until
+
+__all__ = ["await_alive", "trainer_process", "worker_process"]
+
+START_S = 60.0  # importing torch takes seconds on a busy machine
+
+
+def worker_process(settings: Settings, log: Path, *options: str) -> Server:
+    """Return a worker, not started yet, that logs to a file."""
+    return Server("worker", _command("worker", settings, options), log)
+
+
+def trainer_process(settings: Settings, log: Path, *options: str) -> Server:
+    """Return a trainer, not started yet, that logs to a file."""
+    return Server("trainer", _command("trainer", settings, options), log)
+
+
+def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequence[Server]) -> None:
+    """Wait until so many processes of each role show signs of life.
+
+    Raises
+    ------
+    StackError
+        If one of ``processes`` ends first, or it takes too long; with the last lines of its log.
+    """
+    client = redis.Redis.from_url(settings.redis)
+
+    def ready() -> bool:
+        return all(len(find_alive(client, role)) >= n for role, n in wanted.items())
+
+    def ended() -> Server | None:
+        return next((process for process in processes if process.identity is None), None)
+
+    if not wait_until(lambda: ended() is not None or ready(), START_S) or ended() is not None:
+        culprit = ended() or processes[0]
+        raise StackError(
+            f"{culprit.name} must show a sign of life within {START_S:g} s; the last lines of {culprit.log}:\n"
+            f"{last_lines(culprit.log)}"
+        )
+    client.close()
+
+
+def _command(role: str, settings: Settings, options: Sequence[str]) -> list[str]:
+    addresses = ("kafka", "redis", "registry", "prefix", "partitions")
+    given = [word for name in addresses for word in (f"--{name}", str(getattr(settings, name)))]
+    return [sys.executable, "-m", "reelstream", role, *given, *options]

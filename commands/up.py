@@ -1,0 +1,97 @@
+"""``reelstream up``: everything in one terminal, for a person's own producers."""
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.children import await_alive, trainer_process, worker_process
+from commands.options import address_options, given_settings
+from streams.errors import StackError
+from streams.settings import Settings
+from streams.stack.process import Server, last_lines
+
+__all__ = ["up"]
+
+RATES = "rate-events"
+STOP_S = 12.0  # a worker drains within 9
+MOST_RESTARTS = 5
+EXAMPLE = """\
+from kafka import KafkaProducer; import json
+producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda v: json.dumps(v).encode())
+producer.send("{topic}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "50", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
+
+
+@click.command()
+@address_options
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the stack's records and state, and of the models. [the user's data folder]",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
+def up(*, data: Path | None, workers: int, **given: Any) -> None:
+    """Run stack, topics, workers and a trainer until Ctrl-C; Kafka and Redis are started only where none is given."""
+    from streams.settings import data_folder  # noqa: PLC0415 - keeps help fast
+    from streams.stack import running_stack  # noqa: PLC0415 - same
+    from streams.topics import create_topics  # noqa: PLC0415 - same
+
+    folder = (data or data_folder() / "up").resolve()
+    given["registry"] = given["registry"] or os.environ.get("REELSTREAM_REGISTRY") or str(folder / "models")
+    kafka = given.pop("kafka") or os.environ.get("REELSTREAM_KAFKA")
+    redis = given.pop("redis") or os.environ.get("REELSTREAM_REDIS")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), running_stack(folder, kafka=kafka, redis=redis) as addresses:
+        settings = given_settings(given | {"kafka": addresses.kafka, "redis": addresses.redis})
+        create_topics(settings)
+        with _processes(settings, folder, workers) as processes:
+            await_alive(settings, {"worker": workers, "trainer": 1}, processes)
+            _tell(settings, folder)
+            _hold(processes)
+
+
+@contextlib.contextmanager
+def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[Server]]:
+    """Run workers and a trainer for the length of a ``with`` block."""
+    processes = [worker_process(settings, folder / f"worker-{n}.log", "--id", f"up-{n}") for n in range(workers)]
+    processes.append(trainer_process(settings, folder / "trainer.log"))
+    try:
+        for process in processes:
+            process.start()
+        yield processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.stop(STOP_S)
+
+
+def _tell(settings: Settings, folder: Path) -> None:
+    click.echo(f"kafka   {settings.kafka}\nredis   {settings.redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
+    click.echo("Send an event; these three lines work when pasted into Python:\n")
+    click.echo(EXAMPLE.format(kafka=settings.kafka, topic=settings.prefix + RATES))
+    click.echo(f"\nThen look:  reelstream recommend ann --redis {settings.redis}\nCtrl-C ends everything.")
+
+
+def _hold(processes: list[Server]) -> None:
+    """Wait for Ctrl-C; a process that ends is started again, and one that keeps ending ends everything."""
+    restarts: Counter[int] = Counter()
+    while True:
+        time.sleep(1.0)
+        for n, process in enumerate(processes):
+            if process.identity is not None:
+                continue
+            restarts[n] += 1
+            if restarts[n] > MOST_RESTARTS:
+                raise StackError(
+                    f"up: {process.name} must stay up, got {restarts[n]} ends; the last lines of {process.log}:\n"
+                    f"{last_lines(process.log)}"
+                )
+            click.echo(f"{process.name} ended and is started again; see {process.log}", err=True)
+            process.start()
