@@ -1,7 +1,7 @@
 # The image of worker, trainer and every other command. The first stage installs exactly what requirements.lock
 # names, checked by hash; the second takes over the result and neither uv nor a package cache.
 FROM python:3.11-slim AS build
-RUN pip install --no-cache-dir uv
+RUN pip install --no-cache-dir uv==0.13.8
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
 RUN uv venv /opt/reelstream

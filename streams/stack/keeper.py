@@ -20,7 +20,7 @@ from typing import NoReturn
 from streams.errors import StackError, StreamError
 from streams.stack.local import STOP_WITHIN_S, running_stack, tell
 from streams.stack.process import last_lines, wait_until
-from streams.stack.state import Addresses, clear_strays, read_note
+from streams.stack.state import Addresses, clear_strays, read_note, take_turns
 
 __all__ = ["Status", "keep", "look", "start", "stop"]
 
@@ -95,12 +95,11 @@ def start(
     if kafka and redis:
         return Addresses(kafka, redis)
     data = data.resolve()
-    note = read_note(data)
-    if note and note.owner.is_running():
-        wait_until(lambda: look(data) is not None or not note.owner.is_running(), START_WITHIN_S)
-    status = look(data)
-    if status is None:
-        return _start_keeper(data, brokers, kafka, redis, report)
+    with take_turns(data):
+        _await_other_start(data)
+        status = look(data)
+        if status is None:
+            return _start_keeper(data, brokers, kafka, redis, report)
     if not status.is_whole:
         name = next(name for name, runs in status.parts.items() if not runs)
         raise StackError(
@@ -110,10 +109,16 @@ def start(
     return status.addresses
 
 
+def _await_other_start(data: Path) -> None:
+    """Wait while somebody who takes no turns, such as a stack in the foreground, is starting."""
+    note = read_note(data)
+    if note and not note.is_ready and note.owner.is_running():
+        wait_until(lambda: look(data) is not None or not note.owner.is_running(), START_WITHIN_S)
+
+
 def _start_keeper(
     data: Path, brokers: int, kafka: str | None, redis: str | None, report: Callable[[str], None]
 ) -> Addresses:
-    data.mkdir(parents=True, exist_ok=True)
     log = data / "keeper.log"
     command = [sys.executable, "-m", __name__, str(data), str(brokers), kafka or "", redis or ""]
     with log.open("wb") as errors:

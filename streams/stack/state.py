@@ -15,7 +15,7 @@ from pathlib import Path
 from streams.errors import StackError
 from streams.stack.process import Identity, identify
 
-__all__ = ["Addresses", "Note", "Part", "clear_strays", "hold", "read_note", "write_note"]
+__all__ = ["Addresses", "Note", "Part", "clear_strays", "hold", "read_note", "take_turns", "write_note"]
 
 STRAY_ENDS_WITHIN_S = 15.0
 
@@ -90,6 +90,15 @@ def hold(data: Path) -> Iterator[None]:
             yield
         finally:
             _note(data).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def take_turns(data: Path) -> Iterator[None]:
+    """Let one process at a time decide whether a stack must be started, creating the folder first."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "turn").open("w", encoding="ascii") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def clear_strays(data: Path) -> None:
