@@ -1,4 +1,4 @@
-"""``reelstream model``: which model versions exist, what they scored, and the way back to an older one."""
+"""``reelstream model``: which model versions exist, what they scored, the way back to an older one, and clearing up."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 @click.group()
 def model() -> None:
-    """List model versions, show one, or roll back."""
+    """List model versions, show one, roll back, or delete old ones."""
 
 
 @model.command("list")
@@ -90,6 +90,28 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
         click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
     else:
         click.echo(f"rolled back from {before or 'no version'} to {version.version_id}; workers follow by themselves")
+
+
+@model.command()
+@click.option("--keep", type=click.IntRange(min=1), default=50, show_default=True, help="Newest versions to keep.")
+@address_options
+@_json_option
+def prune(keep: int, *, as_json: bool, **given: Any) -> None:
+    """Delete old versions; the one that serves and its parent are kept however old they are."""
+    from streams.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    archive = Archive(settings.registry)
+    versions = archive.list()
+    kept = {current, *(version.parent for version in versions if version.version_id == current)}
+    removed = [version for version in versions[keep:] if version.version_id not in kept]
+    for version in removed:
+        archive.remove(version.version_id)
+    if as_json:
+        click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
+    else:
+        click.echo(f"removed {len(removed)} of {len(versions)} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
 
 
 def _current(settings: "Settings") -> str | None:
@@ -199,7 +221,7 @@ def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
 
 
 def _is_hit_rate(metric: str) -> bool:
-    return "hr" in metric.split("_") or "hit_rate" in metric or metric.startswith("hr")
+    return any(part.startswith("hr@") for part in metric.split("_"))
 
 
 def _age(seconds: int) -> str:

@@ -202,6 +202,24 @@ class Archive:
         _same(path, "SHA-256", stored.sha256, hashlib.sha256(content).hexdigest())
         return content
 
+    def remove(self, version_id: str) -> None:
+        """Delete a version: its description first, so that it is gone before its files are.
+
+        Raises
+        ------
+        RegistryError
+            If there is no such version or the folder cannot be written.
+        """
+        version = self.read(version_id)
+        folder = f"{self._root}/{version.version_id}"
+        try:
+            self._files.rm_file(self._path(version.version_id, DESCRIPTION))
+            self._files.rm(folder, recursive=True)
+        except FileNotFoundError:
+            return  # a store without folders forgets one with its last file
+        except OSError as error:
+            raise RegistryError(f"registry: {folder} must be writable, got {error!r}") from error
+
     def _folders(self) -> tuple[str, ...]:
         """Return the names that look like versions, whole or not."""
         self._files.invalidate_cache()

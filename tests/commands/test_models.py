@@ -31,7 +31,7 @@ def versions(tmp_path):
             registry.save(
                 snapshot,
                 parent=found[-1].version_id if found else None,
-                metrics={"hr_10": 0.25 + n / 100, "loss": 0.5},
+                metrics={"hr@10": 0.25 + n / 100, "loss": 0.5},
                 offsets={"watch-events": {0: n}},
                 created_ms=1_700_000_000_000 + n,
                 seed=n,
@@ -90,7 +90,7 @@ def test_list_marks_the_version_that_serves(invoke, versions, pointer):
     assert [line.split()[0] for line in lines[1:]] == [versions[2].version_id, "*", versions[0].version_id]
     assert lines[2].split()[1:3] == [versions[1].version_id, versions[0].version_id]
     assert "0.2600" in lines[2]
-    assert "hr_10" in lines[0]
+    assert "hr@10" in lines[0]
     assert "loss" not in lines[0]
 
 
@@ -115,7 +115,7 @@ def test_show_without_a_version_shows_the_one_that_serves(invoke, versions, poin
     serve(pointer, versions[1])
     assert json.loads(invoke("show", "--json").stdout)["version"] == versions[1].version_id
     assert json.loads(invoke("show", versions[2].version_id, "--json").stdout)["seed"] == 2
-    assert "hr_10: 0.26" in invoke("show").stdout
+    assert "hr@10: 0.26" in invoke("show").stdout
 
 
 def test_show_without_a_version_asks_for_one_before_the_first_promotion(invoke, versions):
@@ -148,7 +148,7 @@ def test_rollback_serves_the_parent_and_announces_it(invoke, versions, pointer, 
         "parent": versions[0].version_id,
         "uri": versions[1].uri,
         "ts": int(now["promoted_at"]),
-        "metrics": {"hr_10": 0.26, "loss": 0.5},
+        "metrics": {"hr@10": 0.26, "loss": 0.5},
     }
 
 
@@ -178,6 +178,26 @@ def test_rollback_to_a_torn_version_moves_nothing(invoke, versions, pointer):
     result = invoke("rollback")
     assert isinstance(result.exception, RegistryError)
     assert pointer.hget("model:current", "version") == versions[2].version_id
+
+
+def test_prune_keeps_the_newest_the_current_and_its_parent(invoke, versions, pointer, tmp_path):
+    """Of five versions with the second serving, keeping one leaves the newest, the second and the first."""
+    registry = Registry(str(tmp_path / "models"))
+    snapshot, _ = registry.load(versions[0].version_id)
+    newest = [
+        registry.save(snapshot, parent=None, metrics={}, offsets={}, created_ms=at, seed=0, code_revision="").version_id
+        for at in (1, 2)
+    ]
+    serve(pointer, versions[1])
+    removed = json.loads(invoke("prune", "--keep", "1", "--json").stdout)["removed"]
+    assert removed == [newest[0], versions[2].version_id]
+    assert [version.version_id for version in registry.list()] == [
+        newest[1],
+        versions[1].version_id,
+        versions[0].version_id,
+    ]
+    assert {path.name for path in (tmp_path / "models").iterdir()}.isdisjoint(removed)
+    assert invoke("prune", "--keep", "0").exit_code == 2
 
 
 def test_a_redis_that_does_not_answer_is_told(tmp_path):

@@ -287,3 +287,14 @@ def test_a_versions_figures_can_be_published(registry):
     version = saved(registry, snapshot_of())
     record = ModelVersion(version.version_id, "promoted", version.parent, version.uri, 5, version.metrics)
     assert orjson.loads(encode(record))["metrics"] == {"hr_10": 0.25}
+
+
+def test_a_removed_version_is_gone_and_the_others_stay(url):
+    """After removing, the version can neither be read nor removed again, and its neighbour verifies."""
+    registry = Registry(url)
+    gone, kept = (saved(registry, snapshot_of(), created_ms=at).version_id for at in (1, 2))
+    registry.remove(gone)
+    assert [version.version_id for version in registry.list()] == [kept]
+    assert registry.verify(kept).version_id == kept
+    with pytest.raises(RegistryError, match=r"has no version\.json"):
+        registry.remove(gone)
