@@ -28,7 +28,9 @@ LINGER_MS = 10  # fills batches at a few thousand records a second, and is small
 BATCH_BYTES = 128 * 1024
 CONNECT_MS = 10_000
 MOST_WAITING = 20_000  # records; the client itself would take any number and grow
+MOST_FAILURES = 1_000  # records refused, after which the cluster is taken for gone and sending ends
 FLUSH_S = 150.0  # longer than the client's own limit of 120 s for one delivery
+ABANDON_S = 1.0  # for closing after an error, or a second interrupt while waiting for a dead cluster
 SLACK_S = 0.002  # a record may leave this early; sleeping for less would cost more than it paces
 TELL_EVERY = 500  # deliveries between two calls of the progress
 Progress = Callable[[int, int], None]
@@ -44,7 +46,7 @@ class Sent:
     duplicates, late : how many of them were copies, and late.
     seconds : from the first to the confirmation of the last.
     errors : how many were not delivered; the first one's text is in ``first_error``.
-    interrupted : whether it was stopped before the end.
+    interrupted : whether it ended early, by the keyboard or after 1,000 records that were not delivered.
     topics : deliveries by topic, without the prefix.
     """
 
@@ -115,6 +117,9 @@ def replay(
     with _Sender(settings) as sender:
         try:
             for planned in paced(schedule, clock=clock, sleep=sleep):
+                if len(sender.failures) >= MOST_FAILURES:
+                    interrupted = True
+                    break
                 sender.send(planned.topic, planned.record.user_id, planned.record)
                 tally.count(planned)
         except KeyboardInterrupt:
@@ -192,8 +197,8 @@ class _Sender:
             ) from error
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._producer.close(timeout=FLUSH_S)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._producer.close(timeout=FLUSH_S if kind is None else ABANDON_S)
 
     def send(self, topic: str, key: str, record: object) -> None:
         try:
