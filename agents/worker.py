@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from agents.events import consume_events
@@ -76,6 +77,9 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
 
 def _owns_first_partition(app: "faust.App", settings: Settings) -> bool:
-    return any(
-        at.topic == settings.prefix + topics.WATCHES and at.partition == 0 for at in app.assignor.assigned_actives()
-    )
+    from faust.exceptions import ConsumerNotStarted  # noqa: PLC0415 - Faust is imported by `build_app`
+
+    with suppress(ConsumerNotStarted):
+        first = (settings.prefix + topics.WATCHES, 0)
+        return any((at.topic, at.partition) == first for at in app.consumer.assignment())
+    return False
