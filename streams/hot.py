@@ -28,7 +28,7 @@ class PartitionHeat:
     ----------
     landmark, newest_ts : event times, milliseconds.
     half_life_ms : the half-life that the weights were added with.
-    weights : item and weight, sum of ``w * 2 ** ((ts - landmark) / half_life_ms)`` over its events.
+    weights : item and weight, sum of ``heat * 2 ** ((ts - landmark) / half_life_ms)`` over its events.
     """
 
     landmark: int

@@ -241,7 +241,7 @@ end
 -- items --------------------------------------------------------------------------------------------------------
 
 -- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
--- streaming systems"): an event at ts weighs w * 2^((ts - landmark) / half_life) for good, and a reader divides by
+-- streaming systems"): an event at ts adds heat * 2^((ts - landmark) / half_life) for good, and a reader divides by
 -- 2^((now - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
 local function move_landmark(key, clock, landmark)
   local factor = 2 ^ ((clock.landmark - landmark) / clock.half_life)
@@ -306,7 +306,7 @@ local function add_items(keys, batch, chosen, clock, half_life)
       increase(ratings, item, 1)
       increase(rating_sum, item, batch.stars[i])
     end
-    increase(hot, item, batch.weight[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
+    increase(hot, item, batch.heat[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
   end
   add_to_hash(keys[2], watches)
   add_to_hash(keys[3], ratings)
@@ -316,7 +316,7 @@ end
 
 -- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
 -- args: 1 half-life of hot in ms, 2 JSON of columns:
--- {positions = {field, ...}, and for each event: position, offset, counted, kind, item, ts, stars, weight}
+-- {positions = {field, ...}, and for each event: position, offset, counted, kind, item, ts, stars, heat}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local half_life, batch = tonumber(args[1]), cjson.decode(args[2])

@@ -63,9 +63,9 @@ async def test_trending_is_written_as_merged(client):
     state = await started(client, hot_half_life_ms=1000)
     await state.apply([watch(0, "a", 1000), watch(0, "b", 2000, 0.75, partition=1)])
     trends = await state.merge_hot(2, FILMS)
-    assert trends.everything == (("b", 0.75), ("a", 0.5))  # a is one half-life old
+    assert trends.everything == (("b", 0.875), ("a", 0.5))  # b: 0.5 + 0.75 / 2; a: 1, one half-life old
     assert await state.hot(9) == trends.everything
-    assert await state.hot(1) == (("b", 0.75),)
+    assert await state.hot(1) == (("b", 0.875),)
     assert await client.zrange("hot:genre:War", 0, -1) == [b"b"]
     assert await client.smembers("hot:genres") == {b"Drama", b"War"}
 
