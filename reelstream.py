@@ -11,7 +11,7 @@ import click
 
 from streams.errors import StreamError
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
 _COMMANDS = {
     "demo": ("commands.demo", "demo"),

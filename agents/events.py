@@ -8,7 +8,7 @@ from agents.process import Worker, raw_record
 from streams.inbox import decode_batch
 from streams.serving import Trigger
 
-__all__ = ["consume_events"]
+__all__ = ["answer_batch", "consume_events"]
 
 
 async def consume_events(worker: Worker, stream: Any) -> None:

@@ -8,7 +8,7 @@ from streams.codec import BadRecord, decode_request
 from streams.inbox import Rejected
 from streams.serving import Trigger
 
-__all__ = ["consume_requests"]
+__all__ = ["answer_request", "consume_requests"]
 
 
 async def consume_requests(worker: Worker, stream: Any) -> None:

@@ -7,7 +7,6 @@ what it acknowledges is not a batch that it has seen but a version that it has s
 import asyncio
 import logging
 import os
-import socket
 import time
 from collections import OrderedDict, deque
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,8 @@ from streams import topics
 from streams.catalog import CatalogueFeed
 from streams.codec import encode
 from streams.connection import connect
-from streams.health import RENEW_S, renew_async
+from streams.errors import StateError
+from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.reader import EventReader, Offsets, next_offsets
 from streams.records import ModelVersion, Origin
@@ -32,7 +32,7 @@ from streams.settings import Settings
 from streams.state import ModelPointer, State
 from streams.versions import Version
 
-__all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig"]
+__all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
 
 TRAINER_GROUP = "reelstream-trainer"
 logger = logging.getLogger(__name__)
@@ -233,9 +233,12 @@ class Trainer:
         await self._producer.send_and_wait(topic, encode(decided), key=key)
 
     async def _show_life(self) -> None:
-        name = f"{socket.gethostname()}:{self.report.pid}"
+        life = SignOfLife(self._client, "trainer")
         while True:
-            await renew_async(self._client, "trainer", name, asdict(self.report))
+            try:
+                await life.renew(asdict(self.report))
+            except StateError as error:
+                logger.warning("trainer.redis_away %s", error)
             await asyncio.sleep(RENEW_S)
 
 

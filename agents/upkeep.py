@@ -7,13 +7,10 @@ lists, publishing titles and similar items) is done by the one that owns partiti
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
-
-import redis.asyncio
 
 from model.catalogue import Catalogue
 from model.coldstart import ColdStart, Trending
@@ -23,7 +20,7 @@ from model.ranking import Ranker
 from model.recommender import Recommender
 from streams.catalog import CatalogueFeed
 from streams.errors import RegistryError, StateError
-from streams.health import RENEW_S, renew_async
+from streams.health import RENEW_S, SignOfLife
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import State
@@ -73,7 +70,7 @@ class Upkeep:
     ----------
     settings : addresses.
     state : Redis.
-    client : the same Redis, for signs of life.
+    life : where signs of life go.
     leads : whether this worker does now what only one should do.
     """
 
@@ -83,14 +80,14 @@ class Upkeep:
         config: UpkeepConfig,
         modes: ModeConfig,
         state: State,
-        client: "redis.asyncio.Redis",
+        life: SignOfLife,
         leads: Callable[[], bool],
         report: WorkerReport,
     ) -> None:
         self._settings = settings
         self._config = config
         self._state = state
-        self._client = client
+        self._life = life
         self._leads = leads
         self._registry = Registry(settings.registry)
         self._refused: str | None = None
@@ -173,6 +170,4 @@ class Upkeep:
         return dict(index.similar_to_all(self._config.similar))
 
     async def _show_life(self) -> None:
-        name = f"{socket.gethostname()}:{self.report.pid}"
-        report = {field: getattr(self.report, field) for field in self.report.__slots__}
-        await renew_async(self._client, "worker", name, report)
+        await self._life.renew(asdict(self.report))

@@ -12,6 +12,7 @@ from agents.upkeep import Upkeep, WorkerReport
 from streams import topics
 from streams.app import WORKER_GROUP, build_app
 from streams.connection import connect
+from streams.health import SignOfLife
 from streams.outbox import Outbox
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
@@ -42,7 +43,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         config.upkeep,
         config.modes,
         state,
-        client,
+        SignOfLife(client, "worker"),
         lambda: _owns_first_partition(app, settings),
         WorkerReport(),
     )

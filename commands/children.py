@@ -4,8 +4,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import redis
-
 from streams.errors import StackError
 from streams.health import find_alive
 from streams.settings import Settings
@@ -34,6 +32,8 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
     StackError
         If one of ``processes`` ends first, or it takes too long; with the last lines of its log.
     """
+    import redis  # noqa: PLC0415 - keeps help fast
+
     client = redis.Redis.from_url(settings.redis)
 
     def ready() -> bool:

@@ -18,7 +18,7 @@ from model.history import Mode, Profile
 from model.modes import ModeConfig, decide
 from model.ranking import Ranker
 
-__all__ = ["Draft", "Recommender", "Wish"]
+__all__ = ["ANY", "Draft", "Recommender", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)

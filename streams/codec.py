@@ -98,9 +98,7 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     if not value:
         return _id({"key": _text_key(key)}, "key")
     fields = _object(value)
-    genres = fields.get("genres", [])
-    if not isinstance(genres, list) or len(genres) > MAX_GENRES:
-        raise BadRecord("bad_field", f"genres must be a list of at most {MAX_GENRES} names, got {_short(genres)}")
+    genres = _list(fields, "genres", MAX_GENRES)
     return Item(
         _id(fields, "item_id"),
         _text(fields, "title", MAX_TITLE),
@@ -112,18 +110,16 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
 def decode_request(value: bytes | None) -> Request:
     """Read a value of ``recommendation-requests``; raise BadRecord if it breaks the contract."""
     fields = _object(value)
-    exclude = fields.get("exclude") or []
-    if not isinstance(exclude, list) or len(exclude) > MAX_EXCLUDE:
-        raise BadRecord("bad_field", f"exclude must be a list of at most {MAX_EXCLUDE} ids, got {_short(exclude)}")
-    strict = fields.get("strict", False)
-    if not isinstance(strict, bool):
+    exclude = _list(fields, "exclude", MAX_EXCLUDE)
+    strict = fields.get("strict")
+    if not isinstance(strict, bool | None):
         raise BadRecord("bad_field", f"strict must be true or false, got {_short(strict)}")
     return Request(
         _id(fields, "request_id"),
         _id(fields, "user_id"),
         _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else 10,
         _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID)),
-        strict,
+        bool(strict),
         tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
     )
 
@@ -193,6 +189,16 @@ def _whole(fields: Fields, name: str, least: int, most: int) -> int:
     value = _present(fields, name)
     if type(value) is not int or not least <= value <= most:
         raise BadRecord("bad_field", f"{name} must be a whole number from {least} to {most}, got {_short(value)}")
+    return value
+
+
+def _list(fields: Fields, name: str, longest: int) -> list[Any]:
+    """Return an optional list; absent and null are empty."""
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > longest:
+        raise BadRecord("bad_field", f"{name} must be a list of at most {longest} entries, got {_short(value)}")
     return value
 
 

@@ -1,40 +1,48 @@
 """Signs of life: each process renews a short-lived key with what it is doing.
 
-``alive:<role>:<name>`` holds JSON and expires, so a process that hangs or dies disappears by itself; the health
+``alive:<role>:<host>:<pid>`` holds JSON and expires, so a process that hangs or dies disappears by itself; the health
 checks of containers and the demo's table read these keys.
 """
 
+import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
-import redis
-import redis.asyncio
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
-__all__ = ["EXPIRES_S", "RENEW_S", "alive_key", "find_alive", "renew", "renew_async"]
+from streams.connection import answered
+
+__all__ = ["EXPIRES_S", "RENEW_S", "SignOfLife", "find_alive"]
 
 RENEW_S = 1.0
 EXPIRES_S = 15  # a worker may wait this long for a slow rebalance before it counts as dead
 
 
-def alive_key(role: str, name: str) -> str:
-    """Return the key of one process."""
-    return f"alive:{role}:{name}"
+class SignOfLife:
+    """The sign of one process, to be renewed every ``RENEW_S`` seconds.
+
+    Parameters
+    ----------
+    client : a connected redis-py client.
+    role : ``worker`` or ``trainer``.
+    """
+
+    def __init__(self, client: AsyncRedis, role: str) -> None:
+        self._client = client
+        self._key = f"alive:{role}:{socket.gethostname()}:{os.getpid()}"
+
+    async def renew(self, report: Mapping[str, Any]) -> None:
+        """Say what the process is doing; raise StateError if Redis does not answer."""
+        with answered("health: renewing the sign of life"):
+            await self._client.set(self._key, orjson.dumps(report), ex=EXPIRES_S)
 
 
-def renew(client: "redis.Redis", role: str, name: str, report: Mapping[str, Any]) -> None:
-    """Write the sign of life of a process without an event loop."""
-    client.set(alive_key(role, name), orjson.dumps(report), ex=EXPIRES_S)
-
-
-async def renew_async(client: "redis.asyncio.Redis", role: str, name: str, report: Mapping[str, Any]) -> None:
-    """Write the sign of life from within an event loop."""
-    await client.set(alive_key(role, name), orjson.dumps(report), ex=EXPIRES_S)
-
-
-def find_alive(client: "redis.Redis", role: str) -> dict[str, dict[str, Any]]:
-    """Return the latest report of each living process of a role, by name."""
-    keys = sorted(client.scan_iter(match=alive_key(role, "*"), count=1000))
+def find_alive(client: Redis, role: str) -> dict[str, dict[str, Any]]:
+    """Return the latest report of each living process of a role, by ``host:pid``."""
+    keys = sorted(client.scan_iter(match=f"alive:{role}:*", count=1000))
     reports = {key: client.get(key) for key in keys}
     return {
         key.decode().split(":", 2)[2]: orjson.loads(report) for key, report in reports.items() if report is not None

@@ -20,7 +20,7 @@ from streams.stack.process import Server
 from streams.stack.state import Addresses, Part, hold, write_note
 from streams.stack.valkey import AppendFsync, Valkey, find_server
 
-__all__ = ["Stack", "open_stack", "running_stack", "tell"]
+__all__ = ["STOP_WITHIN_S", "Stack", "open_stack", "running_stack", "tell"]
 
 STOP_WITHIN_S = 15.0  # a broker needs 0.3 s, three that end together up to 5
 
