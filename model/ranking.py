@@ -19,7 +19,8 @@ from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch"]
 
-BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, the size of a core's cache
+BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
+TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Ranker:
             n = columns.shape[1]
             for user in range(len(users)):
                 torch.add(columns, first[user], out=hidden[:, :n]).relu_()
-                torch.addmm(bias, weight, hidden[:, :n], out=above[:, :n]).relu_()
+                torch.mm(weight, hidden[:, :n], out=above[:, :n]).add_(bias).relu_()
                 logits[user, start : start + n].add_(network.fuse_mlp @ above[:, :n])
         if not torch.isfinite(logits).all():
             raise FloatingPointError(
@@ -232,6 +233,13 @@ class Ranker:
         return np.where(rows >= 0, found, -1)
 
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
+        """Return float32 (B, D)."""
+        parts = [
+            self._read(histories.taken(slice(start, start + TOGETHER))) for start in range(0, len(histories), TOGETHER)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, self.snapshot.config.factors)
+
+    def _read(self, histories: HistoryBatch) -> Tensor:
         items = torch.from_numpy(histories.items)
         return self._network.users_now(
             torch.from_numpy(histories.users),

@@ -115,13 +115,13 @@ class HistoryTower(nn.Module):
         Equal to ``forward(...)`` at position ``lengths - 1``; the last block computes that position only.
         """
         x = self._inputs(vectors, times, weights)
-        biases = self._biases(times)
-        for block, bias in zip(self.blocks[:-1], biases[:-1], strict=True):
-            x = block(x, x, bias, 0.0, None)
-        row = torch.arange(len(x))
-        end = (lengths - 1).clamp(min=0)
+        *earlier, final = self.blocks
+        if earlier:
+            for block, bias in zip(earlier, self._biases(times), strict=False):
+                x = block(x, x, bias, 0.0, None)
+        row, end = torch.arange(len(x)), (lengths - 1).clamp(min=0)
         asking = x[row, end].unsqueeze(1)  # (B, 1, D)
-        asked = self.blocks[-1](x, asking, biases[-1][row, :, end].unsqueeze(2), 0.0, None)
+        asked = final(x, asking, self._last_bias(times, end), 0.0, None)
         known: Tensor = self.after(asked.squeeze(1))
         return known * (lengths > 0).unsqueeze(1)
 
@@ -139,3 +139,11 @@ class HistoryTower(nn.Module):
         by_gap = self.gap_bias(gap_bucket(times[:, :, None] - times[:, None, :]))  # (B, L, L, blocks * H)
         together = by_gap.permute(0, 3, 1, 2) + by_lag  # (B, blocks * H, L, L)
         return torch.split(together, self.heads, dim=1)
+
+    def _last_bias(self, times: Tensor, end: Tensor) -> Tensor:
+        """Return the last block's bias of position ``end`` (B,) alone: float32 (B, H, 1, L)."""
+        lag = end.unsqueeze(1) - torch.arange(times.shape[1])  # (B, L)
+        by_lag = self.lag_bias[-self.heads :, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))  # (H, B, L)
+        gaps = times.gather(1, end.unsqueeze(1)) - times
+        by_gap = functional.embedding(gap_bucket(gaps), self.gap_bias.weight[:, -self.heads :])  # (B, L, H)
+        return (by_gap.permute(0, 2, 1) + by_lag.transpose(0, 1)).unsqueeze(2)

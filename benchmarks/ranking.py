@@ -1,0 +1,92 @@
+"""How many users a second are ranked against a whole catalogue, and what the precomputed item side saves.
+
+Run: ``python benchmarks/ranking.py [--users 256] [--items 3706] [--threads 2]``. Weights are random:
+the arithmetic does not depend on them. Not run by the test suite.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import torch
+
+from model.history import Interaction, Profile
+from model.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.ranking import HistoryBatch, Ranker
+from model.snapshot import Snapshot
+
+
+def main() -> None:
+    """Print one line per question."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, default=256)
+    parser.add_argument("--items", type=int, default=3706)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    ranker = _ranker(given.items)
+    profiles = _profiles(given.users, given.items)
+    histories = ranker.histories(profiles)
+    one = histories.taken(slice(0, 1))
+    read = _seconds(lambda: ranker.histories(profiles))
+    batch = _seconds(lambda: ranker.rank(histories, 10))
+    single = _seconds(lambda: ranker.rank(one, 10), times=50)
+    few = histories.taken(slice(0, 8))
+    naive = _seconds(lambda: _pair_by_pair(ranker, few), times=3) / 8
+    print(f"{given.users} users x {given.items} items, top 10, {given.threads} threads, median of runs")
+    print(f"histories to rows   {1e3 * read:8.2f} ms")
+    print(f"rank                {1e3 * batch:8.2f} ms  {given.users / batch:10,.0f} users/s")
+    print(f"one user            {1e3 * single:8.2f} ms")
+    print(f"naive, a user       {1e3 * naive:8.2f} ms  {naive / (batch / given.users):10,.0f} x the time per user")
+
+
+def _ranker(n_items: int) -> Ranker:
+    names = tuple(f"g{number}" for number in range(18))
+    genres = genre_matrix([[names[row % 18], names[row % 7]] for row in range(n_items)], names)
+    network = NeuMF(NeuMFConfig(), 1000, genres, torch.Generator().manual_seed(0))
+    items, users = (tuple(map(str, range(n))) for n in (n_items, 1000))
+    return Ranker(Snapshot.of(network, items, users, names))
+
+
+def _profiles(n_users: int, n_items: int) -> list[Profile]:
+    generator = np.random.default_rng(0)
+    return [
+        Profile(
+            str(user),
+            recent=tuple(
+                Interaction(str(item), 1_000_000 - 1000 * place, "rate", 0.8)
+                for place, item in enumerate(generator.choice(n_items, 50, replace=False).tolist())
+            ),
+        )
+        for user in range(n_users)
+    ]
+
+
+def _pair_by_pair(ranker: Ranker, histories: HistoryBatch) -> None:
+    """Score as the plain network does: the whole item side and MLP input for every pair of user and item."""
+    network = ranker.snapshot.network()
+    with torch.no_grad():
+        for place in range(len(histories)):
+            alone = histories.taken(slice(place, place + 1))
+            copies = [torch.from_numpy(column).repeat_interleave(len(ranker), 0) for column in (
+                alone.users, np.maximum(alone.items, 0), alone.times, alone.weights
+            )]
+            lengths = torch.full((len(ranker),), alone.items.shape[1])
+            rows = torch.arange(len(ranker)).unsqueeze(1)
+            network.pair_logits(network.users_now(*copies, lengths), network.item_side(), rows)
+
+
+def _seconds(run: object, times: int = 15) -> float:
+    assert callable(run)
+    run()
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        run()
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+if __name__ == "__main__":
+    main()
