@@ -4,7 +4,6 @@ The key is the user, so that one partition holds a user's events in the order th
 waits for all replicas; a delivery that fails after that is counted and told, never dropped in silence.
 """
 
-import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,7 +28,8 @@ BATCH_BYTES = 128 * 1024
 CONNECT_MS = 10_000
 MOST_WAITING = 20_000  # records; the client itself would take any number and grow
 MOST_FAILURES = 1_000  # records refused, after which the cluster is taken for gone and sending ends
-FLUSH_S = 150.0  # longer than the client's own limit of 120 s for one delivery
+DELIVERY_MS = 60_000  # for one record with its retries; a broker's restart takes seconds
+FLUSH_S = 75.0  # longer than that; a record without an answer by then means that the cluster is gone
 ABANDON_S = 1.0  # for closing after an error, or a second interrupt while waiting for a dead cluster
 SLACK_S = 0.002  # a record may leave this early; sleeping for less would cost more than it paces
 TELL_EVERY = 500  # deliveries between two calls of the progress
@@ -46,7 +46,7 @@ class Sent:
     duplicates, late : how many of them were copies, and late.
     seconds : from the first to the confirmation of the last.
     errors : how many were not delivered; the first one's text is in ``first_error``.
-    interrupted : whether it ended early, by the keyboard or after 1,000 records that were not delivered.
+    interrupted : whether it ended early, by the keyboard or because the cluster was gone.
     topics : deliveries by topic, without the prefix.
     """
 
@@ -117,7 +117,7 @@ def replay(
     with _Sender(settings) as sender:
         try:
             for planned in paced(schedule, clock=clock, sleep=sleep):
-                if len(sender.failures) >= MOST_FAILURES:
+                if sender.has_given_up:
                     interrupted = True
                     break
                 sender.send(planned.topic, planned.record.user_id, planned.record)
@@ -176,6 +176,7 @@ class _Sender:
         self._settings = settings
         self._waiting: deque[FutureRecordMetadata] = deque()
         self.failures: list[KafkaError] = []
+        self.has_given_up = False
 
     def __enter__(self) -> Self:
         settings = self._settings
@@ -187,6 +188,7 @@ class _Sender:
                 enable_idempotence=True,
                 linger_ms=LINGER_MS,
                 batch_size=BATCH_BYTES,
+                delivery_timeout_ms=DELIVERY_MS,
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=CONNECT_MS,
             )
@@ -198,7 +200,7 @@ class _Sender:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._producer.close(timeout=FLUSH_S if kind is None else ABANDON_S)
+        self._producer.close(timeout=ABANDON_S if kind or self.has_given_up else FLUSH_S)
 
     def send(self, topic: str, key: str, record: object) -> None:
         try:
@@ -214,14 +216,19 @@ class _Sender:
 
     def flush(self) -> None:
         """Wait until every record is delivered or given up."""
-        with contextlib.suppress(KafkaError):  # each record's own answer is read below
-            self._producer.flush(timeout=FLUSH_S)
+        try:
+            self._producer.flush(timeout=0 if self.has_given_up else FLUSH_S)
+        except KafkaError:  # each record's own answer is read below
+            self.has_given_up = True
         while self._waiting:
             self._settle()
 
     def _settle(self) -> None:
-        """Wait for the oldest record that is still out."""
+        """Wait for the oldest record that is still out; one without an answer in time counts as not delivered."""
+        oldest = self._waiting.popleft()
         try:
-            self._waiting.popleft().get(timeout=FLUSH_S)
+            oldest.get(timeout=0 if self.has_given_up else FLUSH_S)
         except KafkaError as error:
             self.failures.append(error)
+        if not oldest.is_done or len(self.failures) >= MOST_FAILURES:
+            self.has_given_up = True
