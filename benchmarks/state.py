@@ -19,9 +19,10 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
+from streams.calls import SourcedEvent
 from streams.connection import connect
 from streams.records import Event, Origin, Rating, Watch
-from streams.state import SourcedEvent, State, StateConfig
+from streams.state import State, StateConfig
 
 PARTITIONS = 8
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Romance", "Thriller")

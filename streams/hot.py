@@ -13,6 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from model.catalogue import Catalogue
+from streams.calls import LIBRARY
 from streams.keys import HOT_ALL, HOT_GENRES, PartitionKeys, genre_key
 
 __all__ = ["PartitionHeat", "Trends", "merge", "merge_hot"]
@@ -99,7 +100,7 @@ async def merge_hot(
 async def _read(client: Redis, partitions: int, read: int) -> list[PartitionHeat]:
     pipeline: Any = client.pipeline(transaction=False)
     for keys in map(PartitionKeys.of, range(partitions)):
-        pipeline.execute_command("FCALL_RO", "reelstream_v1_read_hot", 2, keys.at, keys.hot, read)
+        pipeline.execute_command("FCALL_RO", f"{LIBRARY}_read_hot", 2, keys.at, keys.hot, read)
     return [
         PartitionHeat(int(clock[0]), int(clock[1]), int(clock[2]), _pairs(flat))
         for clock, flat in await pipeline.execute()
@@ -113,7 +114,7 @@ def _pairs(flat: list[bytes]) -> Ranked:
 
 def _replace(pipeline: Any, key: str, ranked: Ranked) -> None:
     flat = [part for item_id, heat in ranked for part in (repr(heat), item_id)]
-    pipeline.execute_command("FCALL", "reelstream_v1_replace_zset", 1, key, *flat)
+    pipeline.execute_command("FCALL", f"{LIBRARY}_replace_zset", 1, key, *flat)
 
 
 async def _forget(client: Redis, genres: set[str]) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import starmap
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -17,22 +16,28 @@ import orjson
 from redis.asyncio import Redis
 
 from model.catalogue import Catalogue, Item
-from model.history import Interaction, Mode, Profile
+from model.history import Mode, Profile
+from streams.calls import (
+    SourcedEvent,
+    list_call,
+    partition_call,
+    read_call,
+    read_profile,
+    read_verdict,
+    user_call,
+)
 from streams.connection import answered
 from streams.errors import StateError
 from streams.hot import Trends, merge_hot
-from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, position_field, similar_key
-from streams.records import Event, Origin, Rating
+from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
+from streams.records import Event, Origin
 
-__all__ = ["LIBRARY", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
+__all__ = ["Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
 
-LIBRARY = "reelstream_v1"
 DAY_MS = 24 * 60 * 60 * 1000
 _OLDEST_SERVER = 7  # the first with functions
-_PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 _CHUNK = 1000  # fields of one HSET
 T = TypeVar("T")
-SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,15 @@ class State:
         partitions = _grouped(events, lambda event: event[0].partition)
         newest_ts = int(self._clock() * 1000) + DAY_MS
         with answered(f"state: applying {len(events)} events"):
-            replies = await self._call_all(self._user_call(user_id, group) for user_id, group in users.items())
+            replies = await self._call_all(user_call(user_id, group, self._config) for user_id, group in users.items())
             verdicts = [
-                _verdict(user_id, group, reply) for (user_id, group), reply in zip(users.items(), replies, strict=True)
+                read_verdict(user_id, group, reply)
+                for (user_id, group), reply in zip(users.items(), replies, strict=True)
             ]
             counted = {origin for verdict in verdicts for origin in verdict.counted}
             await self._call_all(
-                self._partition_call(partition, group, counted, newest_ts) for partition, group in partitions.items()
+                partition_call(partition, group, counted, newest_ts, self._config)
+                for partition, group in partitions.items()
             )
         return Applied(
             MappingProxyType({verdict.profile.user_id: verdict.profile for verdict in verdicts}),
@@ -177,11 +184,8 @@ class State:
         """Return the profile of each user; one never seen has an empty one, and stays unknown."""
         wanted = tuple(dict.fromkeys(user_ids))
         with answered(f"state: reading {len(wanted)} profiles"):
-            replies = await self._call_all(
-                ("FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, self._returned)
-                for keys in map(UserKeys.of, wanted)
-            )
-        return {user_id: _profile(user_id, orjson.loads(reply)) for user_id, reply in zip(wanted, replies, strict=True)}
+            replies = await self._call_all(read_call(user_id, self._config) for user_id in wanted)
+        return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
 
     async def seen_among(self, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[frozenset[str]]:
         """Return, for each user and candidate items, which of the candidates the user has touched."""
@@ -202,7 +206,7 @@ class State:
         applied before, so that asking for a list never makes a user.
         """
         with answered(f"state: storing {len(lists)} lists"):
-            replies = await self._call_all(_list_call(stored) for stored in lists)
+            replies = await self._call_all(list_call(stored) for stored in lists)
         return sum(replies)
 
     async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
@@ -261,114 +265,12 @@ class State:
             if field.startswith(b"at:")
         }
 
-    @property
-    def _returned(self) -> int:
-        return self._config.recent_returned
-
-    def _user_call(self, user_id: str, events: Sequence[SourcedEvent]) -> tuple[Any, ...]:
-        keys = UserKeys.of(user_id)
-        batch = _columns(events) | {
-            "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
-            "id": [event.event_id for _, event, _ in events],
-            "ts": [event.ts for _, event, _ in events],
-            "weight": [event.interaction().weight for _, event, _ in events],
-            "entry": [_entry(event) for _, event, _ in events],
-            "genres": [genres for _, _, genres in events],
-        }
-        return (
-            "FCALL", f"{LIBRARY}_apply", 6,
-            keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events,
-            self._config.recent_length, self._returned, self._config.remembered_events,
-            self._config.genre_half_life_ms, orjson.dumps(batch),
-        )  # fmt: skip
-
-    def _partition_call(
-        self, partition: int, events: Sequence[SourcedEvent], counted: set[Origin], newest_ts: int
-    ) -> tuple[Any, ...]:
-        keys = PartitionKeys.of(partition)
-        batch = _columns(events) | {
-            "counted": [origin in counted for origin, _, _ in events],
-            "ts": [min(event.ts, newest_ts) for _, event, _ in events],
-            "heat": [_heat(event) for _, event, _ in events],
-        }
-        return (
-            "FCALL", f"{LIBRARY}_count_items", 5,
-            keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
-            self._config.hot_half_life_ms, orjson.dumps(batch),
-        )  # fmt: skip
-
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call)
         return await pipeline.execute()
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What one user's call said: the profile, the origins of the events that count, how many changed it now."""
-
-    profile: Profile
-    counted: tuple[Origin, ...]
-    fresh: int
-
-
-def _verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> _Verdict:
-    fields = orjson.loads(reply)
-    counted = tuple(event[0] for event, flag in zip(events, fields[7], strict=True) if flag == "1")
-    return _Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
-
-
-def _columns(events: Sequence[SourcedEvent]) -> dict[str, Any]:
-    """Return what both functions need, a list for each field: Lua decodes few long lists faster than many objects.
-
-    ``positions`` are the hash fields to read and write; ``position`` numbers them, from 1 as Lua counts.
-    """
-    numbers: dict[str, int] = {}
-    position = [
-        numbers.setdefault(position_field(origin.topic, origin.partition), len(numbers) + 1) for origin, _, _ in events
-    ]
-    interactions = [event.interaction() for _, event, _ in events]
-    return {
-        "positions": tuple(numbers),
-        "position": position,
-        "offset": [origin.offset for origin, _, _ in events],
-        "kind": [interaction.kind for interaction in interactions],
-        "item": [interaction.item_id for interaction in interactions],
-        "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
-    }
-
-
-def _entry(event: Event) -> str:
-    interaction = event.interaction()
-    return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
-
-
-def _heat(event: Event) -> float:
-    """Return what an event adds to trending: half for being there, half for how it went."""
-    return 0.5 + 0.5 * event.interaction().weight
-
-
-def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
-    watches, ratings, rating_sum, first_ts, last_ts, mode, seen, _, _, recent, genres = fields
-    return Profile(
-        user_id,
-        watches,
-        ratings,
-        float(rating_sum),
-        first_ts,
-        last_ts,
-        mode,
-        seen,
-        tuple(starmap(Interaction, recent)),
-        MappingProxyType(genres),
-    )
-
-
-def _list_call(stored: StoredList) -> tuple[Any, ...]:
-    keys = UserKeys.of(stored.user_id)
-    return ("FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs, stored.sequence, stored.mode, stored.body)
 
 
 def _item_json(item: Item) -> bytes:

@@ -1,0 +1,158 @@
+"""What the functions of ``state.lua`` are sent and what they answer; the calls themselves are made in ``state``.
+
+A batch travels as one JSON object with a list for each field, because Lua decodes a few long lists faster than
+many small objects.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import starmap
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from model.history import Interaction, Profile
+from streams.keys import PartitionKeys, UserKeys, position_field
+from streams.records import Event, Origin, Rating
+
+if TYPE_CHECKING:
+    from streams.state import StateConfig, StoredList
+
+__all__ = [
+    "LIBRARY",
+    "SourcedEvent",
+    "Verdict",
+    "list_call",
+    "partition_call",
+    "read_call",
+    "read_profile",
+    "read_verdict",
+    "user_call",
+]
+
+LIBRARY = "reelstream_v1"
+_PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
+SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one user's call said: the profile, the origins of the events that count, how many changed it now."""
+
+    profile: Profile
+    counted: tuple[Origin, ...]
+    fresh: int
+
+
+def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> Verdict:
+    """Read the answer of a user's call."""
+    fields = orjson.loads(reply)
+    counted = tuple(event[0] for event, flag in zip(events, fields[7], strict=True) if flag == "1")
+    return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
+
+
+def user_call(user_id: str, events: Sequence[SourcedEvent], config: "StateConfig") -> tuple[Any, ...]:
+    """Apply a user's events, in order; answered by what ``read_verdict`` reads."""
+    keys = UserKeys.of(user_id)
+    batch = _columns(events) | {
+        "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
+        "id": [event.event_id for _, event, _ in events],
+        "ts": [event.ts for _, event, _ in events],
+        "weight": [event.interaction().weight for _, event, _ in events],
+        "entry": [_entry(event) for _, event, _ in events],
+        "genres": [genres for _, _, genres in events],
+    }
+    return (
+        "FCALL", f"{LIBRARY}_apply", 6,
+        keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events,
+        config.recent_length, config.recent_returned, config.remembered_events,
+        config.genre_half_life_ms, orjson.dumps(batch),
+    )  # fmt: skip
+
+
+def partition_call(
+    partition: int,
+    events: Sequence[SourcedEvent],
+    counted: AbstractSet[Origin],
+    newest_ts: int,
+    config: "StateConfig",
+) -> tuple[Any, ...]:
+    """Count a partition's events by item, those in ``counted`` alone; later event times than newest_ts count as it."""
+    keys = PartitionKeys.of(partition)
+    batch = _columns(events) | {
+        "counted": [origin in counted for origin, _, _ in events],
+        "ts": [min(event.ts, newest_ts) for _, event, _ in events],
+        "heat": [_heat(event) for _, event, _ in events],
+    }
+    return (
+        "FCALL", f"{LIBRARY}_count_items", 5,
+        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
+        config.hot_half_life_ms, orjson.dumps(batch),
+    )  # fmt: skip
+
+
+def read_call(user_id: str, config: "StateConfig") -> tuple[Any, ...]:
+    """Read a user; answered by what ``read_profile`` reads."""
+    keys = UserKeys.of(user_id)
+    return (
+        "FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, config.recent_returned,
+    )  # fmt: skip
+
+
+def list_call(stored: "StoredList") -> tuple[Any, ...]:
+    """Put a list in place unless a newer one is there; answered by 1 if it was."""
+    keys = UserKeys.of(stored.user_id)
+    return ("FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs, stored.sequence, stored.mode, stored.body)
+
+
+def read_profile(user_id: str, reply: bytes) -> Profile:
+    """Read the answer of ``read_call``."""
+    return _profile(user_id, orjson.loads(reply))
+
+
+def _columns(events: Sequence[SourcedEvent]) -> dict[str, Any]:
+    """Return what both functions need, a list for each field: Lua decodes few long lists faster than many objects.
+
+    ``positions`` are the hash fields to read and write; ``position`` numbers them, from 1 as Lua counts.
+    """
+    numbers: dict[str, int] = {}
+    position = [
+        numbers.setdefault(position_field(origin.topic, origin.partition), len(numbers) + 1) for origin, _, _ in events
+    ]
+    interactions = [event.interaction() for _, event, _ in events]
+    return {
+        "positions": tuple(numbers),
+        "position": position,
+        "offset": [origin.offset for origin, _, _ in events],
+        "kind": [interaction.kind for interaction in interactions],
+        "item": [interaction.item_id for interaction in interactions],
+        "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
+    }
+
+
+def _entry(event: Event) -> str:
+    interaction = event.interaction()
+    return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
+
+
+def _heat(event: Event) -> float:
+    """Return what an event adds to trending: half for being there, half for how it went."""
+    return 0.5 + 0.5 * event.interaction().weight
+
+
+def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
+    watches, ratings, rating_sum, first_ts, last_ts, mode, seen, _, _, recent, genres = fields
+    return Profile(
+        user_id,
+        watches,
+        ratings,
+        float(rating_sum),
+        first_ts,
+        last_ts,
+        mode,
+        seen,
+        tuple(starmap(Interaction, recent)),
+        MappingProxyType(genres),
+    )
