@@ -65,6 +65,7 @@ def ncf(
     report = {
         "metrics": _figures(model_ranks(Ranker(snapshot), split)),
         "popularity": _figures(popularity_ranks(split)),
+        "popularity_ties_won": _figures(popularity_ranks(split, ties_won=True)),
         "protocol": f"{'last training' if validate else 'test'} event among 99 fixed negatives, half-rank ties",
         "data": {"file": split.path, "sha256": split.sha256},
         "users": len(split.users),
@@ -109,7 +110,11 @@ def _figures(ranks: Any) -> dict[str, float]:
 
 
 def _text(report: dict[str, Any]) -> str:
-    rows = (("Reelstream", report["metrics"]), ("popularity", report["popularity"]))
+    rows = (
+        ("Reelstream", report["metrics"]),
+        ("popularity", report["popularity"]),
+        ("  ties won", report["popularity_ties_won"]),
+    )
     lines = [f"{name:12} HR@10 {row['hr@10']:.4f}   NDCG@10 {row['ndcg@10']:.4f}" for name, row in rows]
     base = f"{report['users']:,} users, {report['events']:,} training events, {report['epochs']} epochs"
     lines.append(f"{base}, {report['seconds']} s; {report['protocol']}")

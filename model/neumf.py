@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.tower import HistoryTower, dropped
+from model.tower import HistoryTower, dropped, unset_linear
 
 __all__ = ["ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
 
@@ -51,7 +51,7 @@ class NeuMFConfig:
     mlp_factors: int = 32
     genre_factors: int = 8
     hidden: tuple[int, int] = (32, 16)
-    blocks: int = 2
+    blocks: int = 1
     heads: int = 2
     dropout: float = 0.2
     identity_dropout: float = 0.5
@@ -124,9 +124,9 @@ class NeuMF(nn.Module):
         self.item_bias = nn.Parameter(torch.zeros(n_items))
         self.genre_factors = nn.Parameter(torch.zeros(n_genres, config.genre_factors))
         self.tower = HistoryTower(config.factors, config.history_length, config.blocks, config.heads, config.dropout)
-        self.first_user = nn.Linear(config.factors, first, bias=False)
-        self.first_item = nn.Linear(config.mlp_factors + config.genre_factors, first)
-        self.second = nn.Linear(first, second)
+        self.first_user = unset_linear(config.factors, first, bias=False)
+        self.first_item = unset_linear(config.mlp_factors + config.genre_factors, first)
+        self.second = unset_linear(first, second)
         self.fuse_gmf = nn.Parameter(torch.ones(config.factors))
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
         self.fuse_bias = nn.Parameter(torch.zeros(()))

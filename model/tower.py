@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
-__all__ = ["GAP_BUCKETS", "HistoryTower", "dropped", "gap_bucket"]
+__all__ = ["GAP_BUCKETS", "HistoryTower", "dropped", "gap_bucket", "unset_linear"]
 
 GAP_BUCKETS = 32  # powers of two of seconds: the last one begins after 68 years
 
@@ -36,6 +37,18 @@ def gap_bucket(gaps_ms: Tensor) -> Tensor:
     return seconds.add_(1.0).log2_().to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
 
 
+def unset_linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
+    """Return a linear layer with unset weights, for torch would draw them from its global generator."""
+    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
+    return layer
+
+
+def unset_embedding(n: int, width: int) -> nn.Embedding:
+    """Return a table with unset rows, for the same reason."""
+    table: nn.Embedding = skip_init(nn.Embedding, n, width)  # type: ignore[no-untyped-call]
+    return table
+
+
 class AttentionBlock(nn.Module):
     """Pre-norm attention and feed-forward, each added to its input."""
 
@@ -43,12 +56,12 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.heads = heads
         self.before_attention = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.output = nn.Linear(width, width)
+        self.query = unset_linear(width, width)
+        self.key_value = unset_linear(width, 2 * width)
+        self.output = unset_linear(width, width)
         self.before_mixing = nn.LayerNorm(width)
-        self.widen = nn.Linear(width, 2 * width)
-        self.narrow = nn.Linear(2 * width, width)
+        self.widen = unset_linear(width, 2 * width)
+        self.narrow = unset_linear(2 * width, width)
 
     def forward(
         self, x: Tensor, asking: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None
@@ -79,16 +92,18 @@ class HistoryTower(nn.Module):
     length : longest history, in items.
     blocks, heads : depth, and attention heads per block; ``heads`` divides ``width``.
     dropout : share of activations dropped while training.
+
+    Linear and embedding weights are left unset; whoever owns the tower sets or loads them.
     """
 
     def __init__(self, width: int, length: int, blocks: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.gap_input = nn.Embedding(GAP_BUCKETS, width)
+        self.gap_input = unset_embedding(GAP_BUCKETS, width)
         self.weight_input = nn.Parameter(torch.zeros(width))
         self.lag_bias = nn.Parameter(torch.zeros(blocks * heads, length))
-        self.gap_bias = nn.Embedding(GAP_BUCKETS, blocks * heads)
+        self.gap_bias = unset_embedding(GAP_BUCKETS, blocks * heads)
         self.blocks = nn.ModuleList(AttentionBlock(width, heads) for _ in range(blocks))
         self.after = nn.LayerNorm(width)
 

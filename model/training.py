@@ -135,7 +135,7 @@ def fit_cuts(
     sequences, cuts = epochs[0]()
     if not len(cuts):
         raise ValueError(f"fit: a user with two events is required, got {len(touched)!r} events, none to predict")
-    total = len(epochs) * math.ceil(len(cuts) / config.batch) + len(epochs)
+    total = len(epochs) * math.ceil(len(cuts) / config.batch)  # about: another phase may cut another number
     optimiser, schedule = _optimiser(network, config, total)
     sampler, dropout = NegativeSampler(touched), torch_generator(generator)
     losses: list[float] = []

@@ -1,0 +1,38 @@
+import numpy as np
+
+from model.sampling import NegativeSampler
+from model.sequences import Sequences
+
+
+def test_negatives_are_items_the_user_did_not_touch():
+    """Users 0 and 1 touched the even and the odd items of ten; each gets only the others."""
+    sequences = Sequences.of([0] * 5 + [1] * 5, [0, 2, 4, 6, 8, 1, 3, 5, 7, 9], range(10), [1.0] * 10)
+    drawn = NegativeSampler(sequences).draw(np.array([0, 1, 0]), 400, np.random.default_rng(0))
+    assert drawn.shape == (3, 400)
+    assert [set(row.tolist()) for row in drawn] == [{1, 3, 5, 7, 9}, {0, 2, 4, 6, 8}, {1, 3, 5, 7, 9}]
+
+
+def test_draws_are_uniform():
+    """2,000 draws of two free items: each about 1,000, within five standard deviations (5 x 22.4)."""
+    sequences = Sequences.of([0, 1, 1], [0, 1, 2], [0, 0, 0], [1.0] * 3)
+    drawn = NegativeSampler(sequences).draw(np.array([0]), 2000, np.random.default_rng(0))
+    assert abs(np.count_nonzero(drawn == 1) - 1000) < 112
+
+
+def test_items_that_nobody_touched_are_not_drawn():
+    """With touched items 3 and 7 alone, a user without events gets nothing else."""
+    sequences = Sequences.of([0, 1], [3, 7], [0, 0], [1.0, 1.0])
+    assert set(NegativeSampler(sequences).draw(np.array([2]), 50, np.random.default_rng(0)).flat) == {3, 7}
+
+
+def test_a_user_who_touched_everything_ends_the_search():
+    """Where no negative exists one is returned all the same."""
+    sequences = Sequences.of([0, 0], [0, 1], [0, 1], [1.0, 1.0])
+    assert NegativeSampler(sequences).draw(np.array([0]), 4, np.random.default_rng(0)).shape == (1, 4)
+
+
+def test_equal_seeds_draw_equally():
+    """Two samplers with the same seed give the same rows."""
+    sequences = Sequences.of([0] * 3, [0, 1, 2], [0, 1, 2], [1.0] * 3)
+    first, second = (NegativeSampler(sequences).draw(np.arange(5), 4, np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(first, second)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from model.sequences import Sequences
+
+
+def _sequences(counts, step=1000):
+    users = np.repeat(np.arange(len(counts)), counts)
+    items = np.concatenate([np.arange(count) for count in counts])
+    return Sequences.of(users, items, items * step, np.full(len(users), 0.5))
+
+
+def _predicted(sequences, cuts):
+    windows = sequences.windows(cuts)
+    users = np.broadcast_to(windows.users[:, None], windows.targets.shape)
+    return sorted(zip(users[windows.is_event].tolist(), windows.targets[windows.is_event].tolist(), strict=True))
+
+
+def test_events_are_ordered_by_user_then_time():
+    """Four events of two users given out of order come out by user and time."""
+    found = Sequences.of([1, 0, 1, 0], [5, 6, 7, 8], [20, 40, 10, 30], [0, 0, 0, 0])
+    assert found.users.tolist() == [0, 0, 1, 1]
+    assert found.items.tolist() == [8, 6, 7, 5]
+
+
+def test_a_repeated_item_is_kept_once_where_it_came_first():
+    """Items 3, 4, 3 of one user leave 3, 4."""
+    assert Sequences.of([0, 0, 0], [3, 4, 3], [1, 2, 3], [1, 1, 1]).items.tolist() == [3, 4]
+
+
+def test_arrays_of_unequal_length_are_refused():
+    """Three users with two items make no events."""
+    with pytest.raises(ValueError, match="one length"):
+        Sequences.of([0, 0, 0], [1, 2], [1, 2, 3], [1, 1, 1])
+
+
+def test_a_negative_row_is_refused():
+    """Row -1 means unknown, and an unknown item cannot be learnt."""
+    with pytest.raises(ValueError, match="negative"):
+        Sequences.of([0], [-1], [1], [1])
+
+
+@pytest.mark.parametrize("length", [1, 4, 5, 50])
+def test_phased_cuts_predict_every_event_but_the_first_once(length):
+    """For users of 1, 2, 5, 6 and 13 events, whatever the phase, events 1, 2, ... are each a target once."""
+    counts = [1, 2, 5, 6, 13]
+    sequences = _sequences(counts)
+    wanted = sorted((user, item) for user, count in enumerate(counts) for item in range(1, count))
+    for seed in range(10):
+        cuts = sequences.phased_cuts(length, np.random.default_rng(seed))
+        assert _predicted(sequences, cuts) == wanted
+        assert (cuts.ends - cuts.begins).max() <= length
+
+
+def test_latest_cuts_cover_the_newest_events_and_end_there():
+    """Of users with 1, 8 and 9 events, 3, 0 and 5 wanted at length 4: only user 2, events 1..8 in two windows."""
+    sequences = _sequences([1, 8, 9])
+    cuts = sequences.latest_cuts(4, [3, 0, 5])
+    assert len(cuts) == 2
+    assert _predicted(sequences, cuts) == [(2, item) for item in range(1, 9)]
+
+
+def test_a_window_holds_what_came_before_its_targets():
+    """A user's items 0, 1, 2 become inputs 0, 1 with targets 1, 2, padded to the longest window."""
+    sequences = _sequences([3, 5])
+    windows = sequences.windows(sequences.phased_cuts(50, np.random.default_rng(0)))
+    assert windows.items.tolist() == [[0, 1, 0, 0], [0, 1, 2, 3]]
+    assert windows.targets.tolist() == [[1, 2, 0, 0], [1, 2, 3, 4]]
+    assert windows.times[0].tolist() == [0, 1000, 1000, 1000]
+    assert windows.is_event.tolist() == [[True, True, False, False], [True] * 4]
+
+
+def test_shuffling_moves_events_only_among_their_ties():
+    """Six events at times 0 0 0 5 5 5 keep their halves, and some seed changes the order inside."""
+    sequences = Sequences.of([0] * 6, range(6), [0, 0, 0, 5, 5, 5], [1.0] * 6)
+    found = [sequences.shuffled_ties(np.random.default_rng(seed)).items.tolist() for seed in range(5)]
+    assert all(sorted(items[:3]) == [0, 1, 2] and sorted(items[3:]) == [3, 4, 5] for items in found)
+    assert len({tuple(items) for items in found}) > 1
+    assert sequences.items.tolist() == list(range(6))

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from model.vocabulary import Vocabulary
+
+
+def test_admission_gives_the_next_rows_and_keeps_the_old():
+    """Known ids keep their rows, new ones get the next, and a repeated new id gets one row."""
+    vocabulary = Vocabulary(["a", "b"])
+    assert vocabulary.admit(["b", "c", "c", "d"]).tolist() == [1, 2, 2, 3]
+    assert vocabulary.ids == ("a", "b", "c", "d")
+
+
+def test_asking_adds_nothing():
+    """Unknown ids get the stated value, and the vocabulary is as long as before."""
+    vocabulary = Vocabulary(["a"])
+    assert vocabulary.rows(["x", "a"], missing=-7).tolist() == [-7, 0]
+    assert vocabulary.row("x") == -1
+    assert len(vocabulary) == 1
+    assert "x" not in vocabulary
+
+
+def test_rows_are_int64_even_of_nothing():
+    """The rows of no ids are an empty int64 array."""
+    assert Vocabulary().rows([]).dtype == np.int64
+
+
+def test_a_copy_grows_alone():
+    """Admitting to a copy leaves the original as it was."""
+    vocabulary = Vocabulary(["a"])
+    vocabulary.copy().admit(["b"])
+    assert vocabulary.ids == ("a",)
+
+
+def test_a_repeated_id_is_refused():
+    """Two rows for one id would be two answers to one question."""
+    with pytest.raises(ValueError, match="'a' twice"):
+        Vocabulary(["a", "b", "a"])
