@@ -4,6 +4,7 @@ The key is the user, so that one partition holds a user's events in the order th
 waits for all replicas; a delivery that fails after that is counted and told, never dropped in silence.
 """
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -200,7 +201,12 @@ class _Sender:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._producer.close(timeout=ABANDON_S if kind or self.has_given_up else FLUSH_S)
+        try:
+            self._producer.close(timeout=ABANDON_S if kind or self.has_given_up else FLUSH_S)
+        except KafkaError:  # close() waits for what is out and, if that does not end, leaves the client open
+            self._producer._sender.force_close()  # noqa: SLF001 - there is no public way to drop what is out
+            with contextlib.suppress(KafkaError):
+                self._producer.close(timeout=ABANDON_S)
 
     def send(self, topic: str, key: str, record: object) -> None:
         try:
