@@ -1,4 +1,4 @@
-"""What the functions of ``state.lua`` are sent and what they answer; the calls themselves are made in ``state``.
+"""What the functions of ``state.lua`` are sent, under which configuration, and what they answer; ``state`` calls them.
 
 A batch travels as one JSON object with a list for each field, because Lua decodes a few long lists faster than
 many small objects.
@@ -9,20 +9,20 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import starmap
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from model.history import Interaction, Profile
+from model.history import Interaction, Mode, Profile
 from streams.keys import PartitionKeys, UserKeys, position_field
 from streams.records import Event, Origin, Rating
 
-if TYPE_CHECKING:
-    from streams.state import StateConfig, StoredList
-
 __all__ = [
+    "DAY_MS",
     "LIBRARY",
     "SourcedEvent",
+    "StateConfig",
+    "StoredList",
     "Verdict",
     "list_call",
     "partition_call",
@@ -33,8 +33,55 @@ __all__ = [
 ]
 
 LIBRARY = "reelstream_v1"
+DAY_MS = 24 * 60 * 60 * 1000
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    """How much is remembered, and for how long.
+
+    Parameters
+    ----------
+    recent_length : interactions kept for each user; more than any history tower reads.
+    recent_returned : interactions of a profile; fewer, because every batch carries them for each user.
+    remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
+        last 512 events of one user are ample.
+    genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
+    hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
+        best for users with fewer than five events (ml-100k, test then learn).
+    hot_read : hottest items that each partition gives to a merge.
+    hot_kept : items kept in each trending list.
+    """
+
+    recent_length: int = 200
+    recent_returned: int = 60
+    remembered_events: int = 512
+    genre_half_life_ms: int = 30 * DAY_MS
+    hot_half_life_ms: int = 7 * DAY_MS
+    hot_read: int = 1000
+    hot_kept: int = 500
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) < 1:
+                raise ValueError(f"state: {name} must be at least 1, got {getattr(self, name)!r}")
+        if self.recent_returned > self.recent_length:
+            raise ValueError(
+                f"state: recent_returned must be at most recent_length {self.recent_length}, "
+                f"got {self.recent_returned!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """A published list to be looked up: ``sequence`` orders a user's lists, ``body`` is its JSON."""
+
+    user_id: str
+    sequence: int
+    mode: Mode
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +100,7 @@ def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> 
     return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
 
 
-def user_call(user_id: str, events: Sequence[SourcedEvent], config: "StateConfig") -> tuple[Any, ...]:
+def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig) -> tuple[Any, ...]:
     """Apply a user's events, in order; answered by what ``read_verdict`` reads."""
     keys = UserKeys.of(user_id)
     batch = _columns(events) | {
@@ -77,7 +124,7 @@ def partition_call(
     events: Sequence[SourcedEvent],
     counted: AbstractSet[Origin],
     newest_ts: int,
-    config: "StateConfig",
+    config: StateConfig,
 ) -> tuple[Any, ...]:
     """Count a partition's events by item, those in ``counted`` alone; later event times than newest_ts count as it."""
     keys = PartitionKeys.of(partition)
@@ -93,7 +140,7 @@ def partition_call(
     )  # fmt: skip
 
 
-def read_call(user_id: str, config: "StateConfig") -> tuple[Any, ...]:
+def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
     """Read a user; answered by what ``read_profile`` reads."""
     keys = UserKeys.of(user_id)
     return (
@@ -101,7 +148,7 @@ def read_call(user_id: str, config: "StateConfig") -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def list_call(stored: "StoredList") -> tuple[Any, ...]:
+def list_call(stored: StoredList) -> tuple[Any, ...]:
     """Put a list in place unless a newer one is there; answered by 1 if it was."""
     keys = UserKeys.of(stored.user_id)
     return ("FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs, stored.sequence, stored.mode, stored.body)

@@ -16,9 +16,12 @@ import orjson
 from redis.asyncio import Redis
 
 from model.catalogue import Catalogue, Item
-from model.history import Mode, Profile
+from model.history import Profile
 from streams.calls import (
+    DAY_MS,
     SourcedEvent,
+    StateConfig,
+    StoredList,
     list_call,
     partition_call,
     read_call,
@@ -32,48 +35,11 @@ from streams.hot import Trends, merge_hot
 from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
 from streams.records import Event, Origin
 
-__all__ = ["Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
+__all__ = ["DAY_MS", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
 
-DAY_MS = 24 * 60 * 60 * 1000
 _OLDEST_SERVER = 7  # the first with functions
 _CHUNK = 1000  # fields of one HSET
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StateConfig:
-    """How much is remembered, and for how long.
-
-    Parameters
-    ----------
-    recent_length : interactions kept for each user; more than any history tower reads.
-    recent_returned : interactions of a profile; fewer, because every batch carries them for each user.
-    remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
-        last 512 events of one user are ample.
-    genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
-    hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
-        best for users with fewer than five events (ml-100k, test then learn).
-    hot_read : hottest items that each partition gives to a merge.
-    hot_kept : items kept in each trending list.
-    """
-
-    recent_length: int = 200
-    recent_returned: int = 60
-    remembered_events: int = 512
-    genre_half_life_ms: int = 30 * DAY_MS
-    hot_half_life_ms: int = 7 * DAY_MS
-    hot_read: int = 1000
-    hot_kept: int = 500
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if getattr(self, name) < 1:
-                raise ValueError(f"state: {name} must be at least 1, got {getattr(self, name)!r}")
-        if self.recent_returned > self.recent_length:
-            raise ValueError(
-                f"state: recent_returned must be at most recent_length {self.recent_length}, "
-                f"got {self.recent_returned!r}"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +58,6 @@ class Applied:
     latest: Mapping[str, tuple[Origin, Event]]
     counted: int
     fresh: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredList:
-    """A published list to be looked up: ``sequence`` orders a user's lists, ``body`` is its JSON."""
-
-    user_id: str
-    sequence: int
-    mode: Mode
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
