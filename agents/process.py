@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from agents.upkeep import Upkeep, UpkeepConfig
 from model.modes import ModeConfig
 from streams.codec import encode
+from streams.errors import StreamError
 from streams.inbox import RawRecord, Rejected
 from streams.outbox import Outbox
 from streams.records import Origin
@@ -105,13 +106,23 @@ class Worker:
 
     @contextmanager
     def fatal(self, where: str) -> Iterator[None]:
-        """End the process on an unexpected error, with nothing acknowledged; cancellation passes through."""
+        """End the process on an error, with nothing acknowledged; cancellation passes through.
+
+        An error that was raised on purpose says what is wrong in one line; any other one needs its traceback.
+        """
         try:
             yield
+        except StreamError as error:
+            logger.error("worker.fatal in %s: %s", where, error)  # noqa: TRY400 - stated above
+            _exit()
         except Exception:
-            logger.exception("worker.fatal in %s; the batch stays unacknowledged and will be read again", where)
-            logging.shutdown()
-            os._exit(FATAL_STATUS)
+            logger.exception("worker.fatal in %s; what is not acknowledged will be read again", where)
+            _exit()
+
+
+def _exit() -> NoReturn:
+    logging.shutdown()
+    os._exit(FATAL_STATUS)
 
 
 def raw_record(event: Any) -> RawRecord:

@@ -1,5 +1,10 @@
-"""Requests for a list now: the same road as an event, without a change of state."""
+"""Requests for a list now: the same road as an event, without a change of state.
 
+A request that finds a user on the other side of the threshold is answered by the new road, but the change is
+announced and kept by the user's next event: two announcements of one change would be one too many.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 from agents.process import Worker, raw_record
@@ -37,4 +42,4 @@ async def answer_request(worker: Worker, event: Any) -> None:
         k=request.k,
         wish=Wish(request.genre, request.strict, request.exclude),
     )
-    await worker.deliver(answers, (), keep=False)
+    await worker.deliver([replace(answer, change=None) for answer in answers], (), keep=False)
