@@ -1,0 +1,182 @@
+"""What the tests of whole processes share: an installation of their own, and processes that end with their test."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from redis import Redis
+
+from streams.settings import Settings
+from streams.topics import create_topics
+
+START_S = 60.0  # importing torch takes seconds on a busy machine
+
+
+@dataclass
+class Process:
+    """A ``reelstream`` process with its log; used as a context it is dead at the end."""
+
+    arguments: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    child: Any = field(default=None)
+
+    def __enter__(self):
+        """Start."""
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "reelstream", *self.arguments],
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def __exit__(self, *_):
+        """Kill whatever still runs."""
+        self.child.kill()
+        self.child.wait()
+
+    def said(self):
+        """Return the log so far."""
+        return self.log.read_text(errors="replace")
+
+    def await_ready(self):
+        """Wait until the process says that it is ready."""
+        self.await_saying(f"{self.arguments[0]}.ready")
+
+    def await_saying(self, words):
+        """Wait until the log holds these words; fail with the log if the process ends first."""
+
+        def there():
+            assert self.child.poll() is None, self.said()
+            return words in self.said()
+
+        await_until(there, START_S, lambda: f"{words!r} in\n{self.said()}")
+
+    def terminate(self, within_s):
+        """Send SIGTERM and return the exit status."""
+        self.child.send_signal(signal.SIGTERM)
+        return self.child.wait(within_s)
+
+
+class Installation:
+    """Topics, a Redis database and a registry that one test, or one module, has to itself."""
+
+    def __init__(self, settings, folder):
+        self.settings = settings
+        self.folder = folder
+        self.redis = Redis.from_url(settings.redis, decode_responses=True)
+        self.producer = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=5)
+        self._consumers = {}
+        self._found = {}
+        self._processes = 0
+
+    def close(self):
+        """Disconnect."""
+        self.redis.close()
+        self.producer.close()
+        for consumer in self._consumers.values():
+            consumer.close()
+
+    def process(self, *arguments):
+        """Return a process of this installation, not started yet."""
+        self._processes += 1
+        log = self.folder / f"{arguments[0]}-{self._processes}.log"
+        return Process(list(arguments), self.settings.environment(), log)
+
+    def send(self, topic, key, value, partition=None):
+        """Send one record and return the future of its metadata; a mapping becomes JSON."""
+        body = orjson.dumps(value) if isinstance(value, dict) else value
+        name = self.settings.prefix + topic
+        return self.producer.send(name, key=key and key.encode(), value=body, partition=partition)
+
+    def send_all(self, topic, records):
+        """Send pairs of key and value, and return when the broker has them."""
+        for key, value in records:
+            self.send(topic, key, value)
+        self.producer.flush(30)
+
+    def records(self, topic):
+        """Return every record of a topic so far, in order of arrival within each partition."""
+        name = self.settings.prefix + topic
+        if topic not in self._consumers:
+            consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")
+            places = [TopicPartition(name, partition) for partition in consumer.partitions_for_topic(name)]
+            consumer.assign(places)
+            self._consumers[topic], self._found[topic] = consumer, []
+        for batch in self._consumers[topic].poll(timeout_ms=50).values():
+            self._found[topic] += batch
+        return self._found[topic]
+
+    def values(self, topic):
+        """Return the JSON of every record of a topic so far."""
+        return [orjson.loads(record.value) for record in self.records(topic)]
+
+    def await_value(self, topic, wanted, within_s=30.0):
+        """Wait for the first record of a topic whose JSON fulfils a condition, and return the JSON."""
+        found = []
+
+        def there():
+            found[:] = [value for value in self.values(topic) if wanted(value)]
+            return bool(found)
+
+        await_until(there, within_s, lambda: f"a record on {topic}; the last are {self.values(topic)[-3:]}")
+        return found[0]
+
+    def counts(self, field):
+        """Return a counter of every user in Redis: ``watches`` or ``ratings``."""
+        users = [key for key in self.redis.scan_iter("user:{*}", count=1000) if key.endswith("}")]
+        return {key[6:-1]: int(self.redis.hget(key, field) or 0) for key in users}
+
+    def item_counts(self, field):
+        """Return a counter of every item in Redis, summed over the partitions as docs/lookups.md says."""
+        total = {}
+        for partition in range(self.settings.partitions):
+            for item, n in self.redis.hgetall(f"items:{{p{partition}}}:{field}").items():
+                total[item] = total.get(item, 0) + int(n)
+        return total
+
+
+def await_until(condition, within_s, wanted):
+    """Poll until a condition holds; fail with what was wanted when the time is over."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {wanted()}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Return the function that polls a condition until a deadline."""
+    return await_until
+
+
+@pytest.fixture(scope="module")
+def install(stack, _databases, tmp_path_factory):
+    """Return a function that makes an installation with two partitions and empty state."""
+    made = []
+
+    def make():
+        url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
+        folder = tmp_path_factory.mktemp("installation")
+        prefix = f"t{os.getpid()}-{folder.name}-"
+        settings = Settings(stack.kafka, url, str(folder / "models"), prefix=prefix, partitions=2)
+        create_topics(settings)
+        made.append(Installation(settings, folder))
+        made[-1].redis.flushdb()
+        return made[-1]
+
+    yield make
+    for installation in made:
+        installation.close()
