@@ -103,10 +103,19 @@ class Ranker:
     Parameters
     ----------
     snapshot : the version to serve; it is read, never changed.
+    block : floats of the first MLP layer held at once, which bounds the memory of a call.
+
+    Raises
+    ------
+    ValueError
+        If the snapshot has no items.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK) -> None:
+        if not snapshot.items:
+            raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
         self.snapshot = snapshot
+        self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
         self._network = snapshot.network()
@@ -130,8 +139,8 @@ class Ranker:
     def warm_up(self) -> None:
         """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
         batch = empty_batch(1, self.snapshot.config.history_length)
-        batch.items[:, : min(1, len(self))] = 0
-        self.rank(batch, min(10, len(self)))
+        batch.items[:, 0] = 0
+        self.rank(batch, 10)
 
     def rank(
         self,
@@ -201,11 +210,10 @@ class Ranker:
         logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
         first = network.first_user(users).unsqueeze(2)  # (B, H1, 1)
         weight, bias = network.second.weight, network.second.bias.unsqueeze(1)
-        width = max(1, min(len(self), BLOCK // len(weight[0])))
-        hidden = torch.empty(len(weight[0]), width)
-        above = torch.empty(len(weight), width)
-        for start in range(0, len(self), width):
-            columns = self._hidden_columns[:, start : start + width]  # (H1, n)
+        hidden = torch.empty(len(weight[0]), self._width)
+        above = torch.empty(len(weight), self._width)
+        for start in range(0, len(self), self._width):
+            columns = self._hidden_columns[:, start : start + self._width]  # (H1, n)
             n = columns.shape[1]
             for user in range(len(users)):
                 torch.add(columns, first[user], out=hidden[:, :n]).relu_()

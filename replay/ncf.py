@@ -215,6 +215,7 @@ def _item_ids(files: Files, n_items: int) -> tuple[str, ...]:
     place = files.place(name)
     lines = files.read(name).decode("ascii", "replace").split()[1:]
     ids = dict(line.split(",", 1) for line in lines if "," in line)
+    n_items = max(n_items, len(ids))
     missing = [number for number in range(n_items) if str(number) not in ids]
     if missing:
         raise DataError(f"ncf: {place} must name items 0 to {n_items - 1}, got no item {missing[0]!r}")

@@ -1,0 +1,201 @@
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.catalogue import Catalogue
+from model.gate import gate, held_out_ranks, is_not_worse
+from model.history import Interaction
+from model.learner import Learner, LearnerConfig
+from model.ranking import Ranker
+from model.rounds import HeldOut, RoundConfig
+from model.training import TrainingConfig
+
+
+@pytest.fixture(scope="module")
+def rounds(ring):
+    """Return a configuration that trains the small network in a second."""
+    return RoundConfig(
+        network=ring.config,
+        first=TrainingConfig(epochs=20, batch=16, learning_rate=1.0e-2),
+        tuning=TrainingConfig(epochs=1, batch=16, learning_rate=1.0e-3),
+    )
+
+
+@pytest.fixture
+def learner(ring, rounds):
+    """Return a learner whose champion knows the ring and whose memory holds what it was trained on."""
+    learner = Learner(rounds=rounds, champion=ring.snapshot)
+    learner.recall(ring.events)
+    return learner
+
+
+def _watch(item_id, ts=10**9):
+    return Interaction(item_id, ts, "watch", 1.0)
+
+
+def test_new_events_are_counted_until_a_round_is_settled(learner, ring):
+    """Recalled events are not new; 20 observed ones are, until the round that saw them ends."""
+    assert learner.new_events == 0
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    assert learner.new_events == 20
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert learner.new_events == 20
+    learner.settle(candidate, promoted=True)
+    assert learner.new_events == 0
+    assert learner.champion is candidate.snapshot
+
+
+def test_a_user_keeps_the_latest_events_up_to_the_bound(ring):
+    """Of four events with room for three, the first is gone."""
+    learner = Learner(LearnerConfig(max_events_per_user=3, held_out_share=0.0))
+    learner.observe([("u", _watch(item)) for item in "abcd"])
+    assert [one.item_id for one in learner.material(ring.catalogue).histories["u"]] == ["b", "c", "d"]
+    assert len(learner) == 3
+
+
+def test_the_user_untouched_for_longest_is_forgotten_first(ring):
+    """With room for three events, a fourth drops user a, whom nobody saw since the first."""
+    learner = Learner(LearnerConfig(max_events=3, held_out_share=0.0))
+    learner.observe([("a", _watch("x")), ("b", _watch("x")), ("c", _watch("x")), ("b", _watch("y"))])
+    assert set(learner.material(ring.catalogue).histories) == {"b", "c"}
+
+
+def test_the_newest_tenth_is_held_out_with_the_history_before_it(ring):
+    """Of ten new events of one user the tenth is held out, after nine; the others are trained on."""
+    learner = Learner()
+    learner.observe([("u", _watch(f"i{place}", place)) for place in range(10)])
+    material = learner.material(ring.catalogue)
+    (held,) = material.held_out
+    assert held.item_id == "i9"
+    assert [one.item_id for one in held.before.recent] == [f"i{place}" for place in range(8, -1, -1)]
+    assert len(material.histories["u"]) == 9
+    assert (material.trained_to, material.observed_to) == (9, 10)
+
+
+def test_held_out_events_are_bounded(ring):
+    """A tenth of 100 would be ten, the bound says three."""
+    learner = Learner(LearnerConfig(max_held_out=3))
+    learner.observe([("u", _watch(f"i{place}", place)) for place in range(100)])
+    assert len(learner.material(ring.catalogue).held_out) == 3
+
+
+def test_held_out_events_are_trained_on_in_the_next_round(learner, ring):
+    """After a promotion exactly the held-out two of twenty events are still new to the champion."""
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+    learner.observe([("u2", _watch("i1"))])
+    fresh = learner.material(ring.catalogue).fresh
+    assert (fresh["u1"], fresh["u2"]) == (2, 1)
+
+
+def test_after_a_rejection_the_events_stay_to_be_learnt(learner, ring):
+    """The champion stays, and all twenty events are fresh again but the newest tenth."""
+    champion = learner.champion
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=False)
+    assert learner.champion is champion
+    assert learner.material(ring.catalogue).fresh["u1"] == 18
+
+
+def test_new_events_cannot_be_recalled_over(learner):
+    """What the champion knows has to come before what it does not."""
+    learner.observe([("u1", _watch("i1"))])
+    with pytest.raises(ValueError, match="got 1"):
+        learner.recall([("u1", _watch("i2"))])
+
+
+def test_new_users_and_items_get_rows_and_old_rows_stay(learner, ring):
+    """The candidate's vocabularies begin with the champion's and end with the newcomers."""
+    learner.observe(
+        [("newcomer", _watch("brand new", 1)), ("newcomer", _watch("i3", 2)), ("newcomer", _watch("i4", 3))]
+    )
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    assert snapshot.items == (*ring.snapshot.items, "brand new")
+    assert snapshot.users == (*ring.snapshot.users, "newcomer")
+
+
+def test_items_of_the_catalogue_that_nobody_touched_can_be_listed(ring):
+    """The ring's one untouched item has a row, last of all."""
+    assert ring.snapshot.items[-1] == "untouched"
+
+
+def test_an_item_that_left_the_catalogue_keeps_its_genres(learner, ring):
+    """A round with an empty catalogue changes no old item's genres."""
+    learner.observe([("u1", _watch("i3", 10**9)), ("u1", _watch("j", 10**9 + 1))])
+    snapshot = learner.fine_tune(Catalogue(), generator=np.random.default_rng(0)).snapshot
+    before = ring.snapshot.weights["item_genres"]
+    assert torch.equal(snapshot.weights["item_genres"][: len(before)], before)
+
+
+def test_a_round_changes_neither_champion_nor_material(learner, ring):
+    """Training works on copies."""
+    weights = {name: tensor.clone() for name, tensor in ring.snapshot.weights.items()}
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    before = copy.deepcopy(learner.material(ring.catalogue).histories)
+    learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert learner.material(ring.catalogue).histories == before
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in ring.snapshot.weights.items())
+
+
+def test_equal_seeds_make_equal_candidates(learner, ring, world):
+    """Two rounds on the same memory with one seed rank alike, bit for bit."""
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    scores = []
+    for _ in range(2):
+        ranker = Ranker(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(5)).snapshot)
+        scores.append(ranker.rank(ranker.histories([world["profile"]("i1", "i2")]), 5).scores)
+    assert np.array_equal(*scores)
+
+
+def test_a_first_version_must_hold_against_popularity(ring, rounds):
+    """On the ring's walks a first round clearly beats popularity and is promoted without a champion."""
+    learner = Learner(rounds=rounds)
+    learner.observe(ring.events)
+    verdict = gate(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), k=3)
+    assert verdict.promote
+    assert verdict.champion is None
+    assert verdict.candidate.hit_rate > verdict.popularity.hit_rate + 0.3
+
+
+def test_a_spoilt_candidate_is_turned_away(learner, ring, world):
+    """With its item vectors turned round, a candidate loses to the champion on 60 held-out events."""
+    learner.observe(world["walks"](60, 10, seed=5))
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    weights = dict(candidate.snapshot.weights)
+    weights["item_factors"] = weights["item_factors"].flip(0)
+    assert gate(candidate, k=3).promote
+    assert not gate(replace(candidate, snapshot=replace(candidate.snapshot, weights=weights)), k=3).promote
+
+
+def test_fine_tuning_does_not_forget_the_ring(learner, ring, world):
+    """After a round on one user's odd habits, other users' next items still come first as often, less 10 points."""
+    learner.observe([("odd", _watch(f"i{place * 7 % 50}", 10**9 + place)) for place in range(40)])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    events = {}
+    for user_id, event in world["walks"](100, 8, seed=77):
+        events.setdefault(user_id, []).append(event.item_id)
+    held_out = [HeldOut(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
+    before, after = (held_out_ranks(Ranker(one), held_out) for one in (ring.snapshot, candidate.snapshot))
+    assert np.mean(after <= 2) >= np.mean(before <= 2) - 0.1
+
+
+def test_an_item_without_a_row_is_a_miss(ring, world):
+    """What a version cannot list it cannot hit."""
+    held_out = [HeldOut(world["profile"]("i1"), "never heard of")]
+    assert held_out_ranks(Ranker(ring.snapshot), held_out).tolist() == [np.inf]
+
+
+@pytest.mark.parametrize(("mine", "theirs", "expected"), [(0, 0, True), (0, 1, True), (6, 10, True), (5, 11, False)])
+def test_not_worse_means_within_one_standard_error(mine, theirs, expected):
+    """A lead of 1 on 1 event and of 4 on 16 are within sqrt(1) and sqrt(16); one of 6 on 16 is not."""
+    candidate = np.array([True] * mine + [False] * theirs, dtype=np.bool_)
+    assert is_not_worse(candidate, ~candidate) is expected
+
+
+def test_bounds_below_one_are_refused():
+    """A memory for no events is no memory."""
+    with pytest.raises(ValueError, match="at least 1"):
+        LearnerConfig(max_events=0)
