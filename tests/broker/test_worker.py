@@ -244,7 +244,7 @@ def test_counters_survive_a_kill(install, until):
     with installation.process("worker", "--id", "w") as worker:
         worker.await_ready()
         send_frame(installation, frame)
-        until(lambda: 0 < sum(installation.counts("watches").values()), 30, lambda: "a first batch")
+        until(lambda: sum(installation.counts("watches").values()) > 0, 30, lambda: "a first batch")
         worker.child.kill()
         worker.child.wait()
     between = sum(installation.counts("watches").values())
