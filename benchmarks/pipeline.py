@@ -1,4 +1,4 @@
-"""How fast is one worker, whole flow, and how late are its lists at a steady rate?
+"""How fast one worker is, whole flow, and how late its lists are at a steady rate.
 
 Usage: ``python benchmarks/pipeline.py ml-100k [--events 40000] [--rate 200] [--seconds 60] [--json]``
 
@@ -44,6 +44,7 @@ LIST_BYTES = 1500  # of a list of ten with reasons
 
 
 def main_settings(kafka: str, database: str, folder: Path) -> Settings:
+    """Return settings for a stack of our own."""
     return Settings(kafka=kafka, redis=database, registry=str(folder / "models"), partitions=4)
 
 
@@ -77,6 +78,7 @@ def promote(settings: Settings, dataset: Dataset) -> None:
 
 
 def worker_report(settings: Settings) -> dict[str, Any]:
+    """Return what the one worker tells about itself."""
     with redis.Redis.from_url(settings.redis) as client:
         return next(iter(find_alive(client, "worker").values()), {})
 
@@ -176,10 +178,13 @@ def main(dataset: str, events: int, rate: float, seconds: float, *, as_json: boo
     for order in ("log_order", "shuffled"):
         row = found[order]
         click.echo(f"{order:<10} {row['events_per_s']:8.0f} events/s, {row['lists'] / row['seconds']:6.0f} lists/s")
-    click.echo(f"floor      {found['floor_events_per_s']:8.0f} events/s with the lists of the shuffled run, nothing else done")
+    click.echo(
+        f"floor      {found['floor_events_per_s']:8.0f} events/s with the lists of the shuffled run, nothing else done"
+    )
     latency = found["latency"]
     click.echo(
-        f"at {latency['rate']:.0f}/s   p50 {latency['p50_ms']:.0f} ms, p95 {latency['p95_ms']:.0f} ms, p99 {latency['p99_ms']:.0f} ms"
+        f"at {latency['rate']:.0f}/s   p50 {latency['p50_ms']:.0f} ms, "
+        f"p95 {latency['p95_ms']:.0f} ms, p99 {latency['p99_ms']:.0f} ms"
     )
     click.echo(f"degraded lists: {found['degraded']}")
 

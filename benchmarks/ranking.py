@@ -69,9 +69,10 @@ def _pair_by_pair(ranker: Ranker, histories: HistoryBatch) -> None:
     with torch.no_grad():
         for place in range(len(histories)):
             alone = histories.taken(slice(place, place + 1))
-            copies = [torch.from_numpy(column).repeat_interleave(len(ranker), 0) for column in (
-                alone.users, np.maximum(alone.items, 0), alone.times, alone.weights
-            )]
+            copies = [
+                torch.from_numpy(column).repeat_interleave(len(ranker), 0)
+                for column in (alone.users, np.maximum(alone.items, 0), alone.times, alone.weights)
+            ]
             lengths = torch.full((len(ranker),), alone.items.shape[1])
             rows = torch.arange(len(ranker)).unsqueeze(1)
             network.pair_logits(network.users_now(*copies, lengths), network.item_side(), rows)
