@@ -73,6 +73,7 @@ class TrainerReport:
     rounds: int = 0
     promoted: int = 0
     rejected: int = 0
+    failed: int = 0
     training: bool = False
     model_version: str | None = None
     pid: int = field(default_factory=os.getpid)
@@ -100,6 +101,7 @@ class Trainer:
         self._pending: deque[tuple[int, Origin]] = deque()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._round_ended_at = time.monotonic()
+        self._failed_at = 0  # number of the latest event when a round last failed
         self.report = TrainerReport()
 
     async def run(self) -> None:
@@ -163,7 +165,8 @@ class Trainer:
 
     async def _is_due(self) -> bool:
         """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
-        new, config = self._learner.new_events, self._config
+        config = self._config
+        new = min(self._learner.new_events, self._learner.observed - self._failed_at)
         if self._learner.champion is None:
             due = new >= config.first_events
         else:
@@ -172,14 +175,33 @@ class Trainer:
         return due and await self._reader.lag() < config.every_events
 
     async def _round(self) -> None:
-        """Run one round: train, gate, and promote or reject."""
+        """Run one round: train, gate, and promote or reject.
+
+        A round that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing; the
+        next one waits for as many new events again.
+        """
         self.report.rounds += 1
         self.report.training = True
         began = time.monotonic()
+        try:
+            candidate, verdict = await self._trained()
+        except (ValueError, FloatingPointError) as error:
+            self._failed_at = self._learner.observed
+            self.report.failed += 1
+            logger.warning("round.failed %s: %s", self.report.rounds, error)
+        else:
+            await self._decide(candidate, verdict)
+            logger.info("round.ended %s in %.1f s: %s", self.report.rounds, time.monotonic() - began, verdict)
+        self.report.training = False
+        self._round_ended_at = time.monotonic()
+
+    async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
         material = self._learner.material(self._feed.catalogue)
         candidate = await asyncio.to_thread(run_round, material, self._config.rounds, generator)
-        verdict = await asyncio.to_thread(gate, candidate)
+        return candidate, await asyncio.to_thread(gate, candidate)
+
+    async def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
         if verdict.promote:
             await self._promote(candidate, verdict)
         else:
@@ -189,9 +211,6 @@ class Trainer:
         self._learner.settle(candidate, promoted=verdict.promote)
         self.report.promoted += verdict.promote
         self.report.rejected += not verdict.promote
-        self.report.training = False
-        self._round_ended_at = time.monotonic()
-        logger.info("round.ended %s in %.1f s: %s", self.report.rounds, self._round_ended_at - began, verdict)
 
     async def _promote(self, candidate: Candidate, verdict: Verdict) -> None:
         """Let a version serve.

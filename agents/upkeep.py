@@ -21,6 +21,7 @@ from model.recommender import Recommender
 from streams.catalog import CatalogueFeed
 from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
+from streams.outbox import Outbox
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import State
@@ -72,6 +73,8 @@ class Upkeep:
     state : Redis.
     life : where signs of life go.
     leads : whether this worker does now what only one should do.
+    report : what the worker tells about itself.
+    outbox : where dead letters of the catalogue go.
     """
 
     def __init__(
@@ -83,12 +86,14 @@ class Upkeep:
         life: SignOfLife,
         leads: Callable[[], bool],
         report: WorkerReport,
+        outbox: Callable[[], Outbox],
     ) -> None:
         self._settings = settings
         self._config = config
         self._state = state
         self._life = life
         self._leads = leads
+        self._outbox = outbox
         self._registry = Registry(settings.registry)
         self._refused: str | None = None
         self._published = Catalogue()
@@ -111,6 +116,7 @@ class Upkeep:
             partial(self._every, self._config.hot_s, self._look_at_hot),
             partial(self._every, RENEW_S, self._show_life),
             partial(self._every, self._config.hot_s, self._publish_catalogue),
+            partial(self._every, self._config.hot_s, self._report_rejected),
         )
 
     async def stop(self) -> None:
@@ -168,6 +174,19 @@ class Upkeep:
 
     def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
         return dict(index.similar_to_all(self._config.similar))
+
+    async def _report_rejected(self) -> None:
+        """Send bad catalogue records to the dead letters; every worker reads them, one reports each of them once."""
+        if not self._leads():
+            return
+        rejected = self.feed.take_rejected()
+        reported = await self._state.rejected_items() if rejected else {}
+        news = [one for one in rejected if one.record.origin.offset > reported.get(one.record.origin.partition, -1)]
+        if news:
+            await self._outbox().publish(rejected=news)
+            await self._state.note_rejected_items(
+                {one.record.origin.partition: one.record.origin.offset for one in news}  # ascending: the last wins
+            )
 
     async def _show_life(self) -> None:
         await self._life.renew(asdict(self.report))

@@ -38,6 +38,10 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     app = build_app(settings, instance=instance)
     client = connect(settings.redis)
     state = State(client)
+
+    def outbox() -> Outbox:
+        return Outbox(app.producer, settings.prefix)
+
     upkeep = Upkeep(
         settings,
         config.upkeep,
@@ -46,10 +50,11 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         SignOfLife(client, "worker"),
         lambda: _owns_first_partition(app, settings),
         WorkerReport(),
+        outbox,
     )
     scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
-    worker = Worker(settings, config, state, serving, upkeep, lambda: Outbox(app.producer, settings.prefix))
+    worker = Worker(settings, config, state, serving, upkeep, outbox)
 
     async def events(stream: Any) -> None:
         await consume_events(worker, stream)

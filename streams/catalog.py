@@ -5,6 +5,7 @@ Each process reads all partitions for itself, without a consumer group: everybod
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,12 +16,15 @@ from model.catalogue import Catalogue, Item
 from streams import topics
 from streams.codec import BadRecord, decode_item
 from streams.errors import TopicError
+from streams.inbox import RawRecord, Rejected
+from streams.records import Origin
 from streams.settings import Settings
 
 __all__ = ["CatalogueFeed"]
 
 logger = logging.getLogger(__name__)
 POLL_MS = 200
+MOST_REJECTED = 1000
 
 
 class CatalogueFeed:
@@ -38,7 +42,7 @@ class CatalogueFeed:
         self._changed = changed
         self._lock = asyncio.Lock()
         self.catalogue = Catalogue()
-        self.bad_records = 0
+        self._rejected: deque[Rejected] = deque(maxlen=MOST_REJECTED)
 
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
@@ -71,6 +75,12 @@ class CatalogueFeed:
                     await self._read_once()
                 await asyncio.sleep(0)
 
+    def take_rejected(self) -> tuple[Rejected, ...]:
+        """Return the bad records that were read since the last call, in order; at most the latest 1,000."""
+        taken = tuple(self._rejected)
+        self._rejected.clear()
+        return taken
+
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
@@ -82,7 +92,8 @@ class CatalogueFeed:
             try:
                 item = decode_item(record.key, record.value)
             except BadRecord as error:
-                self.bad_records += 1
+                origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+                self._rejected.append(Rejected(RawRecord(origin, record.key, record.value), error.cause, error.detail))
                 logger.warning("catalogue.bad_record %s", error, extra={"offset": record.offset})
                 continue
             if isinstance(item, Item):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CATALOG",
+    "CATALOG_REJECTED",
     "HOT_ALL",
     "HOT_GENRES",
     "MODEL",
@@ -22,6 +23,7 @@ __all__ = [
 HOT_ALL = "hot:all"
 HOT_GENRES = "hot:genres"
 CATALOG = "catalog:items"
+CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
 
 

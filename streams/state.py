@@ -32,7 +32,7 @@ from streams.calls import (
 from streams.connection import answered
 from streams.errors import StateError
 from streams.hot import Trends, merge_hot
-from streams.keys import CATALOG, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
+from streams.keys import CATALOG, CATALOG_REJECTED, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
 from streams.records import Event, Origin
 
 __all__ = ["DAY_MS", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
@@ -189,6 +189,17 @@ class State:
             for removed in _chunks(gone):
                 pipeline.hdel(CATALOG, *removed)
             await pipeline.execute()
+
+    async def rejected_items(self) -> dict[int, int]:
+        """Return, by partition, the offset of the last bad catalogue record that became a dead letter."""
+        with answered("state: reading which catalogue records were rejected"):
+            found: Any = await self._client.hgetall(CATALOG_REJECTED)
+        return {int(partition): int(offset) for partition, offset in found.items()}
+
+    async def note_rejected_items(self, offsets: Mapping[int, int]) -> None:
+        """Note the last bad catalogue record of these partitions, so that the next reader does not report it again."""
+        with answered("state: noting which catalogue records were rejected"):
+            await self._client.hset(CATALOG_REJECTED, mapping={str(at): offset for at, offset in offsets.items()})
 
     async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         """Write, for each item, its content-similar items with scores, best first."""
