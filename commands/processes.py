@@ -12,6 +12,7 @@ import click
 import orjson
 
 from commands.options import address_options, given_settings
+from streams.settings import Settings
 
 __all__ = ["health", "trainer", "worker"]
 
@@ -31,15 +32,14 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     """Answer events with lists until stopped; start as many as there are partitions to share."""
     settings = given_settings(given)
     _log(log_level)
+    _require_servers("worker", settings)
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/app.py
     import faust  # noqa: PLC0415 - heavy
     import torch  # noqa: PLC0415 - heavy
 
     from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - imports the two above
     from model.modes import ModeConfig  # noqa: PLC0415 - same
-    from streams.topics import verify_topics  # noqa: PLC0415 - same
 
-    verify_topics(settings)
     torch.set_num_threads(1)  # one core scores, the other runs the event loop; more threads only wait for each other
     app = build_worker(settings, WorkerConfig(modes=ModeConfig(personalize_at)), instance)
 
@@ -73,12 +73,11 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
 
     settings = given_settings(given)
     _log(log_level)
+    _require_servers("trainer", settings)
     import torch  # noqa: PLC0415 - heavy
 
     from agents.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
-    from streams.topics import verify_topics  # noqa: PLC0415 - same
 
-    verify_topics(settings)
     torch.set_num_threads(threads)
     os.nice(10)  # serving goes first
 
@@ -123,6 +122,16 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
     else:
         click.echo(f"no {role} of {host} has shown a sign of life lately", err=True)
     sys.exit(0 if alive else 1)
+
+
+def _require_servers(role: str, settings: Settings) -> None:
+    """Raise StreamError unless the topics are there and Redis answers, before anything heavy is imported."""
+    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
+    from streams.topics import verify_topics  # noqa: PLC0415 - same
+
+    verify_topics(settings)
+    with answered(f"{role}: starting"), connect_to_read(settings.redis) as client:
+        client.ping()
 
 
 def _log(level: str) -> None:
