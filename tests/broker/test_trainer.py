@@ -1,0 +1,193 @@
+"""The trainer as a process, on a real Kafka and a real Redis: promoted, announced, killed and taken up again."""
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from agents.trainer import TRAINER_GROUP, Trainer, TrainerConfig
+from model.neumf import NeuMFConfig
+from model.rounds import RoundConfig
+from model.training import TrainingConfig
+from streams.registry import Registry
+
+N_ITEMS = 80
+TS = 1_700_000_000_000
+
+
+def send_catalogue(installation, n):
+    """Send films without genres, so that only the order of events can be learnt."""
+    installation.send_all(
+        "catalog-items",
+        [(f"i{at}", {"item_id": f"i{at}", "title": f"Film {at}", "genres": []}) for at in range(n)],
+    )
+
+
+def chains(users, length, seed):
+    """Return watches in order of time: each user goes from some item to the next, which popularity cannot know."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, N_ITEMS, users)
+    return [
+        (
+            f"u{seed}-{user}",
+            {
+                "event_id": f"{seed}-{user}-{step}",
+                "user_id": f"u{seed}-{user}",
+                "item_id": f"i{(starts[user] + step) % N_ITEMS}",
+                "ts": TS + step * 1000,
+                "progress": 1.0,
+            },
+        )
+        for step in range(length)
+        for user in range(users)
+    ]
+
+
+def committed(installation):
+    """Return the offsets that the trainer's group has committed, as a version writes them."""
+    settings = installation.settings
+    group = settings.prefix + TRAINER_GROUP
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, group_id=group, enable_auto_commit=False)
+    try:
+        found = {}
+        for name in (f"{settings.prefix}watch-events", f"{settings.prefix}rate-events"):
+            for partition in range(settings.partitions):
+                offset = consumer.committed(TopicPartition(name, partition))
+                if offset is not None:
+                    found.setdefault(name, {})[partition] = offset
+        return found
+    finally:
+        consumer.close()
+
+
+def test_versions_follow_the_events_and_survive_a_kill(install, until):
+    """A learnable stream is promoted with its offsets; killed and started again, the trainer goes on from there."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    options = ("--every-events", "400", "--first-events", "1000", "--every-s", "3600")
+    with installation.process("trainer", *options) as trainer:
+        trainer.await_ready()
+        installation.send_all("watch-events", chains(200, 6, seed=1))  # 1,200 events
+        first = installation.await_value("model-versions", lambda value: value["status"] == "promoted", 90)
+        registry = Registry(installation.settings.registry)
+        snapshot, version = registry.load(first["version"])
+        assert (first["parent"], first["uri"], first["metrics"]) == (None, version.uri, version.metrics)
+        assert version.metrics["hr@10"] > version.metrics["popularity_hr@10"]
+        assert set(snapshot.items) == {f"i{at}" for at in range(N_ITEMS)}
+        pointer = installation.redis.hgetall("model:current")
+        assert (pointer["version"], pointer["uri"]) == (version.version_id, version.uri)
+        until(lambda: committed(installation) == version.offsets, 10, lambda: f"{version.offsets} committed")
+        # the newest tenth of what a round sees is held out and stays to be learnt
+        seen = sum(sum(partitions.values()) for partitions in version.offsets.values())
+        assert 0.9 * 1000 <= seen <= 0.9 * 1200
+        trainer.child.kill()
+        trainer.child.wait()
+    with installation.process("trainer", *options) as trainer:
+        trainer.await_ready()
+        assert f"from {version.version_id} with {seen} old events" in trainer.said()
+        installation.send_all("watch-events", chains(150, 6, seed=2))  # 900 more events
+        second = installation.await_value("model-versions", lambda value: value["parent"] == version.version_id, 90)
+        assert second["status"] == "promoted"
+        later = registry.read(second["version"])
+        assert (later.parent, later.counter) == (version.version_id, version.counter + 1)
+        assert "champion_hr@10" in later.metrics
+        [topic] = later.offsets
+        assert all(later.offsets[topic][at] > version.offsets[topic][at] for at in range(2))
+        assert trainer.terminate(10) == 0
+        assert "Traceback" not in trainer.said()
+
+
+async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
+    """A candidate that never trained loses to popularity: announced as rejected, no pointer, nothing committed."""
+    installation = install()
+    send_catalogue(installation, 300)
+    rng = np.random.default_rng(1)
+    tails = rng.integers(10, 300, (60, 6))  # everybody sees six of many items and then five of ten hot ones
+    hot = np.stack([rng.permutation(10)[:5] for _ in range(60)])
+    watched = np.concatenate([tails, hot], axis=1)  # (60, 11)
+    installation.send_all(
+        "watch-events",
+        [
+            (
+                f"u{user}",
+                {
+                    "event_id": f"{user}-{step}",
+                    "user_id": f"u{user}",
+                    "item_id": f"i{watched[user, step]}",
+                    "ts": TS + step,
+                    "progress": 1.0,
+                },
+            )
+            for step in range(11)
+            for user in range(60)
+        ],
+    )
+    untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)
+    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
+    trainer = Trainer(installation.settings, config)
+    running = asyncio.create_task(trainer.run())
+    try:
+        announced = asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "rejected"
+        )
+        found = await announced
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (found["version"], found["parent"], found["uri"]) == (None, None, None)
+    assert found["metrics"]["hr@10"] < found["metrics"]["popularity_hr@10"]
+    [record] = installation.records("model-versions")
+    assert (record.key, json.loads(record.value)) == (b"rejected", found)
+    assert not installation.redis.exists("model:current")
+    assert Registry(installation.settings.registry).list() == ()
+    assert committed(installation) == {}
+
+
+async def test_users_with_one_event_each_are_nothing_to_learn_from(install, until):
+    """A stream in which nobody comes back ends no trainer: it waits, and trains when users have come back."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    config = TrainerConfig(
+        first_events=100, every_events=100, rounds=RoundConfig(first=TrainingConfig(epochs=1, least_steps=20))
+    )
+    trainer = Trainer(installation.settings, config)
+    running = asyncio.create_task(trainer.run())
+    try:
+        installation.send_all("watch-events", chains(100, 1, seed=3))
+        await asyncio.to_thread(until, lambda: running.done() or trainer.report.rounds == 1, 30, lambda: "a round")
+        installation.send_all("watch-events", chains(100, 3, seed=4))
+
+        def decided():
+            return running.done() or trainer.report.promoted + trainer.report.rejected > 0
+
+        await asyncio.to_thread(until, decided, 30, lambda: "a decision about a version")
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker"])
+def test_missing_topics_are_one_line(install, role):
+    """Without its topics a process says in one line how to make them, and exits with 1."""
+    installation = install()
+    with installation.process(role, "--prefix", "nobody-") as process:
+        assert process.child.wait(30) == 1
+    [line] = process.said().splitlines()
+    assert line.startswith("reelstream: topics at ")
+    assert line.endswith("create them with `reelstream topics create`")
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker"])
+def test_an_unreachable_redis_is_one_line(install, role):
+    """Where no Redis listens a process says so in one line and exits with 1."""
+    installation = install()
+    with installation.process(role, "--redis", "redis://127.0.0.1:1/0") as process:
+        assert process.child.wait(40) == 1
+    [line] = [line for line in process.said().splitlines() if "INFO" not in line]
+    assert line.startswith("reelstream: ")
+    assert "Redis is required" in line
+    assert "127.0.0.1:1" in line
