@@ -1,0 +1,188 @@
+"""The commands that the README shows, run as they stand there.
+
+``make`` and ``docker compose`` lines are not: the first are how this very test is run, and the demo is run by the
+landing script beside the tests; the compose file has a test of its own.
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+README = Path(__file__).parent.parent / "README.md"
+LONG_S = 240.0
+
+
+def console_blocks() -> list[list[str]]:
+    """Return the commands of each console block, without prompts and output."""
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return [[line[2:] for line in block.splitlines() if line.startswith("$ ")] for block in blocks]
+
+
+def block_with(command: str) -> list[str]:
+    """Return the one block that holds a command."""
+    (found,) = [block for block in console_blocks() if command in block]
+    return found
+
+
+class Shell:
+    """Runs README lines in a folder of its own, with a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("REELSTREAM_", "KAFKA"))
+        }
+        self.environment |= {"XDG_DATA_HOME": str(folder / "data"), "COLUMNS": "120", "PYTHONUNBUFFERED": "1"}
+        self.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{self.environment['PATH']}"
+
+    def run(self, line: str) -> str:
+        """Run a line to its end, which must be a good one, and return what it printed."""
+        done = subprocess.run(  # noqa: PLW1510 - the status is asserted with what was printed
+            shlex.split(line), cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=LONG_S
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    @contextlib.contextmanager
+    def running(self, line: str, until: str = "") -> Iterator[list[str]]:
+        """Run a line in the background until the block ends; wait first for a line with ``until``."""
+        process = subprocess.Popen(
+            shlex.split(line),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+        assert process.stdout is not None
+        output = process.stdout
+        lines: list[str] = []
+        reader = threading.Thread(target=_collect, args=(output, lines), daemon=True)
+        reader.start()
+        try:
+            assert waited_for(lambda: any(until in line for line in lines) or process.poll() is not None), lines
+            assert process.poll() is None, lines
+            yield lines
+        finally:
+            process.send_signal(signal.SIGINT)
+            status = process.wait(30)
+            reader.join()
+            output.close()
+        assert status in (0, 130), lines
+
+
+def _collect(output: "io.TextIOBase", lines: list[str]) -> None:
+    for line in output:
+        lines.append(line)  # noqa: PERF402 - seen by the other thread line by line
+
+
+def waited_for(condition, within_s: float = LONG_S) -> bool:
+    """Poll until a condition holds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Give a shell in an empty folder."""
+    return Shell(tmp_path)
+
+
+def tiny_split(path: Path) -> None:
+    """Write a split in the NCF paper's format: 30 users who walk through 120 items in steps of one."""
+    train, test, negative = io.StringIO(), io.StringIO(), io.StringIO()
+    for user in range(30):
+        for step in range(10):
+            train.write(f"{user}\t{(user + step) % 120}\t5\t{978300000 + step}\n")
+        item = (user + 10) % 120
+        test.write(f"{user}\t{item}\t5\t978300010\n")
+        others = [other for other in range(120) if other not in {(user + step) % 120 for step in range(11)}][:99]
+        negative.write(f"({user},{item})\t" + "\t".join(map(str, others)) + "\n")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (("train.rating", train), ("test.rating", test), ("test.negative", negative)):
+            archive.writestr(f"ml-1m.{name}", content.getvalue())
+
+
+def test_every_console_command_is_run_here_or_by_make() -> None:
+    """The README's console blocks are the four that this module knows, and `make`'s."""
+    firsts = [block[0] for block in console_blocks()]
+    assert firsts == [
+        "make demo",
+        "reelstream up",
+        "reelstream recommend ann",
+        "reelstream stack up --json",
+        "reelstream data get ml-100k",
+    ]
+
+
+def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
+    """`up` prints three lines of Python; pasted, they lead to a list that the look-ups of the next block show."""
+    (up,) = block_with("reelstream up")
+    with shell.running(up, until="Ctrl-C ends everything") as lines:
+        text = "".join(lines)
+        example = text[text.index("from kafka import") : text.index("Then look")]
+        subprocess.run([sys.executable, "-c", example], check=True, timeout=60)
+        found = re.search(r"redis\s+(redis://\S+)", text)
+        assert found is not None
+        shell.environment["REELSTREAM_REDIS"] = found.group(1)
+        with redis.Redis.from_url(found.group(1)) as client:
+            assert waited_for(lambda: client.exists("user:{ann}:recs"), 30)
+        once, follow, profile, hot = block_with("reelstream recommend ann")
+        assert "ann" in shell.run(once)
+        with shell.running(follow, until="ann"):
+            pass
+        assert "1 ratings" in shell.run(profile)
+        shell.run(hot)
+
+
+def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
+    """The long block works from `stack up` to `stack down`, with the addresses that the first line printed."""
+    lines = iter(block_with("reelstream stack up --json"))
+    addresses = json.loads(shell.run(next(lines)))
+    assert next(lines).startswith("export REELSTREAM_KAFKA=")
+    shell.environment |= {"REELSTREAM_KAFKA": addresses["kafka"], "REELSTREAM_REDIS": addresses["redis"]}
+    with contextlib.ExitStack() as background:
+        for line in lines:
+            if line.endswith(" &"):
+                background.enter_context(shell.running(line.removesuffix(" &"), until=".ready"))
+            elif line == "reelstream stack down":
+                background.close()
+                assert "stopped" in shell.run(line)
+            else:
+                if line.startswith("reelstream model"):
+                    assert waited_for(lambda: len(versions(shell)) > 1), "a first and a fine-tuned version"
+                shell.run(line)
+
+
+def versions(shell: Shell) -> list[dict[str, object]]:
+    """Return the stored versions."""
+    found: list[dict[str, object]] = json.loads(shell.run("reelstream model list --json"))["versions"]
+    return found
+
+
+def test_the_offline_block(shell: Shell) -> None:
+    """Fetching, training and evaluating work in an empty folder that holds a split."""
+    tiny_split(shell.folder / "ncf-ml-1m.zip")
+    get, train, evaluate = block_with("reelstream data get ml-100k")
+    shell.run(get)
+    shell.run(train)
+    assert "hr@10" in shell.run(evaluate).lower()
