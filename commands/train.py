@@ -53,7 +53,7 @@ def train(*, dataset: str, out: str | None, epochs: int, seed: int, threads: int
         "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
         "users": len(candidate.snapshot.users),
         "items": len(candidate.snapshot.items),
-        "events": len(log.interactions),
+        "events": candidate.material.trained_to,
         "config": _described(learner.rounds.first, candidate.snapshot.describe()["config"]),
         "seed": seed,
         "epochs": epochs,
@@ -72,7 +72,7 @@ def _learner(log: "Dataset", epochs: int) -> "Learner":
 
     n = len(log.interactions)
     rounds = RoundConfig()
-    first = replace(rounds.first, epochs=epochs, batch=64 if n > LARGE else rounds.first.batch)
+    first = replace(rounds.first, epochs=epochs, least_steps=0, batch=64 if n > LARGE else rounds.first.batch)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), replace(rounds, first=first))
     rows = log.interactions[["user_id", "item_id", "ts", "rating"]].itertuples(index=False)
     learner.observe((user, Interaction(item, ts, "rate", rating / 5.0)) for user, item, ts, rating in rows)

@@ -31,7 +31,7 @@ class RoundConfig:
     network : shape of a first network; later ones inherit the champion's.
     first : training without a champion.
     tuning : training from a champion, little and often; on ml-100k in rounds of 5,000 events these constants
-        lift HR@10 on the events that follow from 0.153 (champion left alone) to 0.173.
+        lift HR@10 on the events that follow from 0.153 (champion left alone) to 0.169.
     replay : old windows trained on for each window with new events.
     max_windows : windows in one epoch of tuning, at most half of them new; beyond it a random choice is
         taken, which bounds the time of a round.
