@@ -75,7 +75,7 @@ def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabul
             if one.item_id in items
         ]
         histories.append(known[:length][::-1])
-    batch = empty_batch(len(profiles), max([1, *map(len, histories)]))
+    batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
     for place, history in enumerate(histories):
         if history:
@@ -87,7 +87,7 @@ def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabul
     return batch
 
 
-def empty_batch(n: int, length: int) -> HistoryBatch:
+def _empty_batch(n: int, length: int) -> HistoryBatch:
     """Return ``n`` unknown users without history, to be filled."""
     return HistoryBatch(
         np.full(n, -1, dtype=np.int64),
@@ -138,7 +138,7 @@ class Ranker:
 
     def warm_up(self) -> None:
         """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
-        batch = empty_batch(1, self.snapshot.config.history_length)
+        batch = _empty_batch(1, self.snapshot.config.history_length)
         batch.items[:, 0] = 0
         self.rank(batch, 10)
 
@@ -184,7 +184,7 @@ class Ranker:
         logits.masked_fill_(torch.from_numpy(banned), float("-inf"))
         best, chosen = _best(logits, min(n, len(self)))
         gone = torch.isneginf(best)
-        result = empty_ranked(len(histories), n)
+        result = _empty_ranked(len(histories), n)
         result.rows[:, : best.shape[1]] = chosen.masked_fill_(gone, -1).numpy()
         result.scores[:, : best.shape[1]] = best.sigmoid_().numpy()
         return result
@@ -258,7 +258,7 @@ class Ranker:
         )
 
 
-def empty_ranked(n_users: int, n: int) -> Ranked:
+def _empty_ranked(n_users: int, n: int) -> Ranked:
     """Return lists without items, to be filled."""
     return Ranked(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-__all__ = ["GAP_BUCKETS", "HistoryTower", "dropped", "gap_bucket", "unset_linear"]
+__all__ = ["GAP_BUCKETS", "AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "unset_embedding", "unset_linear"]
 
 GAP_BUCKETS = 32  # powers of two of seconds: the last one begins after 68 years
 
