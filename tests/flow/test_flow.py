@@ -1,0 +1,211 @@
+"""Records in, lists out: the worker's road without Kafka, on a real Redis and with a list for a producer."""
+
+import time
+
+import numpy as np
+import orjson
+import pytest
+import torch
+from faust.events import Event
+from faust.types.tuples import ConsumerMessage
+from redis import Redis
+
+from agents.events import answer_batch
+from agents.process import Worker, WorkerConfig
+from agents.requests import answer_request
+from agents.upkeep import Upkeep, UpkeepConfig, WorkerReport
+from model.catalogue import Catalogue, Item
+from model.neumf import NeuMF, NeuMFConfig
+from model.ranking import Ranker
+from model.snapshot import Snapshot
+from streams.connection import connect
+from streams.health import SignOfLife
+from streams.outbox import Outbox
+from streams.scoring import Breaker, BreakerConfig, Scoring
+from streams.serving import Serving
+from streams.settings import Settings
+from streams.state import State
+
+TS = 1_700_000_000_000
+ITEMS = tuple(f"i{n}" for n in range(30))
+CATALOGUE = Catalogue.of(Item(item, f"Film {n}", None, ("Drama",)) for n, item in enumerate(ITEMS))
+
+
+class Sent(list):
+    """A producer that is the list of what was sent: topic, key and value; it refuses while ``refuses`` is set."""
+
+    refuses = False
+
+    async def send(self, topic, key, value, partition, timestamp, headers):  # noqa: ARG002 - a producer's signature
+        """Take a record, delivered at once."""
+        if self.refuses:
+            raise ConnectionError("the broker is gone")
+        self.append((topic, key, value))
+        return _delivered()
+
+    def values(self, topic):
+        """Return the JSON of everything sent to a topic."""
+        return [orjson.loads(value) for at, _, value in self if at == topic]
+
+
+async def _delivered():
+    """Be delivered."""
+
+
+@pytest.fixture
+def sent():
+    """Return an empty list that records can be sent to."""
+    return Sent()
+
+
+@pytest.fixture
+async def worker(redis_url, sent, tmp_path):
+    """Return a worker with a catalogue of thirty films, joined as in production but for Faust."""
+    settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2)
+    client = connect(redis_url)
+    state, config = State(client), WorkerConfig()
+    await state.install()
+
+    def outbox():
+        return Outbox(sent)
+
+    life = SignOfLife(client, "worker")
+    upkeep = Upkeep(settings, UpkeepConfig(), config.modes, state, life, lambda: False, WorkerReport(), outbox)
+    upkeep.feed.catalogue = CATALOGUE
+    upkeep._catalogue_changed(CATALOGUE)
+    scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
+    yield Worker(settings, config, state, Serving(config.serving, scoring, state, lambda: TS), upkeep, outbox)
+    scoring.close()
+    await client.aclose()
+
+
+@pytest.fixture
+def state(redis_url):
+    """Return a client that reads what the worker wrote."""
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+def event(topic, offset, value, key=b"k"):
+    """Return a Faust event of partition 0."""
+    body = orjson.dumps(value) if isinstance(value, dict) else value
+    message = ConsumerMessage(topic, 0, offset, TS / 1000, 0, None, key, body, None)
+    return Event(None, key, body, None, message)
+
+
+def watched(user_id, item, offset):
+    """Return the event of a watch whose id is of its offset."""
+    fields = {"event_id": f"e{offset}", "user_id": user_id, "item_id": item, "ts": TS + offset, "progress": 1.0}
+    return event("watch-events", offset, fields)
+
+
+def serve(worker, *, sick=False):
+    """Let the worker serve a small network; a sick one scores NaN."""
+    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(shape, 1, np.ones((30, 1), dtype=np.float32), generator=torch.Generator().manual_seed(2))
+    if sick:
+        with torch.no_grad():
+            network.fuse_bias.fill_(float("nan"))
+    ranker = Ranker(Snapshot.of(network, ITEMS, ("u",), ("Drama",)))
+    worker.upkeep.recommender = worker.upkeep.recommender.with_model(ranker, "v1")
+
+
+async def test_a_batch_becomes_one_list_for_each_touched_user(worker, sent, state):
+    """Three events of two users yield two lists, each triggered by its user's last event and kept as published."""
+    await answer_batch(worker, [watched("a", "i1", 0), watched("b", "i2", 1), watched("a", "i3", 2)])
+    lists = {value["user_id"]: value for value in sent.values("recommendations")}
+    assert len(sent) == len(lists) == 2
+    assert (lists["a"]["trigger"]["offset"], lists["a"]["sequence"]) == (2, 2)
+    assert (lists["b"]["trigger"]["offset"], lists["b"]["sequence"]) == (1, 1)
+    assert {"i1", "i3"}.isdisjoint(item["item_id"] for item in lists["a"]["items"])
+    assert {key: value.decode() for _, key, value in sent} == {
+        b"a": state.get("user:{a}:recs"),
+        b"b": state.get("user:{b}:recs"),
+    }
+
+
+async def test_a_redelivered_batch_repeats_the_identities_and_changes_nothing(worker, sent, state):
+    """Answered twice, a batch publishes the same ids, items and sequence, and counts nothing again."""
+    batch = [watched("a", "i1", 0), watched("a", "i2", 1)]
+    await answer_batch(worker, batch)
+    before = state.hgetall("user:{a}")
+    await answer_batch(worker, batch)
+    first, second = sent.values("recommendations")
+    assert first == second
+    assert state.hgetall("user:{a}") == before
+    assert (worker.upkeep.report.events, worker.upkeep.report.applied) == (4, 2)
+
+
+async def test_a_bad_record_goes_aside_with_its_bytes(worker, sent):
+    """Of three records the bad one is a dead letter and the user's list knows the other two."""
+    await answer_batch(worker, [watched("a", "i1", 0), event("watch-events", 1, b"\xff"), watched("a", "i2", 2)])
+    assert [(key, value) for topic, key, value in sent if topic == "dead-letters"] == [(b"k", b"\xff")]
+    [found] = sent.values("recommendations")
+    assert found["sequence"] == 2
+    assert worker.upkeep.report.rejected == 1
+
+
+async def test_what_was_not_published_is_not_kept_and_comes_with_the_next_delivery(worker, sent, state):
+    """When the broker refuses, no list or mode is kept; redelivered, the change of mode is announced after all."""
+    serve(worker)
+    batch = [watched("a", f"i{n}", n) for n in range(5)]
+    sent.refuses = True
+    with pytest.raises(ConnectionError):
+        await answer_batch(worker, batch)
+    assert not state.exists("user:{a}:recs")
+    assert state.hget("user:{a}", "mode") is None
+    sent.refuses = False
+    await answer_batch(worker, batch)
+    [change] = sent.values("mode-changes")
+    assert (change["mode"], change["evidence"]) == ("personalized", 5)
+    assert state.hget("user:{a}", "mode") == "personalized"
+    await answer_batch(worker, [watched("a", "i9", 9)])
+    assert len(sent.values("mode-changes")) == 1
+
+
+async def test_a_degraded_list_writes_no_mode(worker, sent, state):
+    """With a sick model the list is degraded, and the user is cold until a sound one has answered."""
+    serve(worker, sick=True)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(6)])
+    [found] = sent.values("recommendations")
+    assert (found["mode"], found["model_version"]) == ("degraded", None)
+    assert sent.values("mode-changes") == []
+    assert state.hget("user:{a}", "mode") == "cold_start"
+    serve(worker)
+    await answer_batch(worker, [watched("a", "i9", 9)])
+    assert [change["mode"] for change in sent.values("mode-changes")] == ["personalized"]
+    assert state.hget("user:{a}", "mode") == "personalized"
+    assert worker.upkeep.report.degraded == 1
+
+
+async def test_a_personalised_user_stays_so_through_a_degraded_list(worker, sent, state):
+    """A sick model takes nobody's mode away."""
+    serve(worker)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(6)])
+    serve(worker, sick=True)
+    await answer_batch(worker, [watched("a", "i9", 9)])
+    assert [value["mode"] for value in sent.values("recommendations")] == ["personalized", "degraded"]
+    assert state.hget("user:{a}", "mode") == "personalized"
+    assert len(sent.values("mode-changes")) == 1
+
+
+async def test_a_user_who_has_seen_everything_gets_an_empty_list(worker, sent):
+    """After all thirty films a list is published all the same, with no items."""
+    await answer_batch(worker, [watched("a", item, n) for n, item in enumerate(ITEMS)])
+    [found] = sent.values("recommendations")
+    assert (found["items"], found["sequence"]) == ([], 30)
+
+
+async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
+    """Answered by the personalised road, a request keeps neither list nor mode and announces nothing."""
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(5)])
+    before = {key: state.dump(key) for key in state.keys("user:*")}
+    serve(worker)
+    request = {"request_id": "r", "user_id": "a", "k": 4, "exclude": ["i29"]}
+    await answer_request(worker, event("recommendation-requests", 0, request))
+    found = sent.values("recommendations")[-1]
+    assert (found["mode"], found["trigger"], found["k"]) == ("personalized", {"request_id": "r"}, 4)
+    assert len(found["items"]) == 4
+    assert (found["sequence"], found["ts"]) == (5, TS + 4)
+    assert sent.values("mode-changes") == []
+    assert {key: state.dump(key) for key in state.keys("user:*")} == before
