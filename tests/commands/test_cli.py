@@ -1,0 +1,74 @@
+"""The command line as people meet it: help at once, exit statuses, and errors in one line."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from reelstream import _COMMANDS
+
+HEAVY = ("torch", "pandas", "faust", "kafka", "aiokafka")
+LISTING = f"""
+import sys
+import reelstream
+sys.argv = ["reelstream", *sys.argv[1:]]
+try:
+    reelstream.main()
+finally:
+    print("heavy:", *[name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def run(*arguments, code=None):
+    """Run ``reelstream`` as a process, or code with these arguments."""
+    program = ["-m", "reelstream"] if code is None else ["-c", code]
+    return subprocess.run(
+        [sys.executable, *program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["", *_COMMANDS])
+def test_help_answers_at_once(command):
+    """Help exits with 0 within two seconds and imports nothing heavy."""
+    began = time.monotonic()
+    found = run(*filter(None, [command]), "--help", code=LISTING)
+    took = time.monotonic() - began
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("Usage: reelstream")
+    assert found.stdout.endswith("heavy:\n")
+    assert took < 2
+
+
+def test_help_names_every_command():
+    """The overview lists all commands with a sentence each."""
+    listed = dict(
+        line.split(maxsplit=1) for line in run("--help").stdout.partition("Commands:")[2].splitlines() if line
+    )
+    assert set(_COMMANDS) <= set(listed)
+    assert all(listed.values())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["worker", "--nonsense"], ["worker", "--partitions", "many"], ["health", "king"]]
+)
+def test_wrong_usage_exits_with_2(arguments):
+    """An unknown command, option or value is a usage error on stderr, without a traceback."""
+    found = run(*arguments)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "Error: " in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_an_error_raised_on_purpose_is_one_line():
+    """A setting that cannot be used is one line on stderr and exit status 1."""
+    found = run("worker", "--redis", "http://wrong")
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == "reelstream: settings: REELSTREAM_REDIS must be a redis:// URL, got 'http://wrong'\n"
+
+
+def test_the_version_is_told():
+    """``--version`` prints the installed version."""
+    found = run("--version")
+    assert found.returncode == 0
+    assert "version 0." in found.stdout
