@@ -61,7 +61,8 @@ class Material:
     champion : the version to start from, or None for a first one.
     catalogue : items and their genres.
     histories : each user's events but the held-out ones, oldest first.
-    fresh : how many of a user's latest events in ``histories`` the champion has not learnt from.
+    fresh : how many of a user's latest events in ``histories`` the champion has not learnt from; one entry
+        for each user there.
     held_out : events kept for the gate.
     popularity : how often each item occurs in ``histories``.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
@@ -97,15 +98,15 @@ def run_round(
     Raises
     ------
     ValueError
-        If no user has two events.
+        If there is no champion and no user has two events.
     FloatingPointError
         If training diverges.
     """
-    events = [
-        (user_id, one.item_id, one.ts, one.weight) for user_id, history in material.histories.items() for one in history
-    ]
+    champion = material.champion
+    trained_on = material.histories if champion is None else _chosen(material, config.max_windows, generator)
+    events = [(user_id, one.item_id, one.ts, one.weight) for user_id, history in trained_on.items() for one in history]
     users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
-    if material.champion is None:
+    if champion is None:
         snapshot, result = train(
             users,
             items,
@@ -118,12 +119,24 @@ def run_round(
             progress=progress,
         )
     else:
-        known = _Rows(material.champion, material.catalogue)
+        known = _Rows(champion, material.catalogue)
         sequences = known.admit(users, items, times, weights)
         fresh = np.zeros(len(known.users), dtype=np.int64)
-        fresh[known.users.rows(material.fresh)] = list(material.fresh.values())
-        snapshot, result = _tuned(known, sequences, fresh, config, generator, progress)
+        fresh[known.users.rows(trained_on)] = [material.fresh[user_id] for user_id in trained_on]
+        snapshot, result = _tuned(known, champion, sequences, fresh, config, generator, progress)
     return Candidate(snapshot, material, result)
+
+
+def _chosen(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:
+    """Return the histories of all users with new events and of ``n`` random others.
+
+    A round replays at most ``n`` windows, so that more users would cost time in proportion to the memory of
+    the learner and teach nothing.
+    """
+    fresh = [user_id for user_id in material.histories if material.fresh[user_id]]
+    others = [user_id for user_id in material.histories if not material.fresh[user_id]]
+    replayed = [others[place] for place in generator.permutation(len(others))[:n]]
+    return {user_id: material.histories[user_id] for user_id in (*fresh, *replayed)}
 
 
 def train(
@@ -200,16 +213,18 @@ class _Rows:
 
 def _tuned(
     known: _Rows,
+    champion: Snapshot,
     sequences: Sequences,
     fresh: NDArray[np.int64],
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> tuple[Snapshot, TrainingResult]:
-    """Warm-start from the champion and train on the ``fresh`` latest events of each user row."""
-    if known.parent is None:
-        raise ValueError("_tuned: a champion is required, got None")
-    network = known.parent.network()
+    """Warm-start from the champion and train on the ``fresh`` latest events of each user row.
+
+    Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
+    """
+    network = champion.network()
     network.grow(len(known.users), known.item_genres(), torch_generator(generator))
     length = network.config.history_length
 
@@ -218,9 +233,11 @@ def _tuned(
         latest = sequences.latest_cuts(length, fresh[sequences.users[starts]])
         latest = latest.taken(generator.permutation(len(latest))[: max(1, config.max_windows // 2)])
         old = sequences.phased_cuts(length, generator)
-        n_old = min(round(config.replay * len(latest)), config.max_windows - len(latest))
+        n_old = min(round(config.replay * max(1, len(latest))), config.max_windows - len(latest))
         replayed = generator.permutation(len(old))[: max(0, n_old)]
         return sequences, latest.joined(old.taken(replayed))
 
+    if not len(cut()[1]):
+        return known.finished(network, generator), TrainingResult(0, 0, 0.0)
     result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress)
     return known.finished(network, generator), result

@@ -182,6 +182,24 @@ def test_fine_tuning_does_not_forget_the_ring(learner, ring, world):
     assert np.mean(after <= 2) >= np.mean(before <= 2) - 0.1
 
 
+def test_first_events_of_new_users_alone_make_a_version(ring, rounds):
+    """With nothing to predict a round trains nothing, gives the newcomers rows and does not fail."""
+    learner = Learner(rounds=rounds, champion=ring.snapshot)
+    learner.observe([("new 1", _watch("i1")), ("new 2", _watch("j"))])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert candidate.training.steps == 0
+    assert candidate.snapshot.users[-2:] == ("new 1", "new 2")
+    assert gate(candidate).promote
+
+
+def test_a_round_reads_no_more_old_users_than_it_can_replay(learner, ring):
+    """With five windows a round at most five of the sixty known users are read beside the new one."""
+    learner.rounds = replace(learner.rounds, max_windows=5, replay=100.0)
+    learner.observe([("newcomer", _watch(f"i{place}", 10**9 + place)) for place in range(4)])
+    result = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).training
+    assert result.samples <= 5 * (3 + 5 * 10)
+
+
 def test_an_item_without_a_row_is_a_miss(ring, world):
     """What a version cannot list it cannot hit."""
     held_out = [HeldOut(world["profile"]("i1"), "never heard of")]
