@@ -14,7 +14,7 @@ COPY agents agents
 COPY model model
 COPY replay replay
 COPY commands commands
-RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps .
+RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home reelstream && install --directory --owner=reelstream /models
