@@ -70,9 +70,7 @@ def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabul
     histories = []
     for profile in profiles:
         known = [
-            (items.row(one.item_id), one.ts, one.weight)
-            for one in distinct_items(profile.recent)
-            if one.item_id in items
+            (row, one.ts, one.weight) for one in distinct_items(profile.recent) if (row := items.row(one.item_id)) >= 0
         ]
         histories.append(known[:length][::-1])
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
