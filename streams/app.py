@@ -1,6 +1,8 @@
 """The Faust app with the settings that were measured to lose nothing; agents are joined to it elsewhere."""
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.settings import Settings
@@ -30,6 +32,7 @@ def build_app(settings: Settings, *, instance: str | None = None) -> "faust.App"
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
         consumer_group_instance_id=instance,
         store="memory://",
+        datadir=Path(tempfile.gettempdir()) / "reelstream",  # Faust makes empty folders for tables; we have none
         key_serializer="raw",
         value_serializer="raw",
         topic_disable_leader=True,
