@@ -92,10 +92,10 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
             asyncio.get_running_loop().add_signal_handler(sign, end)
         with suppress(asyncio.CancelledError):
             await running
+        logging.shutdown()
+        os._exit(0)  # here, as `asyncio.run` would wait for a training in its thread; what is not stored is read again
 
     asyncio.run(learn())
-    logging.shutdown()
-    os._exit(0)  # a training step in its thread is not waited for: what is not stored is read again
 
 
 @click.command()
