@@ -134,6 +134,19 @@ class Installation:
         await_until(there, within_s, lambda: f"a record on {topic}; the last are {self.values(topic)[-3:]}")
         return found[0]
 
+    def reports(self, role):
+        """Return the latest signs of life of a role."""
+        keys = self.redis.keys(f"alive:{role}:*")
+        return [orjson.loads(self.redis.get(key) or "{}") for key in keys]
+
+    def await_training(self):
+        """Wait until a trainer says that it is training."""
+        await_until(
+            lambda: any(report.get("training") for report in self.reports("trainer")),
+            60,
+            lambda: f"a trainer that trains, got {self.reports('trainer')}",
+        )
+
     def counts(self, field):
         """Return a counter of every user in Redis: ``watches`` or ``ratings``."""
         users = [key for key in self.redis.scan_iter("user:{*}", count=1000) if key.endswith("}")]

@@ -170,6 +170,20 @@ async def test_users_with_one_event_each_are_nothing_to_learn_from(install, unti
         await asyncio.gather(running, return_exceptions=True)
 
 
+def test_sigterm_does_not_wait_for_a_training(install):
+    """Stopped in the middle of a round that takes long, the trainer exits with 0 within ten seconds, nothing stored."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    with installation.process("trainer", "--first-events", "20000") as trainer:
+        trainer.await_ready()
+        installation.send_all("watch-events", chains(500, 40, seed=5))
+        installation.await_training()
+        assert trainer.terminate(10) == 0
+        assert "Traceback" not in trainer.said()
+    assert Registry(installation.settings.registry).list() == ()
+    assert committed(installation) == {}
+
+
 @pytest.mark.parametrize("role", ["trainer", "worker"])
 def test_missing_topics_are_one_line(install, role):
     """Without its topics a process says in one line how to make them, and exits with 1."""
