@@ -4,6 +4,7 @@ Commands live in ``commands``, one file per subject, and are imported when they 
 small commands answer at once.
 """
 
+import logging
 import sys
 from importlib import import_module
 
@@ -54,6 +55,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command; an error that was raised on purpose is one line on stderr and exit status 1."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect; what matters is raised
     try:
         status = cli.main(standalone_mode=False)
     except StreamError as error:

@@ -136,7 +136,7 @@ def _require_servers(role: str, settings: Settings) -> None:
 
 def _log(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for noisy in ("aiokafka", "kafka", "faust", "mode", "aiokafka.consumer.group_coordinator"):
+    for noisy in ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
