@@ -242,6 +242,21 @@ def test_an_item_described_just_before_its_event_is_known(running, until):
     assert set(running.redis.hgetall("user:{kim}:genres")) == {"Western"}
 
 
+def test_a_bad_catalogue_record_becomes_one_dead_letter(running, until):
+    """A film without a title is one dead letter with its place, which is then noted in Redis."""
+    sent = running.send("catalog-items", "untitled", {"item_id": "untitled"}).get(10)
+
+    def letters():
+        return [record for record in running.records("dead-letters") if record.key == b"untitled"]
+
+    until(letters, 20, lambda: "a dead letter")
+    until(lambda: running.redis.hgetall("catalog:rejected"), 10, lambda: "its place noted")
+    [letter] = letters()
+    headers = dict(letter.headers)
+    assert (headers["topic"].decode(), headers["offset"].decode()) == (sent.topic, str(sent.offset))
+    assert headers["cause"] == b"missing_field"
+
+
 def test_counters_survive_a_kill(install, until):
     """Killed in the middle of 4,000 watches and started again, a worker counts each once and omits no user's list."""
     installation = install()
