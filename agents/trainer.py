@@ -107,7 +107,8 @@ class Trainer:
     async def run(self) -> None:
         """Learn until cancelled.
 
-        Steps: 1 connect; 2 take up the version that serves; 3 read, and train whenever it is due.
+        Steps: 1 connect; 2 take up the version that serves; 3 read, and train whenever it is due. Where somebody
+        else has moved the pointer meanwhile (a rollback), it is step 2 again instead: what serves is what is tuned.
         """
         # Step 1
         self._producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka.split(","), acks="all")
@@ -122,7 +123,7 @@ class Trainer:
             while True:
                 await self._read()
                 if await self._is_due():
-                    await self._round()
+                    await (self._take_up() if await self._has_moved() else self._round())
         finally:
             for task in background:
                 task.cancel()
@@ -134,6 +135,10 @@ class Trainer:
 
     async def _take_up(self) -> None:
         """Start from the serving version, with the events before its offsets as the old ones."""
+        self._learner = Learner(self._config.learner, self._config.rounds)
+        self._pending.clear()
+        self._remembered.clear()
+        self._failed_at = 0
         current = await self._state.current_model()
         if current is None:
             await self._reader.seek({})
@@ -149,6 +154,11 @@ class Trainer:
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=version.offsets), self._settings.prefix)
             self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
+
+    async def _has_moved(self) -> bool:
+        """Return whether another version serves than the one that is tuned here."""
+        current = await self._state.current_model()
+        return current is not None and current.version != self.report.model_version
 
     async def _read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""

@@ -251,7 +251,7 @@ def _figures(show: _Show) -> dict[str, str]:
     score = show.score.total
     lag = show.lag.now()
     return {
-        "events/s": f"{score.events / seconds:,.0f}",
+        "events/s": f"{show.score.sent / seconds:,.0f}",
         "lag": f"{lag:,}",
         "event-to-list p50/p99": f"{p50:.0f}/{p99:.0f} ms",
         "users cold/personalised": f"{users.get('cold_start', 0)}/{users.get('personalized', 0)}",
@@ -297,7 +297,7 @@ def _summary(show: _Show, seconds: float) -> None:
     lists = ", ".join(f"{n:,} {mode}" for mode, n in sorted(show.feed.modes.items()))
     click.echo(f"\n{show.sent:,} events, {show.feed.received:,} lists ({lists}), {len(show.feed.last):,} users")
     click.echo(f"live part at {show.rate:.0f} events/s: event-to-list p50 {p50:.0f} ms, p99 {p99:.0f} ms")
-    click.echo(f"model versions served: {' -> '.join(show.versions)}")
+    click.echo(f"model versions served: {len(show.versions)}, from {show.versions[0]} to {show.versions[-1]}")
     click.echo(f"HR@10 {score.hit_rate:.4f} live, {score.popular_hit_rate:.4f} popularity ({score.events:,} events)")
     for mode, part in sorted(show.score.by_mode.items()):
         click.echo(f"  {mode:<13} {part.hit_rate:.4f} live, {part.popular_hit_rate:.4f} popularity ({part.events:,})")

@@ -17,6 +17,7 @@ from streams.settings import Settings
 __all__ = ["health", "trainer", "worker"]
 
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
+DEMOTE_BELOW = 3  # of ModeConfig, unless the threshold is lower still
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 
 
@@ -25,7 +26,11 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
 @click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
 @click.option("--id", "instance", help="Static group membership: a name that is this worker's alone.")
 @click.option(
-    "--personalize-at", type=int, default=5, show_default=True, help="Known items that make a user personalised."
+    "--personalize-at",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Known items that make a user personalised.",
 )
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 def worker(*, instance: str | None, personalize_at: int, log_level: str, **given: Any) -> None:
@@ -41,7 +46,9 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     from model.modes import ModeConfig  # noqa: PLC0415 - same
 
     torch.set_num_threads(1)  # one core scores, the other runs the event loop; more threads only wait for each other
-    app = build_worker(settings, WorkerConfig(modes=ModeConfig(personalize_at)), instance)
+    app = build_worker(
+        settings, WorkerConfig(modes=ModeConfig(personalize_at, min(DEMOTE_BELOW, personalize_at))), instance
+    )
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
         def install_signal_handlers(self) -> None:
@@ -60,11 +67,27 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
 @click.command()
 @address_options
 @click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
-@click.option("--every-events", type=int, default=2000, show_default=True, help="New events that start a round.")
-@click.option("--every-s", type=float, default=20.0, show_default=True, help="Seconds after which fewer will do.")
-@click.option("--first-events", type=int, default=2000, show_default=True, help="Events needed for a first version.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=int, default=1, show_default=True, help="Cores that training may use.")
+@click.option(
+    "--every-events", type=click.IntRange(min=1), default=2000, show_default=True, help="New events that start a round."
+)
+@click.option(
+    "--every-s",
+    type=click.FloatRange(min=0.0),
+    default=20.0,
+    show_default=True,
+    help="Seconds after which fewer will do.",
+)
+@click.option(
+    "--first-events",
+    type=click.IntRange(min=2),
+    default=2000,
+    show_default=True,
+    help="Events needed for a first version.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Cores that training may use."
+)
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""

@@ -165,6 +165,7 @@ class LiveScore:
         self.by_mode: dict[str, Scored] = {}
         self.total = Scored(0, 0, 0)
         self.sequence: Counter[str] = Counter()
+        self.sent = 0
 
     def learning(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
         """Pass a schedule through, learning every event without testing it: the warm-up."""
@@ -179,6 +180,7 @@ class LiveScore:
             if last is not None and not planned.is_copy:
                 self._test(planned, last)
             self._learn(planned)
+            self.sent += 1
             yield planned
 
     def _test(self, planned: Planned, last: LastList) -> None:
