@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 __all__ = ["GAP_BUCKETS", "AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "unset_embedding", "unset_linear"]
 
@@ -37,16 +36,21 @@ def gap_bucket(gaps_ms: Tensor) -> Tensor:
     return seconds.add_(1.0).log2_().to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
 
 
+class _UnsetLinear(nn.Linear):
+    """Skips the drawing; ``torch.nn.utils.skip_init`` does too, but imports the compiler for seconds."""
+
+    def reset_parameters(self) -> None:
+        """Leave the weights as they are."""
+
+
 def unset_linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     """Return a linear layer with unset weights, for torch would draw them from its global generator."""
-    layer: nn.Linear = skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
-    return layer
+    return _UnsetLinear(n_in, n_out, bias=bias)
 
 
 def unset_embedding(n: int, width: int) -> nn.Embedding:
     """Return a table with unset rows, for the same reason."""
-    table: nn.Embedding = skip_init(nn.Embedding, n, width)  # type: ignore[no-untyped-call]
-    return table
+    return nn.Embedding(n, width, _weight=torch.empty(n, width))
 
 
 class AttentionBlock(nn.Module):

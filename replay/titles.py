@@ -5,7 +5,7 @@
 
 import re
 
-__all__ = ["NO_GENRES", "clean", "readable", "split_year", "text"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "NO_GENRES", "clean", "readable", "split_year", "text"]
 
 NO_GENRES = frozenset({"", "unknown", "(no genres listed)"})
 MAX_TITLE = 512

@@ -1,7 +1,9 @@
 """The documented keys, read as an outsider would: plain redis-py and the names in docs/lookups.md, nothing of ours."""
 
 import json
+import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from model.catalogue import Catalogue, Item
 from model.history import Interaction
 from streams.connection import connect, connect_to_read
 from streams.errors import StateError
+from streams.health import SignOfLife
 from streams.lookups import Lookups
 from streams.records import Origin, Rating, Watch
 from streams.state import ModelPointer, State, StoredList
@@ -35,6 +38,8 @@ KEYS = {
     "hot:genres": "set",
     "similar:<item>": "string",
     "catalog:items": "hash",
+    "catalog:rejected": "hash",
+    "alive:<role>:<host>:<pid>": "string",
     "model:current": "hash",
 }
 
@@ -57,6 +62,8 @@ async def written(redis_url):
     await state.put_catalogue(films)
     await state.put_similar({"10": [("11", 0.25)]})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
+    await state.note_rejected_items({3: 11})
+    await SignOfLife(client, "worker").renew({"events": 2})
     await client.aclose()
     return redis_url
 
@@ -77,6 +84,7 @@ def test_the_page_names_every_key_with_its_type():
 def test_redis_holds_the_documented_keys_and_no_others(plain):
     """With the user, partition, genre and item filled in, names and types are those of the table."""
     filled = {"<id>": "u%7B1%7D", "<k>": "3", "<g>": "Drama", "<item>": "10"}
+    filled |= {"<role>": "worker", "<host>": socket.gethostname(), "<pid>": str(os.getpid())}
     wanted = {re.sub("<[a-z]+>", lambda found: filled[found[0]], key): kind for key, kind in KEYS.items()}
     assert {key: plain.type(key) for key in plain.keys("*")} == wanted
 
