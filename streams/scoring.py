@@ -73,16 +73,25 @@ class Scoring:
         """Return ``score()``, or ``fallback()`` where scoring fails, is late, or has lately kept failing."""
         if self._breaker.is_open():
             return fallback()
-        loop = asyncio.get_running_loop()
         try:
-            scored = await asyncio.wait_for(loop.run_in_executor(self._pool, score), self._budget_s)
-        except TimeoutError:
-            logger.warning("scoring.late", extra={"budget_s": self._budget_s})
-        except (ValueError, TypeError, FloatingPointError, RuntimeError) as error:  # what model and torch raise
-            logger.warning("scoring.failed %r", error)
+            scoring = asyncio.get_running_loop().run_in_executor(self._pool, score)
+        except RuntimeError as error:  # the pool is closed: the worker is ending, and this is its last batch
+            logger.warning("scoring.closed %r", error)
+            return fallback()
+        await asyncio.wait({scoring}, timeout=self._budget_s)
+        if not scoring.done():
+            await asyncio.sleep(0)  # where the loop itself was held up, timer and result come in one turn
+        if not scoring.done():
+            scoring.cancel()
+            logger.warning("scoring.late, over %s s", self._budget_s)
         else:
-            self._breaker.succeeded()
-            return scored
+            try:
+                scored = scoring.result()
+            except (ValueError, TypeError, FloatingPointError, RuntimeError) as error:  # what model and torch raise
+                logger.warning("scoring.failed %r", error)
+            else:
+                self._breaker.succeeded()
+                return scored
         self._breaker.failed()
         return fallback()
 
