@@ -1,6 +1,7 @@
 """What the agents of one worker share: its connections, its current recommender, and how it ends."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -70,6 +71,8 @@ class Worker:
         """Load what serving needs and let the agents go."""
         await self.state.install()
         await self.upkeep.start()
+        gc.collect()
+        gc.freeze()  # what is loaded stays: walking torch's half a million objects again would stop lists for 0.15 s
         self._ready.set()
         logger.info("worker.ready %s items, model %s", len(self.upkeep.feed.catalogue), self.upkeep.recommender.version)
 
