@@ -301,10 +301,8 @@ def _summary(show: _Show, seconds: float) -> None:
     click.echo(f"HR@10 {score.hit_rate:.4f} live, {score.popular_hit_rate:.4f} popularity ({score.events:,} events)")
     for mode, part in sorted(show.score.by_mode.items()):
         click.echo(f"  {mode:<13} {part.hit_rate:.4f} live, {part.popular_hit_rate:.4f} popularity ({part.events:,})")
-    user = max(
-        show.score.sequence,
-        key=lambda user_id: (show.feed.last[user_id].mode == "personalized", show.score.sequence[user_id]),
-    )
+    last = show.feed.last
+    user = max(last, key=lambda user_id: (last[user_id].mode == "personalized", last[user_id].arrival))
     Console().print(_list_of(show, user))
     click.echo(
         f"\ndone in {seconds:.0f} s. Next: `reelstream up` for your own producers, docs/lookups.md for the keys,"

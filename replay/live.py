@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -28,12 +28,13 @@ LATENCIES = 200_000  # latest list delays kept for the percentiles: hours at any
 
 @dataclass(frozen=True, slots=True)
 class LastList:
-    """The newest list of a user that has arrived."""
+    """The newest list of a user that has arrived; ``arrival`` counts all lists, from 1."""
 
     items: tuple[str, ...]
     mode: str
     model_version: str | None
     sequence: int
+    arrival: int = field(default=0, compare=False)
 
 
 class ListFeed:
@@ -99,7 +100,9 @@ class ListFeed:
         before = self.last.get(found["user_id"])
         if before is None or found["sequence"] >= before.sequence:
             items = tuple(item["item_id"] for item in found["items"])
-            self.last[found["user_id"]] = LastList(items, found["mode"], found["model_version"], found["sequence"])
+            self.last[found["user_id"]] = LastList(
+                items, found["mode"], found["model_version"], found["sequence"], self.received
+            )
 
 
 class Popularity:
