@@ -83,6 +83,7 @@ class Scoring:
             await asyncio.sleep(0)  # where the loop itself was held up, timer and result come in one turn
         if not scoring.done():
             scoring.cancel()
+            await asyncio.sleep(0)  # the cancellation reaches the pool with the loop's next turn
             logger.warning("scoring.late, over %s s", self._budget_s)
         else:
             try:
