@@ -22,7 +22,7 @@ from streams import topics
 from streams.catalog import CatalogueFeed
 from streams.codec import encode
 from streams.connection import connect
-from streams.errors import StateError
+from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.reader import EventReader, Offsets, next_offsets
@@ -35,6 +35,7 @@ from streams.versions import Version
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
 
 TRAINER_GROUP = "reelstream-trainer"
+PENDING = 200_000  # positions of new events; where older ones fall out, later ones of their partition say more
 logger = logging.getLogger(__name__)
 
 
@@ -50,6 +51,7 @@ class TrainerConfig:
     first_events : events needed for a first version.
     refill : events before a version's offsets that are read again at the start, as the old ones to replay.
     remembered_events : event ids remembered to leave out a producer's duplicates.
+    keep_versions : versions that stay in the registry; the serving one and its parent always do.
     seed : of everything random; round n uses (seed, n).
     learner, rounds : what is kept in memory, and how a round trains.
     """
@@ -60,6 +62,7 @@ class TrainerConfig:
     first_events: int = 2000
     refill: int = 500_000
     remembered_events: int = 100_000
+    keep_versions: int = 50
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
@@ -98,7 +101,7 @@ class Trainer:
         self._feed = CatalogueFeed(settings, lambda _: None)
         self._learner = Learner(self._config.learner, self._config.rounds)
         self._offsets: Offsets = {}
-        self._pending: deque[tuple[int, Origin]] = deque()
+        self._pending: deque[tuple[int, Origin]] = deque(maxlen=PENDING)
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._round_ended_at = time.monotonic()
         self._failed_at = 0  # number of the latest event when a round last failed
@@ -121,6 +124,9 @@ class Trainer:
             await self._take_up()
             # Step 3
             while True:
+                for task in background:
+                    if task.done():
+                        task.result()  # one that ended has failed, and its error ends the trainer
                 await self._read()
                 if await self._is_due():
                     await (self._take_up() if await self._has_moved() else self._round())
@@ -213,7 +219,9 @@ class Trainer:
 
     async def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
         if verdict.promote:
-            await self._promote(candidate, verdict)
+            if not await self._promote(candidate, verdict):
+                await self._take_up()
+                return
         else:
             await self._announce(
                 ModelVersion(None, "rejected", self.report.model_version, None, _now_ms(), _figures(verdict))
@@ -222,11 +230,12 @@ class Trainer:
         self.report.promoted += verdict.promote
         self.report.rejected += not verdict.promote
 
-    async def _promote(self, candidate: Candidate, verdict: Verdict) -> None:
+    async def _promote(self, candidate: Candidate, verdict: Verdict) -> bool:
         """Let a version serve.
 
         Steps: 1 store it with the offsets it contains; 2 move the pointer; 3 announce it; 4 commit the offsets.
-        A crash after any step is made good by the next start, which follows the pointer.
+        A crash after any step is made good by the next start, which follows the pointer. Returns False, with nothing
+        announced, where somebody moved the pointer while this version was trained.
         """
         # Step 1
         trained = []
@@ -235,7 +244,10 @@ class Trainer:
         offsets = next_offsets(self._offsets, trained)
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
         # Step 2
-        await self._state.move_model(ModelPointer(version.version_id, version.uri, _now_ms()))
+        pointer = ModelPointer(version.version_id, version.uri, _now_ms())
+        if not await self._state.move_model(pointer, expected=self.report.model_version):
+            logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
+            return False
         # Step 3
         await self._announce(
             ModelVersion(version.version_id, "promoted", version.parent, version.uri, _now_ms(), version.metrics)
@@ -244,6 +256,11 @@ class Trainer:
         await self._reader.commit(offsets)
         self._offsets = offsets
         self.report.model_version = version.version_id
+        try:
+            await asyncio.to_thread(self._registry.prune, self._config.keep_versions, version.version_id)
+        except RegistryError as error:  # old versions may wait for the next round
+            logger.warning("registry.not_pruned %s", error)
+        return True
 
     def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
         return self._registry.save(

@@ -7,6 +7,7 @@ lists, publishing titles and similar items) is done by the one that owns partiti
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -38,12 +39,14 @@ class UpkeepConfig:
     Parameters
     ----------
     model_s : seconds between looks at the model pointer; a new version serves at most this late plus loading.
+    retry_s : seconds before a version that could not be loaded is tried again; its store may have been away.
     hot_s : seconds between merges of the hot list.
     trending : items of the hot list that are kept in memory.
     similar : neighbours published for each item.
     """
 
     model_s: float = 0.5
+    retry_s: float = 10.0
     hot_s: float = 1.0
     trending: int = 500
     similar: int = 20
@@ -96,6 +99,7 @@ class Upkeep:
         self._outbox = outbox
         self._registry = Registry(settings.registry)
         self._refused: str | None = None
+        self._retry_at = 0.0
         self._published = Catalogue()
         self.report = report
         self.feed = CatalogueFeed(settings, self._catalogue_changed)
@@ -138,12 +142,14 @@ class Upkeep:
     async def _look_at_model(self) -> None:
         """Swap in the version that the pointer names; keep the old one where the new one cannot be used."""
         current = await self._state.current_model()
-        if current is None or current.version in (self.recommender.version, self._refused):
+        if current is None or current.version == self.recommender.version:
+            return
+        if current.version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
             ranker = await asyncio.to_thread(self._load, current.version)
         except (RegistryError, ValueError, FloatingPointError) as error:
-            self._refused = current.version
+            self._refused, self._retry_at = current.version, time.monotonic() + self._config.retry_s
             logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
             return
         self._refused = None
@@ -168,7 +174,8 @@ class Upkeep:
         catalogue, index = self.recommender.catalogue, self.recommender.index
         if catalogue is self._published or not self._leads():
             return
-        await self._state.put_catalogue(catalogue, self._published.items.keys() - catalogue.items.keys())
+        gone = await self._state.catalogue_ids() - catalogue.items.keys()
+        await self._state.put_catalogue(catalogue, gone)
         await self._state.put_similar(await asyncio.to_thread(self._similar, index))
         self._published = catalogue
 

@@ -92,20 +92,27 @@ def main(dataset: str, workers: int, limit: int | None, *, kill: bool, as_json: 
             with redis.Redis.from_url(settings.redis, decode_responses=True) as client:
                 if kill:
                     wait_until(
-                        lambda: sum(watches for watches, _, _ in items_in(client, 4).values()) > len(rows) // 3, 60
+                        lambda: (
+                            sum(watches for watches, _, _ in items_in(client, settings.partitions).values())
+                            > len(rows) // 3
+                        ),
+                        60,
                     )
                     processes[0].kill()
                     processes[0].start()
                 want = len(rows)
                 wait_until(
-                    lambda: all(sum(found[at] for found in items_in(client, 4).values()) >= want for at in (0, 1)),
+                    lambda: all(
+                        sum(found[at] for found in items_in(client, settings.partitions).values()) >= want
+                        for at in (0, 1)
+                    ),
                     PATIENCE_S,
                 )
                 seconds = time.monotonic() - began
                 time.sleep(2.0)  # whatever would be applied twice has its chance
                 compared = {
                     "users": (expected(rows, "user_id"), users_in(client, sorted(set(rows["user_id"])))),
-                    "films": (expected(rows, "item_id"), items_in(client, 4)),
+                    "films": (expected(rows, "item_id"), items_in(client, settings.partitions)),
                 }
         finally:
             for process in processes:

@@ -5,6 +5,9 @@ table that updates in place; 5 check what was promised, and show one user's list
 """
 
 import contextlib
+import os
+import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from replay.dataset import Dataset
     from replay.live import ConsumerLag, ListFeed, LiveScore
+    from replay.producer import Sent
     from streams.settings import Settings
     from streams.stack.process import Server
 
@@ -44,11 +48,13 @@ def demo(*, quick: bool, rate: float, dataset: str) -> None:
     from streams.stack import running_stack  # noqa: PLC0415 - same
 
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
+    kafka, database = os.environ.get("REELSTREAM_KAFKA"), os.environ.get("REELSTREAM_REDIS")
     with contextlib.ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="reelstream-demo-")))
         # Step 1
         _say("starting Apache Kafka and Valkey")
-        addresses = ending.enter_context(running_stack(folder / "stack"))
+        addresses = ending.enter_context(running_stack(folder / "stack", kafka=kafka, redis=database))
         # Step 2
         _say(f"reading {dataset}")
         log = read_dataset(dataset)
@@ -88,7 +94,8 @@ class _Show:
 def _settings(kafka: str, redis: str, folder: Path) -> "Settings":
     from streams.settings import Settings  # noqa: PLC0415 - keeps help fast
 
-    return Settings(kafka=kafka, redis=redis, registry=str(folder / "models"), partitions=4)
+    prefix = f"demo-{secrets.token_hex(3)}-"  # a given cluster may hold topics of others
+    return Settings(kafka=kafka, redis=redis, registry=str(folder / "models"), prefix=prefix, partitions=4)
 
 
 @contextlib.contextmanager
@@ -101,6 +108,7 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
     from replay.live import ConsumerLag, ListFeed, LiveScore  # noqa: PLC0415 - same
     from streams.topics import create_topics  # noqa: PLC0415 - same
 
+    _require_empty(settings)
     create_topics(settings)
     worker = worker_process(settings, folder / "worker.log")
     worker.start()
@@ -127,7 +135,7 @@ def _warm_up(show: _Show, events: int) -> None:
     _say(f"warming up: {len(show.log.catalogue):,} items, then {events:,} events at full speed")
     send_catalogue(show.settings, show.log.catalogue)
     began = time.monotonic()
-    show.sent = replay(show.settings, show.score.learning(plan(show.log, selection=Selection(limit=events)))).events
+    show.sent = _sent(replay(show.settings, show.score.learning(plan(show.log, selection=Selection(limit=events)))))
     trainer = trainer_process(show.settings, show.folder / "trainer.log", "--every-events", "1000", "--every-s", "10")
     trainer.start()
     show.processes.append(trainer)
@@ -149,9 +157,10 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
     _say(f"live: {end - start:,} events at {rate:g}/s, each tested against its user's last list, then learnt")
     show.feed.forget_delays()
     show.live_began = time.monotonic()
+    results: list[Sent] = []
 
     def send() -> None:
-        show.sent += replay(show.settings, show.score.testing(live)).events
+        results.append(replay(show.settings, show.score.testing(live)))
 
     sender = threading.Thread(target=send, name="sender", daemon=True)
     sender.start()
@@ -160,9 +169,37 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
             sender.join(REFRESH_S)
             _look(show)
             refresh()
+        show.sent += sum(map(_sent, results))
         show.rate = (end - start) / (time.monotonic() - show.live_began)
         _wait(show, lambda: _all_served(show), "the last lists")
         refresh(final=True)
+
+
+def _require_empty(settings: "Settings") -> None:
+    """Refuse a given Redis database that holds something: a database belongs to one installation."""
+    import redis  # noqa: PLC0415 - keeps help fast
+
+    from streams.connection import answered  # noqa: PLC0415 - same
+    from streams.errors import SettingsError  # noqa: PLC0415 - same
+
+    with answered("demo"), redis.Redis.from_url(settings.redis) as client:
+        n_keys: Any = client.dbsize()
+    if n_keys:
+        raise SettingsError(
+            f"demo: an empty database is required at {settings.redis}, got {n_keys} keys; "
+            "unset REELSTREAM_REDIS, or name another database, such as redis://host:port/9"
+        )
+
+
+def _sent(sent: "Sent") -> int:
+    """Return how many deliveries a replay made; one that was stopped or refused ends the demo."""
+    from streams.errors import TopicError  # noqa: PLC0415 - keeps help fast
+
+    if sent.interrupted:
+        raise KeyboardInterrupt
+    if sent.errors:
+        raise TopicError(f"demo: all events must be delivered, got {sent.errors} refused, first {sent.first_error}")
+    return sent.events
 
 
 class _Tail:
@@ -261,7 +298,9 @@ def _figures(show: _Show) -> dict[str, str]:
 
 
 def _age_s(show: _Show) -> float:
-    promoted = show.client.hget("model:current", "promoted_at")
+    from streams.keys import MODEL  # noqa: PLC0415 - keeps help fast
+
+    promoted = show.client.hget(MODEL, "promoted_at")
     return 0.0 if promoted is None else max(0.0, time.time() - int(promoted) / 1000)
 
 
@@ -314,7 +353,9 @@ def _list_of(show: _Show, user: str) -> "Table":
     import orjson  # noqa: PLC0415 - keeps help fast
     from rich.table import Table  # noqa: PLC0415 - same
 
-    found = orjson.loads(show.client.get(f"user:{{{user}}}:recs"))  # type: ignore[arg-type]  # sync client
+    from streams.keys import UserKeys  # noqa: PLC0415 - same
+
+    found = orjson.loads(show.client.get(UserKeys.of(user).recs))  # type: ignore[arg-type]  # sync client
     table = Table(title=f"user {user}, {found['mode']}, {found['model_version']}")
     for name in ("", "title", "year", "score", "why"):
         table.add_column(name)

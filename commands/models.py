@@ -103,15 +103,12 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
     settings = given_settings(given)
     current = _current(settings)
     archive = Archive(settings.registry)
-    versions = archive.list()
-    kept = {current, *(version.parent for version in versions if version.version_id == current)}
-    removed = [version for version in versions[keep:] if version.version_id not in kept]
-    for version in removed:
-        archive.remove(version.version_id)
+    n_versions = len(archive.list())
+    removed = archive.prune(keep, current)
     if as_json:
         click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
     else:
-        click.echo(f"removed {len(removed)} of {len(versions)} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
+        click.echo(f"removed {len(removed)} of {n_versions} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
 
 
 def _current(settings: "Settings") -> str | None:

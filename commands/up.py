@@ -19,13 +19,14 @@ from streams.stack.process import Server, last_lines
 
 __all__ = ["up"]
 
-RATES = "rate-events"
+ITEMS, RATES = "catalog-items", "rate-events"
 STOP_S = 12.0  # a worker drains within 9
-MOST_RESTARTS = 5
+MOST_RESTARTS = 5  # of one process within the window
+WINDOW_S = 600.0
 EXAMPLE = """\
-from kafka import KafkaProducer; import json
-producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda v: json.dumps(v).encode())
-producer.send("{topic}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "50", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
+from kafka import KafkaProducer; import json; producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda value: json.dumps(value).encode())
+for item_id, title in (("1", "The Glass Lantern"), ("2", "Paper Boats"), ("3", "Night Ferry")): producer.send("{items}", key=item_id, value={{"item_id": item_id, "title": title, "genres": ["Drama"]}})
+producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
 
 
 @click.command()
@@ -74,16 +75,20 @@ def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[
 
 def _tell(settings: Settings, folder: Path) -> None:
     click.echo(f"kafka   {settings.kafka}\nredis   {settings.redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
-    click.echo("Send an event; these three lines work when pasted into Python:\n")
-    click.echo(EXAMPLE.format(kafka=settings.kafka, topic=settings.prefix + RATES))
+    click.echo("Send three films and an event; these three lines work when pasted into Python:\n")
+    click.echo(EXAMPLE.format(kafka=settings.kafka, items=settings.prefix + ITEMS, ratings=settings.prefix + RATES))
     click.echo(f"\nThen look:  reelstream recommend ann --redis {settings.redis}\nCtrl-C ends everything.")
 
 
 def _hold(processes: list[Server]) -> None:
     """Wait for Ctrl-C; a process that ends is started again, and one that keeps ending ends everything."""
     restarts: Counter[int] = Counter()
+    forgotten_at = time.monotonic()
     while True:
         time.sleep(1.0)
+        if time.monotonic() - forgotten_at > WINDOW_S:
+            restarts.clear()
+            forgotten_at = time.monotonic()
         for n, process in enumerate(processes):
             if process.identity is not None:
                 continue

@@ -7,7 +7,7 @@ without any delay, which makes it the harder opponent.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -55,7 +55,7 @@ class ListFeed:
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="list feed", daemon=True)
-        self._delays: list[float] = []
+        self._delays: deque[float] = deque(maxlen=LATENCIES)
         self.last: dict[str, LastList] = {}
         self.modes: Counter[str] = Counter()
         self.received = 0
@@ -71,14 +71,14 @@ class ListFeed:
 
     def forget_delays(self) -> None:
         """Start measuring delays anew, at the end of a warm-up."""
-        self._delays = []
+        self._delays.clear()
 
     def delay_ms(self, *percents: float) -> tuple[float, ...]:
         """Return percentiles of the time from an event's Kafka timestamp to its list's arrival, milliseconds.
 
         NaN before the first list.
         """
-        delays = self._delays[-LATENCIES:]
+        delays = list(self._delays)
         return tuple(np.percentile(delays, percents)) if delays else (float("nan"),) * len(percents)
 
     def users(self) -> dict[str, int]:

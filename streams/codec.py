@@ -6,6 +6,7 @@ letters can be counted by cause. Decoding never guesses: only whole-number ids a
 
 import math
 from collections.abc import Callable, Mapping
+from reprlib import Repr
 from typing import Any, TypeVar
 
 import orjson
@@ -214,5 +215,10 @@ def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T 
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """Describe a value in one line, however deep or long it is."""
+    bounded = Repr()
+    bounded.maxlevel = 4
+    bounded.maxdict = bounded.maxlist = 20
+    bounded.maxstring = bounded.maxother = 80
+    text = bounded.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a dead letter

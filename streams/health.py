@@ -6,6 +6,7 @@ checks of containers and the demo's table read these keys.
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["EXPIRES_S", "RENEW_S", "SignOfLife", "find_alive"]
 
 RENEW_S = 1.0
 EXPIRES_S = 15  # a worker may wait this long for a slow rebalance before it counts as dead
+FORGOTTEN_S = 3600.0  # names of processes that ended longer ago leave the list
 
 
 class SignOfLife:
@@ -32,18 +34,22 @@ class SignOfLife:
 
     def __init__(self, client: AsyncRedis, role: str) -> None:
         self._client = client
-        self._key = f"alive:{role}:{socket.gethostname()}:{os.getpid()}"
+        self._index = f"alive:{role}"
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def renew(self, report: Mapping[str, Any]) -> None:
         """Say what the process is doing; raise StateError if Redis does not answer."""
+        now = time.time()
         with answered("health: renewing the sign of life"):
-            await self._client.set(self._key, orjson.dumps(report), ex=EXPIRES_S)
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.set(f"{self._index}:{self._name}", orjson.dumps(report), ex=EXPIRES_S)
+            pipeline.zadd(self._index, {self._name: now})
+            pipeline.zremrangebyscore(self._index, "-inf", now - FORGOTTEN_S)
+            await pipeline.execute()
 
 
 def find_alive(client: Redis, role: str) -> dict[str, dict[str, Any]]:
     """Return the latest report of each living process of a role, by ``host:pid``."""
-    keys = sorted(client.scan_iter(match=f"alive:{role}:*", count=1000))
-    reports = {key: client.get(key) for key in keys}
-    return {
-        key.decode().split(":", 2)[2]: orjson.loads(report) for key, report in reports.items() if report is not None
-    }
+    names: Any = client.zrange(f"alive:{role}", 0, -1)
+    reports = {name.decode(): client.get(f"alive:{role}:{name.decode()}") for name in names}
+    return {name: orjson.loads(report) for name, report in sorted(reports.items()) if report is not None}

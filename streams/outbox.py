@@ -15,6 +15,7 @@ from streams.records import ModeChange
 
 __all__ = ["Outbox", "Producer", "dead_letter_headers"]
 
+MOST_BYTES = 512 * 1024  # of a dead letter: half of what brokers take by default, as copies of copies grow
 Record = tuple[str, bytes | None, bytes | None, Mapping[str, bytes] | None]
 
 
@@ -56,7 +57,7 @@ class Outbox:
         records: list[Record] = [(topics.RECOMMENDATIONS, user.encode(), body, None) for user, body in lists]
         records += [(topics.MODE_CHANGES, change.user_id.encode(), encode(change), None) for change in changes]
         records += [
-            (topics.DEAD_LETTERS, letter.record.key, letter.record.value, dead_letter_headers(letter))
+            (topics.DEAD_LETTERS, letter.record.key, _fitting(letter.record.value), dead_letter_headers(letter))
             for letter in rejected
         ]
         deliveries = [
@@ -66,10 +67,15 @@ class Outbox:
         await asyncio.gather(*deliveries)
 
 
+def _fitting(value: bytes | None) -> bytes | None:
+    return value if value is None else value[:MOST_BYTES]
+
+
 def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
-    """Return the headers that say where a dead letter stood and why it died."""
-    origin = letter.record.origin
-    return {
+    """Return the headers that say where a dead letter stood and why it died, and its size where it was cut off."""
+    origin, size = letter.record.origin, len(letter.record.value or b"")
+    cut = {"cut_from_bytes": str(size).encode()} if size > MOST_BYTES else {}
+    return cut | {
         "topic": origin.topic.encode(),
         "partition": str(origin.partition).encode(),
         "offset": str(origin.offset).encode(),

@@ -131,7 +131,7 @@ class Serving:
         return [found[profile.user_id] for profile in profiles]
 
     async def _unseen(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Drop seen items; a user whose seen items are all recent needs no look-up, ranking left those out."""
+        """Drop seen items; who has touched none needs no look-up."""
         asked = [draft for draft in drafts if draft.profile.seen > 0]
         seen = await self._seen.seen_among(
             [(draft.profile.user_id, [item.item_id for item in draft.items]) for draft in asked]

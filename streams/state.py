@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import WatchError
 
 from model.catalogue import Catalogue, Item
 from model.history import Profile
@@ -35,8 +36,9 @@ from streams.hot import Trends, merge_hot
 from streams.keys import CATALOG, CATALOG_REJECTED, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
 from streams.records import Event, Origin
 
-__all__ = ["DAY_MS", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
+__all__ = ["ANY_VERSION", "DAY_MS", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
 
+ANY_VERSION = "*"  # no version is called so
 _OLDEST_SERVER = 7  # the first with functions
 _CHUNK = 1000  # fields of one HSET
 T = TypeVar("T")
@@ -188,6 +190,8 @@ class State:
                 pipeline.hset(CATALOG, mapping=dict(chunk))
             for removed in _chunks(gone):
                 pipeline.hdel(CATALOG, *removed)
+                for item_id in removed:
+                    pipeline.delete(similar_key(item_id))
             await pipeline.execute()
 
     async def rejected_items(self) -> dict[int, int]:
@@ -200,6 +204,12 @@ class State:
         """Note the last bad catalogue record of these partitions, so that the next reader does not report it again."""
         with answered("state: noting which catalogue records were rejected"):
             await self._client.hset(CATALOG_REJECTED, mapping={str(at): offset for at, offset in offsets.items()})
+
+    async def catalogue_ids(self) -> frozenset[str]:
+        """Return the ids of the items that look-ups know."""
+        with answered("state: reading the ids of the catalogue"):
+            found: Any = await self._client.hkeys(CATALOG)
+        return frozenset(item_id.decode() for item_id in found)
 
     async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         """Write, for each item, its content-similar items with scores, best first."""
@@ -216,11 +226,35 @@ class State:
             return None
         return ModelPointer(found[b"version"].decode(), found[b"uri"].decode(), int(found[b"promoted_at"]))
 
-    async def move_model(self, pointer: ModelPointer) -> None:
-        """Let all workers follow this model."""
+    async def move_model(self, pointer: ModelPointer, expected: str | None = ANY_VERSION) -> bool:
+        """Let all workers follow this model.
+
+        Parameters
+        ----------
+        pointer : where to.
+        expected : version that must serve until now, None for none; by default it does not matter.
+
+        Returns
+        -------
+        Whether the pointer was moved: False if another version than the expected one serves.
+        """
         fields: dict[Any, Any] = {"version": pointer.version, "uri": pointer.uri, "promoted_at": pointer.promoted_at}
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            await self._client.hset(MODEL, mapping=fields)
+            if expected == ANY_VERSION:
+                await self._client.hset(MODEL, mapping=fields)
+                return True
+            async with self._client.pipeline(transaction=True) as pipeline:
+                await pipeline.watch(MODEL)
+                serving: Any = await pipeline.hget(MODEL, "version")
+                if (serving.decode() if serving else None) != expected:
+                    return False
+                pipeline.multi()  # type: ignore[no-untyped-call]  # redis-py's
+                pipeline.hset(MODEL, mapping=fields)
+                try:
+                    await pipeline.execute()
+                except WatchError:
+                    return False
+        return True
 
     async def positions(self, partition: int) -> dict[str, int]:
         """Return the last offset of each topic whose item counters of this partition are applied."""

@@ -220,6 +220,21 @@ class Archive:
         except OSError as error:
             raise RegistryError(f"registry: {folder} must be writable, got {error!r}") from error
 
+    def prune(self, keep: int, current: str | None) -> tuple[Version, ...]:
+        """Delete all but the newest ``keep`` versions, ``current`` and its parent; return what was deleted.
+
+        Raises
+        ------
+        RegistryError
+            If the folder cannot be written.
+        """
+        versions = self.list()
+        spared = {current, *(version.parent for version in versions if version.version_id == current)}
+        removed = tuple(version for version in versions[keep:] if version.version_id not in spared)
+        for version in removed:
+            self.remove(version.version_id)
+        return removed
+
     def _folders(self) -> tuple[str, ...]:
         """Return the names that look like versions, whole or not."""
         self._files.invalidate_cache()

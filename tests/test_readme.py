@@ -147,7 +147,9 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
         with redis.Redis.from_url(found.group(1)) as client:
             assert waited_for(lambda: client.exists("user:{ann}:recs"), 30)
         once, follow, profile, hot = block_with("reelstream recommend ann")
-        assert "ann" in shell.run(once)
+        listed = shell.run(once)
+        assert "ann" in listed
+        assert "Paper Boats" in listed, "a film that ann has not touched"
         with shell.running(follow, until="ann"):
             pass
         assert "1 ratings" in shell.run(profile)

@@ -1,6 +1,7 @@
 """``reelstream health`` on a real Redis; worker and trainer themselves are tested in tests/broker."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +22,12 @@ def invoke(redis_url, monkeypatch):
 def signs(redis_url):
     """Return a function that writes a sign of life."""
     with Redis.from_url(redis_url) as client:
-        yield lambda role, name, report: client.set(f"alive:{role}:{name}", json.dumps(report), ex=60)
+
+        def sign(role, name, report):
+            client.set(f"alive:{role}:{name}", json.dumps(report), ex=60)
+            client.zadd(f"alive:{role}", {name: time.time()})
+
+        yield sign
 
 
 def test_nobody_alive_is_status_1(invoke):

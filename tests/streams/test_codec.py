@@ -294,3 +294,17 @@ def test_a_refusal_stays_short():
 def test_each_event_topic_has_its_decoder():
     """The worker finds a decoder by the topic's name without its prefix."""
     assert dict(DECODERS) == {"watch-events": decode_watch, "rate-events": decode_rating}
+
+
+@pytest.mark.parametrize("depth", [100, 900, 1000, 1023])
+@pytest.mark.parametrize("opening", ["[", '{"ts":'])
+def test_deep_json_is_a_bad_record_like_any_other(depth, opening):
+    """Values as deep as the parser takes are told in one line by each decoder, at the top and inside a field."""
+    closing = {"[": "]", '{"ts":': "}"}[opening]
+    deep = (opening * depth + "1" + closing * depth).encode()
+    inside = b'{"event_id":' + deep + b"}"
+    for value in (deep, inside):
+        for decode in (decode_watch, decode_rating, decode_request, lambda value: decode_item(b"1", value)):
+            with pytest.raises(BadRecord) as raised:
+                decode(value)
+            assert len(raised.value.detail) < 300

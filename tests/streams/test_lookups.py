@@ -39,6 +39,7 @@ KEYS = {
     "similar:<item>": "string",
     "catalog:items": "hash",
     "catalog:rejected": "hash",
+    "alive:<role>": "zset",
     "alive:<role>:<host>:<pid>": "string",
     "model:current": "hash",
 }

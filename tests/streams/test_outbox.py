@@ -76,3 +76,15 @@ async def test_nothing_is_nothing():
     sent = Sent()
     await Outbox(sent).publish()
     assert sent == []
+
+
+async def test_a_dead_letter_too_large_for_a_topic_is_cut_and_says_so():
+    """Of 600 KiB the first 512 are sent, with a header that gives the whole size; 512 KiB go whole, without it."""
+    sent = Sent()
+    sent.delivered.set_result(None)
+    for n in (600 * 1024, 512 * 1024):
+        await Outbox(sent).publish(rejected=[Rejected(RawRecord(Origin("t", 0, 1), None, b"x" * n), "too_large", "")])
+    (_, _, cut, *_, said), (_, _, whole, *_, unsaid) = sent
+    assert (len(cut), said["cut_from_bytes"]) == (512 * 1024, b"614400")
+    assert len(whole) == 512 * 1024
+    assert "cut_from_bytes" not in unsaid

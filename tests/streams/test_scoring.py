@@ -56,10 +56,14 @@ async def test_an_error_of_the_model_is_answered_by_the_fallback(scoring, error)
     assert await scoring.within_budget(fail, lambda: "fallback") == "fallback"
 
 
-async def test_any_other_error_is_not_hidden(scoring):
-    """A KeyError is a defect of ours and passes through."""
-    with pytest.raises(KeyError):
-        await scoring.within_budget(lambda: {}["absent"], lambda: "fallback")
+async def test_a_defect_of_ours_does_not_stop_lists(scoring, caplog):
+    """A KeyError is answered by the fallback as well, and the log names it."""
+
+    def defective():
+        raise KeyError("absent")
+
+    assert await scoring.within_budget(defective, lambda: "fallback") == "fallback"
+    assert "KeyError('absent')" in caplog.text
 
 
 async def test_a_late_score_is_answered_by_the_fallback_in_time(scoring):

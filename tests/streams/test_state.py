@@ -215,13 +215,24 @@ async def test_the_model_pointer_moves(state):
     assert await state.current_model() == ModelPointer("v2", "file:///models/v2", 6)
 
 
+async def test_the_model_pointer_moves_only_from_where_it_was_expected(state):
+    """Two trainers that both start from no version: the first moves the pointer, the second is told no."""
+    assert await state.move_model(ModelPointer("v1", "m/v1", 5), expected=None)
+    assert not await state.move_model(ModelPointer("v2", "m/v2", 6), expected=None)
+    assert await state.current_model() == ModelPointer("v1", "m/v1", 5)
+    assert await state.move_model(ModelPointer("v3", "m/v3", 7), expected="v1")
+    assert await state.current_model() == ModelPointer("v3", "m/v3", 7)
+
+
 async def test_the_catalogue_and_similar_items_are_written(state, client):
     """What left the catalogue is gone; the rest is JSON by item."""
     await state.put_catalogue([Item("1", "Heat", 1995, ("Crime",)), Item("2", "Out")])
+    await state.put_similar({"1": [("9", 0.5)], "2": [("1", 0.5)]})
+    assert await state.catalogue_ids() == {"1", "2"}
     await state.put_catalogue([], remove=["2"])
-    await state.put_similar({"1": [("9", 0.5)]})
     assert await client.hgetall("catalog:items") == {b"1": b'{"title":"Heat","year":1995,"genres":["Crime"]}'}
     assert await client.get("similar:1") == b'[["9",0.5]]'
+    assert await client.get("similar:2") is None
 
 
 @pytest.mark.parametrize("user", ["a}:seen", "{", "%7B", "Ω:{x}", 'q"\\', "a b"])
