@@ -2,19 +2,19 @@
 # names, checked by hash; the second takes over the result and neither uv nor a package cache.
 FROM python:3.11-slim AS build
 RUN pip install --no-cache-dir uv==0.13.8
-ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/cache UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
 RUN uv venv /opt/reelstream
 ENV VIRTUAL_ENV=/opt/reelstream
 COPY requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv uv pip install --require-hashes -r requirements.lock
+RUN --mount=type=cache,target=/cache uv pip install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE reelstream.py ./
 COPY streams streams
 COPY agents agents
 COPY model model
 COPY replay replay
 COPY commands commands
-RUN --mount=type=cache,target=/root/.cache/uv uv pip install --no-deps --no-build-isolation .
+RUN --mount=type=cache,target=/cache uv pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home reelstream && install --directory --owner=reelstream /models
