@@ -25,7 +25,7 @@ MOST_RESTARTS = 5  # of one process within the window
 WINDOW_S = 600.0
 EXAMPLE = """\
 from kafka import KafkaProducer; import json; producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda value: json.dumps(value).encode())
-for item_id, title in (("1", "The Glass Lantern"), ("2", "Paper Boats"), ("3", "Night Ferry")): producer.send("{items}", key=item_id, value={{"item_id": item_id, "title": title, "genres": ["Drama"]}})
+for item_id, title in (("1", "The Glass Lantern"), ("2", "Paper Boats"), ("3", "Night Ferry")): producer.send("{items}", key=item_id, value={{"item_id": item_id, "title": title, "genres": ["Drama"]}}).get(timeout=10)
 producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
 
 

@@ -146,6 +146,7 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
         shell.environment["REELSTREAM_REDIS"] = found.group(1)
         with redis.Redis.from_url(found.group(1)) as client:
             assert waited_for(lambda: client.exists("user:{ann}:recs"), 30)
+            assert waited_for(lambda: client.hexists("catalog:items", "2"), 30), "titles follow within a second"
         once, follow, profile, hot = block_with("reelstream recommend ann")
         listed = shell.run(once)
         assert "ann" in listed
