@@ -1,7 +1,20 @@
 """Bytes to records and back: strict about what is required, deaf to what is unknown.
 
-A record that breaks its contract raises ``RecordError`` with a ``cause`` from a short fixed list, so dead
-letters can be counted by cause. Decoding never guesses: only whole-number ids are turned into strings.
+A record that breaks its contract raises ``BadRecord`` with a ``cause`` from ``CAUSES``, so dead letters can be
+counted by cause. Decoding never guesses: only whole-number ids are turned into strings. An event's time is any whole
+number of 64 bits here; what it counts as is decided in ``inbox``, which knows when the record was written.
+
+=================  ==================================================================================
+cause              the record
+=================  ==================================================================================
+``empty``          has no value, and its topic has no meaning for that
+``too_large``      is longer than ``MAX_BYTES``
+``not_json``       is not JSON in UTF-8, or is nested deeper than 1,023 levels
+``not_an_object``  is JSON, but no object
+``missing_field``  lacks a required field, or has null there
+``bad_field``      has a field of another type, length or range than its contract says
+``wrong_key``      has a key that is not its ``user_id`` (for the catalogue: ``item_id``) in UTF-8
+=================  ==================================================================================
 """
 
 import math
@@ -16,11 +29,13 @@ from streams.errors import RecordError
 from streams.records import Event, Rating, Request, Watch
 
 __all__ = [
+    "CAUSES",
     "DECODERS",
     "MAX_BYTES",
     "MAX_K",
     "MAX_TS",
     "BadRecord",
+    "check_key",
     "decode_item",
     "decode_rating",
     "decode_request",
@@ -29,6 +44,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
+CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key")
 MAX_ID = 64
 MAX_TS = 4_102_444_800_000  # 2100-01-01; later is a broken clock or another unit
 MAX_K = 200
@@ -44,7 +60,7 @@ class BadRecord(RecordError):  # noqa: N818 - the noun that operators see in dea
 
     Parameters
     ----------
-    cause : ``empty``, ``too_large``, ``not_json``, ``not_an_object``, ``missing_field`` or ``bad_field``.
+    cause : one of ``CAUSES``, as this module's docstring says.
     detail : where, what was required and what was got.
     """
 
@@ -94,14 +110,16 @@ def decode_rating(value: bytes | None) -> Rating:
 def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     """Read a record of ``catalog-items``: the item, or its id alone where an empty value removes it.
 
-    The removed id is the record's key.
+    The removed id is the record's key; an item's own id must be it where there is one.
     """
     if not value:
         return _id({"key": _text_key(key)}, "key")
     fields = _object(value)
+    item_id = _id(fields, "item_id")
+    check_key(key, "item_id", item_id)
     genres = _list(fields, "genres", MAX_GENRES)
     return Item(
-        _id(fields, "item_id"),
+        item_id,
         _text(fields, "title", MAX_TITLE),
         _optional(fields, "year", _year),
         tuple(_text({"genres": genre}, "genres", MAX_ID) for genre in genres),
@@ -123,6 +141,12 @@ def decode_request(value: bytes | None) -> Request:
         bool(strict),
         tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
     )
+
+
+def check_key(key: bytes | None, name: str, value: str) -> None:
+    """Raise BadRecord if a record has a key and it is not the id that its field ``name`` holds."""
+    if key is not None and key != value.encode():
+        raise BadRecord("wrong_key", f"key must be the {name} {_short(value)} in UTF-8 or absent, got {_short(key)}")
 
 
 DECODERS: Mapping[str, Callable[[bytes | None], Event]] = {
@@ -179,7 +203,7 @@ def _text(fields: Fields, name: str, longest: int) -> str:
 
 
 def _timestamp(fields: Fields) -> int:
-    return _whole(fields, "ts", 0, MAX_TS)
+    return _whole(fields, "ts", -(2**63), 2**63 - 1)
 
 
 def _year(fields: Fields, name: str) -> int:
@@ -216,6 +240,8 @@ def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T 
 
 def _short(value: object) -> str:
     """Describe a value in one line, however deep or long it is."""
+    if isinstance(value, bytes):
+        value = value[:80]  # reprlib would write out all of them before it cuts
     bounded = Repr()
     bounded.maxlevel = 4
     bounded.maxdict = bounded.maxlist = 20

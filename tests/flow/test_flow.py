@@ -86,8 +86,9 @@ def state(redis_url):
         yield client
 
 
-def event(topic, offset, value, key=b"k"):
-    """Return a Faust event of partition 0."""
+def event(topic, offset, value):
+    """Return a Faust event of partition 0, under its user's key, or ``k`` where it has no user."""
+    key = value["user_id"].encode() if isinstance(value, dict) and "user_id" in value else b"k"
     body = orjson.dumps(value) if isinstance(value, dict) else value
     message = ConsumerMessage(topic, 0, offset, TS / 1000, 0, None, key, body, None)
     return Event(None, key, body, None, message)

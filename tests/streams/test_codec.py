@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.catalogue import Item
+from streams import codec
 from streams.codec import (
+    CAUSES,
     DECODERS,
     MAX_BYTES,
     MAX_K,
     MAX_TS,
     BadRecord,
+    check_key,
     decode_item,
     decode_rating,
     decode_request,
@@ -25,12 +28,11 @@ WATCH = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000
 RATING = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "rating": 4.5}
 ITEM = {"item_id": "i1", "title": "Heat"}
 REQUEST = {"request_id": "r1", "user_id": "u1"}
-CAUSES = {"empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field"}
 
 
 def decode_catalogue_value(value):
-    """Read a catalogue value as if its key were its id."""
-    return decode_item(b"i1", value)
+    """Read a catalogue value that came without a key."""
+    return decode_item(None, value)
 
 
 READERS = [
@@ -92,7 +94,7 @@ def test_a_request_survives_the_round_trip(request):
 def test_no_bytes_crash_a_decoder(decode, fields, value):
     """Random bytes give a record or a BadRecord of a known cause, never another error."""
     assert fields
-    assert cause_of(decode, value) in CAUSES | {None}
+    assert cause_of(decode, value) in {*CAUSES, None}
 
 
 JSON = st.recursive(
@@ -146,12 +148,14 @@ def test_whole_numbers_are_taken_as_ids(decode, fields):
 
 
 @pytest.mark.parametrize(("decode", "fields"), READERS[:2])
-def test_event_times_are_milliseconds_up_to_2100(decode, fields):
-    """0 and 2100-01-01 pass; one below, one above, floats, text and booleans are refused."""
-    for good in (0, MAX_TS):
+def test_event_times_are_whole_numbers_of_64_bits(decode, fields):
+    """Both ends of 64 bits pass as they are, the inbox bounds them; one past either, floats and text are refused."""
+    for good in (0, -1, MAX_TS + 1, -(2**63), 2**63 - 1):
         assert decode(orjson.dumps(fields | {"ts": good})).ts == good
-    for bad in (-1, MAX_TS + 1, 1.5, "1700000000000", True):
+    for bad in (2**63, 1.5, 1.7e12, 1e308, "1700000000000", True, [1], {}):
         assert refused(decode, fields | {"ts": bad}).cause == "bad_field"
+    for literal in (b"-9223372036854775809", b"18446744073709551616", b"1" + b"0" * 400, b"1e400"):
+        assert cause_of(decode, orjson.dumps(fields).replace(b"1700000000000", literal)) in {"bad_field", "not_json"}
 
 
 @pytest.mark.parametrize(
@@ -218,6 +222,33 @@ def test_an_empty_catalogue_value_removes_the_key(value):
         with pytest.raises(BadRecord) as caught:
             decode_item(key, value)
         assert caught.value.cause == cause
+
+
+def test_an_item_lies_under_its_own_id():
+    """A key that is the item's id in UTF-8, or none, passes; any other key is wrong, an empty one too."""
+    for key in (b"i1", None):
+        assert decode_item(key, orjson.dumps(ITEM)) == Item("i1", "Heat")
+    for key in (b"i2", b"", b"I1", b"i1 ", b"\xff", b'"i1"', b"\xef\xbb\xbfi1"):
+        with pytest.raises(BadRecord, match="key must be the item_id 'i1'") as caught:
+            decode_item(key, orjson.dumps(ITEM))
+        assert caught.value.cause == "wrong_key"
+
+
+def test_a_key_is_compared_as_utf_8():
+    """A user id beyond ASCII has its UTF-8 bytes as a key, not its Latin-1 bytes; a huge key is quoted in short."""
+    check_key("zoë".encode(), "user_id", "zoë")
+    check_key(None, "user_id", "zoë")
+    for key in ("zoë".encode("latin-1"), b"\x00" * 10_000_000):
+        with pytest.raises(BadRecord) as caught:
+            check_key(key, "user_id", "zoë")
+        assert caught.value.cause == "wrong_key"
+        assert len(caught.value.detail) < 300
+
+
+def test_every_cause_is_explained_and_none_else():
+    """The table in the module's docstring has one row for each cause, in the order of ``CAUSES``."""
+    rows = [line.split("``")[1] for line in codec.__doc__.splitlines() if line.startswith("``")]
+    assert tuple(rows) == CAUSES
 
 
 def test_lists_have_1_to_200_items():

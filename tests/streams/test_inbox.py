@@ -1,9 +1,15 @@
-"""Batches of raw records: what is an event, what is set aside, and in which order."""
+"""Batches of raw records: what is an event, what it counts as, what is set aside, and in which order."""
 
-from streams.inbox import RawRecord, decode_batch
-from streams.records import Origin, Rating, Watch
+import orjson
+import pytest
+
+from streams.codec import MAX_TS
+from streams.inbox import RawRecord, Rejected, bounded_ts, decode_batch, decode_wish
+from streams.records import Origin, Rating, Request, Watch
 
 WATCH = b'{"event_id":"e1","user_id":"u","item_id":7,"ts":5,"progress":0.5,"unknown":1}'
+DAY_MS = 86_400_000
+NOW = 1_700_000_000_000
 RATING = b'{"event_id":"e2","user_id":"u","item_id":"i","ts":6,"rating":4}'
 
 
@@ -38,3 +44,65 @@ def test_nothing_yields_nothing():
     """An empty batch has no events and no rejects."""
     assert decode_batch([]) == decode_batch(iter(()), "x-")
     assert decode_batch([]).events == decode_batch([]).rejected == ()
+
+
+@pytest.mark.parametrize(
+    ("ts", "recorded", "counts_as"),
+    [
+        (5, NOW, 5),
+        (0, NOW, 0),
+        (-1, NOW, 0),
+        (-(2**63), NOW, 0),
+        (NOW, NOW, NOW),
+        (NOW + DAY_MS, NOW, NOW + DAY_MS),
+        (NOW + DAY_MS + 1, NOW, NOW + DAY_MS),
+        (2**63 - 1, NOW, NOW + DAY_MS),
+        (DAY_MS + 2, 1, DAY_MS + 1),
+        (MAX_TS, 0, MAX_TS),
+        (MAX_TS + 1, 0, MAX_TS),
+        (2**63 - 1, -1, MAX_TS),
+        (2**63 - 1, MAX_TS, MAX_TS),
+        (2**63 - 1, 2**63 - 1, MAX_TS),
+    ],
+)
+def test_event_times_are_bounded_by_the_record(ts, recorded, counts_as):
+    """Below 0 is 0; a day past the record's own time is the latest, 2100 without one; both ends and one beyond."""
+    assert bounded_ts(ts, recorded) == counts_as
+    value = orjson.dumps(orjson.loads(WATCH) | {"ts": ts})
+    [(_, event)] = decode_batch([RawRecord(Origin("watch-events", 0, 1, recorded), b"u", value)]).events
+    assert event == Watch("e1", "u", "7", counts_as, 0.5)
+
+
+@pytest.mark.parametrize("key", [b"", b"v", b"U", b"u ", b"u\x00", b"\xff", b'"u"', b"\x00\x00\x00\x01u"])
+def test_a_key_that_is_not_the_user_is_a_wrong_key(key):
+    """An event and a request under another key are set aside with their bytes, and told by cause."""
+    sent = RawRecord(Origin("watch-events", 0, 1), key, WATCH)
+    [rejected] = decode_batch([sent]).rejected
+    assert (rejected.record, rejected.cause) == (sent, "wrong_key")
+    asked = RawRecord(Origin("recommendation-requests", 0, 1), key, b'{"request_id":"r","user_id":"u"}')
+    wish = decode_wish(asked)
+    assert isinstance(wish, Rejected)
+    assert (wish.record, wish.cause) == (asked, "wrong_key")
+
+
+def test_a_record_without_key_is_an_event():
+    """State is right whatever the partition, so a producer may leave the key out."""
+    [(_, event)] = decode_batch([RawRecord(Origin("watch-events", 3, 1), None, WATCH)]).events
+    assert event.user_id == "u"
+    assert decode_wish(RawRecord(Origin("r", 0, 1), None, b'{"request_id":"r","user_id":7}')) == Request("r", "7")
+
+
+def test_a_whole_number_of_a_user_has_its_digits_as_key():
+    """The user 7 and the user "7" are one, under the key ``7``."""
+    value = orjson.dumps(orjson.loads(WATCH) | {"user_id": 7})
+    decoded = decode_batch([RawRecord(Origin("watch-events", 0, n), key, value) for n, key in enumerate((b"7", b"07"))])
+    assert [event.user_id for _, event in decoded.events] == ["7"]
+    assert [one.cause for one in decoded.rejected] == ["wrong_key"]
+
+
+def test_a_bad_request_is_set_aside_with_its_cause():
+    """What the codec refuses comes back as a value, not as an error."""
+    record = RawRecord(Origin("r", 0, 1), b"u", b'{"user_id":"u"}')
+    wish = decode_wish(record)
+    assert isinstance(wish, Rejected)
+    assert (wish.record, wish.cause) == (record, "missing_field")
