@@ -6,7 +6,9 @@
     |-- SettingsError        a setting or an argument cannot be used
     |-- RecordError          a record from a topic breaks its contract; becomes a dead letter
     |-- TopicError           a topic is missing or has the wrong shape
-    |-- StateError           Redis is too old, unreachable, or answered what it should not
+    |-- StateError           Redis is too old, refuses us, or answered what it should not
+    |   `-- StateAway        Redis cannot serve for now; the same call may pass in a moment
+    |   `-- StateMoved       another Redis answers than the one that was known; it may hold less
     |-- RegistryError        a model version is missing, torn, tampered with, or of a newer format
     |-- DataError            a data set cannot be fetched, opened or read
     `-- StackError           a part of the local stack did not start or stop
@@ -21,7 +23,9 @@ __all__ = [
     "RegistryError",
     "SettingsError",
     "StackError",
+    "StateAway",
     "StateError",
+    "StateMoved",
     "StreamError",
     "TopicError",
 ]
@@ -44,7 +48,15 @@ class TopicError(StreamError):
 
 
 class StateError(StreamError):
-    """Redis is too old, unreachable, or answered what it should not."""
+    """Redis is too old, refuses us, or answered what it should not."""
+
+
+class StateAway(StateError):  # noqa: N818 - a state of affairs, and read as one
+    """Redis cannot serve for now (it is unreachable, loading, read-only or full); waiting may cure it."""
+
+
+class StateMoved(StateError):  # noqa: N818 - what happened, as with its siblings in redis-py
+    """Another Redis answers than the one that was known (restarted, failed over, swapped); it may hold less."""
 
 
 class RegistryError(StreamError):

@@ -14,7 +14,7 @@ from platformdirs import user_data_path
 
 from streams.errors import SettingsError
 
-__all__ = ["Settings", "data_folder"]
+__all__ = ["Settings", "data_folder", "without_password"]
 
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _VARIABLES = {
@@ -30,6 +30,12 @@ _VARIABLES = {
 def data_folder() -> Path:
     """Return the folder that holds what the local stack, the registry and the data cache keep."""
     return user_data_path("reelstream")
+
+
+def without_password(url: str) -> str:
+    """Return a URL of Redis fit to be shown: with ``***`` for its password, wherever it stands."""
+    shown = re.sub(r"^(\w+://)?([^:/@]*):.*@", r"\1\2:***@", url, flags=re.DOTALL)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
-        _require(self.redis.startswith(("redis://", "rediss://", "unix://")), "redis", "a redis:// URL", self.redis)
+        _require(
+            self.redis.startswith(("redis://", "rediss://", "unix://")),
+            "redis",
+            "a redis:// URL",
+            without_password(self.redis),
+        )
         _require(bool(self.registry), "registry", "a folder or an fsspec URL", self.registry)
         _require(
             _PREFIX.fullmatch(self.prefix) is not None,
