@@ -32,7 +32,7 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v1"
+LIBRARY = "reelstream_v2"
 DAY_MS = 24 * 60 * 60 * 1000
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
@@ -51,6 +51,8 @@ class StateConfig:
     genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
     hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
         best for users with fewer than five events (ml-100k, test then learn).
+    idle_ms : wall time without an event after which a user is forgotten, 0 for never; a year, because somebody who
+        comes back after that is a new user to trending and to the model.
     hot_read : hottest items that each partition gives to a merge.
     hot_kept : items kept in each trending list.
     """
@@ -60,13 +62,15 @@ class StateConfig:
     remembered_events: int = 512
     genre_half_life_ms: int = 30 * DAY_MS
     hot_half_life_ms: int = 7 * DAY_MS
+    idle_ms: int = 365 * DAY_MS
     hot_read: int = 1000
     hot_kept: int = 500
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) < 1:
-                raise ValueError(f"state: {name} must be at least 1, got {getattr(self, name)!r}")
+            least = 0 if name == "idle_ms" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"state: {name} must be at least {least}, got {getattr(self, name)!r}")
         if self.recent_returned > self.recent_length:
             raise ValueError(
                 f"state: recent_returned must be at most recent_length {self.recent_length}, "
@@ -100,8 +104,11 @@ def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> 
     return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
 
 
-def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig) -> tuple[Any, ...]:
-    """Apply a user's events, in order; answered by what ``read_verdict`` reads."""
+def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str) -> tuple[Any, ...]:
+    """Apply a user's events, in order, unless a server answers that is not among ``servers`` (empty: any may).
+
+    Answered by what ``read_verdict`` reads.
+    """
     keys = UserKeys.of(user_id)
     batch = _columns(events) | {
         "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
@@ -114,8 +121,8 @@ def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig)
     return (
         "FCALL", f"{LIBRARY}_apply", 6,
         keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events,
-        config.recent_length, config.recent_returned, config.remembered_events,
-        config.genre_half_life_ms, orjson.dumps(batch),
+        servers, config.recent_length, config.recent_returned, config.remembered_events,
+        config.genre_half_life_ms, config.idle_ms, orjson.dumps(batch),
     )  # fmt: skip
 
 
@@ -123,20 +130,20 @@ def partition_call(
     partition: int,
     events: Sequence[SourcedEvent],
     counted: AbstractSet[Origin],
-    newest_ts: int,
     config: StateConfig,
+    servers: str,
 ) -> tuple[Any, ...]:
-    """Count a partition's events by item, those in ``counted`` alone; later event times than newest_ts count as it."""
+    """Count a partition's events by item, those in ``counted`` alone; ``servers`` as in ``user_call``."""
     keys = PartitionKeys.of(partition)
     batch = _columns(events) | {
         "counted": [origin in counted for origin, _, _ in events],
-        "ts": [min(event.ts, newest_ts) for _, event, _ in events],
+        "ts": [event.ts for _, event, _ in events],
         "heat": [_heat(event) for _, event, _ in events],
     }
     return (
         "FCALL", f"{LIBRARY}_count_items", 5,
         keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
-        config.hot_half_life_ms, orjson.dumps(batch),
+        servers, config.hot_half_life_ms, orjson.dumps(batch),
     )  # fmt: skip
 
 
@@ -148,10 +155,13 @@ def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def list_call(stored: StoredList) -> tuple[Any, ...]:
+def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
     """Put a list in place unless a newer one is there; answered by 1 if it was."""
     keys = UserKeys.of(stored.user_id)
-    return ("FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs, stored.sequence, stored.mode, stored.body)
+    return (
+        "FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs,
+        stored.sequence, stored.mode, stored.body, config.idle_ms,
+    )  # fmt: skip
 
 
 def read_profile(user_id: str, reply: bytes) -> Profile:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 __all__ = [
     "CATALOG",
     "CATALOG_REJECTED",
+    "HOLD",
     "HOT_ALL",
     "HOT_GENRES",
     "MODEL",
@@ -25,6 +26,7 @@ HOT_GENRES = "hot:genres"
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
+HOLD = "state:hold"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v1
+#!lua name=reelstream_v2
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS), all of one slot. Python's side of each call is streams/state.py.
@@ -7,6 +7,18 @@ local COLD = 'cold_start'
 local CHUNK = 4000          -- arguments of one command; Lua's stack holds about 8000
 local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights get a new landmark
 local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
+local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer
+local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
+
+local server                -- run id of this process; a restarted or another server has another
+
+-- Refuse a call from a worker that does not know this server: it may hold less than that worker has seen applied.
+local function refusal(known_servers)
+  if known_servers == '' then return nil end
+  server = server or string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  if string.find(known_servers, server, 1, true) then return nil end
+  return redis.error_reply('UNKNOWNSERVER ' .. server)
+end
 
 -- The shortest text that Redis reads back as the same double.
 local function text(number)
@@ -55,7 +67,24 @@ local function recall(key, batch, kind, is_new, remembered)
     redis.call('ZREMRANGEBYRANK', key, 0, -(remembered + 1))
     scores_of(key, new_ids, known)
   end
-  return known
+  return {key = key, known = known, remembered = remembered, added = {}, n_added = 0, added_as = {}}
+end
+
+-- Whether an id is among the last ones that counted: those of this call and, before them, those stored.
+local function is_remembered(ids, id)
+  if not ids.known[id] then return false end
+  local newer = ids.added_as[id]
+    and ids.n_added - ids.added_as[id]
+    or ids.n_added + redis.call('ZREVRANK', ids.key, id)
+  return newer < ids.remembered
+end
+
+local function remember(ids, id, score)
+  ids.known[id] = score
+  ids.n_added = ids.n_added + 1
+  ids.added_as[id] = ids.n_added
+  ids.added[2 * ids.n_added - 1] = text(score)
+  ids.added[2 * ids.n_added] = id
 end
 
 -- Move the positions; return which events are beyond them, and whether any is.
@@ -72,54 +101,69 @@ end
 -- For each event: '1' if it counts (the same answer at every redelivery), and '1' if it changes the state now; and the
 -- numbers of those that do.
 local function judge(keys, batch, is_new, remembered)
-  local known, added = {}, {watch = {}, rate = {}}
+  local ids_of = {}
   for kind, index in pairs(EVENT_IDS) do
-    known[kind] = recall(keys[index], batch, kind, is_new, remembered)
+    ids_of[kind] = recall(keys[index], batch, kind, is_new, remembered)
   end
   local counted, fresh, chosen = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    local kind, score = batch.kind[i], batch.score[i]
-    local applied = known[kind][id]
-    local counts = applied == nil or (not is_new[i] and applied == score)
+    local ids, score = ids_of[batch.kind[i]], batch.score[i]
+    local counts
+    if is_new[i] then
+      counts = not is_remembered(ids, id)
+    else
+      counts = ids.known[id] == nil or ids.known[id] == score
+    end
     counted[i] = counts and '1' or '0'
     fresh[i] = counts and is_new[i] and '1' or '0'
     if counts and is_new[i] then
-      known[kind][id] = score
+      remember(ids, id, score)
       chosen[#chosen + 1] = i
-      local list = added[kind]
-      list[#list + 1] = text(score)
-      list[#list + 1] = id
     end
   end
   for kind, index in pairs(EVENT_IDS) do
-    call_in_chunks('ZADD', keys[index], added[kind])
+    call_in_chunks('ZADD', keys[index], ids_of[kind].added)
   end
   return table.concat(counted), table.concat(fresh), chosen
 end
 
+-- Whether an event is newer than an entry of the list, or as new and applied after it.
+local function is_newer(ts, kind, entry)
+  if ts ~= entry[2] then return ts > entry[2] end
+  return RANK[kind] >= RANK[entry[3]]
+end
+
 -- Insert an entry at its place in a newest-first list: before the first that is not newer.
-local function place(entries, entry, ts)
+local function place(entries, entry, ts, kind)
   local low, high = 1, #entries + 1
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if cjson.decode(entries[middle])[2] <= ts then high = middle else low = middle + 1 end
+    if is_newer(ts, kind, cjson.decode(entries[middle])) then high = middle else low = middle + 1 end
   end
   table.insert(entries, low, entry)
 end
 
-local function remember_recent(key, batch, chosen, newest, length)
-  local is_late, entries = false, {}
-  for n, i in ipairs(chosen) do
-    entries[n] = batch.entry[i]
-    is_late = is_late or batch.ts[i] < newest
-    newest = math.max(newest, batch.ts[i])
+-- Whether each chosen event is newer than all before it.
+local function is_in_order(key, batch, chosen)
+  local newest = redis.call('LINDEX', key, 0)
+  newest = newest and cjson.decode(newest)
+  for _, i in ipairs(chosen) do
+    if newest and not is_newer(batch.ts[i], batch.kind[i], newest) then return false end
+    newest = {batch.item[i], batch.ts[i], batch.kind[i]}
   end
-  if is_late then
+  return true
+end
+
+local function remember_recent(key, batch, chosen, length)
+  local entries, in_order = {}, is_in_order(key, batch, chosen)
+  if in_order then
+    for n, i in ipairs(chosen) do entries[n] = batch.entry[i] end
+  else
     entries = redis.call('LRANGE', key, 0, -1)
-    for _, i in ipairs(chosen) do place(entries, batch.entry[i], batch.ts[i]) end
+    for _, i in ipairs(chosen) do place(entries, batch.entry[i], batch.ts[i], batch.kind[i]) end
     redis.call('DEL', key)
   end
-  call_in_chunks(is_late and 'RPUSH' or 'LPUSH', key, entries)
+  call_in_chunks(in_order and 'LPUSH' or 'RPUSH', key, entries)
   redis.call('LTRIM', key, 0, length - 1)
 end
 
@@ -199,12 +243,21 @@ local function write_user(key, user, positions, at)
   redis.call('HSET', key, unpack(fields))
 end
 
--- args: 1 recent length, 2 entries returned, 3 event ids remembered, 4 half-life of genres in ms, 5 JSON of columns:
+-- A user is forgotten when no event has changed it for so long.
+local function renew_expiry(keys, idle_ms)
+  if idle_ms == '0' then return end
+  for _, key in ipairs(keys) do redis.call('PEXPIRE', key, idle_ms) end
+end
+
+-- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
+-- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
 -- {positions = {field, ...}, and for each event: position, offset, score, id, kind, item, ts, stars, weight, entry, genres}
 local function apply(keys, args)
+  local refused = refusal(args[1])
+  if refused then return refused end
   local length, returned, remembered, half_life =
-    tonumber(args[1]), tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
-  local batch = cjson.decode(args[5])
+    tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local batch = cjson.decode(args[7])
   local user, at = read_user(keys[1], batch.positions)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
@@ -212,13 +265,16 @@ local function apply(keys, args)
   if #chosen > 0 then
     local before = user.watches + user.ratings > 0 and user.last_ts or batch.ts[chosen[1]]
     count_into(user, batch, chosen)
-    remember_recent(keys[2], batch, chosen, before, length)
+    remember_recent(keys[2], batch, chosen, length)
     local touched = {}
     for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
     call_in_chunks('SADD', keys[3], touched)
     like_genres(keys[4], genres, batch, chosen, before, user.last_ts, half_life)
   end
-  if moved then write_user(keys[1], user, batch.positions, at) end
+  if moved then
+    write_user(keys[1], user, batch.positions, at)
+    renew_expiry(keys, args[6])
+  end
   return render(keys, user, genres, counted, fresh, returned)
 end
 
@@ -229,12 +285,13 @@ local function read(keys, args)
 end
 
 -- Put a user's list in place unless a newer one is there, and the mode it was published in with it.
--- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list
+-- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten (0 never)
 local function store_list(keys, args)
   local stored = tonumber(redis.call('HGET', keys[1], 'list_sequence') or -1)
   if tonumber(args[1]) < stored then return 0 end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
   redis.call('SET', keys[2], args[3])
+  renew_expiry({keys[2]}, args[4])
   return 1
 end
 
@@ -314,12 +371,31 @@ local function add_items(keys, batch, chosen, clock, half_life)
   add_to_zset(keys[5], hot)
 end
 
+-- For each position a mark, moved to where it stands now once it is SAFE_MS old, and then the mark before it is safe:
+-- the position of at least SAFE_MS ago. Returns the fields to write, by position `at:t:0` they are `mark:t:0`,
+-- `marked:t:0` (ms) and `safe:t:0`.
+local function keep_safe_positions(key, positions)
+  local time = redis.call('TIME')
+  local now, fields = time[1] * 1000 + math.floor(time[2] / 1000), {}
+  for _, position in ipairs(positions) do
+    local name = string.sub(position, 3)
+    local stored = redis.call('HMGET', key, position, 'mark' .. name, 'marked' .. name)
+    if now - (tonumber(stored[3]) or 0) >= SAFE_MS then
+      local moved = {'safe' .. name, stored[2] or '-1', 'mark' .. name, stored[1] or '-1', 'marked' .. name, text(now)}
+      for _, field in ipairs(moved) do fields[#fields + 1] = field end
+    end
+  end
+  return fields
+end
+
 -- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
--- args: 1 half-life of hot in ms, 2 JSON of columns:
+-- args: 1 known servers, 2 half-life of hot in ms, 3 JSON of columns:
 -- {positions = {field, ...}, and for each event: position, offset, counted, kind, item, ts, stars, heat}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
-  local half_life, batch = tonumber(args[1]), cjson.decode(args[2])
+  local refused = refusal(args[1])
+  if refused then return refused end
+  local half_life, batch = tonumber(args[2]), cjson.decode(args[3])
   local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', unpack(batch.positions))
   local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
   local at, chosen = {}, {}
@@ -330,7 +406,7 @@ local function count_items(keys, args)
   end
   if #chosen > 0 then add_items(keys, batch, chosen, clock, half_life) end
   if not moved then return 0 end
-  local fields = {}
+  local fields = keep_safe_positions(keys[1], batch.positions)
   for i, position in ipairs(batch.positions) do
     fields[#fields + 1] = position
     fields[#fields + 1] = text(at[i])
@@ -359,9 +435,18 @@ local function replace_zset(keys, args)
   return #args / 2
 end
 
-redis.register_function('reelstream_v1_apply', apply)
-redis.register_function('reelstream_v1_store_list', store_list)
-redis.register_function('reelstream_v1_count_items', count_items)
-redis.register_function('reelstream_v1_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v1_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v1_read_hot', callback = read_hot, flags = {'no-writes'}}
+-- Let workers follow another model, if the one that is expected serves.
+-- keys: 1 pointer   args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at
+local function move_model(keys, args)
+  if args[1] ~= '*' and (redis.call('HGET', keys[1], 'version') or '') ~= args[1] then return 0 end
+  redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
+  return 1
+end
+
+redis.register_function('reelstream_v2_apply', apply)
+redis.register_function('reelstream_v2_move_model', move_model)
+redis.register_function('reelstream_v2_store_list', store_list)
+redis.register_function('reelstream_v2_count_items', count_items)
+redis.register_function('reelstream_v2_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v2_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v2_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -5,21 +5,20 @@ Kafka may deliver at least once while the effect is exactly once. Keys are in ``
 in docs/lookups.md. Nothing here decides what to recommend or when a user's mode changes.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import orjson
 from redis.asyncio import Redis
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError
 
 from model.catalogue import Catalogue, Item
 from model.history import Profile
 from streams.calls import (
     DAY_MS,
+    LIBRARY,
     SourcedEvent,
     StateConfig,
     StoredList,
@@ -31,15 +30,36 @@ from streams.calls import (
     user_call,
 )
 from streams.connection import answered
-from streams.errors import StateError
+from streams.errors import StateMoved
 from streams.hot import Trends, merge_hot
-from streams.keys import CATALOG, CATALOG_REJECTED, HOT_ALL, MODEL, PartitionKeys, UserKeys, similar_key
+from streams.keys import (
+    CATALOG,
+    CATALOG_REJECTED,
+    HOLD,
+    HOT_ALL,
+    MODEL,
+    PartitionKeys,
+    UserKeys,
+    position_field,
+    similar_key,
+)
+from streams.library import install, server_ids
 from streams.records import Event, Origin
 
-__all__ = ["ANY_VERSION", "DAY_MS", "Applied", "ModelPointer", "SourcedEvent", "State", "StateConfig", "StoredList"]
+__all__ = [
+    "ANY_VERSION",
+    "DAY_MS",
+    "Applied",
+    "ModelPointer",
+    "Position",
+    "SourcedEvent",
+    "State",
+    "StateConfig",
+    "StoredList",
+]
 
 ANY_VERSION = "*"  # no version is called so
-_OLDEST_SERVER = 7  # the first with functions
+_MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
 _CHUNK = 1000  # fields of one HSET
 T = TypeVar("T")
 
@@ -71,6 +91,22 @@ class ModelPointer:
     promoted_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a topic partition is applied, by its item counters; -1 is before the first record.
+
+    Parameters
+    ----------
+    applied : offset of the last record.
+    certain : offset up to which the users know every record too. On one server that is ``applied``, because what it
+        loses is the end of what it was told, and users are told first. Where users rest on other servers it is the
+        position of at least 10 s before, which has reached every disk and replica that it will ever reach.
+    """
+
+    applied: int
+    certain: int
+
+
 class State:
     """The state of one installation; a Redis database belongs to one.
 
@@ -78,15 +114,12 @@ class State:
     ----------
     client : a connected redis-py client that returns bytes; closed by who opened it.
     config : how much is remembered.
-    clock : seconds since the epoch; only bounds how far a broken producer clock can push trending.
     """
 
-    def __init__(
-        self, client: Redis, config: StateConfig | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, client: Redis, config: StateConfig | None = None) -> None:
         self._client = client
         self._config = config or StateConfig()
-        self._clock = clock
+        self._servers: frozenset[str] = frozenset()
 
     async def install(self) -> None:
         """Load the functions, replacing an earlier load of the same version.
@@ -96,16 +129,29 @@ class State:
         StateError
             If the server cannot be reached or has no functions (Redis before 7).
         """
-        with answered("state: installing the functions"):
-            found = await self._client.info("server")
-            version = str(found["redis_version"])
-            if int(version.partition(".")[0]) < _OLDEST_SERVER:
-                raise StateError(
-                    f"state: Redis {_OLDEST_SERVER} or newer (or Valkey) is required for its functions, "
-                    f"got version {version!r}; point REELSTREAM_REDIS at a newer server"
-                )
-            code = files("streams").joinpath("state.lua").read_text(encoding="utf-8")
-            await self._client.function_load(code, replace=True)
+        await install(self._client)
+
+    async def know_servers(self) -> bool:
+        """From now on let no other server than those of this moment take events; return whether they are new.
+
+        A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
+        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at.
+        """
+        with answered("state: asking which servers there are"):
+            found = await server_ids(self._client)
+        are_new = found != self._servers
+        self._servers = found
+        return are_new
+
+    async def has_moved(self) -> bool:
+        """Return whether other servers answer than ``know_servers`` has found."""
+        with answered("state: asking which servers there are"):
+            return await server_ids(self._client) != self._servers
+
+    async def is_held(self) -> bool:
+        """Return whether somebody asks all workers to wait (a rebuild that is about to take over)."""
+        with answered("state: asking whether to wait"):
+            return bool(await self._client.exists(HOLD))
 
     async def apply(self, events: Sequence[SourcedEvent]) -> Applied:
         """Apply a batch, each event at most once ever, and return every touched user.
@@ -116,19 +162,29 @@ class State:
         Parameters
         ----------
         events : origin, event, and the genres of its item; in the order of each partition.
+
+        Raises
+        ------
+        StateMoved
+            If a server answers that ``know_servers`` has not found; nothing is lost, but what was applied before
+            must be compared with what there is.
+        StateAway
+            If Redis cannot be reached for now; calling again is safe.
         """
+        servers = ",".join(sorted(self._servers))
         users = _grouped(events, lambda event: event[1].user_id)
         partitions = _grouped(events, lambda event: event[0].partition)
-        newest_ts = int(self._clock() * 1000) + DAY_MS
         with answered(f"state: applying {len(events)} events"):
-            replies = await self._call_all(user_call(user_id, group, self._config) for user_id, group in users.items())
+            replies = await self._call_all(
+                user_call(user_id, group, self._config, servers) for user_id, group in users.items()
+            )
             verdicts = [
                 read_verdict(user_id, group, reply)
                 for (user_id, group), reply in zip(users.items(), replies, strict=True)
             ]
             counted = {origin for verdict in verdicts for origin in verdict.counted}
             await self._call_all(
-                partition_call(partition, group, counted, newest_ts, self._config)
+                partition_call(partition, group, counted, self._config, servers)
                 for partition, group in partitions.items()
             )
         return Applied(
@@ -164,7 +220,7 @@ class State:
         applied before, so that asking for a list never makes a user.
         """
         with answered(f"state: storing {len(lists)} lists"):
-            replies = await self._call_all(list_call(stored) for stored in lists)
+            replies = await self._call_all(list_call(stored, self._config) for stored in lists)
         return sum(replies)
 
     async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
@@ -238,40 +294,47 @@ class State:
         -------
         Whether the pointer was moved: False if another version than the expected one serves.
         """
-        fields: dict[Any, Any] = {"version": pointer.version, "uri": pointer.uri, "promoted_at": pointer.promoted_at}
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            if expected == ANY_VERSION:
-                await self._client.hset(MODEL, mapping=fields)
-                return True
-            async with self._client.pipeline(transaction=True) as pipeline:
-                await pipeline.watch(MODEL)
-                serving: Any = await pipeline.hget(MODEL, "version")
-                if (serving.decode() if serving else None) != expected:
-                    return False
-                pipeline.multi()  # type: ignore[no-untyped-call]  # redis-py's
-                pipeline.hset(MODEL, mapping=fields)
-                try:
-                    await pipeline.execute()
-                except WatchError:
-                    return False
-        return True
+            moved: Any = await self._client.fcall(
+                f"{LIBRARY}_move_model",
+                1,
+                MODEL,
+                "" if expected is None else expected,  # type: ignore[arg-type]  # redis-py calls all arguments keys
+                pointer.version,
+                pointer.uri,
+                pointer.promoted_at,
+            )
+        return bool(moved)
 
-    async def positions(self, partition: int) -> dict[str, int]:
-        """Return the last offset of each topic whose item counters of this partition are applied."""
-        with answered(f"state: reading the positions of partition {partition}"):
-            found: Any = await self._client.hgetall(PartitionKeys.of(partition).at)
-        return {
-            field.decode().removeprefix("at:").rpartition(":")[0]: int(offset)
-            for field, offset in found.items()
-            if field.startswith(b"at:")
-        }
+    async def positions(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Position]:
+        """Return how far each topic partition is applied."""
+        wanted = tuple(places)
+        names = [position_field(topic, partition) for topic, partition in wanted]
+        with answered(f"state: reading the positions of {len(wanted)} partitions"):
+            found = await self._call_all(
+                ("HMGET", PartitionKeys.of(partition).at, name, name.replace("at:", "safe:", 1))
+                for (_, partition), name in zip(wanted, names, strict=True)
+            )
+        positions = {}
+        for place, offsets in zip(wanted, found, strict=True):
+            applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
+            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe)
+        return positions
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call)
-        return await pipeline.execute()
+        try:
+            return await pipeline.execute()
+        except ResponseError as error:
+            if any(word in str(error) for word in _MOVED):
+                raise StateMoved(
+                    "state: the Redis that was known is required, got an answer of another one; "
+                    "what it holds must be compared with what was applied"
+                ) from error
+            raise
 
 
 def _item_json(item: Item) -> bytes:

@@ -99,13 +99,3 @@ async def test_another_half_life_goes_on_from_what_was_hot(client):
     await state.apply([watch(2, "c", 3000)])
     trends = await state.merge_hot(1, Catalogue())
     assert dict(trends.everything) == pytest.approx({"c": 1.0, "b": 0.25, "a": 0.125})
-
-
-async def test_a_clock_of_the_next_century_does_not_cool_everything_else(client):
-    """Event times count in trending up to a day past now: 8 days pass, not 25 years, between the two."""
-    now_ms = 1_700_000_000_000
-    state = State(client, StateConfig(hot_half_life_ms=DAY_MS), clock=lambda: now_ms / 1000)
-    await state.install()
-    await state.apply([watch(0, "a", now_ms - 7 * DAY_MS), watch(1, "b", now_ms + 9000 * DAY_MS)])
-    trends = await state.merge_hot(1, Catalogue())
-    assert dict(trends.everything) == pytest.approx({"b": 1.0, "a": 2**-8})

@@ -5,9 +5,9 @@ import pytest
 from model.catalogue import Item
 from model.history import Interaction, Profile
 from streams.connection import connect
-from streams.errors import StateError
+from streams.errors import StateError, StateMoved
 from streams.records import Origin, Rating, Watch
-from streams.state import DAY_MS, ModelPointer, State, StateConfig, StoredList
+from streams.state import DAY_MS, ModelPointer, Position, State, StateConfig, StoredList
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ def rate(offset, item, ts, stars, *, user="u", genres=(), event_id=None, partiti
     """Return a rating with its origin and its item's genres."""
     event = Rating(event_id or f"r{offset}", user, item, ts, stars)
     return Origin("rate-events", partition, offset), event, genres
+
+
+async def applied_to(state, partition=0):
+    """Return the last applied offset of watches and of ratings in a partition; -1 for none."""
+    found = await state.positions([("watch-events", partition), ("rate-events", partition)])
+    return tuple(position.applied for position in found.values())
 
 
 def places(profile):
@@ -76,7 +82,7 @@ async def test_reading_creates_nothing(state, client):
     """Asking for the profile or the seen items of strangers leaves Redis empty."""
     assert await state.profiles(["x", "y", "x"]) == {"x": Profile("x"), "y": Profile("y")}
     assert await state.seen_among([("x", ["a"]), ("y", [])]) == [frozenset(), frozenset()]
-    assert await state.positions(0) == {}
+    assert await state.positions([("watch-events", 0)]) == {("watch-events", 0): Position(-1, -1)}
     assert await state.hot(5) == ()
     assert await state.current_model() is None
     assert await client.keys("*") == []
@@ -102,7 +108,7 @@ async def test_a_producers_retry_is_not_counted(state, client):
         assert (applied.counted, applied.fresh) == (0, 0)
     assert applied.profiles["u"].watches == 1
     assert await client.hgetall("items:{p0}:watches") == {b"a": b"1"}
-    assert await state.positions(0) == {"watch-events": 1}
+    assert await applied_to(state) == (1, -1)
 
 
 async def test_a_retry_inside_one_batch_is_not_counted(state):
@@ -125,6 +131,92 @@ async def test_ids_are_remembered_up_to_the_bound_and_forgotten_past_it(client):
         await state.apply([watch(offset, "a", offset, event_id=f"e{offset}")])
     assert (await state.apply([watch(4, "a", 4, event_id="e1")])).fresh == 0
     assert (await state.apply([watch(5, "a", 5, event_id="e0")])).fresh == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 40])
+async def test_the_memory_of_ids_does_not_depend_on_batches(client, size):
+    """With room for 3: a retry counts again exactly where three others counted since, however the events are cut."""
+    ids = ["a", "b", "c", "a", "d", "a", "b", "e", "f", "b", "g", "h", "i", "b", "b"]
+    fresh = [
+        1,
+        1,
+        1,
+        0,
+        1,
+        1,
+        1,
+        1,
+        1,
+        0,
+        1,
+        1,
+        1,
+        1,
+        0,
+    ]  # by hand: the last three counted before each, a b c, b c d, ...
+    state = State(client, StateConfig(remembered_events=3))
+    await state.install()
+    stream = [watch(offset, "x", offset, event_id=event_id) for offset, event_id in enumerate(ids)]
+    applied = [await state.apply(stream[at : at + size]) for at in range(0, len(stream), size)]
+    assert sum(batch.fresh for batch in applied) == sum(fresh)
+    assert [batch.fresh for batch in applied] == [sum(fresh[at : at + size]) for at in range(0, len(stream), size)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (2, 3, 0, 1), (2, 0, 3, 1)])
+async def test_at_one_time_a_rating_is_newer_than_a_watch(state, order):
+    """However the two topics interleave, the history is by time, then watch before rate, then offset."""
+    events = [watch(0, "w0", 1000), watch(1, "w1", 1000), rate(0, "r0", 1000, 5.0), rate(1, "r1", 1000, 5.0)]
+    for number in order:
+        applied = await state.apply([events[number]])
+    assert [item for item, _ in places(applied.profiles["u"])] == ["r1", "r0", "w1", "w0"]
+
+
+async def test_another_server_is_refused_before_anything_changes(state, client):
+    """A state that knows another server than the one that answers applies nothing; looking again cures it."""
+    assert await state.know_servers()
+    assert not await state.know_servers()
+    state._servers = frozenset({"0" * 40})
+    with pytest.raises(StateMoved, match="another one"):
+        await state.apply([watch(0, "a", 1)])
+    assert await client.keys("*") == []
+    assert await state.has_moved()
+    assert await state.know_servers()
+    assert (await state.apply([watch(0, "a", 1)])).fresh == 1
+
+
+async def test_a_server_without_our_functions_counts_as_another_one(state, client):
+    """A server that came back without anything is noticed, not taken for an error."""
+    await client.function_flush()
+    with pytest.raises(StateMoved):
+        await state.apply([watch(0, "a", 1)])
+    await state.install()
+    assert (await state.apply([watch(0, "a", 1)])).fresh == 1
+
+
+async def test_the_position_of_ten_seconds_ago_is_kept(state, client):
+    """A mark is set at the first event, and once it is ten seconds old it is the safe position."""
+    await state.apply([watch(0, "a", 1)])
+    fields = await client.hgetall("items:{p0}:at")
+    assert (fields[b"mark:watch-events:0"], fields[b"safe:watch-events:0"]) == (b"-1", b"-1")
+    for offset, expected in ((1, b"-1"), (2, b"0"), (3, b"1")):
+        fields = await client.hgetall("items:{p0}:at")
+        await client.hset("items:{p0}:at", "marked:watch-events:0", int(fields[b"marked:watch-events:0"]) - 10_000)
+        await state.apply([watch(offset, "a", 1)])
+        assert await client.hget("items:{p0}:at", "safe:watch-events:0") == expected
+
+
+async def test_a_user_is_forgotten_after_idling(client):
+    """Every key of a user expires together, later with each event, and a configuration of 0 keeps them for good."""
+    state = State(client, StateConfig(idle_ms=60_000))
+    await state.install()
+    await state.apply([watch(0, "a", 1, genres=("Drama",)), rate(0, "a", 1, 5.0)])
+    await state.store_lists([StoredList("u", 2, "cold_start", b"{}")])
+    keys = sorted(await client.keys("user:*"))
+    assert len(keys) == 7  # profile, recent, seen, genres, recs, event ids of both topics
+    assert all([59_000 < await client.pttl(key) <= 60_000 for key in keys])
+    keeping = State(client, StateConfig(idle_ms=0))
+    await keeping.apply([watch(1, "a", 2, user="v")])
+    assert await client.pttl("user:{v}") == -1
 
 
 async def test_a_late_event_takes_its_place_in_the_history(state):
@@ -172,7 +264,7 @@ async def test_items_are_counted_by_source_partition(state, client):
     assert await client.hgetall("items:{p0}:watches") == {b"a": b"2"}
     assert await client.hgetall("items:{p0}:ratings") == {b"a": b"1"}
     assert await client.hgetall("items:{p5}:rating_sum") == {b"a": b"4"}
-    assert await state.positions(0) == {"watch-events": 1, "rate-events": 0}
+    assert await applied_to(state) == (1, 0)
 
 
 async def test_large_offsets_keep_their_last_digit(state):
@@ -181,7 +273,7 @@ async def test_large_offsets_keep_their_last_digit(state):
     await state.apply([watch(large, "a", 1, event_id="e")])
     assert (await state.apply([watch(large + 1, "a", 1, event_id="e")])).counted == 0
     assert (await state.apply([watch(large, "a", 1, event_id="e")])).counted == 1
-    assert await state.positions(0) == {"watch-events": large + 1}
+    assert await applied_to(state) == (large + 1, -1)
 
 
 async def test_a_batch_larger_than_one_command_is_applied_whole(state):

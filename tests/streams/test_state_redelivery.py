@@ -67,7 +67,7 @@ async def deliver_in_pieces(states, stream, rng):
 
 
 async def contents(client):
-    """Return every key's value, numbers as numbers, without the partitions' landmarks and what is relative to them."""
+    """Return every key's value, numbers as numbers, without landmarks, what is relative to them, and wall-clock marks."""
     found = {}
     for key in await client.keys("*"):
         kind = await client.type(key)
@@ -75,7 +75,8 @@ async def contents(client):
             continue
         if kind == b"hash":
             fields = await client.hgetall(key)
-            found[key] = {name: number(value) for name, value in fields.items() if name != b"landmark"}
+            passing = (b"landmark", b"mark:", b"marked:", b"safe:")
+            found[key] = {name: number(value) for name, value in fields.items() if not name.startswith(passing)}
         elif kind == b"list":
             found[key] = await client.lrange(key, 0, -1)
         elif kind == b"set":
