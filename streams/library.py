@@ -58,4 +58,4 @@ async def _primaries(client: Redis) -> list[dict[str, Any]]:
     await cluster.initialize()
     await cluster.nodes_manager.initialize()  # primaries may have changed since
     found = await cluster.info("server", target_nodes=RedisCluster.PRIMARIES)
-    return list(found.values())
+    return [found] if "run_id" in found else list(found.values())  # redis-py leaves out the name of a lone node
