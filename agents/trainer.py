@@ -114,7 +114,9 @@ class Trainer:
         else has moved the pointer meanwhile (a rollback), it is step 2 again instead: what serves is what is tuned.
         """
         # Step 1
-        self._producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka.split(","), acks="all")
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka.split(","), acks="all", **self._settings.security.aiokafka()
+        )
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()

@@ -149,7 +149,12 @@ def _announce(settings: "Settings", version: "Version", now_ms: int) -> None:
     record = ModelVersion(version.version_id, "rolled_back", version.parent, version.uri, now_ms, dict(version.metrics))
     topic = settings.prefix + MODEL_VERSIONS
     try:
-        producer = KafkaProducer(bootstrap_servers=settings.kafka.split(","), acks="all", client_id="reelstream-model")
+        producer = KafkaProducer(
+            bootstrap_servers=settings.kafka.split(","),
+            acks="all",
+            client_id="reelstream-model",
+            **settings.security.kafka_python(),
+        )
         try:
             producer.send(topic, key=b"current", value=encode(record)).get(timeout=_ACKNOWLEDGED_S)
         finally:

@@ -49,7 +49,10 @@ class ListFeed:
     def __init__(self, settings: Settings, now_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
         self._now_ms = now_ms
         self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=settings.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **settings.security.kafka_python(),
         )
         topic = settings.prefix + topics.RECOMMENDATIONS
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
@@ -208,7 +211,10 @@ class ConsumerLag:
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka, group_id=settings.prefix + group, enable_auto_commit=False
+            bootstrap_servers=settings.kafka,
+            group_id=settings.prefix + group,
+            enable_auto_commit=False,
+            **settings.security.kafka_python(),
         )
         self._partitions = [
             TopicPartition(settings.prefix + topic, partition)

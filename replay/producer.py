@@ -192,6 +192,7 @@ class _Sender:
                 delivery_timeout_ms=DELIVERY_MS,
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=CONNECT_MS,
+                **settings.security.kafka_python(),
             )
         except (KafkaError, OSError, ValueError) as error:
             raise TopicError(

@@ -30,6 +30,7 @@ def build_app(settings: Settings, *, instance: str | None = None) -> "faust.App"
     return faust.App(
         settings.prefix + WORKER_GROUP,
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
+        **settings.security.faust(),
         consumer_group_instance_id=instance,
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / "reelstream",  # Faust makes empty folders for tables; we have none

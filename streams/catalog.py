@@ -47,7 +47,10 @@ class CatalogueFeed:
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=self._settings.kafka.split(","),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **self._settings.security.aiokafka(),
         )
         try:
             await self._consumer.start()

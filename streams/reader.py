@@ -46,6 +46,7 @@ class EventReader:
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            **self._settings.security.aiokafka(),
         )
         try:
             await self._consumer.start()

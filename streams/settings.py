@@ -6,13 +6,14 @@ Configuration of one part (cold start, network, trainer) stands beside that part
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from platformdirs import user_data_path
 
 from streams.errors import SettingsError
+from streams.security import KafkaSecurity
 
 __all__ = ["Settings", "data_folder", "without_password"]
 
@@ -45,12 +46,14 @@ class Settings:
     Parameters
     ----------
     kafka : bootstrap addresses, ``host:port`` separated by commas (``REELSTREAM_KAFKA``).
-    redis : a redis-py URL (``REELSTREAM_REDIS``).
+    redis : a redis-py URL of a server or of a cluster's member (``REELSTREAM_REDIS``); not in the ``repr``, as it
+        may hold a password.
     registry : fsspec URL or folder of the model registry (``REELSTREAM_REGISTRY``).
     prefix : put before every topic and consumer group name (``REELSTREAM_PREFIX``).
     partitions : partitions of each event topic (``REELSTREAM_PARTITIONS``); 8 lets up to 4 workers share
         evenly with room for one more doubling.
     replication : copies of each partition (``REELSTREAM_REPLICATION``); 1 on one broker, 3 in production.
+    security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
 
     Raises
     ------
@@ -59,11 +62,12 @@ class Settings:
     """
 
     kafka: str
-    redis: str
+    redis: str = field(repr=False)
     registry: str
     prefix: str = ""
     partitions: int = 8
     replication: int = 1
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __post_init__(self) -> None:
         _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
@@ -87,18 +91,19 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:
         """Read the settings; a value given here wins over its variable, which wins over the default."""
         environment = os.environ if environment is None else environment
-        values: dict[str, str | int] = {
+        values: dict[str, str | int | KafkaSecurity] = {
             "kafka": "127.0.0.1:9092",
             "redis": "redis://127.0.0.1:6379/0",
             "registry": str(data_folder() / "models"),
+            "security": KafkaSecurity.from_environment(environment),
         }
-        for field, variable in _VARIABLES.items():
+        for name, variable in _VARIABLES.items():
             if environment.get(variable):
-                values[field] = environment[variable]
-        values.update({field: value for field, value in given.items() if value is not None})
-        for field in ("partitions", "replication"):
-            if field in values:
-                values[field] = _whole_number(field, values[field])
+                values[name] = environment[variable]
+        values.update({name: value for name, value in given.items() if value is not None})
+        for name in ("partitions", "replication"):
+            if name in values:
+                values[name] = _whole_number(name, values[name])
         return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__
 
     def at(self, kafka: str, redis: str) -> "Settings":
@@ -107,16 +112,17 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that hand these settings to a child process."""
-        return {variable: str(getattr(self, field)) for field, variable in _VARIABLES.items()}
+        own = {variable: str(getattr(self, name)) for name, variable in _VARIABLES.items()}
+        return own | self.security.environment()
 
 
-def _require(condition: bool, field: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition
+def _require(condition: bool, name: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition
     if not condition:
-        raise SettingsError(f"settings: {_VARIABLES[field]} must be {required}, got {got!r}")
+        raise SettingsError(f"settings: {_VARIABLES[name]} must be {required}, got {got!r}")
 
 
-def _whole_number(field: str, value: str | int) -> int:
+def _whole_number(name: str, value: object) -> int:
     try:
-        return int(value)
+        return int(str(value))
     except ValueError:
-        raise SettingsError(f"settings: {_VARIABLES[field]} must be a whole number, got {value!r}") from None
+        raise SettingsError(f"settings: {_VARIABLES[name]} must be a whole number, got {value!r}") from None

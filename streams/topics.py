@@ -132,6 +132,7 @@ class _Admin:
                 bootstrap_servers=self._settings.kafka,
                 client_id="reelstream-topics",
                 bootstrap_timeout_ms=_CONNECT_MS,
+                **self._settings.security.kafka_python(),
             )
         except (KafkaError, OSError, ValueError) as error:
             raise TopicError(
