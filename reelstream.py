@@ -30,6 +30,7 @@ _COMMANDS = {
     "recommend": ("commands.lookups", "recommend"),
     "profile": ("commands.lookups", "profile"),
     "hot": ("commands.lookups", "hot"),
+    "digest": ("commands.digest", "digest"),
 }
 
 
