@@ -1,14 +1,17 @@
 """Watch and rate events, batch by batch: decode, apply, answer, publish, keep, acknowledge."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agents.process import Worker, raw_record
-from streams.inbox import decode_batch
+from streams.inbox import Decoded, RawRecord, decode_batch
 from streams.serving import Trigger
 
-__all__ = ["answer_batch", "consume_events"]
+__all__ = ["answer_again", "answer_batch", "consume_events"]
+
+Reach = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]  # how a call to Redis is made
 
 
 async def consume_events(worker: Worker, stream: Any) -> None:
@@ -18,8 +21,9 @@ async def consume_events(worker: Worker, stream: Any) -> None:
     1 decode; 2 apply to Redis, one call per user; 3 make one list per touched user; 4 publish the lists, mode
     changes and dead letters; 5 keep the lists; 6 acknowledge the whole batch, in order.
 
-    A batch that fails is not acknowledged and ends the process: it is read again by whoever comes next, and
-    what it had already applied is recognised by its position.
+    While Redis is away a batch waits, and with it everything behind it. A batch that fails otherwise is not
+    acknowledged and ends the process: it is read again by whoever comes next, and what it had already applied is
+    recognised by its position.
     """
     await worker.ready()
     with worker.fatal("events"):
@@ -34,26 +38,43 @@ async def consume_events(worker: Worker, stream: Any) -> None:
 
 async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
     """Do steps 1 to 5 for one batch."""
-    # Step 1
-    decoded = decode_batch(map(raw_record, batch), worker.settings.prefix)
+    records = [raw_record(event) for event in batch]
+    async with worker.in_turn:
+        await worker.patiently(lambda: worker.mender.before(record.origin for record in records))
+        # Step 1
+        decoded = decode_batch(records, worker.settings.prefix)
+        await _answer(worker, records, decoded, worker.patiently)
+    report = worker.upkeep.report
+    report.events += len(batch)
+    report.rejected += len(decoded.rejected)
+
+
+async def answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:
+    """Do steps 1 to 5 for records that were answered before; their dead letters are out already."""
+    decoded = decode_batch(records, worker.settings.prefix)
+    await _answer(worker, (), replace(decoded, rejected=()), _once)
+
+
+async def _once(call: Callable[[], Awaitable[Any]]) -> Any:
+    return await call()
+
+
+async def _answer(worker: Worker, handled: Sequence[RawRecord], decoded: Decoded, reach: Reach) -> None:
     await worker.know_items(event.item_id for _, event in decoded.events)
     # Step 2
     recommender = worker.upkeep.recommender
-    applied = await worker.state.apply(
-        [(origin, event, recommender.genres_of(event.item_id)) for origin, event in decoded.events]
-    )
+    events = [(origin, event, recommender.genres_of(event.item_id)) for origin, event in decoded.events]
+    applied = await reach(lambda: worker.state.apply(events))
+    worker.mender.note(record.origin for record in handled)  # from here on Redis must know them, or is mended
     # Step 3
     wanted = [
         (applied.profiles[user_id], Trigger.of_event(origin, event.event_id, event.ts))
         for user_id, (origin, event) in applied.latest.items()
     ]
-    answers = await worker.serving.answer(recommender, wanted)
+    answers = await reach(lambda: worker.serving.answer(recommender, wanted))
     # Steps 4 and 5
-    await worker.deliver(answers, decoded.rejected)
-    report = worker.upkeep.report
-    report.events += len(batch)
-    report.applied += applied.fresh
-    report.rejected += len(decoded.rejected)
+    await worker.deliver(answers, decoded.rejected, reach)
+    worker.upkeep.report.applied += applied.fresh
 
 
 def _batches(stream: Any, worker: Worker) -> AsyncIterator[Sequence[Any]]:

@@ -5,18 +5,22 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from agents.mending import Mender
+from agents.patience import Patience
 from agents.upkeep import Upkeep, UpkeepConfig
 from model.modes import ModeConfig
+from streams.app import WORKER_GROUP
 from streams.codec import encode
 from streams.errors import StreamError
 from streams.inbox import RawRecord, Rejected
 from streams.outbox import Outbox
 from streams.records import Origin
+from streams.rereading import Place
 from streams.serving import Answer, Serving, ServingConfig
 from streams.settings import Settings
 from streams.state import State, StoredList
@@ -25,6 +29,9 @@ __all__ = ["FATAL_STATUS", "Worker", "WorkerConfig", "raw_record"]
 
 logger = logging.getLogger(__name__)
 FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
+WATCH_REDIS_S = 0.5  # another Redis is noticed by the next batch at once, and by an idle worker within this
+HELD_S = 0.05
+T = TypeVar("T")
 CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
 
 
@@ -47,7 +54,11 @@ class WorkerConfig:
 
 
 class Worker:
-    """One worker process, joined together; ``ready`` returns once everything is loaded."""
+    """One worker process, joined together; ``ready`` returns once everything is loaded.
+
+    Redis may go away for any time and come back, even with less: ``patiently`` waits for it, and the mender applies
+    again what it has lost. One batch is answered at a time, ``in_turn``, and nothing else happens to the state then.
+    """
 
     def __init__(
         self,
@@ -57,6 +68,8 @@ class Worker:
         serving: Serving,
         upkeep: Upkeep,
         outbox: Callable[[], Outbox],
+        assigned: Callable[[], frozenset[Place]],
+        answer: Callable[["Worker", Sequence[RawRecord]], Awaitable[None]],
     ) -> None:
         self.settings = settings
         self.config = config
@@ -66,11 +79,18 @@ class Worker:
         self._outbox = outbox
         self._ready = asyncio.Event()
         self._caught_up_at = 0.0
+        self.in_turn = asyncio.Lock()
+        group = settings.prefix + WORKER_GROUP
+        self.mender = Mender(settings, group, state, assigned, lambda records: answer(self, records))
+        self._waiting = Patience()
+        self._mending = Patience(self._recover)
 
     async def start(self) -> None:
         """Load what serving needs and let the agents go."""
-        await self.state.install()
-        await self.upkeep.start()
+        await self._waiting.through(self.state.install)
+        await self._waiting.through(self.state.know_servers)
+        await self._waiting.through(self.upkeep.start)
+        await self._wait_while_held()
         gc.collect()
         gc.freeze()  # what is loaded stays: walking torch's half a million objects again would stop lists for 0.15 s
         self._ready.set()
@@ -80,6 +100,52 @@ class Worker:
         """Wait until the worker may take events."""
         await self._ready.wait()
 
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer of a call to Redis, whenever it comes; only ``in_turn``, as it may have to mend first."""
+        return await self._mending.through(call)
+
+    async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer of a call that only reads, whenever it comes; at any time."""
+
+        async def recover_in_turn() -> None:
+            async with self.in_turn:
+                await self._recover()
+
+        return await Patience(recover_in_turn).through(call)
+
+    async def watch_redis(self) -> None:
+        """Between batches: wait while workers are asked to, and look at a Redis or at partitions that are new here."""
+        while True:
+            if await self._waiting.through(self.state.is_held):
+                await self._be_held()
+            elif await self._waiting.through(self.state.has_moved):
+                async with self.in_turn:
+                    await self._recover()
+            elif self.mender.has_new_places:
+                async with self.in_turn:
+                    await self.patiently(lambda: self.mender.look(everywhere=False))
+            await asyncio.sleep(WATCH_REDIS_S)
+
+    async def _be_held(self) -> None:
+        async with self.in_turn:
+            logger.warning("worker.held until the key state:hold is gone")
+            self.upkeep.report.held = True
+            await self._waiting.through(self.upkeep.show_life)
+            await self._wait_while_held()
+            self.upkeep.report.held = False
+            await self._recover()
+        logger.warning("worker.released")
+
+    async def _wait_while_held(self) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(HELD_S)
+            held = await self._waiting.through(self.state.is_held)
+
+    async def _recover(self) -> None:
+        await self._waiting.through(self.mender.recover)
+        self.upkeep.report.mended = self.mender.mended
+
     async def know_items(self, item_ids: Iterable[str]) -> None:
         """Read the catalogue to its end where a batch names an item that is not in it yet."""
         unknown = any(item_id not in self.upkeep.feed.catalogue for item_id in item_ids)
@@ -87,22 +153,27 @@ class Worker:
             await self.upkeep.feed.catch_up()
             self._caught_up_at = time.monotonic()
 
-    async def deliver(self, answers: Sequence[Answer], rejected: Sequence[Rejected], *, keep: bool = True) -> None:
+    async def deliver(
+        self,
+        answers: Sequence[Answer],
+        rejected: Sequence[Rejected],
+        keep: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None,
+    ) -> None:
         """Publish, and when the broker has everything, keep the lists and modes in Redis.
 
-        The mode is kept after its change was published: a crash in between repeats the announcement.
+        ``keep`` makes the call to Redis, None keeps nothing there. The mode is kept after its change was published: a
+        crash in between repeats the announcement.
         """
         bodies = [encode(answer.recommendation) for answer in answers]
         lists = [(answer.recommendation.user_id, body) for answer, body in zip(answers, bodies, strict=True)]
         changes = [answer.change for answer in answers if answer.change is not None]
         await self._outbox().publish(lists, changes, rejected)
-        if keep and answers:
-            await self.state.store_lists(
-                [
-                    StoredList(answer.recommendation.user_id, answer.recommendation.sequence, answer.mode, body)
-                    for answer, body in zip(answers, bodies, strict=True)
-                ]
-            )
+        if keep is not None and answers:
+            stored = [
+                StoredList(answer.recommendation.user_id, answer.recommendation.sequence, answer.mode, body)
+                for answer, body in zip(answers, bodies, strict=True)
+            ]
+            await keep(lambda: self.state.store_lists(stored))
         report = self.upkeep.report
         report.lists += len(answers)
         report.degraded += sum(answer.recommendation.mode == "degraded" for answer in answers)

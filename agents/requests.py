@@ -36,13 +36,15 @@ async def answer_request(worker: Worker, event: Any) -> None:
     try:
         request = decode_request(record.value)
     except BadRecord as error:
-        await worker.deliver((), (Rejected(record, error.cause, error.detail),))
+        await worker.deliver((), (Rejected(record, error.cause, error.detail),), None)
         return
-    profile = (await worker.state.profiles([request.user_id]))[request.user_id]
-    answers = await worker.serving.answer(
-        worker.upkeep.recommender,
-        [(profile, Trigger.of_request(request.request_id, profile.last_ts))],
-        k=request.k,
-        wish=Wish(request.genre, request.strict, request.exclude),
+    profile = (await worker.ask(lambda: worker.state.profiles([request.user_id])))[request.user_id]
+    answers = await worker.ask(
+        lambda: worker.serving.answer(
+            worker.upkeep.recommender,
+            [(profile, Trigger.of_request(request.request_id, profile.last_ts))],
+            k=request.k,
+            wish=Wish(request.genre, request.strict, request.exclude),
+        )
     )
-    await worker.deliver([replace(answer, change=None) for answer in answers], (), keep=False)
+    await worker.deliver([replace(answer, change=None) for answer in answers], (), None)

@@ -15,6 +15,7 @@ from importlib.metadata import version as installed_version
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
+from agents.patience import Patience
 from model.gate import Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
@@ -103,6 +104,7 @@ class Trainer:
         self._offsets: Offsets = {}
         self._pending: deque[tuple[int, Origin]] = deque(maxlen=PENDING)
         self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
         self._round_ended_at = time.monotonic()
         self._failed_at = 0  # number of the latest event when a round last failed
         self.report = TrainerReport()
@@ -114,6 +116,7 @@ class Trainer:
         else has moved the pointer meanwhile (a rollback), it is step 2 again instead: what serves is what is tuned.
         """
         # Step 1
+        await self._patience.through(self._state.install)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka.split(","), acks="all", **self._settings.security.aiokafka()
         )
@@ -147,7 +150,7 @@ class Trainer:
         self._pending.clear()
         self._remembered.clear()
         self._failed_at = 0
-        current = await self._state.current_model()
+        current = await self._patience.through(self._state.current_model)
         if current is None:
             await self._reader.seek({})
             logger.info("trainer.ready without a version")
@@ -165,7 +168,7 @@ class Trainer:
 
     async def _has_moved(self) -> bool:
         """Return whether another version serves than the one that is tuned here."""
-        current = await self._state.current_model()
+        current = await self._patience.through(self._state.current_model)
         return current is not None and current.version != self.report.model_version
 
     async def _read(self) -> None:
@@ -247,7 +250,7 @@ class Trainer:
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
         # Step 2
         pointer = ModelPointer(version.version_id, version.uri, _now_ms())
-        if not await self._state.move_model(pointer, expected=self.report.model_version):
+        if not await self._patience.through(lambda: self._move(pointer)):
             logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
             return False
         # Step 3
@@ -263,6 +266,12 @@ class Trainer:
         except RegistryError as error:  # old versions may wait for the next round
             logger.warning("registry.not_pruned %s", error)
         return True
+
+    async def _move(self, pointer: ModelPointer) -> bool:
+        """Move the pointer from the version tuned here; also True where an answer that got lost said so before."""
+        if await self._state.move_model(pointer, expected=self.report.model_version):
+            return True
+        return await self._state.current_model() == pointer
 
     def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
         return self._registry.save(

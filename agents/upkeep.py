@@ -63,6 +63,8 @@ class WorkerReport:
     degraded: int = 0
     batches: int = 0
     batch_ms: float = 0.0
+    mended: int = 0
+    held: bool = False
     model_version: str | None = None
     pid: int = field(default_factory=os.getpid)
 
@@ -118,7 +120,7 @@ class Upkeep:
             self.feed.follow,
             partial(self._every, self._config.model_s, self._look_at_model),
             partial(self._every, self._config.hot_s, self._look_at_hot),
-            partial(self._every, RENEW_S, self._show_life),
+            partial(self._every, RENEW_S, self.show_life),
             partial(self._every, self._config.hot_s, self._publish_catalogue),
             partial(self._every, self._config.hot_s, self._report_rejected),
         )
@@ -129,11 +131,15 @@ class Upkeep:
 
     async def _every(self, seconds: float, look: Callable[[], Any]) -> None:
         """Look again and again; Redis may be away for a while, and what is in memory keeps serving."""
+        failed = False
         while True:
             try:
                 await look()
+                failed = False
             except StateError as error:
-                logger.warning("upkeep.redis_away %s", error)
+                if not failed:
+                    logger.warning("upkeep.redis_away %s", error)
+                failed = True
             await asyncio.sleep(seconds)
 
     def _catalogue_changed(self, catalogue: Catalogue) -> None:
@@ -195,5 +201,6 @@ class Upkeep:
                 {one.record.origin.partition: one.record.origin.offset for one in news}  # ascending: the last wins
             )
 
-    async def _show_life(self) -> None:
+    async def show_life(self) -> None:
+        """Renew the sign of life with the present report."""
         await self._life.renew(asdict(self.report))

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from agents.events import consume_events
+from agents.events import answer_again, consume_events
 from agents.process import Worker, WorkerConfig
 from agents.requests import consume_requests
 from agents.upkeep import Upkeep, WorkerReport
@@ -14,6 +14,7 @@ from streams.app import WORKER_GROUP, build_app
 from streams.connection import connect
 from streams.health import SignOfLife
 from streams.outbox import Outbox
+from streams.rereading import Place
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
 from streams.settings import Settings
@@ -48,13 +49,18 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         config.modes,
         state,
         SignOfLife(client, "worker"),
-        lambda: _owns_first_partition(app, settings),
+        lambda: (settings.prefix + topics.WATCHES, 0) in _assigned(app),
         WorkerReport(),
         outbox,
     )
     scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
-    worker = Worker(settings, config, state, serving, upkeep, outbox)
+    event_topics = {settings.prefix + topic for topic in topics.EVENTS}
+
+    def assigned_events() -> frozenset[Place]:
+        return frozenset(place for place in _assigned(app) if place[0] in event_topics)
+
+    worker = Worker(settings, config, state, serving, upkeep, outbox, assigned_events, answer_again)
 
     async def events(stream: Any) -> None:
         await consume_events(worker, stream)
@@ -65,7 +71,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
-            await asyncio.gather(*(loop() for loop in upkeep.loops()))
+            await asyncio.gather(worker.watch_redis(), *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]
     app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)
@@ -82,10 +88,10 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     return app
 
 
-def _owns_first_partition(app: "faust.App", settings: Settings) -> bool:
+def _assigned(app: "faust.App") -> frozenset[Place]:
+    """Return the topic partitions that the app owns now; none before it has joined its group."""
     from faust.exceptions import ConsumerNotStarted  # noqa: PLC0415 - Faust is imported by `build_app`
 
     with suppress(ConsumerNotStarted):
-        first = (settings.prefix + topics.WATCHES, 0)
-        return any((at.topic, at.partition) == first for at in app.consumer.assignment())
-    return False
+        return frozenset((at.topic, at.partition) for at in app.consumer.assignment())
+    return frozenset()

@@ -12,12 +12,15 @@ local SAFE_MS = 10000       -- a position older than this has reached every disk
 
 local server                -- run id of this process; a restarted or another server has another
 
+local function this_server()
+  server = server or string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  return server
+end
+
 -- Refuse a call from a worker that does not know this server: it may hold less than that worker has seen applied.
 local function refusal(known_servers)
-  if known_servers == '' then return nil end
-  server = server or string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-  if string.find(known_servers, server, 1, true) then return nil end
-  return redis.error_reply('UNKNOWNSERVER ' .. server)
+  if known_servers == '' or string.find(known_servers, this_server(), 1, true) then return nil end
+  return redis.error_reply('UNKNOWNSERVER ' .. this_server())
 end
 
 -- The shortest text that Redis reads back as the same double.
@@ -396,10 +399,11 @@ local function count_items(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
   local half_life, batch = tonumber(args[2]), cjson.decode(args[3])
-  local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', unpack(batch.positions))
+  local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', 'server', unpack(batch.positions))
   local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
   local at, chosen = {}, {}
-  for i = 1, #batch.positions do at[i] = tonumber(stored[3 + i] or -1) end
+  for i = 1, #batch.positions do at[i] = tonumber(stored[4 + i] or -1) end
+  if stored[4] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
   local is_new, moved = advance(batch, at)
   for i, counts in ipairs(batch.counted) do
     if is_new[i] and counts then chosen[#chosen + 1] = i end

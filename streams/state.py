@@ -98,13 +98,16 @@ class Position:
     Parameters
     ----------
     applied : offset of the last record.
-    certain : offset up to which the users know every record too. On one server that is ``applied``, because what it
-        loses is the end of what it was told, and users are told first. Where users rest on other servers it is the
-        position of at least 10 s before, which has reached every disk and replica that it will ever reach.
+    certain : offset up to which the users know every record too, but perhaps not yet the lists made for them. On one
+        server that is ``applied``, because what it loses is the end of what it was told, and users are told first.
+        Where users rest on other servers it is the position of at least 10 s before, which has reached every disk and
+        replica that it will ever reach.
+    is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
     """
 
     applied: int
     certain: int
+    is_foreign: bool = False
 
 
 class State:
@@ -295,15 +298,8 @@ class State:
         Whether the pointer was moved: False if another version than the expected one serves.
         """
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            moved: Any = await self._client.fcall(
-                f"{LIBRARY}_move_model",
-                1,
-                MODEL,
-                "" if expected is None else expected,  # type: ignore[arg-type]  # redis-py calls all arguments keys
-                pointer.version,
-                pointer.uri,
-                pointer.promoted_at,
-            )
+            call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, expected or "")
+            [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at)])
         return bool(moved)
 
     async def positions(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Position]:
@@ -312,13 +308,14 @@ class State:
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
             found = await self._call_all(
-                ("HMGET", PartitionKeys.of(partition).at, name, name.replace("at:", "safe:", 1))
+                ("HMGET", PartitionKeys.of(partition).at, name, name.replace("at:", "safe:", 1), "server")
                 for (_, partition), name in zip(wanted, names, strict=True)
             )
         positions = {}
-        for place, offsets in zip(wanted, found, strict=True):
+        for place, (*offsets, server) in zip(wanted, found, strict=True):
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
-            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe)
+            is_foreign = server is not None and server.decode() not in self._servers
+            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
         return positions
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:

@@ -10,7 +10,7 @@ from faust.events import Event
 from faust.types.tuples import ConsumerMessage
 from redis import Redis
 
-from agents.events import answer_batch
+from agents.events import answer_again, answer_batch
 from agents.process import Worker, WorkerConfig
 from agents.requests import answer_request
 from agents.upkeep import Upkeep, UpkeepConfig, WorkerReport
@@ -74,7 +74,8 @@ async def worker(redis_url, sent, tmp_path):
     upkeep.feed.catalogue = CATALOGUE
     upkeep._catalogue_changed(CATALOGUE)
     scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
-    yield Worker(settings, config, state, Serving(config.serving, scoring, state, lambda: TS), upkeep, outbox)
+    serving = Serving(config.serving, scoring, state, lambda: TS)
+    yield Worker(settings, config, state, serving, upkeep, outbox, frozenset, answer_again)
     scoring.close()
     await client.aclose()
 
@@ -160,7 +161,7 @@ async def test_what_was_not_published_is_not_kept_and_comes_with_the_next_delive
     [change] = sent.values("mode-changes")
     assert (change["mode"], change["evidence"]) == ("personalized", 5)
     assert state.hget("user:{a}", "mode") == "personalized"
-    await answer_batch(worker, [watched("a", "i9", 9)])
+    await answer_batch(worker, [watched("a", "i9", 5)])
     assert len(sent.values("mode-changes")) == 1
 
 
@@ -173,7 +174,7 @@ async def test_a_degraded_list_writes_no_mode(worker, sent, state):
     assert sent.values("mode-changes") == []
     assert state.hget("user:{a}", "mode") == "cold_start"
     serve(worker)
-    await answer_batch(worker, [watched("a", "i9", 9)])
+    await answer_batch(worker, [watched("a", "i9", 6)])
     assert [change["mode"] for change in sent.values("mode-changes")] == ["personalized"]
     assert state.hget("user:{a}", "mode") == "personalized"
     assert worker.upkeep.report.degraded == 1
@@ -184,7 +185,7 @@ async def test_a_personalised_user_stays_so_through_a_degraded_list(worker, sent
     serve(worker)
     await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(6)])
     serve(worker, sick=True)
-    await answer_batch(worker, [watched("a", "i9", 9)])
+    await answer_batch(worker, [watched("a", "i9", 6)])
     assert [value["mode"] for value in sent.values("recommendations")] == ["personalized", "degraded"]
     assert state.hget("user:{a}", "mode") == "personalized"
     assert len(sent.values("mode-changes")) == 1

@@ -4,7 +4,7 @@ from model.catalogue import Catalogue, Item
 from streams.connection import connect
 from streams.hot import PartitionHeat, merge
 from streams.records import Origin, Watch
-from streams.state import DAY_MS, State, StateConfig
+from streams.state import State, StateConfig
 
 FILMS = Catalogue.of([Item("a", "A", 1990, ("Drama",)), Item("b", "B", 1991, ("Drama", "War")), Item("c", "C")])
 

@@ -122,6 +122,7 @@ def test_items_are_read_by_documented_names(plain):
     fields = plain.hgetall("items:{p3}:at")
     marks = {name: fields.pop(name) for name in list(fields) if name.partition(":")[0] in ("mark", "marked", "safe")}
     assert len(marks) == 3 * 2
+    assert fields.pop("server") == plain.info("server")["run_id"]
     assert fields == {
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",

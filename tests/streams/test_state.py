@@ -153,7 +153,7 @@ async def test_the_memory_of_ids_does_not_depend_on_batches(client, size):
         1,
         1,
         0,
-    ]  # by hand: the last three counted before each, a b c, b c d, ...
+    ]  # 0: among the last three that counted
     state = State(client, StateConfig(remembered_events=3))
     await state.install()
     stream = [watch(offset, "x", offset, event_id=event_id) for offset, event_id in enumerate(ids)]

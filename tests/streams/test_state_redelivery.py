@@ -75,7 +75,7 @@ async def contents(client):
             continue
         if kind == b"hash":
             fields = await client.hgetall(key)
-            passing = (b"landmark", b"mark:", b"marked:", b"safe:")
+            passing = (b"landmark", b"mark:", b"marked:", b"safe:", b"server")
             found[key] = {name: number(value) for name, value in fields.items() if not name.startswith(passing)}
         elif kind == b"list":
             found[key] = await client.lrange(key, 0, -1)

@@ -1,0 +1,79 @@
+"""Records read once more: a stretch of one topic partition, and how far a consumer group has come.
+
+A consumer of no group and for one purpose; it moves nobody's position.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from streams.errors import TopicError
+from streams.inbox import RawRecord
+from streams.records import Origin
+from streams.settings import Settings
+
+__all__ = ["Place", "committed_offsets", "read_again"]
+
+Place = tuple[str, int]
+
+
+async def committed_offsets(settings: Settings, group: str, places: Iterable[Place]) -> dict[Place, int]:
+    """Return the offset of the next record of each place by what a group has committed; 0 where it never did.
+
+    Parameters
+    ----------
+    group : consumer group with the prefix.
+    places : topics with the prefix, and partitions.
+    """
+    wanted = [TopicPartition(topic, partition) for topic, partition in places]
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","))
+    try:
+        await client.start()
+        found = await client.list_consumer_group_offsets(group, partitions=wanted)
+    except KafkaError as error:
+        raise TopicError(f"group {group}: its offsets are required from {settings.kafka}, got {error!r}") from error
+    finally:
+        await client.close()
+    return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
+
+
+async def read_again(
+    settings: Settings, place: Place, first: int, end: int, most: int
+) -> AsyncIterator[list[RawRecord]]:
+    """Give the records of a place from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
+
+    Offsets that the topic no longer holds are left out.
+    """
+    at = TopicPartition(*place)
+    async with _consumer(settings) as consumer:
+        consumer.assign([at])
+        kept = await consumer.beginning_offsets([at])
+        consumer.seek(at, max(first, kept[at]))
+        while await consumer.position(at) < end:
+            found = await consumer.getmany(at, timeout_ms=500, max_records=most)
+            records = [
+                RawRecord(Origin(one.topic, one.partition, one.offset, one.timestamp), one.key, one.value)
+                for one in found.get(at, ())
+                if one.offset < end
+            ]
+            if records:
+                yield records
+
+
+@asynccontextmanager
+async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.split(","),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    except KafkaError as error:
+        raise TopicError(f"reading again: a Kafka cluster is required at {settings.kafka}, got {error!r}") from error
+    finally:
+        await consumer.stop()
