@@ -16,12 +16,12 @@ START_S = 60.0  # importing torch takes seconds on a busy machine
 
 def worker_process(settings: Settings, log: Path, *options: str) -> Server:
     """Return a worker, not started yet, that logs to a file."""
-    return Server("worker", _command("worker", settings, options), log)
+    return _process("worker", settings, log, options)
 
 
 def trainer_process(settings: Settings, log: Path, *options: str) -> Server:
     """Return a trainer, not started yet, that logs to a file."""
-    return Server("trainer", _command("trainer", settings, options), log)
+    return _process("trainer", settings, log, options)
 
 
 def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequence[Server]) -> None:
@@ -32,12 +32,13 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
     StackError
         If one of ``processes`` ends first, or it takes too long; with the last lines of its log.
     """
-    import redis  # noqa: PLC0415 - keeps help fast
+    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
 
-    client = redis.Redis.from_url(settings.redis)
+    client = connect_to_read(settings.redis)
 
     def ready() -> bool:
-        return all(len(find_alive(client, role)) >= n for role, n in wanted.items())
+        with answered("waiting for signs of life"):
+            return all(len(find_alive(client, role)) >= n for role, n in wanted.items())
 
     def ended() -> Server | None:
         return next((process for process in processes if process.identity is None), None)
@@ -51,7 +52,6 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
     client.close()
 
 
-def _command(role: str, settings: Settings, options: Sequence[str]) -> list[str]:
-    addresses = ("kafka", "redis", "registry", "prefix", "partitions")
-    given = [word for name in addresses for word in (f"--{name}", str(getattr(settings, name)))]
-    return [sys.executable, "-m", "reelstream", role, *given, *options]
+def _process(role: str, settings: Settings, log: Path, options: Sequence[str]) -> Server:
+    """Hand the settings over by environment: everybody may read a command line, and they hold passwords."""
+    return Server(role, [sys.executable, "-m", "reelstream", role, *options], log, settings.environment())

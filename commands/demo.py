@@ -92,20 +92,22 @@ class _Show:
 
 
 def _settings(kafka: str, redis: str, folder: Path) -> "Settings":
-    from streams.settings import Settings  # noqa: PLC0415 - keeps help fast
+    from streams.security import KafkaSecurity  # noqa: PLC0415 - keeps help fast
+    from streams.settings import Settings  # noqa: PLC0415 - same
 
     prefix = f"demo-{secrets.token_hex(3)}-"  # a given cluster may hold topics of others
-    return Settings(kafka=kafka, redis=redis, registry=str(folder / "models"), prefix=prefix, partitions=4)
+    is_given = "REELSTREAM_KAFKA" in os.environ  # the local one lets everybody in
+    security = KafkaSecurity.from_environment() if is_given else KafkaSecurity()
+    return Settings(kafka, redis, str(folder / "models"), prefix=prefix, partitions=4, security=security)
 
 
 @contextlib.contextmanager
 def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Show]:
     """Make the topics, start a worker, and connect what measures."""
-    import redis  # noqa: PLC0415 - keeps help fast
-
-    from agents.worker import WORKER_GROUP  # noqa: PLC0415 - same
+    from agents.worker import WORKER_GROUP  # noqa: PLC0415 - keeps help fast
     from commands.children import await_alive, worker_process  # noqa: PLC0415 - same
     from replay.live import ConsumerLag, ListFeed, LiveScore  # noqa: PLC0415 - same
+    from streams.connection import connect_to_read  # noqa: PLC0415 - same
     from streams.topics import create_topics  # noqa: PLC0415 - same
 
     _require_empty(settings)
@@ -115,7 +117,7 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
     processes = [worker]
     lag = ConsumerLag(settings, WORKER_GROUP)
     try:
-        with redis.Redis.from_url(settings.redis) as client, ListFeed(settings) as feed:
+        with connect_to_read(settings.redis) as client, ListFeed(settings) as feed:
             await_alive(settings, {"worker": 1}, processes)
             yield _Show(settings, log, folder, client, feed, LiveScore(feed), lag, processes)
     finally:
@@ -177,16 +179,15 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
 def _require_empty(settings: "Settings") -> None:
     """Refuse a given Redis database that holds something: a database belongs to one installation."""
-    import redis  # noqa: PLC0415 - keeps help fast
-
-    from streams.connection import answered  # noqa: PLC0415 - same
+    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.errors import SettingsError  # noqa: PLC0415 - same
+    from streams.settings import without_password  # noqa: PLC0415 - same
 
-    with answered("demo"), redis.Redis.from_url(settings.redis) as client:
+    with answered("demo"), connect_to_read(settings.redis) as client:
         n_keys: Any = client.dbsize()
     if n_keys:
         raise SettingsError(
-            f"demo: an empty database is required at {settings.redis}, got {n_keys} keys; "
+            f"demo: an empty database is required at {without_password(settings.redis)}, got {n_keys} keys; "
             "unset REELSTREAM_REDIS, or name another database, such as redis://host:port/9"
         )
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import click
 from commands.children import await_alive, trainer_process, worker_process
 from commands.options import address_options, given_settings
 from streams.errors import StackError
-from streams.settings import Settings
+from streams.security import KafkaSecurity
+from streams.settings import Settings, without_password
 from streams.stack.process import Server, last_lines
 
 __all__ = ["up"]
@@ -50,6 +52,8 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), running_stack(folder, kafka=kafka, redis=redis) as addresses:
         settings = given_settings(given | {"kafka": addresses.kafka, "redis": addresses.redis})
+        if kafka is None:  # the local one lets everybody in, whatever the variables say of another
+            settings = replace(settings, security=KafkaSecurity())
         create_topics(settings)
         with _processes(settings, folder, workers) as processes:
             await_alive(settings, {"worker": workers, "trainer": 1}, processes)
@@ -74,10 +78,11 @@ def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[
 
 
 def _tell(settings: Settings, folder: Path) -> None:
-    click.echo(f"kafka   {settings.kafka}\nredis   {settings.redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
+    redis = without_password(settings.redis)
+    click.echo(f"kafka   {settings.kafka}\nredis   {redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
     click.echo("Send three films and an event; these three lines work when pasted into Python:\n")
     click.echo(EXAMPLE.format(kafka=settings.kafka, items=settings.prefix + ITEMS, ratings=settings.prefix + RATES))
-    click.echo(f"\nThen look:  reelstream recommend ann --redis {settings.redis}\nCtrl-C ends everything.")
+    click.echo(f"\nThen look:  reelstream recommend ann --redis {redis}\nCtrl-C ends everything.")
 
 
 def _hold(processes: list[Server]) -> None:

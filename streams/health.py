@@ -50,6 +50,7 @@ class SignOfLife:
 
 def find_alive(client: Redis, role: str) -> dict[str, dict[str, Any]]:
     """Return the latest report of each living process of a role, by ``host:pid``."""
-    names: Any = client.zrange(f"alive:{role}", 0, -1)
-    reports = {name.decode(): client.get(f"alive:{role}:{name.decode()}") for name in names}
+    found: Any = client.zrange(f"alive:{role}", 0, -1)
+    names = [name if isinstance(name, str) else name.decode() for name in found]
+    reports: dict[str, Any] = {name: client.get(f"alive:{role}:{name}") for name in names}
     return {name: orjson.loads(report) for name, report in sorted(reports.items()) if report is not None}

@@ -45,17 +45,33 @@ class Broker(Server):
         Holds ``server.properties``, the log of the process and, in ``log``, the data.
     java, class_path
         From ``streams.stack.jars``.
+    listeners
+        More ports for clients by protocol (``SSL``, ``SASL_SSL``), beside the plain one that nodes use.
+    properties
+        More of the broker's own settings, such as its certificates and users; kept in a file that only we can read.
     """
 
-    def __init__(self, node: Node, nodes: Sequence[Node], folder: Path, java: str, class_path: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        nodes: Sequence[Node],
+        folder: Path,
+        java: str,
+        class_path: str,
+        *,
+        listeners: Mapping[str, int] | None = None,
+        properties: Mapping[str, object] | None = None,
+    ) -> None:
         self.node = node
+        self.listeners = dict(listeners or {})
         self.folder = folder
         self.properties = folder / "server.properties"
         self.data = folder / "log"
         self._n_nodes = len(nodes)
         folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{name}={value}" for name, value in _settings(node, nodes, self.data).items()]
-        self.properties.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        settings = {**_settings(node, nodes, self.data, self.listeners), **(properties or {})}
+        self.properties.touch(mode=0o600)
+        self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
         command = [java, *JVM, "-cp", class_path, "kafka.Kafka", str(self.properties)]
         super().__init__(f"kafka-{node.id}", command, folder / "broker.log")
 
@@ -63,6 +79,10 @@ class Broker(Server):
     def address(self) -> str:
         """Where clients reach this node, as ``host:port``."""
         return f"127.0.0.1:{self.node.port}"
+
+    def address_for(self, protocol: str) -> str:
+        """Where clients reach this node by a protocol of ``listeners``, as ``host:port``."""
+        return f"127.0.0.1:{self.listeners[protocol]}"
 
     def wait(self, within_s: float = READY_WITHIN_S) -> None:
         """Wait until this node answers clients and counts itself among the serving nodes."""
@@ -78,10 +98,11 @@ class Broker(Server):
         self.wait()
 
 
-def _settings(node: Node, nodes: Sequence[Node], data: Path) -> Mapping[str, object]:
+def _settings(node: Node, nodes: Sequence[Node], data: Path, more: Mapping[str, int]) -> Mapping[str, object]:
     copies = min(3, len(nodes))
     in_sync = max(1, copies - 1)
-    own = f"PLAINTEXT://127.0.0.1:{node.port}"
+    ports = {"PLAINTEXT": node.port, **more}
+    own = ",".join(f"{protocol}://127.0.0.1:{port}" for protocol, port in ports.items())
     return {
         "process.roles": "broker,controller",
         "node.id": node.id,
@@ -90,7 +111,7 @@ def _settings(node: Node, nodes: Sequence[Node], data: Path) -> Mapping[str, obj
         "listeners": f"{own},CONTROLLER://127.0.0.1:{node.controller_port}",
         "advertised.listeners": own,
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(("CONTROLLER:PLAINTEXT", *(f"{name}:{name}" for name in ports))),
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": str(data).replace("\\", "\\\\"),
         "auto.create.topics.enable": "false",

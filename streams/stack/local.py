@@ -8,7 +8,7 @@ Keeping a stack running after a command has returned is the business of ``keeper
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +70,8 @@ def open_stack(
     kafka: str | None = None,
     redis: str | None = None,
     appendfsync: AppendFsync = "everysec",
+    listeners: Sequence[str] = (),
+    properties: Mapping[str, object] | None = None,
     report: Callable[[str], None] = tell,
 ) -> Iterator[Stack]:
     """Run a local stack for the duration of a ``with`` block and give its parts.
@@ -84,6 +86,9 @@ def open_stack(
         Addresses of running servers; a server whose address is given is not started.
     appendfsync
         When Valkey's append-only file reaches the disk.
+    listeners, properties
+        Protocols that the brokers serve clients by beside the plain one, such as ``SASL_SSL``, each on a port of its
+        own, and the brokers' settings for them.
     report
         Told, in one line each, what takes time.
 
@@ -98,7 +103,7 @@ def open_stack(
         return
     data = data.resolve()
     with hold(data), contextlib.ExitStack() as cleanup:
-        nodes = () if kafka else _prepare_kafka(data, brokers, report)
+        nodes = () if kafka else _prepare_kafka(data, brokers, report, listeners, properties or {})
         valkey = None if redis else _prepare_valkey(data, appendfsync)
         addresses = Addresses(
             kafka=kafka or ",".join(node.address for node in nodes),
@@ -110,7 +115,13 @@ def open_stack(
         yield stack
 
 
-def _prepare_kafka(data: Path, n_brokers: int, report: Callable[[str], None]) -> tuple[Broker, ...]:
+def _prepare_kafka(
+    data: Path,
+    n_brokers: int,
+    report: Callable[[str], None],
+    listeners: Sequence[str],
+    properties: Mapping[str, object],
+) -> tuple[Broker, ...]:
     n_made = len(list(data.glob("kafka-*/log/meta.properties")))
     if n_brokers < 1 or n_made not in (0, n_brokers):
         raise StackError(
@@ -119,9 +130,22 @@ def _prepare_kafka(data: Path, n_brokers: int, report: Callable[[str], None]) ->
         )
     class_path, java = find_class_path(os.environ.get("KAFKA_HOME"), report), find_java()
     ids = range(1, n_brokers + 1)
-    ports = settle_ports(data / "ports.json", [f"{kind}-{i}" for i in ids for kind in ("kafka", "controller")])
+    ports = settle_ports(
+        data / "ports.json", [f"{kind}-{i}" for i in ids for kind in ("kafka", "controller", *listeners)]
+    )
     nodes = [Node(i, ports[f"kafka-{i}"], ports[f"controller-{i}"]) for i in ids]
-    brokers = tuple(Broker(node, nodes, data / f"kafka-{node.id}", java, class_path) for node in nodes)
+    brokers = tuple(
+        Broker(
+            node,
+            nodes,
+            data / f"kafka-{node.id}",
+            java,
+            class_path,
+            listeners={protocol: ports[f"{protocol}-{node.id}"] for protocol in listeners},
+            properties=properties,
+        )
+        for node in nodes
+    )
     format_storage(brokers, data / "cluster-id", java, class_path)
     return brokers
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,12 +107,17 @@ class Server:
         The program (an absolute path) and its arguments.
     log
         Where its output goes; every start appends.
+    environment
+        Variables it gets beside ours.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = log
         self._command = list(command)
+        self._environment = dict(environment or {})
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._settled = threading.Event()  # unset only while a start is under way, in which we may be interrupted
@@ -144,6 +149,7 @@ class Server:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
+                    env={**os.environ, **self._environment},
                     process_group=0,
                 )
         except OSError as error:

@@ -9,8 +9,10 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from streams.errors import StackError
 from streams.stack.process import Server
@@ -65,24 +67,39 @@ class Valkey(Server):
     appendfsync
         When the append-only file reaches the disk. Whatever it says, a kill -9 loses nothing that was answered;
         it decides what a power cut loses.
+    password
+        What clients must give, if anything; kept in a file that only we can read, as a command line shows it to all.
+    options
+        More of the server's own options, such as those of a cluster's member.
     """
 
-    def __init__(self, port: int, folder: Path, binary: str, appendfsync: AppendFsync = "everysec") -> None:
+    def __init__(
+        self,
+        port: int,
+        folder: Path,
+        binary: str,
+        appendfsync: AppendFsync = "everysec",
+        *,
+        password: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port
-        options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
-        options |= {"appendonly": "yes", "appendfsync": appendfsync}
-        command = [binary, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+        self.password = password
+        given = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
+        given |= {"appendonly": "yes", "appendfsync": appendfsync, **(options or {})}
+        secrets = [str(_write_secrets(folder, password))] if password else []
+        command = [binary, *secrets, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
         super().__init__("valkey", command, folder / "valkey.log")
 
     @property
     def url(self) -> str:
         """Where clients reach it, as a Redis URL without a database."""
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{f':{quote(self.password)}@' if self.password else ''}127.0.0.1:{self.port}"
 
     def wait(self, within_s: float = READY_WITHIN_S) -> None:
         """Wait until it has read its data and answers."""
-        self.await_ready(lambda: answers(self.port), within_s)
+        self.await_ready(lambda: answers(self.port, self.password), within_s)
 
     def restart(self) -> None:
         """Start again on the same data and port, and wait until it answers."""
@@ -90,11 +107,25 @@ class Valkey(Server):
         self.wait()
 
 
-def answers(port: int) -> bool:
+def _write_secrets(folder: Path, password: str) -> Path:
+    file = folder / "secrets.conf"
+    escaped = password.replace("\\", "\\\\").replace('"', '\\"')
+    file.touch(mode=0o600)
+    file.write_text(f'requirepass "{escaped}"\nmasterauth "{escaped}"\n', encoding="utf-8")
+    return file
+
+
+def answers(port: int, password: str | None = None) -> bool:
     """Whether a server on 127.0.0.1 answers PING with PONG; while it loads its data it does not."""
+    words = (b"AUTH", password.encode()) if password else ()
+    asked = b"".join((b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)))
+    wanted = b"+OK\r\n+PONG\r\n" if password else b"+PONG\r\n"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2.0) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(7) == b"+PONG\r\n"
+            connection.sendall((asked if password else b"") + b"PING\r\n")
+            answer = b""
+            while len(answer) < len(wanted) and (part := connection.recv(len(wanted))):
+                answer += part
+            return answer == wanted
     except OSError:
         return False
