@@ -15,6 +15,7 @@ from streams.errors import StreamError
 __all__ = ["cli", "main"]
 
 _COMMANDS = {
+    "chaos": ("commands.chaos", "chaos"),
     "demo": ("commands.demo", "demo"),
     "up": ("commands.up", "up"),
     "stack": ("commands.stack", "stack"),

@@ -1,0 +1,182 @@
+"""The table of differences: what must be there against what is there.
+
+A pure function of two values; where they come from is the business of ``expected`` and ``observed``.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from replay.chaos.expected import Expected, UserState
+from replay.chaos.observed import Observed, ObservedUser
+
+__all__ = ["Row", "compare"]
+
+SHOWN = 5  # examples of each row
+RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
+NOTHING = 1e-12  # a weight below this is as good as none
+COUNTERS = ("watches", "ratings", "rating_sum")
+TIMES = ("first_ts", "last_ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    what : what was compared.
+    compared, different : how many were, and of these how many differ.
+    examples : the first that differ, with both values.
+    is_info : whether a difference is allowed: at-least-once delivery repeats.
+    """
+
+    what: str
+    compared: int
+    different: int
+    examples: tuple[str, ...] = ()
+    is_info: bool = False
+
+
+def compare(expected: Expected, state: Observed, topics: Observed) -> list[Row]:
+    """Return the table; all is right if no row that is not mere information has a difference.
+
+    Parameters
+    ----------
+    expected : what must be there.
+    state : what Redis holds.
+    topics : what the output topics hold.
+    """
+    return [
+        _row("users", dict.fromkeys(expected.users, "a user"), dict.fromkeys(state.users, "a user")),
+        *_user_rows(expected.users, state.users),
+        *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
+        _row("items: trending weights", _flat(expected.hot), _flat(state.hot), _is_close),
+        _row("items: newest time of a partition", expected.newest_ts, state.newest_ts),
+        *_dead_letter_rows(expected, topics),
+        _row(
+            "lists: last on the topic saw all events",
+            {user: one.watches + one.ratings for user, one in expected.users.items()},
+            {user: n for user, n in topics.last_lists.items() if user in expected.users},
+        ),
+        _row(
+            "requests without a list",
+            dict.fromkeys(expected.requests, "a list"),
+            dict.fromkeys(topics.answered, "a list"),
+        ),
+    ]
+
+
+def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[Row]:
+    """Compare users that are on both sides; a missing one is a difference of its own row."""
+    both = {user: (one, found[user]) for user, one in expected.items() if user in found}
+
+    def row(
+        what: str,
+        wanted: Callable[[UserState], Any],
+        got: Callable[[ObservedUser], Any],
+        same: Callable[[Any, Any], bool] = lambda left, right: bool(left == right),
+    ) -> Row:
+        return _row(
+            what,
+            {user: wanted(pair[0]) for user, pair in both.items()},
+            {user: got(pair[1]) for user, pair in both.items()},
+            same,
+        )
+
+    yield row(
+        "users: counters",
+        lambda one: {name: float(getattr(one, name)) for name in COUNTERS},
+        lambda one: {name: one.counters.get(name) for name in COUNTERS},
+        lambda left, right: all(right[name] is not None and _is_close(left[name], right[name]) for name in COUNTERS),
+    )
+    yield row(
+        "users: times",
+        lambda one: tuple(getattr(one, name) for name in TIMES),
+        lambda one: tuple(one.counters.get(name) for name in TIMES),
+    )
+    yield row("users: recents", lambda one: list(one.recent), lambda one: list(one.recent), _is_same_recent)
+    yield row("users: seen", lambda one: one.seen, lambda one: one.seen)
+    yield row("users: genres", lambda one: dict(one.genres), lambda one: dict(one.genres), _is_same_weights)
+    yield row(
+        "users: stored list saw all events",
+        lambda one: (one.watches + one.ratings,) * 2,
+        lambda one: (one.list_sequence, one.recs_sequence),
+    )
+
+
+def _dead_letter_rows(expected: Expected, topics: Observed) -> Iterable[Row]:
+    wanted = set(expected.dead.items())
+    got = set(topics.dead)
+    missing, unexpected = sorted(wanted - got), sorted(got - wanted)
+    repeated = sorted((letter, n) for letter, n in topics.dead.items() if n > 1)
+    yield Row("dead letters: missing", len(wanted), len(missing), _shown(missing))
+    yield Row("dead letters: unexpected", len(got), len(unexpected), _shown(unexpected))
+    yield Row("dead letters: repeated", len(got), len(repeated), _shown(repeated), is_info=True)
+
+
+def _row(
+    what: str,
+    wanted: Mapping[Any, Any],
+    got: Mapping[Any, Any],
+    same: Callable[[Any, Any], bool] = lambda left, right: bool(left == right),
+) -> Row:
+    """Compare two mappings; what one side lacks is different, unless it is a weight of nothing."""
+    different = []
+    for key, value in wanted.items():
+        if key not in got:
+            if not _is_nothing(value):
+                different.append(f"{key!r}: expected {_short(value)}, got none")
+        elif not same(value, got[key]):
+            different.append(f"{key!r}: expected {_differing(value, got[key])}")
+    different += [
+        f"{key!r}: expected none, got {_short(value)}"
+        for key, value in got.items()
+        if key not in wanted and not _is_nothing(value)
+    ]
+    return Row(what, len(wanted.keys() | got.keys()), len(different), tuple(different[:SHOWN]))
+
+
+def _is_close(left: float, right: float) -> bool:
+    return math.isclose(left, right, rel_tol=RELATIVE, abs_tol=NOTHING)
+
+
+def _is_nothing(value: Any) -> bool:
+    return isinstance(value, float) and abs(value) < NOTHING
+
+
+def _is_same_weights(left: Mapping[str, float], right: Mapping[str, float]) -> bool:
+    return all(_is_close(left.get(name, 0.0), right.get(name, 0.0)) for name in left.keys() | right.keys())
+
+
+def _is_same_recent(left: list[Any], right: list[Any]) -> bool:
+    """Compare entries in order; only their weights have last digits."""
+    return len(left) == len(right) and all(
+        one[:3] == other[:3] and _is_close(one[3], other[3]) for one, other in zip(left, right, strict=True)
+    )
+
+
+def _flat(hot: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
+    return {(partition, item): weight for partition, items in hot.items() for item, weight in items.items()}
+
+
+def _differing(wanted: Any, got: Any) -> str:
+    """Show both values; of long lists, from the first entry that differs."""
+    if isinstance(wanted, list) and isinstance(got, list):
+        at = next((n for n, (one, other) in enumerate(zip(wanted, got, strict=False)) if one != other), None)
+        at = min(len(wanted), len(got)) if at is None else at
+        sizes = f"{len(wanted)} and {len(got)} entries, from entry {at}"
+        return f"{_short(wanted[at : at + 3])}, got {_short(got[at : at + 3])} ({sizes})"
+    if isinstance(wanted, frozenset) and isinstance(got, frozenset):
+        return f"also {_short(sorted(wanted - got))}, and not {_short(sorted(got - wanted))}"
+    return f"{_short(wanted)}, got {_short(got)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 240 else text[:237] + "..."  # noqa: PLR2004 - a few lines of a terminal
+
+
+def _shown(found: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(_short(one) for one, _ in zip(found, range(SHOWN), strict=False))

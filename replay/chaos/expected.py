@@ -1,0 +1,294 @@
+"""The final state, computed from the records of the topics alone, by a second road.
+
+Written from README.md and docs/lookups.md; it shares nothing with the worker: JSON is read by ``json``, the rules for
+what a record must hold are written down again here, and what the worker adds up event by event is a few operations
+on a table. So an agreement of the two is evidence.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["DAY_MS", "Entry", "Expected", "Place", "Record", "UserState", "expect", "judge"]
+
+DAY_MS = 24 * 60 * 60 * 1000
+GENRE_HALF_LIFE_MS = 30 * DAY_MS
+HOT_HALF_LIFE_MS = 7 * DAY_MS
+RECENT, REMEMBERED = 200, 512
+MOST_BYTES, LONGEST_ID, LATEST_MS = 64 * 1024, 64, 4_102_444_800_000
+WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
+Entry = tuple[str, int, str, float]  # item, ts, kind, weight
+Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
+
+
+class Place(NamedTuple):
+    """Where a record stands: its identity."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Record(NamedTuple):
+    """A record as it was read back; ``timestamp`` is Kafka's, milliseconds."""
+
+    place: Place
+    timestamp: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """One user: counters, times, and what is kept beside them."""
+
+    watches: int
+    ratings: int
+    rating_sum: float
+    first_ts: int
+    last_ts: int
+    recent: Sequence[Entry]
+    seen: frozenset[str]
+    genres: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must be there when everything has been applied.
+
+    Parameters
+    ----------
+    users : by user id.
+    items : ``watches``, ``ratings`` and ``rating_sum``, each by item, over all partitions.
+    hot : partition -> item -> heat as of the newest event time of that partition.
+    newest_ts : that time, by partition.
+    dead : cause of each record that breaks its contract, by where it stands.
+    requests : ids of the requests that must be answered.
+    positions : last offset of a record that does not break it, by event topic and partition.
+    events, duplicates : records that count, and that repeat one that did.
+    """
+
+    users: Mapping[str, UserState]
+    items: Mapping[str, Mapping[str, float]]
+    hot: Mapping[int, Mapping[str, float]]
+    newest_ts: Mapping[int, int]
+    dead: Mapping[Place, str]
+    requests: frozenset[str]
+    positions: Mapping[tuple[str, int], int]
+    events: int
+    duplicates: int
+
+
+def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Expected:
+    """Compute the final state.
+
+    Parameters
+    ----------
+    records : of both event topics and of the requests, in order of offset within each partition.
+    genres : of each item of the catalogue.
+    """
+    sorting = _Sorted()
+    for record in records:
+        sorting.add(record)
+    table = sorting.table()
+    counted = table[~_is_repeated(table)]
+    half_lives = counted.assign(last_ts=counted.groupby("user")["ts"].transform("max"))
+    newest = counted.groupby("partition")["ts"].max()
+    return Expected(
+        _users(half_lives, genres),
+        _items(counted),
+        _hot(counted, newest),
+        {int(partition): int(ts) for partition, ts in newest.items()},
+        sorting.dead,
+        frozenset(sorting.requests),
+        {
+            (topic, int(partition)): int(offset)
+            for (topic, partition), offset in table.groupby(["topic", "partition"])["offset"].max().items()
+        },
+        len(counted),
+        len(table) - len(counted),
+    )
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """Records set apart as they come: the columns of the events, and what is no event."""
+
+    columns: dict[str, list[Any]] = field(
+        default_factory=lambda: {
+            name: [] for name in ("topic", "partition", "offset", "id", "user", "item", "ts", "kind", "stars", "weight")
+        }
+    )
+    dead: dict[Place, str] = field(default_factory=dict)
+    requests: set[str] = field(default_factory=set)
+
+    def add(self, record: Record) -> None:
+        topic = record.place.topic
+        cause, fields = judge(topic, record.value)
+        if cause is not None:
+            self.dead[record.place] = cause
+        elif topic == REQUESTS:
+            self.requests.add(str(fields["request_id"]))
+        else:
+            self._add_event(record, fields)
+
+    def _add_event(self, record: Record, fields: Mapping[str, Any]) -> None:
+        is_watch = record.place.topic == WATCHES
+        stars = 0.0 if is_watch else float(fields["rating"])
+        row = (
+            *record.place,
+            str(fields["event_id"]),
+            str(fields["user_id"]),
+            str(fields["item_id"]),
+            max(0, min(fields["ts"], record.timestamp + DAY_MS)),
+            "watch" if is_watch else "rate",
+            stars,
+            float(fields["progress"]) if is_watch else stars / 5,
+        )
+        for column, value in zip(self.columns.values(), row, strict=True):
+            column.append(value)
+
+    def table(self) -> Table:
+        """Return the events, one a row, in order of topic, partition and offset."""
+        made: Table = pd.DataFrame(self.columns).astype(
+            {"partition": "int64", "offset": "int64", "ts": "int64", "stars": "float64", "weight": "float64"}
+        )
+        return made.sort_values(["topic", "partition", "offset"], ignore_index=True)
+
+
+def judge(topic: str, value: bytes | None) -> tuple[str | None, dict[str, Any]]:  # noqa: PLR0911 - one for each cause
+    """Return the cause for which a record becomes a dead letter, or None, and its fields where it has any."""
+    if not value:
+        return "empty", {}
+    if len(value) > MOST_BYTES:
+        return "too_large", {}
+    try:
+        fields = json.loads(value.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return "not_json", {}
+    if not isinstance(fields, dict):
+        return "not_an_object", {}
+    required = {
+        WATCHES: ("event_id", "user_id", "item_id", "ts", "progress"),
+        RATES: ("event_id", "user_id", "item_id", "ts", "rating"),
+        REQUESTS: ("request_id", "user_id"),
+    }[topic]
+    for name in required:
+        if fields.get(name) is None:
+            return "missing_field", fields
+        if not _is_good(name, fields[name]):
+            return "bad_field", fields
+    k = fields.get("k")
+    if topic == REQUESTS and k is not None and not (type(k) is int and 1 <= k <= 200):  # noqa: PLR2004 - README.md
+        return "bad_field", fields
+    return None, fields
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
+
+
+def _is_good(name: str, value: Any) -> bool:
+    if name.endswith("_id"):
+        text = str(value) if type(value) is int else value
+        return isinstance(text, str) and 1 <= len(text) <= LONGEST_ID and text.isprintable()
+    if name == "ts":
+        return type(value) is int and value <= LATEST_MS
+    low, high = (0.0, 1.0) if name == "progress" else (0.5, 5.0)
+    return type(value) in (int, float) and low <= value <= high
+
+
+def _is_repeated(table: Table) -> Table:
+    """Return which events repeat one of the last 512 that counted for their user and topic.
+
+    Where a user has at most 512 ids on a topic, none is ever forgotten, and the first of each counts. The others,
+    few users with many events, are gone through one by one.
+    """
+    repeated = table.duplicated(["user", "kind", "id"])
+    n_ids = (~repeated).groupby([table["user"], table["kind"]]).transform("sum")
+    suspects = table[(n_ids > REMEMBERED)]
+    for _, events in suspects.groupby(["user", "kind"]):
+        if not repeated.loc[events.index].any():
+            continue
+        remembered: dict[str, None] = {}
+        for row, event_id in events["id"].items():
+            again = event_id in remembered
+            repeated.loc[row] = again
+            if not again:
+                remembered[event_id] = None
+                if len(remembered) > REMEMBERED:
+                    del remembered[next(iter(remembered))]
+    return repeated
+
+
+def _users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
+    is_watch = counted["kind"] == "watch"
+    grouped = counted.assign(is_watch=is_watch).groupby("user", sort=False)
+    sums = grouped.agg(
+        watches=("is_watch", "sum"),
+        events=("is_watch", "size"),
+        rating_sum=("stars", "sum"),
+        first_ts=("ts", "min"),
+        last_ts=("ts", "max"),
+    )
+    recent, seen, affinity = _recent(counted), grouped["item"].agg(frozenset), _affinities(counted, genres)
+    return {
+        user: UserState(
+            int(row.watches),
+            int(row.events - row.watches),
+            float(row.rating_sum),
+            int(row.first_ts),
+            int(row.last_ts),
+            recent[user],
+            seen[user],
+            affinity.get(user, {}),
+        )
+        for user, row in zip(sums.index, sums.itertuples(index=False), strict=True)
+    }
+
+
+def _recent(counted: Table) -> dict[str, list[Entry]]:
+    """Return each user's newest 200, newest first: by time, then kind (a rating is newer), then offset."""
+    ordered = counted.assign(is_rate=counted["kind"] == "rate").sort_values(
+        ["user", "ts", "is_rate", "offset"], ascending=False
+    )
+    newest = ordered.groupby("user", sort=False).head(RECENT)
+    found: dict[str, list[Entry]] = {}
+    columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight"))
+    for user, *entry in zip(*columns, strict=True):
+        found.setdefault(user, []).append((entry[0], entry[1], entry[2], entry[3]))
+    return found
+
+
+def _affinities(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
+    """Return genre -> decayed weight as of each user's last event."""
+    decayed = counted["weight"] * np.exp2((counted["ts"] - counted["last_ts"]) / GENRE_HALF_LIFE_MS)
+    parts: Table = pd.DataFrame({"user": counted["user"], "weight": decayed, "genre": counted["item"].map(genres)})
+    exploded = parts[parts["genre"].notna()].explode("genre")
+    sums = exploded[exploded["genre"].notna()].groupby(["user", "genre"], sort=False)["weight"].sum()
+    found: dict[str, dict[str, float]] = {}
+    for (user, genre), weight in sums.items():
+        found.setdefault(user, {})[genre] = float(weight)
+    return found
+
+
+def _items(counted: Table) -> dict[str, dict[str, float]]:
+    watched, rated = counted[counted["kind"] == "watch"], counted[counted["kind"] == "rate"]
+    return {
+        "watches": watched.groupby("item").size().astype(float).to_dict(),
+        "ratings": rated.groupby("item").size().astype(float).to_dict(),
+        "rating_sum": rated.groupby("item")["stars"].sum().to_dict(),
+    }
+
+
+def _hot(counted: Table, newest: Table) -> dict[int, dict[str, float]]:
+    age = counted["ts"] - counted["partition"].map(newest)
+    heat = (0.5 + 0.5 * counted["weight"]) * np.exp2(age / HOT_HALF_LIFE_MS)
+    sums = heat.groupby([counted["partition"], counted["item"]]).sum()
+    found: dict[int, dict[str, float]] = {}
+    for (partition, item), weight in sums.items():
+        found.setdefault(int(partition), {})[item] = float(weight)
+    return found

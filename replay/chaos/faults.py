@@ -1,0 +1,67 @@
+"""Which faults happen, when, and what was done: the plan is a value that follows from a seed.
+
+A fault is due at a share of the records, not at a time, so that it falls into the processing on any machine. Who it
+hits is decided when it happens, by the fault's own number.
+"""
+
+import random
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "Done", "Fault", "plan"]
+
+KINDS = (
+    "worker killed",
+    "valkey killed",
+    "worker added",
+    "broker killed",
+    "valkey paused",
+    "worker removed",
+    "trainer killed",
+    "worker paused",
+)
+EARLIEST, LATEST = 0.05, 0.95  # shares of the records between which faults happen
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault to come: due when ``share`` of the records are applied; ``seed`` decides the rest."""
+
+    kind: str
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One fault that happened.
+
+    Parameters
+    ----------
+    kind : of ``KINDS``.
+    at_s : when, seconds since the first record was sent.
+    applied : records applied by then.
+    what : which process it hit, and how.
+    back : positions that went back by it, and by how many records in all; for Valkey killed.
+    """
+
+    kind: str
+    at_s: float
+    applied: int
+    what: str
+    back: tuple[int, int] = (0, 0)
+
+
+def plan(faults: int, seed: int) -> tuple[Fault, ...]:
+    """Return the faults in the order in which they are due.
+
+    Each kind comes once before any comes twice, so eight faults are one of each kind; fewer are the first of
+    ``KINDS``. They are due at random shares, so some come in quick succession.
+    """
+    random_ = random.Random(seed)
+    kinds: list[str] = []
+    while len(kinds) < faults:
+        kinds += random_.sample(KINDS, len(KINDS)) if kinds else KINDS
+    kinds = kinds[:faults]
+    random_.shuffle(kinds)
+    shares = sorted(random_.uniform(EARLIEST, LATEST) for _ in kinds)
+    return tuple(Fault(kind, share, random_.randrange(2**32)) for kind, share in zip(kinds, shares, strict=True))

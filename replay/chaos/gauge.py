@@ -1,0 +1,112 @@
+"""How far a run is, measured all the time from Redis, and how its append-only file grew.
+
+Redis goes away and goes back during a run, so the latest answer and the furthest one are both kept. The sizes of the
+append-only file allow to cut it back to what it was a moment before.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from replay.chaos.observed import positions
+from streams.connection import connect_to_read
+from streams.errors import StateError
+
+__all__ = ["Gauge", "Size", "cut_back", "last_file"]
+
+EVERY_S = 0.1
+KEPT = 300  # sizes: half a minute
+
+
+class Size(NamedTuple):
+    """How long the last append-only file was at a moment."""
+
+    at_s: float
+    name: str
+    n_bytes: int
+
+
+class Gauge:
+    """Looks ten times a second, in a thread; use as a context.
+
+    Parameters
+    ----------
+    redis : URL.
+    partitions : of each event topic.
+    files : folder of the append-only files.
+    """
+
+    def __init__(self, redis: str, partitions: int, files: Path) -> None:
+        self._client = connect_to_read(redis)
+        self._partitions = partitions
+        self._files = files
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
+        self.sizes: deque[Size] = deque(maxlen=KEPT)
+        self.applied = 0
+        self.furthest = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(15.0)
+        self._client.close()
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Return the last applied offset of each topic and partition; raise StateError if Redis does not answer."""
+        return positions(self._client, self._partitions)
+
+    def cut_back(self, ended_s: float, age_s: float) -> int:
+        """Cut the append-only file of the server that ended at a moment; see ``cut_back`` of this module."""
+        return cut_back(self._files, self.sizes, ended_s, age_s)
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_S):
+            found = last_file(self._files)
+            if found is not None:
+                self.sizes.append(Size(time.monotonic(), found.name, found.stat().st_size))
+            try:
+                self.applied = sum(offset + 1 for offset in self.positions().values())
+            except StateError:
+                continue
+            self.furthest = max(self.furthest, self.applied)
+
+
+def last_file(folder: Path) -> Path | None:
+    """Return the append-only file that is written to, as the manifest says, or None before there is one."""
+    try:
+        lines = (folder / "appendonly.aof.manifest").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    names = [line.split()[1] for line in lines if line.endswith("type i")]
+    path = folder / names[-1] if names else None
+    return path if path is not None and path.exists() else None
+
+
+def cut_back(folder: Path, sizes: "deque[Size]", ended_s: float, age_s: float) -> int:
+    """Cut the append-only file of a server that does not run back to what it was ``age_s`` before it ended.
+
+    A file that is younger than that is cut back to its first known length. Whatever the length, Valkey drops the
+    command that was cut in two when it reads the file (aof-load-truncated).
+
+    Returns
+    -------
+    Bytes that were cut off.
+    """
+    file = last_file(folder)
+    if file is None:
+        return 0
+    known = [size for size in sizes if size.name == file.name]
+    if not known:
+        return 0
+    older = [size for size in known if size.at_s <= ended_s - age_s]
+    kept = (older[-1] if older else known[0]).n_bytes
+    lost = file.stat().st_size - kept
+    os.truncate(file, kept)
+    return lost

@@ -1,0 +1,202 @@
+"""What Redis and the output topics hold, read by the documented names alone (docs/lookups.md, README.md).
+
+Nothing of the worker's code takes part, so a mistake in its keys or its codec shows as a difference.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Place, Record
+from streams.connection import answered, connect_to_read
+
+__all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
+
+CHUNK = 500  # users whose keys are read in one round trip
+PATIENCE_S = 60.0  # for the next records of a topic that has more
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedUser:
+    """One user as Redis holds it; ``list_sequence`` of the hash, ``recs_sequence`` of the list itself, -1 if absent."""
+
+    counters: Mapping[str, float]
+    recent: Sequence[Entry]
+    seen: frozenset[str]
+    genres: Mapping[str, float]
+    list_sequence: int
+    recs_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that is compared.
+
+    Parameters
+    ----------
+    users : by user id.
+    items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
+    hot : partition -> item -> heat as of the newest event time of the partition.
+    newest_ts : that time, by partition.
+    dead : how often each pair of place and cause is among the dead letters.
+    last_lists : highest sequence among the lists of each user on topic ``recommendations``.
+    answered : ids of the requests that have a list.
+    """
+
+    users: Mapping[str, ObservedUser] = field(default_factory=dict)
+    items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    hot: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    newest_ts: Mapping[int, int] = field(default_factory=dict)
+    dead: Mapping[tuple[Place, str], int] = field(default_factory=dict)
+    last_lists: Mapping[str, int] = field(default_factory=dict)
+    answered: frozenset[str] = frozenset()
+
+
+def read_state(redis: str, partitions: int) -> Observed:
+    """Read users, item counters and trending weights."""
+    with answered("chaos: reading the state"), connect_to_read(redis) as client:
+        users: dict[str, ObservedUser] = {}
+        names = [key[6:-1] for key in client.scan_iter("user:{*}", count=5000) if key.endswith("}")]
+        for first in range(0, len(names), CHUNK):
+            chunk = names[first : first + CHUNK]
+            users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
+        items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}}
+        hot: dict[int, dict[str, float]] = {}
+        newest: dict[int, int] = {}
+        for partition in range(partitions):
+            for name, total in items.items():
+                for item, n in client.hgetall(f"items:{{p{partition}}}:{name}").items():
+                    total[item] = total.get(item, 0.0) + float(n)
+            at = client.hgetall(f"items:{{p{partition}}}:at")
+            if "newest_ts" in at:
+                newest[partition] = int(at["newest_ts"])
+                age = newest[partition] - int(at["landmark"])
+                scale = 2.0 ** (age / HOT_HALF_LIFE_MS)
+                weights: Any = client.zrange(f"items:{{p{partition}}}:hot", 0, -1, withscores=True)
+                hot[partition] = {item: weight / scale for item, weight in weights}
+    return Observed(users=users, items=items, hot=hot, newest_ts=newest)
+
+
+def _read_users(client: Any, names: Sequence[str]) -> list[ObservedUser]:
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        key = f"user:{{{name}}}"
+        pipeline.hgetall(key)
+        pipeline.lrange(f"{key}:recent", 0, -1)
+        pipeline.smembers(f"{key}:seen")
+        pipeline.hgetall(f"{key}:genres")
+        pipeline.get(f"{key}:recs")
+    found = pipeline.execute()
+    return [_user(*found[first : first + 5]) for first in range(0, len(found), 5)]
+
+
+def _user(
+    stored: Mapping[str, str], recent: Sequence[str], seen: set[str], genres: Mapping[str, str], recs: str | None
+) -> ObservedUser:
+    counters = ("watches", "ratings", "rating_sum", "first_ts", "last_ts")
+    return ObservedUser(
+        {name: float(stored[name]) for name in counters if name in stored},
+        [(item, ts, kind, weight) for item, ts, kind, weight in map(json.loads, recent)],
+        frozenset(seen),
+        {genre: float(weight) for genre, weight in genres.items()},
+        int(stored.get("list_sequence", -1)),
+        -1 if recs is None else int(json.loads(recs)["sequence"]),
+    )
+
+
+def _user_id(tag: str) -> str:
+    """Return the user id that stands in a key as ``tag``."""
+    return tag.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
+
+
+def positions(client: Any, partitions: int) -> dict[tuple[str, int], int]:
+    """Return the last applied offset of each event topic and partition, as the item counters have it.
+
+    Raises
+    ------
+    StateError
+        If Redis does not answer.
+    """
+    with answered("chaos: reading the positions"):
+        pipeline = client.pipeline(transaction=False)
+        for partition in range(partitions):
+            pipeline.hgetall(f"items:{{p{partition}}}:at")
+        found = pipeline.execute()
+    applied: dict[tuple[str, int], int] = {}
+    for stored in found:
+        for name, offset in stored.items():
+            if name.startswith("at:"):
+                topic, _, partition = name[3:].rpartition(":")
+                applied[topic, int(partition)] = int(offset)
+    return applied
+
+
+def unserved(redis: str, wanted: Mapping[str, int]) -> int:
+    """Return how many users have no list that saw as many of their events as wanted."""
+    names = {user: user.replace("%", "%25").replace("{", "%7B").replace("}", "%7D") for user in wanted}
+    missing = 0
+    with answered("chaos: reading who has a list"), connect_to_read(redis) as client:
+        users = list(wanted)
+        for first in range(0, len(users), CHUNK):
+            pipeline: Any = client.pipeline(transaction=False)
+            for user in users[first : first + CHUNK]:
+                pipeline.hget(f"user:{{{names[user]}}}", "list_sequence")
+            found = pipeline.execute()
+            missing += sum(
+                int(sequence or -1) < wanted[user]
+                for user, sequence in zip(users[first : first + CHUNK], found, strict=True)
+            )
+    return missing
+
+
+def read_topics(kafka: str, partitions: int) -> Observed:
+    """Read the dead letters and what is needed of the lists."""
+    dead: Counter[tuple[Place, str]] = Counter()
+    for message in _messages(kafka, "dead-letters", partitions):
+        headers = {name: content.decode() for name, content in message.headers}
+        place = Place(headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        dead[place, headers["cause"]] += 1
+    last: dict[str, int] = {}
+    answered_ids: set[str] = set()
+    for message in _messages(kafka, "recommendations", partitions):
+        found = json.loads(message.value)
+        last[found["user_id"]] = max(last.get(found["user_id"], -1), found["sequence"])
+        if "request_id" in found["trigger"]:
+            answered_ids.add(found["trigger"]["request_id"])
+    return Observed(dead=dead, last_lists=last, answered=frozenset(answered_ids))
+
+
+def read_records(kafka: str, topics: Sequence[str], partitions: int) -> Iterator[Record]:
+    """Give the records of these topics, in order of offset within each partition."""
+    for topic in topics:
+        for message in _messages(kafka, topic, partitions):
+            place = Place(message.topic, message.partition, message.offset)
+            yield Record(place, message.timestamp, message.value)
+
+
+def _messages(kafka: str, topic: str, partitions: int) -> Iterator[Any]:
+    """Give every message that a topic holds now."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=kafka, enable_auto_commit=False, max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024
+    )
+    try:
+        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        ends = consumer.end_offsets(places)
+        short = {place for place in places if ends[place] > 0}
+        while short:
+            batches = consumer.poll(timeout_ms=int(PATIENCE_S * 1000))
+            if not batches:
+                raise TimeoutError(
+                    f"chaos: {topic} holds more records, got none of {sorted(short)} in {PATIENCE_S:g} s"
+                )
+            for batch in batches.values():
+                yield from batch
+            short = {place for place in short if consumer.position(place) < ends[place]}
+    finally:
+        consumer.close()

@@ -1,0 +1,335 @@
+"""One whole run: stack, processes, stream and faults; then the end is waited for and everything is compared."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from kafka import KafkaConsumer, TopicPartition
+
+from replay.chaos.compare import Row, compare
+from replay.chaos.expected import Expected, Place, expect
+from replay.chaos.faults import Done, plan
+from replay.chaos.fleet import Fleet
+from replay.chaos.gauge import Gauge
+from replay.chaos.observed import read_records, read_state, read_topics, unserved
+from replay.chaos.sabotage import Saboteur, torn_versions
+from replay.chaos.sending import Sender, send_items, verify
+from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
+from streams.connection import answered, connect_to_read
+from streams.errors import RegistryError, StackError, StateError
+from streams.settings import Settings
+from streams.stack import open_stack
+from streams.stack.process import Server
+from streams.topics import create_topics
+from streams.versions import Archive
+
+__all__ = ["ChaosConfig", "Crew", "Report", "run"]
+
+PARTITIONS = 6  # shared evenly by one, two and three workers
+WORKER_GROUP = "reelstream-worker"
+STALLED_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
+SERVED_S = 60.0  # for the lists of the last events, after these are applied
+LOOK_S = 0.2
+TELL_S = 5.0
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChaosConfig:
+    """What to run.
+
+    Parameters
+    ----------
+    events : records on the two event topics.
+    kills : faults of all kinds.
+    brokers : 1, or 3 with three copies of which two must be in sync.
+    workers : most workers at once.
+    seed : of stream and faults.
+    appendfsync : of Valkey. With ``everysec`` its last second or two is taken away at each of its kills.
+    """
+
+    events: int
+    kills: int
+    brokers: int
+    workers: int
+    seed: int
+    appendfsync: Literal["always", "everysec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How the processes under test are made: a worker by its slot and log, a trainer by its log."""
+
+    worker: Callable[[Settings, int, Path], Server]
+    trainer: Callable[[Settings, Path], Server]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came out.
+
+    Parameters
+    ----------
+    config : what was run.
+    seconds : from the first record sent to the last difference counted; ``applied_s`` of these until all was applied.
+    events, duplicates, rejected : records that count, that repeat one that does, and that break their contract.
+    users : with at least one event.
+    faults : in the order in which they happened.
+    restarts : last words of processes that ended by themselves and were started again.
+    rows : the table of differences.
+    guarantee : what the setting of Valkey promised, and what was seen of it.
+    """
+
+    config: ChaosConfig
+    seconds: float
+    applied_s: float
+    events: int
+    duplicates: int
+    rejected: int
+    users: int
+    faults: tuple[Done, ...]
+    restarts: tuple[str, ...]
+    rows: tuple[Row, ...]
+    guarantee: str
+
+    @property
+    def differences(self) -> int:
+        """Differences in all, without those that are mere information."""
+        return sum(row.different for row in self.rows if not row.is_info)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self) | {"differences": self.differences}
+
+
+def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
+    """Run it all in a folder and end what was started, in whatever way this is left.
+
+    Raises
+    ------
+    StreamError
+        If the stack or a process does not start, or nothing moves for minutes.
+    """
+    with ExitStack() as ending:
+        stack = ending.enter_context(
+            open_stack(folder / "stack", brokers=config.brokers, appendfsync=config.appendfsync, report=tell)
+        )
+        settings = Settings(
+            stack.addresses.kafka,
+            stack.addresses.redis,
+            str(folder / "models"),
+            partitions=PARTITIONS,
+            replication=config.brokers,
+        )
+        create_topics(settings)
+        made = _stream_config(config)
+        films = make_catalogue(made)
+        send_items(settings.kafka, films)
+        fleet = Fleet(
+            lambda slot: crew.worker(settings, slot, folder / f"worker-{slot}.log"),
+            lambda: crew.trainer(settings, folder / "trainer.log"),
+            config.workers,
+        )
+        ending.enter_context(fleet.ending())
+        _start(fleet, settings, config, tell)
+        gauge = ending.enter_context(Gauge(settings.redis, PARTITIONS, folder / "stack" / "valkey" / "appendonlydir"))
+        saboteur = Saboteur(
+            plan(config.kills, config.seed),
+            config.events,
+            stack,
+            fleet,
+            gauge,
+            Path(settings.registry),
+            lose=config.appendfsync == "everysec",
+            aim_s=_aim_s(config),
+            tell=tell,
+        )
+        sender = ending.enter_context(Sender(settings.kafka, stream(made), saboteur.allowance))
+        began = time.monotonic()
+        ending.enter_context(saboteur)
+        _hold(fleet, sender, saboteur, gauge, config, tell)
+        tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
+        lost: list[Place] = []
+        records = read_records(settings.kafka, (WATCHES, RATES, REQUESTS), PARTITIONS)
+        genres = {film["item_id"]: tuple(film["genres"]) for film in films}
+        expected = expect(verify(sender.acknowledged, records, lost), genres)
+        lagging = _settle(settings, expected, fleet, gauge, tell)
+        applied_s = time.monotonic() - began
+        tell(f"{applied_s:7.1f} s  applied; comparing {len(expected.users):,} users with Redis and the topics")
+        rows = _rows(settings, expected, sender, lost, lagging, saboteur)
+        return Report(
+            config,
+            time.monotonic() - began,
+            applied_s,
+            expected.events,
+            expected.duplicates,
+            len(expected.dead),
+            len(expected.users),
+            tuple(saboteur.done),
+            tuple(fleet.ended),
+            tuple(rows),
+            _guarantee(config, saboteur.done),
+        )
+
+
+def _stream_config(config: ChaosConfig) -> StreamConfig:
+    users = max(50, config.events // 20)
+    return StreamConfig(config.events, config.seed, int(time.time() * 1000), users, min(1000, 100 + users))
+
+
+def _aim_s(config: ChaosConfig) -> float:
+    return 10.0 if config.events < 20_000 else 30.0  # noqa: PLR2004 - a short run has few versions to hit
+
+
+def _start(fleet: Fleet, settings: Settings, config: ChaosConfig, tell: Tell) -> None:
+    """Start the trainer and all workers but one, so that one can be added."""
+    n = max(1, config.workers - 1)
+    tell(f"starting {n} workers and the trainer")
+    for slot in range(n):
+        fleet.start_worker(slot)
+    fleet.start_trainer()
+    with connect_to_read(settings.redis) as client:
+        fleet.await_ready(client)
+
+
+def _hold(fleet: Fleet, sender: Sender, saboteur: Saboteur, gauge: Gauge, config: ChaosConfig, tell: Tell) -> None:
+    """Wait until everything is sent and every fault has happened, reviving what ended by itself."""
+    began = told_at = moved_at = time.monotonic()
+    progress: tuple[int, ...] = ()
+    while not (sender.is_done and saboteur.is_done):
+        time.sleep(LOOK_S)
+        for error in (sender.error, saboteur.error):
+            if error is not None:
+                raise error
+        fleet.revive()
+        now = time.monotonic()
+        current = (sender.sent, gauge.furthest, len(saboteur.done))
+        if current != progress:
+            progress, moved_at = current, now
+        if now - moved_at > STALLED_S:
+            raise StackError(
+                f"chaos: records must move within {STALLED_S:g} s, got {sender.sent:,} sent and {gauge.furthest:,} "
+                f"applied of {config.events:,}, workers {fleet.up}"
+            )
+        if now - told_at >= TELL_S:
+            told_at = now
+            tell(
+                f"{now - began:7.1f} s  sent {sender.sent:,} of {config.events:,}, applied {gauge.applied:,}, "
+                f"lag {max(0, sender.sent - gauge.applied):,}, workers {len(fleet.up)}, "
+                f"faults {len(saboteur.done)} of {config.kills}"
+            )
+
+
+def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, tell: Tell) -> list[str]:
+    """Wait until everything is applied, acknowledged and answered; return what still lags when nothing moves."""
+    moved_at = told_at = time.monotonic()
+    before: list[str] = []
+    with _Group(settings) as group:
+        while lagging := [*_behind(gauge, expected.positions), *group.behind()]:
+            fleet.revive()
+            now = time.monotonic()
+            if lagging != before:
+                before, moved_at = lagging, now
+            if now - moved_at > STALLED_S:
+                return lagging
+            if now - told_at >= TELL_S:
+                told_at = now
+                tell(f"           waiting for {len(lagging)} positions, such as {lagging[0]}")
+            time.sleep(LOOK_S)
+    wanted = {user: one.watches + one.ratings for user, one in expected.users.items()}
+    deadline = time.monotonic() + SERVED_S
+    while unserved(settings.redis, wanted) and time.monotonic() < deadline:
+        fleet.revive()
+        time.sleep(1.0)
+    return []
+
+
+def _behind(gauge: Gauge, wanted: Mapping[tuple[str, int], int]) -> Iterator[str]:
+    """Give the topic partitions whose last event is not counted in Redis."""
+    try:
+        found = gauge.positions()
+    except StateError as error:
+        yield str(error)
+        return
+    for place, offset in wanted.items():
+        if found.get(place, -1) < offset:
+            yield f"{place[0]} {place[1]}: applied to offset {found.get(place, -1)} of {offset}"
+
+
+class _Group:
+    """What the workers' group has committed, as the cluster sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=settings.kafka, group_id=WORKER_GROUP, enable_auto_commit=False
+        )
+        self._places = [
+            TopicPartition(topic, partition)
+            for topic in (WATCHES, RATES, REQUESTS)
+            for partition in range(settings.partitions)
+        ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def behind(self) -> Iterator[str]:
+        """Give the topic partitions with records that are not acknowledged."""
+        for place, end in self._consumer.end_offsets(self._places).items():
+            done = self._consumer.committed(place) or 0
+            if done < end:
+                yield f"{place.topic} {place.partition}: acknowledged to offset {done} of {end}"
+
+
+def _rows(
+    settings: Settings,
+    expected: Expected,
+    sender: Sender,
+    lost: list[Place],
+    lagging: list[str],
+    saboteur: Saboteur,
+) -> list[Row]:
+    n_read = expected.events + expected.duplicates + len(expected.dead) + len(expected.requests)
+    n_sent = len(sender.acknowledged)
+    extra = n_read - (n_sent - len(lost))
+    killed = [done for done in saboteur.done if done.kind == "valkey killed"]
+    n_back = sum(1 for done in killed if done.back[0])
+    return [
+        Row("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
+        Row("records: repeated by the producer's client", n_sent, extra, is_info=True),
+        Row("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
+        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings.kafka, PARTITIONS)),
+        Row("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
+        _models(settings),
+    ]
+
+
+def _models(settings: Settings) -> Row:
+    """Check that the version that serves is whole, whatever the kills left beside it."""
+    with answered("chaos: reading the current model"), connect_to_read(settings.redis) as client:
+        serving: Any = client.hget("model:current", "version")
+    torn = len(torn_versions(Path(settings.registry)))
+    if serving is None:
+        return Row("models: the serving version is whole", 0, 0)
+    try:
+        Archive(settings.registry).verify(serving)
+    except RegistryError as error:
+        return Row("models: the serving version is whole", 1, 1, (str(error),))
+    return Row("models: the serving version is whole", 1, 0, (f"{torn} torn by kills, never served",) if torn else ())
+
+
+def _guarantee(config: ChaosConfig, done: list[Done]) -> str:
+    killed = [one.back for one in done if one.kind == "valkey killed"]
+    n, places, records = len(killed), sum(back[0] for back in killed), sum(back[1] for back in killed)
+    if config.appendfsync == "always":
+        promise = "appendfsync always: what was answered is never lost"
+        return f"{promise}; {n} kills, {places} positions went back"
+    promise = "appendfsync everysec: the last seconds may be lost, and are applied again from Kafka"
+    return (
+        f"{promise}; {n} kills with their last 0.5 to 2 s cut off, {places} positions went back by {records:,} records"
+    )
