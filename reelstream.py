@@ -22,6 +22,8 @@ _COMMANDS = {
     "topics": ("commands.topics", "topics"),
     "worker": ("commands.processes", "worker"),
     "trainer": ("commands.processes", "trainer"),
+    "archiver": ("commands.archive", "archiver"),
+    "archive": ("commands.archive", "archive"),
     "health": ("commands.processes", "health"),
     "replay": ("commands.replay", "replay"),
     "data": ("commands.data", "data"),
@@ -31,6 +33,7 @@ _COMMANDS = {
     "recommend": ("commands.lookups", "recommend"),
     "profile": ("commands.lookups", "profile"),
     "hot": ("commands.lookups", "hot"),
+    "dead-letters": ("commands.dead_letters", "dead_letters"),
     "digest": ("commands.digest", "digest"),
 }
 
