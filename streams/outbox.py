@@ -4,18 +4,18 @@ The producer is anything that sends bytes and answers with an awaitable delivery
 ``app.producer``: going there directly skips 65 us of bookkeeping per record.
 """
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Protocol
 
 from streams import topics
 from streams.codec import encode
-from streams.inbox import Rejected
+from streams.inbox import RawRecord, Rejected
 from streams.records import ModeChange
 
 __all__ = ["Outbox", "Producer", "dead_letter_headers"]
 
 MOST_BYTES = 512 * 1024  # of a dead letter: half of what brokers take by default, as copies of copies grow
+MOST_KEY_BYTES = 64 * 1024  # a key of ours has at most 64 characters; with the value it must stay below that half again
 Record = tuple[str, bytes | None, bytes | None, Mapping[str, bytes] | None]
 
 
@@ -56,29 +56,36 @@ class Outbox:
         """
         records: list[Record] = [(topics.RECOMMENDATIONS, user.encode(), body, None) for user, body in lists]
         records += [(topics.MODE_CHANGES, change.user_id.encode(), encode(change), None) for change in changes]
-        records += [
-            (topics.DEAD_LETTERS, letter.record.key, _fitting(letter.record.value), dead_letter_headers(letter))
-            for letter in rejected
-        ]
+        records += [(topics.DEAD_LETTERS, *_fitting(letter), dead_letter_headers(letter)) for letter in rejected]
         deliveries = [
             await self._producer.send(self._prefix + topic, key, value, None, None, headers)
             for topic, key, value, headers in records
         ]
-        await asyncio.gather(*deliveries)
+        for delivery in deliveries:  # all are under way; gathering them would cost more than sending them
+            await delivery
 
 
-def _fitting(value: bytes | None) -> bytes | None:
-    return value if value is None else value[:MOST_BYTES]
+def _fitting(letter: Rejected) -> tuple[bytes | None, bytes | None]:
+    """Return key and value, each cut to what is kept of it; Kafka's client takes no record without both."""
+    key, value = letter.record.key, letter.record.value
+    if key is None and value is None:
+        return None, b""
+    return key and key[:MOST_KEY_BYTES], value and value[:MOST_BYTES]
 
 
 def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
-    """Return the headers that say where a dead letter stood and why it died, and its size where it was cut off."""
-    origin, size = letter.record.origin, len(letter.record.value or b"")
-    cut = {"cut_from_bytes": str(size).encode()} if size > MOST_BYTES else {}
-    return cut | {
+    """Return the headers that say where a dead letter stood and why it died, and its sizes where it was cut off."""
+    origin = letter.record.origin
+    return _cuts(letter.record) | {
         "topic": origin.topic.encode(),
         "partition": str(origin.partition).encode(),
         "offset": str(origin.offset).encode(),
         "cause": letter.cause.encode(),
         "reason": letter.detail.encode(),
     }
+
+
+def _cuts(record: RawRecord) -> dict[str, bytes]:
+    key, value = len(record.key or b""), len(record.value or b"")
+    cuts = {"cut_from_bytes": str(value).encode()} if value > MOST_BYTES else {}
+    return cuts if key <= MOST_KEY_BYTES else cuts | {"key_cut_from_bytes": str(key).encode()}
