@@ -29,7 +29,7 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
     places : topics with the prefix, and partitions.
     """
     wanted = [TopicPartition(topic, partition) for topic, partition in places]
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","))
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","), **settings.security.aiokafka())
     try:
         await client.start()
         found = await client.list_consumer_group_offsets(group, partitions=wanted)
@@ -69,6 +69,7 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         bootstrap_servers=settings.kafka.split(","),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        **settings.security.aiokafka(),
     )
     try:
         await consumer.start()

@@ -1,0 +1,156 @@
+"""A worker whose Redis is paused, killed, cut back, or away for long: nothing is lost, nobody restarts it."""
+
+import os
+
+import numpy as np
+import psutil
+import pytest
+from redis import Redis
+
+from streams.stack import open_stack
+
+ITEMS = [f"i{n}" for n in range(30)]
+TS = 1_700_000_000_000
+USERS = 100
+
+
+@pytest.fixture
+def troubled(install, stack, tmp_path):
+    """Return an installation whose Valkey is its own, and that Valkey, to be mistreated."""
+    with open_stack(tmp_path / "stack", kafka=stack.kafka) as own:
+        installation = install()
+        settings = installation.settings.at(stack.kafka, own.valkey.url)
+        installation.redis.close()
+        installation.settings, installation.redis = settings, Redis.from_url(settings.redis, decode_responses=True)
+        yield installation, own.valkey
+
+
+def send(installation, n, seed):
+    """Send watches of drawn users and return how many each user was sent."""
+    users = [f"s{user}" for user in np.random.default_rng(seed).integers(0, USERS, n)]
+    installation.send_all(
+        "watch-events",
+        [
+            (
+                user,
+                {"event_id": f"{seed}-{at}", "user_id": user, "item_id": ITEMS[at % 30], "ts": TS + at, "progress": 1},
+            )
+            for at, user in enumerate(users)
+        ],
+    )
+    return {user: users.count(user) for user in set(users)}
+
+
+def added(*counts):
+    """Return the sum of several counts by user."""
+    return {user: sum(one.get(user, 0) for one in counts) for user in set().union(*counts)}
+
+
+def sequences(installation):
+    """Return how many events the list that Redis holds for each user has seen."""
+    return {
+        key[6:-1]: int(installation.redis.hget(key, "list_sequence") or 0)
+        for key in installation.redis.scan_iter("user:{*}", count=1000)
+        if key.endswith("}") and installation.redis.exists(f"{key}:recs")
+    }
+
+
+def all_there(installation, expected):
+    """Return whether counters, items and lists know every event that was sent."""
+    return (
+        installation.counts("watches") == expected
+        and sum(installation.item_counts("watches").values()) == sum(expected.values())
+        and sequences(installation) == expected
+    )
+
+
+def test_a_paused_redis_pauses_the_worker(troubled, until):
+    """Stopped for seven seconds in the middle of a stream, Redis is waited for and no event is lost or repeated."""
+    installation, valkey = troubled
+    with installation.process("worker", "--id", "w") as worker:
+        worker.await_ready()
+        first = send(installation, 2000, 1)
+        until(lambda: installation.counts("watches"), 30, lambda: "a first batch")
+        valkey.pause()
+        second = send(installation, 2000, 2)
+        worker.await_saying("worker.redis_away")
+        valkey.resume()
+        worker.await_saying("worker.redis_back")
+        until(lambda: all_there(installation, added(first, second)), 60, worker.said)
+        assert "worker.mending" not in worker.said()  # the same server came back
+
+
+def test_a_redis_that_lost_its_last_second_is_mended(troubled, until):
+    """Killed, its file cut back by 60 kB, and started again: what it lost is applied again, by worker and all."""
+    installation, valkey = troubled
+    with installation.process("worker", "--id", "w") as worker:
+        worker.await_ready()
+        first = send(installation, 3000, 3)
+        until(lambda: all_there(installation, first), 60, worker.said)
+        valkey.kill()
+        cut(valkey, 60_000)
+        valkey.restart()
+        assert sum(installation.counts("watches").values()) < 3000  # it was cut in earnest
+        until(lambda: all_there(installation, first), 60, worker.said)  # also without a new event
+        second = send(installation, 1000, 4)
+        until(lambda: all_there(installation, added(first, second)), 60, worker.said)
+        assert "worker.mended" in worker.said()
+
+
+def test_a_redis_cut_back_while_no_worker_runs_is_mended_at_the_start(troubled, until):
+    """The group has committed everything, Redis knows less: the next worker reads the difference again."""
+    installation, valkey = troubled
+    with installation.process("worker", "--id", "w") as worker:
+        worker.await_ready()
+        sent = send(installation, 3000, 5)
+        until(lambda: all_there(installation, sent), 60, worker.said)
+        assert worker.terminate(10) == 0
+    valkey.kill()
+    cut(valkey, 60_000)
+    valkey.restart()
+    with installation.process("worker", "--id", "w") as worker:
+        until(lambda: all_there(installation, sent), 60, worker.said)
+
+
+def test_an_empty_redis_is_filled_again(troubled, until):
+    """A Redis that comes back with nothing, functions included, is brought to where it was."""
+    installation, valkey = troubled
+    with installation.process("worker", "--id", "w") as worker:
+        worker.await_ready()
+        sent = send(installation, 2000, 6)
+        until(lambda: all_there(installation, sent), 60, worker.said)
+        valkey.kill()
+        for file in append_only_files(valkey):
+            file.unlink()
+        valkey.restart()
+        more = send(installation, 500, 7)
+        until(lambda: all_there(installation, added(sent, more)), 60, worker.said)
+
+
+def test_while_redis_is_away_events_wait_in_kafka(troubled, until):
+    """With 60,000 events waiting for a killed Redis, the worker grows by no more than its buffers, and catches up."""
+    installation, valkey = troubled
+    with installation.process("worker", "--id", "w") as worker:
+        worker.await_ready()
+        first = send(installation, 500, 8)
+        until(lambda: all_there(installation, first), 60, worker.said)
+        valkey.kill()
+        before = psutil.Process(worker.child.pid).memory_info().rss
+        second = send(installation, 60_000, 9)
+        worker.await_saying("worker.redis_away for 1")  # ten seconds and more
+        grown = psutil.Process(worker.child.pid).memory_info().rss - before
+        assert grown < 40_000_000  # 60,000 events are 9 MB of JSON, and would be over 100 MB as Faust's objects
+        valkey.restart()
+        until(lambda: all_there(installation, added(first, second)), 120, worker.said)
+
+
+def append_only_files(valkey):
+    """Return the files that Valkey's state rests in."""
+    return sorted((valkey.log.parent / "appendonlydir").iterdir())
+
+
+def cut(valkey, n_bytes):
+    """Take the last bytes off the append-only file."""
+    [newest] = [file for file in append_only_files(valkey) if file.name.endswith(".incr.aof")]
+    assert newest.stat().st_size > n_bytes
+    os.truncate(newest, newest.stat().st_size - n_bytes)
