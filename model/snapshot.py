@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,12 @@ class Snapshot:
             raise ValueError(
                 f"Snapshot: one row per user, item and genre is required, got {given!r} ids, {rows!r} rows"
             )
+        for name in (name for names in (self.items, self.users, self.genres) for name in names):
+            if not isinstance(name, str):
+                raise TypeError(f"Snapshot: ids must be text, got {name!r:.80}")
+        for name, weight in self.weights.items():
+            if weight.dtype != torch.float32:
+                raise TypeError(f"Snapshot: weights must be float32, got {name!r} of {weight.dtype}")
 
     @classmethod
     def of(cls, network: NeuMF, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> "Snapshot":
@@ -87,10 +94,28 @@ class Snapshot:
         ValueError
             If a weight is missing, left over or of another shape.
         """
-        genres = self.weights["item_genres"].numpy()
-        network = NeuMF(self.config, len(self.users), genres, generator=None)
-        try:
-            network.load_state_dict(dict(self.weights))
-        except RuntimeError as error:
-            raise ValueError(f"Snapshot.network: weights of shape {self.config!r} are required, got {error}") from error
+        self._check_shapes()
+        network = NeuMF(self.config, len(self.users), self.weights["item_genres"].numpy(), generator=None)
+        network.load_state_dict(dict(self.weights))
         return network
+
+    def _check_shapes(self) -> None:
+        """Raise ValueError unless the weights are those of a network of this shape; takes no memory to find out."""
+        got = {name: tuple(weight.shape) for name, weight in self.weights.items()}
+        n_items, n_genres = len(self.items), len(self.genres)
+        try:
+            if self.config.blocks > len(got):
+                raise ValueError(
+                    f"Snapshot.network: weights of {self.config.blocks} blocks are required, got {len(got)}"
+                )
+            with torch.device("meta"):
+                empty = NeuMF(self.config, len(self.users), np.empty((n_items, n_genres), np.float32), generator=None)
+        except (RuntimeError, TypeError, OverflowError) as error:
+            raise ValueError(f"Snapshot.network: a shape is required, got {self.config!r}: {error}") from error
+        required = {name: tuple(weight.shape) for name, weight in empty.state_dict().items()}
+        if got != required:
+            wrong = sorted(name for name in got.keys() | required.keys() if got.get(name) != required.get(name))
+            raise ValueError(
+                f"Snapshot.network: weights of shape {self.config!r} are required, "
+                f"got {[(name, got.get(name)) for name in wrong[:3]]!r}"
+            )

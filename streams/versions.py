@@ -159,7 +159,7 @@ class Archive:
             )
         path = self._path(version_id, DESCRIPTION)
         try:
-            content = self._files.cat_file(path)
+            content = self._files.cat_file(path, 0, _MOST_BYTES + 1)
         except FileNotFoundError:
             raise RegistryError(
                 f"registry {self.url}: a stored version is required, got {version_id!r}, which has no {DESCRIPTION}; "
@@ -195,10 +195,11 @@ class Archive:
         if stored is None:
             raise RegistryError(f"registry: {path} is not a file of this version, got files {sorted(version.files)}")
         try:
+            size = self._files.size(path)  # None where a store does not know; a file that is too large is not read
+            _same(path, "bytes", stored.bytes, stored.bytes if size is None else size)
             content: bytes = self._files.cat_file(path)
         except OSError as error:
             raise RegistryError(f"registry: {path} must hold {stored.bytes} bytes, got {error!r}") from error
-        _same(path, "bytes", stored.bytes, len(content))
         _same(path, "SHA-256", stored.sha256, hashlib.sha256(content).hexdigest())
         return content
 
@@ -312,21 +313,36 @@ def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
             f"registry: {path} must have format 1 to {FORMAT}, got {written!r}; a newer Reelstream wrote it, upgrade"
         )
     _same(path, "content hash", version_id.partition("-")[2], _digest(body))
-    return Version(
-        version_id,
-        uri,
-        body["parent"],
-        body["metrics"],
-        {
-            topic: {int(partition): offset for partition, offset in partitions.items()}
-            for topic, partitions in body["offsets"].items()
-        },
-        body["created_ms"],
-        body["seed"],
-        body["code_revision"],
-        body["details"],
-        {name: StoredFile(**file) for name, file in body["files"].items()},
-    )
+    try:
+        return Version(
+            version_id,
+            uri,
+            _typed(body["parent"], str, type(None)),
+            {name: float(_typed(figure, int, float)) for name, figure in body["metrics"].items()},
+            {
+                topic: {int(partition): _typed(offset, int) for partition, offset in partitions.items()}
+                for topic, partitions in body["offsets"].items()
+            },
+            _typed(body["created_ms"], int),
+            _typed(body["seed"], int),
+            _typed(body["code_revision"], str),
+            _typed(body["details"], dict),
+            {name: _stored_file(name, file) for name, file in body["files"].items()},
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RegistryError(f"registry: {path} must describe a version, got {error!r}") from error
+
+
+def _stored_file(name: str, file: Mapping[str, Any]) -> StoredFile:
+    if _FILE.fullmatch(name) is None or name == DESCRIPTION:
+        raise ValueError(f"a file name like 'weights.safetensors' is required, got {name!r}")
+    return StoredFile(_typed(file["bytes"], int), _typed(file["sha256"], str))
+
+
+def _typed(value: Any, *types: type) -> Any:
+    if type(value) not in types:  # not isinstance: True is no number
+        raise TypeError(f"{' or '.join(one.__name__ for one in types)} is required, got {value!r:.80}")
+    return value
 
 
 def _same(path: str, what: str, expected: object, got: object) -> None:

@@ -1,8 +1,10 @@
 """Following the model pointer on a real Redis and a real registry: swap, refusal, rollback."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 import torch
 
@@ -17,12 +19,16 @@ from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
 
+PICKLE = b"\x80\x04cposix\nsystem\n\x93\x8c\x04true\x85R."  # os.system("true") to whoever unpickles it
+
 
 @pytest.fixture
 async def state(redis_url):
-    """Return the state of an empty database."""
+    """Return the installed state of an empty database."""
     client = connect(redis_url)
-    yield State(client)
+    installed = State(client)
+    await installed.install()
+    yield installed
     await client.aclose()
 
 
@@ -80,4 +86,74 @@ async def test_a_torn_version_is_refused_and_the_old_one_serves(upkeep, state, v
     weights = Path(versions[1].uri) / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert await follow(upkeep, state, versions[1]) == versions[0].version_id
+    assert await follow(upkeep, state, versions[2]) == versions[2].version_id
+
+
+def weights_of(version):
+    """Return the path of a version's weights."""
+    return Path(version.uri) / "weights.safetensors"
+
+
+def forged(version, **changed):
+    """Change a version's description, with an id that fits it again, and return what to point at."""
+    body = orjson.loads((Path(version.uri) / "version.json").read_bytes()) | changed
+    weights = weights_of(version).read_bytes()
+    body["files"]["weights.safetensors"] = {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
+    folder = Path(version.uri).rename(Path(version.uri).with_name(f"v000777-{digest}"))
+    (folder / "version.json").write_bytes(orjson.dumps(body))
+    return ModelPointer(folder.name, str(folder), 1)
+
+
+def changed_weights(version, change):
+    """Change the bytes of a version's weights and make size, hash and id fit: only what they mean is wrong."""
+    path = weights_of(version)
+    path.write_bytes(change(path.read_bytes()))
+    return forged(version)
+
+
+def described(version, **changed):
+    """Forge a version whose snapshot is described otherwise."""
+    details = orjson.loads((Path(version.uri) / "version.json").read_bytes())["details"]["snapshot"]
+    return forged(version, details={"snapshot": details | changed})
+
+
+def overwritten(version, content, name="weights.safetensors"):
+    """Put other bytes in the place of a file."""
+    (Path(version.uri) / name).write_bytes(content)
+    return ModelPointer(version.version_id, version.uri, 1)
+
+
+WIDE = {"factors": 2**40, "heads": 1}  # a network of terabytes
+BREAKAGES = {
+    "weights gone": lambda v: weights_of(v).unlink() or ModelPointer(v.version_id, v.uri, 1),
+    "description empty": lambda v: overwritten(v, b"", "version.json"),
+    "description of 17 MiB": lambda v: overwritten(v, b" " * (17 * 2**20), "version.json"),
+    "weights too long": lambda v: overwritten(v, weights_of(v).read_bytes() + b"\x00"),
+    "a pickle for weights": lambda v: overwritten(v, PICKLE),
+    "a pickle that fits its hash": lambda v: changed_weights(v, lambda _: PICKLE),
+    "a zip as torch.save writes it": lambda v: changed_weights(v, lambda _: b"PK\x03\x04" + bytes(100)),
+    "cut weights that fit their hash": lambda v: changed_weights(v, lambda content: content[:-1]),
+    "a header of 2**63 bytes": lambda v: changed_weights(v, lambda content: b"\xff" * 8 + content[8:]),
+    "a newer format": lambda v: forged(v, format=2),
+    "no details": lambda v: forged(v, details=None),
+    "no snapshot": lambda v: forged(v, details={}),
+    "no offsets": lambda v: forged(v, offsets=[]),
+    "a file outside the folder": lambda v: forged(v, files={"../../x.json": {"bytes": 1, "sha256": ""}}),
+    "one item too many": lambda v: described(v, items=["a", "b", "c", "d", "e"]),
+    "an item that is no text": lambda v: described(v, items=["a", "b", "c", {}]),
+    "a shape that does not fit": lambda v: described(v, config={"factors": 8}),
+    "a shape of terabytes": lambda v: described(v, config=WIDE),
+    "endless blocks": lambda v: described(v, config={"blocks": 2**62}),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+async def test_whatever_is_wrong_with_a_version_the_old_one_serves(upkeep, state, versions, breakage):
+    """A version that is torn, forged, or of another kind or size is refused; the first serves on, then the third."""
+    await follow(upkeep, state, versions[0])
+    before = upkeep.recommender
+    await state.move_model(BREAKAGES[breakage](versions[1]))
+    await upkeep._look_at_model()
+    assert upkeep.recommender is before
     assert await follow(upkeep, state, versions[2]) == versions[2].version_id
