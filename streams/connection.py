@@ -123,6 +123,7 @@ def _is_cluster(url: str) -> bool:
     """Ask once, without retries; what fails here fails again, and is told, at the first call."""
     limits: _Limits = {"socket_connect_timeout": _CONNECT_S, "socket_timeout": _CONNECT_S}
     with redis.Redis.from_url(url, **limits, retry=Retry(NoBackoff(), 0)) as client:
+        client.connection_pool.connection_kwargs["db"] = 0  # a cluster has no other, and would refuse to be asked
         try:
             found = cast("dict[str, object]", client.info("cluster"))
         except (RedisError, OSError):

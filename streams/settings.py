@@ -35,7 +35,10 @@ def data_folder() -> Path:
 
 def without_password(url: str) -> str:
     """Return a URL of Redis fit to be shown: with ``***`` for its password, wherever it stands."""
-    shown = re.sub(r"^(\w+://)?([^:/@]*):.*@", r"\1\2:***@", url, flags=re.DOTALL)
+    scheme, slashes, address = url.partition("://") if "://" in url else ("", "", url)
+    who, at, where = address.rpartition("@")
+    user, colon, _ = who.partition(":")
+    shown = f"{scheme}{slashes}{user}{colon and ':***'}{at}{where}"
     return re.sub(r"([?&]password=)[^&]*", r"\1***", shown)
 
 

@@ -3,9 +3,13 @@
 Nothing starts until a test asks for it, so ``pytest tests/model`` starts no server and imports none of ``streams``.
 """
 
+import asyncio
 import itertools
 import os
 import secrets
+import ssl
+import threading
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,3 +51,72 @@ def redis_url(stack, _databases):
 def topic_prefix():
     """Return a prefix for this test's topics and groups that no other test or run has, such as ``"t3f2a1-"``."""
     return f"t{secrets.token_hex(3)}-"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Return a certificate authority that signs for 127.0.0.1, with its own certificate in the file ``path``."""
+    import trustme  # noqa: PLC0415  only tests that use it pay for it
+
+    authority = trustme.CA()
+    authority.path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(authority.path)
+    return authority
+
+
+@pytest.fixture(scope="session")
+def tls_front(certificates):
+    """Return a context manager for a TLS port in front of a plain one: the packaged Valkey has no TLS built in."""
+
+    @contextmanager
+    def front(port, own_port=0):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificates.issue_cert("127.0.0.1").configure_cert(context)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        server = asyncio.run_coroutine_threadsafe(_serve_tls(context, port, own_port), loop).result(10)
+        yield server.sockets[0].getsockname()[1]
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+    return front
+
+
+async def _serve_tls(context, port, own_port):
+    """Listen with TLS and carry bytes to and from the plain port, until either side ends."""
+
+    async def carry(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    async def serve(reader, writer):
+        ends = [writer]
+        try:
+            behind = await asyncio.open_connection("127.0.0.1", port)
+            ends.append(behind[1])
+            ways = [asyncio.create_task(carry(reader, behind[1])), asyncio.create_task(carry(behind[0], writer))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            for end in ends:
+                end.transport.abort()
+
+    return await asyncio.start_server(serve, "127.0.0.1", own_port, ssl=context)
+
+
+async def _end(server):
+    """Stop listening and drop what is connected."""
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.05)  # aborted connections are closed in the next rounds of the loop

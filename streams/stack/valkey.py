@@ -95,7 +95,8 @@ class Valkey(Server):
     @property
     def url(self) -> str:
         """Where clients reach it, as a Redis URL without a database."""
-        return f"redis://{f':{quote(self.password)}@' if self.password else ''}127.0.0.1:{self.port}"
+        credentials = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}"
 
     def wait(self, within_s: float = READY_WITHIN_S) -> None:
         """Wait until it has read its data and answers."""

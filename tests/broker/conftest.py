@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from redis import Redis
 
+from streams.connection import connect_to_read
+from streams.security import KafkaSecurity
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -76,8 +77,9 @@ class Installation:
     def __init__(self, settings, folder):
         self.settings = settings
         self.folder = folder
-        self.redis = Redis.from_url(settings.redis, decode_responses=True)
-        self.producer = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=5)
+        self.redis = connect_to_read(settings.redis)
+        security = settings.security.kafka_python()
+        self.producer = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=5, **security)
         self._consumers = {}
         self._found = {}
         self._processes = 0
@@ -111,7 +113,8 @@ class Installation:
         """Return every record of a topic so far, in order of arrival within each partition."""
         name = self.settings.prefix + topic
         if topic not in self._consumers:
-            consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest")
+            security = self.settings.security.kafka_python()
+            consumer = KafkaConsumer(bootstrap_servers=self.settings.kafka, auto_offset_reset="earliest", **security)
             places = [TopicPartition(name, partition) for partition in consumer.partitions_for_topic(name)]
             consumer.assign(places)
             self._consumers[topic], self._found[topic] = consumer, []
@@ -177,14 +180,15 @@ def until():
 
 @pytest.fixture(scope="module")
 def install(stack, _databases, tmp_path_factory):
-    """Return a function that makes an installation with two partitions and empty state."""
+    """Return a function that makes an installation with two partitions and empty state, on given servers or ours."""
     made = []
 
-    def make():
-        url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
+    def make(kafka=stack.kafka, redis=None, security=None):
+        url = redis or urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
         folder = tmp_path_factory.mktemp("installation")
         prefix = f"t{os.getpid()}-{folder.name}-"
-        settings = Settings(stack.kafka, url, str(folder / "models"), prefix=prefix, partitions=2)
+        security = security or KafkaSecurity()
+        settings = Settings(kafka, url, str(folder / "models"), prefix=prefix, partitions=2, security=security)
         create_topics(settings)
         made.append(Installation(settings, folder))
         made[-1].redis.flushdb()
