@@ -35,6 +35,7 @@ _COMMANDS = {
     "hot": ("commands.lookups", "hot"),
     "dead-letters": ("commands.dead_letters", "dead_letters"),
     "digest": ("commands.digest", "digest"),
+    "rebuild": ("commands.rebuild", "rebuild"),
 }
 
 

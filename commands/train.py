@@ -1,4 +1,4 @@
-"""``reelstream train``: make a first model version from a recorded log and store it in the registry."""
+"""``reelstream train``: a first model version, from a recorded log or archived events, into the registry."""
 
 import json
 import time
@@ -9,19 +9,41 @@ import click
 from commands.training import progress_bar, training_options
 
 if TYPE_CHECKING:
+    from model.catalogue import Catalogue
     from model.learner import Learner
     from model.training import TrainingConfig
     from replay.readers import Dataset
+    from streams.settings import Settings
 
 __all__ = ["train"]
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
+@click.option("--from-archive", "archive", metavar="URL", help="Train on the events that `reelstream archiver` kept.")
+@click.option(
+    "--catalogue",
+    metavar="DATASET",
+    help="With --from-archive: take titles and genres from this recorded log, not from the topic catalog-items.",
+)
+@click.option("--kafka", help="With --from-archive: where that topic is, host:port,... [REELSTREAM_KAFKA]")
+@click.option("--prefix", help="With --from-archive: put before topic names. [REELSTREAM_PREFIX]")
 @click.option("--out", help="Folder or fsspec URL of the registry. [REELSTREAM_REGISTRY]")
 @training_options
-def train(*, dataset: str, out: str | None, epochs: int, seed: int, threads: int, quiet: bool, as_json: bool) -> None:
-    """Train on DATASET, a name of `data list` or a path, and store the version.
+def train(
+    *,
+    dataset: str | None,
+    archive: str | None,
+    catalogue: str | None,
+    out: str | None,
+    epochs: int,
+    seed: int,
+    threads: int,
+    quiet: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train on DATASET, a name of `data list` or a path, or on archived events, and store the version.
 
     The newest events are held out and ranked among the whole catalogue: HR@10 and NDCG@10 of the
     version are stored with it, beside those of popularity. Serving it is a separate step.
@@ -30,10 +52,13 @@ def train(*, dataset: str, out: str | None, epochs: int, seed: int, threads: int
     import torch  # noqa: PLC0415 - same
 
     from model.gate import gate  # noqa: PLC0415 - same
-    from replay.readers import read_dataset  # noqa: PLC0415 - same
 
+    if (dataset is None) == (archive is None):
+        raise click.UsageError("give either DATASET or --from-archive URL")
+    if archive is None and (catalogue or any(given.values())):
+        raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
     torch.set_num_threads(threads)
-    log = read_dataset(dataset, seed=seed)
+    log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
     learner = _learner(log, epochs)
     began = time.monotonic()
     with progress_bar(quiet=quiet) as progress:
@@ -62,6 +87,44 @@ def train(*, dataset: str, out: str | None, epochs: int, seed: int, threads: int
     click.echo(json.dumps(report) if as_json else _text(report))
 
 
+def _recorded(name_or_path: str, seed: int) -> "Dataset":
+    from replay.readers import read_dataset  # noqa: PLC0415 - keeps --help fast
+
+    return read_dataset(name_or_path, seed=seed)
+
+
+def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Dataset":
+    """Return the archived events with the items of a recorded log, or of the topic."""
+    from commands.options import given_settings  # noqa: PLC0415 - beside its only use
+    from replay.archive import read_archive  # noqa: PLC0415 - keeps --help fast
+
+    settings = given_settings(given)
+    items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
+    return read_archive(url, items, settings.prefix)
+
+
+def _topic_items(settings: "Settings") -> "Catalogue":
+    import asyncio  # noqa: PLC0415 - beside its only use
+
+    from streams.catalog import CatalogueFeed  # noqa: PLC0415 - keeps --help fast
+    from streams.errors import TopicError  # noqa: PLC0415 - same
+    from streams.topics import verify_topics  # noqa: PLC0415 - same
+
+    async def read() -> "Catalogue":
+        feed = CatalogueFeed(settings, lambda _: None)
+        try:
+            await feed.start()
+        finally:
+            await feed.stop()
+        return feed.catalogue
+
+    try:
+        verify_topics(settings)
+        return asyncio.run(read())
+    except TopicError as error:
+        raise TopicError(f"{error}; or take the items from a recorded log with --catalogue") from error
+
+
 def _learner(log: "Dataset", epochs: int) -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
     from dataclasses import replace  # noqa: PLC0415 - beside its only use
@@ -74,8 +137,11 @@ def _learner(log: "Dataset", epochs: int) -> "Learner":
     rounds = RoundConfig()
     first = replace(rounds.first, epochs=epochs, least_steps=0, batch=64 if n > LARGE else rounds.first.batch)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), replace(rounds, first=first))
-    rows = log.interactions[["user_id", "item_id", "ts", "rating"]].itertuples(index=False)
-    learner.observe((user, Interaction(item, ts, "rate", rating / 5.0)) for user, item, ts, rating in rows)
+    table = log.interactions
+    if "weight" not in table:
+        table = table.assign(kind="rate", weight=table["rating"] / 5.0)
+    rows = table[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False)
+    learner.observe((user, Interaction(item, ts, kind, weight)) for user, item, ts, kind, weight in rows)
     return learner
 
 

@@ -11,10 +11,11 @@ When files are written is decided in ``agents.archiver``; docs/archive.md is the
 import os
 import re
 import secrets
-from collections import OrderedDict, defaultdict, deque
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from streams.errors import DataError
 from streams.reader import Offsets
 from streams.records import Event, Origin, Rating, Watch
 
-__all__ = ["FORMAT", "SCHEMA", "ArchivedFile", "EventArchive", "LastIds", "Scan", "day_of", "to_rows"]
+__all__ = ["FORMAT", "SCHEMA", "ArchiveAway", "ArchivedEvent", "ArchivedFile", "EventArchive", "Scan", "to_rows"]
 
 FORMAT = 1
 SCHEMA = pa.schema(
@@ -47,10 +48,11 @@ SCHEMA = pa.schema(
 )
 _ABOUT = b"reelstream"  # key of our own part of a file's metadata
 _NAME = re.compile(r"topic=([^/]+)/date=(\d{4}-\d{2}-\d{2})/partition=(\d{1,9})/(\d{1,19})-(\d{1,19})\.parquet")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_MS = 24 * 60 * 60 * 1000
-_LAST_DAY = 2_932_896  # days from the epoch to 9999-12-31
 ArchivedEvent = tuple[Origin, Event]
+
+
+class ArchiveAway(DataError):  # noqa: N818 - like StateAway: a condition that passes
+    """The store cannot be reached, or refuses, for now; the same call may succeed later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class EventArchive:
         """Give the archived events in batches, one partition of one topic after the other.
 
         Each batch is of one partition, not empty, ascending in offset, and continues the batch before it if that was
-        of the same partition. Memory holds one file and one batch. Files that appear after the call are not read.
+        of the same partition. Memory holds one file. Files that appear after the call are not read.
 
         Parameters
         ----------
@@ -158,28 +160,25 @@ class EventArchive:
         DataError
             If the store cannot be read, or a file is torn or was changed.
         """
-        groups: dict[tuple[str, int], list[ArchivedFile]] = defaultdict(list)
-        for file in self.list():
-            if (topics is None or file.topic in topics) and (partitions is None or file.partition in partitions):
-                groups[file.topic, file.partition].append(file)
-        for (topic, partition), files in groups.items():
+        for (topic, partition), files in self.partitions().items():
+            if (topics is not None and topic not in topics) or (partitions is not None and partition not in partitions):
+                continue
             start = (from_offsets or {}).get(topic, {}).get(partition, 0)
             end = (below or {}).get(topic, {}).get(partition)
-            yield from self._read_partition(files, start, end, most)
+            for table in self.rows(files, None, start, end):
+                for batch in table.to_batches(max_chunksize=most):
+                    if batch.num_rows:
+                        yield tuple(_events(topic, partition, batch))
 
-    def list(self, topic: str | None = None) -> tuple[ArchivedFile, ...]:
+    def list(self) -> tuple[ArchivedFile, ...]:
         """Return the files, sorted by topic, partition, first offset, and of those the longest first.
-
-        Parameters
-        ----------
-        topic : only of this topic, with its prefix.
 
         Raises
         ------
-        DataError
+        ArchiveAway
             If the store cannot be listed.
         """
-        found = (_named(path) for path in self._paths(f"/topic={topic}" if topic else ""))
+        found = (_named(path) for path in self._paths())
         return tuple(
             sorted(
                 (file for file in found if file is not None),
@@ -187,9 +186,13 @@ class EventArchive:
             )
         )
 
+    def partitions(self) -> dict[tuple[str, int], tuple[ArchivedFile, ...]]:
+        """Return the files of ``list`` by topic and partition."""
+        return {at: tuple(files) for at, files in groupby(self.list(), lambda file: (file.topic, file.partition))}
+
     def strays(self) -> tuple[str, ...]:
         """Return the paths in the archive that are no files of it, such as what a killed writer left unfinished."""
-        return tuple(sorted(path for path in self._paths("") if _named(path) is None))
+        return tuple(sorted(path for path in self._paths() if _named(path) is None))
 
     def write(self, scan: Scan) -> ArchivedFile:
         """Write one file, whole or not at all; the same scan again replaces it by the same rows.
@@ -198,20 +201,18 @@ class EventArchive:
 
         Raises
         ------
-        DataError
+        ArchiveAway
             If the store refuses or cannot be reached.
         """
         folder = f"{self._root}/topic={scan.topic}/date={scan.date}/partition={scan.partition}"
         path = f"{folder}/{scan.first:012d}-{scan.last:012d}.parquet"
         content = _encoded(scan)
-        try:
+        with _reached(f"{path} must be writable ({content.size} bytes)"):
             if isinstance(self._files, LocalFileSystem):
                 _write_local(Path(path), content)
             else:
                 self._files.makedirs(folder, exist_ok=True)
                 self._files.pipe_file(path, content.to_pybytes())  # object stores show a file when it is whole
-        except OSError as error:
-            raise DataError(f"archive: {path} must be writable ({content.size} bytes), got {error!r}") from error
         return ArchivedFile(scan.topic, scan.partition, scan.first, scan.last, scan.date, path)
 
     def about(self, file: ArchivedFile) -> dict[str, Any]:
@@ -239,108 +240,71 @@ class EventArchive:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _torn(file, repr(error)) from error
 
-    def newest(self, topic: str, partition: int, n: int) -> tuple[tuple[str, str], ...]:
-        """Return user and event id of the newest n events of a partition, oldest first; fewer if it has fewer."""
-        files = [file for file in self.list(topic) if file.partition == partition]
-        wanted = list(_without_overlaps(files, 0))
+    def newest(self, files: Sequence[ArchivedFile], n: int) -> tuple[tuple[str, str], ...]:
+        """Return user and event id of the newest n events of one partition, oldest first; fewer if it has fewer.
+
+        Parameters
+        ----------
+        files : those of the partition, as ``list`` orders them.
+        """
         ids: deque[tuple[str, str]] = deque()
-        for file, start in reversed(wanted):
+        for file, start in reversed(list(_without_overlaps(files, 0))):
             table = self.read(file, ("offset", "user_id", "event_id"))
-            rows = zip(*(table.column(name).to_pylist() for name in ("offset", "user_id", "event_id")), strict=True)
+            rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
             for _, user_id, event_id in reversed([row for row in rows if row[0] >= start]):
                 if len(ids) == n:
                     return tuple(ids)
                 ids.appendleft((user_id, event_id))
         return tuple(ids)
 
-    def _read_partition(
-        self, files: Sequence[ArchivedFile], start: int, end: int | None, most: int
-    ) -> Iterator[tuple[ArchivedEvent, ...]]:
+    def rows(
+        self,
+        files: Sequence[ArchivedFile],
+        columns: Sequence[str] | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Iterator[pa.Table]:
+        """Give the rows of one partition's files, file by file, each offset once, ascending.
+
+        Parameters
+        ----------
+        files : those of the partition, as ``list`` orders them.
+        columns : which, in the order of ``SCHEMA``; ``offset`` must be among them. All by default.
+        start, end : the first offset wanted, and the one to end before.
+        """
         for file, first in _without_overlaps(files, start):
             if end is not None and first >= end:
                 return
-            for batch in self.read(file).to_batches(max_chunksize=most):
-                events = tuple(
-                    event
-                    for event in _events(file, batch)
-                    if first <= event[0].offset and (end is None or event[0].offset < end)
-                )
-                if events:
-                    yield events
+            table = self.read(file, columns)
+            offsets = table.column("offset").to_numpy()  # int64 (rows,)
+            begins = int(offsets.searchsorted(first))
+            yield table.slice(begins, None if end is None else max(0, int(offsets.searchsorted(end)) - begins))
 
     def _open(self, file: ArchivedFile) -> pq.ParquetFile:
-        try:
+        with _reached(f"{file.path} must be readable"):
             content = self._files.cat_file(file.path)
-        except OSError as error:
-            raise DataError(f"archive: {file.path} must be readable, got {error!r}") from error
         try:
             return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _torn(file, repr(error)) from error
 
-    def _paths(self, below: str) -> Iterable[str]:
-        try:
+    def _paths(self) -> Iterable[str]:
+        with _reached(f"{self.url} must be a readable folder"):
             self._files.invalidate_cache()
-            found: list[str] = self._files.find(f"{self._root}{below}")
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise DataError(f"archive: {self.url} must be a readable folder, got {error!r}") from error
+            try:
+                found: list[str] = self._files.find(self._root)
+            except FileNotFoundError:
+                return ()
         return found
 
 
-class LastIds:
-    """What one partition remembers to tell a producer's duplicates: bounded, and a function of its archived events.
-
-    An event is a duplicate if its id is among the last ``per_user`` archived ids of its user, as long as that one is
-    among the last ``in_all`` archived events of the partition. Feeding it the partition's newest ``in_all`` events
-    gives the same memory as having seen them all.
-
-    Parameters
-    ----------
-    per_user : 512, as in the state.
-    in_all : bound of the memory; about 250 bytes each.
-    """
-
-    def __init__(self, per_user: int = 512, in_all: int = 50_000) -> None:
-        self._per_user = per_user
-        self._in_all = in_all
-        self._seen = 0
-        self._order: deque[tuple[str, str]] = deque()
-        self._users: dict[str, OrderedDict[str, int]] = {}  # user -> event id -> its number, oldest first
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def is_new(self, user_id: str, event_id: str) -> bool:
-        """Return False for a duplicate; else remember the event and return True."""
-        if event_id in self._users.get(user_id, ()):
-            return False
-        if len(self._order) == self._in_all:
-            self._forget_oldest()
-        ids = self._users.setdefault(user_id, OrderedDict())
-        if len(ids) == self._per_user:
-            ids.popitem(last=False)
-        ids[event_id] = self._seen
-        self._order.append((user_id, event_id))
-        self._seen += 1
-        return True
-
-    def _forget_oldest(self) -> None:
-        """Forget the oldest event, unless it fell out of its user's ids before."""
-        number = self._seen - len(self._order)
-        user_id, event_id = self._order.popleft()
-        ids = self._users.get(user_id, OrderedDict())
-        if ids.get(event_id) == number:
-            del ids[event_id]
-            if not ids:
-                del self._users[user_id]
-
-
-def day_of(timestamp: int) -> str:
-    """Return the UTC day of a Kafka timestamp in milliseconds; those before 1970 or after 9999 count as its ends."""
-    days = min(max(timestamp // _DAY_MS, 0), _LAST_DAY)
-    return (_EPOCH + timedelta(days=days)).date().isoformat()
+@contextmanager
+def _reached(required: str) -> Iterator[None]:
+    """Turn a failure of the store inside the block into one line that says what was required."""
+    try:
+        yield
+    except Exception as error:  # each store's driver has errors of its own
+        raise ArchiveAway(f"archive: {required}, got {error!r}") from error
 
 
 def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
@@ -363,9 +327,8 @@ def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
-def _events(file: ArchivedFile, batch: pa.RecordBatch) -> Iterator[ArchivedEvent]:
+def _events(topic: str, partition: int, batch: pa.RecordBatch) -> Iterator[ArchivedEvent]:
     """Give the rows of a batch as events; the reverse of ``to_rows``."""
-    topic, partition = file.topic, file.partition
     for row in zip(*(batch.column(name).to_pylist() for name in SCHEMA.names), strict=True):
         offset, timestamp, event_id, user_id, item_id, ts, kind, progress, rating, rec_id = row
         origin = Origin(topic, partition, offset, timestamp)

@@ -1,0 +1,215 @@
+"""Whether an archive says the truth: by itself, and beside what the topics still hold.
+
+By itself: every file opens, holds what its name says, and the ranges leave no gap. Beside the topics: every record
+that Kafka still has is decoded again, and what the archive should hold of it is compared event by event. Nothing is
+repaired here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from streams import topics
+from streams.archive import ArchivedEvent, ArchivedFile, EventArchive
+from streams.errors import DataError, TopicError
+from streams.inbox import RawRecord, decode_batch
+from streams.records import Origin
+from streams.scanning import LastIds
+from streams.settings import Settings
+
+__all__ = ["Comparison", "Coverage", "compare", "cover", "examine"]
+
+Range = tuple[int, int]
+_POLL_MS = 1000
+_SILENT_POLLS = 30  # a broker that sends nothing for so many seconds while records are left is in trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the files of one partition say.
+
+    Parameters
+    ----------
+    topic, partition : whose.
+    files : how many.
+    first, next : the first offset scanned, and the one after the last.
+    gaps : ranges between files that nobody scanned, both ends included: Kafka deleted them before they were archived.
+    overlaps : ranges that more than one file scanned; readers take each offset from one of them.
+    dates : the first and the last day.
+    """
+
+    topic: str
+    partition: int
+    files: int
+    first: int
+    next: int
+    gaps: tuple[Range, ...]
+    overlaps: tuple[Range, ...]
+    dates: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a partition of a topic still holds, beside the archive.
+
+    Parameters
+    ----------
+    topic, partition : whose.
+    first, next : offsets of the oldest record that Kafka holds, and of the one to come.
+    compared : events that both should hold.
+    waiting : records that are not archived yet.
+    missing : accepted events that the archive lacks.
+    different : events that the archive holds otherwise, or that the topic does not accept.
+    """
+
+    topic: str
+    partition: int
+    first: int
+    next: int
+    compared: int
+    waiting: int
+    missing: int
+    different: int
+
+
+def cover(archive: EventArchive) -> tuple[Coverage, ...]:
+    """Return what the names of the files say, by topic and partition; no file is opened."""
+    return tuple(_covered(at, files) for at, files in archive.partitions().items())
+
+
+def examine(archive: EventArchive) -> Iterator[tuple[ArchivedFile, Mapping[str, int] | DataError]]:
+    """Read every file whole and give what it counts, or what is wrong with it.
+
+    The counts are ``events``, those of an overlap in the first file only, and ``rejected`` and ``duplicates``.
+    """
+    for files in archive.partitions().values():
+        reached = 0
+        for file in files:
+            try:
+                about = archive.about(file)
+                offsets = archive.read(file).column("offset").to_numpy()  # int64 (rows,)
+                _require_order(file, offsets.tolist())
+            except DataError as error:
+                yield file, error
+                continue
+            counts = {name: int(about[name]) for name in ("rejected", "duplicates")}
+            yield file, counts | {"events": int((offsets >= reached).sum())}
+            reached = max(reached, file.last + 1)
+
+
+def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
+    """Read what the event topics hold, and give for each partition how the archive differs.
+
+    Raises
+    ------
+    TopicError
+        If Kafka cannot be reached, or stops answering.
+    DataError
+        If a file of the archive cannot be read.
+    """
+    try:
+        consumer = KafkaConsumer(
+            bootstrap_servers=settings.kafka, enable_auto_commit=False, **settings.security.kafka_python()
+        )
+    except (KafkaError, OSError, ValueError) as error:
+        raise TopicError(f"archive: a Kafka cluster is required at {settings.kafka}, got {error!r}") from error
+    try:
+        names = [settings.prefix + topic for topic in topics.EVENTS]
+        places = [
+            TopicPartition(name, at) for name in names for at in sorted(consumer.partitions_for_topic(name) or ())
+        ]
+        kept, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        covered = {(one.topic, one.partition): one for one in cover(archive)}
+        for at in places:
+            yield _compared(
+                archive, covered.get((at.topic, at.partition)), consumer, at, (kept[at], ends[at]), settings
+            )
+    finally:
+        consumer.close()
+
+
+def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> Coverage:
+    gaps: list[Range] = []
+    overlaps: list[Range] = []
+    reached = files[0].first
+    for file in files:
+        if file.first > reached:
+            gaps.append((reached, file.first - 1))
+        elif file.first < reached:
+            overlaps.append((file.first, min(file.last, reached - 1)))
+        reached = max(reached, file.last + 1)
+    days = sorted(file.date for file in files)
+    return Coverage(*at, len(files), files[0].first, reached, tuple(gaps), tuple(overlaps), (days[0], days[-1]))
+
+
+def _require_order(file: ArchivedFile, offsets: list[int]) -> None:
+    ascending = all(one < other for one, other in pairwise(offsets))
+    if not ascending or (offsets and not file.first <= offsets[0] <= offsets[-1] <= file.last):
+        raise DataError(
+            f"archive: {file.path} must hold ascending offsets from {file.first} to {file.last}, "
+            f"got {offsets[:3]} ... {offsets[-3:]}"
+        )
+
+
+def _compared(
+    archive: EventArchive,
+    covered: Coverage | None,
+    consumer: KafkaConsumer,
+    at: TopicPartition,
+    held: Range,
+    settings: Settings,
+) -> Comparison:
+    kept, end = held
+    if covered is None:
+        return Comparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
+    events = _each(archive.read_events(topics=[at.topic], partitions=[at.partition]))
+    ids = LastIds()
+    first, compared, missing, different = max(kept, covered.first), 0, 0, 0
+    archived = next(events, None)
+    while archived is not None and archived[0].offset < first:
+        ids.is_new(archived[1].user_id, archived[1].event_id)
+        archived = next(events, None)
+    for expected in _accepted(consumer, at, first, min(end, covered.next), settings.prefix):
+        if not ids.is_new(expected[1].user_id, expected[1].event_id):
+            continue
+        compared += 1
+        while archived is not None and archived[0].offset < expected[0].offset:
+            different += 1
+            archived = next(events, None)
+        if archived is None or archived[0].offset > expected[0].offset:
+            missing += 1
+        else:
+            different += archived != expected
+            archived = next(events, None)
+    different += (archived is not None) + sum(1 for _ in events)
+    return Comparison(at.topic, at.partition, kept, end, compared, max(0, end - covered.next), missing, different)
+
+
+def _accepted(
+    consumer: KafkaConsumer, at: TopicPartition, first: int, end: int, prefix: str
+) -> Iterator[ArchivedEvent]:
+    """Give the events that a partition holds from ``first`` up to, not including, ``end``."""
+    consumer.assign([at])
+    consumer.seek(at, first)
+    silent = 0
+    while consumer.position(at) < end:
+        found = consumer.poll(timeout_ms=_POLL_MS, max_records=5000).get(at, ())
+        silent = 0 if found else silent + 1
+        if silent > _SILENT_POLLS:
+            raise TopicError(
+                f"archive: records of {at.topic}/{at.partition} up to {end} are required from Kafka, "
+                f"got none after {consumer.position(at)} for {_SILENT_POLLS} s"
+            )
+        raw = [
+            RawRecord(Origin(one.topic, one.partition, one.offset, one.timestamp), one.key, one.value)
+            for one in found
+            if one.offset < end
+        ]
+        yield from decode_batch(raw, prefix).events
+
+
+def _each(batches: Iterable[tuple[ArchivedEvent, ...]]) -> Iterator[ArchivedEvent]:
+    return (event for batch in batches for event in batch)
