@@ -55,7 +55,8 @@ def plan(faults: int, seed: int) -> tuple[Fault, ...]:
     """Return the faults in the order in which they are due.
 
     Each kind comes once before any comes twice, so eight faults are one of each kind; fewer are the first of
-    ``KINDS``. They are due at random shares, so some come in quick succession.
+    ``KINDS``. The time is cut into as many equal parts, and each fault is due somewhere in its own, so some come in
+    quick succession.
     """
     random_ = random.Random(seed)
     kinds: list[str] = []
@@ -63,5 +64,6 @@ def plan(faults: int, seed: int) -> tuple[Fault, ...]:
         kinds += random_.sample(KINDS, len(KINDS)) if kinds else KINDS
     kinds = kinds[:faults]
     random_.shuffle(kinds)
-    shares = sorted(random_.uniform(EARLIEST, LATEST) for _ in kinds)
+    each = (LATEST - EARLIEST) / max(1, faults)
+    shares = [EARLIEST + each * random_.uniform(n, n + 1) for n in range(faults)]
     return tuple(Fault(kind, share, random_.randrange(2**32)) for kind, share in zip(kinds, shares, strict=True))

@@ -1,0 +1,185 @@
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from replay.chaos.compare import compare
+from replay.chaos.expected import Expected, Place, Record, UserState
+from replay.chaos.gauge import Size, cut_back, last_file
+from replay.chaos.observed import Observed, ObservedUser
+from replay.chaos.sabotage import torn_versions
+from replay.chaos.sending import fingerprint, verify
+
+TS = 1_700_000_000_000
+BAD = Place("watch-events", 0, 7)
+EXPECTED = Expected(
+    users={
+        "u": UserState(
+            watches=1,
+            ratings=1,
+            rating_sum=4.0,
+            first_ts=TS,
+            last_ts=TS + 1,
+            recent=[("b", TS + 1, "rate", 0.8), ("a", TS, "watch", 0.5)],
+            seen=frozenset({"a", "b"}),
+            genres={"Drama": 1.25},
+        )
+    },
+    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
+    hot={0: {"a": 0.75, "b": 0.9}},
+    newest_ts={0: TS + 1},
+    dead={BAD: "not_json"},
+    requests=frozenset({"r1"}),
+    positions={("watch-events", 0): 3, ("rate-events", 0): 5},
+    events=2,
+    duplicates=0,
+)
+USER = ObservedUser(
+    counters={"watches": 1.0, "ratings": 1.0, "rating_sum": 4.0, "first_ts": float(TS), "last_ts": float(TS + 1)},
+    recent=[("b", TS + 1, "rate", 0.8), ("a", TS, "watch", 0.5)],
+    seen=frozenset({"a", "b"}),
+    genres={"Drama": 1.25 * (1 + 1e-9)},
+    list_sequence=2,
+    recs_sequence=2,
+)
+STATE = Observed(
+    users={"u": USER},
+    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
+    hot={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
+    newest_ts={0: TS + 1},
+)
+TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 2, "only-asked": 0}, answered=frozenset({"r1"}))
+
+
+def differing(state=STATE, topics=TOPICS):
+    """Return what differs, and how often, without what is allowed."""
+    return {row.what: row.different for row in compare(EXPECTED, state, topics) if row.different and not row.is_info}
+
+
+def with_user(**changed):
+    """Return the state with one thing of the user changed."""
+    return replace(STATE, users={"u": replace(USER, **changed)})
+
+
+def test_equal_states_have_no_difference():
+    """Weights that differ by a billionth, and a list for a user who only asked, are no differences."""
+    assert differing() == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        (replace(STATE, users={}), "users"),
+        (replace(STATE, users={"u": USER, "v": USER}), "users"),
+        (with_user(counters=USER.counters | {"watches": 2.0}), "users: counters"),
+        (with_user(counters=USER.counters | {"rating_sum": 4.5}), "users: counters"),
+        (with_user(counters={"watches": 1.0}), "users: counters"),
+        (with_user(counters=USER.counters | {"first_ts": float(TS - 1)}), "users: times"),
+        (with_user(counters=USER.counters | {"last_ts": float(TS)}), "users: times"),
+        (with_user(recent=USER.recent[::-1]), "users: recents"),
+        (with_user(recent=USER.recent[:1]), "users: recents"),
+        (with_user(recent=[USER.recent[0], ("a", TS, "watch", 0.6)]), "users: recents"),
+        (with_user(seen=frozenset({"a"})), "users: seen"),
+        (with_user(seen=frozenset({"a", "b", "c"})), "users: seen"),
+        (with_user(genres={"Drama": 1.26}), "users: genres"),
+        (with_user(genres={}), "users: genres"),
+        (with_user(genres={"Drama": 1.25, "War": 0.1}), "users: genres"),
+        (with_user(list_sequence=1), "users: stored list saw all events"),
+        (with_user(recs_sequence=1), "users: stored list saw all events"),
+        (replace(STATE, items=dict(STATE.items) | {"watches": {"a": 2.0}}), "items: watches"),
+        (replace(STATE, items=dict(STATE.items) | {"ratings": {}}), "items: ratings"),
+        (replace(STATE, items=dict(STATE.items) | {"rating_sum": {"b": 3.5}}), "items: rating_sum"),
+        (replace(STATE, hot={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
+        (replace(STATE, hot={}), "items: trending weights"),
+        (replace(STATE, newest_ts={0: TS}), "items: newest time of a partition"),
+    ],
+)
+def test_a_planted_difference_of_the_state_is_found(state, what):
+    """Each thing that can be wrong in Redis shows in its own row."""
+    assert what in differing(state)
+    if what != "items: trending weights":
+        assert set(differing(state)) <= {what, "users: times"}
+
+
+@pytest.mark.parametrize(
+    ("topics", "what"),
+    [
+        (replace(TOPICS, dead={}), "dead letters: missing"),
+        (replace(TOPICS, dead={(BAD, "not_json"): 1, (BAD, "empty"): 1}), "dead letters: unexpected"),
+        (replace(TOPICS, last_lists={"u": 1}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, last_lists={"u": 3}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, last_lists={}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, answered=frozenset()), "requests without a list"),
+    ],
+)
+def test_a_planted_difference_of_the_topics_is_found(topics, what):
+    """A missing or wrong dead letter, a list too few, and one that counts what never happened, each show."""
+    assert differing(topics=topics) == {what: 1}
+
+
+def test_a_repeated_dead_letter_is_allowed():
+    """At-least-once delivery may repeat a dead letter: it is told, and no difference."""
+    topics = replace(TOPICS, dead={(BAD, "not_json"): 2})
+    assert differing(topics=topics) == {}
+    (row,) = (row for row in compare(EXPECTED, STATE, topics) if row.what == "dead letters: repeated")
+    assert (row.different, row.is_info) == (1, True)
+
+
+def test_a_difference_is_shown_with_both_values():
+    """The example of a row names the key, what was expected and what was got."""
+    (row,) = (row for row in compare(EXPECTED, with_user(genres={"Drama": 9.5}), TOPICS) if row.what == "users: genres")
+    assert row.examples == ("'u': expected {'Drama': 1.25}, got {'Drama': 9.5}",)
+
+
+def test_what_was_acknowledged_must_be_read_back():
+    """A record that is gone, and one with other bytes, are lost; one that nobody acknowledged is not missed."""
+    places = [Place("watch-events", 0, offset) for offset in range(4)]
+    acknowledged = {place: fingerprint(b"x") for place in places[:3]}
+    read = [Record(places[0], TS, b"x"), Record(places[1], TS, b"y"), Record(places[3], TS, b"x")]
+    lost = []
+    assert list(verify(acknowledged, read, lost)) == read
+    assert lost == [places[1], places[2]]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return a folder of append-only files as Valkey leaves it, with 1000 bytes in the last one."""
+    (tmp_path / "appendonly.aof.manifest").write_text(
+        "file appendonly.aof.1.base.rdb seq 1 type b\n"
+        "file appendonly.aof.1.incr.aof seq 1 type i\n"
+        "file appendonly.aof.2.incr.aof seq 2 type i\n"
+    )
+    (tmp_path / "appendonly.aof.1.incr.aof").write_bytes(b"x" * 50)
+    (tmp_path / "appendonly.aof.2.incr.aof").write_bytes(b"x" * 1000)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("age_s", "kept"),
+    [
+        (0.5, 700),  # ended at 10, so as it was at 9.5: measured at 9
+        (1.5, 400),  # at 8.5: measured at 8
+        (5.0, 400),  # at 5, before the file's first measure: as far back as is known
+    ],
+)
+def test_the_file_is_cut_back_to_what_it_was(files, age_s, kept):
+    """The last append-only file gets the length that it had so many seconds before the end."""
+    last = "appendonly.aof.2.incr.aof"
+    sizes = deque([Size(4.0, "appendonly.aof.1.incr.aof", 50), Size(8.0, last, 400), Size(9.0, last, 700)])
+    assert cut_back(files, sizes, ended_s=10.0, age_s=age_s) == 1000 - kept
+    assert last_file(files).stat().st_size == kept
+    assert (files / "appendonly.aof.1.incr.aof").stat().st_size == 50
+
+
+def test_a_version_is_torn_until_its_description_is_there(tmp_path):
+    """A folder without a description, or with a file that is still being written, is torn."""
+    for name, files in {
+        "v000001-a": ["weights.safetensors", "version.json"],
+        "v000002-b": ["weights.safetensors"],
+        "v000003-c": ["version.json", ".weights.safetensors.1f"],
+    }.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).touch()
+    assert torn_versions(tmp_path) == {"v000002-b", "v000003-c"}
+    assert torn_versions(tmp_path / "none") == set()

@@ -1,0 +1,170 @@
+import json
+
+import pytest
+
+from replay.chaos.expected import RATES, REQUESTS, WATCHES, Place, Record, expect, judge
+
+NOW = 1_700_000_000_000
+DAY = 86_400_000
+GENRES = {"a": ("Drama",), "b": ("Drama", "War"), "c": ()}
+
+
+def at(topic, offset, value, partition=0, timestamp=NOW):
+    """Return a record; a mapping becomes JSON."""
+    body = json.dumps(value).encode() if isinstance(value, dict) else value
+    return Record(Place(topic, partition, offset), timestamp, body)
+
+
+def watch(event_id, item="a", ts=NOW, progress=0.5, user="u"):
+    """Return the fields of a watch."""
+    return {"event_id": event_id, "user_id": user, "item_id": item, "ts": ts, "progress": progress}
+
+
+def rate(event_id, item="a", ts=NOW, rating=4.0, user="u"):
+    """Return the fields of a rating."""
+    return {"event_id": event_id, "user_id": user, "item_id": item, "ts": ts, "rating": rating}
+
+
+def test_a_user_is_the_sum_of_the_events():
+    """Two watches and a rating give counters, times and the set of items touched."""
+    found = expect(
+        [
+            at(WATCHES, 0, watch(1, "a", NOW - DAY)),
+            at(WATCHES, 1, watch(2, "b", NOW - 2 * DAY)),
+            at(RATES, 0, rate(1, "b", NOW, 3.5)),
+        ],
+        GENRES,
+    ).users["u"]
+    assert (found.watches, found.ratings, found.rating_sum) == (2, 1, 3.5)
+    assert (found.first_ts, found.last_ts) == (NOW - 2 * DAY, NOW)
+    assert found.seen == {"a", "b"}
+
+
+def test_recents_are_ordered_by_time_then_kind_then_offset():
+    """Of one time, ratings stand before watches, and of one kind the later offset first."""
+    found = expect(
+        [
+            at(RATES, 0, rate("r0", "a", NOW, 5.0)),
+            at(RATES, 1, rate("r1", "b", NOW, 2.5)),
+            at(WATCHES, 7, watch("w7", "c", NOW, 1.0)),
+            at(WATCHES, 8, watch("w8", "a", NOW + 1, 0.25)),
+            at(WATCHES, 9, watch("w9", "b", NOW - 1, 0.0)),
+        ],
+        GENRES,
+    ).users["u"]
+    assert list(found.recent) == [
+        ("a", NOW + 1, "watch", 0.25),
+        ("b", NOW, "rate", 0.5),  # 2.5 / 5
+        ("a", NOW, "rate", 1.0),  # 5 / 5
+        ("c", NOW, "watch", 1.0),
+        ("b", NOW - 1, "watch", 0.0),
+    ]
+
+
+def test_recents_are_the_newest_200():
+    """Of 203 watches the three oldest are left out, whatever their offsets."""
+    found = expect([at(WATCHES, n, watch(n, f"i{n}", NOW - n)) for n in range(203)], {}).users["u"]
+    assert [entry[0] for entry in found.recent] == [f"i{n}" for n in range(200)]
+    assert len(found.seen) == 203
+
+
+def test_affinity_halves_every_thirty_days():
+    """A watch of 60 days before counts a quarter: Drama 0.8 / 4 + 0.5 = 0.7, War 0.8 / 4 = 0.2."""
+    found = expect(
+        [at(WATCHES, 0, watch(1, "b", NOW - 60 * DAY, 0.8)), at(WATCHES, 1, watch(2, "a", NOW, 0.5))], GENRES
+    ).users["u"]
+    assert found.genres == pytest.approx({"Drama": 0.7, "War": 0.2})
+
+
+def test_items_are_summed_over_partitions_and_hot_is_not():
+    """Counters join both partitions; heat is each partition's own, as of its newest event, halved every seven days."""
+    found = expect(
+        [
+            at(WATCHES, 0, watch(1, "a", NOW, 1.0)),
+            at(WATCHES, 1, watch(2, "a", NOW - 7 * DAY, 0.0)),
+            at(RATES, 0, rate(3, "a", NOW - 14 * DAY, 5.0, user="v"), partition=1),
+            at(RATES, 1, rate(4, "b", NOW - 14 * DAY, 2.0, user="v"), partition=1),
+        ],
+        GENRES,
+    )
+    assert found.items == {
+        "watches": {"a": 2.0},
+        "ratings": {"a": 1.0, "b": 1.0},
+        "rating_sum": {"a": 5.0, "b": 2.0},
+    }
+    assert found.hot[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
+    assert found.hot[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
+    assert found.newest_ts == {0: NOW, 1: NOW - 14 * DAY}
+
+
+def test_a_repeated_id_counts_once_for_each_user_and_topic():
+    """The first of three equal watches counts; the same id as a rating, or of another user, is another event."""
+    found = expect(
+        [
+            at(WATCHES, 0, watch("e", "a")),
+            at(WATCHES, 1, watch("e", "b")),
+            at(WATCHES, 2, watch("e", "a")),
+            at(WATCHES, 3, watch("e", "a", user="v")),
+            at(RATES, 0, rate("e", "a")),
+        ],
+        GENRES,
+    )
+    assert (found.events, found.duplicates) == (3, 2)
+    assert found.users["u"].seen == {"a"}
+    assert found.positions == {(WATCHES, 0): 3, (RATES, 0): 0}
+
+
+def test_an_id_is_forgotten_after_512_others():
+    """The 513th id pushes out the first, whose repetition counts again; the second was pushed out by that one."""
+    ids = [*range(513), 0, 512, 1]
+    found = expect([at(WATCHES, n, watch(i)) for n, i in enumerate(ids)], GENRES)
+    assert (found.events, found.duplicates) == (515, 1)  # 513, then 0 again, then 1 again; 512 is remembered
+
+
+def test_times_are_clamped():
+    """A time before 1970 counts as 0, and one more than a day past the record's own as a day past it."""
+    found = expect([at(WATCHES, 0, watch(1, ts=-5)), at(WATCHES, 1, watch(2, ts=NOW + 3 * DAY))], GENRES).users["u"]
+    assert (found.first_ts, found.last_ts) == (0, NOW + DAY)
+
+
+def test_bad_records_are_dead_by_place_and_touch_nothing():
+    """A bad record makes no user, and the position is that of the last good one."""
+    found = expect(
+        [at(WATCHES, 0, watch(1)), at(WATCHES, 1, b"{"), at(REQUESTS, 0, {"request_id": "r", "user_id": "x"})], GENRES
+    )
+    assert found.dead == {Place(WATCHES, 0, 1): "not_json"}
+    assert set(found.users) == {"u"}
+    assert found.requests == {"r"}
+    assert found.positions == {(WATCHES, 0): 0}
+
+
+@pytest.mark.parametrize(
+    ("value", "cause"),
+    [
+        (None, "empty"),
+        (b"", "empty"),
+        (b" " * 65_537, "too_large"),
+        (b"{", "not_json"),
+        (b"\xff", "not_json"),
+        (json.dumps(watch(1) | {"progress": float("nan")}).encode(), "not_json"),
+        (b"[]", "not_an_object"),
+        (json.dumps(watch(1) | {"ts": None}).encode(), "missing_field"),
+        (json.dumps(watch(1) | {"ts": True}).encode(), "bad_field"),
+        (json.dumps(watch(1) | {"progress": 1.01}).encode(), "bad_field"),
+        (json.dumps(watch(1) | {"event_id": "x" * 65}).encode(), "bad_field"),
+        (json.dumps(watch(1) | {"event_id": "x" * 64}).encode(), None),
+        (json.dumps(watch(7) | {"ts": -1}).encode(), None),
+    ],
+)
+def test_a_record_is_judged_by_its_contract(value, cause):
+    """Each rule of README's table of records has its cause."""
+    assert judge(WATCHES, value)[0] == cause
+
+
+def test_a_request_is_judged_by_its_own_rules():
+    """A list of no length is refused, and one of 200 is the longest."""
+    asked = {"request_id": "r", "user_id": 5}
+    assert judge(REQUESTS, json.dumps(asked | {"k": 0}).encode())[0] == "bad_field"
+    assert judge(REQUESTS, json.dumps(asked | {"k": 201}).encode())[0] == "bad_field"
+    assert judge(REQUESTS, json.dumps(asked | {"k": 200}).encode())[0] is None
+    assert judge(REQUESTS, json.dumps(asked).encode())[0] is None

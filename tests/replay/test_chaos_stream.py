@@ -1,0 +1,121 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from replay.chaos.expected import judge
+from replay.chaos.faults import EARLIEST, KINDS, LATEST, plan
+from replay.chaos.stream import CAUSES, RATES, REQUESTS, WATCHES, StreamConfig, break_record, make_catalogue, stream
+
+END = 1_700_000_000_000
+DAY = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Return the records of one stream of 20,000 events, two chunks of it."""
+    return list(stream(StreamConfig(20_000, seed=3, ends_ms=END)))
+
+
+def fields_of(record):
+    """Return the fields of a record that keeps its contract, else None."""
+    cause, fields = judge(record.topic, record.value)
+    return fields if cause is None else None
+
+
+def test_equal_configurations_give_equal_records(made):
+    """The stream follows from its configuration, and another seed gives another one."""
+    assert list(stream(StreamConfig(20_000, seed=3, ends_ms=END))) == made
+    assert list(stream(StreamConfig(20_000, seed=4, ends_ms=END))) != made
+
+
+def test_the_number_of_events_is_the_number_on_the_event_topics(made):
+    """Retries and bad records are among the 20,000, requests are beside them."""
+    topics = Counter(record.topic for record in made)
+    assert topics[WATCHES] + topics[RATES] == 20_000
+    assert topics[WATCHES] > topics[RATES] > 0
+    assert 10 < topics[REQUESTS] < 100  # 0.002 * 20,000 = 40
+
+
+def test_retries_are_the_same_bytes_a_short_way_behind(made):
+    """About 2 in 100 events come again, most of them within 60 records and a few 500 to 6000 later."""
+    first, distances = {}, []
+    for at, record in enumerate(made):
+        if record.topic != REQUESTS and fields_of(record) is not None:
+            if record.value in first:
+                distances.append(at - first[record.value])
+            first.setdefault(record.value, at)
+    near = sum(distance <= 60 for distance in distances)
+    assert 300 < near < 500  # 0.02 * 20,000 = 400
+    assert 10 < len(distances) - near < 80  # 0.002 * 20,000 = 40
+    assert max(distances) > 500
+
+
+def test_every_cause_of_a_dead_letter_comes(made):
+    """Each cause that README names is there, and the key is always the user's."""
+    causes = Counter(judge(record.topic, record.value)[0] for record in made)
+    del causes[None]
+    assert set(causes) == set(CAUSES)
+    for record in made:
+        fields = fields_of(record)
+        assert fields is None or str(fields["user_id"]).encode() == record.key
+
+
+def test_times_are_late_tied_and_of_broken_clocks(made):
+    """Some events are days older than one before them, many share a time, a few are before 1970 or after 2090."""
+    times = [fields["ts"] for record in made if (fields := fields_of(record)) and record.topic != REQUESTS]
+    sane = [ts for ts in times if 0 <= ts <= END]
+    newest = np.maximum.accumulate(sane)
+    assert 100 < sum(newest - sane > DAY) < 1000  # 0.03 * 20,000 = 600, 9 of 10 of them by more than a day
+    assert max(Counter(sane).values()) > 1
+    assert min(times) < 0
+    assert max(times) > 3_800_000_000_000
+
+
+def test_a_few_users_have_most_of_the_events(made):
+    """The heaviest user has more events than 512, beyond which ids are forgotten, and most users have few."""
+    users = Counter(record.key for record in made)
+    assert users.most_common(1)[0][1] > 512
+    assert np.median(list(users.values())) < 30
+
+
+def test_some_items_are_not_in_the_catalogue(made):
+    """Films have one or two genres, and users touch some that nobody describes."""
+    films = make_catalogue(StreamConfig(20_000, seed=3, ends_ms=END))
+    known = {film["item_id"] for film in films}
+    touched = {fields["item_id"] for record in made if (fields := fields_of(record)) and record.topic != REQUESTS}
+    assert touched - known
+    assert {len(film["genres"]) for film in films} == {1, 2}
+
+
+def test_a_stream_of_nothing_is_refused():
+    """A configuration without events names what it requires."""
+    with pytest.raises(ValueError, match="events must be at least 1, got 0"):
+        StreamConfig(0, seed=1, ends_ms=END)
+
+
+@pytest.mark.parametrize("topic", [WATCHES, RATES])
+def test_a_broken_record_breaks_its_contract(topic):
+    """Whatever the generator draws, the record is one that must become a dead letter."""
+    fields = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": END, "progress": 0.5, "rating": 3.0}
+    fields.pop("rating" if topic == WATCHES else "progress")
+    rng = np.random.default_rng(1)
+    causes = {judge(topic, break_record(fields, rng))[0] for _ in range(300)}
+    assert causes == set(CAUSES)
+
+
+def test_eight_faults_are_one_of_each_kind():
+    """Each kind comes once before any comes twice, in an order and at shares that follow from the seed."""
+    faults = plan(8, seed=5)
+    assert sorted(fault.kind for fault in faults) == sorted(KINDS)
+    assert plan(8, seed=5) == faults != plan(8, seed=6)
+    shares = [fault.share for fault in faults]
+    assert shares == sorted(shares)
+    assert EARLIEST <= shares[0] <= shares[-1] <= LATEST
+    assert set(Counter(fault.kind for fault in plan(50, seed=5)).values()) <= {6, 7}  # 50 = 6 * 8 + 2
+
+
+def test_fewer_faults_are_the_first_kinds():
+    """Four faults are the first four of the list, and none is none."""
+    assert {fault.kind for fault in plan(4, seed=1)} == set(KINDS[:4])
+    assert plan(0, seed=1) == ()
