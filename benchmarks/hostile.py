@@ -285,16 +285,16 @@ class StateTarget:
     async def _once(self, choices: Choices) -> None:
         events = _events(choices)
         self._state.sent = []
-        await self._check_events(events)
+        found = await self._check_events(events)
         for _ in range(choices.number(3)):
-            await self._send_wrong(choices, list(choices.one_of(self._state.sent)))
+            found = await self._send_wrong(choices, list(choices.one_of(self._state.sent)), found)
         assert await self._client.ping()
-        found = await self._dump()
         assert {key: found.get(key) for key in self._bystanders} == self._bystanders, "another's key was changed"
         if gone := found.keys() - self._bystanders.keys():
             await self._client.delete(*gone)
 
-    async def _check_events(self, events: list[SourcedEvent]) -> None:
+    async def _check_events(self, events: list[SourcedEvent]) -> dict[bytes, bytes]:
+        """Apply twice and return everything in Redis after it."""
         applied = await self._state.apply(events)
         first = await self._dump()
         users = {event.user_id for _, event, _ in events}
@@ -310,13 +310,13 @@ class StateTarget:
         assert (again.counted, again.fresh) == (applied.counted, 0)
         assert dict(again.profiles) == profiles
         assert await self._dump() == first, "a redelivery changed the state"
+        return first
 
-    async def _send_wrong(self, choices: Choices, call: list[Any]) -> None:
+    async def _send_wrong(self, choices: Choices, call: list[Any], before: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """Send a call with some of its words changed; it may be answered or refused, and may touch its keys only."""
         for _ in range(1 + choices.number(2)):
             place = 1 + choices.number(len(call) - 2)
             call[place] = self._wrong(choices, call[place], place)
-        before = await self._dump()
         try:
             await self._client.execute_command(*call)
         except ResponseError as error:
@@ -326,6 +326,7 @@ class StateTarget:
         after = await self._dump()
         changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
         assert changed <= named, f"changed but not named: {sorted(changed - named)!r}"
+        return after
 
     def _wrong(self, choices: Choices, word: Any, place: int) -> Any:
         if place == 1:
