@@ -16,8 +16,12 @@ import pytest
 
 
 def pytest_configure(config):
-    """Let kafka-python be imported: it reads its schemas in a way that Python 3.11 deprecates and 3.13 restored."""
+    """Let kafka-python be.
+
+    It reads its schemas in a way that Python 3.11 deprecates and 3.13 restored, and leaves sockets to the collector.
+    """
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
