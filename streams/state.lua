@@ -146,19 +146,22 @@ local function place(entries, entry, ts, kind)
   table.insert(entries, low, entry)
 end
 
--- Whether each chosen event is newer than all before it.
-local function is_in_order(key, batch, chosen)
-  local newest = redis.call('LINDEX', key, 0)
-  newest = newest and cjson.decode(newest)
+-- Whether each chosen event is newer than all before it; last_ts is the time of the newest entry, nil without one.
+local function is_in_order(key, batch, chosen, last_ts)
+  local newest
+  if last_ts then
+    local is_tie = batch.ts[chosen[1]] == last_ts
+    newest = is_tie and cjson.decode(redis.call('LINDEX', key, 0)) or {'', last_ts, 'watch'}
+  end
   for _, i in ipairs(chosen) do
     if newest and not is_newer(batch.ts[i], batch.kind[i], newest) then return false end
-    newest = {batch.item[i], batch.ts[i], batch.kind[i]}
+    newest = {'', batch.ts[i], batch.kind[i]}
   end
   return true
 end
 
-local function remember_recent(key, batch, chosen, length)
-  local entries, in_order = {}, is_in_order(key, batch, chosen)
+local function remember_recent(key, batch, chosen, last_ts, length)
+  local entries, in_order = {}, is_in_order(key, batch, chosen, last_ts)
   if in_order then
     for n, i in ipairs(chosen) do entries[n] = batch.entry[i] end
   else
@@ -207,14 +210,15 @@ end
 
 local function read_user(key, positions)
   local stored = redis.call(
-    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', unpack(positions)
+    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
+    renewed = stored[7],
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[6 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[7 + i] or -1) end
   return user, at
 end
 
@@ -246,9 +250,24 @@ local function write_user(key, user, positions, at)
   redis.call('HSET', key, unpack(fields))
 end
 
--- A user is forgotten when no event has changed it for so long.
-local function renew_expiry(keys, idle_ms)
-  if idle_ms == '0' then return end
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- How many kinds of things are known of a user; it grows with every key.
+local function n_kinds(user, genres)
+  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (next(genres) and 1 or 0)
+end
+
+-- A user is forgotten when no event has changed it for so long. Renewing six keys at each call would cost a quarter of
+-- it; so they are renewed once in a hundredth of that time, and when one of them is new.
+local function renew_expiry(keys, idle_ms, user, one_is_new)
+  idle_ms = tonumber(idle_ms)
+  if idle_ms == 0 then return end
+  local renewed = text(math.floor(now_ms() / math.ceil(idle_ms / 100)))
+  if renewed == user.renewed and not one_is_new then return end
+  redis.call('HSET', keys[1], 'renewed', renewed)
   for _, key in ipairs(keys) do redis.call('PEXPIRE', key, idle_ms) end
 end
 
@@ -265,18 +284,19 @@ local function apply(keys, args)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
   local counted, fresh, chosen = judge(keys, batch, is_new, remembered)
+  local before = n_kinds(user, genres)
   if #chosen > 0 then
-    local before = user.watches + user.ratings > 0 and user.last_ts or batch.ts[chosen[1]]
+    local last_ts = user.watches + user.ratings > 0 and user.last_ts or nil
     count_into(user, batch, chosen)
-    remember_recent(keys[2], batch, chosen, length)
+    remember_recent(keys[2], batch, chosen, last_ts, length)
     local touched = {}
     for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
     call_in_chunks('SADD', keys[3], touched)
-    like_genres(keys[4], genres, batch, chosen, before, user.last_ts, half_life)
+    like_genres(keys[4], genres, batch, chosen, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
   if moved then
     write_user(keys[1], user, batch.positions, at)
-    renew_expiry(keys, args[6])
+    renew_expiry(keys, args[6], user, n_kinds(user, genres) > before)
   end
   return render(keys, user, genres, counted, fresh, returned)
 end
@@ -293,8 +313,11 @@ local function store_list(keys, args)
   local stored = tonumber(redis.call('HGET', keys[1], 'list_sequence') or -1)
   if tonumber(args[1]) < stored then return 0 end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
-  redis.call('SET', keys[2], args[3])
-  renew_expiry({keys[2]}, args[4])
+  if args[4] == '0' then
+    redis.call('SET', keys[2], args[3])
+  else
+    redis.call('SET', keys[2], args[3], 'PX', args[4])
+  end
   return 1
 end
 
@@ -378,8 +401,7 @@ end
 -- the position of at least SAFE_MS ago. Returns the fields to write, by position `at:t:0` they are `mark:t:0`,
 -- `marked:t:0` (ms) and `safe:t:0`.
 local function keep_safe_positions(key, positions)
-  local time = redis.call('TIME')
-  local now, fields = time[1] * 1000 + math.floor(time[2] / 1000), {}
+  local now, fields = now_ms(), {}
   for _, position in ipairs(positions) do
     local name = string.sub(position, 3)
     local stored = redis.call('HMGET', key, position, 'mark' .. name, 'marked' .. name)
