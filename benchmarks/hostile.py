@@ -274,6 +274,11 @@ class StateTarget:
         choices = Choices(data)
         self._run(self._once(choices))
 
+    def check(self, events: list[SourcedEvent]) -> None:
+        """Apply events twice and assert what must hold; then forget them. Users ``u}`` and ``items`` are taken."""
+        self._run(self._check_events(events))
+        self._run(self._forget())
+
     def close(self) -> None:
         """Disconnect."""
         self._run(self._client.aclose())
@@ -290,7 +295,10 @@ class StateTarget:
             found = await self._send_wrong(choices, list(choices.one_of(self._state.sent)), found)
         assert await self._client.ping()
         assert {key: found.get(key) for key in self._bystanders} == self._bystanders, "another's key was changed"
-        if gone := found.keys() - self._bystanders.keys():
+        await self._forget()
+
+    async def _forget(self) -> None:
+        if gone := set(await self._client.keys("*")) - self._bystanders.keys():
             await self._client.delete(*gone)
 
     async def _check_events(self, events: list[SourcedEvent]) -> dict[bytes, bytes]:
@@ -310,6 +318,7 @@ class StateTarget:
         assert (again.counted, again.fresh) == (applied.counted, 0)
         assert dict(again.profiles) == profiles
         assert await self._dump() == first, "a redelivery changed the state"
+        assert {key: first.get(key) for key in self._bystanders} == self._bystanders, "another's key was changed"
         return first
 
     async def _send_wrong(self, choices: Choices, call: list[Any], before: dict[bytes, bytes]) -> dict[bytes, bytes]:
