@@ -6,18 +6,26 @@ import signal
 import socket
 import sys
 import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import orjson
 
 from commands.options import address_options, given_settings
+from streams.errors import StateError, StreamError
 from streams.settings import Settings
 
 __all__ = ["health", "trainer", "worker"]
 
+FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
+OLDEST_REDIS = 7  # the first with functions
 DEMOTE_BELOW = 3  # of ModeConfig, unless the threshold is lower still
+EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
+EVICTIONS_WITHIN_S = 30.0
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 
 
@@ -38,6 +46,16 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     settings = given_settings(given)
     _log(log_level)
     _require_servers("worker", settings)
+    if instance is None:
+        _work(settings, None, personalize_at, log_level)
+        return
+    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Evictions(instance))
+    with _only_one("worker", settings, instance, "end it first, or choose another --id"):
+        _work(settings, instance, personalize_at, log_level)
+
+
+def _work(settings: Settings, instance: str | None, personalize_at: int, log_level: str) -> None:
+    """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/app.py
     import faust  # noqa: PLC0415 - heavy
     import torch  # noqa: PLC0415 - heavy
@@ -91,12 +109,19 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
 @click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
 def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""
-    import asyncio  # noqa: PLC0415 - with the rest
-    from contextlib import suppress  # noqa: PLC0415 - same
-
     settings = given_settings(given)
     _log(log_level)
     _require_servers("trainer", settings)
+    with _only_one("trainer", settings, "trainer", "an installation has one: end it first"):
+        status = _learn(settings, threads, given)
+    logging.shutdown()
+    os._exit(status)  # an ordinary exit would wait for a training in its thread; what is not stored is read again
+
+
+def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
+    """Run the trainer until a signal ends it, and return the exit status; a training in its thread goes on."""
+    import asyncio  # noqa: PLC0415 - with the rest
+
     import torch  # noqa: PLC0415 - heavy
 
     from agents.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
@@ -113,12 +138,17 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
 
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, end)
-        with suppress(asyncio.CancelledError):
-            await running
-        logging.shutdown()
-        os._exit(0)  # here, as `asyncio.run` would wait for a training in its thread; what is not stored is read again
+        await running
 
-    asyncio.run(learn())
+    loop = asyncio.new_event_loop()  # `asyncio.run` would wait for the thread
+    try:
+        loop.run_until_complete(learn())
+    except asyncio.CancelledError:
+        return 0
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        return 1
+    return 0
 
 
 @click.command()
@@ -148,13 +178,65 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
 
 
 def _require_servers(role: str, settings: Settings) -> None:
-    """Raise StreamError unless the topics are there and Redis answers, before anything heavy is imported."""
+    """Raise StreamError unless the topics are there and Redis serves, before anything heavy is imported."""
     from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.topics import verify_topics  # noqa: PLC0415 - same
 
     verify_topics(settings)
     with answered(f"{role}: starting"), connect_to_read(settings.redis) as client:
-        client.ping()
+        found: Any = client.info("server")
+    version = str(found["redis_version"])
+    if int(version.partition(".")[0]) < OLDEST_REDIS:
+        raise StateError(
+            f"{role}: Redis {OLDEST_REDIS} or newer (or Valkey) is required for its functions, got version {version!r}"
+            "; point REELSTREAM_REDIS at a newer server"
+        )
+
+
+@contextmanager
+def _only_one(role: str, settings: Settings, name: str, cure: str) -> Iterator[None]:
+    """Hold the lease of a name during the block; raise StateError if another living process holds it."""
+    from streams.connection import connect_to_read  # noqa: PLC0415 - keeps help fast
+    from streams.lease import Lease  # noqa: PLC0415 - same
+
+    with connect_to_read(settings.redis) as client:
+        lease = Lease(client, role, settings.prefix + name, cure)
+        lease.take()
+        with lease.kept(_fenced):
+            yield
+
+
+class _Evictions(logging.Handler):
+    """Ends a worker that Kafka puts out of its group again and again: another one joins under the same id.
+
+    The lease sees that first where both use one Redis. Kafka's client does not treat it as an error: it joins again,
+    which puts the other out, for ever; its log is the only place where it says so.
+    """
+
+    def __init__(self, instance: str) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+        self._times: deque[float] = deque(maxlen=EVICTIONS)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "member_id was not recognized" not in record.getMessage():
+            return
+        self._times.append(record.created)
+        if len(self._times) == EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
+            _fenced(
+                StateError(
+                    f"worker {self._instance!r} must be the only one of its id in its consumer group, got put out "
+                    f"of it {EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s by one with another Redis; "
+                    "choose another --id or REELSTREAM_PREFIX"
+                )
+            )
+
+
+def _fenced(error: StateError) -> None:
+    """End at once: whoever has the name now has the partitions too, and what is not acknowledged is theirs."""
+    click.echo(f"reelstream: {error}", err=True)
+    logging.shutdown()
+    os._exit(FENCED_STATUS)
 
 
 def _log(level: str) -> None:

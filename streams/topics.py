@@ -39,7 +39,7 @@ MODEL_VERSIONS = "model-versions"
 DEAD_LETTERS = "dead-letters"
 EVENTS = (WATCHES, RATES)
 
-_CONNECT_MS = 10_000  # a cluster that needs longer to answer is not ready for a worker either
+_CONNECT_MS = 6_000  # a cluster that needs longer to answer is not ready for a worker either
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
