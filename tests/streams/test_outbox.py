@@ -88,3 +88,22 @@ async def test_a_dead_letter_too_large_for_a_topic_is_cut_and_says_so():
     assert (len(cut), said["cut_from_bytes"]) == (512 * 1024, b"614400")
     assert len(whole) == 512 * 1024
     assert "cut_from_bytes" not in unsaid
+
+
+async def test_a_letter_without_key_and_value_has_no_bytes_as_its_value():
+    """Kafka's client sends no record without both, so of a record that had neither the value is empty."""
+    sent = Sent()
+    sent.delivered.set_result(None)
+    await Outbox(sent).publish(rejected=[Rejected(RawRecord(Origin("t", 0, 1), None, None), "empty", "")])
+    await Outbox(sent).publish(rejected=[Rejected(RawRecord(Origin("t", 0, 1), b"k", None), "empty", "")])
+    assert [(key, value) for _, key, value, *_ in sent] == [(None, b""), (b"k", None)]
+
+
+async def test_a_key_too_large_for_a_topic_is_cut_and_says_so():
+    """Of a key of 70 KiB the first 64 are sent, with a header that gives its size; the value beside it stays whole."""
+    sent = Sent()
+    sent.delivered.set_result(None)
+    await Outbox(sent).publish(rejected=[Rejected(RawRecord(Origin("t", 0, 1), b"k" * 71_680, b"v"), "wrong_key", "")])
+    [(_, key, value, *_, headers)] = sent
+    assert (len(key), value, headers["key_cut_from_bytes"]) == (65_536, b"v", b"71680")
+    assert "cut_from_bytes" not in headers
