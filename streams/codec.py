@@ -19,6 +19,8 @@ cause              the record
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import islice
 from reprlib import Repr
 from typing import Any, TypeVar
 
@@ -51,6 +53,8 @@ MAX_K = 200
 MAX_TITLE = 512
 MAX_GENRES = 32
 MAX_EXCLUDE = 1000
+LINE = 80  # characters of a value in a message
+WIDE = 20  # entries of it
 Fields = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -172,7 +176,7 @@ def _object(value: bytes | None) -> Fields:
 def _present(fields: Fields, name: str) -> Any:
     value = fields.get(name)
     if value is None:
-        raise BadRecord("missing_field", f"{name} is required, got fields {_short(sorted(fields))}")
+        raise BadRecord("missing_field", f"{name} is required, got fields {_short(sorted(islice(fields, WIDE + 1)))}")
     return value
 
 
@@ -239,12 +243,20 @@ def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T 
 
 
 def _short(value: object) -> str:
-    """Describe a value in one line, however deep or long it is."""
-    if isinstance(value, bytes):
-        value = value[:80]  # reprlib would write out all of them before it cuts
+    """Describe a value in one line, however deep, wide or long it is."""
+    if isinstance(value, (str, bytes)):
+        text = repr(value[:LINE])  # reprlib would write out all of them before it cuts
+    elif isinstance(value, dict) and len(value) > WIDE:
+        text = _bounded().repr(dict(islice(value.items(), WIDE + 1)))  # reprlib would sort all of them first
+    else:
+        text = _bounded().repr(value)
+    return text if len(text) <= LINE else text[: LINE - 3] + "..."
+
+
+@cache
+def _bounded() -> Repr:
     bounded = Repr()
     bounded.maxlevel = 4
-    bounded.maxdict = bounded.maxlist = 20
-    bounded.maxstring = bounded.maxother = 80
-    text = bounded.repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - one line of a dead letter
+    bounded.maxdict = bounded.maxlist = WIDE
+    bounded.maxstring = bounded.maxother = LINE
+    return bounded
