@@ -52,5 +52,6 @@ def build_app(settings: Settings, *, instance: str | None = None) -> "faust.App"
         broker_commit_interval=1.0,
         producer_linger=0.005,
         producer_acks=-1,
+        producer_max_batch_size=256 * 1024,  # a full batch waits for the one before; ten lists would fill the default
         worker_redirect_stdouts=False,
     )
