@@ -249,6 +249,7 @@ class LetterReader:
                 auto_offset_reset="earliest",
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=CONNECT_MS,
+                **self._settings.security.kafka_python(),
             )
         except (KafkaError, OSError, ValueError) as error:
             raise TopicError(

@@ -191,6 +191,7 @@ class Sender:
                 linger_ms=5,
                 allow_auto_create_topics=False,
                 bootstrap_timeout_ms=CONNECT_MS,
+                **self._settings.security.kafka_python(),
             )
         except (KafkaError, OSError, ValueError) as error:
             raise TopicError(
