@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["DAY_MS", "Entry", "Expected", "Place", "Record", "UserState", "expect", "judge"]
+__all__ = ["DAY_MS", "HOT_HALF_LIFE_MS", "Entry", "Expected", "Place", "Record", "UserState", "expect", "judge"]
 
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS

@@ -8,6 +8,8 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -22,11 +24,12 @@ KEPT = 300  # sizes: half a minute
 
 
 class Size(NamedTuple):
-    """How long the last append-only file was at a moment."""
+    """How long the last append-only file was at a moment, and how many records were applied by then at most."""
 
     at_s: float
     name: str
     n_bytes: int
+    applied: int
 
 
 class Gauge:
@@ -62,20 +65,20 @@ class Gauge:
         """Return the last applied offset of each topic and partition; raise StateError if Redis does not answer."""
         return positions(self._client, self._partitions)
 
-    def cut_back(self, ended_s: float, age_s: float) -> int:
+    def cut_back(self, ended_s: float, age_s: float, applied: int) -> int:
         """Cut the append-only file of the server that ended at a moment; see ``cut_back`` of this module."""
-        return cut_back(self._files, self.sizes, ended_s, age_s)
+        return cut_back(self._files, self.sizes, ended_s, age_s, applied)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
-            found = last_file(self._files)
-            if found is not None:
-                self.sizes.append(Size(time.monotonic(), found.name, found.stat().st_size))
-            try:
+            looked_s, file, n_bytes = time.monotonic(), last_file(self._files), 0
+            with suppress(FileNotFoundError):  # Valkey replaces its files now and then
+                n_bytes = file.stat().st_size if file is not None else 0
+            with suppress(StateError):
                 self.applied = sum(offset + 1 for offset in self.positions().values())
-            except StateError:
-                continue
             self.furthest = max(self.furthest, self.applied)
+            if file is not None:
+                self.sizes.append(Size(looked_s, file.name, n_bytes, self.applied))
 
 
 def last_file(folder: Path) -> Path | None:
@@ -89,24 +92,24 @@ def last_file(folder: Path) -> Path | None:
     return path if path is not None and path.exists() else None
 
 
-def cut_back(folder: Path, sizes: "deque[Size]", ended_s: float, age_s: float) -> int:
+def cut_back(folder: Path, sizes: Iterable[Size], ended_s: float, age_s: float, applied: int) -> int:
     """Cut the append-only file of a server that does not run back to what it was ``age_s`` before it ended.
 
-    A file that is younger than that is cut back to its first known length. Whatever the length, Valkey drops the
-    command that was cut in two when it reads the file (aof-load-truncated).
+    Where nothing was applied in that time it is cut further back, so that something is lost: to before ``applied``
+    records. A file that is younger than that is cut back to its first known length. Whatever the length, Valkey drops
+    the command that was cut in two when it reads the file (aof-load-truncated).
 
     Returns
     -------
     Bytes that were cut off.
     """
     file = last_file(folder)
-    if file is None:
-        return 0
-    known = [size for size in sizes if size.name == file.name]
-    if not known:
+    known = [size for size in sizes if file is not None and size.name == file.name]
+    if file is None or not known:
         return 0
     older = [size for size in known if size.at_s <= ended_s - age_s]
-    kept = (older[-1] if older else known[0]).n_bytes
+    less = [size for size in older if size.applied < applied]
+    kept = (less or older or known[:1])[-1].n_bytes
     lost = file.stat().st_size - kept
     os.truncate(file, kept)
     return lost

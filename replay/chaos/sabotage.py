@@ -115,13 +115,13 @@ class Saboteur:
             while self._gauge.furthest < fault.share * self._records:
                 if self._stop.wait(LOOK_S):
                     return
+            self._waiting.popleft()  # before it happens, so that records flow meanwhile
             if fault.kind == "trainer killed":
                 self._targets.put(fault)
             else:
                 began, applied = time.monotonic() - self._began, self._gauge.furthest
                 what, back = self._ways[fault.kind](random.Random(fault.seed))
                 self._note(Done(fault.kind, began, applied, what, back))
-            self._waiting.popleft()
             if self._stop.is_set():
                 return
 
@@ -185,8 +185,8 @@ class Saboteur:
         cut = ""
         if self.may_lose:
             age = random_.uniform(0.5, 2.0)
-            lost = self._gauge.cut_back(ended, age)
-            cut = f", its last {age:.1f} s ({lost:,} bytes) cut off"
+            lost = self._gauge.cut_back(ended, age, sum(offset + 1 for offset in before.values()))
+            cut = f", at least its last {age:.1f} s ({lost:,} bytes) cut off"
         away = random_.uniform(0.0, 1.5)
         if self._stop.wait(away):
             return "while ending", (0, 0)

@@ -1,4 +1,3 @@
-from collections import deque
 from dataclasses import replace
 
 import pytest
@@ -155,18 +154,26 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("age_s", "kept"),
+    ("age_s", "applied", "kept"),
     [
-        (0.5, 700),  # ended at 10, so as it was at 9.5: measured at 9
-        (1.5, 400),  # at 8.5: measured at 8
-        (5.0, 400),  # at 5, before the file's first measure: as far back as is known
+        (0.5, 31, 800),  # ended at 10, so as it was at 9.5: measured at 9
+        (1.5, 31, 500),  # at 8.5: measured at 8
+        (0.5, 30, 500),  # at 9 all 30 were applied, so further back: at 8 there were 20
+        (0.5, 20, 400),  # at 7 there were 10
+        (0.5, 10, 800),  # never fewer than 10, so nothing is gained by going further back
+        (5.0, 31, 400),  # at 5, before the file's first measure: as far back as is known
     ],
 )
-def test_the_file_is_cut_back_to_what_it_was(files, age_s, kept):
-    """The last append-only file gets the length that it had so many seconds before the end."""
+def test_the_file_is_cut_back_to_what_it_was(files, age_s, applied, kept):
+    """The last append-only file gets the length that it had so long before the end, or before something was applied."""
     last = "appendonly.aof.2.incr.aof"
-    sizes = deque([Size(4.0, "appendonly.aof.1.incr.aof", 50), Size(8.0, last, 400), Size(9.0, last, 700)])
-    assert cut_back(files, sizes, ended_s=10.0, age_s=age_s) == 1000 - kept
+    sizes = [
+        Size(4.0, "appendonly.aof.1.incr.aof", 50, 5),
+        Size(7.0, last, 400, 10),
+        Size(8.0, last, 500, 20),
+        Size(9.0, last, 800, 30),
+    ]
+    assert cut_back(files, sizes, ended_s=10.0, age_s=age_s, applied=applied) == 1000 - kept
     assert last_file(files).stat().st_size == kept
     assert (files / "appendonly.aof.1.incr.aof").stat().st_size == 50
 
