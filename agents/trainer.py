@@ -26,6 +26,7 @@ from streams.connection import connect
 from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
+from streams.partitions import watch_partitions
 from streams.reader import EventReader, Offsets, next_offsets
 from streams.records import ModelVersion, Origin
 from streams.registry import Registry
@@ -123,7 +124,8 @@ class Trainer:
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()
-        background = [asyncio.create_task(loop) for loop in (self._feed.follow(), self._show_life())]
+        loops = (self._feed.follow(), self._show_life(), watch_partitions(self._settings))
+        background = [asyncio.create_task(loop) for loop in loops]
         try:
             # Step 2
             await self._take_up()

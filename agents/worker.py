@@ -14,11 +14,12 @@ from streams.app import WORKER_GROUP, build_app
 from streams.connection import connect
 from streams.health import SignOfLife
 from streams.outbox import Outbox
+from streams.partitions import watch_partitions
 from streams.rereading import Place
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
 from streams.settings import Settings
-from streams.state import State
+from streams.state import DAY_MS, State, StateConfig
 
 if TYPE_CHECKING:
     import faust
@@ -38,7 +39,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     config = config or WorkerConfig()
     app = build_app(settings, instance=instance)
     client = connect(settings.redis)
-    state = State(client)
+    state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
 
     def outbox() -> Outbox:
         return Outbox(app.producer, settings.prefix)
@@ -71,7 +72,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
-            await asyncio.gather(worker.watch_redis(), *(loop() for loop in upkeep.loops()))
+            watching = (worker.watch_redis(), watch_partitions(settings))
+            await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]
     app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)

@@ -25,6 +25,7 @@ _VARIABLES = {
     "prefix": "REELSTREAM_PREFIX",
     "partitions": "REELSTREAM_PARTITIONS",
     "replication": "REELSTREAM_REPLICATION",
+    "idle_days": "REELSTREAM_IDLE_DAYS",
 }
 
 
@@ -56,6 +57,8 @@ class Settings:
     partitions : partitions of each event topic (``REELSTREAM_PARTITIONS``); 8 lets up to 4 workers share
         evenly with room for one more doubling.
     replication : copies of each partition (``REELSTREAM_REPLICATION``); 1 on one broker, 3 in production.
+    idle_days : days without an event after which a user is forgotten, 0 for never (``REELSTREAM_IDLE_DAYS``); a year,
+        because somebody who comes back after that is a new user to trending and to the model.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
 
     Raises
@@ -70,6 +73,7 @@ class Settings:
     prefix: str = ""
     partitions: int = 8
     replication: int = 1
+    idle_days: int = 365
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class Settings:
         )
         _require(1 <= self.partitions <= 4096, "partitions", "1 to 4096", self.partitions)  # noqa: PLR2004 - stated in the message
         _require(1 <= self.replication <= 15, "replication", "1 to 15", self.replication)  # noqa: PLR2004 - same
+        _require(0 <= self.idle_days <= 36500, "idle_days", "0 (never) to 36500", self.idle_days)  # noqa: PLR2004 - same
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:
@@ -104,7 +109,7 @@ class Settings:
             if environment.get(variable):
                 values[name] = environment[variable]
         values.update({name: value for name, value in given.items() if value is not None})
-        for name in ("partitions", "replication"):
+        for name in ("partitions", "replication", "idle_days"):
             if name in values:
                 values[name] = _whole_number(name, values[name])
         return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__

@@ -68,3 +68,11 @@ def test_partitions_are_a_whole_number(value):
     """Text that is no whole number is refused, not guessed."""
     with pytest.raises(SettingsError, match="REELSTREAM_PARTITIONS must be a whole number"):
         Settings.from_environment({}, partitions=value)
+
+
+def test_the_idle_period_is_read_and_checked():
+    """REELSTREAM_IDLE_DAYS is a whole number of days, 0 for never; a negative one is refused by name."""
+    assert Settings.from_environment({"REELSTREAM_IDLE_DAYS": "30"}).idle_days == 30
+    assert Settings.from_environment({}).idle_days == 365
+    with pytest.raises(SettingsError, match=r"REELSTREAM_IDLE_DAYS must be 0 \(never\) to 36500, got -1"):
+        Settings.from_environment({"REELSTREAM_IDLE_DAYS": "-1"})
