@@ -9,15 +9,18 @@ import hashlib
 import os
 import subprocess
 import zlib
+from contextlib import closing
+from dataclasses import replace
 
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import Producer
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.partitioner.default import murmur2
 
 from streams.stack.jars import find_class_path, find_java
+from streams.topics import TOPICS
 
 N_PARTITIONS = 2  # of an installation in these tests
 USERS = [f"user-{n}" for n in range(30)]
@@ -193,3 +196,73 @@ def test_users_on_two_partitions_get_lists_that_know_every_event(sent, landed, u
     )
     touched = {f"i{n}" for n in (0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 14)}
     assert all(touched.isdisjoint(item["item_id"] for item in found["items"]) for found in kept().values())
+
+
+def grow(installation, n):
+    """Give every topic but the single-partition one ``n`` partitions, as an operator would, and return the settings."""
+    prefix = installation.settings.prefix
+    names = [prefix + topic.name for topic in TOPICS if not topic.single]
+    with closing(KafkaAdminClient(bootstrap_servers=installation.settings.kafka)) as admin:
+        admin.create_partitions(dict.fromkeys(names, n))
+    return replace(installation.settings, partitions=n)
+
+
+def test_grown_topics_end_the_processes_and_a_restart_is_exact(install, until):
+    """Topics that grow from 2 to 3 partitions end worker and trainer with the cure; started so, the state is exact.
+
+    Of 60 users each has five watches before and, where the key may fall elsewhere, the last two of them again (a retry)
+    and three new ones after: 5 + 3 = 8 each, and the lists kept know all 8.
+    """
+    installation = install()
+    users = [f"grows-{n}" for n in range(60)]
+    films = [f"i{n}" for n in range(20)]
+    installation.send_all(
+        "catalog-items", [(film, {"item_id": film, "title": film, "genres": ["Drama"]}) for film in films]
+    )
+
+    def watches(numbers):
+        return [
+            (user, {"event_id": f"{user}-{n}", "user_id": user, "item_id": f"i{n}", "ts": TS + n, "progress": 1.0})
+            for user in users
+            for n in numbers
+        ]
+
+    with installation.process("worker") as worker, installation.process("trainer") as trainer:
+        worker.await_ready()
+        trainer.await_ready()
+        installation.send_all("watch-events", watches(range(5)))
+        until(lambda: installation.counts("watches") == dict.fromkeys(users, 5), 40, lambda: "five watches each")
+        installation.settings = grow(installation, 3)
+        for process, status in ((worker, 70), (trainer, 1)):
+            assert process.child.wait(30) == status, process.said()
+            assert "restart all workers and the trainer with REELSTREAM_PARTITIONS=3" in process.said()
+            assert "Traceback" not in process.said()
+    with installation.process("worker", "--id", "a") as one, installation.process("worker", "--id", "b") as two:
+        one.await_ready()
+        two.await_ready()
+        topic = f"{installation.settings.prefix}watch-events"
+        with closing(KafkaProducer(bootstrap_servers=installation.settings.kafka, acks="all")) as producer:  # knows 3
+            for user, value in watches(range(3, 8)):
+                producer.send(topic, key=user.encode(), value=orjson.dumps(value))
+        until(lambda: installation.counts("watches") == dict.fromkeys(users, 8), 40, lambda: "eight watches each")
+        until(
+            lambda: installation.item_counts("watches") == {f"i{n}": 60 for n in range(8)},
+            20,
+            lambda: f"sixty watches of each item, got {installation.item_counts('watches')}",
+        )
+        newest_first = [f"i{n}" for n in range(7, -1, -1)]
+        for user in users:
+            recent = [orjson.loads(entry) for entry in installation.redis.lrange(f"user:{{{user}}}:recent", 0, -1)]
+            assert [entry[0] for entry in recent] == newest_first
+        until(
+            lambda: all(
+                orjson.loads(installation.redis.get(f"user:{{{user}}}:recs") or b"{}").get("sequence") == 8
+                for user in users
+            ),
+            20,
+            lambda: "lists that know all eight",
+        )
+        places = {at for user in users for at in installation.redis.hkeys(f"user:{{{user}}}") if at.startswith("at:")}
+        assert {at.rpartition(":")[2] for at in places} == {"0", "1", "2"}
+        assert one.terminate(10) == 0
+        assert two.terminate(10) == 0
