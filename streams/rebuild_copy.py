@@ -62,7 +62,7 @@ class Copier:
         profiles = [UserKeys.of(user_id).profile for user_id in user_ids]
         with answered("rebuild: copying lists once more"):
             for page in _chunks(profiles):
-                await self._copy_users(page, copied)
+                await self._copy_users(page, Copied())  # counted before
             for page in _chunks(sorted(copied.others)):
                 await self._copy_names(page)
 

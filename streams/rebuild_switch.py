@@ -18,7 +18,7 @@ from redis.exceptions import WatchError
 
 from streams.app import WORKER_GROUP
 from streams.connection import answered
-from streams.errors import StateError
+from streams.errors import StateError, TopicError
 from streams.health import EXPIRES_S
 from streams.keys import HOLD, MODEL
 from streams.rebuild import Rebuild
@@ -29,12 +29,14 @@ from streams.rereading import Place, committed_offsets
 from streams.settings import Settings
 from streams.state import State
 
-__all__ = ["HOLD_S", "Switched", "hand_over", "switch"]
+__all__ = ["HOLD_S", "PATIENCE_S", "Switched", "hand_over", "switch"]
 
 HOLD_S = 10.0  # a rebuild that was killed stops the workers for at most this long
 _RENEW_S = 2.0
-_HELD_WITHIN_S = 60.0  # a worker mends or waits for Kafka; one that is dead is forgotten after 15 s
+PATIENCE_S = 60.0  # a worker mends or waits for Kafka; one that is dead is forgotten after 15 s
 _LOOK_S = 0.02
+_COORDINATOR_S = 30.0
+_RETRY_S = 0.5
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 Tell = Callable[[str], None]
 
@@ -67,7 +69,13 @@ async def hand_over(live: Redis, target: Redis) -> Copied:
 
 
 async def switch(
-    settings: Settings, rebuild: Rebuild, live: Redis, target: Redis, where: Target, tell: Tell = lambda _: None
+    settings: Settings,
+    rebuild: Rebuild,
+    live: Redis,
+    target: Redis,
+    where: Target,
+    tell: Tell = lambda _: None,
+    patience_s: float = PATIENCE_S,
 ) -> Switched:
     """Put the target, which has everything but the last moments, in the live database's place.
 
@@ -75,6 +83,13 @@ async def switch(
     know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
     meanwhile, to the end of the topics, so that a straggler's batch finds itself applied; 4 copy the changed lists;
     5 swap, if the hold still stands.
+
+    Parameters
+    ----------
+    rebuild : started, with everything replayed.
+    live, target, where : the databases, and their numbers.
+    tell : told in one line each what takes time.
+    patience_s : how long to wait for the workers to wait.
 
     Raises
     ------
@@ -86,7 +101,7 @@ async def switch(
         raise StateError(f"rebuild: a database of the live server is required for a switch, got {where!r}")
     copier = Copier(live, target, where.index)
     # Step 1
-    stood = await committed_offsets(settings, settings.prefix + WORKER_GROUP, event_places(settings))
+    stood = await _committed(settings)
     tell("copying lists, titles and the model pointer")
     copied = await copier.copy_all()
     changed = rebuild.note_touched()
@@ -97,7 +112,7 @@ async def switch(
     began = time.monotonic()
     async with _held(live) as (token, renewing):
         tell("waiting for the workers to finish their batches")
-        workers = await _until_held(live, began, renewing)
+        workers = await _until_held(live, began, patience_s, renewing)
         # Step 3
         _, ends = await rebuild.bounds()
         await rebuild.replay_to(ends)
@@ -110,6 +125,18 @@ async def switch(
     with answered("rebuild: ending the hold of the old state"):
         await target.eval(_RELEASE, 1, HOLD, token)  # the target's connection sees the old state now
     return Switched(copied.lists, copied.unknown, workers, pause_s, len(changed))
+
+
+async def _committed(settings: Settings) -> dict[Place, int]:
+    """Return where the workers' group stands; a cluster that never had a group makes its coordinator now."""
+    began = time.monotonic()
+    while True:
+        try:
+            return await committed_offsets(settings, settings.prefix + WORKER_GROUP, event_places(settings))
+        except TopicError as error:
+            if not getattr(error.__cause__, "retriable", False) or time.monotonic() - began > _COORDINATOR_S:
+                raise
+        await asyncio.sleep(_RETRY_S)
 
 
 @asynccontextmanager
@@ -142,7 +169,7 @@ async def _renew(live: Any, token: str) -> None:
                 return
 
 
-async def _until_held(live: Any, began: float, renewing: "asyncio.Task[None]") -> int:
+async def _until_held(live: Any, began: float, patience_s: float, renewing: "asyncio.Task[None]") -> int:
     """Wait until every living worker says, since the hold began, that it waits; return how many there are."""
     while True:
         alive = await _signs(live)
@@ -150,9 +177,9 @@ async def _until_held(live: Any, began: float, renewing: "asyncio.Task[None]") -
         held = [report.get("held") is True and 1000 * EXPIRES_S - left < since_ms for report, left in alive]
         if all(held):
             return len(held)
-        if renewing.done() or since_ms > 1000 * _HELD_WITHIN_S:
+        if renewing.done() or since_ms > 1000 * patience_s:
             raise StateError(
-                f"rebuild: every worker must wait within {_HELD_WITHIN_S:g} s, got {held.count(False)} of {len(held)} "
+                f"rebuild: every worker must wait within {patience_s:g} s, got {held.count(False)} of {len(held)} "
                 "that did not; the old state serves on, run the same command again to go on"
             )
         await asyncio.sleep(_LOOK_S)
