@@ -10,7 +10,8 @@ Kafka timestamp to the arrival of its list). ``--by-cause`` also sends each caus
 record costs.
 
 The floor is a Faust worker of the same settings that takes and acknowledges the same bad records and does nothing
-else. The flat-out cost of a bad record is (seconds with it - seconds without it) / bad records.
+else. The flat-out cost of a bad record is (seconds with it - seconds without it) / bad records, and the same of the
+worker's processor time, which says more on a machine that does other things as well.
 """
 
 import json
@@ -104,6 +105,7 @@ class Bench:
         self.settings = settings
         self.redis = Redis.from_url(settings.redis, decode_responses=True)
         self.ends: dict[int, int] = {}
+        self.sent = 0
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.kafka,
@@ -117,6 +119,7 @@ class Bench:
     def send(self, pair: Pair, *, is_good: bool = True) -> None:
         """Send one record; a good one's place is noted when it is delivered."""
         key, value = pair
+        self.sent += 1
         while True:
             try:
                 self._producer.produce(WATCHES, value, key, on_delivery=self._note if is_good else None)
@@ -146,9 +149,22 @@ class Bench:
         with Redis.from_url(self.settings.redis) as client:
             return next(iter(find_alive(client, "worker").values()), {})
 
+    def settle(self) -> None:
+        """Wait until the worker has handled everything that was sent, bad records at the end too."""
+        began = time.monotonic()
+        while self.report()["events"] < self.sent:
+            if time.monotonic() - began > PATIENCE_S:
+                raise RuntimeError(f"flood: {self.sent} records must be handled, got {self.report()}")
+            time.sleep(0.2)
+
     def rss_mb(self) -> float:
         """Return the worker's resident memory, megabytes."""
         return float(psutil.Process(self.report()["pid"]).memory_info().rss) / 1e6
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the worker has used, seconds; other programs do not change it much."""
+        used = psutil.Process(self.report()["pid"]).cpu_times()
+        return float(used.user + used.system)
 
     def _note(self, error: Any, message: Any) -> None:
         if error is not None:
@@ -160,7 +176,7 @@ def flat_out(bench: Bench, n: int, share: int, kinds: Sequence[list[Pair]]) -> d
     """Send n good events mixed with bad ones, and measure until the last good one is applied."""
     bad = cycle([pair for together in zip(*kinds, strict=True) for pair in together])
     pairs = list(mixed(n, share, bad))
-    rss = bench.rss_mb()
+    rss, cpu = bench.rss_mb(), bench.cpu_s()
     began = time.monotonic()
     for at, pair in enumerate(pairs):
         bench.send(pair, is_good=at % (share + 1) == share)
@@ -170,13 +186,14 @@ def flat_out(bench: Bench, n: int, share: int, kinds: Sequence[list[Pair]]) -> d
             raise RuntimeError(f"flood: {n} good events must be applied within {PATIENCE_S:g} s, got {bench.report()}")
         time.sleep(0.02)
     seconds = time.monotonic() - began
-    time.sleep(2.0)
+    bench.settle()
     return {
         "share": share,
         "good": n,
         "seconds": seconds,
         "good_per_s": n / seconds,
         "records_per_s": n * (share + 1) / seconds,
+        "cpu_s": bench.cpu_s() - cpu,
         "rss_before_mb": rss,
         "rss_after_mb": bench.rss_mb(),
     }
@@ -199,7 +216,8 @@ def steady(bench: Bench, rate: float, seconds: float, share: int, kinds: Sequenc
             bench.send(good(next(NUMBERS)))
             bench.poll()
         bench.flush()
-        time.sleep(2.0)
+        bench.settle()
+        time.sleep(0.5)  # the last lists arrive
         p50, p95, p99 = feed.delay_ms(50, 95, 99)
         lists = feed.received - received
     return {
@@ -214,19 +232,20 @@ def steady(bench: Bench, rate: float, seconds: float, share: int, kinds: Sequenc
     }
 
 
-def skip(settings: Settings, n: int, answers: "multiprocessing.Queue[float]") -> None:
+def skip(settings: Settings, n: int, answers: "multiprocessing.Queue[tuple[float, float]]") -> None:
     """Be a Faust worker that takes and acknowledges n records of ``watch-events`` and does nothing else."""
     app = build_app(settings)
 
     async def consume(stream: Any) -> None:
-        taken, began = 0, 0.0
+        taken, began, used = 0, 0.0, 0.0
         async for batch in stream.noack_take(256, within=0.02):
-            began = began or time.monotonic()
+            if not taken:
+                began, used = time.monotonic(), time.process_time()
             for event in batch:
                 await stream.ack(event)
             taken += len(batch)
             if taken >= n:
-                answers.put(time.monotonic() - began)
+                answers.put((time.monotonic() - began, time.process_time() - used))
 
     app.agent(app.topic(settings.prefix + WATCHES, value_type=bytes, value_serializer="raw"), concurrency=1)(consume)
     app.finalize()
@@ -234,8 +253,8 @@ def skip(settings: Settings, n: int, answers: "multiprocessing.Queue[float]") ->
     app.Worker(loglevel="error", redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 
-def floor_us(settings: Settings, kinds: Sequence[list[Pair]], n: int) -> float:
-    """Return what one record costs a Faust worker that does nothing, microseconds."""
+def floor_us(settings: Settings, kinds: Sequence[list[Pair]], n: int) -> tuple[float, float]:
+    """Return what one record costs a Faust worker that does nothing, microseconds passed and of processor."""
     bare = Settings(settings.kafka, settings.redis, settings.registry, "floor-", PARTITIONS)
     create_topics(bare)
     producer = Producer({"bootstrap.servers": settings.kafka, "partitioner": "murmur2_random"})
@@ -245,11 +264,12 @@ def floor_us(settings: Settings, kinds: Sequence[list[Pair]], n: int) -> float:
         producer.poll(0)
     producer.flush(PATIENCE_S)
     context = multiprocessing.get_context("spawn")
-    answers: multiprocessing.Queue[float] = context.Queue()
+    answers: multiprocessing.Queue[tuple[float, float]] = context.Queue()
     child = context.Process(target=skip, args=(bare, n, answers))
     child.start()
     try:
-        return 1e6 * answers.get(timeout=PATIENCE_S) / n
+        passed, used = answers.get(timeout=PATIENCE_S)
+        return 1e6 * passed / n, 1e6 * used / n
     finally:
         child.kill()
         child.join()
@@ -287,11 +307,11 @@ def measure(bench: Bench, options: dict[str, Any]) -> dict[str, Any]:
         if seconds:
             found["steady"].append(steady(bench, rate, seconds, share, list(kinds.values())))
     if options["by_cause"]:
-        alone = found["flat_out"][0]["seconds"] / events
+        alone = found["flat_out"][0]["cpu_s"] / events
         for cause, pairs in kinds.items():
             row = flat_out(bench, events // 4, 4, [pairs])
-            us = 1e6 * (row["seconds"] - events // 4 * alone) / events
-            found["by_cause"].append({"cause": cause, "us": us, "rss_after_mb": row["rss_after_mb"]})
+            cpu_us = 1e6 * (row["cpu_s"] - events // 4 * alone) / events
+            found["by_cause"].append({"cause": cause, "cpu_us": cpu_us, "rss_after_mb": row["rss_after_mb"]})
     found["floor_us"] = floor_us(bench.settings, list(kinds.values()), events)
     found["report"] = bench.report()
     return found
@@ -302,7 +322,12 @@ def tell(found: dict[str, Any]) -> None:
     alone = found["flat_out"][0]
     for row in found["flat_out"]:
         n_bad = row["share"] * row["good"]
-        cost = f", {1e6 * (row['seconds'] - alone['seconds']) / n_bad:.0f} us a bad record" if n_bad else ""
+        cost = (
+            f", a bad record {1e6 * (row['seconds'] - alone['seconds']) / n_bad:.0f} us"
+            f" ({1e6 * (row['cpu_s'] - alone['cpu_s']) / n_bad:.0f} us of processor)"
+            if n_bad
+            else f" ({1e6 * row['cpu_s'] / row['good']:.0f} us of processor each)"
+        )
         click.echo(
             f"flat-out, {row['share']} bad to 1 good: {row['good_per_s']:6.0f} good/s "
             f"({row['good_per_s'] / alone['good_per_s'] - 1:+.0%}), {row['records_per_s']:6.0f} records/s{cost}; "
@@ -315,8 +340,9 @@ def tell(found: dict[str, Any]) -> None:
             f"RSS {row['rss_before_mb']:.0f} -> {row['rss_after_mb']:.0f} MB"
         )
     for row in found["by_cause"]:
-        click.echo(f"{row['cause']:<14} {row['us']:6.0f} us each; RSS {row['rss_after_mb']:.0f} MB")
-    click.echo(f"floor: {found['floor_us']:.0f} us a record that is taken and acknowledged, nothing else done")
+        click.echo(f"{row['cause']:<14} {row['cpu_us']:6.0f} us of processor each; RSS {row['rss_after_mb']:.0f} MB")
+    passed, used = found["floor_us"]
+    click.echo(f"floor: a record that is only taken and acknowledged {passed:.0f} us ({used:.0f} us of processor)")
 
 
 @click.command()
