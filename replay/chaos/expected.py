@@ -6,7 +6,7 @@ on a table. So an agreement of the two is evidence.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -213,15 +213,20 @@ def _is_repeated(table: Table) -> Table:
     for _, events in suspects.groupby(["user", "kind"]):
         if not repeated.loc[events.index].any():
             continue
-        remembered: dict[str, None] = {}
-        for row, event_id in events["id"].items():
-            again = event_id in remembered
-            repeated.loc[row] = again
-            if not again:
-                remembered[event_id] = None
-                if len(remembered) > REMEMBERED:
-                    del remembered[next(iter(remembered))]
+        repeated.loc[events.index] = list(_again(events["id"]))
     return repeated
+
+
+def _again(ids: Iterable[str]) -> Iterator[bool]:
+    """Give, for each id, whether it is one of the last 512 different ones that counted."""
+    remembered: dict[str, None] = {}
+    for event_id in ids:
+        again = event_id in remembered
+        if not again:
+            remembered[event_id] = None
+            if len(remembered) > REMEMBERED:
+                del remembered[next(iter(remembered))]
+        yield again
 
 
 def _users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
