@@ -84,7 +84,11 @@ class Stream:
         for item in items.tolist():
             user = f"u{self.sent % self.users if only is None else only}"
             rates = (self.sent // self.users if only is None else self.sent) % 2 == 1
-            body: dict[str, str | int | float] = {"event_id": f"e{self.sent}", "user_id": user, "item_id": f"i{item}"}
+            body: dict[str, str | int | float] = {
+                "event_id": f"e{self.sent:012}",
+                "user_id": user,
+                "item_id": f"i{item}",
+            }
             body |= {"ts": now, "rating": 0.5 * (1 + self.sent % 10)} if rates else {"ts": now, "progress": 1.0}
             topic = self.settings.prefix + (RATES if rates else WATCHES)
             self.producer.send(topic, key=user.encode(), value=orjson.dumps(body))
