@@ -131,7 +131,8 @@ def sample(client: redis.Redis, processes: Mapping[str, Server], sent: int) -> d
     reports = list(find_alive(client, "worker").values())
     row["events_behind"] = float(sent - sum(report["events"] for report in reports))
     row["lists_degraded"] = float(sum(report["degraded"] for report in reports))
-    row["rounds"] = float(sum(report["rounds"] for report in find_alive(client, "trainer").values()))
+    for name in ("rounds", "promoted"):
+        row[name] = float(sum(report[name] for report in find_alive(client, "trainer").values()))
     return row
 
 
@@ -288,6 +289,7 @@ def main(
         "filled_s": round(filled_s),
         "most_behind": max(row["events_behind"] for row in kept),
         "rounds": samples[-1]["rounds"],
+        "promoted": samples[-1]["promoted"],
         "lists_degraded": samples[-1]["lists_degraded"],
         "slopes": judged,
     }
