@@ -71,7 +71,7 @@ class Archiving:
 
 
 def test_killed_while_writing_each_event_is_there_once(archiving, until):
-    """Killed with SIGKILL among its writes five times, while events come, the archive holds each event once."""
+    """Killed with SIGKILL among its writes three times, while events come, the archive holds each event once."""
     stopped = threading.Event()
 
     def keep_sending():
@@ -82,7 +82,7 @@ def test_killed_while_writing_each_event_is_there_once(archiving, until):
     sender.start()
     chance = random.Random(4)
     try:
-        for _ in range(5):
+        for _ in range(3):
             before = len(archiving.archive.list())
             with archiving.archiver(*OFTEN) as archiver:
                 until(lambda at=before: len(archiving.archive.list()) > at + 8, 30, lambda: "files of this archiver")
