@@ -24,6 +24,7 @@ FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any erro
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 OLDEST_REDIS = 7  # the first with functions
 DEMOTE_BELOW = 3  # of ModeConfig, unless the threshold is lower still
+ASK_S = 2.0  # a local network answers within milliseconds
 EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
 EVICTIONS_WITHIN_S = 30.0
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
@@ -158,14 +159,12 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
     """Exit with 0 if a worker or trainer of this host has shown a sign of life lately, else with 1."""
-    import redis  # noqa: PLC0415 - keeps help fast
-
-    from streams.connection import answered  # noqa: PLC0415 - same
+    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.health import find_alive  # noqa: PLC0415 - same
 
     settings = given_settings(given)
-    with answered("health"):
-        found = find_alive(redis.Redis.from_url(settings.redis, socket_timeout=2.0), role)
+    with answered("health"), connect_to_read(settings.redis) as client:
+        found = find_alive(client, role)
     alive = {name: report for name, report in found.items() if name.rpartition(":")[0] == host}
     if as_json:
         click.echo(orjson.dumps({"role": role, "alive": alive}).decode())
@@ -179,18 +178,33 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
 
 def _require_servers(role: str, settings: Settings) -> None:
     """Raise StreamError unless the topics are there and Redis serves, before anything heavy is imported."""
-    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
-    from streams.topics import verify_topics  # noqa: PLC0415 - same
+    from streams.topics import verify_topics  # noqa: PLC0415 - keeps help fast
 
     verify_topics(settings)
-    with answered(f"{role}: starting"), connect_to_read(settings.redis) as client:
-        found: Any = client.info("server")
-    version = str(found["redis_version"])
+    version = _redis_version(role, settings.redis)
     if int(version.partition(".")[0]) < OLDEST_REDIS:
         raise StateError(
             f"{role}: Redis {OLDEST_REDIS} or newer (or Valkey) is required for its functions, got version {version!r}"
             "; point REELSTREAM_REDIS at a newer server"
         )
+
+
+def _redis_version(role: str, url: str) -> str:
+    """Ask a server, or any member of a cluster, with less patience than a worker that runs."""
+    import redis  # noqa: PLC0415 - keeps help fast
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - same
+    from redis.retry import Retry  # noqa: PLC0415 - same
+
+    from streams.connection import answered, connect_to_read  # noqa: PLC0415 - same
+
+    try:
+        limits = {"socket_connect_timeout": ASK_S, "socket_timeout": ASK_S}
+        with answered(f"{role}: starting"), redis.Redis.from_url(url, **limits, retry=Retry(NoBackoff(), 1)) as client:
+            found: Any = client.info("server")
+    except (TypeError, ValueError):
+        connect_to_read(url).close()  # says what is wrong with the URL
+        raise
+    return str(found["redis_version"])
 
 
 @contextmanager

@@ -139,7 +139,7 @@ class Installation:
 
     def reports(self, role):
         """Return the latest signs of life of a role."""
-        keys = self.redis.keys(f"alive:{role}:*")
+        keys = self.redis.scan_iter(f"alive:{role}:*", count=1000)  # of every primary, where KEYS asks one
         return [orjson.loads(self.redis.get(key) or "{}") for key in keys]
 
     def await_training(self):
