@@ -1,7 +1,9 @@
 """The settings of a secured Kafka: what is required together, what clients get, and that the password stays secret."""
 
+import ast
 import dataclasses
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,11 @@ from streams.settings import Settings
 
 KAFKA = "REELSTREAM_KAFKA_"
 SECRET = "of-nobody"  # noqa: S105 - no server takes it
+ROOT = Path(__file__).parents[2]
+CLIENTS = {
+    *("KafkaProducer", "KafkaConsumer", "KafkaAdminClient"),
+    *("AIOKafkaProducer", "AIOKafkaConsumer", "AIOKafkaAdminClient"),
+}
 SCRAM = KafkaSecurity("SASL_SSL", "SCRAM-SHA-512", "ann", SECRET)
 
 
@@ -117,3 +124,17 @@ def test_a_certificate_that_cannot_be_read_is_named(certificates, shown, missing
     files = {"cafile": str(certificates.path), "certfile": shown[0], "keyfile": shown[1]} | {missing: "/no/such.pem"}
     with pytest.raises(SettingsError, match=r"must name readable PEM files, got .*/no/such\.pem"):
         KafkaSecurity("SSL", **files).aiokafka()
+
+
+def test_every_client_is_given_what_lets_it_in():
+    """Wherever the product makes a Kafka client it passes the security on; chaos runs on a stack of its own."""
+    made = [
+        (f"{path.relative_to(ROOT)}:{call.lineno}", ast.unparse(call))
+        for package in ("streams", "agents", "replay", "commands")
+        for path in (ROOT / package).rglob("*.py")
+        if "chaos" not in path.parts
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in CLIENTS
+    ]
+    assert len(made) >= 8
+    assert [place for place, call in made if "security." not in call] == []
