@@ -23,6 +23,7 @@ __all__ = ["Saboteur", "torn_versions"]
 
 LOOK_S = 0.02
 AIM_S = 0.002  # a version is being written for a few milliseconds
+BOTH = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
 SESSION_S = 6.0  # after which the group gives a silent worker's partitions away
 
 
@@ -187,11 +188,17 @@ class Saboteur:
             age = random_.uniform(0.5, 2.0)
             lost = self._gauge.cut_back(ended, age, sum(offset + 1 for offset in before.values()))
             cut = f", at least its last {age:.1f} s ({lost:,} bytes) cut off"
+        slot = random_.choice(self._fleet.up) if random_.random() < BOTH else None
+        if slot is not None:
+            self._fleet.kill_worker(slot)
         away = random_.uniform(0.0, 1.5)
         if self._stop.wait(away):
             return "while ending", (0, 0)
         self._valkey.restart()
         after = self._positions()
+        if slot is not None:
+            cut += f", and worker-{slot} with it"
+            self._fleet.start_worker(slot)
         short = [n - after.get(place, -1) for place, n in before.items() if after.get(place, -1) < n]
         back = f"{len(short)} of {len(before)} positions went back by {sum(short):,} records"
         return f"with SIGKILL{cut}, started again after {away:.1f} s; {back}", (len(short), sum(short))
