@@ -1,6 +1,7 @@
 """``reelstream chaos``: break a stack of its own on purpose, and prove that the state came out right."""
 
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -48,12 +49,14 @@ def chaos(
 ) -> None:
     """Kill, pause and restart everything while a stream is applied; compare the state with a second computation.
 
-    Starts a stack of its own and ends it. Exit status 1 if anything differs.
+    Starts a stack of its own, whatever REELSTREAM_ variables say, and ends it. Exit status 1 if anything differs.
     """
     import orjson  # noqa: PLC0415 - keeps help fast
 
     from replay.chaos.run import ChaosConfig, run  # noqa: PLC0415 - same
 
+    for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
+        del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     fsync = "always" if appendfsync == "always" else "everysec"
     config = ChaosConfig(events, kills, int(brokers), workers, seed, fsync)  # type: ignore[arg-type]  # one of two
