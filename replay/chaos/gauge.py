@@ -67,7 +67,7 @@ class Gauge:
 
     def cut_back(self, ended_s: float, age_s: float, applied: int) -> int:
         """Cut the append-only file of the server that ended at a moment; see ``cut_back`` of this module."""
-        return cut_back(self._files, self.sizes, ended_s, age_s, applied)
+        return cut_back(self._files, tuple(self.sizes), ended_s, age_s, applied)
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
