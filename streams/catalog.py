@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -41,6 +42,7 @@ class CatalogueFeed:
         self._settings = settings
         self._changed = changed
         self._lock = asyncio.Lock()
+        self._consumer: Any = None
         self.catalogue = Catalogue()
         self._rejected: deque[Rejected] = deque(maxlen=MOST_REJECTED)
 
@@ -85,8 +87,9 @@ class CatalogueFeed:
         return taken
 
     async def stop(self) -> None:
-        """Disconnect."""
-        await self._consumer.stop()
+        """Disconnect, also where ``start`` never came to it."""
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     async def _read_once(self) -> None:
         records = await self._consumer.getmany(timeout_ms=POLL_MS)
