@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
+from redis import Redis
 
 from model.catalogue import Catalogue, Item
 from replay.live import ConsumerLag, ListFeed
@@ -24,6 +25,7 @@ from streams.topics import create_topics, verify_topics
 
 SECRET = "of-these-tests"  # noqa: S105 - of servers that end with their test
 USER = "reelstream"
+RIGHTS = ("~*", "+@all", "-@admin", "-@dangerous", "+info", "+flushdb")  # the last for this fixture alone
 TS = 1_700_000_000_000
 FILMS = Catalogue.of([Item(f"i{n}", f"Film {n}", 1990 + n, ("Drama",)) for n in range(12)])
 WAYS = ("SSL", "SASL_PLAINTEXT PLAIN", "SASL_SSL PLAIN", "SASL_SSL SCRAM-SHA-256", "SASL_SSL SCRAM-SHA-512")
@@ -83,13 +85,15 @@ def ways(certificates, tmp_path_factory):
 
 @pytest.fixture
 def redis(tmp_path, tls_front, certificates):
-    """Return the TLS address, with its password, of a server of this test."""
+    """Return the TLS address, with its user and password, of a server whose user may do what docs/security.md says."""
     port = settle_ports(tmp_path / "ports.json", ["valkey"])["valkey"]
     server = Valkey(port, tmp_path / "valkey", find_server(), password=SECRET)
     server.start()
     server.wait()
+    with Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", USER, "on", f">{SECRET}", *RIGHTS)
     with tls_front(port) as front:
-        yield f"rediss://:{SECRET}@127.0.0.1:{front}/0?ssl_ca_certs={quote(str(certificates.path))}"
+        yield f"rediss://{USER}:{SECRET}@127.0.0.1:{front}/0?ssl_ca_certs={quote(str(certificates.path))}"
     server.stop(5)
 
 
