@@ -152,7 +152,7 @@ def _is_away(error: BaseException) -> bool:
     if isinstance(error, _AWAY) or (isinstance(error, RedisClusterException) and isinstance(error.__cause__, _AWAY)):
         return True
     told = str(error).rpartition("caused error: ")[2]  # redis-py puts the failed command of a pipeline before it
-    return told.startswith(_AWAY_CODES)
+    return told.lstrip("('\"").startswith(_AWAY_CODES)  # and on a cluster the error's arguments as a tuple
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

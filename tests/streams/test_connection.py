@@ -141,6 +141,7 @@ def test_an_address_is_shown_without_its_password(url, shown):
         exceptions.RedisClusterException("All slots are not covered after query all startup_nodes."),
         exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
         exceptions.ResponseError("Command # 1 (SET a b) of pipeline caused error: NOREPLICAS Not enough good replicas"),
+        exceptions.ResponseError("Command # 4 (FCALL f) of pipeline caused error: ('MISCONF Errors writing',)"),
         ConnectionResetError("reset"),
         TimeoutError("slow"),
     ],

@@ -12,6 +12,7 @@ from streams.library import install, server_ids
 from streams.lookups import Lookups
 from streams.records import Origin, Watch
 from streams.stack.cluster import running_cluster
+from streams.stack.process import wait_until
 from streams.state import State, StoredList
 
 
@@ -22,9 +23,16 @@ def cluster(tmp_path_factory):
         yield nodes
 
 
+def is_whole(node):
+    """Return whether a member sees every slot served."""
+    with Redis.from_url(node.url) as plain:
+        return plain.cluster("INFO")["cluster_state"] == "ok"
+
+
 @pytest.fixture
 async def client(cluster):
-    """Return a client of the cluster, emptied."""
+    """Return a client of the cluster, emptied, once all members agree that it is whole again."""
+    assert wait_until(lambda: all(is_whole(node) for node in cluster), 20)
     connected = connect(cluster[0].url)
     await connected.flushall()
     yield connected
