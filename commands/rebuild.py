@@ -43,17 +43,8 @@ class _Outcome:
 @click.option("--to", help="Database number of the same server, or URL of another. [the next empty database]")
 @click.option("--from-archive", "archive", metavar="URL", help="Events that the topics no longer hold come from here.")
 @click.option("--no-switch", is_flag=True, help="Leave the live database in its place; a later rebuild goes on.")
-@click.option(
-    "--idle-days",
-    type=click.FloatRange(min=0.0),
-    default=365.0,
-    show_default=True,
-    help="As of the workers: days without an event after which a user is forgotten; 0 for never.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def rebuild(
-    *, to: str | None, archive: str | None, no_switch: bool, idle_days: float, as_json: bool, **given: Any
-) -> None:
+def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bool, **given: Any) -> None:
     """Replay all events into an empty database and let it take the live one's place; workers serve meanwhile.
 
     Interrupted, it goes on where it was when it is started again. See docs/rebuild.md.
@@ -64,7 +55,7 @@ def rebuild(
 
     settings = given_settings(given)
     verify_topics(settings)
-    config = RebuildConfig(state=StateConfig(idle_ms=int(idle_days * DAY_MS)))
+    config = RebuildConfig(state=StateConfig(idle_ms=settings.idle_days * DAY_MS))
     try:
         outcome = asyncio.run(_rebuild(settings, config, to, archive, is_switched=not no_switch))
     except KeyboardInterrupt:

@@ -67,7 +67,7 @@ async def deliver_in_pieces(states, stream, rng):
 
 
 async def contents(client):
-    """Return every key's value, numbers as numbers, without landmarks, what is relative to them, and wall-clock marks."""
+    """Return every key's value, without landmarks, what is relative to them, and marks of the clock."""
     found = {}
     for key in await client.keys("*"):
         kind = await client.type(key)
