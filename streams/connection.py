@@ -8,6 +8,7 @@ one line, and it is decided whether waiting may cure it (``StateAway``) or a per
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TypedDict, cast
 
 import redis
@@ -117,6 +118,10 @@ def answered(where: str) -> Iterator[None]:
     except (RedisError, RedisClusterException, OSError) as error:
         kind = StateAway if _is_away(error) else StateError
         raise kind(f"{where}: an answer from Redis is required, got {_one_line(error)}{_cure(error)}") from error
+    except (AttributeError, TypeError) as error:
+        if not _is_closed_under_us(error):
+            raise
+        raise StateAway(f"{where}: an answer from Redis is required, got a connection closed under the call") from error
 
 
 def _is_cluster(url: str) -> bool:
@@ -153,6 +158,16 @@ def _is_away(error: BaseException) -> bool:
         return True
     told = str(error).rpartition("caused error: ")[2]  # redis-py puts the failed command of a pipeline before it
     return told.lstrip("('\"").startswith(_AWAY_CODES)  # and on a cluster the error's arguments as a tuple
+
+
+def _is_closed_under_us(error: AttributeError | TypeError) -> bool:
+    """Tell the error of redis-py 8.1 that a call gets whose connection is closed by a failure of another call.
+
+    Its asyncio connection then writes to None; see https://github.com/redis/redis-py/issues/4287.
+    """
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    is_its_own = any(frame.f_globals.get("__name__") == "redis.asyncio.connection" for frame in frames)
+    return is_its_own and str(error).startswith("'NoneType' object")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -208,3 +208,17 @@ async def test_a_cluster_with_tls_and_a_password_takes_the_same_address(tmp_path
         assert all(shares)
         with pytest.raises(SettingsError, match=r"must be addressed as redis://host:port/0, got 'rediss://:\*\*\*@"):
             connect(url.replace("/0?", "/1?"))
+
+
+async def test_a_connection_closed_under_a_call_is_an_absence(redis_url):
+    """Where another call's failure has taken the connection's writer away, that is an absence; our own slips stay."""
+    client = connect(redis_url)
+    connection = await client.connection_pool.get_connection()
+    connection._writer, writer = None, connection._writer
+    with pytest.raises(StateAway, match=r"here: .* a connection closed under the call"), answered("here"):
+        await connection._send_packed_command([b"PING"])
+    connection._writer = writer
+    await client.connection_pool.release(connection)
+    await client.aclose()
+    with pytest.raises(AttributeError), answered("here"):
+        None.anything  # noqa: B018 - the error is what is wanted
