@@ -187,6 +187,8 @@ class Archiver:
                         self._store_answers()
                 except ArchiveAway as error:
                     self._store_fails(error)
+                except KafkaError as error:  # asked where a partition begins; the next step asks again
+                    logger.warning("archive.kafka_away %r", error)
                 if self._failures:
                     self._consumer.pause(*self._consumer.assignment())
             found = await self._consumer.getmany(timeout_ms=250, max_records=READ)
@@ -232,20 +234,29 @@ class Archiver:
             scanner = self._scanners.get(at)
             if scanner is None:
                 continue
-            if batch[0].offset != scanner.position:
-                await self._explain(at, scanner, batch[0].offset)
+            if batch[0].offset != scanner.position and not await self._is_explained(at, scanner, batch[0].offset):
+                self._consumer.seek(at, scanner.position)
+                continue
             self._since.setdefault(at, now)
             scanner.add([_raw(record) for record in batch])
             self.report.records += len(batch)
         self.report.pending = sum(scanner.pending for scanner in self._scanners.values())
         self.report.partitions = len(self._scanners)
 
-    async def _explain(self, at: TopicPartition, scanner: Scanner, offset: int) -> None:
-        """Tell an offset that Kafka leaves out by itself from records that were deleted before they were archived."""
+    async def _is_explained(self, at: TopicPartition, scanner: Scanner, offset: int) -> bool:
+        """Tell an offset that Kafka leaves out by itself from records that were deleted before they were archived.
+
+        Returns False if Kafka does not answer just now.
+        """
         if offset < scanner.position:
             raise self._other_topic(at, scanner.position, offset)
-        kept = await self._consumer.beginning_offsets([at])
+        try:
+            kept = await self._consumer.beginning_offsets([at])
+        except KafkaError as error:
+            logger.warning("archive.kafka_away %r", error)
+            return False
         self._skip_lost(at, scanner, kept[at])
+        return True
 
     def _skip_lost(self, at: TopicPartition, scanner: Scanner, kept: int) -> None:
         if scanner.position < kept:
