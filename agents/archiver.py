@@ -50,7 +50,7 @@ class ArchiverConfig:
     every_events : records of a partition that fill a file; 50,000 take 1 to 3 MB in it and 5 MB in memory.
     every_s : seconds after which a file is written with fewer; an event is archived at most this late.
     most_pending : records in memory, of all partitions; beyond it the fullest ones are written.
-    remembered : newest events of a partition among which a producer's duplicates are found, 250 bytes each.
+    remembered : newest events of a partition among which a producer's duplicates are found, 300 to 600 bytes each.
     seed : of the jitter between attempts to reach the store.
     """
 

@@ -32,7 +32,7 @@ class LastIds:
     Parameters
     ----------
     per_user : 512, as in the state.
-    in_all : bound of the memory; about 250 bytes each.
+    in_all : bound of the memory; 300 to 600 bytes each.
     """
 
     def __init__(self, per_user: int = 512, in_all: int = 50_000) -> None:
