@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from streams.archive import EventArchive, Scan
+from streams.stack import open_stack
 
 TS = 1_700_000_000_000
 OFTEN = ("--every-events", "40", "--every-s", "0.2")
@@ -282,6 +283,28 @@ def test_a_store_that_stays_away_does_not_delay_the_end(archiving, until):
         until(lambda: archiving.n_archived() >= 200, 30, archiving.n_archived)
         assert archiver.terminate(10) == 0
     archiving.assert_each_once()
+
+
+def test_a_broker_that_comes_back_is_waited_for(install, tmp_path, until):
+    """Killed with SIGKILL and started again, the broker costs the archiver neither its life nor an event."""
+    with open_stack(tmp_path / "stack") as stack:
+        installation = install(kafka=stack.addresses.kafka, redis=f"{stack.addresses.redis}/0")
+        archiving = Archiving(installation, tmp_path)
+        with archiving.archiver(*OFTEN) as archiver:
+            archiver.await_saying("archiver.placed 4 partitions")
+            archiving.send(200)
+            until(lambda: archiving.n_archived() == 200, 30, archiving.n_archived)
+            installation.producer.close(10)  # it does not outlive its broker well
+            [broker] = stack.brokers
+            broker.kill()
+            broker.restart()
+            installation.producer = KafkaProducer(bootstrap_servers=stack.addresses.kafka, acks="all")
+            archiving.send(200)
+            installation.producer.close(10)
+            until(lambda: archiving.n_archived() == 400, 60, archiving.n_archived)
+            assert archiver.terminate(10) == 0
+            assert "Traceback" not in archiver.said()
+        archiving.assert_each_once()
 
 
 def test_redis_is_not_needed(archiving, until):
