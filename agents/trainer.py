@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed_version
 
@@ -27,8 +27,9 @@ from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.partitions import watch_partitions
-from streams.reader import EventReader, Offsets, next_offsets
-from streams.records import ModelVersion, Origin
+from streams.pending import Pending
+from streams.reader import EventReader, Offsets
+from streams.records import ModelVersion
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
@@ -37,7 +38,6 @@ from streams.versions import Version
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
 
 TRAINER_GROUP = "reelstream-trainer"
-PENDING = 200_000  # positions of new events; where older ones fall out, later ones of their partition say more
 logger = logging.getLogger(__name__)
 
 
@@ -103,7 +103,7 @@ class Trainer:
         self._feed = CatalogueFeed(settings, lambda _: None)
         self._learner = Learner(self._config.learner, self._config.rounds)
         self._offsets: Offsets = {}
-        self._pending: deque[tuple[int, Origin]] = deque(maxlen=PENDING)
+        self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
         self._round_ended_at = time.monotonic()
@@ -183,7 +183,7 @@ class Trainer:
             if len(self._remembered) > self._config.remembered_events:
                 self._remembered.popitem(last=False)
             self._learner.observe([(event.user_id, event.interaction())])
-            self._pending.append((self._learner.observed, origin))
+            self._pending.add(self._learner.observed, origin)
         self.report.events += len(records)
 
     async def _is_due(self) -> bool:
@@ -245,10 +245,7 @@ class Trainer:
         announced, where somebody moved the pointer while this version was trained.
         """
         # Step 1
-        trained = []
-        while self._pending and self._pending[0][0] <= candidate.material.trained_to:
-            trained.append(self._pending.popleft()[1])
-        offsets = next_offsets(self._offsets, trained)
+        offsets = self._pending.take(candidate.material.trained_to, self._offsets)
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
         # Step 2
         pointer = ModelPointer(version.version_id, version.uri, _now_ms())
