@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams import topics
-from streams.archive import ArchiveAway, EventArchive
+from streams.archive import ArchiveAway, EventArchive, Scan
 from streams.connection import connect
 from streams.errors import DataError, StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
@@ -93,6 +93,7 @@ class Archiver:
         self._random = random.Random(self._config.seed)
         self._stopping = asyncio.Event()
         self._lock = asyncio.Lock()  # scanning and giving partitions away exclude each other
+        self._writing = asyncio.Lock()  # the end and a rebalance may want the same files written
         self._scanners: dict[TopicPartition, Scanner] = {}
         self._since: dict[TopicPartition, float] = {}  # when the oldest record that is not in a file came
         self._unplaced: set[TopicPartition] = set()
@@ -278,21 +279,25 @@ class Archiver:
     async def _write(self, scanners: dict[TopicPartition, Scanner]) -> None:
         """Write every closed file of these partitions, in order, and tell the group how far they are."""
         marks = {}
-        for at, scanner in scanners.items():
-            while scanner.closed:
-                scan = scanner.closed[0]
-                await asyncio.to_thread(self._archive.write, scan)
-                scanner.closed.popleft()
-                marks[at] = scan.last + 1
-                self.report.files += 1
-                self.report.archived += sum(rows.num_rows for rows in scan.rows)
-                self.report.rejected += scan.rejected
-                self.report.duplicates += scan.duplicates
-            if not scanner.pending:
-                self._since.pop(at, None)
+        async with self._writing:
+            for at, scanner in list(scanners.items()):  # a rebalance may take some meanwhile
+                while scanner.closed:
+                    scan = scanner.closed[0]
+                    await asyncio.to_thread(self._archive.write, scan)
+                    scanner.closed.popleft()
+                    marks[at] = scan.last + 1
+                    self._count(scan)
+                if not scanner.pending:
+                    self._since.pop(at, None)
         if marks:
             with suppress(KafkaError, TimeoutError):  # a hint for who watches the lag; the files are what counts
                 await asyncio.wait_for(self._consumer.commit(marks), COMMIT_S)
+
+    def _count(self, scan: Scan) -> None:
+        self.report.files += 1
+        self.report.archived += sum(rows.num_rows for rows in scan.rows)
+        self.report.rejected += scan.rejected
+        self.report.duplicates += scan.duplicates
 
     async def _hand_over(self, scanners: dict[TopicPartition, Scanner], within_s: float) -> None:
         """Write everything that is pending of these partitions, in one attempt of limited time."""
