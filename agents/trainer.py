@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed_version
 
@@ -106,6 +107,7 @@ class Trainer:
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
+        self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
         self._failed_at = 0  # number of the latest event when a round last failed
         self.report = TrainerReport()
@@ -221,8 +223,9 @@ class Trainer:
     async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
         material = self._learner.material(self._feed.catalogue)
-        candidate = await asyncio.to_thread(run_round, material, self._config.rounds, generator)
-        return candidate, await asyncio.to_thread(gate, candidate)
+        run = asyncio.get_running_loop().run_in_executor
+        candidate = await run(self._training, run_round, material, self._config.rounds, generator)
+        return candidate, await run(self._training, gate, candidate)
 
     async def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
         if verdict.promote:
