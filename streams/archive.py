@@ -8,15 +8,12 @@ and wrote late) leave overlapping files; who reads here gets each offset from on
 When files are written is decided in ``agents.archiver``; docs/archive.md is the layout for readers of other tools.
 """
 
-import os
 import re
-import secrets
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -26,6 +23,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from streams.errors import DataError
+from streams.files import put_whole
 from streams.reader import Offsets
 from streams.records import Event, Origin, Rating, Watch
 
@@ -197,8 +195,6 @@ class EventArchive:
     def write(self, scan: Scan) -> ArchivedFile:
         """Write one file, whole or not at all; the same scan again replaces it by the same rows.
 
-        Locally it is written beside its place, flushed to the disk and renamed; an object store gets one put.
-
         Raises
         ------
         ArchiveAway
@@ -207,12 +203,8 @@ class EventArchive:
         folder = f"{self._root}/topic={scan.topic}/date={scan.date}/partition={scan.partition}"
         path = f"{folder}/{scan.first:012d}-{scan.last:012d}.parquet"
         content = _encoded(scan)
-        with _reached(f"{path} must be writable ({content.size} bytes)"):
-            if isinstance(self._files, LocalFileSystem):
-                _write_local(Path(path), content)
-            else:
-                self._files.makedirs(folder, exist_ok=True)
-                self._files.pipe_file(path, content.to_pybytes())  # object stores show a file when it is whole
+        with _reached(f"{path} must be writable ({len(content)} bytes)"):
+            put_whole(self._files, path, content)
         return ArchivedFile(scan.topic, scan.partition, scan.first, scan.last, scan.date, path)
 
     def about(self, file: ArchivedFile) -> dict[str, Any]:
@@ -361,7 +353,7 @@ def _without_overlaps(files: Iterable[ArchivedFile], start: int) -> Iterator[tup
             start = file.last + 1
 
 
-def _encoded(scan: Scan) -> pa.Buffer:
+def _encoded(scan: Scan) -> bytes:
     about = {
         "format": FORMAT,
         "topic": scan.topic,
@@ -381,7 +373,7 @@ def _encoded(scan: Scan) -> pa.Buffer:
         write_page_checksum=True,
         store_schema=True,
     )
-    return sink.getvalue()
+    return bytes(sink.getvalue())
 
 
 def _checked(file: ArchivedFile, opened: pq.ParquetFile) -> dict[str, Any]:
@@ -411,29 +403,3 @@ def _torn(file: ArchivedFile, got: str) -> DataError:
         f"archive: {file.path} must be a whole file as the archiver wrote it, got {got}; it is torn or was changed: "
         "copy it again, or delete it with all later files of its partition and the archiver writes them anew"
     )
-
-
-def _write_local(path: Path, content: pa.Buffer) -> None:
-    """Write beside the target, flush to the disk, then rename over it: readers see all or nothing."""
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    for folder in (path.parent, *(made.parent for made in missing)):
-        _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,12 +10,9 @@ them. The checks find accidents and edits; they are no signature against someone
 import hashlib
 import logging
 import math
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -23,6 +20,7 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 
 from streams.errors import RegistryError
+from streams.files import put_whole
 
 __all__ = ["DESCRIPTION", "FORMAT", "Archive", "Lineage", "StoredFile", "Version"]
 
@@ -254,11 +252,7 @@ class Archive:
     def _write(self, version_id: str, name: str, content: bytes) -> None:
         path = self._path(version_id, name)
         try:
-            if isinstance(self._files, LocalFileSystem):
-                _write_local(Path(path), content)
-            else:
-                self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-                self._files.pipe_file(path, content)  # object stores show a file when it is whole
+            put_whole(self._files, path, content)
         except OSError as error:
             raise RegistryError(f"registry: {path} must be writable ({len(content)} bytes), got {error!r}") from error
 
@@ -351,22 +345,3 @@ def _same(path: str, what: str, expected: object, got: object) -> None:
             f"registry: {path} must have {what} {expected!r}, got {got!r}; "
             "it is torn or was changed: copy the version again or roll back to another"
         )
-
-
-def _write_local(path: Path, content: bytes) -> None:
-    """Write beside the target, flush to the disk, then rename over it: readers see all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
