@@ -4,7 +4,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import orjson
 
-from commands.options import address_options, given_settings
+from commands.options import address_options, given_settings, partitions_option
+from commands.running import end_within, log_level_option, log_to_stderr
 from streams.settings import Settings, data_folder
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["archive", "archiver"]
 
-HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 STOP_S = 9.5  # the archiver's own limits add up to nine seconds
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +39,7 @@ def _archive_option(command: F) -> F:
 
 @click.command()
 @address_options
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @_archive_option
 @click.option(
     "--every-events",
@@ -56,13 +55,13 @@ def _archive_option(command: F) -> F:
     show_default=True,
     help="Seconds after which fewer will do.",
 )
-@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+@log_level_option
 def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
     """Write accepted events to Parquet files until stopped, each event once; several share the partitions."""
     from streams.topics import verify_topics  # noqa: PLC0415 - keeps help fast
 
     settings = given_settings(given)
-    _log(log_level)
+    log_to_stderr(log_level)
     verify_topics(settings)
     _run(settings, url, every_events, every_s)
     logging.shutdown()
@@ -79,9 +78,7 @@ def _run(settings: Settings, url: str, every_events: int, every_s: float) -> Non
         running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
 
         def end() -> None:
-            timer = threading.Timer(STOP_S, os._exit, (HUNG_STATUS,))
-            timer.daemon = True
-            timer.start()
+            end_within(STOP_S)
             running.stop()
 
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -89,11 +86,6 @@ def _run(settings: Settings, url: str, every_events: int, every_s: float) -> Non
         await running.run()
 
     asyncio.new_event_loop().run_until_complete(keep())  # `asyncio.run` would wait for a store that hangs
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("aiokafka").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 @click.group()

@@ -7,7 +7,7 @@ import click
 
 from streams.settings import Settings
 
-__all__ = ["address_options", "given_settings"]
+__all__ = ["address_options", "given_settings", "partitions_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +22,11 @@ def address_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+partitions_option = click.option(
+    "--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]"
+)
 
 
 def given_settings(given: dict[str, Any]) -> Settings:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,14 @@ from typing import Any
 import click
 import orjson
 
-from commands.options import address_options, given_settings
+from commands.options import address_options, given_settings, partitions_option
+from commands.running import end_within, log_level_option, log_to_stderr
 from streams.errors import StateError, StreamError
 from streams.settings import Settings
 
 __all__ = ["health", "trainer", "worker"]
 
 FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
-HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 OLDEST_REDIS = 7  # the first with functions
 DEMOTE_BELOW = 3  # of ModeConfig, unless the threshold is lower still
 ASK_S = 2.0  # a local network answers within milliseconds
@@ -32,7 +31,7 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
 
 @click.command()
 @address_options
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @click.option("--id", "instance", help="Static group membership: a name that is this worker's alone.")
 @click.option(
     "--personalize-at",
@@ -41,11 +40,11 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
     show_default=True,
     help="Known items that make a user personalised.",
 )
-@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+@log_level_option
 def worker(*, instance: str | None, personalize_at: int, log_level: str, **given: Any) -> None:
     """Answer events with lists until stopped; start as many as there are partitions to share."""
     settings = given_settings(given)
-    _log(log_level)
+    log_to_stderr(log_level)
     _require_servers("worker", settings)
     if instance is None:
         _work(settings, None, personalize_at, log_level)
@@ -75,7 +74,7 @@ def _work(settings: Settings, instance: str | None, personalize_at: int, log_lev
                 self.loop.add_signal_handler(sign, self.end, sign)
 
         def end(self, sign: signal.Signals) -> None:
-            _end_within(STOP_S)
+            end_within(STOP_S)
             self._schedule_shutdown(sign)
 
     Process(
@@ -85,7 +84,7 @@ def _work(settings: Settings, instance: str | None, personalize_at: int, log_lev
 
 @click.command()
 @address_options
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @click.option(
     "--every-events", type=click.IntRange(min=1), default=2000, show_default=True, help="New events that start a round."
 )
@@ -107,11 +106,11 @@ def _work(settings: Settings, instance: str | None, personalize_at: int, log_lev
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Cores that training may use."
 )
-@click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+@log_level_option
 def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""
     settings = given_settings(given)
-    _log(log_level)
+    log_to_stderr(log_level)
     _require_servers("trainer", settings)
     with _only_one("trainer", settings, "trainer", "an installation has one: end it first"):
         status = _learn(settings, threads, given)
@@ -134,7 +133,7 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
         running = asyncio.create_task(Trainer(settings, TrainerConfig(**given)).run())
 
         def end() -> None:
-            _end_within(STOP_S)
+            end_within(STOP_S)
             running.cancel()
 
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -251,16 +250,3 @@ def _fenced(error: StateError) -> None:
     click.echo(f"reelstream: {error}", err=True)
     logging.shutdown()
     os._exit(FENCED_STATUS)
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for noisy in ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
-
-
-def _end_within(seconds: float) -> None:
-    """End the process for certain after some seconds, whatever hangs."""
-    timer = threading.Timer(seconds, os._exit, (HUNG_STATUS,))
-    timer.daemon = True
-    timer.start()

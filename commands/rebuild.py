@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from commands.options import address_options, given_settings
+from commands.options import address_options, given_settings, partitions_option
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -39,7 +39,7 @@ class _Outcome:
 
 @click.command()
 @address_options
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @click.option("--to", help="Database number of the same server, or URL of another. [the next empty database]")
 @click.option("--from-archive", "archive", metavar="URL", help="Events that the topics no longer hold come from here.")
 @click.option("--no-switch", is_flag=True, help="Leave the live database in its place; a later rebuild goes on.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.options import partitions_option
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
@@ -60,7 +61,7 @@ class _Moment(click.ParamType):
 @click.option("--shuffle-ties", "seed", type=int, default=0, show_default=True, help="Seed of ties and of trouble.")
 @click.option("--kafka", help="Bootstrap addresses, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     """Send the catalogue of DATASET, then its events; one of --speed, --rate and --max-speed says how fast.

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import orjson
 
-from commands.options import address_options, given_settings
+from commands.options import address_options, given_settings, partitions_option
 
 __all__ = ["topics"]
 
@@ -17,7 +17,7 @@ def topics() -> None:
 
 @topics.command()
 @address_options
-@click.option("--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]")
+@partitions_option
 @click.option("--replication", type=int, help="Copies of each partition. [REELSTREAM_REPLICATION]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(*, as_json: bool, **given: Any) -> None:
