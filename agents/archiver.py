@@ -21,10 +21,10 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from streams import topics
 from streams.archive import ArchiveAway, EventArchive, Scan
 from streams.connection import connect
-from streams.errors import DataError, StateError, TopicError
+from streams.errors import DataError, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord
-from streams.records import Origin
+from streams.reach import cluster_required
 from streams.scanning import LastIds, Scanner
 from streams.settings import Settings
 
@@ -164,13 +164,12 @@ class Archiver:
             auto_offset_reset="earliest",
             **self._settings.security.aiokafka(),
         )
-        try:
-            await self._consumer.start()
-        except KafkaError as error:
-            await self._consumer.stop()
-            raise TopicError(
-                f"archiver: a Kafka cluster is required at {self._settings.kafka}, got {error!r}"
-            ) from error
+        with cluster_required("archiver", self._settings):
+            try:
+                await self._consumer.start()
+            except KafkaError:
+                await self._consumer.stop()
+                raise
         self._consumer.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=_Shares(self))
         logger.info("archiver.ready %s", self._archive.url)
 
@@ -239,7 +238,7 @@ class Archiver:
                 self._consumer.seek(at, scanner.position)
                 continue
             self._since.setdefault(at, now)
-            scanner.add([_raw(record) for record in batch])
+            scanner.add([RawRecord.of(record) for record in batch])
             self.report.records += len(batch)
         self.report.pending = sum(scanner.pending for scanner in self._scanners.values())
         self.report.partitions = len(self._scanners)
@@ -361,7 +360,3 @@ class _Shares(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ship
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         self._archiver.assigned(assigned)
-
-
-def _raw(record: Any) -> RawRecord:
-    return RawRecord(Origin(record.topic, record.partition, record.offset, record.timestamp), record.key, record.value)

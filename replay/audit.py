@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from streams import topics
 from streams.archive import ArchivedEvent, ArchivedFile, EventArchive
 from streams.errors import DataError, TopicError
 from streams.inbox import RawRecord, decode_batch
-from streams.records import Origin
+from streams.reach import cluster_required
 from streams.scanning import LastIds
 from streams.settings import Settings
 
@@ -110,12 +109,10 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
     DataError
         If a file of the archive cannot be read.
     """
-    try:
+    with cluster_required("archive", settings):
         consumer = KafkaConsumer(
             bootstrap_servers=settings.kafka, enable_auto_commit=False, **settings.security.kafka_python()
         )
-    except (KafkaError, OSError, ValueError) as error:
-        raise TopicError(f"archive: a Kafka cluster is required at {settings.kafka}, got {error!r}") from error
     try:
         names = [settings.prefix + topic for topic in topics.EVENTS]
         places = [
@@ -203,11 +200,7 @@ def _accepted(
                 f"archive: records of {at.topic}/{at.partition} up to {end} are required from Kafka, "
                 f"got none after {consumer.position(at)} for {_SILENT_POLLS} s"
             )
-        raw = [
-            RawRecord(Origin(one.topic, one.partition, one.offset, one.timestamp), one.key, one.value)
-            for one in found
-            if one.offset < end
-        ]
+        raw = [RawRecord.of(one) for one in found if one.offset < end]
         yield from decode_batch(raw, prefix).events
 
 

@@ -19,6 +19,7 @@ from model.catalogue import Catalogue
 from replay.schedule import Planned
 from streams.codec import encode
 from streams.errors import TopicError
+from streams.reach import cluster_required
 from streams.settings import Settings
 from streams.topics import CATALOG
 
@@ -181,7 +182,7 @@ class _Sender:
 
     def __enter__(self) -> Self:
         settings = self._settings
-        try:
+        with cluster_required("replay", settings):
             self._producer = KafkaProducer(
                 bootstrap_servers=settings.kafka,
                 client_id="reelstream-replay",
@@ -194,11 +195,6 @@ class _Sender:
                 bootstrap_timeout_ms=CONNECT_MS,
                 **settings.security.kafka_python(),
             )
-        except (KafkaError, OSError, ValueError) as error:
-            raise TopicError(
-                f"replay: a Kafka cluster is required at {settings.kafka}, got {error!r}; "
-                "set REELSTREAM_KAFKA or start one with `reelstream stack up`"
-            ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

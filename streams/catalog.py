@@ -11,14 +11,13 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError
 
 from model.catalogue import Catalogue, Item
 from streams import topics
 from streams.codec import BadRecord, decode_item
-from streams.errors import TopicError
 from streams.inbox import RawRecord, Rejected
-from streams.records import Origin
+from streams.reach import cluster_required
 from streams.settings import Settings
 
 __all__ = ["CatalogueFeed"]
@@ -54,12 +53,8 @@ class CatalogueFeed:
             auto_offset_reset="earliest",
             **self._settings.security.aiokafka(),
         )
-        try:
+        with cluster_required("catalogue", self._settings):
             await self._consumer.start()
-        except KafkaError as error:
-            raise TopicError(
-                f"catalogue: a Kafka cluster is required at {self._settings.kafka}, got {error!r}"
-            ) from error
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
         self._consumer.assign(self._assigned)
         await self._consumer.seek_to_beginning(*self._assigned)
@@ -98,8 +93,7 @@ class CatalogueFeed:
             try:
                 item = decode_item(record.key, record.value)
             except BadRecord as error:
-                origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-                self._rejected.append(Rejected(RawRecord(origin, record.key, record.value), error.cause, error.detail))
+                self._rejected.append(Rejected(RawRecord.of(record), error.cause, error.detail))
                 logger.warning("catalogue.bad_record %s", error, extra={"offset": record.offset})
                 continue
             if isinstance(item, Item):

@@ -6,6 +6,7 @@ same events with the same times.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from streams.calls import DAY_MS
 from streams.codec import DECODERS, MAX_TS, BadRecord, check_key, decode_request
@@ -21,6 +22,12 @@ class RawRecord:
     origin: Origin
     key: bytes | None
     value: bytes | None
+
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """Take over a consumer's record, of aiokafka or kafka-python."""
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        return cls(origin, record.key, record.value)
 
 
 @dataclass(frozen=True, slots=True)

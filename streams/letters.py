@@ -17,6 +17,7 @@ from kafka.errors import KafkaError
 
 from streams import topics
 from streams.errors import RecordError, TopicError
+from streams.reach import cluster_required
 from streams.records import Origin
 from streams.settings import Settings
 
@@ -240,7 +241,7 @@ class LetterReader:
         self.foreign = 0
 
     def __enter__(self) -> Self:
-        try:
+        with cluster_required("dead letters", self._settings):
             self._consumer = KafkaConsumer(
                 bootstrap_servers=self._settings.kafka.split(","),
                 client_id="reelstream-letters",
@@ -251,11 +252,6 @@ class LetterReader:
                 bootstrap_timeout_ms=CONNECT_MS,
                 **self._settings.security.kafka_python(),
             )
-        except (KafkaError, OSError, ValueError) as error:
-            raise TopicError(
-                f"dead letters: a Kafka cluster is required at {self._settings.kafka}, got {error!r}; "
-                "set REELSTREAM_KAFKA or start one with `reelstream stack up`"
-            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:

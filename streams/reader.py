@@ -4,19 +4,16 @@ Positions are managed by hand: what was read is not done until a stored version 
 committed by reading. The consumer group exists for the commits, which tell operators the lag.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from streams import topics
-from streams.errors import TopicError
 from streams.inbox import RawRecord
-from streams.records import Origin
+from streams.reach import cluster_required
 from streams.settings import Settings
 
-__all__ = ["EventReader", "Offsets", "next_offsets"]
+__all__ = ["EventReader", "Offsets"]
 
 Offsets = Mapping[str, Mapping[int, int]]
 
@@ -48,12 +45,8 @@ class EventReader:
             auto_offset_reset="earliest",
             **self._settings.security.aiokafka(),
         )
-        try:
+        with cluster_required("trainer", self._settings):
             await self._consumer.start()
-        except KafkaError as error:
-            raise TopicError(
-                f"trainer: a Kafka cluster is required at {self._settings.kafka}, got {error!r}"
-            ) from error
         self._consumer.assign(self._partitions)
 
     async def stop(self) -> None:
@@ -85,7 +78,7 @@ class EventReader:
         records: list[RawRecord] = []
         for at, batch in found.items():
             end = None if below is None else below[at.topic][at.partition]
-            records += [_raw(record) for record in batch if end is None or record.offset < end]
+            records += [RawRecord.of(record) for record in batch if end is None or record.offset < end]
             if end is not None and batch[-1].offset >= end:
                 self._consumer.seek(at, end)
         return records
@@ -111,16 +104,3 @@ class EventReader:
     async def _short_of(self, offsets: Offsets) -> Sequence[TopicPartition]:
         known = [at for at in self._partitions if at.partition in offsets.get(at.topic, {})]
         return [at for at in known if await self._consumer.position(at) < offsets[at.topic][at.partition]]
-
-
-def _raw(record: Any) -> RawRecord:
-    return RawRecord(Origin(record.topic, record.partition, record.offset, record.timestamp), record.key, record.value)
-
-
-def next_offsets(before: Offsets, origins: Iterable[Origin]) -> dict[str, dict[int, int]]:
-    """Return offsets moved past these records: for each partition the one after the latest."""
-    moved = {topic: dict(partitions) for topic, partitions in before.items()}
-    for origin in origins:
-        partitions = moved.setdefault(origin.topic, {})
-        partitions[origin.partition] = max(partitions.get(origin.partition, 0), origin.offset + 1)
-    return moved

@@ -103,7 +103,10 @@ class KafkaLane:
         with _reached(self._settings):
             found = await self._consumer.getmany(*wanted, timeout_ms=_WAIT_MS, max_records=most)
             records = [
-                _raw(one) for at, batch in found.items() for one in batch if one.offset < below[self._places[at]]
+                RawRecord.of(one)
+                for at, batch in found.items()
+                for one in batch
+                if one.offset < below[self._places[at]]
             ]
             for at in wanted:
                 await self._move(at, below[self._places[at]])
@@ -147,10 +150,6 @@ def nested(offsets: Offsets) -> dict[str, dict[int, int]]:
 
 def _by_place(offsets: Mapping[Any, int]) -> dict[Place, int]:
     return {(at.topic, at.partition): offset for at, offset in offsets.items()}
-
-
-def _raw(record: Any) -> RawRecord:
-    return RawRecord(Origin(record.topic, record.partition, record.offset, record.timestamp), record.key, record.value)
 
 
 class _reached:  # noqa: N801 - reads as a word in `with`

@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import TopicError
 from streams.inbox import RawRecord
-from streams.records import Origin
 from streams.settings import Settings
 
 __all__ = ["Place", "committed_offsets", "read_again"]
@@ -54,11 +53,7 @@ async def read_again(
         consumer.seek(at, max(first, kept[at]))
         while await consumer.position(at) < end:
             found = await consumer.getmany(at, timeout_ms=500, max_records=most)
-            records = [
-                RawRecord(Origin(one.topic, one.partition, one.offset, one.timestamp), one.key, one.value)
-                for one in found.get(at, ())
-                if one.offset < end
-            ]
+            records = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
             if records:
                 yield records
 

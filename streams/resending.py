@@ -19,6 +19,7 @@ from streams import topics
 from streams.codec import DECODERS, BadRecord, decode_item, decode_request, encode
 from streams.errors import TopicError
 from streams.letters import Filter, Letter, Origins, Replayed, replay_note
+from streams.reach import cluster_required
 from streams.settings import Settings
 
 __all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
@@ -182,7 +183,7 @@ class Sender:
         self.sent = 0
 
     def __enter__(self) -> Self:
-        try:
+        with cluster_required("dead letters", self._settings):
             self._producer = KafkaProducer(
                 bootstrap_servers=self._settings.kafka.split(","),
                 client_id="reelstream-letters",
@@ -193,11 +194,6 @@ class Sender:
                 bootstrap_timeout_ms=CONNECT_MS,
                 **self._settings.security.kafka_python(),
             )
-        except (KafkaError, OSError, ValueError) as error:
-            raise TopicError(
-                f"dead letters: a Kafka cluster is required at {self._settings.kafka}, got {error!r}; "
-                "set REELSTREAM_KAFKA or start one with `reelstream stack up`"
-            ) from error
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

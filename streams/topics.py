@@ -11,6 +11,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streams.errors import TopicError
+from streams.reach import cluster_required
 from streams.settings import Settings
 
 __all__ = [
@@ -127,18 +128,13 @@ class _Admin:
         self._settings = settings
 
     def __enter__(self) -> KafkaAdminClient:
-        try:
+        with cluster_required("topics", self._settings):
             self._client = KafkaAdminClient(
                 bootstrap_servers=self._settings.kafka,
                 client_id="reelstream-topics",
                 bootstrap_timeout_ms=_CONNECT_MS,
                 **self._settings.security.kafka_python(),
             )
-        except (KafkaError, OSError, ValueError) as error:
-            raise TopicError(
-                f"topics: a Kafka cluster is required at {self._settings.kafka}, got {error!r}; "
-                "set REELSTREAM_KAFKA or start one with `reelstream stack up`"
-            ) from error
         return self._client
 
     def __exit__(self, *_: object) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from streams.errors import TopicError
-from streams.reader import EventReader, next_offsets
-from streams.records import Origin
+from streams.reader import EventReader
 from streams.settings import Settings
 
 
@@ -82,11 +81,3 @@ async def test_no_cluster_is_a_topic_error():
     with pytest.raises(TopicError, match=r"Kafka cluster is required at 127\.0\.0\.1:1"):
         await reader.start()
     await reader.stop()
-
-
-def test_offsets_move_past_the_records_and_never_back():
-    """After records 3 and 5 of one partition and 0 of another the next are 6 and 1; 9 stays 9 after record 2."""
-    before = {"w": {0: 4, 1: 9}}
-    origins = [Origin("w", 0, 3), Origin("w", 0, 5), Origin("r", 2, 0), Origin("w", 1, 2)]
-    assert next_offsets(before, origins) == {"w": {0: 6, 1: 9}, "r": {2: 1}}
-    assert before == {"w": {0: 4, 1: 9}}
