@@ -161,16 +161,16 @@ local function is_in_order(key, batch, chosen, last_ts)
 end
 
 local function remember_recent(key, batch, chosen, last_ts, length)
-  local entries, in_order = {}, is_in_order(key, batch, chosen, last_ts)
+  local entries, stale, in_order = {}, 0, is_in_order(key, batch, chosen, last_ts)
   if in_order then
     for n, i in ipairs(chosen) do entries[n] = batch.entry[i] end
   else
     entries = redis.call('LRANGE', key, 0, -1)
+    stale = #entries -- trimmed, not deleted first: a key that was deleted would have lost its expiry
     for _, i in ipairs(chosen) do place(entries, batch.entry[i], batch.ts[i], batch.kind[i]) end
-    redis.call('DEL', key)
   end
   call_in_chunks(in_order and 'LPUSH' or 'RPUSH', key, entries)
-  redis.call('LTRIM', key, 0, length - 1)
+  redis.call('LTRIM', key, stale, stale + length - 1)
 end
 
 local function read_genres(key)

@@ -214,8 +214,10 @@ async def test_a_user_is_forgotten_after_idling(client):
     keys = sorted(await client.keys("user:*"))
     assert len(keys) == 7  # profile, recent, seen, genres, recs, event ids of both topics
     assert all([59_000 < await client.pttl(key) <= 60_000 for key in keys])
+    await state.apply([watch(1, "late", 0)])
+    assert all([59_000 < await client.pttl(key) <= 60_000 for key in keys])
     keeping = State(client, StateConfig(idle_ms=0))
-    await keeping.apply([watch(1, "a", 2, user="v")])
+    await keeping.apply([watch(2, "a", 2, user="v")])
     assert await client.pttl("user:{v}") == -1
 
 
