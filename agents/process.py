@@ -145,6 +145,7 @@ class Worker:
     async def _recover(self) -> None:
         await self._waiting.through(self.mender.recover)
         self.upkeep.report.mended = self.mender.mended
+        self.upkeep.publish_again()
 
     async def know_items(self, item_ids: Iterable[str]) -> None:
         """Read the catalogue to its end where a batch names an item that is not in it yet."""

@@ -102,7 +102,8 @@ class Upkeep:
         self._registry = Registry(settings.registry)
         self._refused: str | None = None
         self._retry_at = 0.0
-        self._published = Catalogue()
+        self._published: tuple[Catalogue, int] = (Catalogue(), 0)
+        self._publications = 0  # how often everything had to be published again
         self.report = report
         self.feed = CatalogueFeed(settings, self._catalogue_changed)
         empty = Catalogue()
@@ -175,15 +176,20 @@ class Upkeep:
         hot = await self._state.hot(self._config.trending)
         self.recommender = self.recommender.with_trending(Trending.of(hot))
 
+    def publish_again(self) -> None:
+        """Publish the catalogue once more, for a Redis that may have lost what was written last."""
+        self._publications += 1
+
     async def _publish_catalogue(self) -> None:
-        """Write titles and similar items for look-ups when the catalogue has changed."""
+        """Write titles and similar items for look-ups when the catalogue, or the Redis, has changed."""
         catalogue, index = self.recommender.catalogue, self.recommender.index
-        if catalogue is self._published or not self._leads():
+        wanted = catalogue, self._publications
+        if wanted == self._published or not self._leads():
             return
         gone = await self._state.catalogue_ids() - catalogue.items.keys()
         await self._state.put_catalogue(catalogue, gone)
         await self._state.put_similar(await asyncio.to_thread(self._similar, index))
-        self._published = catalogue
+        self._published = wanted
 
     def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
         return dict(index.similar_to_all(self._config.similar))

@@ -113,18 +113,21 @@ def test_a_redis_cut_back_while_no_worker_runs_is_mended_at_the_start(troubled, 
 
 
 def test_an_empty_redis_is_filled_again(troubled, until):
-    """A Redis that comes back with nothing, functions included, is brought to where it was."""
+    """A Redis that comes back with nothing, functions included, is brought to where it was, titles too."""
     installation, valkey = troubled
+    installation.send_all("catalog-items", [("i0", {"item_id": "i0", "title": "A Film", "genres": ["Drama"]})])
     with installation.process("worker", "--id", "w") as worker:
         worker.await_ready()
         sent = send(installation, 2000, 6)
         until(lambda: all_there(installation, sent), 60, worker.said)
+        until(lambda: installation.redis.hexists("catalog:items", "i0"), 20, worker.said)
         valkey.kill()
         for file in append_only_files(valkey):
             file.unlink()
         valkey.restart()
         more = send(installation, 500, 7)
         until(lambda: all_there(installation, added(sent, more)), 60, worker.said)
+        until(lambda: installation.redis.hexists("catalog:items", "i0"), 20, worker.said)
 
 
 def test_while_redis_is_away_events_wait_in_kafka(troubled, until):
