@@ -1,4 +1,4 @@
-"""Waiting for Redis: a call that cannot be answered for now is made again until it is.
+"""Waiting for Redis, or for Kafka behind it: a call that cannot be answered for now is made again until it is.
 
 Whoever waits takes no further events meanwhile, so Kafka keeps them and memory does not grow.
 """
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from redis.backoff import EqualJitterBackoff
 
-from streams.errors import StateAway, StateMoved
+from streams.errors import ClusterAway, StateAway, StateMoved
 
 __all__ = ["Patience"]
 
@@ -22,7 +22,7 @@ SAY_AGAIN_S = 10.0
 
 
 class Patience:
-    """Makes calls to Redis until they are answered.
+    """Makes calls to Redis, some of which read Kafka too, until they are answered.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class Patience:
         self._moved = moved
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what the call returns, however long Redis is away; it is made anew each time, so it must bear that."""
+        """Return what the call returns, however long a server is away; it is made anew each time, and must bear that."""
         backoff = EqualJitterBackoff(cap=LONGEST_WAIT_S, base=0.1)
-        failures, away_since, said_at = 0, 0.0, 0.0
+        failures, away_since, said_at, server = 0, 0.0, 0.0, "redis"
         while True:
             try:
                 result = await call()
@@ -45,17 +45,17 @@ class Patience:
                     raise
                 await self._moved()
                 continue
-            except StateAway as error:
+            except (StateAway, ClusterAway) as error:
+                server = "redis" if isinstance(error, StateAway) else "kafka"
                 now = time.monotonic()
                 failures += 1
                 away_since = away_since or now
                 if now - said_at >= SAY_AGAIN_S:
-                    logger.error("worker.redis_away for %.0f s, events wait: %s", now - away_since, error)  # noqa: TRY400 - one line
+                    logger.error("worker.%s_away for %.0f s, events wait: %s", server, now - away_since, error)  # noqa: TRY400 - one line
                     said_at = now
                 await asyncio.sleep(backoff.compute(failures))
                 continue
             if failures:
-                logger.warning(
-                    "worker.redis_back after %.1f s and %d attempts", time.monotonic() - away_since, failures
-                )
+                waited_s = time.monotonic() - away_since
+                logger.warning("worker.%s_back after %.1f s and %d attempts", server, waited_s, failures)
             return result

@@ -6,8 +6,9 @@
     |-- SettingsError        a setting or an argument cannot be used
     |-- RecordError          a record from a topic breaks its contract; becomes a dead letter
     |-- TopicError           a topic is missing or has the wrong shape
+    |   `-- ClusterAway      Kafka cannot serve for now; the same call may pass in a moment
     |-- StateError           Redis is too old, refuses us, or answered what it should not
-    |   `-- StateAway        Redis cannot serve for now; the same call may pass in a moment
+    |   |-- StateAway        Redis cannot serve for now; the same call may pass in a moment
     |   `-- StateMoved       another Redis answers than the one that was known; it may hold less
     |-- RegistryError        a model version is missing, torn, tampered with, or of a newer format
     |-- DataError            a data set cannot be fetched, opened or read
@@ -18,6 +19,7 @@ Every message says where, what was required, what was got, and the cure where on
 """
 
 __all__ = [
+    "ClusterAway",
     "DataError",
     "RecordError",
     "RegistryError",
@@ -45,6 +47,10 @@ class RecordError(StreamError):
 
 class TopicError(StreamError):
     """A topic is missing or has the wrong shape."""
+
+
+class ClusterAway(TopicError):  # noqa: N818 - a state of affairs, and read as one
+    """Kafka cannot serve for now (it is unreachable, or chooses a leader); waiting may cure it."""
 
 
 class StateError(StreamError):

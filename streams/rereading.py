@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from streams.errors import TopicError
+from streams.errors import ClusterAway, TopicError
 from streams.inbox import RawRecord
 from streams.settings import Settings
 
@@ -33,7 +33,7 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
         await client.start()
         found = await client.list_consumer_group_offsets(group, partitions=wanted)
     except KafkaError as error:
-        raise TopicError(f"group {group}: its offsets are required from {settings.kafka}, got {error!r}") from error
+        raise _error(error, f"group {group}: its offsets are required from {settings.kafka}") from error
     finally:
         await client.close()
     return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
@@ -70,6 +70,12 @@ async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     except KafkaError as error:
-        raise TopicError(f"reading again: a Kafka cluster is required at {settings.kafka}, got {error!r}") from error
+        raise _error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
     finally:
         await consumer.stop()
+
+
+def _error(error: KafkaError, required: str) -> TopicError:
+    """Return our error for one of the client, which knows whether trying again may help."""
+    kind = ClusterAway if error.retriable else TopicError
+    return kind(f"{required}, got {error!r}")
