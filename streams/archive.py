@@ -10,7 +10,7 @@ When files are written is decided in ``agents.archiver``; docs/archive.md is the
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -119,6 +119,14 @@ class EventArchive:
             ) from error
         self._root = root.rstrip("/")
         self.url = self._root if isinstance(self._files, LocalFileSystem) else url.rstrip("/")
+
+    def unbroken(self, begin: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """Return for each topic and partition how far its files go on from an offset without a gap.
+
+        That is the offset after the last one, and the given offset itself where no file holds it.
+        """
+        files = self.partitions()
+        return {at: _unbroken(files.get(at, ()), first) for at, first in begin.items()}
 
     def ends(self) -> dict[str, dict[int, int]]:
         """Return, for each topic (with its prefix) and partition that has files, the offset after the last scanned one.
@@ -288,6 +296,15 @@ class EventArchive:
             except FileNotFoundError:
                 return ()
         return found
+
+
+def _unbroken(files: Sequence[ArchivedFile], begin: int) -> int:
+    reached = begin
+    for file in files:
+        if file.first > reached:
+            break
+        reached = max(reached, file.last + 1)
+    return reached
 
 
 @contextmanager

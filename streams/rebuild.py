@@ -121,7 +121,7 @@ class Rebuild:
         begin = await self._next_wanted()
         kept, ends = await self.bounds()
         archived_to = await self._archived_to(begin)
-        self._require_all({place: max(begin[place], archived_to[place]) for place in begin}, kept)
+        self._require_all(archived_to, kept)
         below = {
             place: min(archived_to[place], ends[place]) if offset < kept[place] else offset
             for place, offset in begin.items()
@@ -171,10 +171,10 @@ class Rebuild:
         return {place: position.certain + 1 for place, position in found.items()}
 
     async def _archived_to(self, begin: Offsets) -> dict[Place, int]:
+        """Return how far the archive goes on without a gap from where the database stands."""
         if self._archive is None:
-            return dict.fromkeys(begin, 0)
-        ends = await asyncio.to_thread(self._archive.ends)
-        return {(topic, partition): ends.get(topic, {}).get(partition, 0) for topic, partition in begin}
+            return dict(begin)
+        return await asyncio.to_thread(self._archive.unbroken, begin)
 
     def _require_all(self, wanted: Offsets, kept: Offsets) -> None:
         missing = missing_offsets(wanted, kept)

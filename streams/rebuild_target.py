@@ -173,12 +173,12 @@ async def _mark(url: str, target: Redis, marker: Marker) -> bool:
     if stored is None and size > 0:
         raise StateError(
             f"rebuild: an empty database or an unfinished rebuild is required, got {without_password(url)} with "
-            f"{size} keys; empty it (redis-cli FLUSHDB) or give --to another one"
+            f"{size} keys; empty that one (FLUSHDB there) or give --to another one"
         )
     if stored is not None and _read(stored) != marker:
         raise StateError(
             f"rebuild: an unfinished rebuild of {asdict(marker)} is required, got {without_password(url)} with one of "
-            f"{stored.decode(errors='replace')}; empty it (redis-cli FLUSHDB) or give --to another one"
+            f"{stored.decode(errors='replace')}; empty that one (FLUSHDB there) or give --to another one"
         )
     with answered("rebuild: marking the target"):
         await target.set(REBUILDING, orjson.dumps(marker), nx=True)

@@ -1,11 +1,13 @@
 """A rebuild makes the state that a real worker has made, survives its own death, and takes over without a loss."""
 
 import asyncio
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -281,7 +283,7 @@ def test_another_server_is_filled_and_not_switched(running, tmp_path):
 
 
 def test_what_retention_has_deleted_comes_from_the_archive(running, other, tmp_path, until):
-    """Topics without their first records are refused, telling how many are missing; with the archive all is there."""
+    """Topics without their first records are refused, an archive with a hole too; with a whole one all is there."""
     installation, records = running
     settings, archive = installation.settings, str(tmp_path / "archive")
     names = [settings.prefix + name for name in ("watch-events", "rate-events")]
@@ -306,6 +308,12 @@ def test_what_retention_has_deleted_comes_from_the_archive(running, other, tmp_p
     said = reelstream(installation, "rebuild", "--to", other, "--no-switch", status=1)
     assert f"{names[0]}[0] 100, {names[0]}[1] 101, {names[1]}[0] 100, {names[1]}[1] 101" in said
     assert "--from-archive" in said
+    holed = tmp_path / "holed"
+    shutil.copytree(archive, holed)
+    lost = EventArchive(str(holed)).list()[0]
+    Path(lost.path).unlink()
+    said = reelstream(installation, "rebuild", "--to", other, "--no-switch", "--from-archive", str(holed), status=1)
+    assert f"without these offsets: {lost.topic}[{lost.partition}] {100 + lost.partition};" in said
     found = reelstream(installation, "rebuild", "--to", other, "--no-switch", "--from-archive", archive, "--json")
     assert 4 * 50 < found["archived"] <= sum(distinct(records).values())
     assert_same(installation, settings.redis, other)

@@ -79,6 +79,14 @@ def test_bad_records_count_for_the_end_and_have_no_row(archive):
     assert archive.ends() == {"w": {0: 15}}
 
 
+def test_a_run_of_files_ends_at_the_first_gap(archive):
+    """Files of 0-9, 8-14 and 16-20 go on from 3 to 15, from 15 nowhere, from 16 to 21, and from no file nowhere."""
+    for first, last in ((0, 9), (8, 14), (16, 20)):
+        archive.write(scan(first, last))
+    assert [archive.unbroken({("w", 0): begin})["w", 0] for begin in (3, 15, 16)] == [15, 15, 21]
+    assert archive.unbroken({("w", 1): 7}) == {("w", 1): 7}
+
+
 def test_a_reader_chooses_its_part(archive):
     """First offsets, ends, topics and partitions each leave out what they say; offsets of others do not matter."""
     for topic, partition in itertools.product("rw", (0, 1)):
