@@ -209,7 +209,7 @@ class Archiver:
         ends = await self._consumer.end_offsets(wanted)
         for at in wanted:
             there = files.get((at.topic, at.partition), ())
-            position = max((file.last + 1 for file in there), default=kept[at])
+            position = max((file.last + 1 for file in there), default=0)
             if position > ends[at]:
                 raise self._other_topic(at, position, ends[at])
             # Step 2

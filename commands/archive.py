@@ -13,6 +13,7 @@ import orjson
 
 from commands.options import address_options, given_settings, partitions_option
 from commands.running import end_within, log_level_option, log_to_stderr
+from streams.errors import StreamError
 from streams.settings import Settings, data_folder
 
 if TYPE_CHECKING:
@@ -63,9 +64,14 @@ def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **g
     settings = given_settings(given)
     log_to_stderr(log_level)
     verify_topics(settings)
-    _run(settings, url, every_events, every_s)
+    status = 0
+    try:
+        _run(settings, url, every_events, every_s)
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        status = 1
     logging.shutdown()
-    os._exit(0)  # an ordinary exit would wait for a store that hangs; what is not written is read again
+    os._exit(status)  # an ordinary exit would wait for a store that hangs; what is not written is read again
 
 
 def _run(settings: Settings, url: str, every_events: int, every_s: float) -> None:
@@ -173,6 +179,9 @@ def _text(report: dict[str, Any]) -> str:
     lines += [one["error"] for one in report["torn"]]
     for one in report["partitions"]:
         place = f"{one['topic']}/{one['partition']}"
+        lines += [f"{place}: offsets 0 to {one['first'] - 1}, before the oldest file, are in no file"] * (
+            one["first"] > 0
+        )
         lines += [f"{place}: offsets {first} to {last} are in no file" for first, last in one["gaps"]]
         lines += [f"{place}: offsets {first} to {last} are in several files" for first, last in one["overlaps"]]
     if report["strays"]:

@@ -111,7 +111,10 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
     """
     with cluster_required("archive", settings):
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka, enable_auto_commit=False, **settings.security.kafka_python()
+            bootstrap_servers=settings.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **settings.security.kafka_python(),
         )
     try:
         names = [settings.prefix + topic for topic in topics.EVENTS]
@@ -162,14 +165,17 @@ def _compared(
     kept, end = held
     if covered is None:
         return Comparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
-    events = _each(archive.read_events(topics=[at.topic], partitions=[at.partition]))
+    until = min(end, covered.next)  # an archiver may write on meanwhile
+    events = _each(
+        archive.read_events(below={at.topic: {at.partition: until}}, topics=[at.topic], partitions=[at.partition])
+    )
     ids = LastIds()
-    first, compared, missing, different = max(kept, covered.first), 0, 0, 0
+    compared, missing, different = 0, 0, 0
     archived = next(events, None)
-    while archived is not None and archived[0].offset < first:
+    while archived is not None and archived[0].offset < kept:
         ids.is_new(archived[1].user_id, archived[1].event_id)
         archived = next(events, None)
-    for expected in _accepted(consumer, at, first, min(end, covered.next), settings.prefix):
+    for expected in _accepted(consumer, at, kept, until, settings.prefix):
         if not ids.is_new(expected[1].user_id, expected[1].event_id):
             continue
         compared += 1
