@@ -54,4 +54,4 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
 
 def _process(role: str, settings: Settings, log: Path, options: Sequence[str]) -> Server:
     """Hand the settings over by environment: everybody may read a command line, and they hold passwords."""
-    return Server(role, [sys.executable, "-m", "reelstream", role, *options], log, settings.environment())
+    return Server(role, [sys.executable, "-P", "-m", "reelstream", role, *options], log, settings.environment())

@@ -72,7 +72,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     """Count dead letters by cause and topic, and show the newest; each record that died counts once."""
-    from streams.letters import LetterReader, summarize  # noqa: PLC0415 - --help stays fast
+    from streams.letters import Filter, LetterReader, summarize  # noqa: PLC0415 - --help stays fast
 
     settings, wanted = _chosen(given)
     with LetterReader(settings) as reader, _progress("reading") as progress:
@@ -81,7 +81,7 @@ def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(_summary_as_json(summary, foreign), ensure_ascii=False))
     else:
-        _print_summary(summary, foreign, settings.prefix)
+        _print_summary(summary, foreign, settings.prefix, "no dead letters" + " like these" * (wanted != Filter()))
 
 
 @dead_letters.command()
@@ -131,6 +131,7 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
         click.echo(json.dumps(account.as_json(sent), ensure_ascii=False))
     else:
         account.tell(sent, dry_run=dry_run)
+    sys.exit(1 if account.outcome is None and letter_ids else 0)
 
 
 class _Account:
@@ -305,14 +306,14 @@ def _row(listed: "Listed") -> Mapping[str, Any]:
     }
 
 
-def _print_summary(summary: "Summary", foreign: int, prefix: str) -> None:
+def _print_summary(summary: "Summary", foreign: int, prefix: str, none: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - --help stays fast
     from rich.table import Table  # noqa: PLC0415 - same
 
     if foreign:
         click.echo(f"{foreign} records that Reelstream did not write are left out", err=True)
     if summary.first_ms is None or summary.last_ms is None:
-        click.echo("no dead letters")
+        click.echo(none)
         return
     click.echo(
         f"{summary.letters} dead letters from {_when(summary.first_ms)} to {_when(summary.last_ms)}, "
@@ -322,7 +323,9 @@ def _print_summary(summary: "Summary", foreign: int, prefix: str) -> None:
         click.echo(f"{summary.deliveries - summary.letters} further copies of them, sent again after a crash")
     click.echo("by cause: " + ", ".join(f"{_printable(cause)} {n}" for cause, n in summary.causes.items()))
     click.echo("by topic: " + ", ".join(f"{_printable(topic)} {n}" for topic, n in summary.topics.items()))
-    table = Table("id", "written", "from", "key", "bytes", "cause", "reason", "", box=None, pad_edge=False)
+    table = Table("id", "written", "from", "key", "bytes", "cause", box=None, pad_edge=False)
+    table.add_column("reason", no_wrap=True, overflow="ellipsis")
+    table.add_column("")
     for row in map(_row, summary.newest):
         marks = ["replayed"] * row["replayed"] + [f"{row['copies']} copies"] * (row["copies"] > 1)
         table.add_row(

@@ -26,19 +26,32 @@ TELL_S = 0.2  # between two redrawings of the line on the terminal
 def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
     """Print a digest of what the events have made in Redis; with URL2 compare both, and exit with 1 if they differ.
 
-    URL defaults to REELSTREAM_REDIS; it may name a server's logical database or a cluster. Nobody should write
+    A Redis without users proves nothing, and is an error. URL defaults to REELSTREAM_REDIS; it may name a server's logical database or a cluster. Nobody should write
     meanwhile. Lists, modes, positions and expiry are left out, as they are no function of the events.
     """
     from streams.settings import Settings  # noqa: PLC0415 - keeps --help fast
 
     first = Settings.from_environment(redis=url).redis
     if other is None:
-        _print_digest(first, asyncio.run(_take(first)), as_json=as_json)
+        taken = asyncio.run(_take(first))
+        _print_digest(first, taken, as_json=as_json)
+        _require_users(first, taken)
         return
     second = Settings.from_environment(redis=other).redis
     found = asyncio.run(_compare(first, second))
     _print_comparison((first, second), found, as_json=as_json)
+    _require_users(first, found.first)
+    _require_users(second, found.second)
     sys.exit(0 if found.is_equal else 1)
+
+
+def _require_users(url: str, found: "Digest") -> None:
+    """Raise StateError for a Redis without users, which equals any other such one and proves nothing."""
+    from streams.errors import StateError  # noqa: PLC0415 - with its only use
+    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+
+    if found.users == 0:
+        raise StateError(f"digest: a Redis with users is required, got none in {without_password(url)}")
 
 
 async def _take(url: str) -> "Digest":

@@ -153,11 +153,11 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
 
 @click.command()
 @address_options
-@click.argument("role", type=click.Choice(["worker", "trainer"]))
+@click.argument("role", type=click.Choice(["worker", "trainer", "archiver"]))
 @click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
-    """Exit with 0 if a worker or trainer of this host has shown a sign of life lately, else with 1."""
+    """Exit with 0 if a worker, trainer or archiver of this host has shown a sign of life lately, else with 1."""
     from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.health import find_alive  # noqa: PLC0415 - same
 

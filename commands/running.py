@@ -12,7 +12,13 @@ __all__ = ["end_within", "log_level_option", "log_to_stderr"]
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 _NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
 
-log_level_option = click.option("--log-level", default="info", show_default=True, help="debug, info, warning or error.")
+log_level_option = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="What to log on stderr.",
+)
 
 
 def log_to_stderr(level: str) -> None:

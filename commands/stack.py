@@ -52,6 +52,9 @@ def up(data: Path, brokers: int, kafka: str | None, redis: str | None, *, foregr
     """Start the stack, or find it running, and print its addresses once both servers answer."""
     from streams.stack import keeper  # noqa: PLC0415  keeps --help fast
 
+    if kafka and redis:
+        click.echo("both addresses are given (REELSTREAM_KAFKA, REELSTREAM_REDIS): nothing was started", err=True)
+
     def ready(addresses: "Addresses") -> None:
         _print_addresses(addresses, as_json=as_json)
 

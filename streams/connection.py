@@ -139,14 +139,14 @@ def _is_cluster(url: str) -> bool:
 @contextmanager
 def _usable(url: str) -> Iterator[None]:
     """Turn what redis-py says about an unusable URL into a SettingsError without the password."""
-    required = "settings: REELSTREAM_REDIS must be a URL that redis-py takes"
+    required = "redis: a URL that redis-py takes is required (REELSTREAM_REDIS, or as an argument)"
     try:
         yield
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{required}, got {without_password(url)!r}: {_one_line(error)}") from error
     except RedisClusterException as error:
         raise SettingsError(
-            f"settings: REELSTREAM_REDIS names a Redis Cluster, which must be addressed as redis://host:port/0, "
+            "redis: a Redis Cluster must be addressed as redis://host:port/0, "
             f"got {without_password(url)!r}: {_one_line(error)}"
         ) from error
 

@@ -293,6 +293,8 @@ class LetterReader:
         where = f"dead letters: {self._topic} partition {partition}"
         if at not in ends:
             raise RecordError(f"{where}: one of {len(ends)} partitions is required, got {partition}")
+        if first[at] == ends[at]:
+            raise RecordError(f"{where}: a letter at offset {offset} is required, got a partition without any")
         if not first[at] <= offset < ends[at]:
             raise RecordError(
                 f"{where}: an offset from {first[at]} to {ends[at] - 1} is required, got {offset}; "

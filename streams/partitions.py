@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import TopicError
 from streams.settings import Settings
-from streams.topics import TOPICS
+from streams.topics import MODEL_VERSIONS, TOPICS
 
 __all__ = ["LOOK_S", "check_partitions", "watch_partitions"]
 
@@ -45,6 +45,11 @@ async def check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> No
             f"partitions of {name} at {settings.kafka}: the topic must stay, got none; create it again with "
             "`reelstream topics create`, then start all workers and the trainer again with an empty Redis, "
             "as its offsets begin anew"
+        )
+    if name == settings.prefix + MODEL_VERSIONS:
+        raise TopicError(
+            f"partitions of {name} at {settings.kafka}: one is required, got {got}; delete the topic and create it "
+            "again with `reelstream topics create`: versions rest in the registry, it only announces them"
         )
     raise TopicError(
         f"partitions of {', '.join(wrong)} at {settings.kafka}: {required[name]} are required while running, got {got}"

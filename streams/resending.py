@@ -25,6 +25,7 @@ from streams.settings import Settings
 __all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
 
 BURST = 500  # records between two waits for the broker; what a crash can send twice
+BURST_BYTES = 16 * 1024 * 1024  # of them, before and after mending
 CONNECT_MS = 10_000
 ACKNOWLEDGED_S = 30.0
 
@@ -180,6 +181,7 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._burst: list[Mended] = []
+        self._waiting = 0  # bytes of it
         self.sent = 0
 
     def __enter__(self) -> Self:
@@ -206,12 +208,13 @@ class Sender:
     def send(self, record: Mended) -> None:
         """Send a record, at the latest with the end of the context."""
         self._burst.append(record)
-        if len(self._burst) >= BURST:
+        self._waiting += len(record.letter.value or b"") + len(record.value or b"")
+        if len(self._burst) >= BURST or self._waiting >= BURST_BYTES:
             self._settle()
 
     def _settle(self) -> None:
         """Send what waits, and when all of it is delivered, note it and wait for the notes."""
-        burst, self._burst = self._burst, []
+        burst, self._burst, self._waiting = self._burst, [], 0
         sent = [
             self._producer.send(one.topic, key=one.key, value=one.value, headers=_told(one.letter)) for one in burst
         ]
