@@ -34,7 +34,7 @@ class Patience:
         self._moved = moved
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what the call returns, however long a server is away; it is made anew each time, and must bear that."""
+        """Return what the call returns, however long a server is away; it is made anew each time, so must bear it."""
         backoff = EqualJitterBackoff(cap=LONGEST_WAIT_S, base=0.1)
         failures, away_since, said_at, server = 0, 0.0, 0.0, "redis"
         while True:
