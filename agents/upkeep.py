@@ -9,9 +9,10 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
 from model.coldstart import ColdStart, Trending
@@ -30,6 +31,8 @@ from streams.state import State
 __all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
 
 logger = logging.getLogger(__name__)
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Upkeep:
         self._leads = leads
         self._outbox = outbox
         self._registry = Registry(settings.registry)
+        self._thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
         self._refused: str | None = None
         self._retry_at = 0.0
         self._published: tuple[Catalogue, int] = (Catalogue(), 0)
@@ -127,7 +131,8 @@ class Upkeep:
         )
 
     async def stop(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, and of the thread once it is done."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
         await self.feed.stop()
 
     async def _every(self, seconds: float, look: Callable[[], Any]) -> None:
@@ -154,7 +159,7 @@ class Upkeep:
         if current.version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
-            ranker = await asyncio.to_thread(self._load, current.version)
+            ranker = await self._aside(self._load, current.version)
         except (RegistryError, ValueError, FloatingPointError) as error:
             self._refused, self._retry_at = current.version, time.monotonic() + self._config.retry_s
             logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
@@ -163,6 +168,9 @@ class Upkeep:
         self.recommender = self.recommender.with_model(ranker, current.version)
         self.report.model_version = current.version
         logger.info("model.swapped %s", current.version)
+
+    async def _aside(self, work: Callable[[A], T], given: A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, given)
 
     def _load(self, version: str) -> Ranker:
         snapshot, _ = self._registry.load(version)
@@ -188,7 +196,7 @@ class Upkeep:
             return
         gone = await self._state.catalogue_ids() - catalogue.items.keys()
         await self._state.put_catalogue(catalogue, gone)
-        await self._state.put_similar(await asyncio.to_thread(self._similar, index))
+        await self._state.put_similar(await self._aside(self._similar, index))
         self._published = wanted
 
     def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
