@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import orjson
@@ -46,10 +46,10 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     settings = given_settings(given)
     log_to_stderr(log_level)
     _require_servers("worker", settings)
+    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
     if instance is None:
         _work(settings, None, personalize_at, log_level)
         return
-    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Evictions(instance))
     with _only_one("worker", settings, instance, "end it first, or choose another --id"):
         _work(settings, instance, personalize_at, log_level)
 
@@ -219,33 +219,38 @@ def _only_one(role: str, settings: Settings, name: str, cure: str) -> Iterator[N
             yield
 
 
-class _Evictions(logging.Handler):
-    """Ends a worker that Kafka puts out of its group again and again: another one joins under the same id.
+class _Expelled(logging.Handler):
+    """Ends a worker that Kafka refuses, or puts out of its group again and again, so that it does nothing for ever.
 
-    The lease sees that first where both use one Redis. Kafka's client does not treat it as an error: it joins again,
-    which puts the other out, for ever; its log is the only place where it says so.
+    Another one that joins under the same id is the usual cause; the lease sees that first where both use one Redis.
+    Kafka's client does not treat it as an error: either it joins again, which puts the other out, for ever, or what
+    coordinates it ends while the rest of the process goes on. Its log is the only place where it says so.
     """
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str | None) -> None:
         super().__init__(logging.WARNING)
         self._instance = instance
         self._times: deque[float] = deque(maxlen=EVICTIONS)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "member_id was not recognized" not in record.getMessage():
-            return
-        self._times.append(record.created)
-        if len(self._times) == EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
-            _fenced(
-                StateError(
-                    f"worker {self._instance!r} must be the only one of its id in its consumer group, got put out "
-                    f"of it {EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s by one with another Redis; "
-                    "choose another --id or REELSTREAM_PREFIX"
+        said = record.getMessage()
+        if said.startswith("Unexpected error"):
+            self._end(f"got {said!r} from Kafka; if it stays so after a start, ")
+        elif self._instance is not None and "member_id was not recognized" in said:
+            self._times.append(record.created)
+            if len(self._times) == EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
+                self._end(
+                    f"got put out of it {EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s by one with another Redis; "
                 )
-            )
+
+    def _end(self, got: str) -> None:
+        if self._instance is None:
+            _fenced(StateError(f"worker: Kafka must take it into its consumer group, {got}see the log of the brokers"))
+        required = f"worker {self._instance!r} must be the only one of its id in its consumer group"
+        _fenced(StateError(f"{required}, {got}choose another --id or REELSTREAM_PREFIX"))
 
 
-def _fenced(error: StateError) -> None:
+def _fenced(error: StateError) -> NoReturn:
     """End at once: whoever has the name now has the partitions too, and what is not acknowledged is theirs."""
     click.echo(f"reelstream: {error}", err=True)
     logging.shutdown()
