@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from model.catalogue import Catalogue
 from model.coldstart import ColdStart, Trending
@@ -31,8 +31,6 @@ from streams.state import State
 __all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
 
 logger = logging.getLogger(__name__)
-A = TypeVar("A")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,7 @@ class Upkeep:
         self._thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
         self._refused: str | None = None
         self._retry_at = 0.0
-        self._published: tuple[Catalogue, int] = (Catalogue(), 0)
-        self._publications = 0  # how often everything had to be published again
+        self._published: Catalogue | None = None
         self.report = report
         self.feed = CatalogueFeed(settings, self._catalogue_changed)
         empty = Catalogue()
@@ -159,7 +156,7 @@ class Upkeep:
         if current.version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
-            ranker = await self._aside(self._load, current.version)
+            ranker = await asyncio.get_running_loop().run_in_executor(self._thread, self._load, current.version)
         except (RegistryError, ValueError, FloatingPointError) as error:
             self._refused, self._retry_at = current.version, time.monotonic() + self._config.retry_s
             logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
@@ -168,9 +165,6 @@ class Upkeep:
         self.recommender = self.recommender.with_model(ranker, current.version)
         self.report.model_version = current.version
         logger.info("model.swapped %s", current.version)
-
-    async def _aside(self, work: Callable[[A], T], given: A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, given)
 
     def _load(self, version: str) -> Ranker:
         snapshot, _ = self._registry.load(version)
@@ -186,18 +180,22 @@ class Upkeep:
 
     def publish_again(self) -> None:
         """Publish the catalogue once more, for a Redis that may have lost what was written last."""
-        self._publications += 1
+        self._published = None
 
     async def _publish_catalogue(self) -> None:
         """Write titles and similar items for look-ups when the catalogue, or the Redis, has changed."""
         catalogue, index = self.recommender.catalogue, self.recommender.index
-        wanted = catalogue, self._publications
-        if wanted == self._published or not self._leads():
+        if catalogue is self._published or not self._leads():
             return
-        gone = await self._state.catalogue_ids() - catalogue.items.keys()
-        await self._state.put_catalogue(catalogue, gone)
-        await self._state.put_similar(await self._aside(self._similar, index))
-        self._published = wanted
+        self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
+        try:
+            gone = await self._state.catalogue_ids() - catalogue.items.keys()
+            await self._state.put_catalogue(catalogue, gone)
+            similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, index)
+            await self._state.put_similar(similar)
+        except StateError:
+            self.publish_again()
+            raise
 
     def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
         return dict(index.similar_to_all(self._config.similar))
