@@ -1,60 +1,19 @@
 """On a server in cluster mode a call whose keys lie in two slots is refused; so what passes here keeps to one."""
 
-import contextlib
-import subprocess
-import time
-
 import pytest
-from redis import Redis, RedisError
 from redis.asyncio.cluster import RedisCluster
 
 from model.catalogue import Catalogue, Item
 from streams.records import Origin, Rating, Watch
-from streams.stack.valkey import find_server
+from streams.stack.cluster import running_cluster
 from streams.state import ModelPointer, State, StoredList
-
-SLOTS = 16384
-
-
-def until(condition, within_s=20.0):
-    """Wait for a condition, asking every 50 ms."""
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "the cluster did not come up"
-        time.sleep(0.05)
-
-
-def is_up(client):
-    """Say whether the server answers and every slot is served."""
-    with contextlib.suppress(RedisError):
-        return client.cluster("INFO")["cluster_state"] == "ok"
-    return False
-
-
-def answers(client):
-    """Say whether the server answers."""
-    with contextlib.suppress(RedisError):
-        return client.ping()
-    return False
 
 
 @pytest.fixture
-def cluster_port(tmp_path, unused_tcp_port):
+def cluster_port(tmp_path):
     """Return the port of a cluster of one node that serves every slot."""
-    options = ["--cluster-enabled", "yes", "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    bus = ["--cluster-port", str(unused_tcp_port + 1 if unused_tcp_port < 65535 else unused_tcp_port - 1)]
-    arguments = [find_server(), "--port", str(unused_tcp_port), *options, *bus]
-    with (
-        subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as server,
-        Redis(port=unused_tcp_port, decode_responses=True) as client,
-    ):
-        try:
-            until(lambda: answers(client))
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
-            until(lambda: is_up(client))
-            yield unused_tcp_port
-        finally:
-            server.terminate()
+    with running_cluster(tmp_path / "cluster", 1) as (node,):
+        yield node.port
 
 
 async def test_every_call_keeps_to_one_slot(cluster_port):
