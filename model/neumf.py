@@ -2,11 +2,13 @@
 
 A user is the sum of a trained identity vector (zero for a user never trained on) and the history tower's
 vector. Two heads compare user and item: GMF multiplies their vectors, the MLP reads
-``[user | item | genre projection]``; one linear layer over ``[GMF | MLP]`` gives the logit.
+``[user | item | genre projection | intent]``, where the intent is what a text asks for and zero without one; one
+linear layer over ``[GMF | MLP | evidence]`` gives the logit.
 
-Departs from [1]_ in four ways: the history tower; one user vector for both heads (items keep one vector
-per head); a bias per item; and the first MLP layer is written as the sum of a user part and an item part,
-which is the same function and lets the item part be computed once per model version.
+Departs from [1]_ in five ways: the history tower; the evidence of ``model.evidence``; one user vector for both heads
+(items keep one vector per head); a bias per item; and the first MLP layer is written as the sum of its inputs' parts,
+which is the same function and lets the item part be computed once per model version. The model of the paper
+itself is ``NeuMF.plain``.
 
 References
 ----------
@@ -22,12 +24,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.evidence import Evidence
+from model.plain import PlainConfig, PlainNeuMF
+from model.texts import TEXT_WIDTH, IntentTower
 from model.tower import HistoryTower, dropped, unset_linear
 
-__all__ = ["ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
+__all__ = ["PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
+
+PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence")
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
+START_BIAS = -2.0  # of the logit, where evidence adds two to what really comes next and little to the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +48,34 @@ class NeuMFConfig:
     factors : width of user and item vectors (GMF and tower).
     mlp_factors : width of the items' second vector, which only the MLP reads.
     genre_factors : width of the genre projection.
+    text_width : of the vectors that the intent tower reads, those of ``model.texts``.
+    intent_factors : width of what it makes of them.
+    neighbours : items kept in the evidence of each item; fewer where the catalogue is large.
     hidden : widths of the two MLP layers; ranking costs their product per pair.
     blocks, heads : of the tower's attention.
     dropout : share of tower activations dropped while training.
     identity_dropout : share of training rows whose identity vector is hidden, so that histories suffice.
+    parts : what the network is made of; a part that is left out adds nothing and is not trained.
     """
 
     history_length: int = 50
     factors: int = 64
     mlp_factors: int = 32
     genre_factors: int = 8
+    text_width: int = TEXT_WIDTH
+    intent_factors: int = 16
+    neighbours: int = 1024
     hidden: tuple[int, int] = (32, 16)
     blocks: int = 1
     heads: int = 2
     dropout: float = 0.2
     identity_dropout: float = 0.5
+    parts: tuple[str, ...] = PARTS
 
     def __post_init__(self) -> None:
         widths = (self.history_length, self.factors, self.mlp_factors, self.genre_factors, *self.hidden)
-        if min(*widths, self.blocks, self.heads) < 1:
+        more = (self.text_width, self.intent_factors, self.neighbours)
+        if min(*widths, *more, self.blocks, self.heads) < 1:
             raise ValueError(f"NeuMFConfig: lengths, widths and counts must be at least 1, got {self!r}")
         if self.factors % self.heads:
             raise ValueError(
@@ -66,6 +83,8 @@ class NeuMFConfig:
             )
         if not (0.0 <= self.dropout < 1.0 and 0.0 <= self.identity_dropout <= 1.0):
             raise ValueError(f"NeuMFConfig: dropout rates must be shares, got {self!r}")
+        if unknown := set(self.parts) - set(PARTS):
+            raise ValueError(f"NeuMFConfig: parts must be among {PARTS!r}, got {sorted(unknown)!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +145,23 @@ class NeuMF(nn.Module):
         self.tower = HistoryTower(config.factors, config.history_length, config.blocks, config.heads, config.dropout)
         self.first_user = unset_linear(config.factors, first, bias=False)
         self.first_item = unset_linear(config.mlp_factors + config.genre_factors, first)
+        self.intent = IntentTower(config.text_width, config.intent_factors, config.dropout)
+        self.first_intent = unset_linear(config.intent_factors, first, bias=False)
         self.second = unset_linear(first, second)
         self.fuse_gmf = nn.Parameter(torch.ones(config.factors))
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
-        self.fuse_bias = nn.Parameter(torch.zeros(()))
+        self.fuse_bias = nn.Parameter(torch.full((), START_BIAS))
+        self.evidence = Evidence(n_items, config.neighbours)
         if generator is not None:
             self._start(generator)
+        self._leave_out()
+
+    @classmethod
+    def plain(
+        cls, n_users: int, n_items: int, generator: torch.Generator, config: PlainConfig | None = None
+    ) -> PlainNeuMF:
+        """Return the model of the paper [1]_, for comparison."""
+        return PlainNeuMF(config or PlainConfig(), n_users, n_items, generator)
 
     @property
     def n_users(self) -> int:
@@ -159,8 +189,20 @@ class NeuMF(nn.Module):
         if generator is not None:
             shown = shown * torch.empty_like(shown).bernoulli_(1.0 - self.config.identity_dropout, generator=generator)
         if self.n_users == 0:
-            return torch.zeros(len(users), self.config.factors)
+            return torch.zeros(len(users), self.config.factors, device=users.device)
         return functional.embedding(users.clamp(min=0), self.user_factors) * shown.unsqueeze(1)
+
+    def hidden_of(self, users: Tensor, texts: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Return the askers' part of the first MLP layer, float32 (P, H1).
+
+        Parameters
+        ----------
+        users : float32 (P, D), user vectors.
+        texts : float32 (P, T), what each asks for; zeros, or None altogether, where nothing is asked.
+        generator : of the intent tower's dropout; None to drop nothing.
+        """
+        hidden: Tensor = self.first_user(users)
+        return hidden if texts is None else hidden + self.first_intent(self.intent(texts, generator))
 
     def users_along(
         self, users: Tensor, items: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None
@@ -186,9 +228,14 @@ class NeuMF(nn.Module):
         vectors = functional.embedding(items, self.item_factors)
         return self.tower.last(vectors, times, weights, lengths) + self.identity(users)
 
-    def pair_logits(self, users: Tensor, side: ItemSide, rows: Tensor) -> Tensor:
-        """Return the logit of each user vector (P, D) with each of its items: float32 (P, C).
+    def pair_logits(self, users: Tensor, hidden_users: Tensor, side: ItemSide, rows: Tensor) -> Tensor:
+        """Return the logit of each user vector with each of its items, evidence left out: float32 (P, C).
 
+        Parameters
+        ----------
+        users : float32 (P, D), user vectors.
+        hidden_users : float32 (P, H1), from :meth:`hidden_of`.
+        side : from :meth:`item_side`.
         rows : int64 (P, C), item rows.
         """
         table = torch.cat([side.factors, side.hidden, side.bias.unsqueeze(1)], dim=1)
@@ -196,22 +243,30 @@ class NeuMF(nn.Module):
         widths = [side.factors.shape[1], side.hidden.shape[1], 1]
         factors, hidden, bias = torch.split(picked, widths, dim=2)
         gmf = torch.bmm(factors, users.unsqueeze(2)).squeeze(2)
-        first = functional.relu(hidden + self.first_user(users).unsqueeze(1))
+        first = functional.relu(hidden + hidden_users.unsqueeze(1))
         second = functional.relu(self.second(first))
         logits: Tensor = gmf + second @ self.fuse_mlp + bias.squeeze(2)
         return logits
 
-    def grow(self, n_users: int, item_genres: NDArray[np.float32], generator: torch.Generator) -> None:
+    def grow(
+        self,
+        n_users: int,
+        item_genres: NDArray[np.float32],
+        generator: torch.Generator,
+        together: NDArray[np.float32] | None = None,
+    ) -> None:
         """Add rows for new users and items; what is there stays exactly as it is.
 
-        A new user starts at zero. A new item starts at the mean of the old items weighted by the genres
-        they share (Jaccard), or of all items if it shares none, plus small noise.
+        A new user starts at zero. A new item starts at the mean of the old items weighted by the genres they share
+        (Jaccard), or of all items if it shares none, plus small noise. Where items that occurred beside it are known,
+        their weighted mean counts as much as that of the genres.
 
         Parameters
         ----------
         n_users : users to have afterwards.
         item_genres : float32 (N + new, G + new), the genres of all items; old rows and columns first.
         generator : of the noise.
+        together : float32 (new, N), how often each new item occurred beside each old one.
 
         Raises
         ------
@@ -226,6 +281,8 @@ class NeuMF(nn.Module):
             )
         genres = torch.tensor(item_genres, dtype=torch.float32)
         alike = _alike(genres[old_items:], genres[:old_items])
+        if together is not None:
+            alike = _mixed(alike, torch.from_numpy(together))
         noise = GROWTH_NOISE if old_items else SPREAD
         with torch.no_grad():
             self._extend("user_factors", torch.zeros(n_users - self.n_users, self.config.factors))
@@ -236,9 +293,27 @@ class NeuMF(nn.Module):
             added = (genres.shape[1] - old_genres, self.config.genre_factors)
             self._extend("genre_factors", SPREAD * torch.randn(added, generator=generator))
         self.item_genres = genres
+        self.evidence.grow(len(genres))
+        self._leave_out()
 
     def _extend(self, name: str, rows: Tensor) -> None:
         setattr(self, name, nn.Parameter(torch.cat([getattr(self, name).detach(), rows])))
+
+    @torch.no_grad()
+    def _leave_out(self) -> None:
+        """Keep the parts that the network is made without at zero."""
+        outlets: dict[str, list[Tensor]] = {
+            "identity": [self.user_factors],
+            "history": [self.tower.after.weight, self.tower.after.bias],
+            "gmf": [self.fuse_gmf],
+            "mlp": [self.fuse_mlp],
+            "genres": [self.genre_factors],
+            "intent": [self.first_intent.weight],
+            "evidence": [self.evidence.weights],
+        }
+        for part in outlets.keys() - set(self.config.parts):
+            for weight in outlets[part]:
+                weight.zero_().requires_grad_(False)
 
     @torch.no_grad()
     def _start(self, generator: torch.Generator) -> None:
@@ -252,6 +327,12 @@ class NeuMF(nn.Module):
                     module.bias.zero_()
             elif isinstance(module, nn.Embedding):
                 module.weight.zero_()
+
+
+def _mixed(alike: Tensor, together: Tensor) -> Tensor:
+    """Return float32 (new, old): the mean of two weightings, of the first alone where the second knows nothing."""
+    total = together.sum(dim=1, keepdim=True)
+    return torch.where(total > 0.0, (alike + together / total.clamp(min=1.0e-12)) / 2.0, alike)
 
 
 def _alike(new: Tensor, old: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.evidence import DEPTH, EvidenceReader, Recent
 from model.history import Profile, distinct_items
 from model.snapshot import Snapshot
 from model.vocabulary import Rows, Vocabulary
@@ -117,6 +118,7 @@ class Ranker:
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
         self._network = snapshot.network()
+        self._evidence = EvidenceReader(self._network.evidence) if "evidence" in snapshot.config.parts else None
         with torch.no_grad():
             self._side = self._network.item_side()
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
@@ -147,6 +149,7 @@ class Ranker:
         *,
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
+        texts: NDArray[np.float32] | None = None,
     ) -> Ranked:
         """Return each user's ``n`` best items, never one of their history.
 
@@ -156,6 +159,7 @@ class Ranker:
         n : items per user.
         excluded : bool (B, N), True where an item must not be returned.
         allowed : bool (N,) or (B, N), True where it may be.
+        texts : float32 (B, T), what each user asks for, from ``model.texts``; zeros for nothing.
 
         Returns
         -------
@@ -171,7 +175,7 @@ class Ranker:
         """
         if n < 1:
             raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
-        logits = self.logits(histories)  # (B, N)
+        logits = self.logits(histories, texts)  # (B, N)
         banned = np.zeros(logits.shape, dtype=np.bool_)
         rows, places = np.nonzero(histories.items >= 0)
         banned[rows, histories.items[rows, places]] = True
@@ -195,8 +199,10 @@ class Ranker:
         return self.logits(histories).gather(1, torch.from_numpy(rows)).numpy()
 
     @torch.no_grad()
-    def logits(self, histories: HistoryBatch) -> Tensor:
+    def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
         """Return the logit of every item for every user: float32 (B, N).
+
+        texts : float32 (B, T), what each user asks for, if anything.
 
         Raises
         ------
@@ -206,7 +212,7 @@ class Ranker:
         users = self._user_vectors(histories)
         side, network = self._side, self._network
         logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
-        first = network.first_user(users).unsqueeze(2)  # (B, H1, 1)
+        first = network.hidden_of(users, None if texts is None else torch.from_numpy(texts)).unsqueeze(2)  # (B, H1, 1)
         weight, bias = network.second.weight, network.second.bias.unsqueeze(1)
         hidden = torch.empty(len(weight[0]), self._width)
         above = torch.empty(len(weight), self._width)
@@ -217,6 +223,7 @@ class Ranker:
                 torch.add(columns, first[user], out=hidden[:, :n]).relu_()
                 torch.mm(weight, hidden[:, :n], out=above[:, :n]).add_(bias).relu_()
                 logits[user, start : start + n].add_(network.fuse_mlp @ above[:, :n])
+        self._add_evidence(logits, histories)
         if not torch.isfinite(logits).all():
             raise FloatingPointError(
                 f"Ranker.logits: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
@@ -238,6 +245,16 @@ class Ranker:
             found = items.gather(1, alike.argmax(dim=2)).numpy()
         return np.where(rows >= 0, found, -1)
 
+    def _add_evidence(self, logits: Tensor, histories: HistoryBatch) -> None:
+        if self._evidence is None:
+            return
+        recent = _recent(histories)
+        for start in range(0, len(histories), TOGETHER):
+            chosen = slice(start, start + TOGETHER)
+            features = self._evidence.of_catalogue(recent.taken(chosen))  # (F, n, N)
+            for weight, feature in zip(self._network.evidence.weights, features, strict=True):
+                logits[chosen].add_(feature.mul_(weight))
+
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
         """Return float32 (B, D)."""
         parts = [
@@ -254,6 +271,16 @@ class Ranker:
             torch.from_numpy(histories.weights),
             (items >= 0).sum(dim=1),
         )
+
+
+def _recent(histories: HistoryBatch) -> Recent:
+    """Return the same histories newest first, as the evidence reads them."""
+    lengths = (histories.items >= 0).sum(axis=1)
+    place = lengths[:, None] - 1 - np.arange(min(DEPTH, histories.items.shape[1]))  # (B, J)
+    known, place = place >= 0, np.maximum(place, 0)
+    items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
+    times = np.take_along_axis(histories.times, place, axis=1)
+    return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
 
 
 def _empty_ranked(n_users: int, n: int) -> Ranked:

@@ -6,17 +6,20 @@ what is old is not forgotten.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.catalogue import Catalogue
+from model.evidence import together, width_for
 from model.history import Interaction, Profile
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.sequences import Cuts, Sequences
 from model.snapshot import Snapshot
-from model.training import Progress, TrainingConfig, TrainingResult, fit, fit_cuts, torch_generator
+from model.texts import item_text, text_vectors
+from model.training import Course, Progress, TrainingConfig, TrainingResult, fit, fit_cuts, torch_generator
+from model.validation import HeldOutEvents
 from model.vocabulary import Vocabulary
 
 __all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
@@ -150,6 +153,7 @@ def train(
     training: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    course: Course | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Train a first version on events given as columns of equal length, in any order.
 
@@ -164,18 +168,25 @@ def train(
     network, training : shape, and how to train.
     generator : of everything random.
     progress : called after each step.
+    course : checkpoints to keep or to go on from; texts and scores are seen to here.
 
     Raises
     ------
     ValueError
-        If no user has two events.
+        If no user has two events, or a checkpoint is of another training.
     FloatingPointError
         If training diverges.
     """
     known = _Rows(None, catalogue)
     sequences = known.admit(users, items, times, weights)
-    fitted = NeuMF(network, len(known.users), known.item_genres(), torch_generator(generator))
-    result = fit(fitted, sequences, training, generator, progress)
+    held_out = None
+    if training.patience:
+        held_out, sequences = HeldOutEvents.of(sequences, generator)
+    shape = replace(network, neighbours=width_for(len(known.items), network.neighbours))
+    fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
+    score = held_out.hit_rate if held_out else None
+    course = replace(course or Course(), texts=known.texts(shape.text_width), score=score)
+    result = fit(fitted, sequences, training, generator, progress, course)
     return known.finished(fitted, generator), result
 
 
@@ -204,6 +215,12 @@ class _Rows:
             matrix[gone, : before.shape[1]] = before[gone]
         return matrix
 
+    def texts(self, width: int) -> NDArray[np.float32] | None:
+        """Return float32 (N, width), the items' text vectors; None where not one has a text."""
+        entries = [self.catalogue.find(item_id) for item_id in self.items.ids]
+        vectors = text_vectors((item_text(entry) if entry else "" for entry in entries), width)
+        return vectors if vectors.any() else None
+
     def finished(self, network: NeuMF, generator: np.random.Generator) -> Snapshot:
         """Give rows to the catalogue's untouched items and return the version."""
         self.items.admit(self.catalogue.items)
@@ -225,7 +242,11 @@ def _tuned(
     Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
     """
     network = champion.network()
-    network.grow(len(known.users), known.item_genres(), torch_generator(generator))
+    counted = _counted(sequences, fresh)
+    beside = together(sequences, counted, len(champion.items), len(known.items))
+    network.grow(len(known.users), known.item_genres(), torch_generator(generator), beside)
+    if "evidence" in network.config.parts:
+        network.evidence.count(sequences, counted)
     length = network.config.history_length
 
     def cut() -> tuple[Sequences, Cuts]:
@@ -238,6 +259,14 @@ def _tuned(
         return sequences, latest.joined(old.taken(replayed))
 
     if not len(cut()[1]):
-        return known.finished(network, generator), TrainingResult(0, 0, 0.0)
-    result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress)
+        return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
+    course = Course(texts=known.texts(network.config.text_width))
+    result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress, course)
     return known.finished(network, generator), result
+
+
+def _counted(sequences: Sequences, fresh: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which events are among the ``fresh`` latest of their user row: bool (E,)."""
+    starts, counts = sequences.bounds()
+    left = np.repeat(starts + counts, counts) - np.arange(len(sequences))  # 1 for a user's newest event
+    return np.asarray(left <= fresh[sequences.users])

@@ -25,6 +25,7 @@ class Windows:
     weights : float32 (B, L), how much each interaction counts, 0..1.
     targets : int64 (B, L), the row of the item that came next (0 as padding).
     is_event : bool (B, L), True where ``targets`` holds an event to learn from.
+    at : int64 (B, L), the position of each item in the sequences.
     """
 
     users: Rows
@@ -33,6 +34,7 @@ class Windows:
     weights: NDArray[np.float32]
     targets: Rows
     is_event: NDArray[np.bool_]
+    at: Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Sequences:
     users, items : int64 (E,), rows; ``users`` ascends.
     times : int64 (E,), milliseconds; ascends within a user.
     weights : float32 (E,), 0..1.
+    places : int64 (E,), where each event stands before any shuffling.
     """
 
     users: Rows
     items: Rows
     times: Rows
     weights: NDArray[np.float32]
+    places: Rows
 
     @classmethod
     def of(
@@ -77,7 +81,7 @@ class Sequences:
         pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
         _, first = np.unique(pair, return_index=True)
         kept = order[np.sort(first)]
-        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept])
+        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept], np.arange(len(kept)))
 
     def __len__(self) -> int:
         return len(self.users)
@@ -87,10 +91,15 @@ class Sequences:
         starts = np.flatnonzero(np.diff(self.users, prepend=-1))
         return starts, np.diff(starts, append=len(self.users))
 
+    def taken(self, kept: NDArray[np.bool_]) -> "Sequences":
+        """Return some of the events, kept: bool (E,), as sequences of their own."""
+        n = int(kept.sum())
+        return Sequences(self.users[kept], self.items[kept], self.times[kept], self.weights[kept], np.arange(n))
+
     def shuffled_ties(self, generator: np.random.Generator) -> "Sequences":
         """Return the same events with those of one user at one time in a new random order."""
         order = np.lexsort((generator.random(len(self)), self.times, self.users))
-        return Sequences(self.users, self.items[order], self.times, self.weights[order])
+        return Sequences(self.users, self.items[order], self.times, self.weights[order], self.places[order])
 
     def phased_cuts(self, length: int, generator: np.random.Generator) -> "Cuts":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
@@ -127,8 +136,9 @@ class Sequences:
             np.where(is_event, self.items[at], 0),
             self.times[at],
             np.where(is_event, self.weights[at], np.float32(0.0)),
-            np.where(is_event, self.items[at + 1], 0),
+            np.where(is_event, self.items[np.minimum(at + 1, len(self) - 1)], 0),
             is_event,
+            at,
         )
 
 

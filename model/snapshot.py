@@ -16,6 +16,12 @@ from model.neumf import NeuMF, NeuMFConfig
 
 __all__ = ["Snapshot"]
 
+NEIGHBOURS = "evidence.neighbours"  # rows, the only weights that are whole numbers
+
+
+def _dtype(name: str) -> torch.dtype:
+    return torch.int32 if name == NEIGHBOURS else torch.float32
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -24,7 +30,7 @@ class Snapshot:
     Parameters
     ----------
     config : the network's shape.
-    weights : by name, contiguous float32 tensors on the CPU, shared with nobody.
+    weights : by name, contiguous tensors on the CPU, shared with nobody; float32, but for rows of neighbours (int32).
     items, users, genres : ids in row order.
     """
 
@@ -45,21 +51,24 @@ class Snapshot:
             if not isinstance(name, str):
                 raise TypeError(f"Snapshot: ids must be text, got {name!r:.80}")
         for name, weight in self.weights.items():
-            if weight.dtype != torch.float32:
-                raise TypeError(f"Snapshot: weights must be float32, got {name!r} of {weight.dtype}")
+            if weight.dtype != _dtype(name):
+                raise TypeError(f"Snapshot: {name!r} must be {_dtype(name)}, got {weight.dtype}")
+        neighbours = self.weights.get(NEIGHBOURS, torch.empty(0))
+        if neighbours.numel() and not -1 <= int(neighbours.min()) <= int(neighbours.max()) < len(self.items):
+            raise ValueError(f"Snapshot: neighbours must be rows of {len(self.items)} items or -1, got others")
 
     @classmethod
     def of(cls, network: NeuMF, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> "Snapshot":
         """Copy a network's weights as they are now."""
         weights = {
-            name: tensor.detach().to("cpu", torch.float32, copy=True).contiguous()
+            name: tensor.detach().to("cpu", _dtype(name), copy=True).contiguous()
             for name, tensor in network.state_dict().items()
         }
         return cls(network.config, weights, items, users, genres)
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights as JSON-able values."""
-        config = asdict(self.config) | {"hidden": list(self.config.hidden)}
+        config = asdict(self.config) | {"hidden": list(self.config.hidden), "parts": list(self.config.parts)}
         return {
             "config": config,
             "items": list(self.items),
@@ -78,7 +87,7 @@ class Snapshot:
         """
         try:
             config = dict(description["config"])
-            config["hidden"] = tuple(config["hidden"])
+            config |= {name: tuple(config[name]) for name in ("hidden", "parts")}
             ids = [tuple(description[name]) for name in ("items", "users", "genres")]
             return cls(NeuMFConfig(**config), dict(weights), *ids)
         except (KeyError, TypeError) as error:

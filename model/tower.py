@@ -138,7 +138,7 @@ class HistoryTower(nn.Module):
         if earlier:
             for block, bias in zip(earlier, self._biases(times), strict=False):
                 x = block(x, x, bias, 0.0, None)
-        row, end = torch.arange(len(x)), (lengths - 1).clamp(min=0)
+        row, end = torch.arange(len(x), device=x.device), (lengths - 1).clamp(min=0)
         asking = x[row, end].unsqueeze(1)  # (B, 1, D)
         asked = final(x, asking, self._last_bias(times, end), 0.0, None)
         known: Tensor = self.after(asked.squeeze(1))
@@ -152,7 +152,7 @@ class HistoryTower(nn.Module):
 
     def _biases(self, times: Tensor) -> Sequence[Tensor]:
         """Return per block the additive attention bias (B, H, L, L): recency in steps and in time, causal."""
-        steps = torch.arange(times.shape[1])
+        steps = torch.arange(times.shape[1], device=times.device)
         lag = steps[:, None] - steps[None, :]  # (L, L), how far the key lies back
         by_lag = self.lag_bias[:, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))
         by_gap = self.gap_bias(gap_bucket(times[:, :, None] - times[:, None, :]))  # (B, L, L, blocks * H)
@@ -161,7 +161,7 @@ class HistoryTower(nn.Module):
 
     def _last_bias(self, times: Tensor, end: Tensor) -> Tensor:
         """Return the last block's bias of position ``end`` (B,) alone: float32 (B, H, 1, L)."""
-        lag = end.unsqueeze(1) - torch.arange(times.shape[1])  # (B, L)
+        lag = end.unsqueeze(1) - torch.arange(times.shape[1], device=end.device)  # (B, L)
         by_lag = self.lag_bias[-self.heads :, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))  # (H, B, L)
         gaps = times.gather(1, end.unsqueeze(1)) - times
         by_gap = functional.embedding(gap_bucket(gaps), self.gap_bias.weight[:, -self.heads :])  # (B, L, H)

@@ -1,30 +1,40 @@
 """Training on sequences: at every position of a history, tell the next item from sampled others.
 
 The loss is the binary cross-entropy of NeuMF [1]_ with sampled negatives, one pass of the tower serving
-all positions of a window (causal, so position t sees nothing later than t). No I/O and no clock: progress
-is a call-back.
+all positions of a window (causal, so position t sees nothing later than t). The learning rate rises and falls once
+[2]_, or several times over with warm restarts [3]_. No I/O and no clock: progress,
+scores and checkpoints are call-backs.
 
 References
 ----------
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, equation 7.
 .. [2] Smith and Topin, "Super-convergence", 2017 (one-cycle learning rate).
+.. [3] Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from model.checkpoint import Checkpoint, captured, restore
+from model.evidence import EvidenceReader, recent_at
 from model.neumf import NeuMF
 from model.sampling import NegativeSampler
 from model.sequences import Cuts, Sequences, Windows
 from model.vocabulary import Rows
 
-__all__ = ["Progress", "Step", "TrainingConfig", "TrainingResult", "fit", "fit_cuts", "torch_generator"]
+__all__ = ["Course", "Progress", "Step", "TrainingConfig", "TrainingResult", "fit", "fit_cuts", "torch_generator"]
+
+SAID = 0.5  # share of an item's text that a made-up query keeps
+UNKNOWN = 0.5  # share of the made-up queries that come from nobody in particular
+LOW, LOWEST = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +48,18 @@ class TrainingConfig:
     batch : windows per step.
     negatives : sampled items per positive.
     learning_rate : the highest of the one-cycle schedule.
-    warm_up : share of the steps on which the rate still rises.
+    warm_up : share of the steps of a cycle on which the rate still rises.
+    restarts : further cycles of the rate, each of the same length.
+    patience : epochs without a better score after which training ends, its best weights kept; 0 to train on.
     weight_decay : of AdamW.
     clip : largest norm of the gradient.
+    queries : share of the events that are asked for in words as well, where items have texts.
+    device : ``"cpu"``, or ``"cuda"`` with bfloat16 where precision allows.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     epochs: int = 12
@@ -49,8 +68,31 @@ class TrainingConfig:
     negatives: int = 4
     learning_rate: float = 4.0e-3
     warm_up: float = 0.1
+    restarts: int = 0
+    patience: int = 0
     weight_decay: float = 0.01
     clip: float = 1.0
+    queries: float = 0.1
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.negatives) < 1 or min(self.least_steps, self.restarts, self.patience) < 0:
+            raise ValueError(f"TrainingConfig: positive epochs, batch and negatives are required, got {self!r}")
+        if not (0.0 < self.warm_up < 1.0 and 0.0 <= self.queries <= 1.0 and self.learning_rate > 0.0):
+            raise ValueError(f"TrainingConfig: shares and a positive learning rate are required, got {self!r}")
+
+    def rate(self, step: int, of: int) -> float:
+        """Return the learning rate of a step, counted from 0, of so many.
+
+        In each cycle a half cosine rises from 1/25 of the highest rate to it, and another falls to 4e-7 of it.
+        """
+        length = max(1, math.ceil(of / (self.restarts + 1)))
+        place = (step % length) / length if step < of else 1.0
+        if place < self.warm_up:
+            low, share = LOW, place / self.warm_up
+        else:
+            low, share = LOWEST, 1.0 - (place - self.warm_up) / (1.0 - self.warm_up)
+        return self.learning_rate * (low + (1.0 - low) * (1.0 - math.cos(math.pi * share)) / 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +106,48 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a training did: steps, positives and negatives seen, mean loss of the last tenth of the steps."""
+    """What a training did.
+
+    Parameters
+    ----------
+    steps : taken.
+    samples : positives and negatives seen.
+    loss : mean of the last tenth of the steps.
+    epochs : passed through.
+    scores : after each epoch, where they were asked for; the best one's weights were kept.
+    """
 
     steps: int
     samples: int
     loss: float
+    epochs: int
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What accompanies a training; every part is optional.
+
+    Parameters
+    ----------
+    texts : float32 (N, T), the text vector of each item, to learn intents from.
+    score : how good the network is on events kept from training, asked after each epoch; more is better.
+    keep : is given a checkpoint after each epoch, to go on from later.
+    start : a checkpoint of the same training to go on from.
+    """
+
+    texts: NDArray[np.float32] | None = None
+    score: Callable[[NeuMF], float] | None = None
+    keep: Callable[[Checkpoint], None] | None = None
+    start: Checkpoint | None = None
 
 
 Progress = Callable[[Step], None]
 
 
-def torch_generator(generator: np.random.Generator) -> torch.Generator:
+def torch_generator(generator: np.random.Generator, device: str = "cpu") -> torch.Generator:
     """Return a torch generator seeded by the next draw of a numpy one."""
-    return torch.Generator().manual_seed(int(generator.integers(2**63 - 1)))
+    return torch.Generator(device).manual_seed(int(generator.integers(2**63 - 1)))
 
 
 def fit(
@@ -85,25 +156,40 @@ def fit(
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    course: Course | None = None,
 ) -> TrainingResult:
     """Train a network in place on all events, with new cuts and a new order of ties in every epoch.
+
+    The evidence is counted here as well: all events, before the first step.
 
     Raises
     ------
     ValueError
-        If no user has two events, so that there is nothing to predict.
+        If no user has two events, so that there is nothing to predict, or a checkpoint is of another training.
     FloatingPointError
         If a loss is not a number or infinite.
     """
     length = network.config.history_length
+    course = course or Course()
 
     def cut() -> tuple[Sequences, Cuts]:
         shuffled = sequences.shuffled_ties(generator)
         return shuffled, shuffled.phased_cuts(length, generator)
 
-    steps = math.ceil(len(cut()[1]) / config.batch)
+    first = cut()
+    _refuse_nothing(first[1], sequences)
+    if "evidence" in network.config.parts:
+        network.evidence.count(sequences)
+        network.evidence.calibrate(sequences, generator)
+    steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
-    return fit_cuts(network, [cut] * epochs, sequences, config, generator, progress)
+    run = _Run(network, sequences, config, generator, epochs * steps, course, progress)
+    if course.start is not None:
+        run.restore(course.start)
+    while run.epochs < epochs and not run.is_over():
+        run.pass_over(*(cut() if run.steps else first))
+        run.end_epoch()
+    return run.result()
 
 
 def fit_cuts(
@@ -113,8 +199,9 @@ def fit_cuts(
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    course: Course | None = None,
 ) -> TrainingResult:
-    """Train a network in place on the cuts that each epoch gives.
+    """Train a network in place on the cuts that each epoch gives; its evidence stays as it is.
 
     Parameters
     ----------
@@ -124,6 +211,7 @@ def fit_cuts(
     config : how to train; its ``epochs`` is not read.
     generator : of cuts, order, negatives and dropout.
     progress : called after each step.
+    course : its texts are read.
 
     Raises
     ------
@@ -132,74 +220,150 @@ def fit_cuts(
     FloatingPointError
         If a loss is not a number or infinite; the network is then spoilt.
     """
-    sequences, cuts = epochs[0]()
+    first = epochs[0]()
+    _refuse_nothing(first[1], touched)
+    total = len(epochs) * math.ceil(len(first[1]) / config.batch)  # about: another phase may cut another number
+    run = _Run(network, touched, config, generator, total, course or Course(), progress)
+    for epoch in epochs:
+        run.pass_over(*(epoch() if run.steps else first))
+    return run.result()
+
+
+class _Run:
+    """One training under way."""
+
+    def __init__(
+        self,
+        network: NeuMF,
+        touched: Sequences,
+        config: TrainingConfig,
+        generator: np.random.Generator,
+        total: int,
+        course: Course,
+        progress: Progress | None,
+    ) -> None:
+        self._network, self._config, self._course, self._progress = network, config, course, progress
+        self._generator, self._total = generator, total
+        self._sampler = NegativeSampler(touched)
+        self._reader = EvidenceReader(network.evidence) if "evidence" in network.config.parts else None
+        self._texts = course.texts if "intent" in network.config.parts else None
+        self._dropout = torch_generator(generator, config.device)
+        network.to(config.device)
+        self._optimiser = torch.optim.AdamW(
+            [weight for weight in network.parameters() if weight.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self._about = {"events": len(touched), "steps": total, "config": asdict(config)}
+        self._losses: list[float] = []
+        self._samples = 0
+        self._scores: list[float] = []
+        self._best: dict[str, Tensor] = {}
+        self.epochs = 0
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps were taken."""
+        return len(self._losses)
+
+    def pass_over(self, sequences: Sequences, cuts: Cuts) -> None:
+        """Take the steps of one epoch."""
+        order = self._generator.permutation(len(cuts))
+        for start in range(0, len(order), self._config.batch):
+            windows = sequences.windows(cuts.taken(order[start : start + self._config.batch]))
+            self._step(sequences, windows)
+
+    def end_epoch(self) -> None:
+        """Score the network, keep it if it is the best so far, and give away a checkpoint."""
+        self.epochs += 1
+        if self._course.score is not None:
+            self._scores.append(self._course.score(self._network))
+            if self._scores[-1] >= max(self._scores):
+                self._best = {name: weight.detach().clone() for name, weight in self._network.state_dict().items()}
+        if self._course.keep is not None:
+            self._course.keep(self._checkpoint())
+
+    def is_over(self) -> bool:
+        """Tell whether the score has not improved for as long as patience lasts."""
+        if not (self._scores and self._config.patience):
+            return False
+        return len(self._scores) - 1 - int(np.argmax(self._scores)) >= self._config.patience
+
+    def result(self) -> TrainingResult:
+        """Leave the best weights in the network and tell what was done."""
+        if self._best:
+            self._network.load_state_dict(self._best)
+        self._network.to("cpu")
+        last = self._losses[-max(1, len(self._losses) // 10) :]
+        return TrainingResult(self.steps, self._samples, float(np.mean(last)), self.epochs, tuple(self._scores))
+
+    def restore(self, start: Checkpoint) -> None:
+        """Go on where a checkpoint was taken."""
+        state = restore(start, self._about, self._network, self._optimiser, self._generator, self._dropout)
+        self._losses, self._samples, self._scores = state["losses"], state["samples"], state["scores"]
+        self.epochs, self._best = state["epochs"], state["best"]
+
+    def _checkpoint(self) -> Checkpoint:
+        state = {"losses": self._losses, "samples": self._samples, "scores": self._scores, "epochs": self.epochs}
+        parts = (self._network, self._optimiser, self._generator, self._dropout)
+        return captured(self._about, state, self._best, *parts)
+
+    def _step(self, sequences: Sequences, windows: Windows) -> None:
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._config.rate(self.steps, self._total)
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._config.device != "cpu"):
+            loss = self._loss(sequences, windows)
+        self._losses.append(_checked(loss, self.steps + 1, windows))
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._config.clip)
+        self._optimiser.step()
+        self._samples += int(windows.is_event.sum()) * (1 + self._config.negatives)
+        if self._progress is not None:
+            self._progress(Step(self.steps, max(self._total, self.steps), self._losses[-1]))
+
+    def _loss(self, sequences: Sequences, windows: Windows) -> Tensor:
+        """Return the mean over all events of the cross-entropy of one positive and its negatives."""
+        network, drop = self._network, self._dropout
+        owners, items, times = (self._there(array) for array in (windows.users, windows.items, windows.times))
+        users = network.users_along(owners, items, times, self._there(windows.weights), drop)  # (B, L, D)
+        owner, place = np.nonzero(windows.is_event)
+        asking = users[self._there(owner), self._there(place)]  # (P, D)
+        others = self._sampler.draw(windows.users[owner], self._config.negatives, self._generator)
+        rows = np.concatenate([windows.targets[owner, place][:, None], others], axis=1)  # (P, 1 + negatives)
+        texts, known = self._queries(rows[:, 0])
+        asking = asking if known is None else asking * self._there(known)
+        logits = network.pair_logits(
+            asking, network.hidden_of(asking, texts, drop), network.item_side(), self._there(rows)
+        )
+        if self._reader is not None:
+            features = self._reader.of_pairs(recent_at(sequences, windows.at[owner, place]), rows)
+            features = features if known is None else features * known[:, :, None]
+            logits = logits + network.evidence(self._there(features))
+        labels = torch.zeros_like(logits)
+        labels[:, 0] = 1.0
+        return functional.binary_cross_entropy_with_logits(logits, labels)
+
+    def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:
+        """Return text vectors (P, T) of some of the items that come next, half of their words unsaid.
+
+        Half of those who ask are somebody unknown, so that the text must do: 0 of float32 (P, 1), 1 for the others.
+        """
+        if self._texts is None:
+            return None, None
+        asked = self._generator.random(len(targets)) < self._config.queries
+        said = self._generator.random((len(targets), self._texts.shape[1]), dtype=np.float32) < SAID
+        known = ~(asked & (self._generator.random(len(targets)) < UNKNOWN))
+        return self._there(self._texts[targets] * (said & asked[:, None])), known[:, None].astype(np.float32)
+
+    def _there(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._config.device)
+
+
+def _refuse_nothing(cuts: Cuts, touched: Sequences) -> None:
     if not len(cuts):
         raise ValueError(f"fit: a user with two events is required, got {len(touched)!r} events, none to predict")
-    total = len(epochs) * math.ceil(len(cuts) / config.batch)  # about: another phase may cut another number
-    optimiser, schedule = _optimiser(network, config, total)
-    sampler, dropout = NegativeSampler(touched), torch_generator(generator)
-    losses: list[float] = []
-    samples = 0
-    for epoch in epochs:
-        if losses:
-            sequences, cuts = epoch()
-        for chosen in _batches(len(cuts), config.batch, generator):
-            windows = sequences.windows(cuts.taken(chosen))
-            loss = _loss(network, windows, sampler, config.negatives, generator, dropout)
-            losses.append(_checked(loss, len(losses) + 1, windows))
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            optimiser.step()
-            if len(losses) < total:
-                schedule.step()
-            samples += int(windows.is_event.sum()) * (1 + config.negatives)
-            if progress is not None:
-                progress(Step(len(losses), max(total, len(losses)), losses[-1]))
-    return TrainingResult(len(losses), samples, float(np.mean(losses[-max(1, len(losses) // 10) :])))
-
-
-def _optimiser(
-    network: NeuMF, config: TrainingConfig, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=steps + 1, pct_start=config.warm_up, cycle_momentum=False
-    )
-    return optimiser, schedule
-
-
-def _batches(n: int, size: int, generator: np.random.Generator) -> list[Rows]:
-    order = generator.permutation(n)
-    return [order[start : start + size] for start in range(0, n, size)]
-
-
-def _loss(
-    network: NeuMF,
-    windows: Windows,
-    sampler: NegativeSampler,
-    negatives: int,
-    generator: np.random.Generator,
-    dropout: torch.Generator,
-) -> Tensor:
-    """Return the mean over all events of the cross-entropy of one positive and its negatives."""
-    users = network.users_along(
-        torch.from_numpy(windows.users),
-        torch.from_numpy(windows.items),
-        torch.from_numpy(windows.times),
-        torch.from_numpy(windows.weights),
-        dropout,
-    )  # (B, L, D)
-    owner, place = np.nonzero(windows.is_event)
-    asking = users[torch.from_numpy(owner), torch.from_numpy(place)]  # (P, D)
-    others = sampler.draw(windows.users[owner], negatives, generator)  # (P, negatives)
-    rows = np.concatenate([windows.targets[owner, place][:, None], others], axis=1)
-    logits = network.pair_logits(asking, network.item_side(), torch.from_numpy(rows))
-    labels = torch.zeros_like(logits)
-    labels[:, 0] = 1.0
-    return functional.binary_cross_entropy_with_logits(logits, labels)
 
 
 def _checked(loss: Tensor, step: int, windows: Windows) -> float:

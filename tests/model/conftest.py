@@ -15,7 +15,15 @@ from model.training import TrainingConfig
 
 N_ITEMS = 50
 TINY = NeuMFConfig(
-    history_length=10, factors=16, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=2, heads=2, dropout=0.1
+    history_length=10,
+    factors=16,
+    mlp_factors=8,
+    genre_factors=4,
+    neighbours=16,
+    hidden=(8, 4),
+    blocks=2,
+    heads=2,
+    dropout=0.1,
 )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.evidence import EvidenceReader, Recent
 from model.history import Interaction, Profile
 from model.ranking import Ranker, history_batch
 from model.snapshot import Snapshot
@@ -38,7 +39,13 @@ def _expected(ranker, histories):
             items = torch.from_numpy(one.items)
             columns = (torch.from_numpy(one.times), torch.from_numpy(one.weights), (items >= 0).sum(dim=1))
             users = network.users_now(torch.from_numpy(one.users), items.clamp(min=0), *columns)
-            found.append(network.pair_logits(users, network.item_side(), torch.arange(len(ranker)).unsqueeze(0))[0])
+            every = torch.arange(len(ranker)).unsqueeze(0)
+            logits = network.pair_logits(users, network.hidden_of(users), network.item_side(), every)[0]
+            newest = one.items[:, ::-1][one.items[:, ::-1] >= 0][np.newaxis]
+            times = one.times[:, ::-1][one.items[:, ::-1] >= 0]
+            recent = Recent(newest, ((times[:1] - times) / 1000).astype(np.float32)[np.newaxis])
+            features = EvidenceReader(network.evidence).of_pairs(recent, every.numpy())[0]
+            found.append(logits + network.evidence(torch.from_numpy(features)))
     return torch.stack(found)
 
 
@@ -188,7 +195,8 @@ def test_nobody_to_rank_is_no_list(ranker):
 def test_a_version_without_items_is_refused(ring):
     """There is nothing to rank before the first item."""
     weights = dict(ring.snapshot.weights)
-    weights["item_factors"] = weights["item_factors"][:0]
+    for name in ("item_factors", "evidence.neighbours"):
+        weights[name] = weights[name][:0]
     with pytest.raises(ValueError, match="with items"):
         Ranker(Snapshot(ring.config, weights, (), ring.snapshot.users, ring.snapshot.genres))
 

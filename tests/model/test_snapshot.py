@@ -40,10 +40,10 @@ def test_training_a_network_leaves_its_snapshot_alone(ring):
     assert torch.equal(ring.snapshot.weights["item_factors"], before)
 
 
-def test_weights_are_contiguous_float32_on_the_cpu(ring):
+def test_weights_are_contiguous_on_the_cpu(ring):
     """What the registry stores needs no conversion."""
     assert all(
-        tensor.is_contiguous() and tensor.dtype == torch.float32 and tensor.device.type == "cpu"
+        tensor.is_contiguous() and tensor.dtype in (torch.float32, torch.int32) and tensor.device.type == "cpu"
         for tensor in ring.snapshot.weights.values()
     )
 

@@ -1,14 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from model.catalogue import Catalogue, Item
+from model.history import Profile
 from model.metrics import half_ranks, hit_rate
-from model.neumf import NeuMF, NeuMFConfig
+from model.neumf import PARTS, NeuMF, NeuMFConfig
 from model.ranking import Ranker
+from model.rounds import train
 from model.sequences import Sequences
-from model.training import TrainingConfig, fit, torch_generator
+from model.texts import text_vectors
+from model.training import Course, TrainingConfig, fit, torch_generator
 
 SMALL = NeuMFConfig(history_length=4, factors=8, mlp_factors=4, genre_factors=2, hidden=(4, 2), heads=1)
+WORDS = ("western", "comedy", "war", "musical", "horror")
 SEQUENCES = Sequences.of([0, 0, 0, 1, 1], [0, 1, 2, 3, 4], range(5), [1.0] * 5)
 
 
@@ -86,3 +93,131 @@ def test_torch_generators_follow_the_numpy_one():
     first, second = torch_generator(generator), torch_generator(generator)
     assert first.initial_seed() == torch_generator(np.random.default_rng(0)).initial_seed()
     assert first.initial_seed() != second.initial_seed()
+
+
+def _rate(step, **changes):
+    return TrainingConfig(learning_rate=1.0, warm_up=0.25, **changes).rate(step, 8)
+
+
+def test_the_rate_rises_and_falls():
+    """Of 8 steps a quarter warms up: a half cosine from 0.04 to 1 at step 2, half of it at 5, nearly 0 at the end."""
+    assert _rate(0) == pytest.approx(0.04)
+    assert _rate(1) == pytest.approx(0.52)  # half way between 0.04 and 1
+    assert _rate(2) == pytest.approx(1.0)
+    assert _rate(5) == pytest.approx(0.5, abs=1e-6)
+    assert _rate(8) == pytest.approx(4e-7)
+
+
+def test_a_restart_begins_the_rate_anew():
+    """With one restart steps 4 to 7 repeat the rates of 0 to 3."""
+    rates = [_rate(step, restarts=1) for step in range(8)]
+    assert rates[4:] == rates[:4]
+    assert rates[1] == pytest.approx(1.0)
+
+
+class _InterruptedError(Exception):
+    """Stands for a process that ends."""
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_an_interrupted_training_ends_in_the_same_weights(patience):
+    """Gone on with after two of four epochs, losses, scores and weights are those of a training in one piece."""
+    config = TrainingConfig(epochs=4, batch=2, patience=patience)
+    told = []
+
+    def score(network):
+        return float(network.item_bias.detach().sum())
+
+    def stop(checkpoint):
+        told.append(checkpoint)
+        if len(told) == 2:
+            raise _InterruptedError
+
+    whole, parted = _network(), _network()
+    result = fit(whole, SEQUENCES, config, np.random.default_rng(5), course=Course(score=score))
+    with pytest.raises(_InterruptedError):
+        fit(parted, SEQUENCES, config, np.random.default_rng(5), course=Course(score=score, keep=stop))
+    again = _network(seed=9)
+    went_on = fit(again, SEQUENCES, config, np.random.default_rng(6), course=Course(score=score, start=told[-1]))
+    assert went_on == result
+    assert all(torch.equal(one, other) for one, other in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_a_checkpoint_of_another_training_is_refused():
+    """More epochs than it was made for change every rate, so it is another training."""
+    kept = []
+    fit(_network(), SEQUENCES, TrainingConfig(epochs=1), np.random.default_rng(0), course=Course(keep=kept.append))
+    with pytest.raises(ValueError, match="checkpoint of this training"):
+        fit(_network(), SEQUENCES, TrainingConfig(epochs=2), np.random.default_rng(0), course=Course(start=kept[0]))
+
+
+def test_patience_ends_a_training_and_keeps_its_best_weights():
+    """With scores 1, 3, 2, 2 a patience of two ends after the fourth of nine epochs, with the weights of the second."""
+    scores, biases = iter([1.0, 3.0, 2.0, 2.0]), []
+
+    def score(network):
+        biases.append(network.item_bias.detach().clone())
+        return next(scores)
+
+    network = _network()
+    config = TrainingConfig(epochs=9, patience=2)
+    result = fit(network, SEQUENCES, config, np.random.default_rng(0), course=Course(score=score))
+    assert (result.epochs, result.scores) == (4, (1.0, 3.0, 2.0, 2.0))
+    assert torch.equal(network.item_bias, biases[1])
+
+
+def test_words_find_what_they_name(ring):
+    """Trained with item texts, a network asked for a part of the ring ranks that part higher than it does unasked."""
+    catalogue = Catalogue.of(
+        Item(item.item_id, item.title, None, (WORDS[int(item.item_id[1:]) // 10],))
+        for item in ring.catalogue.items.values()
+        if item.item_id != "untouched"
+    )
+    training = TrainingConfig(epochs=15, batch=16, learning_rate=1.0e-2, queries=0.5)
+    snapshot, _ = train(
+        *ring.columns(),
+        catalogue,
+        network=ring.config,
+        training=training,
+        generator=np.random.default_rng(0),
+    )
+    ranker = Ranker(snapshot)
+    nobody = ranker.histories([Profile("nobody")] * len(WORDS))
+    asked = ranker.logits(nobody, text_vectors(WORDS, ring.config.text_width))
+    lifted = (asked - ranker.logits(nobody)).numpy()
+    part = np.array([int(item_id[1:]) // 10 for item_id in snapshot.items])
+    own = np.array([lifted[place, part == place].mean() for place in range(len(WORDS))])
+    others = np.array([lifted[place, part != place].mean() for place in range(len(WORDS))])
+    assert (own > others).all()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_left_out_adds_nothing_and_stays_so(part):
+    """Its outlet is zero after training, growth and storing, and the rest still learns."""
+    network = NeuMF(
+        replace(SMALL, parts=tuple(one for one in PARTS if one != part)),
+        2,
+        np.ones((6, 1), dtype=np.float32),
+        torch.Generator().manual_seed(0),
+    )
+    before = network.second.weight.clone()
+    texts = np.ones((6, SMALL.text_width), dtype=np.float32)
+    fit(network, SEQUENCES, TrainingConfig(epochs=3), np.random.default_rng(0), course=Course(texts=texts))
+    network.grow(3, np.ones((7, 2), dtype=np.float32), torch.Generator().manual_seed(1))
+    outlet = {
+        "identity": network.user_factors,
+        "history": network.tower.after.weight,
+        "gmf": network.fuse_gmf,
+        "mlp": network.fuse_mlp,
+        "genres": network.genre_factors,
+        "intent": network.first_intent.weight,
+        "evidence": network.evidence.weights,
+    }
+    assert {name for name, weight in outlet.items() if not weight.any()} == {part}
+    assert part == "mlp" or not torch.equal(network.second.weight, before)
+
+
+def test_unknown_parts_are_refused():
+    """There is no part called memory."""
+    with pytest.raises(ValueError, match="memory"):
+        NeuMFConfig(parts=("memory",))

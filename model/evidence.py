@@ -1,0 +1,318 @@
+"""Evidence: which items followed which, counted from the stream, as inputs of the last layer.
+
+For each item the counts say how often another came after it within a few events of the same user [1]_. What a
+user's latest items say about an item is a decayed sum of normalised counts; three decays make three features, and
+the network learns a weight for each beside its own heads. Counts change by addition alone, so that a round adds the
+pairs that its new events make, and an event moves a user's features at once.
+
+While training, a pair of items owes part of its count to the very event that is predicted. That part is known
+exactly and taken off, so that a feature means the same in training and in service.
+
+The square root of the sums serves as well as their logarithm and is zero where nothing is known
+(``benchmarks/quality.md``, which also has the decays and what else was tried).
+
+References
+----------
+.. [1] Gupta et al., "Related pins at Pinterest", WWW 2017, section 3 (session co-occurrence as candidates).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.sequences import Sequences
+from model.vocabulary import Rows
+
+__all__ = ["DEPTH", "KERNELS", "Evidence", "EvidenceReader", "Kernel", "Recent", "recent_at", "together", "width_for"]
+
+WINDOW = 20  # events after which one thing no longer counts as following another
+FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
+SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
+MOST_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
+DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
+START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """How fast what an item says fades.
+
+    Parameters
+    ----------
+    fading : ``"steps"`` back from the newest item, or ``"seconds"`` before it.
+    scale : steps or seconds after which an item counts 1 / e of its first weight.
+    depth : newest items read.
+    """
+
+    fading: str
+    scale: float
+    depth: int
+
+
+KERNELS = (Kernel("steps", 3.0, 16), Kernel("seconds", 120.0, 50), Kernel("steps", 50.0, 50))
+DEPTH = max(kernel.depth for kernel in KERNELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The newest items of P askers, newest first.
+
+    Parameters
+    ----------
+    items : int64 (P, J), item rows, -1 where there are no more.
+    gaps_s : float32 (P, J), seconds from each to the newest.
+    lags : int64 (P, J), while training: how many events after each one the predicted event was counted.
+    """
+
+    items: Rows
+    gaps_s: NDArray[np.float32]
+    lags: Rows | None = None
+
+    def taken(self, chosen: slice) -> "Recent":
+        """Return some of the askers."""
+        return Recent(self.items[chosen], self.gaps_s[chosen], None if self.lags is None else self.lags[chosen])
+
+
+def recent_at(sequences: Sequences, at: Rows, *, counted: bool = True) -> Recent:
+    """Return what is read to predict the event after each position ``at`` of the sequences, int64 (P,).
+
+    counted : whether that event is the next one of the sequences and was counted with them.
+    """
+    place = at[:, None] - np.arange(DEPTH)  # (P, J)
+    known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
+    place = np.maximum(place, 0)
+    gaps = (sequences.times[at][:, None] - sequences.times[place]).astype(np.float32) / np.float32(1000.0)
+    items = np.where(known, sequences.items[place], -1)
+    if not counted:
+        return Recent(items, gaps)
+    return Recent(items, gaps, np.where(known, sequences.places[at + 1][:, None] - sequences.places[place], 0))
+
+
+def width_for(n_items: int, wanted: int) -> int:
+    """Return how many neighbours of each of so many items may be kept, at most ``wanted``."""
+    return max(1, min(wanted, MOST_PAIRS // max(1, n_items)))
+
+
+class Evidence(nn.Module):
+    """The counts, and the weights of their features.
+
+    Parameters
+    ----------
+    n_items : rows.
+    width : neighbours kept of each item; those with the highest count over the root of their popularity stay.
+    """
+
+    neighbours: Tensor
+    counts: Tensor
+    followed: Tensor
+    touched: Tensor
+    scale: Tensor
+
+    def __init__(self, n_items: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("neighbours", torch.full((n_items, width), -1, dtype=torch.int32))
+        self.register_buffer("counts", torch.zeros(n_items, width))
+        self.register_buffer("followed", torch.zeros(n_items))  # total counts of an item, also of those not kept
+        self.register_buffer("touched", torch.zeros(n_items))  # events of an item
+        self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
+        self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return what features float32 (..., F) add to the logits, float32 (...)."""
+        added: Tensor = features @ self.weights
+        return added
+
+    def grow(self, n_items: int) -> None:
+        """Add rows for new items, about which nothing is known yet."""
+        more = n_items - len(self.neighbours)
+        self.neighbours = functional.pad(self.neighbours, (0, 0, 0, more), value=-1)
+        self.counts = functional.pad(self.counts, (0, 0, 0, more))
+        self.followed = functional.pad(self.followed, (0, more))
+        self.touched = functional.pad(self.touched, (0, more))
+
+    def count(self, sequences: Sequences, fresh: NDArray[np.bool_] | None = None) -> None:
+        """Add the events of sequences to the counts.
+
+        fresh : bool (E,), the events to add; the others only precede them. All of them by default.
+        """
+        n, width = self.counts.shape
+        table = _table(self.neighbours.numpy(), self.counts.numpy())
+        for earlier, later, weight in _pairs(sequences, fresh):
+            table = table + _matrix(earlier, later, np.full(len(later), weight, dtype=np.float32), n)
+            self.followed += torch.from_numpy(np.bincount(earlier, minlength=n).astype(np.float32) * np.float32(weight))
+        counted = sequences.items if fresh is None else sequences.items[fresh]
+        self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
+        rows, counts = _pruned(table, width, self.touched.numpy())
+        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
+
+    def calibrate(self, sequences: Sequences, generator: np.random.Generator) -> None:
+        """Set the scale of the features so that what really came next has one on average, over a sample of events."""
+        follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
+        at = follows[generator.permutation(len(follows))[:4096]]
+        sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at), sequences.items[at + 1][:, None])
+        self.scale = torch.from_numpy(sums[:, 0].mean(axis=0, dtype=np.float64).astype(np.float32))
+
+
+class EvidenceReader:
+    """Reads the counts as they are now.
+
+    Parameters
+    ----------
+    evidence : read once; later changes are not seen.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        counts = evidence.counts.numpy()
+        self._of_first = 1.0 / (evidence.followed.numpy() + np.float32(SHRINKAGE))  # (N,)
+        self._of_second = 1.0 / np.sqrt(evidence.touched.numpy() + np.float32(1.0))  # (N,)
+        table = _table(evidence.neighbours.numpy(), counts)
+        table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
+        self._table = table
+        self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
+        scale = evidence.scale.numpy()
+        self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
+
+    def of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+        """Return the features of each asker with each of its items, float32 (P, C, F).
+
+        rows : int64 (P, C), item rows; while training the event that really came is the first of each row.
+        """
+        return np.asarray(np.sqrt(self.sums_of_pairs(recent, rows) * self._rescale))
+
+    def sums_of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+        """Return the decayed sums that the features are the scaled roots of, float32 (P, C, F)."""
+        known = recent.items >= 0
+        items = np.where(known, recent.items, 0)
+        said = self._looked_up(items, rows) * known[:, None, :]  # (P, C, J)
+        if recent.lags is not None:
+            own = _pair_weight(recent.lags) * self._of_first[items] * self._of_second[rows[:, :1]]
+            said[:, 0] = np.maximum(said[:, 0] - own, 0.0)
+        sums = [
+            np.einsum("pcj,pj->pc", said[:, :, : kernel.depth], decay)
+            for kernel, decay in zip(KERNELS, _decays(recent), strict=True)
+        ]
+        return np.stack(sums, axis=2)
+
+    def of_catalogue(self, recent: Recent) -> Tensor:
+        """Return the features of each asker with every item, float32 (F, P, N)."""
+        known = recent.items >= 0
+        items = np.where(known, recent.items, 0)
+        sums = [
+            self._summed(items[:, : kernel.depth], decay * known[:, : kernel.depth])
+            for kernel, decay in zip(KERNELS, _decays(recent), strict=True)
+        ]
+        rescale = torch.from_numpy(self._rescale)[:, None, None]
+        return torch.stack(sums).mul_(rescale).sqrt_()
+
+    def following(self, item: int, n: int) -> Rows:
+        """Return the ``n`` items that follow an item most often for their popularity, best first."""
+        start, end = self._table.indptr[item : item + 2]
+        order = np.argsort(-self._table.data[start:end], kind="stable")[:n]
+        return np.asarray(self._table.indices[start:end][order], dtype=np.int64)
+
+    def _looked_up(self, earlier: Rows, later: Rows) -> NDArray[np.float32]:
+        """Return the normalised counts of (P, J) by (P, C) items: float32 (P, C, J)."""
+        n = self._table.shape[0]
+        if self._dense is not None:
+            return np.asarray(self._dense.reshape(-1)[(earlier * n)[:, None, :] + later[:, :, None]])
+        pairs = np.broadcast_arrays(earlier[:, None, :], later[:, :, None])
+        found = self._table[pairs[0].reshape(-1), pairs[1].reshape(-1)]
+        return np.asarray(found, dtype=np.float32).reshape(pairs[0].shape)
+
+    def _summed(self, items: Rows, weights: NDArray[np.float32]) -> Tensor:
+        """Return the weighted sum of the table's rows of each asker: float32 (P, N)."""
+        if self._dense is not None:
+            return functional.embedding_bag(
+                torch.from_numpy(items),
+                torch.from_numpy(self._dense),
+                mode="sum",
+                per_sample_weights=torch.from_numpy(weights),
+            )
+        ends = np.arange(0, items.size + 1, items.shape[1])
+        asking = sparse.csr_matrix((weights.reshape(-1), items.reshape(-1), ends), (len(items), self._table.shape[0]))
+        return torch.from_numpy((asking @ self._table).toarray())
+
+
+def together(sequences: Sequences, counted: NDArray[np.bool_], n_old: int, n_items: int) -> NDArray[np.float32] | None:
+    """Return how often each new item occurred beside each old one, float32 (new, N); None without new items.
+
+    Parameters
+    ----------
+    sequences : events of old and new items.
+    counted : bool (E,), the events that are new.
+    n_old, n_items : rows below ``n_old`` are old, those up to ``n_items`` are new.
+    """
+    if n_items <= n_old:
+        return None
+    found = np.zeros((n_items - n_old, n_old), dtype=np.float32)
+    for earlier, later, weight in _pairs(sequences, counted):
+        for new, old in ((later, earlier), (earlier, later)):
+            beside = (new >= n_old) & (old < n_old)
+            np.add.at(found, (new[beside] - n_old, old[beside]), np.float32(weight))
+    return found
+
+
+def _pairs(sequences: Sequences, fresh: NDArray[np.bool_] | None) -> Iterator[tuple[Rows, Rows, float]]:
+    """Give for each distance the earlier and later items of all pairs that far apart, and what one counts."""
+    for lag in range(1, WINDOW + 1):
+        counted = sequences.users[lag:] == sequences.users[:-lag]
+        if fresh is not None:
+            counted &= fresh[lag:]
+        yield sequences.items[:-lag][counted], sequences.items[lag:][counted], float(_pair_weight(lag))
+
+
+def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
+    """Return 1 / (1 + 0.1 (lag - 1)) for lags of 1 to 20 and 0 for others, float32."""
+    lags = np.asarray(lag)
+    inside = (lags >= 1) & (lags <= WINDOW)
+    return np.where(inside, 1.0 / (1.0 + FADING * (np.where(inside, lags, 1) - 1.0)), 0.0).astype(np.float32)
+
+
+def _decays(recent: Recent) -> list[NDArray[np.float32]]:
+    """Return per kernel the weight of each recent item, float32 (P, depth)."""
+    steps = np.broadcast_to(np.arange(recent.items.shape[1], dtype=np.float32), recent.items.shape)
+    by: dict[str, NDArray[np.float32]] = {"steps": steps, "seconds": np.maximum(recent.gaps_s, 0.0)}
+    return [
+        np.ascontiguousarray(np.exp(by[kernel.fading][:, : kernel.depth] / np.float32(-kernel.scale)))
+        for kernel in KERNELS
+    ]
+
+
+def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32]) -> Any:
+    """Return kept neighbours as a sparse matrix (N, N) of float32, its columns ascending in each row."""
+    kept = neighbours >= 0
+    ends = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+    table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), len(counts)))
+    table.sort_indices()
+    return table
+
+
+def _matrix(rows: Rows, columns: Rows, values: NDArray[np.float32], n: int) -> Any:
+    return sparse.coo_matrix((values, (rows, columns)), (n, n)).tocsr()
+
+
+def _pruned(table: Any, width: int, touched: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the ``width`` strongest neighbours of each item, ascending, and their counts: two arrays (N, width)."""
+    table.sort_indices()
+    n, lengths = table.shape[0], np.diff(table.indptr)
+    rows = np.repeat(np.arange(n), lengths)
+    kept = np.ones(len(rows), dtype=np.bool_)
+    if lengths.max(initial=0) > width:
+        strength = table.data / np.sqrt(touched[table.indices] + np.float32(1.0))
+        order = np.lexsort((-strength, rows))
+        kept[order] = np.arange(len(rows)) - np.repeat(table.indptr[:-1], lengths) < width
+    rows = rows[kept]
+    lengths = np.bincount(rows, minlength=n)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    neighbours = np.full((n, width), -1, dtype=np.int32)
+    counts = np.zeros((n, width), dtype=np.float32)
+    neighbours[rows, place] = table.indices[kept]
+    counts[rows, place] = table.data[kept]
+    return neighbours, counts
