@@ -2,16 +2,20 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from commands.training import progress_bar, training_options
+from streams.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from model.catalogue import Catalogue
     from model.learner import Learner
-    from model.training import TrainingConfig
+    from model.training import Course, TrainingConfig
     from replay.readers import Dataset
     from streams.settings import Settings
 
@@ -29,6 +33,24 @@ __all__ = ["train"]
 @click.option("--kafka", help="With --from-archive: where that topic is, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="With --from-archive: put before topic names. [REELSTREAM_PREFIX]")
 @click.option("--out", help="Folder or fsspec URL of the registry. [REELSTREAM_REGISTRY]")
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="Hold out each user's latest event, end after so many epochs without a better HR@10 on them, keep the best.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Further cycles of the learning rate within the epochs.",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the training here after each epoch, and go on from it where it exists; removed at the end.",
+)
 @training_options
 def train(
     *,
@@ -36,6 +58,10 @@ def train(
     archive: str | None,
     catalogue: str | None,
     out: str | None,
+    patience: int | None,
+    restarts: int,
+    device: str,
+    checkpoint: Path | None,
     epochs: int,
     seed: int,
     threads: int,
@@ -58,11 +84,14 @@ def train(
     if archive is None and (catalogue or any(given.values())):
         raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
     torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("train: --device cuda requires a GPU that torch can use, got none; train with --device cpu")
     log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
-    learner = _learner(log, epochs)
+    learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
     began = time.monotonic()
-    with progress_bar(quiet=quiet) as progress:
-        candidate = learner.fine_tune(log.catalogue, generator=np.random.default_rng(seed), progress=progress)
+    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
+        generator = np.random.default_rng(seed)
+        candidate = learner.fine_tune(log.catalogue, generator=generator, progress=progress, course=course)
     seconds = time.monotonic() - began
     verdict = gate(candidate)
     figures = {"hr@10": verdict.candidate.hit_rate, "ndcg@10": verdict.candidate.ndcg}
@@ -81,7 +110,8 @@ def train(
         "events": candidate.material.trained_to,
         "config": _described(learner.rounds.first, candidate.snapshot.describe()["config"]),
         "seed": seed,
-        "epochs": epochs,
+        "epochs": candidate.training.epochs,
+        "scores": candidate.training.scores,
         "seconds": round(seconds, 1),
     }
     click.echo(json.dumps(report) if as_json else _text(report))
@@ -125,7 +155,23 @@ def _topic_items(settings: "Settings") -> "Catalogue":
         raise TopicError(f"{error}; or take the items from a recorded log with --catalogue") from error
 
 
-def _learner(log: "Dataset", epochs: int) -> "Learner":
+@contextmanager
+def _kept(path: Path | None) -> "Iterator[Course]":
+    """Yield what keeps a training in a file and takes it up from there; the file is gone when all went well."""
+    from model.training import Course  # noqa: PLC0415 - keeps --help fast
+    from streams.checkpoints import read_checkpoint, write_checkpoint  # noqa: PLC0415 - same
+
+    if path is None:
+        yield Course()
+        return
+    try:
+        yield Course(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
+    except ValueError as error:
+        raise DataError(f"train: with --checkpoint {path}: {error}") from error
+    path.unlink(missing_ok=True)
+
+
+def _learner(log: "Dataset", changes: dict[str, Any]) -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
     from dataclasses import replace  # noqa: PLC0415 - beside its only use
 
@@ -135,7 +181,7 @@ def _learner(log: "Dataset", epochs: int) -> "Learner":
 
     n = len(log.interactions)
     rounds = RoundConfig()
-    first = replace(rounds.first, epochs=epochs, least_steps=0, batch=64 if n > LARGE else rounds.first.batch)
+    first = replace(rounds.first, least_steps=0, batch=64 if n > LARGE else rounds.first.batch, **changes)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), replace(rounds, first=first))
     table = log.interactions
     if "weight" not in table:

@@ -15,7 +15,7 @@ from model.catalogue import Catalogue
 from model.history import Interaction, Profile, distinct_items
 from model.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
 from model.snapshot import Snapshot
-from model.training import Progress
+from model.training import Course, Progress
 
 __all__ = ["Learner", "LearnerConfig"]
 
@@ -126,9 +126,16 @@ class Learner:
         return Material(self.champion, catalogue, histories, fresh, tuple(held_out), counts, trained_to, self._observed)
 
     def fine_tune(
-        self, catalogue: Catalogue, *, generator: np.random.Generator, progress: Progress | None = None
+        self,
+        catalogue: Catalogue,
+        *,
+        generator: np.random.Generator,
+        progress: Progress | None = None,
+        course: Course | None = None,
     ) -> Candidate:
         """Run one round on what was observed so far; the learner changes only when it is settled.
+
+        ``course`` accompanies a first training: checkpoints to keep or to go on from.
 
         Raises
         ------
@@ -137,7 +144,7 @@ class Learner:
         FloatingPointError
             If training diverges.
         """
-        return run_round(self.material(catalogue), self.rounds, generator, progress)
+        return run_round(self.material(catalogue), self.rounds, generator, progress, course)
 
     def settle(self, candidate: Candidate, *, promoted: bool) -> None:
         """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.

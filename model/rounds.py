@@ -95,8 +95,9 @@ def run_round(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    course: Course | None = None,
 ) -> Candidate:
-    """Return the candidate of one round.
+    """Return the candidate of one round; ``course`` accompanies a first one.
 
     Raises
     ------
@@ -120,6 +121,7 @@ def run_round(
             training=config.first,
             generator=generator,
             progress=progress,
+            course=course,
         )
     else:
         known = _Rows(champion, material.catalogue)
