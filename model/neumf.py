@@ -228,22 +228,29 @@ class NeuMF(nn.Module):
         vectors = functional.embedding(items, self.item_factors)
         return self.tower.last(vectors, times, weights, lengths) + self.identity(users)
 
-    def pair_logits(self, users: Tensor, hidden_users: Tensor, side: ItemSide, rows: Tensor) -> Tensor:
+    def pair_logits(
+        self,
+        users: Tensor,
+        side: ItemSide,
+        rows: Tensor,
+        texts: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return the logit of each user vector with each of its items, evidence left out: float32 (P, C).
 
         Parameters
         ----------
         users : float32 (P, D), user vectors.
-        hidden_users : float32 (P, H1), from :meth:`hidden_of`.
         side : from :meth:`item_side`.
         rows : int64 (P, C), item rows.
+        texts, generator : as in :meth:`hidden_of`.
         """
         table = torch.cat([side.factors, side.hidden, side.bias.unsqueeze(1)], dim=1)
         picked = functional.embedding(rows, table)  # (P, C, D + H1 + 1): one gather for all parts
         widths = [side.factors.shape[1], side.hidden.shape[1], 1]
         factors, hidden, bias = torch.split(picked, widths, dim=2)
         gmf = torch.bmm(factors, users.unsqueeze(2)).squeeze(2)
-        first = functional.relu(hidden + hidden_users.unsqueeze(1))
+        first = functional.relu(hidden + self.hidden_of(users, texts, generator).unsqueeze(1))
         second = functional.relu(self.second(first))
         logits: Tensor = gmf + second @ self.fuse_mlp + bias.squeeze(2)
         return logits

@@ -334,9 +334,7 @@ class _Run:
         rows = np.concatenate([windows.targets[owner, place][:, None], others], axis=1)  # (P, 1 + negatives)
         texts, known = self._queries(rows[:, 0])
         asking = asking if known is None else asking * self._there(known)
-        logits = network.pair_logits(
-            asking, network.hidden_of(asking, texts, drop), network.item_side(), self._there(rows)
-        )
+        logits = network.pair_logits(asking, network.item_side(), self._there(rows), texts, drop)
         if self._reader is not None:
             features = self._reader.of_pairs(recent_at(sequences, windows.at[owner, place]), rows)
             features = features if known is None else features * known[:, :, None]

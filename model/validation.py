@@ -80,7 +80,7 @@ class HeldOutEvents:
             read = self.before.windows(Cuts(begins, at + 1))
             told = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
             users = network.users_now(*(torch.from_numpy(array).to(device) for array in told))
-            logits = network.pair_logits(users, network.hidden_of(users), side, torch.from_numpy(rows).to(device))
+            logits = network.pair_logits(users, side, torch.from_numpy(rows).to(device))
             scores = logits.float().cpu()
             if reader is not None:
                 features = reader.of_pairs(recent_at(self.before, at, counted=False), rows)

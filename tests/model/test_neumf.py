@@ -21,7 +21,7 @@ def _histories():
 
 def _all_logits(network):
     users = network.users_now(*_histories())
-    return network.pair_logits(users, network.hidden_of(users), network.item_side(), torch.arange(4).expand(2, 4))
+    return network.pair_logits(users, network.item_side(), torch.arange(4).expand(2, 4))
 
 
 def test_genre_matrix_marks_known_genres():

@@ -40,7 +40,7 @@ def _expected(ranker, histories):
             columns = (torch.from_numpy(one.times), torch.from_numpy(one.weights), (items >= 0).sum(dim=1))
             users = network.users_now(torch.from_numpy(one.users), items.clamp(min=0), *columns)
             every = torch.arange(len(ranker)).unsqueeze(0)
-            logits = network.pair_logits(users, network.hidden_of(users), network.item_side(), every)[0]
+            logits = network.pair_logits(users, network.item_side(), every)[0]
             newest = one.items[:, ::-1][one.items[:, ::-1] >= 0][np.newaxis]
             times = one.times[:, ::-1][one.items[:, ::-1] >= 0]
             recent = Recent(newest, ((times[:1] - times) / 1000).astype(np.float32)[np.newaxis])
