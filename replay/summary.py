@@ -5,6 +5,7 @@ Recall and precision follow from the hit rate, as there is one right item each; 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -101,12 +102,10 @@ class Summary:
 def groups(split: Split) -> dict[str, NDArray[np.bool_]]:
     """Return who is in each group of users by number of training events, bool (U,); empty groups are left out."""
     lengths = split.lengths()
-    bounds = zip((0, *LENGTHS), (*LENGTHS, None), strict=True)
-    found = {
-        f"{low + 1}-{high}" if high else f">{low}": (lengths > low) & (lengths <= (high or lengths.max(initial=0)))
-        for low, high in bounds
-    }
-    return {name: members for name, members in found.items() if members.any()}
+    names = [f"<={LENGTHS[0]}", *(f"{low + 1}-{high}" for low, high in pairwise(LENGTHS)), f">{LENGTHS[-1]}"]
+    found = np.searchsorted(LENGTHS, lengths)  # int64 (U,): how many of the bounds each length exceeds
+    members = {name: found == at for at, name in enumerate(names)}
+    return {name: chosen for name, chosen in members.items() if chosen.any()}
 
 
 def summary(name: str, runs: Sequence[Measured], split: Split, protocol: Protocol, k: int = 10) -> Summary:

@@ -123,5 +123,5 @@ def test_a_default_baseline_without_its_package_is_left_out(split, monkeypatch):
     """Who asks for none in particular gets the others, and a line on stderr."""
     without(monkeypatch, "implicit.cpu.als", "replay.baselines.als")
     result = CliRunner().invoke(evaluate, ["ncf", str(split), "--only-baselines", "--json"])
-    assert list(json.loads(result.stdout)["models"]) == ["popularity", "item-knn", "ease"]
+    assert list(json.loads(result.stdout)["models"]) == ["popularity", "item-knn", "ease", "svd", "nmf"]
     assert "left out: eval: baseline als requires the package 'implicit'" in result.stderr

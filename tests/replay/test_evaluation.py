@@ -3,6 +3,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from model.catalogue import Catalogue, Item
@@ -146,11 +147,24 @@ def test_a_summary_is_the_mean_over_runs(ring_split):
 
 def test_users_are_grouped_by_their_training_events(ring_split):
     """All 60 have 11 events, and an hour lies between any two: one group, and all are apart."""
-    assert {name: members.sum() for name, members in groups(ring_split).items()} == {"1-20": 60}
+    assert {name: members.sum() for name, members in groups(ring_split).items()} == {"<=20": 60}
     one = summary("x", runs_of(ring_split, 3), ring_split, "full", k=5)
     assert one.apart.users == 60
     assert one.by_length[0].hit_rate.mean == 0.0  # rank 6 in full
     assert one.main == one.full
+
+
+def test_a_group_ends_at_its_bound(ring_split):
+    """Users with 20, 21, 50, 51 and 201 training events fall into four groups, the second of two."""
+    counts = [20, 21, 50, 51, 201]
+    train = pd.DataFrame({"user": np.repeat(np.arange(5), counts), "item": 0, "weight": 1.0, "ts": 0})
+    found = groups(replace(ring_split, train=train, users=np.arange(5)))
+    assert {name: members.nonzero()[0].tolist() for name, members in found.items()} == {
+        "<=20": [0],
+        "21-50": [1, 2],
+        "51-100": [3],
+        ">200": [4],
+    }
 
 
 def test_ranks_come_from_the_metrics(ring_split):
