@@ -47,7 +47,7 @@ class NonNegative:
             max_iter=self.iterations,
             random_state=int(generator.integers(2**31)),
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # an error of zero may come out just below it
             warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on iterations is meant
             users = solver.fit_transform(touched)
         return FactorScorer(users[split.users].astype(np.float32), solver.components_.T.astype(np.float32))

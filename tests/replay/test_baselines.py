@@ -4,6 +4,8 @@ import torch
 from scipy.optimize import minimize
 
 from model.metrics import hit_rate
+from model.plain import PlainConfig
+from model.plain_training import PlainTraining
 from replay.baselines import BASELINES, baseline
 from replay.baselines.als import ImplicitALS
 from replay.baselines.ease import Ease
@@ -11,6 +13,7 @@ from replay.baselines.item_knn import ItemKNN
 from replay.baselines.lightgcn import LightGCN, normalised, propagated
 from replay.baselines.matrix import interactions, overlaps
 from replay.baselines.nmf import NonNegative
+from replay.baselines.plain_neumf import PaperNeuMF
 from replay.baselines.popularity import Popularity
 from replay.baselines.svd import TruncatedSVD
 from replay.evaluation import ranked
@@ -22,6 +25,7 @@ SMALL = (
     TruncatedSVD(factors=24),
     NonNegative(factors=24),
     LightGCN(factors=32, layers=1, epochs=60, batch=60),
+    PaperNeuMF(PlainConfig(8, (16, 8)), PlainTraining(epochs=200, batch=256, learning_rate=0.02)),
 )
 
 
