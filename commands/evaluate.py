@@ -1,122 +1,244 @@
-"""``reelstream eval``: figures that others can compute as well."""
+"""``reelstream eval``: figures that others can compute as well, with known methods beside them."""
 
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from commands.training import progress_bar, training_options
+from commands.training import progress_bar, training_of, training_options
+from streams.errors import SettingsError
 
 if TYPE_CHECKING:
-    from model.snapshot import Snapshot
-    from model.training import Progress, TrainingConfig
-    from replay.ncf import NcfSplit
+    from commands.quality import Evaluated
+    from model.neumf import NeuMFConfig
+    from model.training import TrainingConfig
+    from replay.evaluation import Measured
+    from replay.scorers import Method
+    from replay.split import Split
+    from replay.summary import Protocol
 
-__all__ = ["evaluate"]
+__all__ = ["Choices", "evaluate", "protocol_options"]
 
 PATH = click.Path(exists=True, path_type=Path)
+DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
+OURS = "Reelstream"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the options of the three protocols say.
+
+    Parameters
+    ----------
+    seed, seeds : of the split and the first run; how many runs.
+    k : length of the lists.
+    epochs, threads : of our training; of everything.
+    baselines : as typed; None for the default ones.
+    only_baselines : whether ours is left out.
+    plot : where to draw, if anywhere.
+    quiet, as_json : what goes to stderr and to stdout.
+    """
+
+    seed: int
+    seeds: int
+    k: int
+    epochs: int
+    threads: int
+    baselines: str | None
+    only_baselines: bool
+    plot: Path | None
+    quiet: bool
+    as_json: bool
+
+
+def protocol_options(command: F) -> F:
+    """Add what the protocols share."""
+    for option in (
+        click.option("--plot", type=click.Path(path_type=Path), help="Draw HR@K by history length into this PNG file."),
+        click.option("--only-baselines", is_flag=True, help="Leave our own model out."),
+        click.option(
+            "--baselines",
+            metavar="NAMES",
+            help=f"Comma list, `all` or `none`; popularity is always there. [default: {','.join(DEFAULT)}]",
+        ),
+        click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="Length of the lists."),
+        click.option(
+            "--seeds",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Runs of each method that chance plays a part in, from --seed on: means and standard errors.",
+        ),
+        click.option(
+            "--validate", is_flag=True, help="Hold out each user's penultimate event, leave the test event alone."
+        ),
+    ):
+        command = option(command)
+    return training_options(command)
+
+
+movies_option = click.option(
+    "--movies", type=PATH, help="MovieLens' movies.dat, or the folder or zip it is in: adds genres to an NCF split."
+)
 
 
 @click.group()
 def evaluate() -> None:
-    """Train and measure on published protocols."""
+    """Train and measure on published protocols, beside known methods on the same events."""
 
 
 @evaluate.command()
 @click.argument("path", type=PATH)
-@click.option("--movies", type=PATH, help="MovieLens' movies.dat, or the folder or zip it is in: adds genres.")
-@click.option("--validate", is_flag=True, help="Hold out each user's last training event, leave the test file alone.")
-@training_options
-def ncf(
-    *,
-    path: Path,
-    movies: Path | None,
-    validate: bool,
-    epochs: int,
-    seed: int,
-    threads: int,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Train on the NCF paper's split in PATH, a folder or zip, and rank each test item among 99 others.
+@movies_option
+@protocol_options
+def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> None:
+    """Rank each test event of the NCF paper's split in PATH, a folder or zip, among 99 fixed others.
 
     Without --movies no genres are known and the genre projection stays empty. Defaults were
     chosen with --validate; the test file decided nothing.
     """
+    from replay.ncf import read_ncf  # noqa: PLC0415 - keeps --help fast
+
+    split = read_ncf(path, movies=movies, seed=given["seed"])
+    _run(split, "sampled", validate=validate, given=given)
+
+
+@evaluate.command()
+@click.argument("dataset")
+@protocol_options
+def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
+    """Hold out the last event of each user of DATASET, and rank it among 99 unseen items drawn at random.
+
+    DATASET is a name of `data list` or a path.
+    """
+    _run(_left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
+
+
+@evaluate.command()
+@click.argument("dataset", metavar="PATH_OR_DATASET")
+@movies_option
+@protocol_options
+def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> None:
+    """Rank each held-out event among all items that its user had not touched.
+
+    The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`.
+    """
+    from replay.ncf import is_ncf, read_ncf  # noqa: PLC0415 - keeps --help fast
+    from replay.readers import is_release  # noqa: PLC0415 - same
+
+    if not is_release(dataset) and Path(dataset).exists() and is_ncf(Path(dataset)):
+        split = read_ncf(Path(dataset), movies=movies, seed=given["seed"])
+    elif movies is not None:
+        raise click.UsageError("--movies goes with an NCF split; other data sets describe their own items")
+    else:
+        split = _left_out(dataset, given["seed"], negatives=False)
+    _run(split, "full", validate=validate, given=given)
+
+
+def _left_out(dataset: str, seed: int, *, negatives: bool) -> "Split":
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+
+    from replay.leave_one_out import leave_one_out as split_of  # noqa: PLC0415 - same
+    from replay.readers import read_dataset  # noqa: PLC0415 - same
+    from replay.split import NEGATIVES  # noqa: PLC0415 - same
+
+    log = read_dataset(dataset, seed=seed)
+    return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0)
+
+
+def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:
+    """Fit and rank every method, and print what came of it."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
     import torch  # noqa: PLC0415 - same
 
-    from model.ranking import Ranker  # noqa: PLC0415 - same
-    from model.training import TrainingConfig  # noqa: PLC0415 - same
-    from replay.ncf import model_ranks, popularity_ranks, read_ncf  # noqa: PLC0415 - same
-
-    torch.set_num_threads(threads)
-    split = read_ncf(path, seed=seed)
-    if validate:
-        split = split.validation(np.random.default_rng(seed))
-    training = TrainingConfig(epochs=epochs, batch=64)
-    began = time.monotonic()
-    with progress_bar(quiet=quiet) as progress:
-        snapshot = _trained(split, movies, training, seed, progress)
-    seconds = time.monotonic() - began
-    report = {
-        "metrics": _figures(model_ranks(Ranker(snapshot), split)),
-        "popularity": _figures(popularity_ranks(split)),
-        "popularity_ties_won": _figures(popularity_ranks(split, ties_won=True)),
-        "protocol": f"{'last training' if validate else 'test'} event among 99 fixed negatives, half-rank ties",
-        "data": {"file": split.path, "sha256": split.sha256},
-        "users": len(split.users),
-        "items": len(split.item_ids),
-        "events": len(split.train),
-        "genres": len(snapshot.genres),
-        "config": {"network": snapshot.describe()["config"], "training": asdict(training)},
-        "seed": seed,
-        "epochs": epochs,
-        "seconds": round(seconds, 1),
-    }
-    click.echo(json.dumps(report) if as_json else _text(report))
-
-
-def _trained(
-    split: "NcfSplit", movies: Path | None, training: "TrainingConfig", seed: int, progress: "Progress | None"
-) -> "Snapshot":
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-
+    from commands.quality import Evaluated, described, text  # noqa: PLC0415 - same
     from model.neumf import NeuMFConfig  # noqa: PLC0415 - same
-    from model.rounds import train  # noqa: PLC0415 - same
-    from replay.ncf import read_catalogue  # noqa: PLC0415 - same
+    from replay.summary import summary  # noqa: PLC0415 - same
 
-    snapshot, _ = train(
-        split.user_ids(),
-        split.event_items(),
-        split.train["ts"].to_numpy(),
-        split.weights(),
-        read_catalogue(split, movies),
-        network=NeuMFConfig(),
-        training=training,
-        generator=np.random.default_rng(seed),
-        progress=progress,
+    choices = Choices(**given)
+    if validate:
+        split = split.validation(np.random.default_rng(choices.seed))
+    torch.set_num_threads(choices.threads)
+    network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs)
+    known = _baselines(choices)
+    began = time.monotonic()
+    with _blas_limited(choices.threads):
+        found = {name: _runs(name, method, split, choices) for name, method in known.items()}
+        if not choices.only_baselines:
+            found = {OURS: _our_runs(split, network, training, choices)} | found
+    evaluated = Evaluated(
+        split=split,
+        summaries=tuple(summary(name, runs, split, protocol, choices.k) for name, runs in found.items()),
+        protocol=protocol,
+        held_out="penultimate" if validate else "last",
+        k=choices.k,
+        seed=choices.seed,
+        seeds=choices.seeds,
+        config={"network": asdict(network), "training": asdict(training)},
+        seconds=round(time.monotonic() - began, 1),
     )
-    return snapshot
+    if choices.plot is not None:
+        _draw(evaluated, choices.plot)
+    click.echo(json.dumps(described(evaluated)) if choices.as_json else text(evaluated))
 
 
-def _figures(ranks: Any) -> dict[str, float]:
-    from model.metrics import hit_rate, ndcg  # noqa: PLC0415 - keeps --help fast
+def _baselines(choices: Choices) -> "dict[str, Method]":
+    """Return the chosen baselines; of the default ones those whose packages are there."""
+    from replay.baselines import BASELINES, baseline  # noqa: PLC0415 - keeps --help fast
 
-    return {"hr@10": hit_rate(ranks), "ndcg@10": ndcg(ranks)}
+    if choices.baselines is None:
+        found = {}
+        for name in DEFAULT:
+            try:
+                found[name] = baseline(name)
+            except SettingsError as error:
+                click.echo(f"left out: {error}", err=True)
+        return found
+    named = {"all": tuple(BASELINES), "none": ()}.get(choices.baselines, choices.baselines.split(","))
+    return {name.strip(): baseline(name.strip()) for name in dict.fromkeys(("popularity", *named))}
 
 
-def _text(report: dict[str, Any]) -> str:
-    rows = (
-        ("Reelstream", report["metrics"]),
-        ("popularity", report["popularity"]),
-        ("  ties won", report["popularity_ties_won"]),
-    )
-    lines = [f"{name:12} HR@10 {row['hr@10']:.4f}   NDCG@10 {row['ndcg@10']:.4f}" for name, row in rows]
-    base = f"{report['users']:,} users, {report['events']:,} training events, {report['epochs']} epochs"
-    lines.append(f"{base}, {report['seconds']} s; {report['protocol']}")
-    lines.append("Half of a MovieLens user's consecutive events share a second: users rate pages of films.")
-    return "\n".join(lines)
+def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tuple[Measured, ...]":
+    """Fit and rank one method over the seeds, and say on stderr how long each run took."""
+    from replay.evaluation import over_seeds  # noqa: PLC0415 - keeps --help fast
+
+    def tell(run: "Measured") -> None:
+        if not choices.quiet:
+            click.echo(f"{name}, seed {run.seed}: fitted in {run.fit_s:.1f} s, ranked in {run.rank_s:.1f} s", err=True)
+
+    return over_seeds(method, split, range(choices.seed, choices.seed + choices.seeds), choices.k, tell)
+
+
+def _our_runs(
+    split: "Split", network: "NeuMFConfig", training: "TrainingConfig", choices: Choices
+) -> "tuple[Measured, ...]":
+    from replay.neumf import TrainedNeuMF  # noqa: PLC0415 - keeps --help fast
+
+    with progress_bar(quiet=choices.quiet) as progress:
+        return _runs(OURS, TrainedNeuMF(network, training, progress), split, choices)
+
+
+def _blas_limited(threads: int) -> AbstractContextManager[object]:
+    """Hold NumPy's products to the chosen threads too; without the baselines' packages they are too few to matter."""
+    try:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - a package of the extra `eval`
+    except ModuleNotFoundError:
+        return nullcontext()
+    limited: AbstractContextManager[object] = threadpool_limits(threads, "blas")
+    return limited
+
+
+def _draw(evaluated: "Evaluated", path: Path) -> None:
+    try:
+        from replay.quality_plot import draw  # noqa: PLC0415 - imports matplotlib
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"eval: --plot requires the package {error.name!r}, got none: pip install 'reelstream[eval]'"
+        ) from error
+    draw(evaluated.summaries, path, evaluated.k, evaluated.title())

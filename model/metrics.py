@@ -1,19 +1,28 @@
-"""Hit rate and NDCG of held-out events that have one right item each.
+"""How good recommendations are: of held-out events that have one right item each, and of whole lists.
 
 The rank of the right item is ``1 + (number scored better) + (number scored equal) / 2``: a scorer that
 gives everything the same score is placed in the middle and gains nothing from ties. A rank beyond K
 counts zero. An event whose item cannot be ranked at all has rank infinity, a miss.
 
+With one right item, recall@K is either 0 or 1 and is the hit rate by another name, and precision@K is the hit rate
+divided by K. They are printed because others print them, and say nothing that the hit rate does not.
+
+Coverage and novelty look at the lists alone, whether anybody likes them or not.
+
 References
 ----------
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, section 4.1 (HR@K and NDCG@K, one relevant item).
 .. [2] Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002 (NDCG).
+.. [3] Vargas and Castells, "Rank and relevance in novelty and diversity metrics for recommender systems",
+   RecSys 2011 (novelty as self-information).
+.. [4] Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010
+   (p(item) as the share of users who have it).
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["full_ranks", "half_ranks", "hit_rate", "ndcg"]
+__all__ = ["coverage", "full_ranks", "half_ranks", "hit_rate", "listed", "ndcg", "novelty", "precision", "recall"]
 
 
 def half_ranks(target: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
@@ -70,3 +79,54 @@ def ndcg(ranks: ArrayLike, k: int = 10) -> float:
     array = np.asarray(ranks, dtype=np.float64)
     gains = np.where(array <= k, 1.0 / np.log2(1.0 + array), 0.0)
     return float(np.mean(gains)) if array.size else 0.0
+
+
+def recall(ranks: ArrayLike, k: int = 10) -> float:
+    """Return the share of right items found within the first ``k``: with one each, the hit rate."""
+    return hit_rate(ranks, k)
+
+
+def precision(ranks: ArrayLike, k: int = 10) -> float:
+    """Return the share of right items among the first ``k``: with one each, the hit rate / k."""
+    return hit_rate(ranks, k) / k
+
+
+def listed(scores: NDArray[np.float32], k: int = 10) -> NDArray[np.bool_]:
+    """Return which items are on each user's list of the ``k`` best, bool (B, N); ties go to the lower row.
+
+    Parameters
+    ----------
+    scores : float32 (B, N), -inf where an item must not be listed; a list may be shorter for it.
+    k : length of the lists.
+    """
+    k = min(k, scores.shape[1])
+    last = np.partition(scores, -k, axis=1)[:, -k, None]  # (B, 1): the k-th best score
+    better, equal = scores > last, scores == last
+    free = k - better.sum(axis=1, keepdims=True)
+    equal &= np.cumsum(equal, axis=1) <= free
+    return np.asarray((better | equal) & ~np.isneginf(scores))
+
+
+def coverage(recommended: NDArray[np.int64]) -> float:
+    """Return the share of the catalogue that is on at least one list.
+
+    recommended : int64 (N,), on how many lists each item is.
+    """
+    return float(np.mean(recommended > 0)) if len(recommended) else 0.0
+
+
+def novelty(recommended: NDArray[np.int64], owners: NDArray[np.int64], n_users: int) -> float:
+    """Return the mean self-information of what is on the lists, -log2 p(item) bits [3]_; 0.0 for no lists.
+
+    p is the share of users who have the item [4]_. Departs from [4]_ where nobody has it: it counts as if one user
+    had, for else a single such item would make the mean infinite.
+
+    Parameters
+    ----------
+    recommended : int64 (N,), on how many lists each item is.
+    owners : int64 (N,), how many users have each item.
+    n_users : how many users there are.
+    """
+    total = int(recommended.sum())
+    information = -np.log2(np.maximum(owners, 1) / n_users)  # (N,)
+    return float(recommended @ information / total) if total else 0.0

@@ -8,6 +8,7 @@ from model.vocabulary import Rows
 
 __all__ = ["NegativeSampler"]
 
+MOST_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
 ROUNDS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
 
 
@@ -28,7 +29,8 @@ class NegativeSampler:
     def __init__(self, sequences: Sequences) -> None:
         self._pool = np.unique(sequences.items)
         self._stride = int(self._pool.max(initial=0)) + 1
-        self._touched = np.sort(sequences.users * self._stride + sequences.items)
+        keys = np.sort(sequences.users * self._stride + sequences.items)
+        self._touched = _Bits(keys) if int(keys.max(initial=0)) < MOST_BITS else _Keys(keys)
 
     def draw(self, users: Rows, n: int, generator: np.random.Generator) -> Rows:
         """Return ``n`` item rows for each user: int64 (P, n).
@@ -51,6 +53,36 @@ class NegativeSampler:
 
     def is_touched(self, users: Rows, items: Rows) -> NDArray[np.bool_]:
         """Return whether each user touched each item, pairwise: bool (P,)."""
-        keys = users * self._stride + items
-        at = np.searchsorted(self._touched, keys)
-        return np.asarray(self._touched[np.minimum(at, len(self._touched) - 1)] == keys)
+        return self._touched.hold(users * self._stride + items)
+
+
+class _Bits:
+    """A set of numbers from 0 as one bit each: a look-up takes the same time however many there are."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, ascending: Rows) -> None:
+        self._bytes = np.zeros(int(ascending.max(initial=0)) // 8 + 2, dtype=np.uint8)  # the last one stays zero
+        place, first = np.unique(ascending >> 3, return_index=True)
+        if len(first):
+            bits = np.left_shift(1, ascending & 7).astype(np.uint8)
+            self._bytes[place] = np.bitwise_or.reduceat(bits, first)
+
+    def hold(self, keys: Rows) -> NDArray[np.bool_]:
+        """Return whether each number is in the set: bool (P,)."""
+        place = np.minimum(keys >> 3, len(self._bytes) - 1)
+        return np.asarray((self._bytes[place] >> (keys & 7).astype(np.uint8)) & 1, dtype=np.bool_)
+
+
+class _Keys:
+    """The same set as a sorted list: 64 bits a number, wherever the numbers lie."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, ascending: Rows) -> None:
+        self._keys = ascending
+
+    def hold(self, keys: Rows) -> NDArray[np.bool_]:
+        """Return whether each number is in the set: bool (P,)."""
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.asarray(self._keys[at] == keys)

@@ -9,7 +9,12 @@ from replay.dataset import Dataset, Provenance
 from replay.fetch import RELEASES, fetch
 from replay.formats import read_path
 
-__all__ = ["Dataset", "Provenance", "read_dataset"]
+__all__ = ["Dataset", "Provenance", "is_release", "read_dataset"]
+
+
+def is_release(name: str) -> bool:
+    """Tell whether a release is called so."""
+    return name in RELEASES
 
 
 def read_dataset(name_or_path: str | Path, *, seed: int = 0) -> Dataset:
@@ -29,6 +34,6 @@ def read_dataset(name_or_path: str | Path, *, seed: int = 0) -> Dataset:
         required and what was got.
     """
     name = str(name_or_path)
-    if isinstance(name_or_path, str) and name in RELEASES:
+    if isinstance(name_or_path, str) and is_release(name):
         return read_path(fetch(name), name=name, seed=seed)
     return read_path(Path(name_or_path), seed=seed)

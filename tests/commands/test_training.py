@@ -3,22 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from commands.evaluate import evaluate
 from commands.train import train
 from streams.registry import Registry
-
-FIGURES = {"hr@10", "ndcg@10"}
-
-
-@pytest.fixture
-def split(tmp_path):
-    """Return a folder with a split of three users who go through items 0 to 9, and 99 negatives each."""
-    events = [f"{user}\t{item}\t4\t{1000 * item}\n" for user in range(3) for item in range(10)]
-    others = "\t".join(str(item) for item in range(20, 119))
-    (tmp_path / "x.train.rating").write_text("".join(events))
-    (tmp_path / "x.test.rating").write_text("".join(f"{user}\t10\t4\t99000\n" for user in range(3)))
-    (tmp_path / "x.test.negative").write_text("".join(f"({user},10)\t{others}\n" for user in range(3)))
-    return tmp_path
 
 
 @pytest.fixture
@@ -29,23 +15,6 @@ def log(tmp_path):
     films = [f"{item},Film {item} (1999),Drama" for item in range(10)]
     (tmp_path / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]) + "\n")
     return tmp_path
-
-
-@pytest.mark.parametrize("options", [[], ["--validate"]])
-def test_an_evaluation_is_one_object_on_stdout(split, options):
-    """Figures, popularity, and what they were computed from are there, with or without --validate."""
-    result = CliRunner().invoke(evaluate, ["ncf", str(split), "--epochs", "1", "--quiet", "--json", *options])
-    report = json.loads(result.stdout)
-    assert set(report["metrics"]) == set(report["popularity"]) == FIGURES
-    assert report["events"] == 30 - 3 * len(options)
-    assert (report["users"], report["epochs"], report["seed"]) == (3, 1, 0)
-    assert len(report["data"]["sha256"]) == 64
-
-
-def test_an_evaluation_prints_popularity_beside_its_own(split):
-    """The text names both, on lines of their own."""
-    text = CliRunner().invoke(evaluate, ["ncf", str(split), "--epochs", "1", "--quiet"]).stdout
-    assert [line.split()[0] for line in text.splitlines()[:2]] == ["Reelstream", "popularity"]
 
 
 def test_training_stores_a_version_that_can_be_loaded(log, tmp_path):

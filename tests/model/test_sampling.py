@@ -1,5 +1,6 @@
 import numpy as np
 
+from model import sampling
 from model.sampling import NegativeSampler
 from model.sequences import Sequences
 
@@ -36,3 +37,18 @@ def test_equal_seeds_draw_equally():
     sequences = Sequences.of([0] * 3, [0, 1, 2], [0, 1, 2], [1.0] * 3)
     first, second = (NegativeSampler(sequences).draw(np.arange(5), 4, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+def test_bits_and_keys_hold_the_same(monkeypatch):
+    """A bit for each pair, or a sorted list where pairs are too many: the same answers, also beyond the last pair."""
+    generator = np.random.default_rng(0)
+    users, items = generator.integers(0, 20, 150), generator.integers(0, 37, 150)
+    sequences = Sequences.of(users, items, range(150), [1.0] * 150)
+    asked = np.repeat(np.arange(25), 37), np.tile(np.arange(37), 25)
+    bits = NegativeSampler(sequences)
+    monkeypatch.setattr(sampling, "MOST_BITS", 0)
+    keys = NegativeSampler(sequences)
+    touched = set(zip(users.tolist(), items.tolist(), strict=True))
+    expected = [pair in touched for pair in zip(*(rows.tolist() for rows in asked), strict=True)]
+    assert type(bits._touched) is not type(keys._touched)
+    assert bits.is_touched(*asked).tolist() == keys.is_touched(*asked).tolist() == expected

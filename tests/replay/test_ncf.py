@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from model.neumf import NeuMFConfig
-from model.ranking import Ranker
-from model.rounds import train
 from model.training import TrainingConfig
-from replay.ncf import model_ranks, popularity_ranks, read_catalogue, read_ncf
+from replay.baselines.popularity import Popularity, ranks_with_ties_won
+from replay.evaluation import measured
+from replay.ncf import is_ncf, read_ncf
+from replay.neumf import TrainedNeuMF
 from streams.errors import DataError
 
 N_ITEMS = 120
@@ -29,9 +30,10 @@ def test_a_split_is_read_in_time_order_with_its_own_ids(tmp_path):
     """User 0 is UserID 1, item 4 is film 1004 and, being the oldest event, comes first; times are milliseconds."""
     split = read_ncf(_write(tmp_path))
     assert split.event_items()[:5] == ["1004", "1003", "1002", "1001", "1000"]
-    assert split.user_ids() == ["1"] * 5 + ["2"] * 2
+    assert split.event_users() == ["1"] * 5 + ["2"] * 2
     assert split.train["ts"].tolist()[:2] == [96_000, 97_000]
-    assert split.weights()[0] == pytest.approx(0.8)
+    assert split.train["weight"][0] == pytest.approx(0.8)
+    assert split.times.tolist() == [200_000, 200_000]
 
 
 def test_candidates_are_the_test_item_and_the_negatives_of_its_line(tmp_path):
@@ -51,7 +53,7 @@ def test_a_zip_reads_like_its_folder(tmp_path):
                 archive.write(file, f"inside/{file.name}")
     split = read_ncf(tmp_path / "split.zip")
     assert split.sha256 == read_ncf(folder).sha256
-    assert split.item_ids == read_ncf(folder).item_ids
+    assert tuple(split.catalogue.items) == tuple(read_ncf(folder).catalogue.items)
 
 
 def test_validation_holds_out_the_last_training_event(tmp_path):
@@ -73,36 +75,35 @@ def test_order_within_a_second_is_a_shuffle_by_seed(tmp_path):
 def test_popularity_ranks_untouched_items_in_the_middle(tmp_path):
     """Nobody trained on the test items nor on the negatives: rank 1 + 99/2 = 50.5, or 1 with ties won."""
     split = read_ncf(_write(tmp_path))
-    assert popularity_ranks(split).tolist() == [50.5, 50.5]
-    assert popularity_ranks(split, ties_won=True).tolist() == [1.0, 1.0]
+    assert measured(Popularity(), split, 0).ranks.sampled.tolist() == [50.5, 50.5]
+    assert ranks_with_ties_won(split).tolist() == [1.0, 1.0]
 
 
 def test_genres_come_from_movies_dat(tmp_path):
     """A film of the file has its genres, the others have none."""
-    split = read_ncf(_write(tmp_path))
+    _write(tmp_path)
     (tmp_path / "movies.dat").write_text("1000::One (1990)::Drama|War\n", encoding="latin-1")
-    catalogue = read_catalogue(split, tmp_path / "movies.dat")
+    catalogue = read_ncf(tmp_path, movies=tmp_path / "movies.dat").catalogue
     assert catalogue.items["1000"].genres == ("Drama", "War")
     assert catalogue.items["1001"].genres == ()
-    assert len(read_catalogue(split, None)) == N_ITEMS
+    assert len(read_ncf(tmp_path).catalogue) == N_ITEMS
 
 
 def test_a_model_ranks_every_tested_user(tmp_path):
-    """A short training gives each of the two users a rank from 1 to 100."""
+    """A short training gives each of the two users a rank from 1 to 100, and one among the items not touched."""
     split = read_ncf(_write(tmp_path))
-    snapshot, _ = train(
-        split.user_ids(),
-        split.event_items(),
-        split.train["ts"].to_numpy(),
-        split.weights(),
-        read_catalogue(split, None),
-        network=NeuMFConfig(history_length=4, factors=8, hidden=(4, 2)),
-        training=TrainingConfig(epochs=1),
-        generator=np.random.default_rng(0),
-    )
-    ranks = model_ranks(Ranker(snapshot), split)
-    assert ranks.shape == (2,)
-    assert ((ranks >= 1) & (ranks <= 100)).all()
+    network = NeuMFConfig(history_length=4, factors=8, hidden=(4, 2))
+    ranks = measured(TrainedNeuMF(network, TrainingConfig(epochs=1)), split, 0).ranks
+    assert ranks.sampled.shape == ranks.full.shape == (2,)
+    assert ((ranks.sampled >= 1) & (ranks.sampled <= 100)).all()
+    assert (ranks.full <= [N_ITEMS - 5, N_ITEMS - 2]).all()
+
+
+def test_a_split_is_known_by_its_negatives(tmp_path):
+    """A folder with the file is one, and without it is none."""
+    assert is_ncf(_write(tmp_path))
+    (tmp_path / "x.test.negative").unlink()
+    assert not is_ncf(tmp_path)
 
 
 def test_a_line_without_99_negatives_is_refused(tmp_path):

@@ -1,0 +1,161 @@
+"""A split as one value: what may be learnt from, and one later event of each tested user.
+
+Every offline protocol ends here, so that all scorers read the same events and compete on the same ones. A split numbers
+its users and items itself; ids and titles come along for scorers that want them. A user's repeated items are no events
+of a split: what was touched before is never recommended again.
+
+Constants are chosen on :meth:`Split.validation`, which holds out each user's last training event instead; the test
+events play no part in it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model.catalogue import Catalogue
+from streams.errors import DataError
+
+__all__ = ["NEGATIVES", "Split", "held_out_last"]
+
+NEGATIVES = 99  # as in the NCF paper
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Training events and held-out ones, in rows.
+
+    Parameters
+    ----------
+    name, sha256 : of what was read.
+    train : columns ``user``, ``item`` (int64, rows), ``weight`` (float64, 0..1) and ``ts`` (int64 milliseconds), by
+        user and time, ties in seeded random order; each pair of user and item once.
+    users : int64 (U,), rows of the tested users, ascending.
+    candidates : int64 (U, 1 + C), rows: the held-out item first, then the C items that it is ranked among; none for
+        a split that is only ranked among all items.
+    times : int64 (U,), milliseconds, when each held-out event happened.
+    user_ids : id of each user row.
+    catalogue : the items, in row order.
+    """
+
+    name: str
+    sha256: str
+    train: pd.DataFrame
+    users: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+    times: NDArray[np.int64]
+    user_ids: tuple[str, ...]
+    catalogue: Catalogue
+
+    @property
+    def n_items(self) -> int:
+        """Return the number of items."""
+        return len(self.catalogue)
+
+    @property
+    def n_negatives(self) -> int:
+        """Return how many items the held-out one is ranked among when not among all."""
+        return int(self.candidates.shape[1]) - 1
+
+    def __len__(self) -> int:
+        """Return the number of tested users."""
+        return len(self.users)
+
+    def event_users(self) -> list[str]:
+        """Return the id of each training event's user."""
+        return [self.user_ids[user] for user in self.train["user"].tolist()]
+
+    def event_items(self) -> list[str]:
+        """Return the id of each training event's item."""
+        ids = tuple(self.catalogue.items)
+        return [ids[item] for item in self.train["item"].tolist()]
+
+    def bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where each tested user's training events begin and end: two int64 (U,)."""
+        users = self.train["user"].to_numpy()
+        begins = np.searchsorted(users, self.users, "left").astype(np.int64)
+        return begins, np.searchsorted(users, self.users, "right").astype(np.int64)
+
+    def known(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which items the tested users ``start`` to ``stop`` touched in training: bool (B, N)."""
+        begins, ends = (bound[start:stop] for bound in self.bounds())
+        counts = ends - begins
+        place = np.repeat(np.arange(len(counts)), counts)
+        events = np.arange(len(place)) + np.repeat(begins - (np.cumsum(counts) - counts), counts)
+        touched = np.zeros((len(counts), self.n_items), dtype=np.bool_)
+        touched[place, self.train["item"].to_numpy()[events]] = True
+        return touched
+
+    def owners(self) -> NDArray[np.int64]:
+        """Return how many users touched each item in training: int64 (N,)."""
+        return np.bincount(self.train["item"], minlength=self.n_items)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return how many training events each tested user has: int64 (U,)."""
+        begins, ends = self.bounds()
+        return ends - begins
+
+    def apart(self) -> NDArray[np.bool_]:
+        """Return whose held-out event happened at another time than the training event before it: bool (U,)."""
+        begins, ends = self.bounds()
+        stamps = self.train["ts"].to_numpy()
+        return np.asarray((ends == begins) | (stamps[ends - 1] != self.times))
+
+    def tied_share(self) -> float:
+        """Return the share of training events that happened at the time of the same user's event before."""
+        follows = np.diff(self.train["user"].to_numpy()) == 0
+        ties = np.diff(self.train["ts"].to_numpy()) == 0
+        return float(np.mean(ties[follows])) if follows.any() else 0.0
+
+    def validation(self, generator: np.random.Generator) -> "Split":
+        """Return the split that holds out each user's last training event, with as many unseen items drawn at random.
+
+        The test event is not looked at, so it may be among the negatives, as any unseen item may. A user with a single
+        training event keeps it and is not tested.
+
+        Raises
+        ------
+        DataError
+            If no user has two training events, or one has too few unseen items.
+        """
+        return held_out_last(self, self.n_negatives, generator)
+
+
+def held_out_last(split: Split, n: int, generator: np.random.Generator) -> Split:
+    """Return a split with each user's last training event held out among ``n`` unseen items drawn at random.
+
+    Raises as :meth:`Split.validation` does.
+    """
+    train = split.train
+    is_last = ~train.duplicated("user", keep="last") & train.duplicated("user", keep="first")
+    held_out = train[is_last]
+    if not len(held_out):
+        raise DataError(f"split: a user with two items is required in {split.name}, got none of {len(split.user_ids)}")
+    users = held_out["user"].to_numpy()
+    return replace(
+        split,
+        train=train[~is_last].reset_index(drop=True),
+        users=users,
+        candidates=_candidates(split, held_out, n, generator),
+        times=held_out["ts"].to_numpy(),
+    )
+
+
+def _candidates(split: Split, held_out: pd.DataFrame, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return int64 (U, 1 + n): the held-out items, then ``n`` different ones that the user has not touched."""
+    counts = np.bincount(split.train["user"], minlength=len(split.user_ids))
+    items = np.split(split.train["item"].to_numpy(), np.cumsum(counts)[:-1])
+    rows = np.empty((len(held_out), 1 + n), dtype=np.int64)
+    rows[:, 0] = held_out["item"]
+    for place, user in enumerate(held_out["user"].tolist() if n else ()):
+        touched = np.sort(items[user])
+        unseen = split.n_items - len(touched)
+        if unseen < n:
+            raise DataError(
+                f"split: {n} items that user {split.user_ids[user]!r} has not touched are required in {split.name}, "
+                f"got {unseen!r}; rank among all items instead (reelstream eval full)"
+            )
+        drawn = generator.choice(unseen, n, replace=False)
+        rows[place, 1:] = drawn + np.searchsorted(touched - np.arange(len(touched)), drawn, "right")
+    return rows
