@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.ablation import ablation
+from commands.splits import PATH, left_out, movies_option, split_at
 from commands.training import progress_bar, training_of, training_options
 from streams.errors import SettingsError
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Choices", "evaluate", "protocol_options"]
 
-PATH = click.Path(exists=True, path_type=Path)
 DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
 OURS = "Reelstream"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,14 +84,12 @@ def protocol_options(command: F) -> F:
     return training_options(command)
 
 
-movies_option = click.option(
-    "--movies", type=PATH, help="MovieLens' movies.dat, or the folder or zip it is in: adds genres to an NCF split."
-)
-
-
 @click.group()
 def evaluate() -> None:
     """Train and measure on published protocols, beside known methods on the same events."""
+
+
+evaluate.add_command(ablation)
 
 
 @evaluate.command()
@@ -117,7 +116,7 @@ def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
 
     DATASET is a name of `data list` or a path.
     """
-    _run(_left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
+    _run(left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
 
 
 @evaluate.command()
@@ -129,27 +128,8 @@ def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> 
 
     The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`.
     """
-    from replay.ncf import is_ncf, read_ncf  # noqa: PLC0415 - keeps --help fast
-    from replay.readers import is_release  # noqa: PLC0415 - same
-
-    if not is_release(dataset) and Path(dataset).exists() and is_ncf(Path(dataset)):
-        split = read_ncf(Path(dataset), movies=movies, seed=given["seed"])
-    elif movies is not None:
-        raise click.UsageError("--movies goes with an NCF split; other data sets describe their own items")
-    else:
-        split = _left_out(dataset, given["seed"], negatives=False)
+    split = split_at(dataset, movies, given["seed"], negatives=False)
     _run(split, "full", validate=validate, given=given)
-
-
-def _left_out(dataset: str, seed: int, *, negatives: bool) -> "Split":
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-
-    from replay.leave_one_out import leave_one_out as split_of  # noqa: PLC0415 - same
-    from replay.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.split import NEGATIVES  # noqa: PLC0415 - same
-
-    log = read_dataset(dataset, seed=seed)
-    return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0)
 
 
 def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:

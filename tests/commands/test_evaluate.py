@@ -125,3 +125,26 @@ def test_a_default_baseline_without_its_package_is_left_out(split, monkeypatch):
     result = CliRunner().invoke(evaluate, ["ncf", str(split), "--only-baselines", "--json"])
     assert list(json.loads(result.stdout)["models"]) == ["popularity", "item-knn", "ease", "svd", "nmf"]
     assert "left out: eval: baseline als requires the package 'implicit'" in result.stderr
+
+
+def test_an_ablation_trains_without_each_part_it_is_asked_about(split):
+    """The whole comes first and loses nothing; what a part is worth is the difference of the hit rates."""
+    report = evaluated("ablation", split, "--epochs", 1, "--parts", "gmf,evidence")
+    whole, *others = report["parts"]
+    assert [one["without"] for one in report["parts"]] == ["all parts", "gmf", "evidence"]
+    assert (whole["hit_rate_lost"], whole["ndcg_lost"], whole["error"]) == (0.0, 0.0, 0.0)
+    assert all(one["hit_rate_lost"] == pytest.approx(whole["hit_rate"] - one["hit_rate"]) for one in others)
+
+
+def test_an_ablation_of_an_unknown_part_is_refused(split):
+    """The message lists the parts there are."""
+    with pytest.raises(SettingsError, match="identity, history, gmf"):
+        CliRunner().invoke(evaluate, ["ablation", str(split), "--parts", "luck"], catch_exceptions=False)
+
+
+def test_an_ablation_is_a_line_for_each_part(split):
+    """The table names protocol, parts and losses."""
+    arguments = ["ablation", str(split), "--parts", "history", "--full", *FAST]
+    lines = CliRunner().invoke(evaluate, arguments, catch_exceptions=False).stdout.splitlines()
+    assert "all items not touched before" in lines[0]
+    assert [line[:18].strip() for line in lines[2:]] == ["all parts", "without history"]
