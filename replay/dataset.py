@@ -23,7 +23,7 @@ class Provenance:
 
     Parameters
     ----------
-    format : ``movielens-100k``, ``movielens-dat``, ``movielens-csv`` or ``recbole``.
+    format : ``movielens-100k``, ``movielens-dat``, ``movielens-csv``, ``recbole`` or ``table``.
     file : the ratings file, inside its archive or folder where there is one.
     sha256 : of that file's bytes, 64 hex digits.
     """

@@ -12,6 +12,7 @@ import pandas as pd
 
 from model.catalogue import Item
 from replay import movielens, recbole
+from replay.csvlog import log_ratings
 from replay.dataset import Dataset, Provenance, assemble
 from replay.files import Files
 from streams.errors import DataError
@@ -21,18 +22,25 @@ __all__ = ["read_path"]
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A pair of files and how they are read; a name that starts with a dot is an ending."""
+    """A pair of files and how they are read; a name that starts with a dot is an ending.
+
+    A table describes no items: it has ratings alone, and is looked for where nothing else is found.
+    """
 
     name: str
     ratings_file: str
-    items_file: str
     ratings: Callable[[bytes, str], pd.DataFrame]
-    items: Callable[[bytes, str], list[Item]]
+    items_file: str | None = None
+    items: Callable[[bytes, str], list[Item]] | None = None
 
-    def items_name(self, ratings_name: str) -> str:
-        """Return what the item file beside this ratings file is called."""
+    def read_items(self, files: Files, ratings_name: str) -> list[Item]:
+        """Return what the item file beside this ratings file describes; nothing if there is none."""
+        if self.items is None or self.items_file is None:
+            return []
         last = ratings_name.rpartition("/")[2]
-        return last.removesuffix(self.ratings_file) + self.items_file if self._is_ending() else self.items_file
+        name = last.removesuffix(self.ratings_file) + self.items_file if self._is_ending() else self.items_file
+        found = files.beside(ratings_name, name)
+        return self.items(files.read(found), files.place(found)) if found else []
 
     def find(self, files: Files) -> tuple[str, ...]:
         """Return the ratings files of this format."""
@@ -45,11 +53,12 @@ class _Format:
 
 
 FORMATS = (
-    _Format("movielens-100k", "u.data", "u.item", movielens.tab_ratings, movielens.tab_items),
-    _Format("movielens-dat", "ratings.dat", "movies.dat", movielens.dat_ratings, movielens.dat_items),
-    _Format("movielens-csv", "ratings.csv", "movies.csv", movielens.csv_ratings, movielens.csv_items),
-    _Format("recbole", ".inter", ".item", recbole.atomic_ratings, recbole.atomic_items),
+    _Format("movielens-100k", "u.data", movielens.tab_ratings, "u.item", movielens.tab_items),
+    _Format("movielens-dat", "ratings.dat", movielens.dat_ratings, "movies.dat", movielens.dat_items),
+    _Format("movielens-csv", "ratings.csv", movielens.csv_ratings, "movies.csv", movielens.csv_items),
+    _Format("recbole", ".inter", recbole.atomic_ratings, ".item", recbole.atomic_items),
 )
+TABLES = (_Format("table", ".csv", log_ratings), _Format("table", ".tsv", log_ratings))
 
 
 def read_path(path: Path, *, name: str | None = None, seed: int = 0) -> Dataset:
@@ -71,19 +80,23 @@ def read_path(path: Path, *, name: str | None = None, seed: int = 0) -> Dataset:
     place = files.place(ratings_name)
     data = files.read(ratings_name)
     ratings = layout.ratings(data, place)
-    items_name = files.beside(ratings_name, layout.items_name(ratings_name))
-    items = layout.items(files.read(items_name), files.place(items_name)) if items_name else []
+    items = layout.read_items(files, ratings_name)
     origin = Provenance(layout.name, place, hashlib.sha256(data).hexdigest())
     return assemble(name or path.resolve().stem, items, ratings, origin, seed)
 
 
+def _found(formats: tuple[_Format, ...], files: Files) -> list[tuple[_Format, str]]:
+    return [(layout, name) for layout in formats for name in layout.find(files)]
+
+
 def _choose(files: Files, path: Path) -> tuple[_Format, str]:
-    found = [(layout, name) for layout in FORMATS for name in layout.find(files)]
+    found = _found(FORMATS, files) or _found(TABLES, files)
     shallowest = min((name.count("/") for _, name in found), default=0)
     candidates = [(layout, name) for layout, name in found if name.count("/") == shallowest]
     if len(candidates) == 1:
         return candidates[0]
-    required = ", ".join(("*" if layout.ratings_file[0] == "." else "") + layout.ratings_file for layout in FORMATS)
+    formats = (*FORMATS, *TABLES)
+    required = ", ".join(("*" if layout.ratings_file[0] == "." else "") + layout.ratings_file for layout in formats)
     got = [name for _, name in candidates] or list(files.names[:8])
     raise DataError(
         f"data: exactly one ratings file ({required}) is required in {path}, got {got!r}; "

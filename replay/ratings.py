@@ -16,7 +16,7 @@ import pandas as pd
 from streams.codec import MAX_TS
 from streams.errors import DataError
 
-__all__ = ["Layout", "parse_ratings"]
+__all__ = ["LEAST_STARS", "MAX_ID", "MAX_SECONDS", "MOST_STARS", "Layout", "is_id", "parse_ratings"]
 
 MAX_ID = 64
 LEAST_STARS, MOST_STARS = 0.5, 5.0
@@ -109,10 +109,11 @@ def _is_good(table: pd.DataFrame, data: bytes, layout: Layout) -> bool:
 
 
 def _are_ids(ids: Iterable[object]) -> bool:
-    return all(_is_id(str(found)) for found in ids)
+    return all(is_id(str(found)) for found in ids)
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether a text may be an id: 1 to 64 printable characters without space around them."""
     return 0 < len(text) <= MAX_ID and text.isprintable() and text == text.strip()
 
 
@@ -131,7 +132,7 @@ def _breach(fields: list[str], layout: Layout) -> str | None:
     if len(fields) != len(layout.columns):
         return f"{len(layout.columns)} fields: {_described(layout)}"
     row = dict(zip(layout.columns, fields, strict=True))
-    if not (_is_id(row["user_id"]) and _is_id(row["item_id"])):
+    if not (is_id(row["user_id"]) and is_id(row["item_id"])):
         return f"user and item ids of 1 to {MAX_ID} printable characters"
     if not _is_number(row["rating"], LEAST_STARS, MOST_STARS):
         return f"a rating from {LEAST_STARS} to {MOST_STARS}"
