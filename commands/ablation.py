@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from replay.evaluation import Measured
     from replay.split import Split
 
-__all__ = ["ablation"]
+__all__ = ["Worth", "ablation"]
 
 WHOLE = "all parts"
 
