@@ -31,6 +31,7 @@ MAY_ALSO_IMPORT = {
     "replay.baselines.als": {"implicit", "threadpoolctl", "torch"},
     "replay.baselines.lightgcn": {"torch"},
     "replay.baselines.nmf": {"sklearn"},
+    "replay.baselines.plain_neumf": {"torch"},
     "replay.baselines.svd": {"sklearn"},
     "replay.quality_plot": {"matplotlib"},
     "streams.archive": {"pyarrow"},

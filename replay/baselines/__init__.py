@@ -20,6 +20,7 @@ BASELINES = {
     "svd": ("svd", "TruncatedSVD"),
     "nmf": ("nmf", "NonNegative"),
     "lightgcn": ("lightgcn", "LightGCN"),
+    "plain-neumf": ("plain_neumf", "PaperNeuMF"),
 }
 """Module and class of each name, cheapest first."""
 
