@@ -52,11 +52,11 @@ class PlainTraining:
     """
 
     epochs: int = 12
-    batch: int = 4096
+    batch: int = 8192
     negatives: int = 4
-    learning_rate: float = 4.0e-3
+    learning_rate: float = 6.0e-3
     warm_up: float = 0.1
-    weight_decay: float = 0.1
+    weight_decay: float = 0.3
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.negatives) < 1 or not 0.0 < self.warm_up < 1.0:
