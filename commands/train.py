@@ -2,10 +2,13 @@
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
+from commands.plain import train_plain
 from commands.training import progress_bar, training_options
 
 if TYPE_CHECKING:
@@ -28,14 +31,23 @@ __all__ = ["train"]
 )
 @click.option("--kafka", help="With --from-archive: where that topic is, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="With --from-archive: put before topic names. [REELSTREAM_PREFIX]")
-@click.option("--out", help="Folder or fsspec URL of the registry. [REELSTREAM_REGISTRY]")
+@click.option(
+    "--out", help="Folder or fsspec URL of the registry [REELSTREAM_REGISTRY]; with --plain a .safetensors file."
+)
+@click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
+@click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
 @training_options
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     *,
     dataset: str | None,
     archive: str | None,
     catalogue: str | None,
     out: str | None,
+    plain: bool,
+    backend: Literal["torch", "numpy"] | None,
     epochs: int,
     seed: int,
     threads: int,
@@ -53,6 +65,23 @@ def train(
 
     from model.gate import gate  # noqa: PLC0415 - same
 
+    if backend is not None and not plain:
+        raise click.UsageError("--backend goes with --plain")
+    if plain and (dataset is None or archive or catalogue or any(given.values())):
+        raise click.UsageError("--plain trains on a DATASET")
+    if plain:
+        given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
+        train_plain(
+            str(dataset),
+            backend=backend or "torch",
+            epochs=epochs if given_epochs else None,
+            seed=seed,
+            threads=threads,
+            out=None if out is None else Path(out),
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     if (dataset is None) == (archive is None):
         raise click.UsageError("give either DATASET or --from-archive URL")
     if archive is None and (catalogue or any(given.values())):
