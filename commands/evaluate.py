@@ -61,7 +61,11 @@ class Choices:
 def protocol_options(command: F) -> F:
     """Add what the protocols share."""
     for option in (
-        click.option("--plot", type=click.Path(path_type=Path), help="Draw HR@K by history length into this PNG file."),
+        click.option(
+            "--plot",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Draw HR@K by history length into this PNG file.",
+        ),
         click.option("--only-baselines", is_flag=True, help="Leave our own model out."),
         click.option(
             "--baselines",
@@ -147,6 +151,7 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     torch.set_num_threads(choices.threads)
     network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs)
     known = _baselines(choices)
+    draw = _drawing(choices.plot) if choices.plot is not None else None
     began = time.monotonic()
     with _blas_limited(choices.threads):
         found = {name: _runs(name, method, split, choices) for name, method in known.items()}
@@ -163,8 +168,8 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
         config={"network": asdict(network), "training": asdict(training)},
         seconds=round(time.monotonic() - began, 1),
     )
-    if choices.plot is not None:
-        _draw(evaluated, choices.plot)
+    if draw is not None:
+        draw(evaluated)
     click.echo(json.dumps(described(evaluated)) if choices.as_json else text(evaluated))
 
 
@@ -214,11 +219,14 @@ def _blas_limited(threads: int) -> AbstractContextManager[object]:
     return limited
 
 
-def _draw(evaluated: "Evaluated", path: Path) -> None:
+def _drawing(path: Path) -> "Callable[[Evaluated], None]":
+    """Return what draws into a file, so that what is missing is told before hours of training and not after."""
     try:
         from replay.quality_plot import draw  # noqa: PLC0415 - imports matplotlib
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"eval: --plot requires the package {error.name!r}, got none: pip install 'reelstream[eval]'"
         ) from error
-    draw(evaluated.summaries, path, evaluated.k, evaluated.title())
+    if not path.absolute().parent.is_dir():
+        raise SettingsError(f"eval: --plot requires a file in a folder that exists, got {str(path)!r}")
+    return lambda evaluated: draw(evaluated.summaries, path, evaluated.k, evaluated.title())

@@ -135,12 +135,11 @@ def _overall(evaluated: Evaluated) -> list[Row]:
     rows: list[Row] = [(*header, "coverage", "novelty", "fit s", "rank s")]
     for one in evaluated.summaries:
         main = one.main
-        figures = [main.hit_rate, main.ndcg, main.recall, main.precision]
-        figures += [one.full.hit_rate, one.full.ndcg] if is_sampled else []
-        cells = [_cell(figure) for figure in (*figures, one.retrieved)]
-        rows.append(
-            (one.name, *cells, _cell(one.coverage, 3), _cell(one.novelty, 2), f"{one.fit_s:.1f}", f"{one.rank_s:.1f}")
-        )
+        others = [_cell(one.full.hit_rate), _cell(one.full.ndcg)] if is_sampled else []
+        follow = (f"{figure.mean:.4f}" for figure in (main.recall, main.precision))
+        lists = (f"{one.retrieved.mean:.4f}", f"{one.coverage.mean:.3f}", f"{one.novelty.mean:.2f}")
+        seconds = (f"{one.fit_s:.1f}", f"{one.rank_s:.1f}")
+        rows.append((one.name, _cell(main.hit_rate), _cell(main.ndcg), *follow, *others, *lists, *seconds))
         if one.name == "popularity" and is_sampled and (won := _ties_won(evaluated)):
             rows.append(("  ties won", *(f"{figure:.4f}" for figure in won.values())))
     return rows
@@ -153,7 +152,8 @@ def _by_group(evaluated: Evaluated) -> list[Row]:
     rows: list[Row] = [(f"HR@{k} by history (users)", *counted, apart, f"apart: NDCG@{k}")]
     for one in evaluated.summaries:
         groups = (*one.by_length, one.apart)
-        rows.append((one.name, *(_cell(group.hit_rate) for group in groups), _cell(one.apart.ndcg)))
+        figures = (*(group.hit_rate for group in groups), one.apart.ndcg)
+        rows.append((one.name, *(f"{figure.mean:.4f}" for figure in figures)))
     return rows
 
 
@@ -175,9 +175,8 @@ def _notes(evaluated: Evaluated) -> list[str]:
     return [ties, one_item, pages]
 
 
-def _cell(figure: Estimate, digits: int = 4) -> str:
-    error = "" if figure.error is None else f" ±{figure.error:.{digits}f}"
-    return f"{figure.mean:.{digits}f}{error}"
+def _cell(figure: Estimate) -> str:
+    return f"{figure.mean:.4f}" + ("" if figure.error is None else f" ±{figure.error:.4f}")
 
 
 def _table(rows: list[Row]) -> str:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
+from commands.plain import train_plain
 from commands.training import progress_bar, training_options
 from streams.errors import DataError, SettingsError
 
@@ -32,7 +34,9 @@ __all__ = ["train"]
 )
 @click.option("--kafka", help="With --from-archive: where that topic is, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="With --from-archive: put before topic names. [REELSTREAM_PREFIX]")
-@click.option("--out", help="Folder or fsspec URL of the registry. [REELSTREAM_REGISTRY]")
+@click.option(
+    "--out", help="Folder or fsspec URL of the registry [REELSTREAM_REGISTRY]; with --plain a .safetensors file."
+)
 @click.option(
     "--patience",
     type=click.IntRange(min=1),
@@ -51,8 +55,13 @@ __all__ = ["train"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep the training here after each epoch, and go on from it where it exists; removed at the end.",
 )
+@click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
+@click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
 @training_options
+@click.pass_context
 def train(
+    ctx: click.Context,
+    /,
     *,
     dataset: str | None,
     archive: str | None,
@@ -62,6 +71,8 @@ def train(
     restarts: int,
     device: str,
     checkpoint: Path | None,
+    plain: bool,
+    backend: Literal["torch", "numpy"] | None,
     epochs: int,
     seed: int,
     threads: int,
@@ -79,6 +90,25 @@ def train(
 
     from model.gate import gate  # noqa: PLC0415 - same
 
+    if backend is not None and not plain:
+        raise click.UsageError("--backend goes with --plain")
+    if plain and (dataset is None or archive or catalogue or any(given.values())):
+        raise click.UsageError("--plain trains on a DATASET")
+    if plain and (patience or restarts or checkpoint or device != "cpu"):
+        raise click.UsageError("--patience, --restarts, --checkpoint and --device do not go with --plain")
+    if plain:
+        given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
+        train_plain(
+            str(dataset),
+            backend=backend or "torch",
+            epochs=epochs if given_epochs else None,
+            seed=seed,
+            threads=threads,
+            out=None if out is None else Path(out),
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     if (dataset is None) == (archive is None):
         raise click.UsageError("give either DATASET or --from-archive URL")
     if archive is None and (catalogue or any(given.values())):

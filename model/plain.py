@@ -19,6 +19,7 @@ from model.tower import unset_linear
 
 __all__ = ["PlainConfig", "PlainNeuMF"]
 
+TOGETHER = 32  # users scored at once
 SPREAD = 0.01  # standard deviation of fresh vectors, as in the authors' code
 
 
@@ -96,17 +97,12 @@ class PlainNeuMF(nn.Module):
         The first layer of the MLP is linear in ``[user | item]``, so it is applied to the two tables and its halves are
         looked up: the same function, and far fewer products where a batch is larger than the tables.
         """
-        half = self.config.layers[0] // 2
-        first: nn.Linear = self.layers[0]  # type: ignore[assignment]
-        from_user = functional.linear(self.mlp_user, first.weight[:, :half], first.bias)  # (U, H1)
-        from_item = functional.linear(self.mlp_item, first.weight[:, half:])  # (N, H1)
+        from_user, from_item = self._first(self.mlp_user)
         user_side = functional.embedding(users, torch.cat([self.gmf_user, from_user], dim=1)).unsqueeze(1)
         item_side = functional.embedding(items, torch.cat([self.gmf_item, from_item], dim=1))
         n = self.config.factors
         gmf = user_side[..., :n] * item_side[..., :n]
-        x = functional.relu(user_side[..., n:] + item_side[..., n:])
-        for layer in self.layers[1:]:
-            x = functional.relu(layer(x))
+        x = self._others(user_side[..., n:] + item_side[..., n:])
         logits: Tensor = self.fuse(torch.cat([gmf, x], dim=2)).squeeze(2)
         return logits
 
@@ -114,10 +110,30 @@ class PlainNeuMF(nn.Module):
     def scores(self, users: Tensor) -> Tensor:
         """Return the logit of each user with every item: (B, N).
 
-        users : int64 (B,), rows.
+        users : int64 (B,), rows; 32 at a time, which keeps the layers' outputs within 16 MB on 3,706 items.
         """
-        items = torch.arange(len(self.gmf_item), device=users.device)
-        return self(users, items.expand(len(users), -1))  # type: ignore[no-any-return]
+        n = self.config.factors
+        head, tail = self.fuse.weight[0, :n], self.fuse.weight[0, n:]
+        parts = []
+        for few in torch.split(users, TOGETHER):
+            from_user, from_item = self._first(self.mlp_user[few])
+            gmf = (self.gmf_user[few] * head) @ self.gmf_item.T
+            parts.append(gmf + self._others(from_user.unsqueeze(1) + from_item) @ tail + self.fuse.bias)
+        return torch.cat(parts)
+
+    def _first(self, users: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the parts of the first layer of users' MLP vectors, (B, H1), and of all items, (N, H1)."""
+        half = self.config.layers[0] // 2
+        first: nn.Linear = self.layers[0]  # type: ignore[assignment]
+        from_user = functional.linear(users, first.weight[:, :half], first.bias)
+        return from_user, functional.linear(self.mlp_item, first.weight[:, half:])
+
+    def _others(self, x: Tensor) -> Tensor:
+        """Return the output of the MLP, (..., H_K), where the first layer gave ``x``, (..., H1)."""
+        x = functional.relu(x)
+        for layer in self.layers[1:]:
+            x = functional.relu(layer(x))
+        return x
 
     @torch.no_grad()
     def _start(self, generator: torch.Generator) -> None:

@@ -12,21 +12,26 @@ References
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from model.numpy_neumf import Adam, backward, forward, loss
-from model.plain import PlainNeuMF
+from model.plain import PlainConfig, PlainNeuMF
 from model.plain_step import loss_and_gradients
 from model.sampling import NegativeSampler
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
-__all__ = ["PlainProgress", "PlainTraining", "batches", "fit_numpy", "fit_torch"]
+__all__ = ["Backend", "PlainProgress", "PlainTraining", "batches", "fit_numpy", "fit_torch", "train_plain"]
 
+LEAST_BATCH = 64
+STEPS = 120  # in an epoch of a small log
+
+Backend = Literal["torch", "numpy"]
 PlainProgress = Callable[[int, int, float], None]
 """Called after each step with its number from 1, of how many, and its loss."""
 
@@ -38,7 +43,7 @@ class PlainTraining:
     Parameters
     ----------
     epochs : passes over the events.
-    batch : positives in a step.
+    batch : positives in a step; fewer on a small log, see :meth:`sized`.
     negatives : sampled items per positive.
     learning_rate : the highest, at the end of the warm-up.
     warm_up : share of the steps on which the rate rises; afterwards it falls along a half cosine to zero.
@@ -47,15 +52,19 @@ class PlainTraining:
     """
 
     epochs: int = 12
-    batch: int = 4096
+    batch: int = 8192
     negatives: int = 4
-    learning_rate: float = 4.0e-3
+    learning_rate: float = 6.0e-3
     warm_up: float = 0.1
-    weight_decay: float = 0.1
+    weight_decay: float = 0.3
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.negatives) < 1 or not 0.0 < self.warm_up < 1.0:
             raise ValueError(f"PlainTraining: counts from 1 and a warm_up between 0 and 1 are required, got {self!r}")
+
+    def sized(self, events: int) -> "PlainTraining":
+        """Return the same with a batch so small that an epoch of so many events has about 120 steps, as on ml-1m."""
+        return replace(self, batch=min(self.batch, max(LEAST_BATCH, events // STEPS)))
 
     def steps(self, events: int) -> int:
         """Return the number of steps on so many events."""
@@ -67,6 +76,43 @@ class PlainTraining:
         if step <= rising:
             return self.learning_rate * step / rising
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - rising) / (steps + 1 - rising)))
+
+
+def train_plain(
+    events: Sequences,
+    shape: tuple[int, int],
+    network: PlainConfig,
+    training: PlainTraining,
+    generator: np.random.Generator,
+    *,
+    backend: Backend = "torch",
+    progress: PlainProgress | None = None,
+) -> PlainNeuMF:
+    """Return a network trained from fresh weights, which depend on the generator and not on the backend.
+
+    Parameters
+    ----------
+    events : what to learn from.
+    shape : how many users and items there are.
+    network, training : its shape, and how to train; taken as given, not :meth:`PlainTraining.sized`.
+    generator : of first weights, order and negatives.
+    backend : what does the arithmetic.
+    progress : called after each step.
+
+    Raises
+    ------
+    ValueError
+        If there is no event.
+    FloatingPointError
+        If a loss is not a number or infinite.
+    """
+    fresh = PlainNeuMF(network, *shape, torch.Generator().manual_seed(int(generator.integers(2**63 - 1))))
+    if backend == "torch":
+        fit_torch(fresh, events, training, generator, progress)
+        return fresh
+    weights = {name: weight.numpy() for name, weight in fresh.state_dict().items()}
+    fit_numpy(weights, events, training, generator, progress)
+    return PlainNeuMF.restore({name: torch.from_numpy(weight) for name, weight in weights.items()})
 
 
 def batches(events: Sequences, config: PlainTraining, generator: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:

@@ -12,7 +12,7 @@ from replay.summary import Estimate, Summary
 __all__ = ["draw"]
 
 OURS = "#c0392b"
-OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#b7950b", "#7d3c98", "#839192", "#a04000", "#5d6d7e")
+OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#b7950b", "#7d3c98", "#839192", "#ec7fb5", "#99c24d")
 
 
 def draw(summaries: Sequence[Summary], path: Path, k: int, title: str) -> None:

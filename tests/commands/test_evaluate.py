@@ -100,6 +100,12 @@ def test_a_picture_is_drawn(split, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_nowhere_is_refused_before_the_training(split, tmp_path):
+    """The message names the file, and nothing has been trained: a billion epochs would not end."""
+    with pytest.raises(SettingsError, match="folder that exists"):
+        evaluated("ncf", split, "--epochs", 10**9, "--plot", tmp_path / "nowhere" / "quality.png")
+
+
 def test_an_unknown_baseline_is_refused(split):
     """The message lists those that there are."""
     with pytest.raises(SettingsError, match=r"ease.*got 'bpr'"):

@@ -25,7 +25,7 @@ SMALL = (
     TruncatedSVD(factors=24),
     NonNegative(factors=24),
     LightGCN(factors=32, layers=1, epochs=60, batch=60),
-    PaperNeuMF(PlainConfig(8, (16, 8)), PlainTraining(epochs=200, batch=256, learning_rate=0.02)),
+    PaperNeuMF(PlainConfig(8, (16, 8)), PlainTraining(epochs=40, batch=256, learning_rate=0.02)),
 )
 
 

@@ -5,9 +5,9 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from model.catalogue import Catalogue, Item
+from model.history import Interaction, Profile
 from model.metrics import full_ranks, half_ranks
 from model.neumf import NeuMFConfig
 from model.ranking import Ranker
@@ -81,20 +81,16 @@ def snapshot(ring_split):
 
 
 def test_our_ranker_is_asked_about_the_split_s_items_in_their_order(ring_split, snapshot):
-    """The snapshot numbers items in the opposite order, and each column still is that of its item."""
-    items = snapshot.items
-    order = np.arange(120)[::-1]
-    by_item = [name for name, table in snapshot.weights.items() if table.ndim and len(table) == len(items)]
-    assert {name.partition("_")[0].partition(".")[0] for name in by_item} == {"item", "evidence"}
-    weights = dict(snapshot.weights) | {name: snapshot.weights[name][order.copy()] for name in by_item}
-    weights["evidence.neighbours"] = torch.where(
-        weights["evidence.neighbours"] < 0, -1, len(items) - 1 - weights["evidence.neighbours"]
-    )
-    turned = replace(snapshot, items=tuple(items[row] for row in order), weights=weights)
-    there, here = (RankerScorer(Ranker(one), ring_split).scores(5, 7) for one in (turned, snapshot))
-    assert there.shape == (2, 120)
-    assert np.abs(there - here).max() < 1e-4
-    assert np.ptp(here, axis=1).min() > 1e-2  # the items do differ
+    """With the catalogue turned round, column c is the score of item 119 - c, and row r of a history that item, too."""
+    turned = replace(ring_split, catalogue=Catalogue.of(reversed(list(ring_split.catalogue))))
+    ranker = Ranker(snapshot)
+    newest_first = [Interaction(f"i{119 - 10 - step}", 3_600_000 * step, "rate", 1.0) for step in range(10, -1, -1)]
+    (scores,) = ranker.logits(ranker.histories([Profile("u5", recent=tuple(newest_first))]))
+    expected = [float(scores[ranker.items.row(f"i{119 - column}")]) for column in range(120)]
+    found = RankerScorer(ranker, turned).scores(4, 6)
+    assert found.shape == (2, 120)
+    assert np.abs(found[1] - expected).max() < 1e-4
+    assert np.abs(found[1] - expected[::-1]).max() > 1e-2  # the order does matter
 
 
 def test_our_ranker_reads_the_events_before_the_held_out_one(ring_split, snapshot):
