@@ -83,6 +83,22 @@ def test_candidate_scores_are_those_that_ranking_sorts(ranker, profiles):
     assert np.array_equal(logits.sigmoid().numpy(), ranked.scores)
 
 
+def test_given_items_are_reranked_as_the_whole_catalogue_is_scored(ranker, profiles):
+    """The logits of 4 x 5000 given rows, repeated ones among them, are those gathered from all, to 1e-5."""
+    histories = ranker.histories(profiles)
+    rows = np.random.default_rng(0).integers(0, len(ranker), (4, 5000))
+    expected = ranker.logits(histories).numpy()[np.arange(4)[:, None], rows]
+    assert np.abs(ranker.rerank(histories, rows) - expected).max() < 1e-5
+    assert ranker.rerank(histories, rows[:, :0]).shape == (4, 0)
+
+
+@pytest.mark.parametrize("wrong", [np.full((4, 1), 51), np.full((4, 1), -1), np.zeros((3, 1), dtype=np.int64)])
+def test_rows_that_the_catalogue_does_not_hold_are_not_reranked(ranker, profiles, wrong):
+    """Of 51 items there is no row 51 and none before 0, and 3 lines of rows do not fit 4 users."""
+    with pytest.raises(ValueError, match="rerank: rows must be"):
+        ranker.rerank(ranker.histories(profiles), wrong)
+
+
 def test_a_user_scores_alike_alone_and_in_a_batch(ranker, profiles):
     """Who else is ranked, and how long their histories are, is none of a user's business."""
     together = ranker.logits(ranker.histories(profiles))
@@ -138,6 +154,8 @@ def test_scores_that_are_not_numbers_are_refused(ring, profiles):
     ranker = Ranker(replace(ring.snapshot, weights=weights))
     with pytest.raises(FloatingPointError, match="4 others"):
         ranker.rank(ranker.histories(profiles), 3)
+    with pytest.raises(FloatingPointError, match=r"rerank.*2 others"):
+        ranker.rerank(ranker.histories(profiles[:2]), np.array([[5, 1], [2, 5]]))
 
 
 def test_ranking_leaves_no_trace(ranker, profiles):
