@@ -68,9 +68,9 @@ class RetrievalConfig:
     seed : of the sampled users and of the index.
     """
 
-    candidates: int = 200
-    per_item: int = 5
-    probes: int = 128
+    candidates: int = 400
+    per_item: int = 10
+    probes: int = 64
     flat_to: int = 20_000
     sampled_users: int = 256
     ridge: float = 1.0e-3
@@ -357,8 +357,9 @@ class _Mask:
         self._histories = histories
         self._n_items = n_items
         self.excluded, self.allowed = excluded, allowed
-        self.shared = allowed if allowed is None or allowed.ndim == 1 else allowed.any(axis=0)
-        self.n_allowed = n_items if self.shared is None else int(np.count_nonzero(self.shared))
+        shared = allowed if allowed is None or allowed.ndim == 1 else allowed.any(axis=0)
+        self.n_allowed = n_items if shared is None else int(np.count_nonzero(shared))
+        self.shared = None if self.n_allowed == n_items else shared
 
     def of_users(self, chosen: NDArray[np.int64]) -> "_Mask":
         """Return the mask of some of the users."""
