@@ -115,6 +115,7 @@ class Ranker:
         if not snapshot.items:
             raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
         self.snapshot = snapshot
+        self._block = block
         self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
@@ -239,6 +240,9 @@ class Ranker:
     def logits(self, histories: HistoryBatch) -> Tensor:
         """Return the logit of every item for every user: float32 (B, N).
 
+        With relu(x + u) = max(x, -u) + u a layer needs one pass over the pairs instead of two, and what the users
+        add to the layer above is computed once a user.
+
         Raises
         ------
         FloatingPointError
@@ -246,18 +250,26 @@ class Ranker:
         """
         users = self._user_vectors(histories)
         side, network = self._side, self._network
+        weight, fuse = network.second.weight, network.fuse_mlp
+        first = network.first_user(users)  # (B, H1), what users put into the first layer
+        second = network.second(first)  # (B, H2), and through it into the second
         logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
-        first = network.first_user(users).unsqueeze(2)  # (B, H1, 1)
-        weight, bias = network.second.weight, network.second.bias.unsqueeze(1)
-        hidden = torch.empty(len(weight[0]), self._width)
-        above = torch.empty(len(weight), self._width)
+        logits += (second @ fuse).unsqueeze(1)
+        below, above = -first.T.unsqueeze(2), -second.T.unsqueeze(2)  # (H, B, 1)
+        together = max(1, self._block // len(self._hidden_columns) // self._width)
+        lower = torch.empty(len(below) * together * self._width)
+        upper = torch.empty(len(above) * together * self._width)
         for start in range(0, len(self), self._width):
-            columns = self._hidden_columns[:, start : start + self._width]  # (H1, n)
-            n = columns.shape[1]
-            for user in range(len(users)):
-                torch.add(columns, first[user], out=hidden[:, :n]).relu_()
-                torch.mm(weight, hidden[:, :n], out=above[:, :n]).add_(bias).relu_()
-                logits[user, start : start + n].add_(network.fuse_mlp @ above[:, :n])
+            columns = self._hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
+            for user in range(0, len(users), together):
+                some = slice(user, user + together)
+                part = logits[some, start : start + self._width]  # (b, n)
+                hidden = lower[: len(below) * part.numel()].view(-1, *part.shape)  # (H1, b, n)
+                deeper = upper[: len(above) * part.numel()].view(-1, *part.shape)  # (H2, b, n)
+                torch.maximum(columns, below[:, some], out=hidden)
+                torch.mm(weight, hidden.flatten(1), out=deeper.flatten(1))
+                torch.maximum(deeper, above[:, some], out=deeper)
+                part += (fuse @ deeper.flatten(1)).view_as(part)
         _require_finite("Ranker.logits", logits)
         return logits
 
@@ -294,7 +306,7 @@ class Ranker:
 
 
 def _require_finite(where: str, logits: Tensor) -> None:
-    if not torch.isfinite(logits).all():
+    if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():  # one that is not spoils the sum
         raise FloatingPointError(
             f"{where}: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
             f"of {logits.numel()!r}; roll back to an earlier version"

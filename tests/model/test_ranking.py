@@ -59,10 +59,11 @@ def test_every_score_equals_the_plain_network(ranker, profiles):
     assert torch.allclose(ranker.logits(histories), _expected(ranker, histories), atol=1e-4)
 
 
-def test_blocks_of_the_catalogue_join_without_a_seam(ring, ranker, profiles):
-    """Seven items at a time score like all at once."""
+@pytest.mark.parametrize("columns", [7, 3 * 51])
+def test_blocks_join_without_a_seam(ring, ranker, profiles, columns):
+    """Seven items at a time, or all 51 for three of four users and then the last, score like all at once."""
     histories = ranker.histories(profiles)
-    pieces = Ranker(ring.snapshot, block=7 * ring.config.hidden[0])
+    pieces = Ranker(ring.snapshot, block=columns * ring.config.hidden[0])
     assert torch.allclose(pieces.logits(histories), ranker.logits(histories), atol=1e-5)
 
 
