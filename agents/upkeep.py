@@ -20,6 +20,8 @@ from model.content import ContentIndex, Neighbours
 from model.modes import ModeConfig
 from model.ranking import Ranker
 from model.recommender import Recommender
+from model.retrieval import build_ranker, has_faiss, is_large
+from model.snapshot import Snapshot
 from streams.catalog import CatalogueFeed
 from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
@@ -168,9 +170,21 @@ class Upkeep:
 
     def _load(self, version: str) -> Ranker:
         snapshot, _ = self._registry.load(version)
-        ranker = Ranker(snapshot)
+        ranker = self._ranker(snapshot)
         ranker.warm_up()
         return ranker
+
+    def _ranker(self, snapshot: Snapshot) -> Ranker:
+        """Return what the settings ask for; where they leave it open and faiss is missing, rank exactly and say so."""
+        mode = self._settings.retrieval
+        if mode == "auto" and is_large(len(snapshot.items), mode) and not has_faiss():
+            logger.warning(
+                "model.exact %d items are scored for every list, which may take longer than the budget; "
+                "install faiss with pip install 'reelstream[large]'",
+                len(snapshot.items),
+            )
+            mode = "exact"
+        return build_ranker(snapshot, mode)
 
     async def _look_at_hot(self) -> None:
         if self._leads():

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import click
@@ -15,7 +16,7 @@ import orjson
 
 from commands.options import address_options, given_settings, partitions_option
 from commands.running import end_within, log_level_option, log_to_stderr
-from streams.errors import StateError, StreamError
+from streams.errors import SettingsError, StateError, StreamError
 from streams.settings import Settings
 
 __all__ = ["health", "trainer", "worker"]
@@ -45,6 +46,7 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     """Answer events with lists until stopped; start as many as there are partitions to share."""
     settings = given_settings(given)
     log_to_stderr(log_level)
+    _require_faiss(settings)
     _require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
     if instance is None:
@@ -185,6 +187,15 @@ def _require_servers(role: str, settings: Settings) -> None:
         raise StateError(
             f"{role}: Redis {OLDEST_REDIS} or newer (or Valkey) is required for its functions, got version {version!r}"
             "; point REELSTREAM_REDIS at a newer server"
+        )
+
+
+def _require_faiss(settings: Settings) -> None:
+    """Raise SettingsError if every list is to come from an index that cannot be built."""
+    if settings.retrieval == "faiss" and find_spec("faiss") is None:
+        raise SettingsError(
+            "worker: REELSTREAM_RETRIEVAL=faiss requires the package faiss, got none; install it with "
+            "pip install 'reelstream[large]', or set REELSTREAM_RETRIEVAL to exact"
         )
 
 

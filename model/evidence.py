@@ -211,11 +211,19 @@ class EvidenceReader:
         rescale = torch.from_numpy(self._rescale)[:, None, None]
         return torch.stack(sums).mul_(rescale).sqrt_()
 
-    def following(self, item: int, n: int) -> Rows:
-        """Return the ``n`` items that follow an item most often for their popularity, best first."""
-        start, end = self._table.indptr[item : item + 2]
-        order = np.argsort(-self._table.data[start:end], kind="stable")[:n]
-        return np.asarray(self._table.indices[start:end][order], dtype=np.int64)
+    def followers(self, recent: Recent, n: int) -> Rows:
+        """Return the items that follow each recent item most often for their popularity: int64 (P, J * n), -1 for none.
+
+        Strongest first for each recent item, ties to the lower row.
+        """
+        wanted, place = np.unique(recent.items, return_inverse=True)
+        found = np.full((len(wanted), n), -1, dtype=np.int64)
+        for at, item in enumerate(wanted):
+            if item >= 0:
+                start, end = self._table.indptr[item : item + 2]
+                order = np.argsort(-self._table.data[start:end], kind="stable")[:n]
+                found[at, : len(order)] = self._table.indices[start:end][order]
+        return np.asarray(found[place.reshape(recent.items.shape)].reshape(len(recent.items), -1))
 
     def _looked_up(self, earlier: Rows, later: Rows) -> NDArray[np.float32]:
         """Return the normalised counts of (P, J) by (P, C) items: float32 (P, C, J)."""

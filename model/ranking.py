@@ -15,13 +15,16 @@ from torch import Tensor
 
 from model.evidence import DEPTH, EvidenceReader, Recent
 from model.history import Profile, distinct_items
+from model.neumf import ItemSide
 from model.snapshot import Snapshot
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch"]
+__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
 
 BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
+FEATURES = 1 << 17  # scores that evidence is added to at once
 TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
+PAIRS = 1 << 13  # pairs of user and item that are reranked at once: 3 MiB of item vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Ranker:
         if not snapshot.items:
             raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
         self.snapshot = snapshot
+        self._block = block
         self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
@@ -199,6 +203,54 @@ class Ranker:
         return self.logits(histories).gather(1, torch.from_numpy(rows)).numpy()
 
     @torch.no_grad()
+    def rerank(
+        self, histories: HistoryBatch, rows: Rows, texts: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the logits of given items, float32 (B, C), without computing those of the others.
+
+        They are those of :meth:`logits` up to rounding. Cheaper where C is a small part of the catalogue.
+
+        Parameters
+        ----------
+        histories : of B users.
+        rows : int64 (B, C), item rows.
+        texts : float32 (B, T), what each user asks for, if anything.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not as many as the users, or not all in the catalogue.
+        FloatingPointError
+            If a logit is not a number or infinite.
+        """
+        if rows.ndim != 2 or len(rows) != len(histories):  # noqa: PLR2004 - users and items
+            raise ValueError(
+                f"Ranker.rerank: rows must be int64 ({len(histories)}, C), one line a user, got shape {rows.shape!r}"
+            )
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ValueError(
+                f"Ranker.rerank: rows must be 0 to {len(self) - 1}, got {rows.min().item()!r} to {rows.max().item()!r}"
+            )
+        users, wanted = self._user_vectors(histories), torch.from_numpy(rows)
+        asked = None if texts is None else torch.from_numpy(texts)
+        logits = torch.empty(wanted.shape)  # (B, C)
+        step = max(1, PAIRS // max(1, wanted.shape[1]))
+        for start in range(0, len(users), step):
+            some = slice(start, start + step)
+            side, places = self._side_of(wanted[some])
+            logits[some] = self._network.pair_logits(users[some], side, places, None if asked is None else asked[some])
+        if self._evidence is not None:
+            logits += self._network.evidence(torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows)))
+        _require_finite("Ranker.rerank", logits)
+        return logits.numpy()
+
+    def _side_of(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
+        """Return the item side of the given rows alone, and where each of them stands in it."""
+        flat = rows.flatten()
+        side = ItemSide(self._side.factors[flat], self._side.hidden[flat], self._side.bias[flat])
+        return side, torch.arange(len(flat)).view(rows.shape)
+
+    @torch.no_grad()
     def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
         """Return the logit of every item for every user: float32 (B, N).
 
@@ -209,26 +261,9 @@ class Ranker:
         FloatingPointError
             If one is not a number or infinite.
         """
-        users = self._user_vectors(histories)
-        side, network = self._side, self._network
-        logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
-        first = network.hidden_of(users, None if texts is None else torch.from_numpy(texts)).unsqueeze(2)  # (B, H1, 1)
-        weight, bias = network.second.weight, network.second.bias.unsqueeze(1)
-        hidden = torch.empty(len(weight[0]), self._width)
-        above = torch.empty(len(weight), self._width)
-        for start in range(0, len(self), self._width):
-            columns = self._hidden_columns[:, start : start + self._width]  # (H1, n)
-            n = columns.shape[1]
-            for user in range(len(users)):
-                torch.add(columns, first[user], out=hidden[:, :n]).relu_()
-                torch.mm(weight, hidden[:, :n], out=above[:, :n]).add_(bias).relu_()
-                logits[user, start : start + n].add_(network.fuse_mlp @ above[:, :n])
+        logits = self._heads(self._user_vectors(histories), texts)
         self._add_evidence(logits, histories)
-        if not torch.isfinite(logits).all():
-            raise FloatingPointError(
-                f"Ranker.logits: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
-                f"of {logits.numel()!r}; roll back to an earlier version"
-            )
+        _require_finite("Ranker.logits", logits)
         return logits
 
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
@@ -245,12 +280,43 @@ class Ranker:
             found = items.gather(1, alike.argmax(dim=2)).numpy()
         return np.where(rows >= 0, found, -1)
 
+    def _heads(self, users: Tensor, texts: NDArray[np.float32] | None = None) -> Tensor:
+        """Return what GMF, MLP and biases add to the logits of user vectors (B, D): float32 (B, N).
+
+        With relu(x + u) = max(x, -u) + u a layer needs one pass over the pairs instead of two, and what the users
+        add to the layer above is computed once a user.
+        """
+        side, network = self._side, self._network
+        weight, fuse = network.second.weight, network.fuse_mlp
+        asked = None if texts is None else torch.from_numpy(texts)
+        first = network.hidden_of(users, asked)  # (B, H1), what users put into the first layer
+        second = network.second(first)  # (B, H2), and through it into the second
+        logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
+        logits += (second @ fuse).unsqueeze(1)
+        below, above = -first.T.unsqueeze(2), -second.T.unsqueeze(2)  # (H, B, 1)
+        together = max(1, self._block // len(self._hidden_columns) // self._width)
+        lower = torch.empty(len(below) * together * self._width)
+        upper = torch.empty(len(above) * together * self._width)
+        for start in range(0, len(self), self._width):
+            columns = self._hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
+            for user in range(0, len(users), together):
+                some = slice(user, user + together)
+                part = logits[some, start : start + self._width]  # (b, n)
+                hidden = lower[: len(below) * part.numel()].view(-1, *part.shape)  # (H1, b, n)
+                deeper = upper[: len(above) * part.numel()].view(-1, *part.shape)  # (H2, b, n)
+                torch.maximum(columns, below[:, some], out=hidden)
+                torch.mm(weight, hidden.flatten(1), out=deeper.flatten(1))
+                torch.maximum(deeper, above[:, some], out=deeper)
+                part += (fuse @ deeper.flatten(1)).view_as(part)
+        return logits
+
     def _add_evidence(self, logits: Tensor, histories: HistoryBatch) -> None:
         if self._evidence is None:
             return
-        recent = _recent(histories)
-        for start in range(0, len(histories), TOGETHER):
-            chosen = slice(start, start + TOGETHER)
+        recent = recent_of(histories)
+        together = max(1, min(TOGETHER, FEATURES // len(self)))
+        for start in range(0, len(histories), together):
+            chosen = slice(start, start + together)
             features = self._evidence.of_catalogue(recent.taken(chosen))  # (F, n, N)
             for weight, feature in zip(self._network.evidence.weights, features, strict=True):
                 logits[chosen].add_(feature.mul_(weight))
@@ -273,14 +339,22 @@ class Ranker:
         )
 
 
-def _recent(histories: HistoryBatch) -> Recent:
-    """Return the same histories newest first, as the evidence reads them."""
+def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> Recent:
+    """Return the newest ``depth`` items of the same histories newest first, as the evidence reads them."""
     lengths = (histories.items >= 0).sum(axis=1)
-    place = lengths[:, None] - 1 - np.arange(min(DEPTH, histories.items.shape[1]))  # (B, J)
+    place = lengths[:, None] - 1 - np.arange(min(depth, histories.items.shape[1]))  # (B, J)
     known, place = place >= 0, np.maximum(place, 0)
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
     return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+
+
+def _require_finite(where: str, logits: Tensor) -> None:
+    if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():  # one that is not spoils the sum
+        raise FloatingPointError(
+            f"{where}: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
+            f"of {logits.numel()!r}; roll back to an earlier version"
+        )
 
 
 def _empty_ranked(n_users: int, n: int) -> Ranked:

@@ -91,7 +91,10 @@ class Recommender:
 
     def with_trending(self, trending: Trending) -> "Recommender":
         """Return the same with a newer hot list."""
-        return replace(self, trending=trending)
+        other = replace(self, trending=trending)
+        if "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
+            other.__dict__["_listed"] = self._listed
+        return other
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
         """Return the same with another model version."""
@@ -185,10 +188,11 @@ class Recommender:
     def _mask(self, wish: Wish) -> npt.NDArray[np.bool_]:
         if not wish.exclude:
             return self._listed
-        excluded = set(wish.exclude)
         assert self.ranker is not None, "only users with evidence are personalised"
-        wanted = np.fromiter((item_id not in excluded for item_id in self.ranker.snapshot.items), np.bool_)
-        return np.logical_and(self._listed, wanted)
+        wanted = self._listed.copy()
+        rows = self.ranker.items.rows(wish.exclude)
+        wanted[rows[rows >= 0]] = False
+        return wanted
 
     def _of_genre(self, genre: str) -> npt.NDArray[np.bool_]:
         assert self.ranker is not None, "only users with evidence are personalised"

@@ -8,15 +8,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from platformdirs import user_data_path
 
 from streams.errors import SettingsError
 from streams.security import KafkaSecurity
 
-__all__ = ["Settings", "data_folder", "without_password"]
+__all__ = ["RetrievalMode", "Settings", "data_folder", "without_password"]
 
+RetrievalMode = Literal["auto", "exact", "faiss"]
+_RETRIEVAL: tuple[RetrievalMode, ...] = ("auto", "exact", "faiss")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _VARIABLES = {
     "kafka": "REELSTREAM_KAFKA",
@@ -26,6 +28,7 @@ _VARIABLES = {
     "partitions": "REELSTREAM_PARTITIONS",
     "replication": "REELSTREAM_REPLICATION",
     "idle_days": "REELSTREAM_IDLE_DAYS",
+    "retrieval": "REELSTREAM_RETRIEVAL",
 }
 
 
@@ -59,6 +62,8 @@ class Settings:
     replication : copies of each partition (``REELSTREAM_REPLICATION``); 1 on one broker, 3 in production.
     idle_days : days without an event after which a user is forgotten, 0 for never (``REELSTREAM_IDLE_DAYS``); a year,
         because somebody who comes back after that is a new user to trending and to the model.
+    retrieval : who is scored for a list (``REELSTREAM_RETRIEVAL``): ``exact`` all items, ``faiss`` candidates from an
+        index, ``auto`` the one or the other by the size of the catalogue (``model/retrieval.py``).
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
 
     Raises
@@ -74,6 +79,7 @@ class Settings:
     partitions: int = 8
     replication: int = 1
     idle_days: int = 365
+    retrieval: RetrievalMode = "auto"
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __post_init__(self) -> None:
@@ -93,6 +99,7 @@ class Settings:
         )
         _require(1 <= self.partitions <= 4096, "partitions", "1 to 4096", self.partitions)  # noqa: PLR2004 - stated in the message
         _require(1 <= self.replication <= 15, "replication", "1 to 15", self.replication)  # noqa: PLR2004 - same
+        _require(self.retrieval in _RETRIEVAL, "retrieval", " or ".join(_RETRIEVAL), self.retrieval)
         _require(0 <= self.idle_days <= 36500, "idle_days", "0 (never) to 36500", self.idle_days)  # noqa: PLR2004 - same
 
     @classmethod

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "replay": {"model", "replay", "streams", "pandas", "numpy", "kafka", "orjson"},
 }
 MAY_ALSO_IMPORT = {
+    "model.retrieval": {"faiss"},
     "agents.trainer": {"aiokafka"},
     "agents.archiver": {"aiokafka"},
     "agents.patience": {"redis"},
@@ -158,8 +159,20 @@ def test_no_module_is_named_after_nothing(module):
 
 
 def test_the_command_line_is_light():
-    """Importing a command loads nothing heavy: torch, pandas, faust and kafka are imported inside functions."""
-    heavy = {"torch", "pandas", "faust", "kafka", "aiokafka", "rich", "redis", "matplotlib", "scipy", "sklearn"}
+    """Importing a command loads nothing heavy: torch, faiss, faust and others are imported inside functions."""
+    heavy = {
+        "torch",
+        "faiss",
+        "pandas",
+        "faust",
+        "kafka",
+        "aiokafka",
+        "rich",
+        "redis",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+    }
     eager = [
         f"{file_of(name)}:{found.line} imports {found.imported}"
         for name in SOURCES

@@ -1,6 +1,7 @@
 """Following the model pointer on a real Redis and a real registry: swap, refusal, rollback."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,13 @@ import pytest
 import torch
 
 from agents.upkeep import Upkeep, UpkeepConfig, WorkerReport
+from model.catalogue import Catalogue, Item
+from model.content import ContentIndex
+from model.history import Interaction, Profile
 from model.modes import ModeConfig
 from model.neumf import NeuMF, NeuMFConfig
+from model.ranking import Ranker
+from model.retrieval import RetrievingRanker
 from model.snapshot import Snapshot
 from streams.connection import connect
 from streams.health import SignOfLife
@@ -48,7 +54,12 @@ def versions(tmp_path):
 @pytest.fixture
 def upkeep(state, redis_url, tmp_path):
     """Return the upkeep of a worker that leads nobody."""
-    settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2)
+    return upkeep_of(state, redis_url, tmp_path)
+
+
+def upkeep_of(state, redis_url, tmp_path, **chosen):
+    """Return an upkeep with some settings chosen."""
+    settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2, **chosen)
     life = SignOfLife(connect(redis_url), "worker")
     return Upkeep(
         settings, UpkeepConfig(), ModeConfig(), state, life, lambda: False, WorkerReport(), lambda: Outbox(None)
@@ -87,6 +98,41 @@ async def test_a_torn_version_is_refused_and_the_old_one_serves(upkeep, state, v
     weights.write_bytes(weights.read_bytes()[:-1])
     assert await follow(upkeep, state, versions[1]) == versions[0].version_id
     assert await follow(upkeep, state, versions[2]) == versions[2].version_id
+
+
+def many_items(n):
+    """Return a snapshot of n items."""
+    shape = NeuMFConfig(history_length=5, factors=4, mlp_factors=4, genre_factors=2, hidden=(4, 4), blocks=1)
+    network = NeuMF(shape, 1, np.ones((n, 1), dtype=np.float32), generator=torch.Generator().manual_seed(2))
+    return Snapshot.of(network, tuple(f"i{row}" for row in range(n)), ("u",), ("Drama",))
+
+
+async def test_a_large_catalogue_is_retrieved_from(state, redis_url, tmp_path):
+    """Told to use faiss, a worker's list of 4000 items comes from an index of them, and is the exact one."""
+    pytest.importorskip("faiss", reason="needs the extra large: pip install 'reelstream[large]'")
+    snapshot = many_items(4000)
+    stored = Registry(str(tmp_path / "models")).save(
+        snapshot, parent=None, metrics={}, offsets={}, created_ms=1, seed=1, code_revision="test"
+    )
+    upkeep = upkeep_of(state, redis_url, tmp_path, retrieval="faiss")
+    await follow(upkeep, state, stored)
+    assert type(upkeep.recommender.ranker) is RetrievingRanker
+    catalogue = Catalogue.of([Item(item_id, item_id, None, ("Drama",)) for item_id in snapshot.items])
+    recommender = upkeep.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+    recent = tuple(Interaction(f"i{row}", 60_000 - row, "watch", 1.0) for row in range(0, 50, 10))
+    (draft,) = recommender.recommend([Profile("u", recent=recent)], 10)
+    (exact,) = recommender.with_model(Ranker(snapshot), "exact").recommend([Profile("u", recent=recent)], 10)
+    assert draft.mode == "personalized"
+    assert [item.item_id for item in draft.items] == [item.item_id for item in exact.items]
+
+
+async def test_without_faiss_a_large_catalogue_is_ranked_exactly(state, redis_url, tmp_path, monkeypatch, caplog):
+    """Left to choose, a worker without the package scores all 50,000 items, and its log names the cure."""
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    snapshot = many_items(50_000)
+    assert type(upkeep_of(state, redis_url, tmp_path)._ranker(snapshot)) is Ranker
+    assert "50000 items are scored for every list" in caplog.text
+    assert "pip install 'reelstream[large]'" in caplog.text
 
 
 def weights_of(version):

@@ -157,8 +157,9 @@ def test_nothing_known_adds_nothing():
 def test_the_items_that_follow_come_strongest_first():
     """After 0 came 1 twice and 2 once; both were touched as often."""
     reader = EvidenceReader(_counted(_sequences([0, 1], [0, 1], [0, 2], [2]), 3))
-    assert reader.following(0, 5).tolist() == [1, 2]
-    assert reader.following(0, 1).tolist() == [1]
+    recent = Recent(np.array([[0, -1], [2, 0]]), np.zeros((2, 2), dtype=np.float32))
+    assert reader.followers(recent, 2).tolist() == [[1, 2, -1, -1], [-1, -1, 1, 2]]
+    assert reader.followers(recent, 1).tolist() == [[1, -1], [-1, 1]]
 
 
 def test_large_catalogues_keep_fewer_neighbours():

@@ -66,10 +66,11 @@ def test_every_score_equals_the_plain_network(ranker, profiles):
     assert torch.allclose(ranker.logits(histories), _expected(ranker, histories), atol=1e-4)
 
 
-def test_blocks_of_the_catalogue_join_without_a_seam(ring, ranker, profiles):
-    """Seven items at a time score like all at once."""
+@pytest.mark.parametrize("columns", [7, 3 * 51])
+def test_blocks_join_without_a_seam(ring, ranker, profiles, columns):
+    """Seven items at a time, or all 51 for three of four users and then the last, score like all at once."""
     histories = ranker.histories(profiles)
-    pieces = Ranker(ring.snapshot, block=7 * ring.config.hidden[0])
+    pieces = Ranker(ring.snapshot, block=columns * ring.config.hidden[0])
     assert torch.allclose(pieces.logits(histories), ranker.logits(histories), atol=1e-5)
 
 
@@ -88,6 +89,22 @@ def test_candidate_scores_are_those_that_ranking_sorts(ranker, profiles):
     ranked = ranker.rank(histories, 5)
     logits = torch.from_numpy(ranker.score(histories, ranked.rows))
     assert np.array_equal(logits.sigmoid().numpy(), ranked.scores)
+
+
+def test_given_items_are_reranked_as_the_whole_catalogue_is_scored(ranker, profiles):
+    """The logits of 4 x 5000 given rows, repeated ones among them, are those gathered from all, to 1e-5."""
+    histories = ranker.histories(profiles)
+    rows = np.random.default_rng(0).integers(0, len(ranker), (4, 5000))
+    expected = ranker.logits(histories).numpy()[np.arange(4)[:, None], rows]
+    assert np.abs(ranker.rerank(histories, rows) - expected).max() < 1e-5
+    assert ranker.rerank(histories, rows[:, :0]).shape == (4, 0)
+
+
+@pytest.mark.parametrize("wrong", [np.full((4, 1), 51), np.full((4, 1), -1), np.zeros((3, 1), dtype=np.int64)])
+def test_rows_that_the_catalogue_does_not_hold_are_not_reranked(ranker, profiles, wrong):
+    """Of 51 items there is no row 51 and none before 0, and 3 lines of rows do not fit 4 users."""
+    with pytest.raises(ValueError, match="rerank: rows must be"):
+        ranker.rerank(ranker.histories(profiles), wrong)
 
 
 def test_a_user_scores_alike_alone_and_in_a_batch(ranker, profiles):
@@ -145,6 +162,8 @@ def test_scores_that_are_not_numbers_are_refused(ring, profiles):
     ranker = Ranker(replace(ring.snapshot, weights=weights))
     with pytest.raises(FloatingPointError, match="4 others"):
         ranker.rank(ranker.histories(profiles), 3)
+    with pytest.raises(FloatingPointError, match=r"rerank.*2 others"):
+        ranker.rerank(ranker.histories(profiles[:2]), np.array([[5, 1], [2, 5]]))
 
 
 def test_ranking_leaves_no_trace(ranker, profiles):

@@ -32,7 +32,7 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
 
 def test_settings_reach_a_child_process_unchanged():
     """The variables of ``environment`` read back to equal settings."""
-    settings = dataclasses.replace(GIVEN, prefix="t1-", partitions=4, replication=3)
+    settings = dataclasses.replace(GIVEN, prefix="t1-", partitions=4, replication=3, retrieval="exact")
     assert Settings.from_environment(settings.environment()) == settings
 
 
@@ -76,3 +76,11 @@ def test_the_idle_period_is_read_and_checked():
     assert Settings.from_environment({}).idle_days == 365
     with pytest.raises(SettingsError, match=r"REELSTREAM_IDLE_DAYS must be 0 \(never\) to 36500, got -1"):
         Settings.from_environment({"REELSTREAM_IDLE_DAYS": "-1"})
+
+
+def test_who_is_scored_can_be_chosen():
+    """``REELSTREAM_RETRIEVAL`` is auto, exact or faiss, and auto if not given."""
+    chosen = [Settings.from_environment({"REELSTREAM_RETRIEVAL": mode}).retrieval for mode in ("exact", "faiss", "")]
+    assert chosen == ["exact", "faiss", "auto"]
+    with pytest.raises(SettingsError, match="REELSTREAM_RETRIEVAL must be auto or exact or faiss, got 'annoy'"):
+        Settings.from_environment({"REELSTREAM_RETRIEVAL": "annoy"})
