@@ -127,7 +127,9 @@ def run_round(
         known = _Rows(champion, material.catalogue)
         sequences = known.admit(users, items, times, weights)
         fresh = np.zeros(len(known.users), dtype=np.int64)
-        fresh[known.users.rows(trained_on)] = [material.fresh[user_id] for user_id in trained_on]
+        fresh[known.users.rows(trained_on)] = [
+            _first_touched(history, material.fresh[user_id]) for user_id, history in trained_on.items()
+        ]
         snapshot, result = _tuned(known, champion, sequences, fresh, config, generator, progress)
     return Candidate(snapshot, material, result)
 
@@ -265,6 +267,12 @@ def _tuned(
     course = Course(texts=known.texts(network.config.text_width))
     result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress, course)
     return known.finished(network, generator), result
+
+
+def _first_touched(history: Sequence[Interaction], fresh: int) -> int:
+    """Return how many of the items of the ``fresh`` latest events their user had not touched before."""
+    split = len(history) - fresh
+    return len({one.item_id for one in history[split:]} - {one.item_id for one in history[:split]})
 
 
 def _counted(sequences: Sequences, fresh: NDArray[np.int64]) -> NDArray[np.bool_]:

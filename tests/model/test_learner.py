@@ -117,6 +117,38 @@ def test_new_users_and_items_get_rows_and_old_rows_stay(learner, ring):
     assert snapshot.users == (*ring.snapshot.users, "newcomer")
 
 
+def _followers(snapshot, item):
+    """Return how often each item followed this one, by id."""
+    row = snapshot.items.index(item)
+    pairs = zip(snapshot.weights["evidence.neighbours"][row], snapshot.weights["evidence.counts"][row], strict=True)
+    return {snapshot.items[column]: float(count) for column, count in pairs if column >= 0}
+
+
+def test_a_round_adds_the_pairs_of_its_new_events(learner, ring):
+    """A walk i3, brand new, i4 adds 1 to i3 -> new, 1 to new -> i4 and 1 / 1.1 to i3 -> i4; a repeat adds nothing."""
+    walk = [_watch(item, at) for at, item in enumerate(["i3", "brand new", "i4", "i3"])]
+    learner.observe(("newcomer", one) for one in walk)
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    before, after = _followers(ring.snapshot, "i3"), _followers(snapshot, "i3")
+    assert after["brand new"] == 1.0
+    assert after["i4"] == pytest.approx(before["i4"] + 1 / 1.1)
+    assert _followers(snapshot, "brand new") == {"i4": 1.0}
+    others = {item: count for item, count in before.items() if item != "i4"}
+    assert {item: after[item] for item in others} == others
+
+
+def test_events_are_counted_once_over_many_rounds(learner, ring):
+    """Three promoted rounds of one user who comes back to old items count what one pass over all events counts."""
+    events = [_watch(f"i{place % 12}", 10**9 + place) for place in range(30)]
+    for start in range(0, 30, 10):
+        learner.observe(("newcomer", one) for one in events[start : start + 10])
+        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+    before, after = _followers(ring.snapshot, "i0"), _followers(learner.champion, "i0")
+    gained = {item: count - before.get(item, 0.0) for item, count in after.items()}
+    wanted = {f"i{place}": 1 / (1 + 0.1 * (place - 1)) for place in range(1, 12)}
+    assert {item: gain for item, gain in gained.items() if gain > 1e-6} == pytest.approx(wanted, rel=1e-5)
+
+
 def test_items_of_the_catalogue_that_nobody_touched_can_be_listed(ring):
     """The ring's one untouched item has a row, last of all."""
     assert ring.snapshot.items[-1] == "untouched"

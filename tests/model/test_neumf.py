@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.plain import PlainConfig
 from model.tower import HistoryTower, gap_bucket
 
 CONFIG = NeuMFConfig(history_length=6, factors=8, mlp_factors=4, genre_factors=3, hidden=(5, 3), blocks=2, heads=2)
@@ -143,3 +144,26 @@ def test_equal_seeds_start_equally():
     first, same, other = (_network(seed).item_factors for seed in (0, 0, 1))
     assert torch.equal(first, same)
     assert not np.array_equal(first.detach().numpy(), other.detach().numpy())
+
+
+def test_a_new_item_is_pulled_towards_what_occurred_beside_it():
+    """Half of its start is the mean by genres, half that of its company: here item 2 alone."""
+    network = _network()
+    by_genre = (2 * network.item_factors[0] + network.item_factors[1]).detach() / 3
+    start = (by_genre + network.item_factors[2].detach()) / 2
+    grown = genre_matrix([["a"], ["a", "b"], ["b"], [], ["a"]], ["a", "b"])
+    beside = np.array([[0.0, 0.0, 3.0, 0.0]], dtype=np.float32)
+    network.grow(3, grown, torch.Generator().manual_seed(1), beside)
+    assert (network.item_factors[4] - start).abs().max() < 0.05
+
+
+def test_the_plain_model_is_that_of_the_paper():
+    """Two vectors each of user and item, no history, the widths asked for."""
+    network = NeuMF.plain(3, 4, torch.Generator().manual_seed(0), PlainConfig(factors=2, layers=(6, 3)))
+    shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
+    assert (shapes["gmf_user"], shapes["gmf_item"], shapes["mlp_user"], shapes["mlp_item"]) == (
+        (3, 2),
+        (4, 2),
+        (3, 3),
+        (4, 3),
+    )
