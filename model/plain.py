@@ -115,7 +115,7 @@ class PlainNeuMF(nn.Module):
         n = self.config.factors
         head, tail = self.fuse.weight[0, :n], self.fuse.weight[0, n:]
         parts = []
-        for few in torch.split(users, TOGETHER):
+        for few in users.split(TOGETHER):  # type: ignore[no-untyped-call]
             from_user, from_item = self._first(self.mlp_user[few])
             gmf = (self.gmf_user[few] * head) @ self.gmf_item.T
             parts.append(gmf + self._others(from_user.unsqueeze(1) + from_item) @ tail + self.fuse.bias)

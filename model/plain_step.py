@@ -38,7 +38,7 @@ class _Batch:
     users : int64 (B,).
     items : int64 (P,), of each pair, C to a user.
     width : C.
-    order : int64 (P,), pairs by item.
+    order, owners : int64 (P,), pairs by item, and which line of the batch each is in.
     starts : int64 (N,), where each item's pairs begin in that order.
     """
 
@@ -46,6 +46,7 @@ class _Batch:
     items: Tensor
     width: int
     order: Tensor
+    owners: Tensor
     starts: Tensor
 
     @classmethod
@@ -53,8 +54,10 @@ class _Batch:
         flat = items.reshape(-1)
         order = np.argsort(flat.astype(np.uint16) if n_items <= NARROW else flat, kind="stable")
         counts = np.bincount(flat, minlength=n_items)
-        rows, ordered, starts = map(torch.from_numpy, (flat, order, np.cumsum(counts) - counts))
-        return cls(torch.from_numpy(users), rows, items.shape[1], ordered, starts)
+        width = items.shape[1]
+        columns = (users, flat, order, order // width, np.cumsum(counts) - counts)
+        user_rows, item_rows, ordered, owners, starts = map(torch.from_numpy, columns)
+        return cls(user_rows, item_rows, width, ordered, owners, starts)
 
 
 @torch.no_grad()
@@ -106,8 +109,8 @@ def _back_through_gmf(network: PlainNeuMF, batch: _Batch, p: Tensor, slope: Tens
     network.fuse.weight.grad = torch.cat([(p * t).sum(0), last.T.mv(slope)]).unsqueeze(0)
     network.fuse.bias.grad = slope.sum().unsqueeze(0)
     _scatter(network.gmf_user, batch.users, t * head)
-    owners = batch.order.div(batch.width, rounding_mode="floor")
-    network.gmf_item.grad = _bags(p * head, owners, batch.starts, slope[batch.order])  # dq = sum ds (h_g * p)
+    weights = slope.index_select(0, batch.order)
+    network.gmf_item.grad = _bags(p * head, batch.owners, batch.starts, weights)  # dq = sum ds (h_g * p)
 
 
 def _back_through_layers(network: PlainNeuMF, batch: _Batch, a: Tensor, outputs: list[Tensor], dx: Tensor) -> None:
@@ -123,7 +126,8 @@ def _back_through_layers(network: PlainNeuMF, batch: _Batch, a: Tensor, outputs:
         others[k - 1].bias.grad = dz.sum(0)
         dx = dz @ others[k - 1].weight
     dz = torch.ops.aten.threshold_backward(dx, outputs[0], 0)
-    at_user = dz.view(len(a), batch.width, -1).sum(1)  # (B, H1)
+    pairs = torch.arange(len(dz))
+    at_user = _bags(dz, pairs, pairs[:: batch.width].contiguous())  # (B, H1)
     at_item = _bags(dz, batch.order, batch.starts)  # (N, H1)
     half = a.shape[1]
     first.weight.grad = torch.cat([at_user.T @ a, at_item.T @ network.mlp_item], dim=1)
