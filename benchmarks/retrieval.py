@@ -1,6 +1,6 @@
 """How fast retrieval and reranking answer over a million items, and how much of the exact lists they find.
 
-Run: ``python -m benchmarks.retrieval [--items 1000000] [--train DATASET] [--epochs 6] [--probes 32 64 128]``.
+Run: ``python -m benchmarks.retrieval [--items 1000000] [--train DATASET] [--epochs 6] [--mlp-share 0.25]``.
 
 No log of a million trained items is at hand, so a network is trained on a small one and its catalogue grown:
 each new item lies at a random place between a trained item and one of that item's ten nearest, in all that is
@@ -8,7 +8,9 @@ trained of it (both vectors and the bias), plus noise of a quarter of each colum
 one's genres. So clusters, the spread of norms, the tower and the MLP are those of training, and the MLP's share of the
 logits' variance, which is printed, stays what it was. Users keep their histories, each item replaced by one grown from
 it. The small log is made up (80 clusters of 50 items, popular ones among them, users with three favourite
-clusters), or a recorded one with ``--train``. Not run by the test suite.
+clusters); such a log leaves the MLP next to nothing to do, so its weights in the last layer are multiplied until it
+makes ``--mlp-share`` of the variance, by default as much as after six epochs on ml-1m. With ``--train`` the log is a
+recorded one and nothing is multiplied. Not run by the test suite.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from replay.readers import read_dataset
 
 CLUSTERS, EACH, USERS, EVENTS = 80, 50, 2000, 60
 NEAR, NOISE = 10, 0.25
+LARGE = 300_000  # events from which larger batches leave enough steps
 SINGLE = 300  # users asked alone: three lie beyond the 99th percentile
 
 Log = list[tuple[str, Interaction]]
@@ -52,13 +55,17 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--train", metavar="DATASET", help="a recorded log instead of a made-up one")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--probes", type=int, nargs="+", default=[32, 64, RetrievalConfig().probes])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--mlp-share", type=float, default=0.25, help="of the logits' variance, for the made-up log")
+    parser.add_argument("--probes", type=int, nargs="+", default=[32, RetrievalConfig().probes, 128])
+    parser.add_argument("--candidates", type=int, nargs="+", default=[200, RetrievalConfig().candidates])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     log, catalogue = _made_up() if given.train is None else _recorded(given.train)
     small = _trained(log, catalogue, given.epochs)
     histories = _histories(Ranker(small), log, given.users)
+    if given.train is None:
+        small = _scaled(small, histories, given.mlp_share)
     print(f"trained on {len(log):,} events, {len(small.items):,} items; MLP share {_mlp_share(small, histories):.1%}")
     grown = _grown(small, given.items, np.random.default_rng(0))
     histories = _moved(histories, grown, np.random.default_rng(1))
@@ -74,12 +81,13 @@ def main() -> None:
     print(f"exact ranker built in {plain:.1f} s, retrieving one in {built:.1f} s; it holds {held / 2**20:,.0f} MiB")
     exact = _milliseconds(lambda: ranker.rank_exactly(few, 10), 3) / len(few)
     print(f"exact ranking: {np.median(exact):.1f} ms a user in batches of 16, {given.threads} threads")
-    for probes in given.probes:
-        _report(ranker, replace(ranker.config, probes=probes), histories)
+    for candidates in given.candidates:
+        for probes in given.probes:
+            config = replace(ranker.config, candidates=candidates, per_item=1, probes=probes)
+            _report(ranker.looking(config), histories)
 
 
-def _report(ranker: RetrievingRanker, config: RetrievalConfig, histories: HistoryBatch) -> None:
-    ranker = ranker.looking(config)
+def _report(ranker: RetrievingRanker, histories: HistoryBatch) -> None:
     recall = measure_recall(ranker, histories)
     together = _milliseconds(lambda: ranker.rank(histories, 10), 7) / len(histories)
     alone = [
@@ -87,7 +95,7 @@ def _report(ranker: RetrievingRanker, config: RetrievalConfig, histories: Histor
         for at in np.arange(SINGLE) % len(histories)
     ]
     print(
-        f"{config.probes:4} probes, {config.candidates} candidates: recall@10 {recall.mean:.4f} "
+        f"{ranker.config.probes:4} probes, {ranker.config.candidates} candidates: recall@10 {recall.mean:.4f} "
         f"+- {recall.standard_error:.4f}, worst {recall.worst:.1f}; ms a user: batch of {len(histories)} "
         f"{np.median(together):.2f} (slowest {max(together):.2f}), alone {np.median(alone):.2f}, "
         f"p99 {np.percentile(alone, 99):.2f}"
@@ -124,7 +132,9 @@ def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:
 
 def _trained(log: Log, catalogue: Catalogue, epochs: int) -> Snapshot:
     rounds = RoundConfig()
-    rounds = replace(rounds, first=replace(rounds.first, epochs=epochs, least_steps=0, batch=64))
+    rounds = replace(
+        rounds, first=replace(rounds.first, epochs=epochs, least_steps=0, batch=16 if len(log) < LARGE else 64)
+    )
     learner = Learner(LearnerConfig(max_events=len(log) + 1, max_events_per_user=len(log) + 1), rounds)
     learner.observe(log)
     return learner.fine_tune(catalogue, generator=np.random.default_rng(0)).snapshot
@@ -167,10 +177,28 @@ def _moved(histories: HistoryBatch, grown: Grown, generator: np.random.Generator
 
 def _mlp_share(snapshot: Snapshot, histories: HistoryBatch) -> float:
     """Return the variance over items of the MLP's part of the logit, as a share of the logit's, mean over users."""
-    logits = Ranker(snapshot).logits(histories)
-    without = dict(snapshot.weights) | {"fuse_mlp": torch.zeros_like(snapshot.weights["fuse_mlp"])}
-    rest = Ranker(replace(snapshot, weights=without)).logits(histories)
-    return float(((logits - rest).var(dim=1) / logits.var(dim=1)).mean())
+    logits, rest = (Ranker(one).logits(histories) for one in (snapshot, _times(snapshot, 0.0)))
+    return _share(logits - rest, rest)
+
+
+def _share(mlp: torch.Tensor, rest: torch.Tensor) -> float:
+    return float((mlp.var(dim=1) / (mlp + rest).var(dim=1)).mean())
+
+
+def _times(snapshot: Snapshot, factor: float) -> Snapshot:
+    """Return the snapshot with the MLP's part of the logit multiplied."""
+    return replace(snapshot, weights=dict(snapshot.weights) | {"fuse_mlp": snapshot.weights["fuse_mlp"] * factor})
+
+
+def _scaled(snapshot: Snapshot, histories: HistoryBatch, share: float) -> Snapshot:
+    """Return the snapshot with the MLP multiplied until it makes this share of the variance, found by halving."""
+    rest = Ranker(_times(snapshot, 0.0)).logits(histories)
+    mlp = Ranker(snapshot).logits(histories) - rest
+    low, high = 0.0, 1024.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _share(middle * mlp, rest) < share else (low, middle)
+    return _times(snapshot, high)
 
 
 def _milliseconds(run: Callable[[], object], times: int) -> np.ndarray:

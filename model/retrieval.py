@@ -161,7 +161,9 @@ class RetrievingRanker(Ranker):
         self._sources = tuple(sources)
         generator = np.random.default_rng(self.config.seed)
         users = _made_up(self, self.config.sampled_users, generator) if sample is None else sample
-        self._index = _Index(self._linear(users), self.config, generator)
+        vectors, square = self._linear(users)
+        self._turn = torch.linalg.cholesky(square)  # (D + 1, D + 1)
+        self._index = _Index((vectors @ self._turn).numpy(), self.config, generator)
 
     def rank(
         self,
@@ -227,7 +229,8 @@ class RetrievingRanker(Ranker):
     @torch.no_grad()
     def _candidates(self, histories: HistoryBatch, width: int, mask: "_Mask") -> Rows:
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
-        queries = _with_one(self._user_vectors(histories))
+        users = _with_one(self._user_vectors(histories))
+        queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
         proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, FOLLOWED), FOLLOWERS))
@@ -241,8 +244,13 @@ class RetrievingRanker(Ranker):
         return max(1, self.config.probes * width // self.config.candidates)
 
     @torch.no_grad()
-    def _linear(self, sample: HistoryBatch) -> NDArray[np.float32]:
+    def _linear(self, sample: HistoryBatch) -> tuple[Tensor, Tensor]:
         r"""Return the vectors (N, D + 1) whose inner product with ``[user | 1]`` is nearest to the logits.
+
+        Beside them the users' mean square M (D + 1, D + 1), a little of the identity added. With its Cholesky factor C
+        the index holds :math:`C^T v` and is asked with :math:`C^{-1} u`, which leaves each inner product as it is and
+        makes the distance of two items the root mean square, over users, of the difference of their logits: clusters
+        are then of items that are wanted together.
 
         With user vectors U (S, D + 1), logits L (S, N) and GMF vectors and biases V (N, D + 1), the ridge regression
         of what V leaves over: :math:`V + ((U^T U + \lambda I)^{-1} U^T (L - U V^T))^T`.
@@ -254,14 +262,15 @@ class RetrievingRanker(Ranker):
         for start in range(0, len(sample), TOGETHER):
             some = slice(start, start + TOGETHER)
             left.addmm_(users[some].T, self._heads(users[some, :-1]))
-        pull = self.config.ridge * square.diagonal().mean() * torch.eye(len(square))
-        vectors: NDArray[np.float32] = gmf.add_(torch.linalg.solve(square + pull, left)).T.numpy()
-        if not np.isfinite(vectors).all():
+        identity = square.diagonal().mean() * torch.eye(len(square))
+        pull = self.config.ridge * identity
+        vectors = gmf.add_(torch.linalg.solve(square + pull, left)).T
+        if not torch.isfinite(vectors).all():
             raise FloatingPointError(
                 "RetrievingRanker: finite item vectors are required, got "
-                f"{np.count_nonzero(~np.isfinite(vectors))!r} other numbers; roll back to an earlier version"
+                f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
             )
-        return vectors
+        return vectors, (square + LEAST * identity) / len(sample)
 
 
 def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> Recall:
@@ -335,6 +344,7 @@ class _Index:
         return found
 
 
+LEAST = 1.0e-3  # of the mean square: no direction counts for less than this, whoever was sampled
 POINTS = 64  # items a cluster is made from; more take longer and find no more
 ROUNDS = 8  # of k-means
 
