@@ -155,7 +155,7 @@ def _sigmoid(x: Array) -> Array:
 def _summed(table: Array, rows: Rows, parts: Array) -> Array:
     """Return the sum of the parts of each row, zero elsewhere: the gradient of a look-up.
 
-    Entry by entry, because NumPy adds at single places of a flat array ten times faster than at whole rows.
+    Entry by entry: NumPy adds at single places of a flat array several times faster than at whole rows.
     """
     total = np.zeros_like(table)
     entries = rows[:, np.newaxis] * table.shape[1] + np.arange(table.shape[1])
