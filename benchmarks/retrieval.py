@@ -25,6 +25,7 @@ import psutil
 import torch
 
 from model.catalogue import Catalogue, Item
+from model.evidence import width_for
 from model.history import Interaction, Profile
 from model.learner import Learner, LearnerConfig
 from model.ranking import HistoryBatch, Ranker
@@ -162,7 +163,30 @@ def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> Grown:
         weights[name] = torch.lerp(table[source], table[other], share.view(-1, *[1] * (table.ndim - 1)))
         weights[name] += NOISE * table.std(dim=0) * noise
     weights["item_genres"] = weights["item_genres"][source]
-    return Grown(Snapshot(small.config, weights, tuple(map(str, range(n))), small.users, small.genres), source)
+    width = width_for(n, small.config.neighbours)
+    weights |= _grown_evidence(small, source, width, generator)
+    shape = replace(small.config, neighbours=width)
+    return Grown(Snapshot(shape, weights, tuple(map(str, range(n))), small.users, small.genres), source)
+
+
+def _grown_evidence(
+    small: Snapshot, source: torch.Tensor, width: int, generator: np.random.Generator
+) -> dict[str, torch.Tensor]:
+    """Return the evidence of grown items: what followed an item's source most, each as one item grown from it."""
+    rows, counts = small.weights["evidence.neighbours"].long(), small.weights["evidence.counts"]
+    kept = counts.topk(min(width, counts.shape[1]), dim=1).indices
+    rows, counts = rows.gather(1, kept)[source], counts.gather(1, kept)[source]  # (n, width)
+    order, many = source.argsort(), torch.bincount(source, minlength=len(small.items))
+    place = torch.from_numpy(generator.random(rows.shape)) * many[rows.clamp(min=0)]
+    first = (many.cumsum(0) - many)[rows.clamp(min=0)]
+    grown = order[(first + place.long()).clamp(max=len(order) - 1)]
+    known = (rows >= 0) & (many[rows.clamp(min=0)] > 0)
+    return {
+        "evidence.neighbours": torch.where(known, grown, -1).to(torch.int32),
+        "evidence.counts": torch.where(known, counts, 0.0),
+        "evidence.followed": small.weights["evidence.followed"][source],
+        "evidence.touched": small.weights["evidence.touched"][source],
+    }
 
 
 def _moved(histories: HistoryBatch, grown: Grown, generator: np.random.Generator) -> HistoryBatch:

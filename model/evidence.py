@@ -1,9 +1,9 @@
 """Evidence: which items followed which, counted from the stream, as inputs of the last layer.
 
-For each item the counts say how often another came after it within a few events of the same user [1]_. What a
-user's latest items say about an item is a decayed sum of normalised counts; three decays make three features, and
-the network learns a weight for each beside its own heads. Counts change by addition alone, so that a round adds the
-pairs that its new events make, and an event moves a user's features at once.
+For each item the counts say how often another came after it within a few events of the same user [1]_; events of one
+time count half in each order. What a user's latest items say about an item is a decayed sum of normalised counts;
+three decays make three features, and the network learns a weight for each beside its own heads. Counts change by
+addition alone, so that a round adds the pairs that its new events make, and an event moves a user's features at once.
 
 While training, a pair of items owes part of its count to the very event that is predicted. That part is known
 exactly and taken off, so that a feature means the same in training and in service.
@@ -68,16 +68,16 @@ class Recent:
     ----------
     items : int64 (P, J), item rows, -1 where there are no more.
     gaps_s : float32 (P, J), seconds from each to the newest.
-    lags : int64 (P, J), while training: how many events after each one the predicted event was counted.
+    own : float32 (P, J), while training: what the predicted event itself has added to the count of its item after each.
     """
 
     items: Rows
     gaps_s: NDArray[np.float32]
-    lags: Rows | None = None
+    own: NDArray[np.float32] | None = None
 
     def taken(self, chosen: slice) -> "Recent":
         """Return some of the askers."""
-        return Recent(self.items[chosen], self.gaps_s[chosen], None if self.lags is None else self.lags[chosen])
+        return Recent(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
 
 
 def recent_at(sequences: Sequences, at: Rows, *, counted: bool = True) -> Recent:
@@ -92,7 +92,10 @@ def recent_at(sequences: Sequences, at: Rows, *, counted: bool = True) -> Recent
     items = np.where(known, sequences.items[place], -1)
     if not counted:
         return Recent(items, gaps)
-    return Recent(items, gaps, np.where(known, sequences.places[at + 1][:, None] - sequences.places[place], 0))
+    lags = sequences.places[at + 1][:, None] - sequences.places[place]
+    is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
+    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags))
+    return Recent(items, gaps, own * known)
 
 
 def width_for(n_items: int, wanted: int) -> int:
@@ -191,8 +194,8 @@ class EvidenceReader:
         known = recent.items >= 0
         items = np.where(known, recent.items, 0)
         said = self._looked_up(items, rows) * known[:, None, :]  # (P, C, J)
-        if recent.lags is not None:
-            own = _pair_weight(recent.lags) * self._of_first[items] * self._of_second[rows[:, :1]]
+        if recent.own is not None:
+            own = recent.own * self._of_first[items] * self._of_second[rows[:, :1]]
             said[:, 0] = np.maximum(said[:, 0] - own, 0.0)
         sums = [
             np.einsum("pcj,pj->pc", said[:, :, : kernel.depth], decay)
@@ -268,12 +271,20 @@ def together(sequences: Sequences, counted: NDArray[np.bool_], n_old: int, n_ite
 
 
 def _pairs(sequences: Sequences, fresh: NDArray[np.bool_] | None) -> Iterator[tuple[Rows, Rows, float]]:
-    """Give for each distance the earlier and later items of all pairs that far apart, and what one counts."""
+    """Give for each distance the first and second items of all pairs that far apart, and what one counts.
+
+    Of two events at the same time nobody knows which came first: each counts half after the other.
+    """
     for lag in range(1, WINDOW + 1):
         counted = sequences.users[lag:] == sequences.users[:-lag]
         if fresh is not None:
             counted &= fresh[lag:]
-        yield sequences.items[:-lag][counted], sequences.items[lag:][counted], float(_pair_weight(lag))
+        is_tied = sequences.times[lag:] == sequences.times[:-lag]
+        ordered, tied, weight = counted & ~is_tied, counted & is_tied, float(_pair_weight(lag))
+        before, after = sequences.items[:-lag], sequences.items[lag:]
+        yield before[ordered], after[ordered], weight
+        yield before[tied], after[tied], weight / 2.0
+        yield after[tied], before[tied], weight / 2.0
 
 
 def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:

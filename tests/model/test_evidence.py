@@ -35,7 +35,10 @@ def _naive(sequences, n_items):
     for later in range(len(sequences)):
         for earlier in range(max(0, later - 20), later):
             if sequences.users[earlier] == sequences.users[later]:
-                counts[sequences.items[earlier], sequences.items[later]] += 1 / (1 + 0.1 * (later - earlier - 1))
+                weight, pair = 1 / (1 + 0.1 * (later - earlier - 1)), sequences.items[[earlier, later]]
+                is_tied = sequences.times[earlier] == sequences.times[later]
+                counts[*pair] += weight / 2 if is_tied else weight
+                counts[*pair[::-1]] += weight / 2 if is_tied else 0
     return counts
 
 
@@ -45,6 +48,12 @@ def test_what_follows_counts_by_its_distance():
     assert _as_pairs(evidence) == {(0, 1): 1.0, (0, 2): 0.90909, (1, 2): 1.0}
     assert evidence.followed.tolist() == pytest.approx([1.90909, 1.0, 0.0])
     assert evidence.touched.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_events_of_one_time_follow_each_other_by_half():
+    """Items 0 and 1 share a time, 2 comes later at distances two and one."""
+    sequences = Sequences.of([0, 0, 0], [0, 1, 2], [5, 5, 6], [1.0] * 3)
+    assert _as_pairs(_counted(sequences, 3)) == {(0, 1): 0.5, (1, 0): 0.5, (0, 2): 0.90909, (1, 2): 1.0}
 
 
 def test_users_do_not_follow_each_other_and_twenty_events_are_the_window():
@@ -106,7 +115,11 @@ def test_an_event_never_speaks_for_itself():
         its_place = shuffled.places[here + 1]
         for step, other in enumerate(range(here, 23, -1)):
             lag = its_place - shuffled.places[other]
-            own = 1 / (1 + 0.1 * (lag - 1)) if lag > 0 else 0.0
+            own = 1 / (1 + 0.1 * (abs(lag) - 1))
+            if shuffled.times[here + 1] == shuffled.times[other]:
+                own /= 2  # whichever came first
+            elif lag < 0:
+                own = 0.0
             row = shuffled.items[other]
             part = (counts[row, item] - own) / (counts[row].sum() + 20) / ((sequences.items == item).sum() + 1) ** 0.5
             gap = (shuffled.times[here] - shuffled.times[other]) / 1000
