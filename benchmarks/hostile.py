@@ -456,7 +456,17 @@ class SnapshotTarget:
     """A model version with something wrong in its files: refused, or the very version, and no code is ever run."""
 
     def __init__(self) -> None:
-        shape = NeuMFConfig(history_length=3, factors=2, mlp_factors=2, genre_factors=2, hidden=(2, 2), heads=1)
+        shape = NeuMFConfig(
+            history_length=3,
+            factors=2,
+            mlp_factors=2,
+            genre_factors=2,
+            text_width=2,
+            intent_factors=1,
+            neighbours=2,
+            hidden=(2, 2),
+            heads=1,
+        )
         network = NeuMF(shape, 2, np.ones((3, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
         self._snapshot = Snapshot.of(network, ("a", "b", "c"), ("u", "v"), ("Drama",))
         self._url = "memory://hostile"

@@ -25,8 +25,17 @@ RUNNERS = {"eval", "exec", "compile", "__import__"}
 def stored(tmp_path_factory):
     """Return a registry with one version, and the bytes of its files."""
     registry = Registry(str(tmp_path_factory.mktemp("models")))
-    tiny = {"text_width": 2, "intent_factors": 1, "neighbours": 2, "mlp_factors": 2, "genre_factors": 2}
-    shape = NeuMFConfig(history_length=3, factors=2, hidden=(2, 2), heads=1, **tiny)
+    shape = NeuMFConfig(
+        history_length=3,
+        factors=2,
+        mlp_factors=2,
+        genre_factors=2,
+        text_width=2,
+        intent_factors=1,
+        neighbours=2,
+        hidden=(2, 2),
+        heads=1,
+    )
     network = NeuMF(shape, 1, np.ones((3, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
     snapshot = Snapshot.of(network, ("a", "b", "c"), ("u",), ("Drama",))
     version = registry.save(snapshot, parent=None, metrics={}, offsets={}, created_ms=1, seed=1, code_revision="x")
