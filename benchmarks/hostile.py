@@ -462,7 +462,6 @@ class SnapshotTarget:
             mlp_factors=2,
             genre_factors=2,
             text_width=2,
-            intent_factors=1,
             neighbours=2,
             hidden=(2, 2),
             heads=1,

@@ -2,8 +2,8 @@
 
 A user is the sum of a trained identity vector (zero for a user never trained on) and the history tower's
 vector. Two heads compare user and item: GMF multiplies their vectors, the MLP reads
-``[user | item | genre projection | intent]``, where the intent is what a text asks for and zero without one; one
-linear layer over ``[GMF | MLP | evidence]`` gives the logit.
+``[user | item | genre projection | intent]``, where the intent is what a text asks for and zero without one; it is
+added to the user's vector in GMF as well. One linear layer over ``[GMF | MLP | evidence]`` gives the logit.
 
 Departs from [1]_ in five ways: the history tower; the evidence of ``model.evidence``; one user vector for both heads
 (items keep one vector per head); a bias per item; and the first MLP layer is written as the sum of its inputs' parts,
@@ -49,7 +49,6 @@ class NeuMFConfig:
     mlp_factors : width of the items' second vector, which only the MLP reads.
     genre_factors : width of the genre projection.
     text_width : of the vectors that the intent tower reads, those of ``model.texts``.
-    intent_factors : width of what it makes of them.
     neighbours : items kept in the evidence of each item; fewer where the catalogue is large.
     hidden : widths of the two MLP layers; ranking costs their product per pair.
     blocks, heads : of the tower's attention.
@@ -63,7 +62,6 @@ class NeuMFConfig:
     mlp_factors: int = 32
     genre_factors: int = 8
     text_width: int = TEXT_WIDTH
-    intent_factors: int = 16
     neighbours: int = 1024
     hidden: tuple[int, int] = (32, 16)
     blocks: int = 1
@@ -74,8 +72,7 @@ class NeuMFConfig:
 
     def __post_init__(self) -> None:
         widths = (self.history_length, self.factors, self.mlp_factors, self.genre_factors, *self.hidden)
-        more = (self.text_width, self.intent_factors, self.neighbours)
-        if min(*widths, *more, self.blocks, self.heads) < 1:
+        if min(*widths, self.text_width, self.neighbours, self.blocks, self.heads) < 1:
             raise ValueError(f"NeuMFConfig: lengths, widths and counts must be at least 1, got {self!r}")
         if self.factors % self.heads:
             raise ValueError(
@@ -145,8 +142,9 @@ class NeuMF(nn.Module):
         self.tower = HistoryTower(config.factors, config.history_length, config.blocks, config.heads, config.dropout)
         self.first_user = unset_linear(config.factors, first, bias=False)
         self.first_item = unset_linear(config.mlp_factors + config.genre_factors, first)
-        self.intent = IntentTower(config.text_width, config.intent_factors, config.dropout)
-        self.first_intent = unset_linear(config.intent_factors, first, bias=False)
+        self.intent = IntentTower(config.text_width, config.factors, config.dropout)
+        self.first_intent = unset_linear(config.factors, first, bias=False)
+        self.fuse_intent = nn.Parameter(torch.ones(config.factors))
         self.second = unset_linear(first, second)
         self.fuse_gmf = nn.Parameter(torch.ones(config.factors))
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
@@ -192,8 +190,10 @@ class NeuMF(nn.Module):
             return torch.zeros(len(users), self.config.factors, device=users.device)
         return functional.embedding(users.clamp(min=0), self.user_factors) * shown.unsqueeze(1)
 
-    def hidden_of(self, users: Tensor, texts: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Return the askers' part of the first MLP layer, float32 (P, H1).
+    def asking(
+        self, users: Tensor, texts: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the two heads read of the askers: float32 (P, D) for GMF, (P, H1) in the first MLP layer.
 
         Parameters
         ----------
@@ -202,7 +202,10 @@ class NeuMF(nn.Module):
         generator : of the intent tower's dropout; None to drop nothing.
         """
         hidden: Tensor = self.first_user(users)
-        return hidden if texts is None else hidden + self.first_intent(self.intent(texts, generator))
+        if texts is None:
+            return users, hidden
+        intent = self.intent(texts, generator)
+        return users + intent * self.fuse_intent, hidden + self.first_intent(intent)
 
     def users_along(
         self, users: Tensor, items: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None
@@ -243,14 +246,15 @@ class NeuMF(nn.Module):
         users : float32 (P, D), user vectors.
         side : from :meth:`item_side`.
         rows : int64 (P, C), item rows.
-        texts, generator : as in :meth:`hidden_of`.
+        texts, generator : as in :meth:`asking`.
         """
         table = torch.cat([side.factors, side.hidden, side.bias.unsqueeze(1)], dim=1)
         picked = functional.embedding(rows, table)  # (P, C, D + H1 + 1): one gather for all parts
         widths = [side.factors.shape[1], side.hidden.shape[1], 1]
         factors, hidden, bias = torch.split(picked, widths, dim=2)
-        gmf = torch.bmm(factors, users.unsqueeze(2)).squeeze(2)
-        first = functional.relu(hidden + self.hidden_of(users, texts, generator).unsqueeze(1))
+        vectors, hidden_users = self.asking(users, texts, generator)
+        gmf = torch.bmm(factors, vectors.unsqueeze(2)).squeeze(2)
+        first = functional.relu(hidden + hidden_users.unsqueeze(1))
         second = functional.relu(self.second(first))
         logits: Tensor = gmf + second @ self.fuse_mlp + bias.squeeze(2)
         return logits
@@ -315,7 +319,7 @@ class NeuMF(nn.Module):
             "gmf": [self.fuse_gmf],
             "mlp": [self.fuse_mlp],
             "genres": [self.genre_factors],
-            "intent": [self.first_intent.weight],
+            "intent": [self.first_intent.weight, self.fuse_intent],
             "evidence": [self.evidence.weights],
         }
         for part in outlets.keys() - set(self.config.parts):

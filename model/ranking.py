@@ -289,7 +289,7 @@ class Ranker:
         side, network = self._side, self._network
         weight, fuse = network.second.weight, network.fuse_mlp
         asked = None if texts is None else torch.from_numpy(texts)
-        first = network.hidden_of(users, asked)  # (B, H1), what users put into the first layer
+        users, first = network.asking(users, asked)  # (B, H1), what users put into the first layer
         second = network.second(first)  # (B, H2), and through it into the second
         logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
         logits += (second @ fuse).unsqueeze(1)

@@ -47,6 +47,7 @@ class TrainingConfig:
     least_steps : steps below which further passes are added, so that a small log is learnt from as well.
     batch : windows per step.
     negatives : sampled items per positive.
+    popular : share of them that is drawn by popularity instead of uniformly; the loss is corrected for it.
     learning_rate : the highest of the one-cycle schedule.
     warm_up : share of the steps of a cycle on which the rate still rises.
     restarts : further cycles of the rate, each of the same length.
@@ -66,6 +67,7 @@ class TrainingConfig:
     least_steps: int = 0
     batch: int = 128
     negatives: int = 4
+    popular: float = 0.5
     learning_rate: float = 4.0e-3
     warm_up: float = 0.1
     restarts: int = 0
@@ -78,7 +80,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.negatives) < 1 or min(self.least_steps, self.restarts, self.patience) < 0:
             raise ValueError(f"TrainingConfig: positive epochs, batch and negatives are required, got {self!r}")
-        if not (0.0 < self.warm_up < 1.0 and 0.0 <= self.queries <= 1.0 and self.learning_rate > 0.0):
+        if not (
+            0.0 < self.warm_up < 1.0
+            and 0.0 <= self.popular <= 1.0
+            and 0.0 <= self.queries <= 1.0
+            and self.learning_rate > 0.0
+        ):
             raise ValueError(f"TrainingConfig: shares and a positive learning rate are required, got {self!r}")
 
     def rate(self, step: int, of: int) -> float:
@@ -244,7 +251,7 @@ class _Run:
     ) -> None:
         self._network, self._config, self._course, self._progress = network, config, course, progress
         self._generator, self._total = generator, total
-        self._sampler = NegativeSampler(touched)
+        self._sampler = NegativeSampler(touched, config.popular)
         self._reader = EvidenceReader(network.evidence) if "evidence" in network.config.parts else None
         self._texts = course.texts if "intent" in network.config.parts else None
         self._dropout = torch_generator(generator, config.device)
@@ -341,6 +348,7 @@ class _Run:
             logits = logits + network.evidence(self._there(features))
         labels = torch.zeros_like(logits)
         labels[:, 0] = 1.0
+        logits = logits - self._there(self._sampler.bias(rows))
         return functional.binary_cross_entropy_with_logits(logits, labels)
 
     def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:

@@ -52,3 +52,19 @@ def test_bits_and_keys_hold_the_same(monkeypatch):
     expected = [pair in touched for pair in zip(*(rows.tolist() for rows in asked), strict=True)]
     assert type(bits._touched) is not type(keys._touched)
     assert bits.is_touched(*asked).tolist() == keys.is_touched(*asked).tolist() == expected
+
+
+def test_a_share_is_drawn_by_popularity():
+    """Of items touched 1, 1 and 6 times, half by popularity: 1/6 + 1/16 = 0.229 twice, and 1/6 + 6/16 = 0.542."""
+    sequences = Sequences.of(range(8), [0, 1, *[2] * 6], range(8), [1.0] * 8)
+    drawn = NegativeSampler(sequences, 0.5).draw(np.array([9]), 10_000, np.random.default_rng(0))
+    shares = np.bincount(drawn[0], minlength=3) / 10_000
+    assert np.allclose(shares, [11 / 48, 11 / 48, 26 / 48], atol=0.025)  # five standard deviations of 0.005
+
+
+def test_the_bias_is_that_of_the_draws():
+    """log(3 q) of those shares; uniform draws have none."""
+    sequences = Sequences.of(range(8), [0, 1, *[2] * 6], range(8), [1.0] * 8)
+    found = NegativeSampler(sequences, 0.5).bias(np.array([[0, 2]]))
+    assert np.allclose(found, np.log([[33 / 48, 78 / 48]]))
+    assert not NegativeSampler(sequences).bias(np.arange(3)).any()

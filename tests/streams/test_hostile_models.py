@@ -31,7 +31,6 @@ def stored(tmp_path_factory):
         mlp_factors=2,
         genre_factors=2,
         text_width=2,
-        intent_factors=1,
         neighbours=2,
         hidden=(2, 2),
         heads=1,
