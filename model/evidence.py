@@ -178,6 +178,7 @@ class EvidenceReader:
         table = _table(evidence.neighbours.numpy(), counts)
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
+        self._least = _least_kept(table, evidence.counts.shape[1])
         self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
         scale = evidence.scale.numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
@@ -195,8 +196,8 @@ class EvidenceReader:
         items = np.where(known, recent.items, 0)
         said = self._looked_up(items, rows) * known[:, None, :]  # (P, C, J)
         if recent.own is not None:
-            own = recent.own * self._of_first[items] * self._of_second[rows[:, :1]]
-            said[:, 0] = np.maximum(said[:, 0] - own, 0.0)
+            without = said[:, 0] - recent.own * self._of_first[items] * self._of_second[rows[:, :1]]
+            said[:, 0] = np.where(without < self._least[items], 0.0, np.maximum(without, 0.0))
         sums = [
             np.einsum("pcj,pj->pc", said[:, :, : kernel.depth], decay)
             for kernel, decay in zip(KERNELS, _decays(recent), strict=True)
@@ -311,6 +312,17 @@ def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32]) -> Any:
     table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), len(counts)))
     table.sort_indices()
     return table
+
+
+def _least_kept(table: Any, width: int) -> NDArray[np.float32]:
+    """Return the value below which nothing was kept, of each row, float32 (N,): of a row that is not full that is zero.
+
+    A pair that would not have been kept without the event in question must not speak for it either.
+    """
+    full = np.flatnonzero(np.diff(table.indptr) == width)
+    least = np.zeros(table.shape[0], dtype=np.float32)
+    least[full] = table.data[table.indptr[full][:, None] + np.arange(width)].min(axis=1)
+    return least * np.float32(1.0 - 1.0e-5)  # rounding does not decide
 
 
 def _matrix(rows: Rows, columns: Rows, values: NDArray[np.float32], n: int) -> Any:

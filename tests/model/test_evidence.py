@@ -186,3 +186,12 @@ def test_new_items_are_told_by_what_occurred_beside_them():
     assert together(sequences, np.array([True] * 3), 2, 3).tolist() == [[1.0, 1.0]]
     assert together(sequences, np.array([False, True, False]), 2, 3).tolist() == [[1.0, 0.0]]
     assert together(sequences, np.array([True] * 3), 3, 3) is None
+
+
+def test_a_neighbour_kept_for_the_event_itself_does_not_speak_for_it():
+    """After 0 came 1 three times and 2 twice; of two places 2 has one, and would not without the event in question."""
+    sequences = _sequences([0, 1], [0, 1], [0, 1], [0, 2], [0, 2], [0, 3])
+    full, roomy = (EvidenceReader(_counted(sequences, 4, width=width)) for width in (2, 8))
+    at = np.array([6])  # item 0 of the fourth user, whom 2 follows
+    found = [reader.of_pairs(recent_at(sequences, at), np.array([[2, 1]]))[0, :, 0] > 0 for reader in (full, roomy)]
+    assert [one.tolist() for one in found] == [[False, True], [True, True]]
