@@ -17,7 +17,8 @@ from streams.errors import DataError, SettingsError
 if TYPE_CHECKING:
     from model.catalogue import Catalogue
     from model.learner import Learner
-    from model.training import Course, TrainingConfig
+    from model.rounds import Candidate
+    from model.training import Course, Progress, TrainingConfig
     from replay.readers import Dataset
     from streams.settings import Settings
 
@@ -85,11 +86,6 @@ def train(
     The newest events are held out and ranked among the whole catalogue: HR@10 and NDCG@10 of the
     version are stored with it, beside those of popularity. Serving it is a separate step.
     """
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
-
-    from model.gate import gate  # noqa: PLC0415 - same
-
     if backend is not None and not plain:
         raise click.UsageError("--backend goes with --plain")
     if plain and (dataset is None or archive or catalogue or any(given.values())):
@@ -113,21 +109,47 @@ def train(
         raise click.UsageError("give either DATASET or --from-archive URL")
     if archive is None and (catalogue or any(given.values())):
         raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
+    _prepare_torch(threads, device)
+    log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
+    learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
+    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
+        trained = _trained(learner, log.catalogue, seed, progress, course)
+    report = _report(trained, learner, log, out, seed)
+    click.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _prepare_torch(threads: int, device: str) -> None:
+    import torch  # noqa: PLC0415 - keeps --help fast
+
     torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("train: --device cuda requires a GPU that torch can use, got none; train with --device cpu")
-    log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
-    learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
+
+
+def _trained(
+    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", course: "Course"
+) -> "tuple[Candidate, float]":
+    """Return what the learner made of all it holds, and the seconds it took."""
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+
     began = time.monotonic()
-    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
-        generator = np.random.default_rng(seed)
-        candidate = learner.fine_tune(log.catalogue, generator=generator, progress=progress, course=course)
-    seconds = time.monotonic() - began
+    generator = np.random.default_rng(seed)
+    candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, course=course)
+    return candidate, time.monotonic() - began
+
+
+def _report(
+    trained: "tuple[Candidate, float]", learner: "Learner", log: "Dataset", out: str | None, seed: int
+) -> dict[str, Any]:
+    """Measure and store what was trained, and return what there is to say about it."""
+    from model.gate import gate  # noqa: PLC0415 - keeps --help fast
+
+    candidate, seconds = trained
     verdict = gate(candidate)
     figures = {"hr@10": verdict.candidate.hit_rate, "ndcg@10": verdict.candidate.ndcg}
     popularity = {"hr@10": verdict.popularity.hit_rate, "ndcg@10": verdict.popularity.ndcg}
     version = _store(candidate.snapshot, out, figures | {"popularity_hr@10": popularity["hr@10"]}, seed)
-    report = {
+    return {
         "metrics": figures,
         "popularity": popularity,
         "protocol": "newest events held out, ranked among all items the user does not know, half-rank ties",
@@ -144,7 +166,6 @@ def train(
         "scores": candidate.training.scores,
         "seconds": round(seconds, 1),
     }
-    click.echo(json.dumps(report) if as_json else _text(report))
 
 
 def _recorded(name_or_path: str, seed: int) -> "Dataset":
