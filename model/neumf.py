@@ -58,7 +58,7 @@ class NeuMFConfig:
     """
 
     history_length: int = 50
-    factors: int = 64
+    factors: int = 128
     mlp_factors: int = 32
     genre_factors: int = 8
     text_width: int = TEXT_WIDTH

@@ -128,7 +128,7 @@ def test_a_longer_past_than_the_last_bucket_is_that_bucket():
 
 
 def test_heads_must_divide_the_width():
-    """Three heads cannot share 64 factors."""
+    """Three heads cannot share 128 factors."""
     with pytest.raises(ValueError, match="3 heads"):
         NeuMFConfig(heads=3)
 
