@@ -30,12 +30,23 @@ from torch.nn import functional
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
-__all__ = ["DEPTH", "KERNELS", "Evidence", "EvidenceReader", "Kernel", "Recent", "recent_at", "together", "width_for"]
+__all__ = [
+    "DEPTH",
+    "KERNELS",
+    "Evidence",
+    "EvidenceReader",
+    "Kernel",
+    "Recent",
+    "counted_pairs",
+    "recent_at",
+    "width_for",
+]
 
 WINDOW = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
 MOST_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
+TOGETHER = 1 << 22  # pairs summed at once, 80 MiB
 DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
 
@@ -132,6 +143,12 @@ class Evidence(nn.Module):
         added: Tensor = features @ self.weights
         return added
 
+    def narrow(self, width: int) -> None:
+        """Keep the strongest ``width`` neighbours of each item alone."""
+        table = _table(self.neighbours.numpy(), self.counts.numpy())
+        rows, counts = _pruned(table, width, self.touched.numpy())
+        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
+
     def grow(self, n_items: int) -> None:
         """Add rows for new items, about which nothing is known yet."""
         more = n_items - len(self.neighbours)
@@ -146,10 +163,9 @@ class Evidence(nn.Module):
         fresh : bool (E,), the events to add; the others only precede them. All of them by default.
         """
         n, width = self.counts.shape
-        table = _table(self.neighbours.numpy(), self.counts.numpy())
-        for earlier, later, weight in _pairs(sequences, fresh):
-            table = table + _matrix(earlier, later, np.full(len(later), weight, dtype=np.float32), n)
-            self.followed += torch.from_numpy(np.bincount(earlier, minlength=n).astype(np.float32) * np.float32(weight))
+        added = counted_pairs(sequences, n, fresh)
+        table = _table(self.neighbours.numpy(), self.counts.numpy()) + added
+        self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
         counted = sequences.items if fresh is None else sequences.items[fresh]
         self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
         rows, counts = _pruned(table, width, self.touched.numpy())
@@ -252,23 +268,23 @@ class EvidenceReader:
         return torch.from_numpy((asking @ self._table).toarray())
 
 
-def together(sequences: Sequences, counted: NDArray[np.bool_], n_old: int, n_items: int) -> NDArray[np.float32] | None:
-    """Return how often each new item occurred beside each old one, float32 (new, N); None without new items.
+def counted_pairs(sequences: Sequences, n_items: int, fresh: NDArray[np.bool_] | None = None) -> Any:
+    """Return how often each item followed each other one, a sparse matrix (N, N) of float32.
 
-    Parameters
-    ----------
-    sequences : events of old and new items.
-    counted : bool (E,), the events that are new.
-    n_old, n_items : rows below ``n_old`` are old, those up to ``n_items`` are new.
+    fresh : bool (E,), the events whose pairs count; all of them by default.
     """
-    if n_items <= n_old:
-        return None
-    found = np.zeros((n_items - n_old, n_old), dtype=np.float32)
-    for earlier, later, weight in _pairs(sequences, counted):
-        for new, old in ((later, earlier), (earlier, later)):
-            beside = (new >= n_old) & (old < n_old)
-            np.add.at(found, (new[beside] - n_old, old[beside]), np.float32(weight))
-    return found
+    total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
+    parts: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
+    for before, after, weight in _pairs(sequences, fresh):
+        parts.append((before, after, np.full(len(before), weight, dtype=np.float32)))
+        if sum(len(part[0]) for part in parts) > TOGETHER:
+            total, parts = total + _summed(parts, n_items), []
+    return total + _summed(parts, n_items) if parts else total
+
+
+def _summed(parts: list[tuple[Rows, Rows, NDArray[np.float32]]], n: int) -> Any:
+    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return sparse.coo_matrix((values, (rows, columns)), (n, n)).tocsr()
 
 
 def _pairs(sequences: Sequences, fresh: NDArray[np.bool_] | None) -> Iterator[tuple[Rows, Rows, float]]:
@@ -323,10 +339,6 @@ def _least_kept(table: Any, width: int) -> NDArray[np.float32]:
     least = np.zeros(table.shape[0], dtype=np.float32)
     least[full] = table.data[table.indptr[full][:, None] + np.arange(width)].min(axis=1)
     return least * np.float32(1.0 - 1.0e-5)  # rounding does not decide
-
-
-def _matrix(rows: Rows, columns: Rows, values: NDArray[np.float32], n: int) -> Any:
-    return sparse.coo_matrix((values, (rows, columns)), (n, n)).tocsr()
 
 
 def _pruned(table: Any, width: int, touched: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

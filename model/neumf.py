@@ -16,7 +16,8 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.evidence import Evidence
+from model.evidence import Evidence, width_for
 from model.plain import PlainConfig, PlainNeuMF
 from model.texts import TEXT_WIDTH, IntentTower
 from model.tower import HistoryTower, dropped, unset_linear
@@ -35,6 +36,7 @@ PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence")
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
+AT_ONCE = 64  # new items compared with all old ones at once
 START_BIAS = -2.0  # of the logit, where evidence adds two to what really comes next and little to the rest
 
 
@@ -264,7 +266,7 @@ class NeuMF(nn.Module):
         n_users: int,
         item_genres: NDArray[np.float32],
         generator: torch.Generator,
-        together: NDArray[np.float32] | None = None,
+        together: Any = None,
     ) -> None:
         """Add rows for new users and items; what is there stays exactly as it is.
 
@@ -277,7 +279,7 @@ class NeuMF(nn.Module):
         n_users : users to have afterwards.
         item_genres : float32 (N + new, G + new), the genres of all items; old rows and columns first.
         generator : of the noise.
-        together : float32 (new, N), how often each new item occurred beside each old one.
+        together : sparse float32 (N + new, N + new), how often two items occurred side by side.
 
         Raises
         ------
@@ -291,21 +293,35 @@ class NeuMF(nn.Module):
                 f"never shrink, got {n_users!r} users and {item_genres.shape!r}"
             )
         genres = torch.tensor(item_genres, dtype=torch.float32)
-        alike = _alike(genres[old_items:], genres[:old_items])
-        if together is not None:
-            alike = _mixed(alike, torch.from_numpy(together))
         noise = GROWTH_NOISE if old_items else SPREAD
         with torch.no_grad():
             self._extend("user_factors", torch.zeros(n_users - self.n_users, self.config.factors))
+            starts = self._starts(genres, together)
             for name in ("item_factors", "item_mlp_factors"):
-                fresh = alike @ getattr(self, name)
-                self._extend(name, fresh + noise * torch.randn(fresh.shape, generator=generator))
-            self._extend("item_bias", alike @ self.item_bias)
+                self._extend(name, starts[name] + noise * torch.randn(starts[name].shape, generator=generator))
+            self._extend("item_bias", starts["item_bias"])
             added = (genres.shape[1] - old_genres, self.config.genre_factors)
             self._extend("genre_factors", SPREAD * torch.randn(added, generator=generator))
         self.item_genres = genres
         self.evidence.grow(len(genres))
+        if (width := width_for(len(genres), self.config.neighbours)) < self.config.neighbours:
+            self.config = replace(self.config, neighbours=width)
+            self.evidence.narrow(width)
         self._leave_out()
+
+    def _starts(self, genres: Tensor, together: Any) -> dict[str, Tensor]:
+        """Return the first rows of new items in each item table, by its name."""
+        n_old = self.n_items
+        names = ("item_factors", "item_mlp_factors", "item_bias")
+        parts: dict[str, list[Tensor]] = {name: [getattr(self, name)[:0]] for name in names}
+        for start in range(n_old, len(genres), AT_ONCE):
+            some = slice(start, min(start + AT_ONCE, len(genres)))
+            alike = _alike(genres[some], genres[:n_old])
+            if together is not None:
+                alike = _mixed(alike, torch.from_numpy(together[some, :n_old].toarray()))
+            for name in names:
+                parts[name].append(alike @ getattr(self, name))
+        return {name: torch.cat(rows) for name, rows in parts.items()}
 
     def _extend(self, name: str, rows: Tensor) -> None:
         setattr(self, name, nn.Parameter(torch.cat([getattr(self, name).detach(), rows])))

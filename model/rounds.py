@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.catalogue import Catalogue
-from model.evidence import together, width_for
+from model.evidence import counted_pairs, width_for
 from model.history import Interaction, Profile
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.sequences import Cuts, Sequences
@@ -20,7 +20,7 @@ from model.snapshot import Snapshot
 from model.texts import item_text, text_vectors
 from model.training import Course, Progress, TrainingConfig, TrainingResult, fit, fit_cuts, torch_generator
 from model.validation import HeldOutEvents
-from model.vocabulary import Vocabulary
+from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
 
@@ -186,10 +186,11 @@ def train(
     held_out = None
     if training.patience:
         held_out, sequences = HeldOutEvents.of(sequences, generator)
-    shape = replace(network, neighbours=width_for(len(known.items), network.neighbours))
+    n_items = max(len(known.items), len(catalogue.items))
+    shape = replace(network, neighbours=width_for(n_items, network.neighbours))
     fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
     score = held_out.hit_rate if held_out else None
-    course = replace(course or Course(), texts=known.texts(shape.text_width), score=score)
+    course = replace(course or Course(), texts=known.texts(shape.text_width, sequences.items), score=score)
     result = fit(fitted, sequences, training, generator, progress, course)
     return known.finished(fitted, generator), result
 
@@ -219,11 +220,16 @@ class _Rows:
             matrix[gone, : before.shape[1]] = before[gone]
         return matrix
 
-    def texts(self, width: int) -> NDArray[np.float32] | None:
-        """Return float32 (N, width), the items' text vectors; None where not one has a text."""
-        entries = [self.catalogue.find(item_id) for item_id in self.items.ids]
-        vectors = text_vectors((item_text(entry) if entry else "" for entry in entries), width)
-        return vectors if vectors.any() else None
+    def texts(self, width: int, touched: Rows) -> NDArray[np.float32] | None:
+        """Return the text vectors of the touched rows, float32 (N, width), zeros elsewhere; None where all are zero."""
+        rows = np.unique(touched)
+        entries = [self.catalogue.find(self.items.ids[row]) for row in rows.tolist()]
+        found = text_vectors((item_text(entry) if entry else "" for entry in entries), width)
+        if not found.any():
+            return None
+        vectors = np.zeros((len(self.items), width), dtype=np.float32)
+        vectors[rows] = found
+        return vectors
 
     def finished(self, network: NeuMF, generator: np.random.Generator) -> Snapshot:
         """Give rows to the catalogue's untouched items and return the version."""
@@ -247,8 +253,8 @@ def _tuned(
     """
     network = champion.network()
     counted = _counted(sequences, fresh)
-    beside = together(sequences, counted, len(champion.items), len(known.items))
-    network.grow(len(known.users), known.item_genres(), torch_generator(generator), beside)
+    pairs = counted_pairs(sequences, len(known.items), counted)
+    network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, counted)
     length = network.config.history_length
@@ -264,7 +270,7 @@ def _tuned(
 
     if not len(cut()[1]):
         return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
-    course = Course(texts=known.texts(network.config.text_width))
+    course = Course(texts=known.texts(network.config.text_width, sequences.items))
     result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress, course)
     return known.finished(network, generator), result
 

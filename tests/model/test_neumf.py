@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.plain import PlainConfig
@@ -152,7 +153,7 @@ def test_a_new_item_is_pulled_towards_what_occurred_beside_it():
     by_genre = (2 * network.item_factors[0] + network.item_factors[1]).detach() / 3
     start = (by_genre + network.item_factors[2].detach()) / 2
     grown = genre_matrix([["a"], ["a", "b"], ["b"], [], ["a"]], ["a", "b"])
-    beside = np.array([[0.0, 0.0, 3.0, 0.0]], dtype=np.float32)
+    beside = sparse.coo_matrix(([3.0, 3.0], ([4, 2], [2, 4])), (5, 5), dtype=np.float32).tocsr()
     network.grow(3, grown, torch.Generator().manual_seed(1), beside)
     assert (network.item_factors[4] - start).abs().max() < 0.05
 
