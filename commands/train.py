@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from commands.plain import train_plain
-from commands.training import progress_bar, training_options
+from commands.training import progress_bar, training_of, training_options
 from streams.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def train(
     learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
     with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
         trained = _trained(learner, log.catalogue, seed, progress, course)
-    report = _report(trained, learner, log, out, seed)
+        report = _report(trained, learner, log, out, seed)
     click.echo(json.dumps(report) if as_json else _text(report))
 
 
@@ -134,7 +134,10 @@ def _trained(
 
     began = time.monotonic()
     generator = np.random.default_rng(seed)
-    candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, course=course)
+    try:
+        candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, course=course)
+    except (ValueError, FloatingPointError) as error:
+        raise DataError(f"train: {error}") from error
     return candidate, time.monotonic() - began
 
 
@@ -215,10 +218,7 @@ def _kept(path: Path | None) -> "Iterator[Course]":
     if path is None:
         yield Course()
         return
-    try:
-        yield Course(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
-    except ValueError as error:
-        raise DataError(f"train: with --checkpoint {path}: {error}") from error
+    yield Course(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
     path.unlink(missing_ok=True)
 
 
@@ -232,7 +232,7 @@ def _learner(log: "Dataset", changes: dict[str, Any]) -> "Learner":
 
     n = len(log.interactions)
     rounds = RoundConfig()
-    first = replace(rounds.first, least_steps=0, batch=64 if n > LARGE else rounds.first.batch, **changes)
+    first = replace(rounds.first, least_steps=0, batch=training_of(n, rounds.first.epochs).batch, **changes)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), replace(rounds, first=first))
     table = log.interactions
     if "weight" not in table:
@@ -240,9 +240,6 @@ def _learner(log: "Dataset", changes: dict[str, Any]) -> "Learner":
     rows = table[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False)
     learner.observe((user, Interaction(item, ts, kind, weight)) for user, item, ts, kind, weight in rows)
     return learner
-
-
-LARGE = 300_000  # events from which larger batches leave enough steps
 
 
 def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int) -> Any:

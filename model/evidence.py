@@ -91,12 +91,15 @@ class Recent:
         return Recent(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
 
 
-def recent_at(sequences: Sequences, at: Rows, *, counted: bool = True) -> Recent:
+def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> Recent:
     """Return what is read to predict the event after each position ``at`` of the sequences, int64 (P,).
 
+    Parameters
+    ----------
+    depth : newest items read, at most; no more than what ranking will have.
     counted : whether that event is the next one of the sequences and was counted with them.
     """
-    place = at[:, None] - np.arange(DEPTH)  # (P, J)
+    place = at[:, None] - np.arange(min(depth, DEPTH))  # (P, J)
     known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
     place = np.maximum(place, 0)
     gaps = (sequences.times[at][:, None] - sequences.times[place]).astype(np.float32) / np.float32(1000.0)
@@ -157,25 +160,22 @@ class Evidence(nn.Module):
         self.followed = functional.pad(self.followed, (0, more))
         self.touched = functional.pad(self.touched, (0, more))
 
-    def count(self, sequences: Sequences, fresh: NDArray[np.bool_] | None = None) -> None:
-        """Add the events of sequences to the counts.
-
-        fresh : bool (E,), the events to add; the others only precede them. All of them by default.
-        """
+    def count(self, sequences: Sequences) -> None:
+        """Add the new events of sequences to the counts, with the pairs that they make with old ones."""
         n, width = self.counts.shape
-        added = counted_pairs(sequences, n, fresh)
+        added = counted_pairs(sequences, n)
         table = _table(self.neighbours.numpy(), self.counts.numpy()) + added
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
-        counted = sequences.items if fresh is None else sequences.items[fresh]
+        counted = sequences.items[sequences.fresh]
         self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
         rows, counts = _pruned(table, width, self.touched.numpy())
         self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
 
-    def calibrate(self, sequences: Sequences, generator: np.random.Generator) -> None:
+    def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
         """Set the scale of the features so that what really came next has one on average, over a sample of events."""
         follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
         at = follows[generator.permutation(len(follows))[:4096]]
-        sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at), sequences.items[at + 1][:, None])
+        sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at, depth), sequences.items[at + 1][:, None])
         self.scale = torch.from_numpy(sums[:, 0].mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
@@ -188,15 +188,15 @@ class EvidenceReader:
     """
 
     def __init__(self, evidence: Evidence) -> None:
-        counts = evidence.counts.numpy()
-        self._of_first = 1.0 / (evidence.followed.numpy() + np.float32(SHRINKAGE))  # (N,)
-        self._of_second = 1.0 / np.sqrt(evidence.touched.numpy() + np.float32(1.0))  # (N,)
-        table = _table(evidence.neighbours.numpy(), counts)
+        counts = evidence.counts.cpu().numpy()
+        self._of_first = 1.0 / (evidence.followed.cpu().numpy() + np.float32(SHRINKAGE))  # (N,)
+        self._of_second = 1.0 / np.sqrt(evidence.touched.cpu().numpy() + np.float32(1.0))  # (N,)
+        table = _table(evidence.neighbours.cpu().numpy(), counts)
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
         self._least = _least_kept(table, evidence.counts.shape[1])
         self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
-        scale = evidence.scale.numpy()
+        scale = evidence.scale.cpu().numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
     def of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
@@ -268,14 +268,11 @@ class EvidenceReader:
         return torch.from_numpy((asking @ self._table).toarray())
 
 
-def counted_pairs(sequences: Sequences, n_items: int, fresh: NDArray[np.bool_] | None = None) -> Any:
-    """Return how often each item followed each other one, a sparse matrix (N, N) of float32.
-
-    fresh : bool (E,), the events whose pairs count; all of them by default.
-    """
+def counted_pairs(sequences: Sequences, n_items: int) -> Any:
+    """Return how often each item followed each other one where one of the two is new, a sparse (N, N) of float32."""
     total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
     parts: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
-    for before, after, weight in _pairs(sequences, fresh):
+    for before, after, weight in _pairs(sequences):
         parts.append((before, after, np.full(len(before), weight, dtype=np.float32)))
         if sum(len(part[0]) for part in parts) > TOGETHER:
             total, parts = total + _summed(parts, n_items), []
@@ -287,15 +284,14 @@ def _summed(parts: list[tuple[Rows, Rows, NDArray[np.float32]]], n: int) -> Any:
     return sparse.coo_matrix((values, (rows, columns)), (n, n)).tocsr()
 
 
-def _pairs(sequences: Sequences, fresh: NDArray[np.bool_] | None) -> Iterator[tuple[Rows, Rows, float]]:
+def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
     """Give for each distance the first and second items of all pairs that far apart, and what one counts.
 
     Of two events at the same time nobody knows which came first: each counts half after the other.
     """
     for lag in range(1, WINDOW + 1):
         counted = sequences.users[lag:] == sequences.users[:-lag]
-        if fresh is not None:
-            counted &= fresh[lag:]
+        counted &= sequences.fresh[lag:] | sequences.fresh[:-lag]
         is_tied = sequences.times[lag:] == sequences.times[:-lag]
         ordered, tied, weight = counted & ~is_tied, counted & is_tied, float(_pair_weight(lag))
         before, after = sequences.items[:-lag], sequences.items[lag:]

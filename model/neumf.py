@@ -206,8 +206,12 @@ class NeuMF(nn.Module):
         hidden: Tensor = self.first_user(users)
         if texts is None:
             return users, hidden
-        intent = self.intent(texts, generator)
-        return users + intent * self.fuse_intent, hidden + self.first_intent(intent)
+        asked = texts.any(dim=1).nonzero().squeeze(1)  # the others' intent is zero, and most are others
+        intent = self.intent(texts[asked], generator)
+        return (
+            users.index_add(0, asked, intent * self.fuse_intent),
+            hidden.index_add(0, asked, self.first_intent(intent)),
+        )
 
     def users_along(
         self, users: Tensor, items: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None

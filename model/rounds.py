@@ -125,12 +125,13 @@ def run_round(
         )
     else:
         known = _Rows(champion, material.catalogue)
-        sequences = known.admit(users, items, times, weights)
-        fresh = np.zeros(len(known.users), dtype=np.int64)
-        fresh[known.users.rows(trained_on)] = [
-            _first_touched(history, material.fresh[user_id]) for user_id, history in trained_on.items()
+        is_fresh = [
+            place >= len(history) - material.fresh[user_id]
+            for user_id, history in trained_on.items()
+            for place in range(len(history))
         ]
-        snapshot, result = _tuned(known, champion, sequences, fresh, config, generator, progress)
+        sequences = known.admit(users, items, times, weights, is_fresh)
+        snapshot, result = _tuned(known, champion, sequences, config, generator, progress)
     return Candidate(snapshot, material, result)
 
 
@@ -206,9 +207,16 @@ class _Rows:
         self.genres = Vocabulary(parent.genres if parent else ())
         self.genres.admit(catalogue.genres())
 
-    def admit(self, users: Sequence[str], items: Sequence[str], times: ArrayLike, weights: ArrayLike) -> Sequences:
+    def admit(
+        self,
+        users: Sequence[str],
+        items: Sequence[str],
+        times: ArrayLike,
+        weights: ArrayLike,
+        fresh: ArrayLike | None = None,
+    ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights)
+        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh)
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
@@ -242,26 +250,24 @@ def _tuned(
     known: _Rows,
     champion: Snapshot,
     sequences: Sequences,
-    fresh: NDArray[np.int64],
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> tuple[Snapshot, TrainingResult]:
-    """Warm-start from the champion and train on the ``fresh`` latest events of each user row.
+    """Warm-start from the champion and train on each user's latest events, as many as are new.
 
     Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
     """
     network = champion.network()
-    counted = _counted(sequences, fresh)
-    pairs = counted_pairs(sequences, len(known.items), counted)
+    pairs = counted_pairs(sequences, len(known.items))
     network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
-        network.evidence.count(sequences, counted)
+        network.evidence.count(sequences)
     length = network.config.history_length
 
     def cut() -> tuple[Sequences, Cuts]:
         starts, _ = sequences.bounds()
-        latest = sequences.latest_cuts(length, fresh[sequences.users[starts]])
+        latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
         latest = latest.taken(generator.permutation(len(latest))[: max(1, config.max_windows // 2)])
         old = sequences.phased_cuts(length, generator)
         n_old = min(round(config.replay * max(1, len(latest))), config.max_windows - len(latest))
@@ -273,16 +279,3 @@ def _tuned(
     course = Course(texts=known.texts(network.config.text_width, sequences.items))
     result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress, course)
     return known.finished(network, generator), result
-
-
-def _first_touched(history: Sequence[Interaction], fresh: int) -> int:
-    """Return how many of the items of the ``fresh`` latest events their user had not touched before."""
-    split = len(history) - fresh
-    return len({one.item_id for one in history[split:]} - {one.item_id for one in history[:split]})
-
-
-def _counted(sequences: Sequences, fresh: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which events are among the ``fresh`` latest of their user row: bool (E,)."""
-    starts, counts = sequences.bounds()
-    left = np.repeat(starts + counts, counts) - np.arange(len(sequences))  # 1 for a user's newest event
-    return np.asarray(left <= fresh[sequences.users])

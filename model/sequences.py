@@ -47,6 +47,7 @@ class Sequences:
     times : int64 (E,), milliseconds; ascends within a user.
     weights : float32 (E,), 0..1.
     places : int64 (E,), where each event stands before any shuffling.
+    fresh : bool (E,), whether an event is new to whoever learns from them.
     """
 
     users: Rows
@@ -54,6 +55,7 @@ class Sequences:
     times: Rows
     weights: NDArray[np.float32]
     places: Rows
+    fresh: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -62,8 +64,11 @@ class Sequences:
         items: ArrayLike,
         times: ArrayLike,
         weights: ArrayLike,
+        fresh: ArrayLike | None = None,
     ) -> "Sequences":
         """Order events by user and time, keeping the given order of ties, and drop repeated items.
+
+        All events are new where ``fresh`` does not say otherwise.
 
         Raises
         ------
@@ -72,7 +77,8 @@ class Sequences:
         """
         user_rows, item_rows = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
         stamps, shares = np.asarray(times, dtype=np.int64), np.asarray(weights, dtype=np.float32)
-        lengths = {len(user_rows), len(item_rows), len(stamps), len(shares)}
+        is_fresh = np.ones(len(user_rows), dtype=np.bool_) if fresh is None else np.asarray(fresh, dtype=np.bool_)
+        lengths = {len(user_rows), len(item_rows), len(stamps), len(shares), len(is_fresh)}
         if len(lengths) != 1:
             raise ValueError(f"Sequences.of: arrays of one length are required, got {sorted(lengths)!r}")
         if len(user_rows) and min(user_rows.min(), item_rows.min()) < 0:
@@ -81,7 +87,7 @@ class Sequences:
         pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
         _, first = np.unique(pair, return_index=True)
         kept = order[np.sort(first)]
-        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept], np.arange(len(kept)))
+        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept], np.arange(len(kept)), is_fresh[kept])
 
     def __len__(self) -> int:
         return len(self.users)
@@ -94,12 +100,14 @@ class Sequences:
     def taken(self, kept: NDArray[np.bool_]) -> "Sequences":
         """Return some of the events, kept: bool (E,), as sequences of their own."""
         n = int(kept.sum())
-        return Sequences(self.users[kept], self.items[kept], self.times[kept], self.weights[kept], np.arange(n))
+        columns = (self.users[kept], self.items[kept], self.times[kept], self.weights[kept])
+        return Sequences(*columns, np.arange(n), self.fresh[kept])
 
     def shuffled_ties(self, generator: np.random.Generator) -> "Sequences":
         """Return the same events with those of one user at one time in a new random order."""
         order = np.lexsort((generator.random(len(self)), self.times, self.users))
-        return Sequences(self.users, self.items[order], self.times, self.weights[order], self.places[order])
+        shuffled = (self.items[order], self.times, self.weights[order], self.places[order], self.fresh[order])
+        return Sequences(self.users, *shuffled)
 
     def phased_cuts(self, length: int, generator: np.random.Generator) -> "Cuts":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.

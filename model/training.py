@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -187,7 +188,7 @@ def fit(
     _refuse_nothing(first[1], sequences)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences)
-        network.evidence.calibrate(sequences, generator)
+        network.evidence.calibrate(sequences, length, generator)
     steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
     run = _Run(network, sequences, config, generator, epochs * steps, course, progress)
@@ -262,7 +263,7 @@ class _Run:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self._about = {"events": len(touched), "steps": total, "config": asdict(config)}
+        self._about = _described(network, touched, config, generator, total)
         self._losses: list[float] = []
         self._samples = 0
         self._scores: list[float] = []
@@ -343,7 +344,8 @@ class _Run:
         asking = asking if known is None else asking * self._there(known)
         logits = network.pair_logits(asking, network.item_side(), self._there(rows), texts, drop)
         if self._reader is not None:
-            features = self._reader.of_pairs(recent_at(sequences, windows.at[owner, place]), rows)
+            recent = recent_at(sequences, windows.at[owner, place], network.config.history_length)
+            features = self._reader.of_pairs(recent, rows)
             features = features if known is None else features * known[:, :, None]
             logits = logits + network.evidence(self._there(features))
         labels = torch.zeros_like(logits)
@@ -359,12 +361,29 @@ class _Run:
         if self._texts is None:
             return None, None
         asked = self._generator.random(len(targets)) < self._config.queries
-        said = self._generator.random((len(targets), self._texts.shape[1]), dtype=np.float32) < SAID
         known = ~(asked & (self._generator.random(len(targets)) < UNKNOWN))
-        return self._there(self._texts[targets] * (said & asked[:, None])), known[:, None].astype(np.float32)
+        texts = np.zeros((len(targets), self._texts.shape[1]), dtype=np.float32)
+        said = self._generator.random((np.count_nonzero(asked), texts.shape[1]), dtype=np.float32) < SAID
+        texts[asked] = self._texts[targets[asked]] * said
+        return self._there(texts), known[:, None].astype(np.float32)
 
     def _there(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self._config.device)
+
+
+def _described(
+    network: NeuMF, touched: Sequences, config: TrainingConfig, generator: np.random.Generator, total: int
+) -> dict[str, Any]:
+    """Return what must be the same when a training goes on: data, shape, constants, and where chance begins."""
+    columns = (touched.users, touched.items, touched.times, touched.weights)
+    return {
+        "events": len(touched),
+        "digests": [crc32(column.tobytes()) for column in columns],
+        "steps": total,
+        "network": asdict(network.config) | {name: list(getattr(network.config, name)) for name in ("hidden", "parts")},
+        "config": asdict(config),
+        "random": crc32(repr(generator.bit_generator.state).encode()),
+    }
 
 
 def _refuse_nothing(cuts: Cuts, touched: Sequences) -> None:

@@ -83,7 +83,9 @@ class HeldOutEvents:
             logits = network.pair_logits(users, side, torch.from_numpy(rows).to(device))
             scores = logits.float().cpu()
             if reader is not None:
-                features = reader.of_pairs(recent_at(self.before, at, counted=False), rows)
+                features = reader.of_pairs(
+                    recent_at(self.before, at, network.config.history_length, counted=False), rows
+                )
                 scores += torch.from_numpy(features) @ network.evidence.weights.cpu()
             ranks.append(half_ranks(scores[:, 0].numpy(), scores[:, 1:].numpy()))
         return hit_rate(np.concatenate(ranks))

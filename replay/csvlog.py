@@ -5,12 +5,14 @@ counts seconds or milliseconds by its size. An event without a rating counts in 
 """
 
 import io
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from replay.ratings import LEAST_STARS, MAX_ID, MAX_SECONDS, MOST_STARS, is_id
+from replay.titles import text
 from streams.errors import DataError
 
 __all__ = ["log_ratings"]
@@ -27,7 +29,7 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    data : the file: UTF-8, a header, comma, semicolon or tab between fields, quotes where needed.
+    data : the file: UTF-8 or Latin-1, a header, comma, semicolon or tab between fields, quotes where needed.
     place : the file, for messages.
 
     Returns
@@ -44,9 +46,10 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
     users, items, times = (_column(table, columns, names, place) for names in (USERS, ITEMS, TIMES))
     found = pd.DataFrame({"user_id": users.str.strip(), "item_id": items.str.strip()})
     for name in ("user_id", "item_id"):
-        _refuse(~_each(found[name], is_id), table, place, f"a {name} of 1 to {MAX_ID} printable characters")
+        _refuse(~_each(found[name], is_id), table, place, f"{name} of 1 to {MAX_ID} printable characters")
     rated = next((columns[name] for name in RATINGS if name in columns), None)
-    found["rating"] = MOST_STARS if rated is None else pd.to_numeric(table[rated], errors="coerce")
+    stars = pd.Series("", index=table.index) if rated is None else table[rated].str.strip()
+    found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MOST_STARS)
     wrong = ~found["rating"].between(LEAST_STARS, MOST_STARS)
     _refuse(wrong, table, place, f"a rating from {LEAST_STARS} to {MOST_STARS}, or no such column")
     seconds = _seconds(times)
@@ -60,8 +63,12 @@ def _table(data: bytes, place: str) -> pd.DataFrame:
     header = data.partition(b"\n")[0]
     separator = max((b",", b";", b"\t"), key=header.count).decode()
     try:
-        table = pd.read_csv(io.BytesIO(data), sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, pd.errors.ParserError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
+            table = pd.read_csv(
+                io.StringIO(text(data)), sep=separator, dtype=str, keep_default_na=False, index_col=False
+            )
+    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise DataError(f"data: {place} must be a table with a header, got {error}") from error
     if table.empty:
         raise DataError(f"data: {place} must hold events, got no rows")

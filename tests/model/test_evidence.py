@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +17,9 @@ def _sequences(*histories, gap=SECOND):
     return Sequences.of(users, items, np.arange(len(items)) * gap, np.ones(len(items)))
 
 
-def _counted(sequences, n_items, width=8, fresh=None):
+def _counted(sequences, n_items, width=8):
     evidence = Evidence(n_items, width)
-    evidence.count(sequences, fresh)
+    evidence.count(sequences)
     return evidence
 
 
@@ -74,7 +76,7 @@ def test_counting_in_two_parts_equals_counting_at_once():
     for start, count in zip(starts, counts, strict=True):
         new[start : start + count // 2] = False
     in_parts = _counted(whole.taken(~new), 12, width=12)
-    in_parts.count(whole, new)
+    in_parts.count(replace(whole, fresh=new))
     at_once = _counted(whole, 12, width=12)
     assert np.allclose(_naive(whole, 12).sum(axis=1), at_once.followed.numpy())
     assert _as_pairs(in_parts) == pytest.approx(_as_pairs(at_once), rel=1e-5)
@@ -134,7 +136,7 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     generator = np.random.default_rng(2)
     sequences = _sequences(*(generator.permutation(30)[:12] for _ in range(40)), gap=30 * SECOND)
     evidence = _counted(sequences, 30, width=10)
-    evidence.calibrate(sequences, generator)
+    evidence.calibrate(sequences, 50, generator)
     recent = recent_at(sequences, np.array([3, 11 + 12, 0]), counted=False)
     every = np.broadcast_to(np.arange(30), (3, 30))
     dense = EvidenceReader(evidence)
@@ -150,7 +152,7 @@ def test_calibration_scales_what_really_came_next_to_one():
     generator = np.random.default_rng(3)
     sequences = _sequences(*(generator.permutation(8)[:5] for _ in range(50)))
     evidence = _counted(sequences, 8)
-    evidence.calibrate(sequences, generator)
+    evidence.calibrate(sequences, 50, generator)
     at = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
     features = EvidenceReader(evidence).of_pairs(recent_at(sequences, at), sequences.items[at + 1][:, None])
     assert np.allclose((features[:, 0] ** 2).mean(axis=0), np.ones(len(KERNELS)), rtol=1e-4)
@@ -189,7 +191,7 @@ def test_pairs_are_summed_in_parts_of_any_size(monkeypatch):
     assert np.allclose(counted_pairs(sequences, 15).toarray(), whole)
     assert np.allclose(whole, _naive(sequences, 15))
     last = np.arange(len(sequences)) == 8  # the ninth event of the first user, eight others before it
-    assert counted_pairs(sequences, 15, last).nnz == 8
+    assert counted_pairs(replace(sequences, fresh=last), 15).nnz == 8
 
 
 def test_narrower_evidence_keeps_the_strongest():

@@ -137,6 +137,18 @@ def test_a_round_adds_the_pairs_of_its_new_events(learner, ring):
     assert {item: after[item] for item in others} == others
 
 
+def test_a_late_event_is_counted_and_no_other_again(learner, ring):
+    """After x1, x2, x3 were learnt, x0 comes with an earlier time: one more pair for each, and theirs stay."""
+    learner.observe(("late", _watch(f"x{place}", 10**9 + place)) for place in (1, 2, 3))
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+    learner.observe([("late", _watch("x0", 10**9))])
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    assert _followers(snapshot, "x0") == pytest.approx({"x1": 1.0, "x2": 1 / 1.1, "x3": 1 / 1.2})
+    assert _followers(snapshot, "x1") == pytest.approx({"x2": 1.0, "x3": 1 / 1.1})
+    touched = snapshot.weights["evidence.touched"]
+    assert [float(touched[snapshot.items.index(f"x{place}")]) for place in range(4)] == [1.0] * 4
+
+
 def test_events_are_counted_once_over_many_rounds(learner, ring):
     """Three promoted rounds of one user who comes back to old items count what one pass over all events counts."""
     events = [_watch(f"i{place % 12}", 10**9 + place) for place in range(30)]

@@ -138,17 +138,28 @@ def test_an_interrupted_training_ends_in_the_same_weights(patience):
     with pytest.raises(_InterruptedError):
         fit(parted, SEQUENCES, config, np.random.default_rng(5), course=Course(score=score, keep=stop))
     again = _network(seed=9)
-    went_on = fit(again, SEQUENCES, config, np.random.default_rng(6), course=Course(score=score, start=told[-1]))
+    went_on = fit(again, SEQUENCES, config, np.random.default_rng(5), course=Course(score=score, start=told[-1]))
     assert went_on == result
     assert all(torch.equal(one, other) for one, other in zip(whole.parameters(), again.parameters(), strict=True))
 
 
-def test_a_checkpoint_of_another_training_is_refused():
-    """More epochs than it was made for change every rate, so it is another training."""
+OTHER = Sequences.of([0, 0, 0, 1, 1], [0, 1, 2, 4, 3], range(5), [1.0] * 5)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "epochs", "seed", "heads"),
+    [(SEQUENCES, 3, 0, 1), (SEQUENCES, 2, 1, 1), (OTHER, 2, 0, 1), (SEQUENCES, 2, 0, 2)],
+)
+def test_a_checkpoint_of_another_training_is_refused(sequences, epochs, seed, heads):
+    """More epochs change every rate; another seed, other events of the same number or another shape every step."""
     kept = []
-    fit(_network(), SEQUENCES, TrainingConfig(epochs=1), np.random.default_rng(0), course=Course(keep=kept.append))
+    fit(_network(), SEQUENCES, TrainingConfig(epochs=2), np.random.default_rng(0), course=Course(keep=kept.append))
+    network = NeuMF(
+        replace(SMALL, heads=heads), 2, np.zeros((6, 0), dtype=np.float32), torch.Generator().manual_seed(0)
+    )
+    generator, course = np.random.default_rng(seed), Course(start=kept[0])
     with pytest.raises(ValueError, match="checkpoint of this training"):
-        fit(_network(), SEQUENCES, TrainingConfig(epochs=2), np.random.default_rng(0), course=Course(start=kept[0]))
+        fit(network, sequences, TrainingConfig(epochs=epochs), generator, course=course)
 
 
 def test_patience_ends_a_training_and_keeps_its_best_weights():

@@ -32,6 +32,12 @@ def test_clocks_are_told_apart(tmp_path, time):
     assert _rows(_read(tmp_path, f"user\titem\ttime\nu\ti\t{time}\n", "log.tsv"))[0][3] == 1_700_000_000_000
 
 
+def test_an_empty_rating_is_none(tmp_path):
+    """One event of two has stars; the other counts in full, and text may be Latin-1."""
+    (tmp_path / "log.csv").write_bytes("user,item,ts,rating\nu,\xe9t\xe9,5,2\nu,j,6,\n".encode("latin-1"))
+    assert _rows(read_dataset(tmp_path / "log.csv")) == [("u", "été", 2.0, 5_000), ("u", "j", 5.0, 6_000)]
+
+
 def test_ids_stay_as_they_are_written(tmp_path):
     """007 is not 7, and NA is an id like any other."""
     rows = _rows(_read(tmp_path, "user_id,item_id,timestamp\n007,NA,1\n7,nan,2\n"))
@@ -49,7 +55,8 @@ def test_ids_stay_as_they_are_written(tmp_path):
         ("user,item,ts\nu,i,1\nu,a\x07b,2\n", "row 2 .* item_id of 1 to 64"),
         ("user,item,ts\nu,i,1\nu,j,yesterday\n", "row 2 .* a time"),
         ("user,item,ts\nu,i,-1\n", "row 1 .* a time"),
-        ("user,item,ts,rating\nu,i,1,4\nu,j,2,\n", "row 2 .* a rating"),
+        ("user,item,ts,rating\nu,i,1,4\nu,j,2,x\n", "row 2 .* a rating"),
+        ("user,item,ts\nu,i,1,2\nu,j,2,3\n", "table with a header"),
         ("user,item,ts,rating\nu,i,1,11\n", "row 1 .* a rating"),
     ],
 )
