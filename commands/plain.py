@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.training import progress_bar
+from streams.errors import DataError
 
 if TYPE_CHECKING:
     from model.plain import PlainNeuMF
@@ -91,7 +92,12 @@ def _write(out: Path, network: "PlainNeuMF", split: "Split") -> None:
 
     rows = {"users": json.dumps(split.user_ids), "items": json.dumps(tuple(split.catalogue.items))}
     weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
-    put_whole(LocalFileSystem(), str(out.absolute()), save(weights, rows))
+    try:
+        put_whole(LocalFileSystem(), str(out.absolute()), save(weights, rows))
+    except OSError as error:
+        raise DataError(
+            f"train: weights must be writable at {out}, got {error}; name another file with --out"
+        ) from error
 
 
 def _report(
