@@ -271,7 +271,7 @@ class EvidenceReader:
         """Return the sums of pairs, float32 (P, C, F), from what follows the askers' items at all.
 
         One look-up for each candidate instead of one for each of the asker's items: 64 users with 400 candidates each
-        are read seven times as fast.
+        are read three times as fast.
         """
         known, asker = recent.items >= 0, np.repeat(np.arange(len(rows)), rows.shape[1])
         items = np.where(known, recent.items, 0)
