@@ -125,7 +125,9 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
         ],
     )
     untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)
-    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    small = NeuMFConfig(
+        history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1, parts=("history", "gmf")
+    )  # without evidence, which knows something before any training
     config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
     trainer = Trainer(installation.settings, config)
     running = asyncio.create_task(trainer.run())
