@@ -28,6 +28,16 @@ async def admin(stack):
     await admin.close()
 
 
+async def seen(admin, topic, partitions):
+    """Wait until the broker tells of a change that it has accepted: so many partitions, none for a gone topic."""
+    for _ in range(200):
+        [found] = await admin.describe_topics([topic])
+        if len(found["partitions"]) == partitions:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"{topic} did not come to {partitions} partitions within 10 s")
+
+
 async def test_the_count_of_the_settings_is_fine(admin, settings):
     """With the topics as they were created nothing is raised."""
     await check_partitions(admin, settings)
@@ -36,6 +46,7 @@ async def test_the_count_of_the_settings_is_fine(admin, settings):
 async def test_a_grown_topic_is_named_with_its_cure(admin, settings):
     """After one topic has grown from 2 to 3 partitions the error names it, both counts and the variable to set."""
     await admin.create_partitions({f"{settings.prefix}watch-events": NewPartitions(total_count=3)})
+    await seen(admin, f"{settings.prefix}watch-events", 3)
     with pytest.raises(TopicError, match=r"watch-events at .*: 2 are required .* got 3; .*REELSTREAM_PARTITIONS=3"):
         await check_partitions(admin, settings)
 
@@ -43,6 +54,7 @@ async def test_a_grown_topic_is_named_with_its_cure(admin, settings):
 async def test_a_topic_that_is_gone_is_named(admin, settings):
     """After a topic was deleted the error names it and says that Redis must be emptied too."""
     await admin.delete_topics([f"{settings.prefix}rate-events"])
+    await seen(admin, f"{settings.prefix}rate-events", 0)
     with pytest.raises(TopicError, match=r"rate-events at .*: the topic must stay, got none; .*empty Redis"):
         await check_partitions(admin, settings)
 
