@@ -50,7 +50,7 @@ Source = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item r
 LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users then fill a worker's 150 ms
 LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
 TOGETHER = 16  # users whose whole catalogue is scored at once, 4 MB each at a million items
-FOLLOWED, FOLLOWERS = 10, 32  # newest items of a user, and how many that follow each are candidates
+FOLLOWED, FOLLOWERS = 50, 8  # newest items of a user, and how many that follow each are candidates
 EXACT_FROM = 8  # scoring everything costs no more than retrieving this fraction of it
 
 
