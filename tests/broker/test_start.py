@@ -202,7 +202,8 @@ def test_a_second_of_the_same_name_is_refused_until_the_first_is_gone(installati
         first.child.wait()
     with installation.process(role, *options) as third:
         third.await_ready()
-        assert third.terminate(10) == 0
+        # 0, or 75 of the watchdog where it still waits to join a group of which the killed one is a member.
+        assert third.terminate(10) in (0, 75)
     with installation.process(role, *options) as fourth:  # the third let go of the name
         until(lambda: installation.redis.keys(f"alive:id:{role}:*"), within_s, lambda: "a lease, at once")
         fourth.await_ready()
