@@ -148,9 +148,7 @@ class Evidence(nn.Module):
 
     def narrow(self, width: int) -> None:
         """Keep the strongest ``width`` neighbours of each item alone."""
-        table = _table(self.neighbours.numpy(), self.counts.numpy())
-        rows, counts = _pruned(table, width, self.touched.numpy())
-        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
+        self._keep(_table(self.neighbours.numpy(), self.counts.numpy()), width)
 
     def grow(self, n_items: int) -> None:
         """Add rows for new items, about which nothing is known yet."""
@@ -160,14 +158,19 @@ class Evidence(nn.Module):
         self.followed = functional.pad(self.followed, (0, more))
         self.touched = functional.pad(self.touched, (0, more))
 
-    def count(self, sequences: Sequences) -> None:
-        """Add the new events of sequences to the counts, with the pairs that they make with old ones."""
+    def count(self, sequences: Sequences, pairs: Any = None) -> None:
+        """Add the new events of sequences to the counts, with the pairs that they make with old ones.
+
+        pairs : their :func:`counted_pairs`, where they are known already.
+        """
         n, width = self.counts.shape
-        added = counted_pairs(sequences, n)
-        table = _table(self.neighbours.numpy(), self.counts.numpy()) + added
+        added = counted_pairs(sequences, n) if pairs is None else pairs
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
         counted = sequences.items[sequences.fresh]
         self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
+        self._keep(_table(self.neighbours.numpy(), self.counts.numpy()) + added, width)
+
+    def _keep(self, table: Any, width: int) -> None:
         rows, counts = _pruned(table, width, self.touched.numpy())
         self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
 
@@ -208,10 +211,10 @@ class EvidenceReader:
 
     def sums_of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
         """Return the decayed sums that the features are the scaled roots of, float32 (P, C, F)."""
-        known = recent.items >= 0
-        items = np.where(known, recent.items, 0)
         if self._dense is None and recent.own is None:
             return self._sums_by_product(recent, rows)
+        known = recent.items >= 0
+        items = np.where(known, recent.items, 0)
         said = self._looked_up(items, rows) * known[:, None, :]  # (P, C, J)
         if recent.own is not None:
             without = said[:, 0] - recent.own * self._of_first[items] * self._of_second[rows[:, :1]]
@@ -224,12 +227,7 @@ class EvidenceReader:
 
     def of_catalogue(self, recent: Recent) -> Tensor:
         """Return the features of each asker with every item, float32 (F, P, N)."""
-        known = recent.items >= 0
-        items = np.where(known, recent.items, 0)
-        sums = [
-            self._summed(items[:, : kernel.depth], decay * known[:, : kernel.depth])
-            for kernel, decay in zip(KERNELS, _decays(recent), strict=True)
-        ]
+        sums = [self._summed(items, weights) for items, weights in _weighted(recent)]
         rescale = torch.from_numpy(self._rescale)[:, None, None]
         return torch.stack(sums).mul_(rescale).sqrt_()
 
@@ -273,11 +271,10 @@ class EvidenceReader:
         One look-up for each candidate instead of one for each of the asker's items: 64 users with 400 candidates each
         are read three times as fast.
         """
-        known, asker = recent.items >= 0, np.repeat(np.arange(len(rows)), rows.shape[1])
-        items = np.where(known, recent.items, 0)
+        asker = np.repeat(np.arange(len(rows)), rows.shape[1])
         sums = []
-        for kernel, decay in zip(KERNELS, _decays(recent), strict=True):
-            product = self._product(items[:, : kernel.depth], decay * known[:, : kernel.depth])
+        for items, weights in _weighted(recent):
+            product = self._product(items, weights)
             product.sort_indices()
             sums.append(np.asarray(product[asker, rows.reshape(-1)], dtype=np.float32).reshape(rows.shape))
         return np.stack(sums, axis=2)
@@ -336,6 +333,14 @@ def _decays(recent: Recent) -> list[NDArray[np.float32]]:
         np.ascontiguousarray(np.exp(by[kernel.fading][:, : kernel.depth] / np.float32(-kernel.scale)))
         for kernel in KERNELS
     ]
+
+
+def _weighted(recent: Recent) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+    """Give per kernel the recent items, int64 (P, depth), row 0 of weight zero where there are no more, and weights."""
+    known = recent.items >= 0
+    items = np.where(known, recent.items, 0)
+    for kernel, decay in zip(KERNELS, _decays(recent), strict=True):
+        yield items[:, : kernel.depth], decay * known[:, : kernel.depth]
 
 
 def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32]) -> Any:

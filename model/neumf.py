@@ -16,7 +16,7 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.evidence import Evidence, width_for
+from model.evidence import Evidence, EvidenceReader, width_for
 from model.plain import PlainConfig, PlainNeuMF
 from model.texts import TEXT_WIDTH, IntentTower
 from model.tower import HistoryTower, dropped, unset_linear
@@ -84,6 +84,10 @@ class NeuMFConfig:
             raise ValueError(f"NeuMFConfig: dropout rates must be shares, got {self!r}")
         if unknown := set(self.parts) - set(PARTS):
             raise ValueError(f"NeuMFConfig: parts must be among {PARTS!r}, got {sorted(unknown)!r}")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the shape as JSON-able values."""
+        return asdict(self) | {"hidden": list(self.hidden), "parts": list(self.parts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,10 @@ class NeuMF(nn.Module):
         if generator is not None:
             self._start(generator)
         self._leave_out()
+
+    def evidence_reader(self) -> EvidenceReader | None:
+        """Return what reads the evidence as it is now; None for a network without it."""
+        return EvidenceReader(self.evidence) if "evidence" in self.config.parts else None
 
     @classmethod
     def plain(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.evidence import DEPTH, EvidenceReader, Recent
+from model.evidence import DEPTH, Recent
 from model.history import Profile, distinct_items
 from model.neumf import ItemSide
 from model.snapshot import Snapshot
@@ -122,7 +122,7 @@ class Ranker:
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
         self._network = snapshot.network()
-        self._evidence = EvidenceReader(self._network.evidence) if "evidence" in snapshot.config.parts else None
+        self._evidence = self._network.evidence_reader()
         with torch.no_grad():
             self._side = self._network.item_side()
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)

@@ -262,7 +262,7 @@ def _tuned(
     pairs = counted_pairs(sequences, len(known.items))
     network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
-        network.evidence.count(sequences)
+        network.evidence.count(sequences, pairs)
     length = network.config.history_length
 
     def cut() -> tuple[Sequences, Cuts]:

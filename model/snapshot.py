@@ -5,7 +5,7 @@ asks for :meth:`Snapshot.network`, which is a copy.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,8 @@ class Snapshot:
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights as JSON-able values."""
-        config = asdict(self.config) | {"hidden": list(self.config.hidden), "parts": list(self.config.parts)}
         return {
-            "config": config,
+            "config": self.config.describe(),
             "items": list(self.items),
             "users": list(self.users),
             "genres": list(self.genres),

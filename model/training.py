@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.checkpoint import Checkpoint, captured, restore
-from model.evidence import EvidenceReader, recent_at
+from model.evidence import recent_at
 from model.neumf import NeuMF
 from model.sampling import NegativeSampler
 from model.sequences import Cuts, Sequences, Windows
@@ -253,7 +253,7 @@ class _Run:
         self._network, self._config, self._course, self._progress = network, config, course, progress
         self._generator, self._total = generator, total
         self._sampler = NegativeSampler(touched, config.popular)
-        self._reader = EvidenceReader(network.evidence) if "evidence" in network.config.parts else None
+        self._reader = network.evidence_reader()
         self._texts = course.texts if "intent" in network.config.parts else None
         self._dropout = torch_generator(generator, config.device)
         network.to(config.device)
@@ -380,7 +380,7 @@ def _described(
         "events": len(touched),
         "digests": [crc32(column.tobytes()) for column in columns],
         "steps": total,
-        "network": asdict(network.config) | {name: list(getattr(network.config, name)) for name in ("hidden", "parts")},
+        "network": network.config.describe(),
         "config": asdict(config),
         "random": crc32(repr(generator.bit_generator.state).encode()),
     }

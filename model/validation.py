@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.evidence import EvidenceReader, recent_at
+from model.evidence import recent_at
 from model.metrics import half_ranks, hit_rate
 from model.neumf import NeuMF
 from model.sampling import NegativeSampler
@@ -70,7 +70,7 @@ class HeldOutEvents:
     def hit_rate(self, network: NeuMF) -> float:
         """Return HR@10, half-rank ties."""
         device = network.fuse_bias.device
-        reader = EvidenceReader(network.evidence) if "evidence" in network.config.parts else None
+        reader = network.evidence_reader()
         side = network.item_side()
         starts = np.searchsorted(self.before.users, self.before.users[self.at])
         ranks = []
