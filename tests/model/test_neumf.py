@@ -5,7 +5,7 @@ from scipy import sparse
 
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.plain import PlainConfig
-from model.tower import HistoryTower, gap_bucket
+from model.tower import HistoryTower, dropped, gap_bucket
 
 CONFIG = NeuMFConfig(history_length=6, factors=8, mlp_factors=4, genre_factors=3, hidden=(5, 3), blocks=2, heads=2)
 GENRES = genre_matrix([["a"], ["a", "b"], ["b"], []], ["a", "b"])
@@ -168,3 +168,15 @@ def test_the_plain_model_is_that_of_the_paper():
         (3, 3),
         (4, 3),
     )
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.9])
+def test_dropping_keeps_the_mean_and_the_share(rate):
+    """A share of the numbers becomes zero, the others grow by 1 / (1 - rate), and a generator repeats itself."""
+    x = torch.ones(101, 333)
+    once, again = (dropped(x, rate, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(once, again)
+    assert (once == 0).float().mean().item() == pytest.approx(rate, abs=0.01)
+    assert once[once != 0].unique().tolist() == [pytest.approx(1 / (1 - rate), rel=1e-3)]
+    assert dropped(x, rate, None) is x
+    assert dropped(x, 0.0, torch.Generator()) is x
