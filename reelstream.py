@@ -29,6 +29,7 @@ _COMMANDS = {
     "data": ("commands.data", "data"),
     "train": ("commands.train", "train"),
     "eval": ("commands.evaluate", "evaluate"),
+    "prequential": ("commands.prequential", "prequential"),
     "model": ("commands.models", "model"),
     "recommend": ("commands.lookups", "recommend"),
     "profile": ("commands.lookups", "profile"),

@@ -54,6 +54,10 @@ class Catalogue:
         """Return every genre that occurs, sorted by name."""
         return tuple(sorted({genre for item in self.items.values() for genre in item.genres}))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as the items, because a read-only mapping does not."""
+        return Catalogue.of, (tuple(self),)
+
     def __len__(self) -> int:
         return len(self.items)
 

@@ -6,7 +6,7 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,23 @@ class Learner:
             raise ValueError(f"Learner.recall: no new events are required, got {self._observed - self._learnt!r}")
         self.observe(interactions)
         self._learnt = self._rounds_end = self._observed
+
+    def position(self) -> dict[str, int]:
+        """Return how far the champion has learnt and the last round went, for :meth:`resume`."""
+        return {"learnt": self._learnt, "rounds_end": self._rounds_end}
+
+    def resume(self, champion: Snapshot, position: Mapping[str, int]) -> None:
+        """Go on from a position, after the same events were observed anew that had been by then.
+
+        Raises
+        ------
+        ValueError
+            If fewer events were observed than the position speaks of.
+        """
+        if max(position["learnt"], position["rounds_end"]) > self._observed:
+            raise ValueError(f"Learner.resume: events up to {dict(position)!r} are required, got {self._observed!r}")
+        self.champion = champion
+        self._learnt, self._rounds_end = position["learnt"], position["rounds_end"]
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""

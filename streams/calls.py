@@ -24,6 +24,7 @@ __all__ = [
     "StateConfig",
     "StoredList",
     "Verdict",
+    "heat_of",
     "list_call",
     "partition_call",
     "read_call",
@@ -138,7 +139,7 @@ def partition_call(
     batch = _columns(events) | {
         "counted": [origin in counted for origin, _, _ in events],
         "ts": [event.ts for _, event, _ in events],
-        "heat": [_heat(event) for _, event, _ in events],
+        "heat": [heat_of(event) for _, event, _ in events],
     }
     return (
         "FCALL", f"{LIBRARY}_count_items", 5,
@@ -194,7 +195,7 @@ def _entry(event: Event) -> str:
     return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
 
 
-def _heat(event: Event) -> float:
+def heat_of(event: Event) -> float:
     """Return what an event adds to trending: half for being there, half for how it went."""
     return 0.5 + 0.5 * event.interaction().weight
 

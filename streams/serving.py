@@ -11,9 +11,8 @@ from typing import Any, Protocol
 from model.history import Mode, Profile
 from model.recommender import ANY, Draft, Recommender, Wish
 from streams.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
-from streams.scoring import Scoring
 
-__all__ = ["Answer", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
+__all__ = ["Answer", "Scorer", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +68,18 @@ class Answer:
     change: ModeChange | None
 
 
+class Scorer(Protocol):
+    """Runs the ranking: under a budget while serving, at leisure in a replay."""
+
+    async def within_budget(self, score: Callable[[], "Scores"], fallback: Callable[[], "Scores"]) -> "Scores":
+        """Return ``score()``, or ``fallback()`` where that cannot be had."""
+
+
 class SeenFilter(Protocol):
     """Tells which items users have touched: Redis while serving, the offline state in a replay."""
 
-    async def seen_among(self, wanted: Sequence[tuple[str, Sequence[str]]]) -> Sequence[frozenset[str]]:
-        """Return, for each user, those of the given items that the user has seen."""
+    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
+        """Return, for each profile, those of the given items that its user has seen."""
 
 
 class Serving:
@@ -82,14 +88,12 @@ class Serving:
     Parameters
     ----------
     config : sizes and budget.
-    scoring : runs the ranking off the event loop.
+    scoring : runs the ranking.
     seen : the seen sets.
     wall_clock : milliseconds since the epoch, for ``published_ts``.
     """
 
-    def __init__(
-        self, config: ServingConfig, scoring: Scoring, seen: SeenFilter, wall_clock: Callable[[], int]
-    ) -> None:
+    def __init__(self, config: ServingConfig, scoring: Scorer, seen: SeenFilter, wall_clock: Callable[[], int]) -> None:
         self._config = config
         self._scoring = scoring
         self._seen = seen
@@ -103,7 +107,7 @@ class Serving:
         k: int | None = None,
         wish: Wish = ANY,
     ) -> tuple[Answer, ...]:
-        """Make one list per user, in the order given; users must be distinct."""
+        """Make one list per profile, in the order given; a replay asks for several moments of one user at once."""
         answers: list[Answer] = []
         k = self._config.k if k is None else k
         for start in range(0, len(wanted), self._config.chunk):
@@ -117,27 +121,27 @@ class Serving:
         self, recommender: Recommender, profiles: Sequence[Profile], k: int, wish: Wish
     ) -> list[tuple[Draft, bool]]:
         """Score, drop the seen, and look deeper for users who are left with too few."""
-        found: dict[str, tuple[Draft, bool]] = {}
-        short: Sequence[Profile] = profiles
+        found: dict[int, tuple[Draft, bool]] = {}
+        short: Sequence[int] = range(len(profiles))
         n = k + self._config.overfetch
         while short:
+            asked = [profiles[place] for place in short]
             scored, degraded = await self._scoring.within_budget(
-                partial(_scored, recommender, short, n, wish), partial(_degraded, recommender, short, n, wish)
+                partial(_scored, recommender, asked, n, wish), partial(_degraded, recommender, asked, n, wish)
             )
-            kept = await self._unseen(scored)
-            found.update({draft.profile.user_id: (draft, degraded) for draft in kept})
-            short = [draft.profile for draft in kept if len(draft.items) < k and not draft.complete]
+            kept = dict(zip(short, await self._unseen(scored), strict=True))
+            found.update({place: (draft, degraded) for place, draft in kept.items()})
+            short = [place for place, draft in kept.items() if len(draft.items) < k and not draft.complete]
             n *= 4
-        return [found[profile.user_id] for profile in profiles]
+        return [found[place] for place in range(len(profiles))]
 
     async def _unseen(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Drop seen items; who has touched none needs no look-up."""
         asked = [draft for draft in drafts if draft.profile.seen > 0]
-        seen = await self._seen.seen_among(
-            [(draft.profile.user_id, [item.item_id for item in draft.items]) for draft in asked]
+        seen = iter(
+            await self._seen.seen_among([(draft.profile, [item.item_id for item in draft.items]) for draft in asked])
         )
-        known = {draft.profile.user_id: items for draft, items in zip(asked, seen, strict=True)}
-        return [_without(draft, known.get(draft.profile.user_id, frozenset())) for draft in drafts]
+        return [_without(draft, next(seen)) if draft.profile.seen > 0 else draft for draft in drafts]
 
     def _answer(self, draft: Draft, trigger: Trigger, k: int, *, degraded: bool) -> Answer:
         profile = draft.profile

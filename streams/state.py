@@ -204,9 +204,9 @@ class State:
             replies = await self._call_all(read_call(user_id, self._config) for user_id in wanted)
         return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
 
-    async def seen_among(self, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[frozenset[str]]:
-        """Return, for each user and candidate items, which of the candidates the user has touched."""
-        asked = [(user_id, items) for user_id, items in wanted if items]
+    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of the candidates its user has touched by now."""
+        asked = [(profile.user_id, items) for profile, items in wanted if items]
         with answered(f"state: reading what {len(asked)} users have seen"):
             replies = iter(
                 await self._call_all(("SMISMEMBER", UserKeys.of(user_id).seen, *items) for user_id, items in asked)

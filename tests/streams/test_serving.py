@@ -38,7 +38,7 @@ class Seen(dict):
     async def seen_among(self, wanted):
         """Return which of the given items each user has seen."""
         self.asked += 1
-        return [frozenset(items) & self.get(user_id, frozenset()) for user_id, items in wanted]
+        return [frozenset(items) & self.get(profile.user_id, frozenset()) for profile, items in wanted]
 
 
 class Slow(Recommender):

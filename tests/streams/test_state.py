@@ -81,7 +81,7 @@ async def test_reading_returns_what_applying_returned(state):
 async def test_reading_creates_nothing(state, client):
     """Asking for the profile or the seen items of strangers leaves Redis empty."""
     assert await state.profiles(["x", "y", "x"]) == {"x": Profile("x"), "y": Profile("y")}
-    assert await state.seen_among([("x", ["a"]), ("y", [])]) == [frozenset(), frozenset()]
+    assert await state.seen_among([(Profile("x"), ["a"]), (Profile("y"), [])]) == [frozenset(), frozenset()]
     assert await state.positions([("watch-events", 0)]) == {("watch-events", 0): Position(-1, -1)}
     assert await state.hot(5) == ()
     assert await state.current_model() is None
@@ -287,7 +287,7 @@ async def test_a_batch_larger_than_one_command_is_applied_whole(state):
 async def test_seen_among_answers_in_the_order_asked(state):
     """Each answer belongs to its question; an empty question has an empty answer."""
     await state.apply([watch(0, "a", 1), watch(1, "b", 2, user="v")])
-    wanted = [("v", ["a", "b"]), ("x", []), ("u", ["a", "b"])]
+    wanted = [(Profile("v"), ["a", "b"]), (Profile("x"), []), (Profile("u"), ["a", "b"])]
     assert await state.seen_among(wanted) == [frozenset("b"), frozenset(), frozenset("a")]
 
 

@@ -4,6 +4,7 @@ import pytest
 from redis.asyncio.cluster import RedisCluster
 
 from model.catalogue import Catalogue, Item
+from model.history import Profile
 from streams.records import Origin, Rating, Watch
 from streams.stack.cluster import running_cluster
 from streams.state import ModelPointer, State, StoredList
@@ -30,7 +31,10 @@ async def test_every_call_keeps_to_one_slot(cluster_port):
     )
     assert applied.fresh == 3
     assert await state.profiles(["u{1}", "v"]) == dict(applied.profiles)
-    assert await state.seen_among([("v", ["10", "12"]), ("u{1}", ["11"])]) == [frozenset({"10"}), frozenset()]
+    assert await state.seen_among([(Profile("v"), ["10", "12"]), (Profile("u{1}"), ["11"])]) == [
+        frozenset({"10"}),
+        frozenset(),
+    ]
     assert await state.store_lists([StoredList("v", 2, "personalized", b"{}")]) == 1
     films = Catalogue.of([Item("10", "A", 1990, ("Drama",))])
     await state.merge_hot(4, films)

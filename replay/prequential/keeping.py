@@ -1,0 +1,92 @@
+"""A run in the middle, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
+
+Profiles, trending and the learner's memory are a function of the events so far, and half a minute of work. Tallies, the
+champion, users' modes and what the second process has finished are kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.checkpoint import Checkpoint
+from model.snapshot import Snapshot
+from replay.prequential.run import Mark, Run, Tally
+from streams.checkpoints import read_checkpoint, write_checkpoint
+from streams.errors import DataError
+
+__all__ = ["Kept", "keep", "restore"]
+
+Ranks = NDArray[np.float64]
+
+
+class Kept:
+    """What a file brought back: the first version, and the tracks that were finished."""
+
+    def __init__(self, first: Snapshot, tracks: dict[str, Ranks]) -> None:
+        self.first = first
+        self.tracks = tracks
+
+
+def keep(path: Path, run: Run, first: Snapshot, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
+    """Write or replace the file; ``about`` is what must be the same when the run goes on."""
+    champion = run.learner.champion
+    assert champion is not None, "kept after the first round"
+    tensors = {f"champion.{name}": weight for name, weight in champion.weights.items()}
+    tensors |= {f"first.{name}": weight for name, weight in first.weights.items()}
+    tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
+    tensors |= {
+        "tally.ranks": torch.from_numpy(run.tally.ranks),
+        "tally.modes": torch.from_numpy(run.tally.modes),
+        "tally.versions": torch.from_numpy(run.tally.versions),
+    }
+    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    state = {
+        "about": dict(about),
+        "champion": champion.describe(),
+        "first": first.describe(),
+        "done": run.done,
+        "promoted": run.promoted,
+        "learner": run.learner.position(),
+        "marks": [asdict(mark) for mark in run.marks],
+        "modes": run.road.state.modes(),
+    }
+    write_checkpoint(path, Checkpoint(copies, state))
+
+
+def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
+    """Bring a new run to where the file's stood; return the rest of what it holds, None where there is no file.
+
+    Raises
+    ------
+    DataError
+        If the file is of another run, or of something else.
+    """
+    found = read_checkpoint(path)
+    if found is None:
+        return None
+    if found.state.get("about") != dict(about):
+        raise DataError(
+            f"checkpoint: {path} must be of this run, {dict(about)!r}, got {found.state.get('about')!r}; remove it to "
+            "begin anew"
+        )
+    state = found.state
+    run.tally = Tally(*(_under("tally.", found)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.marks = [Mark(**mark) for mark in state["marks"]]
+    run.warm_up(state["done"])
+    for user_id, mode in state["modes"].items():
+        run.road.state.keep_mode(user_id, mode)
+    champion = Snapshot.restore(_under("champion.", found), state["champion"])
+    run.learner.resume(champion, state["learner"])
+    run.promoted = state["promoted"] - 1
+    run.use(champion)
+    tracks = {name: ranks.numpy() for name, ranks in _under("track.", found).items()}
+    return Kept(Snapshot.restore(_under("first.", found), state["first"]), tracks)
+
+
+def _under(prefix: str, found: Checkpoint) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): one for name, one in found.tensors.items() if name.startswith(prefix)}

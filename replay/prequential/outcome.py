@@ -1,0 +1,110 @@
+"""What a prequential run comes to: one track of ranks for each method, and the figures that are read from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.metrics import hit_rate, ndcg
+from replay.prequential.run import MODES, Mark, Tally
+from replay.prequential.stream import Stream
+
+__all__ = ["FROZEN", "LENGTHS", "ONLINE", "WINDOW", "Figures", "Outcome", "Part", "moving_average", "parts"]
+
+ONLINE, FROZEN = "Reelstream", "frozen"
+WINDOW = 5000  # tests of the moving average
+QUARTERS = 4
+LENGTHS = (5, 20)  # where the groups by history length begin anew
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the tests: its name, and bool (T,) which they are."""
+
+    name: str
+    is_in: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.is_in.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """HR@k and NDCG@k over some tests, and how many they are."""
+
+    tests: int
+    hit_rate: float
+    ndcg: float
+
+    @classmethod
+    def of(cls, ranks: NDArray[np.float64], k: int) -> "Figures":
+        """Summarise ranks."""
+        return cls(len(ranks), hit_rate(ranks, k), ndcg(ranks, k))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All tracks of one run.
+
+    Parameters
+    ----------
+    stream : what was tested.
+    online : the tally of the learning model.
+    marks : its rounds, the first one included.
+    tracks : float64 (T,) ranks by method, ours first.
+    k : length of the lists.
+    """
+
+    stream: Stream
+    online: Tally
+    marks: Sequence[Mark]
+    tracks: Mapping[str, NDArray[np.float64]]
+    k: int
+
+    def figures(self, name: str, part: Part | None = None) -> Figures:
+        """Return the figures of a method, over all tests or some."""
+        ranks = self.tracks[name]
+        return Figures.of(ranks if part is None else ranks[part.is_in], self.k)
+
+    def hits(self, name: str) -> NDArray[np.float64]:
+        """Return float64 (T,), 1 for each hit."""
+        return (self.tracks[name] <= self.k).astype(np.float64)
+
+    def switches(self) -> NDArray[np.int64]:
+        """Return the tests before which a user had last been in the other mode: int64 (S,)."""
+        users = self.stream.users[self.stream.tests]
+        order = np.argsort(users, kind="stable")
+        same_user = users[order][1:] == users[order][:-1]
+        changed = self.online.modes[order][1:] != self.online.modes[order][:-1]
+        return np.sort(order[1:][same_user & changed])
+
+
+def parts(outcome: Outcome) -> dict[str, tuple[Part, ...]]:
+    """Return the parts that a report shows, by what they were parted by; empty ones are left out."""
+    stream, tests = outcome.stream, len(outcome.stream.tests)
+    low, high = LENGTHS
+    quarter = np.arange(tests) * QUARTERS // tests
+    found = {
+        "history": (
+            Part(f"<{low}", stream.history < low),
+            Part(f"{low}-{high - 1}", (stream.history >= low) & (stream.history < high)),
+            Part(f">={high}", stream.history >= high),
+        ),
+        "quarter": tuple(Part(f"Q{number + 1}", quarter == number) for number in range(QUARTERS)),
+        "second": (
+            Part("first of its second", stream.is_first_of_second),
+            Part("later in it", ~stream.is_first_of_second),
+        ),
+        "mode": tuple(Part(mode, outcome.online.modes == number) for number, mode in enumerate(MODES)),
+    }
+    return {by: tuple(part for part in some if len(part)) for by, some in found.items()}
+
+
+def moving_average(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[np.float64]:
+    """Return the mean of each value and those before it, ``window`` in all, fewer at the start: float64 (T,)."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    end = np.arange(1, len(values) + 1)
+    start = np.maximum(0, end - window)
+    averages: NDArray[np.float64] = (sums[end] - sums[start]) / (end - start)
+    return averages

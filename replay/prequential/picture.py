@@ -1,0 +1,88 @@
+"""The picture of a prequential run: hit rates over time, rounds and switches on the same axis."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from replay.prequential.outcome import FROZEN, ONLINE, Outcome, moving_average, parts
+
+__all__ = ["draw", "figure_of"]
+
+COLOURS = {ONLINE: "#c0392b", FROZEN: "#e59866"}
+OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#7d3c98", "#839192")
+POINTS = 600  # of a curve
+BINS = 120  # of the switches
+
+
+def draw(outcome: Outcome, path: Path, title: str) -> None:
+    """Write a picture; the ending of the file's name says of which kind, .png or .svg."""
+    figure_of(outcome, title).savefig(path, dpi=120)
+
+
+def figure_of(outcome: Outcome, title: str) -> Figure:
+    """Return three panels: curves over the events, rounds and modes below them, and bars by history length."""
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(3, 1))
+    above, below, right = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[:, 1])
+    below.sharex(above)
+    _curves(above, outcome)
+    _modes(below, outcome)
+    _by_length(right, outcome)
+    figure.suptitle(title)
+    return figure
+
+
+def _colour(name: str, place: int) -> str:
+    return COLOURS.get(name, OTHERS[place % len(OTHERS)])
+
+
+def _curves(axes: Axes, outcome: Outcome) -> None:
+    tests = outcome.stream.tests
+    shown = np.unique(np.linspace(0, len(tests) - 1, POINTS).astype(np.int64))
+    for place, name in enumerate(outcome.tracks):
+        curve = moving_average(outcome.hits(name))[shown]
+        width = 2.0 if name == ONLINE else 1.1
+        label = f"{name} {outcome.figures(name).hit_rate:.3f}"
+        axes.plot(tests[shown], curve, color=_colour(name, place), linewidth=width, label=label)
+    top = axes.get_ylim()[1]
+    for promoted, marker, colour in ((True, "v", "#27ae60"), (False, "x", "#7f8c8d")):
+        at = [mark.events for mark in outcome.marks if mark.promoted is promoted]
+        label = "round, promoted" if promoted else "round, rejected"
+        axes.plot(at, [top] * len(at), marker, color=colour, markersize=4, label=label, clip_on=False, linestyle="none")
+    axes.set_ylim(0.0, top)
+    axes.set_ylabel(f"HR@{outcome.k}, mean of the last 5,000 tests")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", ncols=2)
+
+
+def _modes(axes: Axes, outcome: Outcome) -> None:
+    """Draw the share of personalised lists, and when users switched."""
+    tests = outcome.stream.tests
+    shown = np.unique(np.linspace(0, len(tests) - 1, POINTS).astype(np.int64))
+    share = moving_average(outcome.online.modes.astype(np.float64))[shown]
+    axes.plot(tests[shown], share, color=COLOURS[ONLINE], label="share of personalised lists")
+    axes.set_ylim(0.0, 1.02)
+    axes.set_xlabel("events")
+    axes.set_ylabel("personalised")
+    axes.grid(alpha=0.3)
+    switched = tests[outcome.switches()]
+    if len(switched):
+        other = axes.twinx()
+        other.hist(switched, bins=BINS, color="#2e86c1", alpha=0.4)
+        other.set_ylabel("mode switches", color="#2e86c1")
+
+
+def _by_length(axes: Axes, outcome: Outcome) -> None:
+    groups = parts(outcome)["history"]
+    height = 0.84 / len(outcome.tracks)
+    places = np.arange(len(groups))
+    for place, name in enumerate(outcome.tracks):
+        rates = [outcome.figures(name, group).hit_rate for group in groups]
+        axes.barh(places + (place - (len(outcome.tracks) - 1) / 2) * height, rates, height, color=_colour(name, place))
+    axes.set_yticks(places, [f"{group.name}\n{len(group):,}" for group in groups])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"HR@{outcome.k} by past events")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)

@@ -1,0 +1,173 @@
+"""Test, then learn, from the first event after the warm-up to the last: lists, hits, and rounds of learning.
+
+For each event of a user with a past: make the list that a request of that moment would get, look for the event's item
+in it, and only then reveal the event. After every so many events a round of learning runs, with the learner, the gate
+and the promotion of the trainer. Left without rounds the same run shows the frozen model.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.gate import Verdict, gate
+from model.learner import Learner, LearnerConfig
+from model.ranking import Ranker
+from model.rounds import Candidate, RoundConfig, run_round
+from model.snapshot import Snapshot
+from model.training import Progress
+from replay.prequential.road import OfflineRoad, RoadConfig
+from replay.prequential.stream import Stream
+from streams.records import Recommendation
+
+__all__ = ["Mark", "Run", "RunConfig", "Tally"]
+
+MODES = ("cold_start", "personalized")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """When to learn, and how.
+
+    Parameters
+    ----------
+    round_every : events between two rounds of learning; 0 to never learn after the warm-up.
+    merge_every : events between two merges of trending.
+    seed : of everything random; round n uses (seed, n).
+    road, learner, rounds : as a worker and a trainer have them.
+    """
+
+    round_every: int = 5000
+    merge_every: int = 100
+    seed: int = 0
+    road: RoadConfig = field(default_factory=RoadConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    rounds: RoundConfig = field(default_factory=RoundConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One round: after how many events, what the gate said, and how long training and gate took, in seconds."""
+
+    events: int
+    promoted: bool
+    candidate: float
+    champion: float
+    held_out: int
+    training_s: float
+    gate_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of each test, in order.
+
+    Parameters
+    ----------
+    ranks : float64 (T,), the place of the item in the list, infinite where it is not among the first ten.
+    modes : int8 (T,), 0 for cold start and 1 for personalised.
+    versions : int32 (T,), how many versions had been promoted, 0 for none.
+    """
+
+    ranks: NDArray[np.float64]
+    modes: NDArray[np.int8]
+    versions: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, tests: int) -> "Tally":
+        """Return a tally to be filled."""
+        return cls(np.full(tests, np.inf), np.zeros(tests, dtype=np.int8), np.zeros(tests, dtype=np.int32))
+
+
+class Run:
+    """One pass over a stream.
+
+    Parameters
+    ----------
+    stream : what happens.
+    config : when to learn, and how.
+    """
+
+    def __init__(self, stream: Stream, config: RunConfig) -> None:
+        self.stream = stream
+        self.config = config
+        self.road = OfflineRoad(stream.catalogue, config.road)
+        self.learner = Learner(config.learner, config.rounds)
+        self.tally = Tally.empty(len(stream.tests))
+        self.marks: list[Mark] = []
+        self.done = 0  # events
+        self.promoted = 0
+
+    def warm_up(self, until: int) -> None:
+        """Apply events up to one, without lists."""
+        for start in range(self.done, until, self.config.merge_every):
+            events = list(self.stream.events(start, min(start + self.config.merge_every, until)))
+            self.road.state.apply(event for _, event in events)
+            if self.config.round_every:
+                self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+        self.done = until
+        self.road.merge_trending()
+
+    def use(self, snapshot: Snapshot) -> None:
+        """Serve a version from here on."""
+        self.promoted += 1
+        self.road.use(Ranker(snapshot), str(self.promoted))
+
+    def block(self) -> None:
+        """Test and reveal the next events, up to the next merge of trending."""
+        stop = min(self.done - self.done % self.config.merge_every + self.config.merge_every, len(self.stream))
+        if self.config.round_every:
+            stop = min(stop, self.done + self.config.round_every - self.learner.new_events)
+        events = list(self.stream.events(self.done, stop))
+        lists = self.road.ask(events)
+        first, last = np.searchsorted(self.stream.tests, (self.done, stop)).tolist()
+        for place in range(first, last):
+            self._score(place, lists[self.stream.tests[place] - self.done])
+        if self.config.round_every:
+            self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+        self.done = stop
+        self.road.merge_trending()
+
+    def is_due(self) -> bool:
+        """Tell whether a round of learning is due."""
+        return bool(self.config.round_every) and self.learner.new_events >= self.config.round_every
+
+    def round(self, progress: Progress | None = None) -> Mark:
+        """Run a round of learning as the trainer does, and serve what it promotes.
+
+        Raises
+        ------
+        ValueError
+            If it is the first one and nobody has two events.
+        """
+        generator = np.random.default_rng((self.config.seed, len(self.marks) + 1))
+        began = time.perf_counter()
+        candidate = run_round(self.learner.material(self.stream.catalogue), self.config.rounds, generator, progress)
+        trained = time.perf_counter()
+        verdict = gate(candidate)
+        self.settle(candidate, verdict)
+        self.marks.append(_mark(self.done, verdict, trained - began, time.perf_counter() - trained))
+        return self.marks[-1]
+
+    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Do what a verdict says."""
+        self.learner.settle(candidate, promoted=verdict.promote)
+        if verdict.promote:
+            self.use(candidate.snapshot)
+
+    def _score(self, place: int, made: Recommendation | None) -> None:
+        assert made is not None, "only users with a past are tested"
+        item_id = self.stream.item_ids[self.stream.tests[place]]
+        listed = [item.item_id for item in made.items]
+        if item_id in listed and not self.stream.is_novel[place]:
+            self.tally.ranks[place] = 1.0 + listed.index(item_id)
+        self.tally.modes[place] = MODES.index(made.mode)
+        self.tally.versions[place] = self.promoted
+
+
+def _mark(events: int, verdict: Verdict, training_s: float, gate_s: float) -> Mark:
+    champion = verdict.champion or verdict.popularity
+    return Mark(
+        events, verdict.promote, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
+    )
