@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replay.prequential.outcome import Outcome
     from replay.prequential.run import Run
 
-__all__ = ["prequential"]
+__all__ = ["Options", "prequential"]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 RIVALS = ("popularity", "decayed popularity", "co-occurrence", "isgd")

@@ -12,7 +12,7 @@ from model.history import Mode, Profile
 from model.recommender import ANY, Draft, Recommender, Wish
 from streams.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
 
-__all__ = ["Answer", "Scorer", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
+__all__ = ["Answer", "Scorer", "Scores", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
 
 
 @dataclass(frozen=True, slots=True)

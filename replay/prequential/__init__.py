@@ -1,1 +1,8 @@
-"""Test, then learn: a log replayed through what worker and trainer call, without Kafka, Redis or a clock."""
+"""Test, then learn: a log replayed through what worker and trainer call, without Kafka, Redis or a clock.
+
+``stream`` says what is tested; ``state`` and ``road`` make the lists as a worker does, ``run`` learns as a trainer
+does; ``rivals`` and ``rivalry`` are the opponents, ``beside`` runs them in a second process; ``outcome`` holds what
+came of it, ``picture`` draws it, and ``keeping`` lets an interrupted run go on.
+"""
+
+__all__: list[str] = []

@@ -21,7 +21,7 @@ from replay.prequential.road import OfflineRoad, RoadConfig
 from replay.prequential.stream import Stream
 from streams.records import Recommendation
 
-__all__ = ["Mark", "Run", "RunConfig", "Tally"]
+__all__ = ["MODES", "Mark", "Run", "RunConfig", "Tally"]
 
 MODES = ("cold_start", "personalized")
 
