@@ -80,7 +80,7 @@ def ablation(
     from replay.evaluation import over_seeds  # noqa: PLC0415 - same
     from replay.neumf import TrainedNeuMF  # noqa: PLC0415 - same
 
-    left_out = tuple(parts.split(",")) if parts else PARTS
+    left_out = tuple(name.strip() for name in parts.split(",")) if parts else PARTS
     if unknown := set(left_out) - set(PARTS):
         raise SettingsError(f"eval ablation: --parts must be among {', '.join(PARTS)}, got {sorted(unknown)!r}")
     torch.set_num_threads(threads)

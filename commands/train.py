@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from model.rounds import Candidate
     from model.training import Course, Progress, TrainingConfig
     from replay.readers import Dataset
+    from streams.registry import Registry
     from streams.settings import Settings
 
 __all__ = ["train"]
@@ -111,6 +112,7 @@ def train(
         raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
     _prepare_torch(threads, device)
     log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
+    _registry(out).require_writable()
     learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
     with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
         trained = _trained(learner, log.catalogue, seed, progress, course)
@@ -245,11 +247,7 @@ def _learner(log: "Dataset", changes: dict[str, Any]) -> "Learner":
 def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int) -> Any:
     from importlib.metadata import version  # noqa: PLC0415 - beside its only use
 
-    from streams.registry import Registry  # noqa: PLC0415 - keeps --help fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
-
-    registry = Registry(Settings.from_environment(registry=out).registry)
-    return registry.save(
+    return _registry(out).save(
         snapshot,
         parent=None,
         metrics=figures,
@@ -258,6 +256,13 @@ def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int)
         seed=seed,
         code_revision=version("reelstream"),
     )
+
+
+def _registry(out: str | None) -> "Registry":
+    from streams.registry import Registry  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import Settings  # noqa: PLC0415 - same
+
+    return Registry(Settings.from_environment(registry=out).registry)
 
 
 def _described(training: "TrainingConfig", network: dict[str, Any]) -> dict[str, Any]:

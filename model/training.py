@@ -85,9 +85,13 @@ class TrainingConfig:
             0.0 < self.warm_up < 1.0
             and 0.0 <= self.popular <= 1.0
             and 0.0 <= self.queries <= 1.0
-            and self.learning_rate > 0.0
+            and 0.0 < self.learning_rate < math.inf
+            and 0.0 <= self.weight_decay < math.inf
+            and self.clip > 0.0
         ):
-            raise ValueError(f"TrainingConfig: shares and a positive learning rate are required, got {self!r}")
+            raise ValueError(
+                f"TrainingConfig: shares, a positive rate and clip, and a decay from 0 are required, got {self!r}"
+            )
 
     def rate(self, step: int, of: int) -> float:
         """Return the learning rate of a step, counted from 0, of so many.

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import math
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,6 +143,21 @@ class Archive:
         # Step 5
         self._write(version_id, DESCRIPTION, orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return self.read(version_id)
+
+    def require_writable(self) -> None:
+        """Write a small file and remove it, so that what forbids writing is told before hours of training.
+
+        Raises
+        ------
+        RegistryError
+            If the folder cannot be written.
+        """
+        path = f"{self._root}/.writable-{secrets.token_hex(8)}"
+        try:
+            put_whole(self._files, path, b"")
+            self._files.rm_file(path)
+        except OSError as error:
+            raise RegistryError(f"registry: {self.url} must be writable, got {error!r}") from error
 
     def read(self, version_id: str) -> Version:
         """Return what is known about a version; its other files are not opened.

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from commands.train import train
 from model.checkpoint import Checkpoint
 from streams.checkpoints import read_checkpoint, write_checkpoint
-from streams.errors import DataError, SettingsError
+from streams.errors import DataError, RegistryError, SettingsError
 from streams.registry import Registry
 
 
@@ -88,3 +88,21 @@ def test_options_that_do_not_go_together_are_refused(log, options):
     result = CliRunner().invoke(train, [str(log), *options])
     assert result.exit_code == 2
     assert "--plain" in result.stderr
+
+
+def test_a_registry_that_cannot_be_written_is_told_before_training(log, tmp_path):
+    """A registry below a file cannot be; nothing was trained, so no checkpoint was written."""
+    (tmp_path / "file").write_text("")
+    arguments = [
+        str(log),
+        "--out",
+        str(tmp_path / "file" / "registry"),
+        "--checkpoint",
+        str(tmp_path / "kept"),
+        "--quiet",
+    ]
+    with pytest.raises(RegistryError, match="must be writable"):
+        CliRunner().invoke(train, arguments, catch_exceptions=False)
+    assert not (tmp_path / "kept").exists()
+    assert trained(log, tmp_path)["version"] in {path.name for path in (tmp_path / "registry").iterdir()}
+    assert not list((tmp_path / "registry").glob(".writable*"))

@@ -232,3 +232,21 @@ def test_unknown_parts_are_refused():
     """There is no part called memory."""
     with pytest.raises(ValueError, match="memory"):
         NeuMFConfig(parts=("memory",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 0},
+        {"learning_rate": float("nan")},
+        {"weight_decay": float("nan")},
+        {"weight_decay": -0.1},
+        {"clip": 0.0},
+        {"clip": float("nan")},
+        {"popular": 1.1},
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes):
+    """What is not a number is out of every range."""
+    with pytest.raises(ValueError, match="required, got TrainingConfig"):
+        TrainingConfig(**changes)
