@@ -8,6 +8,8 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -26,7 +28,8 @@ class LearnerConfig:
 
     Parameters
     ----------
-    max_events : events kept in all; the users untouched for longest go first.
+    max_events : events kept when a round has ended. Beyond it users are forgotten, so that those who stay are a uniform
+        sample of all there ever were; who has events that the champion has not learnt from is kept up to twice as many.
     max_events_per_user : latest events kept of one user.
     held_out_share : newest part of the new events that is kept for the gate.
     max_held_out : its bound, in events.
@@ -63,7 +66,8 @@ class Learner:
         self.config = config or LearnerConfig()
         self.rounds = rounds or RoundConfig()
         self.champion = champion
-        self._events: dict[str, list[tuple[int, Interaction]]] = {}  # users in order of their last touch
+        self._events: dict[str, list[tuple[int, Interaction]]] = {}
+        self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
         self._size = 0
         self._observed = 0
         self._learnt = 0
@@ -86,15 +90,36 @@ class Learner:
         """Remember events, given as (user id, interaction) in order of arrival."""
         for user_id, interaction in interactions:
             self._observed += 1
-            events = self._events.pop(user_id, [])
+            events = self._events.get(user_id)
+            if events is None:
+                events = self._events[user_id] = []
+                heappush(self._reservoir, (_draw(user_id), user_id))
             events.append((self._observed, interaction))
-            self._events[user_id] = events
             self._size += 1
             if len(events) > self.config.max_events_per_user:
                 del events[0]
                 self._size -= 1
-            while self._size > self.config.max_events and len(self._events) > 1:
-                self._size -= len(self._events.pop(next(iter(self._events))))
+        if self._size > 2 * self.config.max_events:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget users until what is left fits, the lowest draws first: old ones, and new ones beyond twice the bound.
+
+        A user's draw is a hash of the id: to keep the highest ones is to keep a uniform sample without replacement
+        (bottom-k sampling), and the same one after a restart.
+        """
+        spared = []
+        while self._size > self.config.max_events and self._reservoir:
+            draw, user_id = heappop(self._reservoir)
+            if self._events[user_id][-1][0] > self._learnt:
+                spared.append((draw, user_id))
+            else:
+                self._size -= len(self._events.pop(user_id))
+        for draw, user_id in spared:
+            if self._size > 2 * self.config.max_events:
+                self._size -= len(self._events.pop(user_id))
+            else:
+                heappush(self._reservoir, (draw, user_id))
 
     def recall(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
         """Remember events that the champion has already learnt from; before anything is observed.
@@ -108,6 +133,7 @@ class Learner:
             raise ValueError(f"Learner.recall: no new events are required, got {self._observed - self._learnt!r}")
         self.observe(interactions)
         self._learnt = self._rounds_end = self._observed
+        self._forget()
 
     def position(self) -> dict[str, int]:
         """Return how far the champion has learnt and the last round went, for :meth:`resume`."""
@@ -173,6 +199,12 @@ class Learner:
         if promoted:
             self.champion = candidate.snapshot
             self._learnt = candidate.material.trained_to
+            self._forget()
+
+
+def _draw(user_id: str) -> int:
+    """Return a number that is uniform over ids."""
+    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
 
 
 def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOut]:

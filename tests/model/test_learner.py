@@ -56,11 +56,30 @@ def test_a_user_keeps_the_latest_events_up_to_the_bound(ring):
     assert len(learner) == 3
 
 
-def test_the_user_untouched_for_longest_is_forgotten_first(ring):
-    """With room for three events, a fourth drops user a, whom nobody saw since the first."""
+def test_the_users_who_stay_are_a_uniform_sample_of_all(ring):
+    """Of 2,000 old users with room for 500, early and late ones stay alike, and the same ones after a restart."""
+    config = LearnerConfig(max_events=500, held_out_share=0.0)
+    events = [(f"u{user}", _watch("x", user)) for user in range(2000)]
+    in_one, in_parts = Learner(config), Learner(config)
+    in_one.recall(events)
+    for start in range(0, 2000, 100):
+        in_parts.recall(events[start : start + 100])
+    kept = {int(user[1:]) for user in in_one.material(ring.catalogue).histories}
+    assert kept == {int(user[1:]) for user in in_parts.material(ring.catalogue).histories}
+    assert len(kept) == len(in_one) == 500
+    assert 80 < sum(user < 500 for user in kept) < 170  # a quarter, give or take four standard deviations
+
+
+def test_new_events_are_forgotten_last(ring):
+    """With room for three, new ones stay and the old go first; only beyond twice the room new ones go as well."""
     learner = Learner(LearnerConfig(max_events=3, held_out_share=0.0))
-    learner.observe([("a", _watch("x")), ("b", _watch("x")), ("c", _watch("x")), ("b", _watch("y"))])
-    assert set(learner.material(ring.catalogue).histories) == {"b", "c"}
+    learner.recall([("old", _watch("x"))])
+    learner.observe([(user, _watch("x")) for user in "abcde"])
+    assert set(learner.material(ring.catalogue).histories) == {"old", *"abcde"}
+    learner.observe([("f", _watch("x"))])
+    assert set(learner.material(ring.catalogue).histories) == set("abcdef")
+    learner.observe([("g", _watch("x"))])
+    assert len(learner) == 6
 
 
 def test_the_newest_tenth_is_held_out_with_the_history_before_it(ring):
