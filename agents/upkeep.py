@@ -46,6 +46,7 @@ class UpkeepConfig:
     hot_s : seconds between merges of the hot list.
     trending : items of the hot list that are kept in memory.
     similar : neighbours published for each item.
+    threads : between how many an exact ranking is divided.
     """
 
     model_s: float = 0.5
@@ -53,6 +54,7 @@ class UpkeepConfig:
     hot_s: float = 1.0
     trending: int = 500
     similar: int = 20
+    threads: int = 1
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ class Upkeep:
                 len(snapshot.items),
             )
             mode = "exact"
-        return build_ranker(snapshot, mode)
+        return build_ranker(snapshot, mode, threads=self._config.threads)
 
     async def _look_at_hot(self) -> None:
         if self._leads():

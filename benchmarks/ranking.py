@@ -15,6 +15,7 @@ import torch
 from model.history import Interaction, Profile
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.ranking import HistoryBatch, Ranker
+from model.sequences import Sequences
 from model.snapshot import Snapshot
 
 
@@ -25,10 +26,10 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=3706)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args()
-    ranker = _ranker(given.items)
+    torch.set_num_threads(1)
     profiles = _profiles(given.users, given.items)
     for threads in given.threads:
-        torch.set_num_threads(threads)
+        ranker = _ranker(given.items, threads)
         print(f"{given.users} users x {given.items} items, top 10, {threads} threads, median of runs")
         _report(ranker, profiles)
 
@@ -50,12 +51,20 @@ def _report(ranker: Ranker, profiles: list[Profile]) -> None:
     print(f"naive, every pair   {1e3 * naive:8.2f} ms  {naive / each:10,.0f} x")
 
 
-def _ranker(n_items: int) -> Ranker:
+def _ranker(n_items: int, threads: int) -> Ranker:
     names = tuple(f"g{number}" for number in range(18))
     genres = genre_matrix([[names[row % 18], names[row % 7]] for row in range(n_items)], names)
     network = NeuMF(NeuMFConfig(), 1000, genres, torch.Generator().manual_seed(0))
+    network.evidence.count(_walks(n_items))
     items, users = (tuple(map(str, range(n))) for n in (n_items, 1000))
-    return Ranker(Snapshot.of(network, items, users, names))
+    return Ranker(Snapshot.of(network, items, users, names), threads=threads)
+
+
+def _walks(n_items: int) -> Sequences:
+    """Return 200 events of each of 500 users, among which most items follow most others at some time."""
+    generator = np.random.default_rng(1)
+    users, times = np.repeat(np.arange(500), 200), np.tile(np.arange(200) * 60_000, 500)
+    return Sequences.of(users, generator.integers(0, n_items, len(users)), times, np.ones(len(users)))
 
 
 def _profiles(n_users: int, n_items: int) -> list[Profile]:

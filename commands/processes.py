@@ -41,8 +41,11 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
     show_default=True,
     help="Known items that make a user personalised.",
 )
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Cores that scoring a batch may use."
+)
 @log_level_option
-def worker(*, instance: str | None, personalize_at: int, log_level: str, **given: Any) -> None:
+def worker(*, instance: str | None, personalize_at: int, threads: int, log_level: str, **given: Any) -> None:
     """Answer events with lists until stopped; start as many as there are partitions to share."""
     settings = given_settings(given)
     log_to_stderr(log_level)
@@ -50,25 +53,25 @@ def worker(*, instance: str | None, personalize_at: int, log_level: str, **given
     _require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
     if instance is None:
-        _work(settings, None, personalize_at, log_level)
+        _work(settings, None, personalize_at, threads, log_level)
         return
     with _only_one("worker", settings, instance, "end it first, or choose another --id"):
-        _work(settings, instance, personalize_at, log_level)
+        _work(settings, instance, personalize_at, threads, log_level)
 
 
-def _work(settings: Settings, instance: str | None, personalize_at: int, log_level: str) -> None:
+def _work(settings: Settings, instance: str | None, personalize_at: int, threads: int, log_level: str) -> None:
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/app.py
     import faust  # noqa: PLC0415 - heavy
     import torch  # noqa: PLC0415 - heavy
 
-    from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - imports the two above
+    from agents.upkeep import UpkeepConfig  # noqa: PLC0415 - imports the two above
+    from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - same
     from model.modes import ModeConfig  # noqa: PLC0415 - same
 
-    torch.set_num_threads(1)  # one core scores, the other runs the event loop; more threads only wait for each other
-    app = build_worker(
-        settings, WorkerConfig(modes=ModeConfig(personalize_at, min(DEMOTE_BELOW, personalize_at))), instance
-    )
+    torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
+    modes = ModeConfig(personalize_at, min(DEMOTE_BELOW, personalize_at))
+    app = build_worker(settings, WorkerConfig(modes=modes, upkeep=UpkeepConfig(threads=threads)), instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
         def install_signal_handlers(self) -> None:

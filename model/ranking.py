@@ -6,6 +6,7 @@ Scoring given candidates reads from the same scores, so an evaluation measures w
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
 
 BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
 FEATURES = 1 << 17  # scores that evidence is added to at once
+LEAST_SHARE = 16  # users for which another thread is worth waking
 TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
 PAIRS = 1 << 13  # pairs of user and item that are reranked at once: 3 MiB of item vectors
 
@@ -106,6 +108,8 @@ class Ranker:
     ----------
     snapshot : the version to serve; it is read, never changed.
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
+    threads : between how many a batch of users is divided. Each goes its own way from tower to scores, where torch's
+        own threads meet after every operation and wait for the slower one; those should be left at one then.
 
     Raises
     ------
@@ -113,11 +117,13 @@ class Ranker:
         If the snapshot has no items.
     """
 
-    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK) -> None:
+    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK, threads: int = 1) -> None:
         if not snapshot.items:
             raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
         self.snapshot = snapshot
         self._block = block
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ranking") if threads > 1 else None
         self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
@@ -250,7 +256,6 @@ class Ranker:
         side = ItemSide(self._side.factors[flat], self._side.hidden[flat], self._side.bias[flat])
         return side, torch.arange(len(flat)).view(rows.shape)
 
-    @torch.no_grad()
     def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
         """Return the logit of every item for every user: float32 (B, N).
 
@@ -261,6 +266,15 @@ class Ranker:
         FloatingPointError
             If one is not a number or infinite.
         """
+        share = max(LEAST_SHARE, -(-len(histories) // self._threads))
+        if self._pool is None or len(histories) <= share:
+            return self._logits(histories, texts)
+        parts = [slice(start, start + share) for start in range(0, len(histories), share)]
+        asked = [None if texts is None else texts[part] for part in parts]
+        return torch.cat(list(self._pool.map(self._logits, map(histories.taken, parts), asked)))
+
+    @torch.no_grad()
+    def _logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None) -> Tensor:
         logits = self._heads(self._user_vectors(histories), texts)
         self._add_evidence(logits, histories)
         _require_finite("Ranker.logits", logits)
@@ -317,9 +331,9 @@ class Ranker:
         together = max(1, min(TOGETHER, FEATURES // len(self)))
         for start in range(0, len(histories), together):
             chosen = slice(start, start + together)
-            features = self._evidence.of_catalogue(recent.taken(chosen))  # (F, n, N)
-            for weight, feature in zip(self._network.evidence.weights, features, strict=True):
-                logits[chosen].add_(feature.mul_(weight))
+            features = self._evidence.of_catalogue(recent.taken(chosen))
+            for weight, feature in zip(self._network.evidence.weights.tolist(), features, strict=True):
+                logits[chosen].add_(feature, alpha=weight)
 
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
         """Return float32 (B, D)."""

@@ -112,19 +112,24 @@ def is_large(n_items: int, mode: RetrievalMode) -> bool:
     return mode == "faiss" or (mode == "auto" and n_items >= LARGE_FROM)
 
 
-def build_ranker(snapshot: Snapshot, mode: RetrievalMode, config: RetrievalConfig | None = None) -> Ranker:
+def build_ranker(
+    snapshot: Snapshot, mode: RetrievalMode, config: RetrievalConfig | None = None, *, threads: int = 1
+) -> Ranker:
     """Return what ranks a snapshot's catalogue: an exact ranker, or for a large one a retrieving one.
 
     Parameters
     ----------
     mode : ``exact``, ``faiss``, or ``auto``, which retrieves from ``LARGE_FROM`` items.
+    threads : of an exact ranker.
 
     Raises
     ------
     ValueError
         If retrieval is due and faiss is missing.
     """
-    return RetrievingRanker(snapshot, config) if is_large(len(snapshot.items), mode) else Ranker(snapshot)
+    if is_large(len(snapshot.items), mode):
+        return RetrievingRanker(snapshot, config)
+    return Ranker(snapshot, threads=threads)
 
 
 class RetrievingRanker(Ranker):

@@ -76,20 +76,42 @@ class AttentionBlock(nn.Module):
         self.widen = unset_linear(width, 2 * width)
         self.narrow = unset_linear(2 * width, width)
 
-    def forward(
-        self, x: Tensor, asking: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None
-    ) -> Tensor:
-        """Return the new vectors of ``asking`` (B, Q, D), which attend to ``x`` (B, L, D) under ``bias``."""
+    def forward(self, x: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
+        """Return the new vectors of all positions of ``x`` (B, L, D), under ``bias``."""
         seen = self.before_attention(x)
-        ask = seen if asking is x else self.before_attention(asking)
         key, value = self.key_value(seen).chunk(2, dim=-1)
         heads = functional.scaled_dot_product_attention(
-            self._split(self.query(ask)), self._split(key), self._split(value), attn_mask=bias
-        )  # (B, H, Q, D / H)
-        joined = heads.transpose(1, 2).flatten(2)  # (B, Q, D)
-        asking = asking + dropped(self.output(joined), dropout, generator)
-        mixed = self.narrow(functional.relu(self.widen(self.before_mixing(asking))))
-        return asking + dropped(mixed, dropout, generator)
+            self._split(self.query(seen)), self._split(key), self._split(value), attn_mask=bias
+        )  # (B, H, L, D / H)
+        joined = heads.transpose(1, 2).flatten(2)  # (B, L, D)
+        return self._mixed(x + dropped(self.output(joined), dropout, generator), dropout, generator)
+
+    def at(self, x: Tensor, place: Tensor, bias: Tensor) -> Tensor:
+        """Return the new vector of one position of each row, float32 (B, D), without computing keys and values of all.
+
+        With one query q a head needs no keys W x: q . W x = W^T q . x, and what the key's bias adds is the same for all
+        positions. Nor does it need values: the mean of V x is V times the mean of x.
+
+        Parameters
+        ----------
+        x : float32 (B, L, D).
+        place : int64 (B,).
+        bias : float32 (B, H, L), of that position alone.
+        """
+        seen = self.before_attention(x)
+        row, width = torch.arange(len(x), device=x.device), x.shape[2]
+        split = (self.heads, width // self.heads, width)
+        to_key, to_value = (weight.view(split) for weight in self.key_value.weight.chunk(2))  # (H, D / H, D)
+        query = self.query(seen[row, place]).view(len(x), *split[:2]).transpose(0, 1)  # (H, B, D / H)
+        looking = torch.bmm(query, to_key).transpose(0, 1)  # (B, H, D)
+        alike = torch.bmm(looking, seen.transpose(1, 2)) / split[1] ** 0.5  # (B, H, L)
+        met = torch.bmm(torch.softmax(alike + bias, dim=2), seen)  # (B, H, D)
+        values = torch.bmm(met.transpose(0, 1), to_value.transpose(1, 2))  # (H, B, D / H)
+        joined = values.transpose(0, 1).flatten(1) + self.key_value.bias[width:]
+        return self._mixed(x[row, place] + self.output(joined), 0.0, None)
+
+    def _mixed(self, x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
+        return x + dropped(self.narrow(functional.relu(self.widen(self.before_mixing(x)))), dropout, generator)
 
     def _split(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
@@ -134,7 +156,7 @@ class HistoryTower(nn.Module):
         """
         x = dropped(self._inputs(vectors, times, weights), self.dropout, generator)
         for block, bias in zip(self.blocks, self._biases(times), strict=True):
-            x = block(x, x, bias, self.dropout, generator)
+            x = block(x, bias, self.dropout, generator)
         return self.after(x)  # type: ignore[no-any-return]
 
     def last(self, vectors: Tensor, times: Tensor, weights: Tensor, lengths: Tensor) -> Tensor:
@@ -143,14 +165,12 @@ class HistoryTower(nn.Module):
         Equal to ``forward(...)`` at position ``lengths - 1``; the last block computes that position only.
         """
         x = self._inputs(vectors, times, weights)
-        *earlier, final = self.blocks
-        if earlier:
-            for block, bias in zip(earlier, self._biases(times), strict=False):
-                x = block(x, x, bias, 0.0, None)
-        row, end = torch.arange(len(x), device=x.device), (lengths - 1).clamp(min=0)
-        asking = x[row, end].unsqueeze(1)  # (B, 1, D)
-        asked = final(x, asking, self._last_bias(times, end), 0.0, None)
-        known: Tensor = self.after(asked.squeeze(1))
+        if len(self.blocks) > 1:
+            for block, bias in zip(self.blocks[:-1], self._biases(times), strict=False):
+                x = block(x, bias, 0.0, None)
+        final, end = self.blocks[-1], (lengths - 1).clamp(min=0)
+        assert isinstance(final, AttentionBlock)
+        known: Tensor = self.after(final.at(x, end, self._last_bias(times, end)))
         return known * (lengths > 0).unsqueeze(1)
 
     def _inputs(self, vectors: Tensor, times: Tensor, weights: Tensor) -> Tensor:
@@ -169,9 +189,9 @@ class HistoryTower(nn.Module):
         return torch.split(together, self.heads, dim=1)
 
     def _last_bias(self, times: Tensor, end: Tensor) -> Tensor:
-        """Return the last block's bias of position ``end`` (B,) alone: float32 (B, H, 1, L)."""
+        """Return the last block's bias of position ``end`` (B,) alone: float32 (B, H, L)."""
         lag = end.unsqueeze(1) - torch.arange(times.shape[1], device=end.device)  # (B, L)
         by_lag = self.lag_bias[-self.heads :, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))  # (H, B, L)
         gaps = times.gather(1, end.unsqueeze(1)) - times
         by_gap = functional.embedding(gap_bucket(gaps), self.gap_bias.weight[:, -self.heads :])  # (B, L, H)
-        return (by_gap.permute(0, 2, 1) + by_lag.transpose(0, 1)).unsqueeze(2)
+        return by_gap.permute(0, 2, 1) + by_lag.transpose(0, 1)

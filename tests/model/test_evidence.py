@@ -143,7 +143,9 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     monkeypatch.setattr(model.evidence, "DENSE_ITEMS", 5)
     sparse = EvidenceReader(evidence)
     for reader in (dense, sparse):
-        assert np.allclose(reader.of_catalogue(recent).permute(1, 2, 0), dense.of_pairs(recent, every), atol=1e-5)
+        assert np.allclose(
+            np.stack(list(reader.of_catalogue(recent)), axis=2), dense.of_pairs(recent, every), atol=1e-5
+        )
         assert np.allclose(reader.of_pairs(recent, every), dense.of_pairs(recent, every), atol=1e-5)
 
 
@@ -165,7 +167,7 @@ def test_nothing_known_adds_nothing():
     reader = EvidenceReader(evidence)
     nobody = Recent(np.full((1, 3), -1), np.zeros((1, 3), dtype=np.float32))
     somebody = Recent(np.array([[0, 3]]), np.zeros((1, 2), dtype=np.float32))
-    assert not reader.of_catalogue(nobody).any()
+    assert not any(feature.any() for feature in reader.of_catalogue(nobody))
     assert reader.of_pairs(somebody, np.array([[1, 2, 3]]))[0, :, 0].astype(bool).tolist() == [True, False, False]
 
 

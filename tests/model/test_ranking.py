@@ -224,3 +224,13 @@ def test_warming_up_needs_no_user(ranker):
     """A made-up user is ranked and forgotten."""
     ranker.warm_up()
     assert len(ranker.users) == 60
+
+
+def test_two_threads_rank_as_one(ring, ranker, world):
+    """A batch divided between threads, the last share smaller, has the scores of one that is not, in its order."""
+    batch = ranker.histories([world["profile"](f"i{n % 20}", f"i{n % 20 + 1}", user_id=f"u{n}") for n in range(41)])
+    texts = np.random.default_rng(0).random((41, ring.config.text_width), dtype=np.float32)
+    divided = Ranker(ring.snapshot, threads=2)
+    assert torch.allclose(divided.logits(batch), ranker.logits(batch), atol=1e-6)
+    assert torch.allclose(divided.logits(batch, texts), ranker.logits(batch, texts), atol=1e-6)
+    assert divided.rank(batch, 3).rows.tolist() == ranker.rank(batch, 3).rows.tolist()
