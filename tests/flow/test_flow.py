@@ -11,15 +11,18 @@ from faust.types.tuples import ConsumerMessage
 from redis import Redis
 
 from agents.events import answer_again, answer_batch
-from agents.process import Worker, WorkerConfig
+from agents.process import Worker, WorkerConfig, raw_record
 from agents.requests import answer_request
 from agents.upkeep import Upkeep, UpkeepConfig, WorkerReport
 from model.catalogue import Catalogue, Item
+from model.coldstart import Trending
 from model.neumf import NeuMF, NeuMFConfig
 from model.ranking import Ranker
 from model.snapshot import Snapshot
+from replay.prequential.road import OfflineRoad
 from streams.connection import connect
 from streams.health import SignOfLife
+from streams.inbox import decode_batch
 from streams.outbox import Outbox
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
@@ -27,6 +30,7 @@ from streams.settings import Settings
 from streams.state import State
 
 TS = 1_700_000_000_000
+HOUR = 3_600_000
 ITEMS = tuple(f"i{n}" for n in range(30))
 CATALOGUE = Catalogue.of(Item(item, f"Film {n}", None, ("Drama",)) for n, item in enumerate(ITEMS))
 
@@ -211,3 +215,48 @@ async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
     assert (found["sequence"], found["ts"]) == (5, TS + 4)
     assert sent.values("mode-changes") == []
     assert {key: state.dump(key) for key in state.keys("user:*")} == before
+
+
+def mixed_log(n):
+    """Return n events of 9 users in batches of 1 to 20: watches and ratings, some late, of films new and known."""
+    draw, offsets, batches = np.random.default_rng(5), {"watch-events": 0, "rate-events": 0}, [[]]
+    for number in range(n):
+        topic = ("watch-events", "rate-events")[int(draw.integers(2))]
+        offset = offsets[topic]
+        offsets[topic] += 1
+        late = int(draw.integers(50)) if draw.random() < 0.1 else 0
+        fields = {"event_id": f"e{number}", "user_id": f"u{draw.integers(9)}", "item_id": f"i{draw.integers(30)}"}
+        fields["ts"] = TS + HOUR * (number - late - n)
+        fields |= {"progress": 0.7} if topic == "watch-events" else {"rating": float(draw.integers(1, 11)) / 2}
+        if len(batches[-1]) >= draw.integers(1, 21):
+            batches.append([])
+        batches[-1].append(event(topic, offset, fields))
+    return batches
+
+
+async def test_both_roads_give_the_same_lists(worker, sent):
+    """A log taken in the same batches, with merges and versions between the same ones: all lists agree to the id.
+
+    One road is the worker's with Redis, the other the offline one that a prequential run takes.
+    """
+    road, made = OfflineRoad(CATALOGUE), []
+    for number, batch in enumerate(mixed_log(240)):
+        await answer_batch(worker, batch)
+        made += road.take([decode_batch(map(raw_record, batch)).events])
+        if number % 4 == 3:
+            await worker.state.merge_hot(2, CATALOGUE)
+            trending = Trending.of(await worker.state.hot(500))
+            worker.upkeep.recommender = worker.upkeep.recommender.with_trending(trending)
+            road.merge_trending()
+        if number == 10:
+            serve(worker)
+            road.use(worker.upkeep.recommender.ranker, "v1")
+    published = sent.values("recommendations")
+    assert len(published) == len(made) > 60
+    assert {one["mode"] for one in published} == {"cold_start", "personalized"}
+    for online, offline in zip(published, map(orjson.loads, map(orjson.dumps, made)), strict=True):
+        assert online.pop("published_ts") != offline.pop("published_ts")
+        places, others = online.pop("items"), offline.pop("items")
+        assert online == offline
+        assert [one.pop("score") for one in places] == pytest.approx([one.pop("score") for one in others], abs=2e-6)
+        assert places == others
