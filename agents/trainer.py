@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version as installed_version
 
 import numpy as np
@@ -30,7 +31,7 @@ from streams.inbox import decode_batch
 from streams.partitions import watch_partitions
 from streams.pending import Pending
 from streams.reader import EventReader, Offsets
-from streams.records import ModelVersion
+from streams.records import ModelVersion, Status
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
@@ -79,6 +80,7 @@ class TrainerReport:
     rounds: int = 0
     promoted: int = 0
     rejected: int = 0
+    held: int = 0
     failed: int = 0
     training: bool = False
     model_version: str | None = None
@@ -224,8 +226,9 @@ class Trainer:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
         material = self._learner.material(self._feed.catalogue)
         run = asyncio.get_running_loop().run_in_executor
-        candidate = await run(self._training, run_round, material, self._config.rounds, generator)
-        return candidate, await run(self._training, gate, candidate)
+        candidate = await run(self._training, run_round, material, self._learner.paced_rounds(), generator)
+        judge = partial(gate, candidate, least=self._config.learner.least_held_out)
+        return candidate, await run(self._training, judge)
 
     async def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
         if verdict.promote:
@@ -233,12 +236,14 @@ class Trainer:
                 await self._take_up()
                 return
         else:
+            status: Status = "held" if verdict.decision == "hold" else "rejected"
             await self._announce(
-                ModelVersion(None, "rejected", self.report.model_version, None, _now_ms(), _figures(verdict))
+                ModelVersion(None, status, self.report.model_version, None, _now_ms(), _figures(verdict))
             )
-        self._learner.settle(candidate, promoted=verdict.promote)
-        self.report.promoted += verdict.promote
-        self.report.rejected += not verdict.promote
+        self._learner.settle(candidate, verdict)
+        self.report.promoted += verdict.decision == "promote"
+        self.report.rejected += verdict.decision == "reject"
+        self.report.held += verdict.decision == "hold"
 
     async def _promote(self, candidate: Candidate, verdict: Verdict) -> bool:
         """Let a version serve.
@@ -287,7 +292,7 @@ class Trainer:
         )
 
     async def _announce(self, decided: ModelVersion) -> None:
-        key = b"current" if decided.status == "promoted" else b"rejected"
+        key = b"current" if decided.status == "promoted" else decided.status.encode()
         topic = self._settings.prefix + topics.MODEL_VERSIONS
         await self._producer.send_and_wait(topic, encode(decided), key=key)
 
@@ -308,6 +313,7 @@ def _figures(verdict: Verdict) -> dict[str, float]:
         "ndcg@10": verdict.candidate.ndcg,
         "popularity_hr@10": verdict.popularity.hit_rate,
         "held_out": float(verdict.events),
+        "z": verdict.z,
     }
     if verdict.champion is not None:
         figures |= {"champion_hr@10": verdict.champion.hit_rate, "champion_ndcg@10": verdict.champion.ndcg}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from model.catalogue import Catalogue
+from model.gate import gate
 from model.history import Interaction
 from model.learner import Learner
 from model.rounds import Candidate, RoundConfig
@@ -30,9 +31,13 @@ def main() -> None:
     rounds = RoundConfig()
     learner = Learner(rounds=replace(rounds, first=replace(rounds.first, epochs=1, least_steps=0)))
     learner.observe(_log(given.users, EVENTS, 0, generator))
-    learner.settle(_timed("first training, one pass", learner, generator), promoted=True)
+    first = _timed("first training, one pass", learner, generator)
+    learner.settle(first, gate(first))
     learner.observe(_log(given.users, max(1, NEW // given.users), 10**9, generator))
-    _timed("round of new events", learner, generator)
+    candidate = _timed("round of new events", learner, generator)
+    began = time.perf_counter()
+    verdict = gate(candidate)
+    print(f"{'gate':26} {verdict.events:9,} events {time.perf_counter() - began:7.1f} s")
 
 
 def _timed(name: str, learner: Learner, generator: np.random.Generator) -> Candidate:

@@ -119,7 +119,7 @@ def _notes(outcome: Outcome) -> list[str]:
     notes = [note, f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before."]
     if rounds:
         training = sorted(mark.training_s for mark in rounds)
-        promoted = sum(mark.promoted for mark in rounds)
+        promoted = sum(mark.decision == "promote" for mark in rounds)
         notes.append(
             f"{len(rounds)} rounds of learning, {promoted} promoted; training took "
             f"{training[len(training) // 2]:.1f} s (median), {training[-1]:.1f} s at most. "

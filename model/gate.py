@@ -5,8 +5,9 @@ before it. A candidate is *not worse* unless the champion's lists hit more often
 error of the paired difference: of the events on which just one of the two hits, D in all, the champion
 must lead by more than sqrt(D) to stop a candidate (McNemar's test [1]_ at one sigma). A stricter rule
 would turn away half of the candidates that are exactly as good, and the model would stop following its
-users. A first version is held against popularity by the same rule. Without held-out events nothing speaks
-against a candidate.
+users. A first version is held against popularity by the same rule. On a few events even a much worse candidate
+would pass, so below a least number of them the decision is to *hold*: nothing changes, and the next round, with these
+events and more, decides. Where no event is ever held out nothing speaks against a candidate.
 
 References
 ----------
@@ -16,6 +17,8 @@ References
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,9 @@ from model.ranking import Ranker
 from model.rounds import Candidate, HeldOut
 from model.snapshot import Snapshot
 
-__all__ = ["Quality", "Verdict", "gate", "held_out_ranks", "is_not_worse", "popularity_ranks"]
+__all__ = ["Decision", "Quality", "Verdict", "compared", "gate", "held_out_ranks", "is_not_worse", "popularity_ranks"]
+
+Decision = Literal["promote", "reject", "hold"]
 
 BATCH = 256  # events ranked at once: 256 x 3,706 scores are 4 MB
 
@@ -49,42 +54,71 @@ class Verdict:
 
     Parameters
     ----------
-    promote : whether the candidate should serve.
+    decision : whether the candidate should serve, should not, or should be asked again with more events.
     candidate, champion, popularity : quality on the same events; no champion for a first version.
     events : held-out events ranked.
+    lead : hits of the candidate less those of the champion, or of popularity for a first version.
+    apart : events on which just one of the two hits.
     k : length of the lists.
     """
 
-    promote: bool
+    decision: Decision
     candidate: Quality
     champion: Quality | None
     popularity: Quality
     events: int
+    lead: int
+    apart: int
     k: int
 
+    @property
+    def promote(self) -> bool:
+        """Return whether the candidate should serve."""
+        return self.decision == "promote"
 
-def gate(candidate: Candidate, k: int = 10) -> Verdict:
-    """Decide about a candidate against the champion it started from, or popularity if there was none."""
+    @property
+    def z(self) -> float:
+        """Return the lead in standard errors of the paired difference, 0 where the two hit the same events."""
+        return self.lead / sqrt(self.apart) if self.apart else 0.0
+
+
+def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
+    """Decide about a candidate against the champion it started from, or popularity if there was none.
+
+    Parameters
+    ----------
+    candidate : with the events that were held out of it.
+    k : length of the lists.
+    least : held-out events below which a candidate for a champion's place is held; none at all never hold it.
+    """
     material = candidate.material
     ranker = Ranker(candidate.snapshot)
     mine = held_out_ranks(ranker, material.held_out)
     popular = popularity_ranks(ranker, material.held_out, material.popularity)
     theirs = _champion_ranks(material.champion, material.held_out)
     against = popular if theirs is None else theirs
+    lead, apart = compared(mine <= k, against <= k)
+    is_thin = theirs is not None and 0 < len(mine) < least
     return Verdict(
-        is_not_worse(mine <= k, against <= k),
+        "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
         Quality.of(mine, k),
         None if theirs is None else Quality.of(theirs, k),
         Quality.of(popular, k),
         len(material.held_out),
+        lead,
+        apart,
         k,
     )
 
 
-def is_not_worse(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> bool:
-    """Tell whether the other leads by no more than one standard error of the paired difference."""
-    lead = int(other_hits.sum()) - int(candidate_hits.sum())
-    return bool(lead <= np.sqrt(np.count_nonzero(candidate_hits != other_hits)))
+def compared(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return by how many hits the candidate leads, and on how many events just one of the two hits."""
+    return int(candidate_hits.sum()) - int(other_hits.sum()), int(np.count_nonzero(candidate_hits != other_hits))
+
+
+def is_not_worse(lead: int, apart: int) -> bool:
+    """Tell whether the candidate is behind by no more than one standard error of the paired difference."""
+    return -lead <= sqrt(apart)
 
 
 def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOut]) -> NDArray[np.float64]:

@@ -14,7 +14,9 @@ from heapq import heappop, heappush
 import numpy as np
 
 from model.catalogue import Catalogue
+from model.gate import Verdict
 from model.history import Interaction, Profile, distinct_items
+from model.pace import Pace
 from model.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
 from model.snapshot import Snapshot
 from model.training import Course, Progress
@@ -33,12 +35,14 @@ class LearnerConfig:
     max_events_per_user : latest events kept of one user.
     held_out_share : newest part of the new events that is kept for the gate.
     max_held_out : its bound, in events.
+    least_held_out : events below which the gate holds a candidate for a champion's place.
     """
 
     max_events: int = 1_000_000
     max_events_per_user: int = 200
     held_out_share: float = 0.1
     max_held_out: int = 2_000
+    least_held_out: int = 30
 
     def __post_init__(self) -> None:
         if min(self.max_events, self.max_events_per_user) < 1 or self.max_held_out < 0:
@@ -72,6 +76,7 @@ class Learner:
         self._observed = 0
         self._learnt = 0
         self._rounds_end = 0
+        self.pace = Pace()
 
     @property
     def new_events(self) -> int:
@@ -135,11 +140,11 @@ class Learner:
         self._learnt = self._rounds_end = self._observed
         self._forget()
 
-    def position(self) -> dict[str, int]:
-        """Return how far the champion has learnt and the last round went, for :meth:`resume`."""
-        return {"learnt": self._learnt, "rounds_end": self._rounds_end}
+    def position(self) -> dict[str, float]:
+        """Return how far the champion has learnt, where the last round ended, and the pace, for :meth:`resume`."""
+        return {"learnt": self._learnt, "rounds_end": self._rounds_end, "rate": self.pace.rate, "work": self.pace.work}
 
-    def resume(self, champion: Snapshot, position: Mapping[str, int]) -> None:
+    def resume(self, champion: Snapshot, position: Mapping[str, float]) -> None:
         """Go on from a position, after the same events were observed anew that had been by then.
 
         Raises
@@ -150,7 +155,8 @@ class Learner:
         if max(position["learnt"], position["rounds_end"]) > self._observed:
             raise ValueError(f"Learner.resume: events up to {dict(position)!r} are required, got {self._observed!r}")
         self.champion = champion
-        self._learnt, self._rounds_end = position["learnt"], position["rounds_end"]
+        self._learnt, self._rounds_end = int(position["learnt"]), int(position["rounds_end"])
+        self.pace = Pace(position["rate"], position["work"])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""
@@ -187,16 +193,21 @@ class Learner:
         FloatingPointError
             If training diverges.
         """
-        return run_round(self.material(catalogue), self.rounds, generator, progress, course)
+        return run_round(self.material(catalogue), self.paced_rounds(), generator, progress, course)
 
-    def settle(self, candidate: Candidate, *, promoted: bool) -> None:
+    def paced_rounds(self) -> RoundConfig:
+        """Return how the next round trains, as the verdicts so far suggest."""
+        return self.pace.applied(self.rounds)
+
+    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
         """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
 
-        Held-out events stay new, as training material of the next round. After a rejection all of the
+        Held-out events stay new, as training material of the next round. After any other verdict all of the
         round's events stay new, for the champion has still not learnt from them.
         """
         self._rounds_end = candidate.material.observed_to
-        if promoted:
+        self.pace = self.pace.after(verdict)
+        if verdict.promote:
             self.champion = candidate.snapshot
             self._learnt = candidate.material.trained_to
             self._forget()

@@ -22,10 +22,12 @@ __all__ = [
     "Rating",
     "Recommendation",
     "Request",
+    "Status",
     "Watch",
     "recommendation_id",
 ]
 
+Status = Literal["promoted", "rejected", "held", "rolled_back"]
 ListMode = Literal["cold_start", "personalized", "degraded"]
 MAX_STARS = 5.0
 
@@ -160,7 +162,7 @@ class ModelVersion:
 
     Parameters
     ----------
-    version : the version decided about; None for a rejected candidate, which is not kept.
+    version : the version decided about; None for a candidate that was rejected or held, which is not kept.
     status : what was decided.
     parent : the version it was trained from, if any.
     uri : where the registry keeps it; None if it was not kept.
@@ -169,7 +171,7 @@ class ModelVersion:
     """
 
     version: str | None
-    status: Literal["promoted", "rejected", "rolled_back"]
+    status: Status
     parent: str | None
     uri: str | None
     ts: int

@@ -12,6 +12,7 @@ __all__ = ["draw", "figure_of"]
 
 COLOURS = {ONLINE: "#c0392b", FROZEN: "#e59866"}
 OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#7d3c98", "#839192")
+DECISIONS = (("promote", "v", "#27ae60"), ("reject", "x", "#c0392b"), ("hold", "o", "#7f8c8d"))
 POINTS = 600  # of a curve
 BINS = 120  # of the switches
 
@@ -47,10 +48,11 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
         label = f"{name} {outcome.figures(name).hit_rate:.3f}"
         axes.plot(tests[shown], curve, color=_colour(name, place), linewidth=width, label=label)
     top = axes.get_ylim()[1]
-    for promoted, marker, colour in ((True, "v", "#27ae60"), (False, "x", "#7f8c8d")):
-        at = [mark.events for mark in outcome.marks if mark.promoted is promoted]
-        label = "round, promoted" if promoted else "round, rejected"
-        axes.plot(at, [top] * len(at), marker, color=colour, markersize=4, label=label, clip_on=False, linestyle="none")
+    for decision, marker, colour in DECISIONS:
+        at = [mark.events for mark in outcome.marks if mark.decision == decision]
+        if at:
+            label, places = f"round: {decision}", [top] * len(at)
+            axes.plot(at, places, marker, color=colour, markersize=4, label=label, clip_on=False, linestyle="none")
     axes.set_ylim(0.0, top)
     axes.set_ylabel(f"HR@{outcome.k}, mean of the last 5,000 tests")
     axes.grid(alpha=0.3)

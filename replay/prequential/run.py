@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model.gate import Verdict, gate
+from model.gate import Decision, Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.ranking import Ranker
 from model.rounds import Candidate, RoundConfig, run_round
@@ -51,7 +51,7 @@ class Mark:
     """One round: after how many events, what the gate said, and how long training and gate took, in seconds."""
 
     events: int
-    promoted: bool
+    decision: Decision
     candidate: float
     champion: float
     held_out: int
@@ -143,16 +143,17 @@ class Run:
         """
         generator = np.random.default_rng((self.config.seed, len(self.marks) + 1))
         began = time.perf_counter()
-        candidate = run_round(self.learner.material(self.stream.catalogue), self.config.rounds, generator, progress)
+        material = self.learner.material(self.stream.catalogue)
+        candidate = run_round(material, self.learner.paced_rounds(), generator, progress)
         trained = time.perf_counter()
-        verdict = gate(candidate)
+        verdict = gate(candidate, least=self.config.learner.least_held_out)
         self.settle(candidate, verdict)
         self.marks.append(_mark(self.done, verdict, trained - began, time.perf_counter() - trained))
         return self.marks[-1]
 
     def settle(self, candidate: Candidate, verdict: Verdict) -> None:
         """Do what a verdict says."""
-        self.learner.settle(candidate, promoted=verdict.promote)
+        self.learner.settle(candidate, verdict)
         if verdict.promote:
             self.use(candidate.snapshot)
 
@@ -169,5 +170,5 @@ class Run:
 def _mark(events: int, verdict: Verdict, training_s: float, gate_s: float) -> Mark:
     champion = verdict.champion or verdict.popularity
     return Mark(
-        events, verdict.promote, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
+        events, verdict.decision, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
     )

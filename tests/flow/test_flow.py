@@ -235,10 +235,7 @@ def mixed_log(n):
 
 
 async def test_both_roads_give_the_same_lists(worker, sent):
-    """A log taken in the same batches, with merges and versions between the same ones: all lists agree to the id.
-
-    One road is the worker's with Redis, the other the offline one that a prequential run takes.
-    """
+    """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
     road, made = OfflineRoad(CATALOGUE), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)

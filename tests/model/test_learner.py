@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from model.catalogue import Catalogue
-from model.gate import gate, held_out_ranks, is_not_worse
+from model.gate import Quality, Verdict, compared, gate, held_out_ranks, is_not_worse
 from model.history import Interaction
 from model.learner import Learner, LearnerConfig
+from model.pace import Pace
 from model.ranking import Ranker
 from model.rounds import HeldOut, RoundConfig
 from model.training import TrainingConfig
@@ -32,6 +33,14 @@ def learner(ring, rounds):
     return learner
 
 
+def verdict(decision, lead=0, apart=0):
+    """Return a verdict of the gate on a hundred events."""
+    return Verdict(decision, Quality(0.2, 0.1), Quality(0.2, 0.1), Quality(0.1, 0.05), 100, lead, apart, 10)
+
+
+PROMOTE, REJECT, HOLD = verdict("promote"), verdict("reject", -9, 16), verdict("hold")
+
+
 def _watch(item_id, ts=10**9):
     return Interaction(item_id, ts, "watch", 1.0)
 
@@ -43,7 +52,7 @@ def test_new_events_are_counted_until_a_round_is_settled(learner, ring):
     assert learner.new_events == 20
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     assert learner.new_events == 20
-    learner.settle(candidate, promoted=True)
+    learner.settle(candidate, PROMOTE)
     assert learner.new_events == 0
     assert learner.champion is candidate.snapshot
 
@@ -104,7 +113,7 @@ def test_held_out_events_are_bounded(ring):
 def test_held_out_events_are_trained_on_in_the_next_round(learner, ring):
     """After a promotion exactly the held-out two of twenty events are still new to the champion."""
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
-    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
     learner.observe([("u2", _watch("i1"))])
     fresh = learner.material(ring.catalogue).fresh
     assert (fresh["u1"], fresh["u2"]) == (2, 1)
@@ -114,7 +123,7 @@ def test_after_a_rejection_the_events_stay_to_be_learnt(learner, ring):
     """The champion stays, and all twenty events are fresh again but the newest tenth."""
     champion = learner.champion
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
-    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=False)
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), REJECT)
     assert learner.champion is champion
     assert learner.material(ring.catalogue).fresh["u1"] == 18
 
@@ -159,7 +168,7 @@ def test_a_round_adds_the_pairs_of_its_new_events(learner, ring):
 def test_a_late_event_is_counted_and_no_other_again(learner, ring):
     """After x1, x2, x3 were learnt, x0 comes with an earlier time: one more pair for each, and theirs stay."""
     learner.observe(("late", _watch(f"x{place}", 10**9 + place)) for place in (1, 2, 3))
-    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
     learner.observe([("late", _watch("x0", 10**9))])
     snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
     assert _followers(snapshot, "x0") == pytest.approx({"x1": 1.0, "x2": 1 / 1.1, "x3": 1 / 1.2})
@@ -173,7 +182,7 @@ def test_events_are_counted_once_over_many_rounds(learner, ring):
     events = [_watch(f"i{place % 12}", 10**9 + place) for place in range(30)]
     for start in range(0, 30, 10):
         learner.observe(("newcomer", one) for one in events[start : start + 10])
-        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), promoted=True)
+        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
     before, after = _followers(ring.snapshot, "i0"), _followers(learner.champion, "i0")
     gained = {item: count - before.get(item, 0.0) for item, count in after.items()}
     wanted = {f"i{place}": 1 / (1 + 0.1 * (place - 1)) for place in range(1, 12)}
@@ -273,10 +282,47 @@ def test_an_item_without_a_row_is_a_miss(ring, world):
 def test_not_worse_means_within_one_standard_error(mine, theirs, expected):
     """A lead of 1 on 1 event and of 4 on 16 are within sqrt(1) and sqrt(16); one of 6 on 16 is not."""
     candidate = np.array([True] * mine + [False] * theirs, dtype=np.bool_)
-    assert is_not_worse(candidate, ~candidate) is expected
+    assert is_not_worse(*compared(candidate, ~candidate)) is expected
 
 
 def test_bounds_below_one_are_refused():
     """A memory for no events is no memory."""
     with pytest.raises(ValueError, match="at least 1"):
         LearnerConfig(max_events=0)
+
+
+def test_few_held_out_events_hold_a_candidate(learner, ring):
+    """Two held-out events decide nothing about a champion's place; all events stay new, and pace and champion too."""
+    champion = learner.champion
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    held = gate(candidate, least=3)
+    assert (held.decision, held.events) == ("hold", 2)
+    assert gate(candidate, least=2).decision != "hold"
+    learner.settle(candidate, held)
+    assert learner.champion is champion
+    assert learner.pace == Pace()
+    assert learner.material(ring.catalogue).fresh["u1"] == 18
+
+
+def test_pace_follows_the_verdicts():
+    """Halved by a rejection, raised by a clear gain, drawn back to the middle by neither; windows never grow."""
+    slow = Pace().after(REJECT)
+    assert slow == Pace(0.5, 0.5)
+    assert slow.after(HOLD) == slow
+    assert slow.after(PROMOTE) == Pace(0.5**0.5, 0.625)
+    assert Pace().after(verdict("promote", 5, 16)) == Pace(1.25, 1.0)
+    for said, limit in ((REJECT, Pace(0.125, 0.125)), (verdict("promote", 5, 16), Pace(2.0, 1.0))):
+        pace = Pace()
+        for _ in range(20):
+            pace = pace.after(said)
+        assert pace == limit
+
+
+def test_a_round_trains_at_its_pace(learner):
+    """After a rejection the rate and the windows of the next round are half of the configured ones."""
+    learner.pace = Pace().after(REJECT)
+    paced, rounds = learner.paced_rounds(), learner.rounds
+    assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
+    assert paced.max_windows == rounds.max_windows / 2
+    assert paced.first == rounds.first
