@@ -63,6 +63,7 @@ def ablation(
     seeds: int,
     k: int,
     epochs: int,
+    negatives: int,
     seed: int,
     threads: int,
     quiet: bool,
@@ -87,7 +88,7 @@ def ablation(
     split = split_at(dataset, movies, seed, negatives=not is_full)
     if validate:
         split = split.validation(np.random.default_rng(seed))
-    training = training_of(len(split.train), epochs)
+    training = training_of(len(split.train), epochs, negatives)
     runs: dict[str, tuple[Measured, ...]] = {}
     for name in (WHOLE, *left_out):
         network = NeuMFConfig(parts=tuple(part for part in PARTS if part != name))

@@ -39,7 +39,7 @@ class Choices:
     ----------
     seed, seeds : of the split and the first run; how many runs.
     k : length of the lists.
-    epochs, threads : of our training; of everything.
+    epochs, negatives, threads : of our training, and of everything.
     baselines : as typed; None for the default ones.
     only_baselines : whether ours is left out.
     plot : where to draw, if anywhere.
@@ -50,6 +50,7 @@ class Choices:
     seeds: int
     k: int
     epochs: int
+    negatives: int
     threads: int
     baselines: str | None
     only_baselines: bool
@@ -149,7 +150,7 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     if validate:
         split = split.validation(np.random.default_rng(choices.seed))
     torch.set_num_threads(choices.threads)
-    network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs)
+    network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs, choices.negatives)
     known = _baselines(choices)
     draw = _drawing(choices.plot) if choices.plot is not None else None
     began = time.monotonic()

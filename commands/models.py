@@ -11,6 +11,7 @@ from commands.options import address_options, given_settings
 if TYPE_CHECKING:
     from redis import Redis
 
+    from streams.records import Status
     from streams.settings import Settings
     from streams.versions import Version
 
@@ -24,7 +25,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 @click.group()
 def model() -> None:
-    """List model versions, show one, roll back, or delete old ones."""
+    """List, show, check and compare model versions, choose which serves, or delete old ones."""
 
 
 @model.command("list")
@@ -75,21 +76,75 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
     """
+    from streams.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    before = _current(settings)
+    if version_id is None:
+        version_id = _parent(Archive(settings.registry).read(_required(before)))
+    _serve(settings, version_id, before, "rolled_back", as_json=as_json)
+
+
+@model.command()
+@click.argument("version_id", metavar="VERSION")
+@address_options
+@_json_option
+def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
+    """Serve a stored version, whatever the gate said of it; a running trainer goes on from it.
+
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    """
+    settings = given_settings(given)
+    _serve(settings, version_id, _current(settings), "promoted", as_json=as_json)
+
+
+@model.command()
+@click.argument("version_ids", metavar="[VERSION...]", nargs=-1)
+@address_options
+@_json_option
+def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
+    """Load versions, by default all, with every check that a worker makes; exit with 1 if one is broken.
+
+    A version without a description is one whose writing never ended; nobody reads it and it is left out.
+    """
+    from streams.errors import RegistryError  # noqa: PLC0415 - beside its only use
     from streams.registry import Registry  # noqa: PLC0415 - loads torch
+
+    registry = Registry(given_settings(given).registry)
+    found: dict[str, str | None] = {}
+    for version_id in version_ids or registry.described():
+        try:
+            snapshot, _ = registry.load(version_id)
+            snapshot.network()
+            found[version_id] = None
+        except (RegistryError, ValueError) as error:
+            found[version_id] = str(error)
+    if as_json:
+        click.echo(orjson.dumps({"versions": found}).decode())
+    else:
+        for version_id, broken in found.items():
+            click.echo(f"{version_id}  {broken or 'whole'}")
+    if any(found.values()):
+        raise SystemExit(1)
+
+
+@model.command()
+@click.argument("before", metavar="VERSION")
+@click.argument("after", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None:
+    """Show what changed from one version to another, by default to the one that serves.
+
+    Rows are matched by id: added and removed ones are counted, and of those in both how far their weights moved.
+    """
+    from commands.model_diff import difference, text  # noqa: PLC0415 - loads torch
+    from streams.registry import Registry  # noqa: PLC0415 - same
 
     settings = given_settings(given)
     registry = Registry(settings.registry)
-    before = _current(settings)
-    if version_id is None:
-        version_id = _parent(registry.read(_required(before)))
-    _, version = registry.load(version_id)
-    now_ms = time.time_ns() // 1_000_000
-    _move(settings, version, now_ms)
-    _announce(settings, version, now_ms)
-    if as_json:
-        click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
-    else:
-        click.echo(f"rolled back from {before or 'no version'} to {version.version_id}; workers follow by themselves")
+    found = difference(registry.load(before), registry.load(after or _required(_current(settings))))
+    click.echo(orjson.dumps(found).decode() if as_json else text(found))
 
 
 @model.command()
@@ -109,6 +164,22 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
         click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
     else:
         click.echo(f"removed {len(removed)} of {n_versions} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
+
+
+def _serve(settings: "Settings", version_id: str, before: str | None, status: "Status", *, as_json: bool) -> None:
+    """Let a version serve that can be loaded, announce it, and say so."""
+    from streams.registry import Registry  # noqa: PLC0415 - loads torch
+
+    _, version = Registry(settings.registry).load(version_id)
+    now_ms = time.time_ns() // 1_000_000
+    _move(settings, version, now_ms)
+    _announce(settings, version, status, now_ms)
+    if as_json:
+        click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
+        return
+    done = "promoted" if status == "promoted" else f"rolled back from {before or 'no version'} to"
+    instead = f" instead of {before or 'no version'}" if status == "promoted" else ""
+    click.echo(f"{done} {version.version_id}{instead}; workers follow by themselves")
 
 
 def _current(settings: "Settings") -> str | None:
@@ -136,7 +207,7 @@ def _redis(settings: "Settings") -> "Redis":
     return connect_to_read(settings.redis)
 
 
-def _announce(settings: "Settings", version: "Version", now_ms: int) -> None:
+def _announce(settings: "Settings", version: "Version", status: "Status", now_ms: int) -> None:
     """Publish the decision and wait until the cluster holds it."""
     from kafka import KafkaProducer  # noqa: PLC0415 - only a rollback needs Kafka
     from kafka.errors import KafkaError  # noqa: PLC0415 - same
@@ -146,7 +217,7 @@ def _announce(settings: "Settings", version: "Version", now_ms: int) -> None:
     from streams.records import ModelVersion  # noqa: PLC0415 - same
     from streams.topics import MODEL_VERSIONS  # noqa: PLC0415 - same
 
-    record = ModelVersion(version.version_id, "rolled_back", version.parent, version.uri, now_ms, dict(version.metrics))
+    record = ModelVersion(version.version_id, status, version.parent, version.uri, now_ms, dict(version.metrics))
     topic = settings.prefix + MODEL_VERSIONS
     try:
         producer = KafkaProducer(
@@ -162,7 +233,7 @@ def _announce(settings: "Settings", version: "Version", now_ms: int) -> None:
     except (KafkaError, OSError, ValueError) as error:
         raise TopicError(
             f"model: the pointer was moved to {version.version_id}, which workers follow, but its record could not be "
-            f"written to {topic} at {settings.kafka}, got {error!r}; run the same rollback again to announce it"
+            f"written to {topic} at {settings.kafka}, got {error!r}; run the same command again to announce it"
         ) from error
 
 

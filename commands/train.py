@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +77,7 @@ def train(
     plain: bool,
     backend: Literal["torch", "numpy"] | None,
     epochs: int,
+    negatives: int,
     seed: int,
     threads: int,
     quiet: bool,
@@ -113,7 +115,8 @@ def train(
     _prepare_torch(threads, device)
     log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
     _registry(out).require_writable()
-    learner = _learner(log, {"epochs": epochs, "patience": patience or 0, "restarts": restarts, "device": device})
+    training = training_of(len(log.interactions), epochs, negatives)
+    learner = _learner(log, replace(training, patience=patience or 0, restarts=restarts, device=device))
     with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
         trained = _trained(learner, log.catalogue, seed, progress, course)
         report = _report(trained, learner, log, out, seed)
@@ -224,18 +227,14 @@ def _kept(path: Path | None) -> "Iterator[Course]":
     path.unlink(missing_ok=True)
 
 
-def _learner(log: "Dataset", changes: dict[str, Any]) -> "Learner":
+def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
-    from dataclasses import replace  # noqa: PLC0415 - beside its only use
-
     from model.history import Interaction  # noqa: PLC0415 - keeps --help fast
     from model.learner import Learner, LearnerConfig  # noqa: PLC0415 - same
     from model.rounds import RoundConfig  # noqa: PLC0415 - same
 
     n = len(log.interactions)
-    rounds = RoundConfig()
-    first = replace(rounds.first, least_steps=0, batch=training_of(n, rounds.first.epochs).batch, **changes)
-    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), replace(rounds, first=first))
+    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), RoundConfig(first=training))
     table = log.interactions
     if "weight" not in table:
         table = table.assign(kind="rate", weight=table["rating"] / 5.0)

@@ -186,14 +186,17 @@ class Archive:
     def list(self) -> tuple[Version, ...]:
         """Return the versions, newest first; one whose description cannot be used is logged and left out."""
         found = []
-        for name in self._folders():
-            if not self._files.exists(self._path(name, DESCRIPTION)):
-                continue
+        for name in self.described():
             try:
                 found.append(self.read(name))
             except RegistryError as error:
                 _log.warning("version.unreadable %s", error, extra={"version": name})
         return tuple(sorted(found, key=lambda version: (version.counter, version.version_id), reverse=True))
+
+    def described(self) -> tuple[str, ...]:
+        """Return the ids of all versions that exist, newest first, whether or not they can be used."""
+        names = (name for name in self._folders() if self._files.exists(self._path(name, DESCRIPTION)))
+        return tuple(sorted(names, key=lambda name: (int(name[1:].partition("-")[0]), name), reverse=True))
 
     def verify(self, version_id: str) -> Version:
         """Read every file of a version and compare size and hash; return it, or raise RegistryError."""

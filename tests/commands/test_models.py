@@ -206,3 +206,66 @@ def test_a_redis_that_does_not_answer_is_told(tmp_path):
     result = CliRunner().invoke(model, ["list", "--redis", "redis://127.0.0.1:1/0", "--registry", registry])
     assert isinstance(result.exception, StateError)
     assert "model: reading the current version" in str(result.exception)
+
+
+def test_promote_serves_any_stored_version_and_announces_it(invoke, versions, pointer, stack, topic_prefix):
+    """The oldest version serves again as promoted; one that is not stored moves nothing."""
+    settings = Settings(stack.kafka, "redis://unused", "unused", topic_prefix, partitions=2)
+    create_topics(settings)
+    serve(pointer, versions[2])
+    result = invoke("promote", versions[0].version_id)
+    assert result.exit_code == 0, result.output
+    assert f"promoted {versions[0].version_id} instead of {versions[2].version_id}" in result.stdout
+    assert pointer.hget("model:current", "version") == versions[0].version_id
+    [(key, value)] = announced(settings)
+    assert (key, value["status"], value["version"]) == (b"current", "promoted", versions[0].version_id)
+    assert isinstance(invoke("promote", "v000009-00000000").exception, RegistryError)
+    assert pointer.hget("model:current", "version") == versions[0].version_id
+
+
+def test_verify_names_what_is_broken_and_fails(invoke, versions):
+    """With one of three versions torn, that one is named with its cause and the exit status is 1."""
+    assert invoke("verify").exit_code == 0
+    weights = Path(versions[1].uri) / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    (Path(versions[2].uri) / "version.json").write_bytes(b"{}")
+    result = invoke("verify", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["versions"]
+    assert found[versions[0].version_id] is None
+    assert "must have bytes" in found[versions[1].version_id]
+    assert "format" in found[versions[2].version_id]
+    assert invoke("verify", versions[0].version_id).stdout == f"{versions[0].version_id}  whole\n"
+
+
+def test_diff_matches_rows_by_id(invoke, versions, tmp_path):
+    """Another order of rows is no change; a new item and one moved row are, and shapes and metrics stand beside."""
+    registry = Registry(str(tmp_path / "models"))
+    snapshot, _ = registry.load(versions[0].version_id)
+    weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
+    for name in ("item_genres", "item_factors", "item_mlp_factors", "item_bias"):
+        weights[name] = torch.cat([weights[name][[1, 0]], weights[name][:1]])
+    for name in ("neighbours", "counts", "followed", "touched"):
+        weights[f"evidence.{name}"] = weights[f"evidence.{name}"][[1, 0, 0]]
+    weights["item_bias"][0] += 1.0
+    items = ("i2", "i1", "i3")
+    later = registry.save(
+        Snapshot(snapshot.config, weights, items, snapshot.users, snapshot.genres),
+        parent=versions[0].version_id,
+        metrics={"hr@10": 0.3},
+        offsets={"watch-events": {0: 12}},
+        created_ms=0,
+        seed=0,
+        code_revision="abc123",
+    )
+    found = json.loads(invoke("diff", versions[0].version_id, later.version_id, "--json").stdout)
+    assert found["is_child"]
+    assert found["metrics"] == {"hr@10": [0.25, 0.3], "loss": [0.5, None]}
+    assert found["config"] == {}
+    assert (found["items"]["both"], found["items"]["added"], found["items"]["n_removed"]) == (2, ["i3"], 0)
+    assert found["weights"]["item_bias"]["moved"] == 1
+    assert {name for name, moved in found["weights"].items() if moved["moved"]} == {"item_bias"}
+    assert found["events"] == {"watch-events": 12}
+    said = invoke("diff", versions[0].version_id, later.version_id).stdout
+    assert "2 in both, +1 -0  i3" in said
+    assert "+12 events" in said
