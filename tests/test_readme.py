@@ -183,9 +183,11 @@ def versions(shell: Shell) -> list[dict[str, object]]:
 
 
 def test_the_offline_block(shell: Shell) -> None:
-    """Fetching, training and evaluating work in an empty folder that holds a split."""
+    """Fetching, training, evaluating and testing a stream work in an empty folder that holds a split."""
     tiny_split(shell.folder / "ncf-ml-1m.zip")
-    get, train, evaluate = block_with("reelstream data get ml-100k")
+    get, train, evaluate, stream = block_with("reelstream data get ml-100k")
     shell.run(get)
     shell.run(train)
     assert "hr@10" in shell.run(evaluate).lower()
+    assert "times popularity" in shell.run(stream)
+    assert "<svg" in (shell.folder / "curves.html").read_text()
