@@ -30,6 +30,7 @@ _COMMANDS = {
     "train": ("commands.train", "train"),
     "eval": ("commands.evaluate", "evaluate"),
     "prequential": ("commands.prequential", "prequential"),
+    "tune-threshold": ("commands.threshold", "tune_threshold"),
     "model": ("commands.models", "model"),
     "recommend": ("commands.lookups", "recommend"),
     "profile": ("commands.lookups", "profile"),

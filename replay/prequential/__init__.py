@@ -2,7 +2,8 @@
 
 ``stream`` says what is tested; ``state`` and ``road`` make the lists as a worker does, ``run`` learns as a trainer
 does; ``rivals`` and ``rivalry`` are the opponents, ``beside`` runs them in a second process; ``outcome`` holds what
-came of it, ``picture`` draws it, and ``keeping`` lets an interrupted run go on.
+came of it, ``picture`` draws it, ``keeping`` lets an interrupted run go on, and
+``threshold`` asks from when on personalised lists are the better ones.
 """
 
 __all__: list[str] = []

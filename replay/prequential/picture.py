@@ -1,5 +1,6 @@
 """The picture of a prequential run: hit rates over time, rounds and switches on the same axis."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from replay.prequential.outcome import FROZEN, ONLINE, Outcome, moving_average, parts
+from replay.prequential.threshold import Evidence, Proposal
 
-__all__ = ["draw", "figure_of"]
+__all__ = ["draw", "draw_threshold", "figure_of"]
 
 COLOURS = {ONLINE: "#c0392b", FROZEN: "#e59866"}
 OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#7d3c98", "#839192")
@@ -88,3 +90,23 @@ def _by_length(axes: Axes, outcome: Outcome) -> None:
     axes.set_xlabel(f"HR@{outcome.k} by past events")
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
+
+
+def draw_threshold(evidence: Sequence[Evidence], proposal: Proposal, path: Path) -> None:
+    """Write a PNG file: hit rates of cold and personalised lists by past events, and the proposed threshold."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    past = [one.past_events for one in evidence]
+    for name, colour in (("cold", OTHERS[1]), ("personalised", COLOURS[ONLINE])):
+        rates = np.array([getattr(one, name) for one in evidence])
+        spread = np.sqrt(rates * (1.0 - rates) / np.array([one.tests for one in evidence]))
+        axes.plot(past, rates, color=colour, label=name, marker=".")
+        axes.fill_between(past, rates - spread, rates + spread, color=colour, alpha=0.2, linewidth=0)
+    axes.axvspan(proposal.low - 0.5, proposal.high - 0.5, color="#27ae60", alpha=0.15, label="95 % of the draws")
+    axes.axvline(proposal.threshold - 0.5, color="#27ae60", label=f"proposed threshold {proposal.threshold}")
+    axes.set_xlabel("past events of the user")
+    axes.set_ylabel("HR@10, with one standard error")
+    axes.set_ylim(bottom=0.0)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120, format="png")

@@ -4,7 +4,7 @@ What a worker leaves to a timer happens at counted events here (trending is merg
 replay gives the same lists every time.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -88,21 +88,23 @@ class OfflineRoad:
             ]
         return self._lists(wanted)
 
-    def ask(self, events: Sequence[tuple[Origin, Event]]) -> tuple[Recommendation | None, ...]:
-        """Return the list of each event's user just before it, None for a stranger, and then apply the event.
+    def ask(self, events: Sequence[tuple[Origin, Event]], tested: Collection[int]) -> tuple[Recommendation, ...]:
+        """Return the list of a user just before each tested event, and apply all events, one after the other.
 
-        Test, then learn: what a request of that moment would be answered with, one moment after the other.
+        Test, then learn: what a request of that moment would be answered with.
+
+        Parameters
+        ----------
+        events : in their order.
+        tested : places in ``events``, ascending, of those that a list is made before.
         """
-        wanted, places = [], []
+        wanted = []
         for place, (origin, event) in enumerate(events):
-            if self.state.profile(event.user_id).sequence:
-                places.append(place)
-                wanted.append((self._moment(event.user_id), Trigger.of_event(origin, event.event_id, event.ts)))
+            moment = self._moment(event.user_id)
+            if place in tested:
+                wanted.append((moment, Trigger.of_event(origin, event.event_id, event.ts)))
             self.state.apply([event])
-        found: list[Recommendation | None] = [None] * len(events)
-        for place, made in zip(places, self._lists(wanted), strict=True):
-            found[place] = made
-        return tuple(found)
+        return self._lists(wanted)
 
     def _moment(self, user_id: str) -> Profile:
         """Return a user as of now, and note the mode that the list for it will have."""

@@ -120,10 +120,10 @@ class Run:
         if self.config.round_every:
             stop = min(stop, self.done + self.config.round_every - self.learner.new_events)
         events = list(self.stream.events(self.done, stop))
-        lists = self.road.ask(events)
         first, last = np.searchsorted(self.stream.tests, (self.done, stop)).tolist()
-        for place in range(first, last):
-            self._score(place, lists[self.stream.tests[place] - self.done])
+        tested = (self.stream.tests[first:last] - self.done).tolist()
+        for place, made in zip(range(first, last), self.road.ask(events, tested), strict=True):
+            self._score(place, made)
         if self.config.round_every:
             self.learner.observe((event.user_id, event.interaction()) for _, event in events)
         self.done = stop
@@ -157,8 +157,7 @@ class Run:
         if verdict.promote:
             self.use(candidate.snapshot)
 
-    def _score(self, place: int, made: Recommendation | None) -> None:
-        assert made is not None, "only users with a past are tested"
+    def _score(self, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]
         listed = [item.item_id for item in made.items]
         if item_id in listed and not self.stream.is_novel[place]:

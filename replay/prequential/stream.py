@@ -1,7 +1,7 @@
 """A log as a stream to test on and learn from: which events are tested, and what is known about each of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -97,6 +97,11 @@ class Stream:
             (before != table["ts"]).to_numpy()[tests],
             ~table.duplicated("item_id").to_numpy()[tests],
         )
+
+    def tested(self, kept: NDArray[np.bool_]) -> "Stream":
+        """Return the same stream with some of its tests, kept: bool (T,)."""
+        names = ("tests", "history", "is_first_of_second", "is_novel")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def __len__(self) -> int:
         return len(self.users)

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands.prequential import prequential
+from commands.threshold import tune_threshold
 from replay.prequential.run import Run
 from streams.errors import DataError, SettingsError
 
@@ -90,3 +91,14 @@ def test_a_log_of_nothing_is_refused(log):
     """Two events are none to test."""
     with pytest.raises(DataError, match="2 events of"):
         CliRunner().invoke(prequential, [str(log), "--quiet", "--limit", "2"], catch_exceptions=False)
+
+
+def test_a_threshold_is_proposed_from_two_passes(log, tmp_path):
+    """Hit rates for each number of past events that was tested, a proposal among them, and a picture."""
+    options = ["--epochs", "1", "--every", "200", "--quiet", "--most", "8", "--plot", str(tmp_path / "t.png")]
+    result = CliRunner().invoke(tune_threshold, [str(log), *options, "--json"], catch_exceptions=False)
+    report = json.loads(result.stdout)
+    assert [one["past_events"] for one in report["by_past_events"]] == list(range(3, 9))
+    assert sum(one["tests"] for one in report["by_past_events"]) == 30 * 6 - 6
+    assert 3 <= report["proposal"]["low"] <= report["proposal"]["threshold"] <= report["proposal"]["high"] <= 9
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")

@@ -16,6 +16,7 @@ from replay.prequential.rivals import RIVALS, DecayedPopularity, Isgd, Popularit
 from replay.prequential.road import OfflineRoad
 from replay.prequential.run import Run, RunConfig
 from replay.prequential.stream import Stream
+from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose
 from streams.errors import DataError
 from streams.records import Origin, Rating
 
@@ -149,11 +150,12 @@ def test_asking_before_is_having_been_told_after(stream):
     for road in (asked, told):
         road.state.apply(event for _, event in events[:50])
         road.merge_trending()
-    before = asked.ask(events[50:])
+    places = [place for place in range(150) if place % 3]
+    before = dict(zip(places, asked.ask(events[50:], places), strict=True))
     last = {}
-    for (_, event), made in zip(events[50:], before, strict=True):
-        if event.user_id in last:
-            assert [item.item_id for item in made.items] == last[event.user_id]
+    for place, (_, event) in enumerate(events[50:]):
+        if event.user_id in last and place in before:
+            assert [item.item_id for item in before[place].items] == last[event.user_id]
         (after,) = told.take([[(Origin("rate-events", 0, 0), event)]])
         last[event.user_id] = [item.item_id for item in after.items]
     assert len(last) > 10
@@ -235,3 +237,53 @@ def test_an_outcome_parts_its_tests(stream, whole):
     switched = sum(int(np.abs(np.diff(whole.tally.modes[users == user])).sum()) for user in np.unique(users))
     assert len(outcome.switches()) == switched > 0
     assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.tally.ranks).mean()
+
+
+def tested(users, history):
+    """Return a stream whose tests are of these users with so many past events."""
+    n = len(users)
+    rows = [("a", "x", 0, 5), ("a", "y", 1, 5), ("a", "z", 2, 5), ("b", "x", 3, 5)]
+    found = Stream.of(dataset(rows), warm_up=0.5)
+    fields = {"users": np.array(users), "tests": np.arange(n), "history": np.array(history)}
+    return Stream(*(fields.get(name, getattr(found, name)) for name in found.__slots__))
+
+
+def test_the_threshold_with_most_hits_is_proposed():
+    """Cold lists hit at one past event and personalised ones at two and three: two, in every draw of equal users."""
+    some = tested([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
+    cold, personalised = np.array([True, False, False] * 2), np.array([False, True, True] * 2)
+    found = propose(some, cold, personalised, 5, np.random.default_rng(0))
+    assert (found.threshold, found.low, found.high, found.hit_rate) == (2, 2, 2, 1.0)
+    assert found.gain == found.gain_low == found.gain_high == pytest.approx(2 / 3)  # of 3 tests 5 leaves 1 hit
+    by_past = evidence_of(some, cold, personalised)
+    assert [(one.past_events, one.tests, one.cold, one.personalised) for one in by_past] == [
+        (1, 2, 1.0, 0.0),
+        (2, 2, 0.0, 1.0),
+        (3, 2, 0.0, 1.0),
+    ]
+
+
+def test_a_threshold_that_users_disagree_about_is_uncertain():
+    """One user's hits speak for three, the other's for one: drawn anew, either may be proposed."""
+    some = tested([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
+    cold, personalised = np.array([True, True, False, False, False, False]), np.array([False] * 2 + [True] * 4)
+    found = propose(some, cold, personalised, 3, np.random.default_rng(0))
+    assert (found.low, found.high) == (1, 3)
+    assert found.gain_low < found.gain < found.gain_high
+
+
+def test_both_passes_test_the_same_events(stream):
+    """One pass has cold lists only, the other personalised ones where it can, up to the history that was asked for."""
+    low = low_history(stream, 6)
+    assert 0 < len(low.tests) < len(stream.tests)
+    cold, personalised = Run(low, always_cold(CONFIG)), Run(low, always_personalised(CONFIG))
+    cold.warm_up(low.warm)
+    personalised.warm_up(low.warm)
+    personalised.round()
+    for _ in range(8):
+        cold.block()
+        personalised.block()
+    done = int(np.searchsorted(low.tests, cold.done))
+    assert done > 20
+    assert not cold.tally.modes[:done].any()
+    assert personalised.tally.modes[:done].all()
