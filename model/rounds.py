@@ -32,7 +32,8 @@ class RoundConfig:
     Parameters
     ----------
     network : shape of a first network; later ones inherit the champion's.
-    first : training without a champion.
+    first : training without a champion. From the first 2,000 events of ml-100k these constants lead to an HR@10 of
+        0.091 on the 8,000 that follow, in a quarter of the time in which 400 steps of 32 windows lead to 0.082.
     tuning : training from a champion, little and often; on ml-100k in rounds of 5,000 events these constants
         lift HR@10 on the events that follow from 0.153 (champion left alone) to 0.169.
     replay : old windows trained on for each window with new events.
@@ -41,7 +42,7 @@ class RoundConfig:
     """
 
     network: NeuMFConfig = field(default_factory=NeuMFConfig)
-    first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=32, least_steps=400))
+    first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=16, least_steps=150))
     tuning: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2, batch=32, learning_rate=5.0e-4))
     replay: float = 1.0
     max_windows: int = 600
