@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from replay.prequential.outcome import FROZEN, ONLINE, Outcome, moving_average, parts
+from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Outcome, moving_average, parts
 from replay.prequential.threshold import Evidence, Proposal
 
 __all__ = ["draw", "draw_threshold", "figure_of"]
@@ -37,13 +38,19 @@ def figure_of(outcome: Outcome, title: str) -> Figure:
     return figure
 
 
+def _shown(tests: int) -> NDArray[np.int64]:
+    """Return which points of a curve are drawn; the first few averages are of too few tests to mean anything."""
+    first = min(WINDOW // 10, tests // 10)
+    return np.unique(np.linspace(first, tests - 1, POINTS).astype(np.int64))
+
+
 def _colour(name: str, place: int) -> str:
     return COLOURS.get(name, OTHERS[place % len(OTHERS)])
 
 
 def _curves(axes: Axes, outcome: Outcome) -> None:
     tests = outcome.stream.tests
-    shown = np.unique(np.linspace(0, len(tests) - 1, POINTS).astype(np.int64))
+    shown = _shown(len(tests))
     for place, name in enumerate(outcome.tracks):
         curve = moving_average(outcome.hits(name))[shown]
         width = 2.0 if name == ONLINE else 1.1
@@ -56,7 +63,7 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
             label, places = f"round: {decision}", [top] * len(at)
             axes.plot(at, places, marker, color=colour, markersize=4, label=label, clip_on=False, linestyle="none")
     axes.set_ylim(0.0, top)
-    axes.set_ylabel(f"HR@{outcome.k}, mean of the last 5,000 tests")
+    axes.set_ylabel(f"HR@{outcome.k}, mean of the last {WINDOW:,} tests")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", ncols=2)
 
@@ -64,7 +71,7 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
 def _modes(axes: Axes, outcome: Outcome) -> None:
     """Draw the share of personalised lists, and when users switched."""
     tests = outcome.stream.tests
-    shown = np.unique(np.linspace(0, len(tests) - 1, POINTS).astype(np.int64))
+    shown = _shown(len(tests))
     share = moving_average(outcome.online.modes.astype(np.float64))[shown]
     axes.plot(tests[shown], share, color=COLOURS[ONLINE], label="share of personalised lists")
     axes.set_ylim(0.0, 1.02)
