@@ -239,7 +239,7 @@ def test_an_outcome_parts_its_tests(stream, whole):
     assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.tally.ranks).mean()
 
 
-def tested(users, history):
+def low_stream(users, history):
     """Return a stream whose tests are of these users with so many past events."""
     n = len(users)
     rows = [("a", "x", 0, 5), ("a", "y", 1, 5), ("a", "z", 2, 5), ("b", "x", 3, 5)]
@@ -250,7 +250,7 @@ def tested(users, history):
 
 def test_the_threshold_with_most_hits_is_proposed():
     """Cold lists hit at one past event and personalised ones at two and three: two, in every draw of equal users."""
-    some = tested([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
+    some = low_stream([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
     cold, personalised = np.array([True, False, False] * 2), np.array([False, True, True] * 2)
     found = propose(some, cold, personalised, 5, np.random.default_rng(0))
     assert (found.threshold, found.low, found.high, found.hit_rate) == (2, 2, 2, 1.0)
@@ -265,7 +265,7 @@ def test_the_threshold_with_most_hits_is_proposed():
 
 def test_a_threshold_that_users_disagree_about_is_uncertain():
     """One user's hits speak for three, the other's for one: drawn anew, either may be proposed."""
-    some = tested([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
+    some = low_stream([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3])
     cold, personalised = np.array([True, True, False, False, False, False]), np.array([False] * 2 + [True] * 4)
     found = propose(some, cold, personalised, 3, np.random.default_rng(0))
     assert (found.low, found.high) == (1, 3)
