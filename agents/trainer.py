@@ -51,7 +51,7 @@ class TrainerConfig:
     ----------
     every_events : new events that start a round.
     every_s : seconds after which a round starts with fewer, if there are at least ``least_events``.
-    least_events : new events below which a round teaches nothing.
+    least_events : new events below which a round teaches nothing, and its held-out tenth decides nothing.
     first_events : events needed for a first version.
     refill : events before a version's offsets that are read again at the start, as the old ones to replay.
     remembered_events : event ids remembered to leave out a producer's duplicates.
@@ -62,7 +62,7 @@ class TrainerConfig:
 
     every_events: int = 2000
     every_s: float = 20.0
-    least_events: int = 100
+    least_events: int = 300
     first_events: int = 2000
     refill: int = 500_000
     remembered_events: int = 100_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.streaming import StreamOptions, learnt_first, opened, stream_options
+from commands.streaming import Replayed, StreamOptions, learnt_first, opened, stream_options
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def prequential(
     options = StreamOptions.taken(given)
     write = _reporting(report)
     names = _names(rivals, frozen=frozen)
+    _require_folder("--checkpoint", checkpoint)
     replayed = opened(dataset, options)
+    _require_few_items(names, replayed)
     began = time.monotonic()
     from replay.prequential.outcome import FROZEN, ONLINE, Outcome  # noqa: PLC0415 - keeps --help fast
     from replay.prequential.run import Run  # noqa: PLC0415 - same
@@ -70,6 +72,23 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
     return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
 
 
+def _require_folder(option: str, path: Path | None) -> None:
+    if path is not None and not path.absolute().parent.is_dir():
+        raise SettingsError(f"prequential: {option} requires a file in a folder that exists, got {str(path)!r}")
+
+
+def _require_few_items(names: list[str], replayed: Replayed) -> None:
+    from replay.prequential.rivalry import MOST_ITEMS  # noqa: PLC0415 - keeps --help fast
+
+    n_items = len(replayed.stream.catalogue)
+    if "co-occurrence" in names and n_items > MOST_ITEMS:
+        others = ",".join(name for name in RIVALS if name != "co-occurrence")
+        raise SettingsError(
+            f"prequential: co-occurrence requires at most {MOST_ITEMS:,} items, got {n_items:,}; "
+            f"leave it out with --rivals '{others}'"
+        )
+
+
 def _all_tracks(
     run: "Run",
     names: list[str],
@@ -86,18 +105,29 @@ def _all_tracks(
     kept = None if checkpoint is None else restore(checkpoint, run, about)
     tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
     with Beside(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
-        first = learnt_first(run, quiet=quiet) if kept is None else kept.first
+        if kept is None:
+            learnt_first(run, quiet=quiet)
+        first = run.learner.champion if kept is None else kept.first
         beside.freeze(first)
+
+        def keep_all() -> None:
+            if checkpoint is not None:
+                keep(checkpoint, run, first, tracks | beside.found, about)
+
+        keep_all()
         while run.done < len(run.stream):
             run.block()
             show(beside)
             if run.is_due():
                 run.round()
                 beside.collect()
-                if checkpoint is not None:
-                    keep(checkpoint, run, first, tracks | beside.found, about)
+                keep_all()
+        found = len(beside.found)
         while not beside.collect(wait_s=0.5):
             show(beside)
+            if len(beside.found) > found:
+                found = len(beside.found)
+                keep_all()
         return tracks | beside.found
 
 
@@ -150,8 +180,7 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
         ) from error
     if path.suffix not in (".html", ".png", ".svg"):
         raise SettingsError(f"prequential: --report requires a file ending in .html, .png or .svg, got {path.name!r}")
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"prequential: --report requires a file in a folder that exists, got {str(path)!r}")
+    _require_folder("--report", path)
 
     def write(outcome: "Outcome", heading: str) -> None:
         if path.suffix != ".html":

@@ -42,7 +42,11 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
     help="Known items that make a user personalised.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Cores that scoring a batch may use."
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Cores that exact scoring of a batch may use.",
 )
 @log_level_option
 def worker(*, instance: str | None, personalize_at: int, threads: int, log_level: str, **given: Any) -> None:

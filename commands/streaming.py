@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 from commands.training import EPOCHS, progress_bar, training_of
-from streams.errors import DataError
 
 if TYPE_CHECKING:
-    from model.snapshot import Snapshot
     from replay.prequential.run import Run, RunConfig
     from replay.prequential.stream import Stream
 
@@ -128,24 +126,12 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
     return Replayed(stream, config, about)
 
 
-def learnt_first(run: "Run", *, quiet: bool) -> "Snapshot":
-    """Warm a run up and return its first version.
-
-    Raises
-    ------
-    DataError
-        If the warm-up leads to none.
-    """
+def learnt_first(run: "Run", *, quiet: bool) -> None:
+    """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
     run.warm_up(run.stream.warm)
     with progress_bar(quiet=quiet) as progress:
-        try:
-            run.round(progress=progress)
-        except ValueError as error:
-            raise DataError(f"replay: {error}; warm up on more events") from error
-    champion = run.learner.champion
-    if champion is None:
-        raise DataError(
-            "replay: a first version no worse than popularity is required after the warm-up, got a worse one; "
-            "warm up on more events"
+        run.round(progress=progress)
+    if run.learner.champion is None and not quiet:
+        click.echo(
+            "the warm-up led to no version that is as good as popularity; cold start until a round does", err=True
         )
-    return champion

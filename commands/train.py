@@ -93,8 +93,9 @@ def train(
         raise click.UsageError("--backend goes with --plain")
     if plain and (dataset is None or archive or catalogue or any(given.values())):
         raise click.UsageError("--plain trains on a DATASET")
-    if plain and (patience or restarts or checkpoint or device != "cpu"):
-        raise click.UsageError("--patience, --restarts, --checkpoint and --device do not go with --plain")
+    own_negatives = ctx.get_parameter_source("negatives") is not ParameterSource.DEFAULT
+    if plain and (patience or restarts or checkpoint or device != "cpu" or own_negatives):
+        raise click.UsageError("--negatives, --patience, --restarts, --checkpoint and --device do not go with --plain")
     if plain:
         given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
         train_plain(

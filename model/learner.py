@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import heappop, heappush
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,9 @@ class LearnerConfig:
 
     Parameters
     ----------
-    max_events : events kept when a round has ended. Beyond it users are forgotten, so that those who stay are a uniform
-        sample of all there ever were; who has events that the champion has not learnt from is kept up to twice as many.
+    max_events : events kept when a version was promoted. Beyond it users are forgotten, so that those who stay are a
+        uniform sample of all there ever were; who has events that the champion has not learnt from is kept up to twice
+        as many.
     max_events_per_user : latest events kept of one user.
     held_out_share : newest part of the new events that is kept for the gate.
     max_held_out : its bound, in events.
@@ -76,6 +78,7 @@ class Learner:
         self._observed = 0
         self._learnt = 0
         self._rounds_end = 0
+        self._promotions: list[tuple[int, int]] = []
         self.pace = Pace()
 
     @property
@@ -120,8 +123,9 @@ class Learner:
                 spared.append((draw, user_id))
             else:
                 self._size -= len(self._events.pop(user_id))
+        most = 1.5 if self._size > 2 * self.config.max_events else 2.0  # so that the next event is not too many again
         for draw, user_id in spared:
-            if self._size > 2 * self.config.max_events:
+            if self._size > most * self.config.max_events:
                 self._size -= len(self._events.pop(user_id))
             else:
                 heappush(self._reservoir, (draw, user_id))
@@ -140,22 +144,29 @@ class Learner:
         self._learnt = self._rounds_end = self._observed
         self._forget()
 
-    def position(self) -> dict[str, float]:
-        """Return how far the champion has learnt, where the last round ended, and the pace, for :meth:`resume`."""
-        return {"learnt": self._learnt, "rounds_end": self._rounds_end, "rate": self.pace.rate, "work": self.pace.work}
+    def position(self) -> dict[str, Any]:
+        """Return what :meth:`resume` needs: where the last round ended, the pace, and each promotion's two numbers.
 
-    def resume(self, champion: Snapshot, position: Mapping[str, float]) -> None:
-        """Go on from a position, after the same events were observed anew that had been by then.
+        Those are of the last event observed by then, and of the last one that the promoted version had learnt from.
+        """
+        promotions = [list(one) for one in self._promotions]
+        pace = {"rate": self.pace.rate, "work": self.pace.work}
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **pace}
+
+    def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
+        """Go on from a position, after the same events were observed anew, with :meth:`learnt_to` at each promotion.
 
         Raises
         ------
         ValueError
             If fewer events were observed than the position speaks of.
         """
-        if max(position["learnt"], position["rounds_end"]) > self._observed:
-            raise ValueError(f"Learner.resume: events up to {dict(position)!r} are required, got {self._observed!r}")
-        self.champion = champion
-        self._learnt, self._rounds_end = int(position["learnt"]), int(position["rounds_end"])
+        if position["rounds_end"] > self._observed:
+            raise ValueError(
+                f"Learner.resume: events up to {position['rounds_end']!r} are required, got {self._observed!r}"
+            )
+        self.champion, self._rounds_end = champion, int(position["rounds_end"])
+        self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
         self.pace = Pace(position["rate"], position["work"])
 
     def material(self, catalogue: Catalogue) -> Material:
@@ -172,7 +183,17 @@ class Learner:
                 fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
             held_out += _held_out(user_id, [one for _, one in events], len(kept))
         counts = Counter(one.item_id for history in histories.values() for one in history)
-        return Material(self.champion, catalogue, histories, fresh, tuple(held_out), counts, trained_to, self._observed)
+        return Material(
+            self.champion,
+            catalogue,
+            histories,
+            fresh,
+            tuple(held_out),
+            counts,
+            trained_to,
+            self._observed,
+            share < self.config.max_held_out,
+        )
 
     def fine_tune(
         self,
@@ -206,11 +227,21 @@ class Learner:
         round's events stay new, for the champion has still not learnt from them.
         """
         self._rounds_end = candidate.material.observed_to
-        self.pace = self.pace.after(verdict)
+        if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
+            self.pace = self.pace.after(verdict)
         if verdict.promote:
             self.champion = candidate.snapshot
-            self._learnt = candidate.material.trained_to
-            self._forget()
+            self._promotions.append((self._observed, candidate.material.trained_to))
+            self.learnt_to(candidate.material.trained_to)
+
+    def give_up(self) -> None:
+        """End a round that led to no candidate: its events stay new, and the next round waits for as many again."""
+        self._rounds_end = self._observed
+
+    def learnt_to(self, number: int) -> None:
+        """Let events up to a number be old ones, and forget what does not fit."""
+        self._learnt = number
+        self._forget()
 
 
 def _draw(user_id: str) -> int:

@@ -114,10 +114,12 @@ class Ranker:
     Raises
     ------
     ValueError
-        If the snapshot has no items.
+        If the snapshot has no items, or there is no thread.
     """
 
     def __init__(self, snapshot: Snapshot, *, block: int = BLOCK, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"Ranker: threads must be at least 1, got {threads!r}")
         if not snapshot.items:
             raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
         self.snapshot = snapshot

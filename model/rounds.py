@@ -70,6 +70,7 @@ class Material:
     held_out : events kept for the gate.
     popularity : how often each item occurs in ``histories``.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
+    may_wait : whether more events would be held out if there were more new ones.
     """
 
     champion: Snapshot | None
@@ -80,6 +81,7 @@ class Material:
     popularity: Mapping[str, int]
     trained_to: int
     observed_to: int
+    may_wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)

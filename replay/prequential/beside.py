@@ -1,28 +1,37 @@
 """What runs beside the learning model in a process of its own: the rivals, then the frozen model once there is one.
 
-They share nothing with it but the stream, so a second core halves the time of a run.
+They share nothing with it but the stream, so a second core halves the time of a run. The two processes speak through
+files of a temporary folder, so neither ever waits for the other to read.
 """
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.checkpoint import Checkpoint
 from model.snapshot import Snapshot
 from replay.prequential.outcome import FROZEN
 from replay.prequential.rivalry import rival_ranks
 from replay.prequential.run import Run, RunConfig
 from replay.prequential.stream import Stream
+from streams.checkpoints import read_checkpoint, write_checkpoint
+from streams.errors import DataError
 
 __all__ = ["Beside", "frozen_ranks"]
 
 Ranks = NDArray[np.float64]
+FIRST, ERROR = "first", "error.txt"
+POLL_S = 0.2
 
 
 class Beside:
@@ -36,63 +45,79 @@ class Beside:
 
     def __init__(self, stream: Stream, config: RunConfig, names: Sequence[str]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
-        self._ours, theirs = context.Pipe()
+        self._folder = tempfile.TemporaryDirectory(prefix="reelstream-")
         self._done = context.Value("q", 0)
         self._names = list(names)
-        self._process = context.Process(
-            target=_work, args=(stream, config, self._names, theirs, self._done), daemon=True, name="beside"
-        )
-        self._theirs = theirs
+        arguments = (stream, config, self._names, self._folder.name, self._done)
+        self._process = context.Process(target=_work, args=arguments, daemon=True, name="beside")
         self.found: dict[str, Ranks] = {}
         self.of = len(names) * len(stream)
 
     def __enter__(self) -> Self:
         if self._names:
-            self._process.start()
-            self._theirs.close()
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: the first process ends the second
+            try:
+                self._process.start()
+            finally:
+                signal.signal(signal.SIGINT, before)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._names:
             self._process.terminate()
             self._process.join()
-        self._ours.close()
+        self._folder.cleanup()
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process's id, None before it started."""
+        return self._process.pid
 
     @property
     def done(self) -> int:
         """Return how many events are done, over all tracks."""
         return int(self._done.value)
 
-    def freeze(self, snapshot: Snapshot) -> None:
-        """Hand over the version that the frozen model is."""
+    def freeze(self, snapshot: Snapshot | None) -> None:
+        """Hand over the version that the frozen model is; without one it serves cold-start lists for ever."""
         if FROZEN in self._names:
-            self._ours.send(snapshot)
+            weights = {} if snapshot is None else snapshot.weights
+            described = {} if snapshot is None else snapshot.describe()
+            write_checkpoint(Path(self._folder.name) / FIRST, Checkpoint(weights, described))
 
     def collect(self, wait_s: float = 0.0) -> bool:
-        """Take what has been finished, after waiting so long for something; return whether all is there.
+        """Take what has been finished, after waiting so long where something is missing; return whether all is there.
 
         Raises
         ------
-        RuntimeError
-            If the process ended without its results; its error is on stderr.
+        DataError
+            If the process ended without its results.
         """
-        while len(self.found) < len(self._names):
-            try:
-                if not self._ours.poll(wait_s):
-                    return False
-                name, ranks = self._ours.recv()
-            except EOFError:
-                missing = [name for name in self._names if name not in self.found]
-                raise RuntimeError(f"prequential: {missing} did not finish, their process ended") from None
-            self.found[name] = ranks
-        return True
+        lives = not self._names or self._process.is_alive()
+        for name in self._names:
+            path = Path(self._folder.name) / f"{name}.npy"
+            if name not in self.found and path.exists():
+                self.found[name] = np.load(path)
+        missing = [name for name in self._names if name not in self.found]
+        if missing and not lives:
+            told = Path(self._folder.name) / ERROR
+            error = told.read_text(encoding="utf-8").strip() if told.exists() else "no word, it was ended from outside"
+            raise DataError(
+                f"prequential: results of {', '.join(missing)} are required, got from their process: {error}"
+            )
+        if missing:
+            time.sleep(wait_s)
+        return not missing
 
 
-def frozen_ranks(stream: Stream, snapshot: Snapshot, config: RunConfig, told: Any = None) -> Ranks:
+def frozen_ranks(
+    stream: Stream, snapshot: Snapshot | None, config: RunConfig, told: Callable[[int], None] | None = None
+) -> Ranks:
     """Return the ranks of a model that never learns after the warm-up."""
     run = Run(stream, replace(config, round_every=0))
     run.warm_up(stream.warm)
-    run.use(snapshot)
+    if snapshot is not None:
+        run.use(snapshot)
     while run.done < len(stream):
         run.block()
         if told is not None:
@@ -100,17 +125,43 @@ def frozen_ranks(stream: Stream, snapshot: Snapshot, config: RunConfig, told: An
     return run.tally.ranks
 
 
-def _work(stream: Stream, config: RunConfig, names: list[str], pipe: Connection, done: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process is interrupted as well, and ends this one
+def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done: Any) -> None:
     torch.set_num_threads(1)
-    for number, name in enumerate(names):
+    try:
+        for number, name in enumerate(names):
 
-        def told(events: int, before: int = number * len(stream)) -> None:
-            done.value = before + events
+            def told(events: int, before: int = number * len(stream)) -> None:
+                _end_with_parent()
+                done.value = before + events
 
-        if name == FROZEN:
-            ranks = frozen_ranks(stream, pipe.recv(), config, told)
-        else:
-            ranks = rival_ranks(stream, name, config.seed, told)
-        pipe.send((name, ranks))
-        told(len(stream))
+            if name == FROZEN:
+                ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, told)
+            else:
+                ranks = rival_ranks(stream, name, config.seed, told)
+            _write(Path(folder) / f"{name}.npy", ranks)
+            told(len(stream))
+    except Exception as error:
+        (Path(folder) / ERROR).write_text("".join(traceback.format_exception_only(error)), encoding="utf-8")
+        raise
+
+
+def _handed_over(folder: Path) -> Snapshot | None:
+    """Wait for the first version and return it."""
+    while (found := read_checkpoint(folder / FIRST)) is None:
+        _end_with_parent()
+        time.sleep(POLL_S)
+    return Snapshot.restore(found.tensors, found.state) if found.tensors else None
+
+
+def _write(path: Path, ranks: Ranks) -> None:
+    """Write a file that appears whole."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, ranks)
+    part.replace(path)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit

@@ -27,17 +27,19 @@ Ranks = NDArray[np.float64]
 class Kept:
     """What a file brought back: the first version, and the tracks that were finished."""
 
-    def __init__(self, first: Snapshot, tracks: dict[str, Ranks]) -> None:
+    def __init__(self, first: Snapshot | None, tracks: dict[str, Ranks]) -> None:
         self.first = first
         self.tracks = tracks
 
 
-def keep(path: Path, run: Run, first: Snapshot, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
+def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
     """Write or replace the file; ``about`` is what must be the same when the run goes on."""
     champion = run.learner.champion
-    assert champion is not None, "kept after the first round"
-    tensors = {f"champion.{name}": weight for name, weight in champion.weights.items()}
-    tensors |= {f"first.{name}": weight for name, weight in first.weights.items()}
+    tensors = {
+        f"{name}.{key}": weight
+        for name, snapshot in (("champion", champion), ("first", first))
+        for key, weight in (snapshot.weights if snapshot else {}).items()
+    }
     tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
     tensors |= {
         "tally.ranks": torch.from_numpy(run.tally.ranks),
@@ -47,8 +49,8 @@ def keep(path: Path, run: Run, first: Snapshot, tracks: Mapping[str, Ranks], abo
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     state = {
         "about": dict(about),
-        "champion": champion.describe(),
-        "first": first.describe(),
+        "champion": champion.describe() if champion else None,
+        "first": first.describe() if first else None,
         "done": run.done,
         "promoted": run.promoted,
         "learner": run.learner.position(),
@@ -77,15 +79,24 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
     state = found.state
     run.tally = Tally(*(_under("tally.", found)[name].numpy() for name in ("ranks", "modes", "versions")))
     run.marks = [Mark(**mark) for mark in state["marks"]]
+    for observed, learnt in state["learner"]["promotions"]:
+        run.warm_up(observed)
+        run.learner.learnt_to(learnt)
     run.warm_up(state["done"])
     for user_id, mode in state["modes"].items():
         run.road.state.keep_mode(user_id, mode)
-    champion = Snapshot.restore(_under("champion.", found), state["champion"])
+    champion = _snapshot("champion", found)
     run.learner.resume(champion, state["learner"])
-    run.promoted = state["promoted"] - 1
-    run.use(champion)
+    if champion is not None:
+        run.promoted = state["promoted"] - 1
+        run.use(champion)
     tracks = {name: ranks.numpy() for name, ranks in _under("track.", found).items()}
-    return Kept(Snapshot.restore(_under("first.", found), state["first"]), tracks)
+    return Kept(_snapshot("first", found), tracks)
+
+
+def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:
+    described = found.state[name]
+    return None if described is None else Snapshot.restore(_under(f"{name}.", found), described)
 
 
 def _under(prefix: str, found: Checkpoint) -> dict[str, torch.Tensor]:

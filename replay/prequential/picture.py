@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Outcome, moving_average, parts
@@ -15,7 +16,12 @@ __all__ = ["draw", "draw_threshold", "figure_of"]
 
 COLOURS = {ONLINE: "#c0392b", FROZEN: "#e59866"}
 OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#7d3c98", "#839192")
-DECISIONS = (("promote", "v", "#27ae60"), ("reject", "x", "#c0392b"), ("hold", "o", "#7f8c8d"))
+DECISIONS = (
+    ("promote", "v", "#27ae60"),
+    ("reject", "x", "#c0392b"),
+    ("hold", "o", "#7f8c8d"),
+    ("failed", "s", "#000000"),
+)
 POINTS = 600  # of a curve
 BINS = 120  # of the switches
 
@@ -55,7 +61,14 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
         curve = moving_average(outcome.hits(name))[shown]
         width = 2.0 if name == ONLINE else 1.1
         label = f"{name} {outcome.figures(name).hit_rate:.3f}"
-        axes.plot(tests[shown], curve, color=_colour(name, place), linewidth=width, label=label)
+        axes.plot(
+            tests[shown],
+            curve,
+            color=_colour(name, place),
+            linewidth=width,
+            label=label,
+            zorder=4 if name == ONLINE else 2,
+        )
     top = axes.get_ylim()[1]
     for decision, marker, colour in DECISIONS:
         at = [mark.events for mark in outcome.marks if mark.decision == decision]
@@ -73,16 +86,17 @@ def _modes(axes: Axes, outcome: Outcome) -> None:
     tests = outcome.stream.tests
     shown = _shown(len(tests))
     share = moving_average(outcome.online.modes.astype(np.float64))[shown]
-    axes.plot(tests[shown], share, color=COLOURS[ONLINE], label="share of personalised lists")
+    axes.plot(tests[shown], share, color=COLOURS[ONLINE])
     axes.set_ylim(0.0, 1.02)
     axes.set_xlabel("events")
-    axes.set_ylabel("personalised")
+    axes.set_ylabel("share of lists\npersonalised", color=COLOURS[ONLINE])
     axes.grid(alpha=0.3)
     switched = tests[outcome.switches()]
     if len(switched):
         other = axes.twinx()
         other.hist(switched, bins=BINS, color="#2e86c1", alpha=0.4)
         other.set_ylabel("mode switches", color="#2e86c1")
+        other.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _by_length(axes: Axes, outcome: Outcome) -> None:

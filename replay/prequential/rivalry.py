@@ -24,9 +24,7 @@ def rival_ranks(stream: Stream, name: str, seed: int, told: Callable[[int], None
     seed : of what is random.
     told : called now and then with the number of events that are done.
     """
-    n_items = int(stream.items.max()) + 1
-    if name == "co-occurrence" and n_items > MOST_ITEMS:
-        raise ValueError(f"rival_ranks: co-occurrence requires at most {MOST_ITEMS:,} items, got {n_items:,}")
+    n_items = max(int(stream.items.max()) + 1, len(stream.catalogue))
     rival = RIVALS[name](n_items, seed)
     ranks = np.full(len(stream.tests), np.inf)
     owned = _Owned(stream.users, stream.items)

@@ -139,7 +139,9 @@ class Isgd:
 
     def learn(self, user: int, item: int, ts: int) -> None:  # noqa: ARG002 - time plays no part
         """Take a step; the item's is computed from the user's new vector, as published."""
-        vector = self._users.setdefault(user, self._drawn(1)[0])
+        if user not in self._users:
+            self._users[user] = self._drawn(1)[0]
+        vector = self._users[user]
         row = self._items[item]
         error = np.float32(1.0) - vector @ row
         vector += np.float32(self.rate) * (error * row - np.float32(self.decay) * vector)

@@ -7,6 +7,7 @@ and the promotion of the trainer. Left without rounds the same run shows the fro
 
 import time
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,13 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One round: after how many events, what the gate said, and how long training and gate took, in seconds."""
+    """One round: after how many events, what the gate said, and how long training and gate took, in seconds.
+
+    A round that could not be trained has failed; it has no figures.
+    """
 
     events: int
-    decision: Decision
+    decision: Decision | Literal["failed"]
     candidate: float
     champion: float
     held_out: int
@@ -136,15 +140,17 @@ class Run:
     def round(self, progress: Progress | None = None) -> Mark:
         """Run a round of learning as the trainer does, and serve what it promotes.
 
-        Raises
-        ------
-        ValueError
-            If it is the first one and nobody has two events.
+        One that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing.
         """
         generator = np.random.default_rng((self.config.seed, len(self.marks) + 1))
         began = time.perf_counter()
         material = self.learner.material(self.stream.catalogue)
-        candidate = run_round(material, self.learner.paced_rounds(), generator, progress)
+        try:
+            candidate = run_round(material, self.learner.paced_rounds(), generator, progress)
+        except (ValueError, FloatingPointError):
+            self.learner.give_up()
+            self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
+            return self.marks[-1]
         trained = time.perf_counter()
         verdict = gate(candidate, least=self.config.learner.least_held_out)
         self.settle(candidate, verdict)

@@ -15,6 +15,8 @@ from streams.topics import RATES
 
 __all__ = ["Stream"]
 
+SECOND_MS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -32,7 +34,7 @@ class Stream:
     tests : int64 (T,), events that are tested: after the warm-up, of a user with a past, with an item that the user had
         not touched.
     history : int64 (T,), past events of the user.
-    is_first_of_second : bool (T,), whether the user's event before it was at another time.
+    is_first_of_second : bool (T,), whether the user's event before it was in another second.
     is_novel : bool (T,), whether nobody had touched the item, so that no list can be credited with it.
     """
 
@@ -94,7 +96,7 @@ class Stream:
             warm,
             tests,
             history[tests],
-            (before != table["ts"]).to_numpy()[tests],
+            (before // SECOND_MS != table["ts"] // SECOND_MS).to_numpy()[tests],
             ~table.duplicated("item_id").to_numpy()[tests],
         )
 

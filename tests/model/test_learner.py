@@ -88,7 +88,7 @@ def test_new_events_are_forgotten_last(ring):
     learner.observe([("f", _watch("x"))])
     assert set(learner.material(ring.catalogue).histories) == set("abcdef")
     learner.observe([("g", _watch("x"))])
-    assert len(learner) == 6
+    assert len(learner) == 4  # seven are more than twice three; half as much again is left
 
 
 def test_the_newest_tenth_is_held_out_with_the_history_before_it(ring):
@@ -326,3 +326,41 @@ def test_a_round_trains_at_its_pace(learner):
     assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
     assert paced.max_windows == rounds.max_windows / 2
     assert paced.first == rounds.first
+
+
+def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
+    """A first version that leads popularity by far leaves the pace of the rounds that follow as configured."""
+    learner = Learner(rounds=rounds)
+    learner.observe(ring.events)
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("promote", 9, 16))
+    assert learner.pace == Pace()
+
+
+def test_where_waiting_leads_to_no_more_events_a_candidate_is_not_held(ring, rounds):
+    """Of a held-out tail at its bound, 2 events, a user's first do not count: one is left, and it decides."""
+    learner = Learner(LearnerConfig(max_held_out=2), rounds, ring.snapshot)
+    learner.recall(ring.events)
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(40)] + [("new", _watch("i1"))])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert len(candidate.material.held_out) == 1
+    assert gate(candidate, least=30).decision != "hold"
+
+
+def test_a_learner_goes_on_with_the_same_memory(ring, rounds):
+    """Observed anew with its promotions at their places, a learner that forgot remembers whom it did before."""
+    config = LearnerConfig(max_events=120, held_out_share=0.0)
+    events = [(f"v{n % 60}", _watch(f"i{n % 20}", n)) for n in range(400)]
+    learner = Learner(config, rounds, ring.snapshot)
+    for start in range(0, 400, 80):
+        learner.observe(events[start : start + 80])
+        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
+    again, observed = Learner(config, rounds), 0
+    for until, learnt in learner.position()["promotions"]:
+        again.observe(events[observed:until])
+        again.learnt_to(learnt)
+        observed = until
+    again.resume(learner.champion, learner.position())
+    remembered = learner.material(ring.catalogue)
+    assert len(learner) <= 120
+    assert again.material(ring.catalogue).histories == remembered.histories
+    assert (again.pace, again.position(), again.champion) == (learner.pace, learner.position(), learner.champion)

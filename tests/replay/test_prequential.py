@@ -1,3 +1,7 @@
+import os
+import signal
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +9,7 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.learner import LearnerConfig
 from model.neumf import NeuMFConfig
+from model.ranking import Ranker
 from model.rounds import RoundConfig
 from model.training import TrainingConfig
 from replay.dataset import Dataset, Provenance
@@ -95,14 +100,21 @@ def test_a_log_with_nothing_to_test_is_refused():
         Stream.of(dataset([("a", "x", 0, 5), ("b", "x", 1, 5), ("c", "x", 2, 5)]), warm_up=0.7)
 
 
-def test_a_test_never_knows_its_own_event(stream, whole):
-    """Changing the item of the last event changes no list before it, and not the list it is tested on."""
-    other_items = stream.item_ids.copy()
-    other_items[-1] = "i0"
-    changed = Stream(*(other_items if name == "item_ids" else getattr(stream, name) for name in stream.__slots__))
-    other = finished(Run(changed, CONFIG))
-    assert other.tally.ranks[:-1].tolist() == whole.tally.ranks[:-1].tolist()
-    assert other.tally.modes.tolist() == whole.tally.modes.tolist()
+def test_a_list_never_knows_its_own_event(stream, whole):
+    """Whatever an event in the middle of a block turns out to be, the lists up to its own are the same."""
+    events = list(stream.events(400, 500))
+    origin, event = events[25]
+    others = [*events[:25], (origin, replace(event, item_id="i0", ts=event.ts + 1)), *events[26:]]
+    lists = []
+    for some in (events, others):
+        road = OfflineRoad(stream.catalogue)
+        road.state.apply(one for _, one in stream.events(0, 400))
+        road.merge_trending()
+        road.use(Ranker(whole.learner.champion), "1")
+        lists.append([made.items for made in road.ask(some, range(100))])
+    assert event.item_id != "i0"
+    assert lists[0][:26] == lists[1][:26]
+    assert lists[0][26:] != lists[1][26:]
 
 
 def test_learning_beats_chance_and_the_frozen_model_can_be_run_beside(stream, whole):
@@ -135,6 +147,45 @@ def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path)
     assert [mark.candidate for mark in resumed.marks] == [mark.candidate for mark in whole.marks]
 
 
+def test_a_second_process_that_ends_is_told(stream):
+    """A rival that nobody knows ends it with its cause; one that was killed says that it said nothing."""
+    with Beside(stream, CONFIG, ["nobody"]) as beside, pytest.raises(DataError, match="KeyError: 'nobody'"):
+        all_of(beside)
+    with Beside(stream, CONFIG, [FROZEN]) as beside:
+        os.kill(beside.pid, signal.SIGKILL)
+        with pytest.raises(DataError, match="no word, it was ended from outside"):
+            all_of(beside)
+
+
+def all_of(beside):
+    """Wait until all is collected."""
+    while not beside.collect(wait_s=0.1):
+        pass
+
+
+def test_a_round_that_cannot_be_trained_changes_nothing(stream, monkeypatch):
+    """A loss that diverges is a mark, and the same version serves on until as many events have come again."""
+    run = Run(stream, CONFIG)
+    run.warm_up(stream.warm)
+    run.round()
+    champion = run.learner.champion
+    while not run.is_due():
+        run.block()
+    monkeypatch.setattr("replay.prequential.run.run_round", diverge)
+    assert run.round().decision == "failed"
+    monkeypatch.undo()
+    assert run.learner.champion is champion
+    assert not run.is_due()
+    while not run.is_due():
+        run.block()
+    assert run.round().decision in {"promote", "reject"}
+
+
+def diverge(*_):
+    """Raise what a training raises."""
+    raise FloatingPointError("fit: a finite loss is required")
+
+
 def test_a_checkpoint_of_another_run_is_refused(stream, tmp_path):
     """The message says what was required, what was got, and the cure."""
     finished(Run(stream, CONFIG), until=500, checkpoint=tmp_path / "kept")
@@ -143,22 +194,25 @@ def test_a_checkpoint_of_another_run_is_refused(stream, tmp_path):
     assert restore(tmp_path / "none", Run(stream, CONFIG), {"run": 1}) is None
 
 
-def test_asking_before_is_having_been_told_after(stream):
+def test_asking_before_is_having_been_told_after(stream, whole):
     """The list just before an event is the one published after the event before it, while nothing else changes."""
     asked, told = OfflineRoad(stream.catalogue), OfflineRoad(stream.catalogue)
     events = list(stream.events(0, 200))
     for road in (asked, told):
+        road.use(Ranker(whole.learner.champion), "1")
         road.state.apply(event for _, event in events[:50])
         road.merge_trending()
     places = [place for place in range(150) if place % 3]
     before = dict(zip(places, asked.ask(events[50:], places), strict=True))
-    last = {}
+    last, modes = {}, set()
     for place, (_, event) in enumerate(events[50:]):
         if event.user_id in last and place in before:
             assert [item.item_id for item in before[place].items] == last[event.user_id]
         (after,) = told.take([[(Origin("rate-events", 0, 0), event)]])
         last[event.user_id] = [item.item_id for item in after.items]
+        modes.add(after.mode)
     assert len(last) > 10
+    assert modes == {"cold_start", "personalized"}
 
 
 def test_a_batch_gets_one_list_for_each_user_it_touched(stream):
