@@ -95,9 +95,9 @@ class Beside:
         """
         lives = not self._names or self._process.is_alive()
         for name in self._names:
-            path = Path(self._folder.name) / f"{name}.npy"
+            path = Path(self._folder.name) / f"{name}.ranks"
             if name not in self.found and path.exists():
-                self.found[name] = np.load(path)
+                self.found[name] = np.frombuffer(path.read_bytes(), dtype=np.float64).copy()
         missing = [name for name in self._names if name not in self.found]
         if missing and not lives:
             told = Path(self._folder.name) / ERROR
@@ -138,7 +138,7 @@ def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done
                 ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, told)
             else:
                 ranks = rival_ranks(stream, name, config.seed, told)
-            _write(Path(folder) / f"{name}.npy", ranks)
+            _write(Path(folder) / f"{name}.ranks", ranks)
             told(len(stream))
     except Exception as error:
         (Path(folder) / ERROR).write_text("".join(traceback.format_exception_only(error)), encoding="utf-8")
@@ -156,8 +156,7 @@ def _handed_over(folder: Path) -> Snapshot | None:
 def _write(path: Path, ranks: Ranks) -> None:
     """Write a file that appears whole."""
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.save(file, ranks)
+    part.write_bytes(ranks.tobytes())
     part.replace(path)
 
 
