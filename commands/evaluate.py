@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.ablation import ablation
+from commands.drawing import drawing_module
 from commands.splits import PATH, left_out, movies_option, split_at
 from commands.training import progress_bar, training_of, training_options
 from streams.errors import SettingsError
@@ -222,12 +223,5 @@ def _blas_limited(threads: int) -> AbstractContextManager[object]:
 
 def _drawing(path: Path) -> "Callable[[Evaluated], None]":
     """Return what draws into a file, so that what is missing is told before hours of training and not after."""
-    try:
-        from replay.quality_plot import draw  # noqa: PLC0415 - imports matplotlib
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"eval: --plot requires the package {error.name!r}, got none: pip install 'reelstream[eval]'"
-        ) from error
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"eval: --plot requires a file in a folder that exists, got {str(path)!r}")
+    draw = drawing_module("eval: --plot", path, "replay.quality_plot").draw
     return lambda evaluated: draw(evaluated.summaries, path, evaluated.k, evaluated.title())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.drawing import drawing_module, require_folder
 from commands.streaming import Replayed, StreamOptions, learnt_first, opened, stream_options
 from streams.errors import SettingsError
 
@@ -44,7 +45,8 @@ def prequential(
     options = StreamOptions.taken(given)
     write = _reporting(report)
     names = _names(rivals, frozen=frozen)
-    _require_folder("--checkpoint", checkpoint)
+    if checkpoint is not None:
+        require_folder("prequential: --checkpoint", checkpoint)
     replayed = opened(dataset, options)
     _require_few_items(names, replayed)
     began = time.monotonic()
@@ -70,11 +72,6 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
     if unknown := [name for name in names if name not in KNOWN]:
         raise SettingsError(f"prequential: --rivals must be among {', '.join(KNOWN)}, got {', '.join(unknown)}")
     return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
-
-
-def _require_folder(option: str, path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
-        raise SettingsError(f"prequential: {option} requires a file in a folder that exists, got {str(path)!r}")
 
 
 def _require_few_items(names: list[str], replayed: Replayed) -> None:
@@ -115,11 +112,9 @@ def _all_tracks(
                 keep(checkpoint, run, first, tracks | beside.found, about)
 
         keep_all()
-        while run.done < len(run.stream):
-            run.block()
+        for mark in run.blocks():
             show(beside)
-            if run.is_due():
-                run.round()
+            if mark is not None:
                 beside.collect()
                 keep_all()
         found = len(beside.found)
@@ -172,25 +167,19 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
     """Return what writes the report, so that what is missing is told before the run and not after it."""
     if path is None:
         return lambda *_: None
-    try:
-        from replay.prequential.picture import draw, figure_of  # noqa: PLC0415 - imports matplotlib
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"prequential: --report requires the package {error.name!r}, got none: pip install 'reelstream[eval]'"
-        ) from error
+    picture = drawing_module("prequential: --report", path, "replay.prequential.picture")
     if path.suffix not in (".html", ".png", ".svg"):
         raise SettingsError(f"prequential: --report requires a file ending in .html, .png or .svg, got {path.name!r}")
-    _require_folder("--report", path)
 
     def write(outcome: "Outcome", heading: str) -> None:
         if path.suffix != ".html":
-            draw(outcome, path, heading)
+            picture.draw(outcome, path, heading)
             return
         from commands.prequential_text import page  # noqa: PLC0415 - keeps --help fast
 
-        picture = StringIO()
-        figure_of(outcome, heading).savefig(picture, format="svg")
-        path.write_text(page(outcome, heading, picture.getvalue()), encoding="utf-8")
+        drawn = StringIO()
+        picture.figure_of(outcome, heading).savefig(drawn, format="svg")
+        path.write_text(page(outcome, heading, drawn.getvalue()), encoding="utf-8")
 
     return write
 

@@ -1,12 +1,13 @@
 """How a prequential run is told: as JSON, as tables, and as a page that stands alone."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from io import StringIO
 from math import sqrt
 from typing import Any
 
+from commands.tables import Row, table
 from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, Outcome, moving_average, parts
 
 __all__ = ["described", "page", "text", "title"]
@@ -51,9 +52,9 @@ def described(outcome: Outcome, about: Mapping[str, Any]) -> dict[str, Any]:
 
 def text(outcome: Outcome, heading: str) -> str:
     """Return what is printed for people."""
-    lines = [heading, "", _table(_overall(outcome))]
+    lines = [heading, "", table(_overall(outcome))]
     for by, words in HEADINGS.items():
-        lines.append(_table(_by(outcome, by, words)))
+        lines.append(table(_by(outcome, by, words)))
     return "\n".join([*lines, *_notes(outcome)])
 
 
@@ -79,9 +80,6 @@ def page(outcome: Outcome, heading: str, picture: str) -> str:
         out.write("</table>")
     out.write("".join(f"<p>{html.escape(note)}</p>" for note in _notes(outcome)))
     return out.getvalue() + "</html>\n"
-
-
-Row = tuple[str, ...]
 
 
 def _flat(figures: Figures, k: int) -> dict[str, float]:
@@ -136,14 +134,3 @@ def _frozen_is_lower(outcome: Outcome) -> bool | None:
         return None
     quarters = parts(outcome)["quarter"]
     return all(outcome.figures(FROZEN, part).hit_rate < outcome.figures(ONLINE, part).hit_rate for part in quarters)
-
-
-def _table(rows: Sequence[Row]) -> str:
-    """Return rows as lines, the first column to the left and the others to the right."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return "\n".join(_line(row, widths) for row in rows) + "\n"
-
-
-def _line(row: Row, widths: Sequence[int]) -> str:
-    cells = zip(row[1:], widths[1:], strict=True)
-    return "  ".join((row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in cells))).rstrip()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from commands.tables import Row, table
 from model.metrics import hit_rate, ndcg
 from replay.baselines.popularity import ranks_with_ties_won
 from replay.split import Split
@@ -12,7 +13,6 @@ from replay.summary import Estimate, Group, Protocol, Quality, Summary
 __all__ = ["Evaluated", "described", "text"]
 
 TIE_RULE = "a held-out item's rank is 1 + better + equal / 2; a list gives its last places to the lower rows of a tie"
-Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def described(evaluated: Evaluated) -> dict[str, Any]:
 def text(evaluated: Evaluated) -> str:
     """Return what is printed for people."""
     split = evaluated.split
-    parts = [evaluated.title(), _table(_overall(evaluated)), _table(_by_group(evaluated)), *_notes(evaluated)]
+    parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated)), *_notes(evaluated)]
     parts.append(
         f"{len(split):,} users tested, {split.n_items:,} items, {len(split.train):,} training events; "
         f"seed {evaluated.seed} of the split, {evaluated.seeds} run(s) of what is random; {evaluated.seconds} s in all"
@@ -177,16 +177,3 @@ def _notes(evaluated: Evaluated) -> list[str]:
 
 def _cell(figure: Estimate) -> str:
     return f"{figure.mean:.4f}" + ("" if figure.error is None else f" ±{figure.error:.4f}")
-
-
-def _table(rows: list[Row]) -> str:
-    """Return rows as lines, the first column to the left and the others to the right; rows may be shorter."""
-    widths = [max(len(row[at]) for row in rows if at < len(row)) for at in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=False))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from commands.training import EPOCHS, progress_bar, training_of
+from commands.training import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
     from replay.prequential.run import Run, RunConfig
@@ -50,18 +50,7 @@ class Replayed:
 def stream_options(command: F) -> F:
     """Add the options of :class:`StreamOptions`."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option("--quiet", is_flag=True, help="Show no progress on stderr."),
-        click.option(
-            "--threads",
-            type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            help="Cores for the learning model; more help only while nobody else uses them.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of ties and of all chance."
-        ),
+        run_options,
         click.option(
             "--epochs",
             type=click.IntRange(min=1),

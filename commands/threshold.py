@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.drawing import drawing_module
 from commands.streaming import StreamOptions, learnt_first, opened, stream_options
-from streams.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,10 +75,7 @@ def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.
         run.warm_up(run.stream.warm)
     with Progress(console=Console(stderr=True), disable=options.quiet) as bar:
         task = bar.add_task(name, total=len(run.stream))
-        while run.done < len(run.stream):
-            run.block()
-            if run.is_due():
-                run.round()
+        for _ in run.blocks():
             bar.update(task, completed=run.done)
     return np.isfinite(run.tally.ranks)
 
@@ -103,12 +100,5 @@ def _drawing(path: Path | None) -> "Callable[[Sequence[Evidence], Proposal], Non
     """Return what draws, so that what is missing is told before the run and not after it."""
     if path is None:
         return lambda *_: None
-    try:
-        from replay.prequential.picture import draw_threshold  # noqa: PLC0415 - imports matplotlib
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"tune-threshold: --plot requires the package {error.name!r}, got none: pip install 'reelstream[eval]'"
-        ) from error
-    if not path.absolute().parent.is_dir():
-        raise SettingsError(f"tune-threshold: --plot requires a file in a folder that exists, got {str(path)!r}")
-    return lambda evidence, proposal: draw_threshold(evidence, proposal, path)
+    draw = drawing_module("tune-threshold: --plot", path, "replay.prequential.picture").draw_threshold
+    return lambda evidence, proposal: draw(evidence, proposal, path)

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from model.training import Progress, Step, TrainingConfig
 
-__all__ = ["EPOCHS", "progress_bar", "training_of", "training_options"]
+__all__ = ["EPOCHS", "progress_bar", "run_options", "training_of", "training_options"]
 
 EPOCHS = 18  # on the NCF split more still help a little; 12 lose half a point of HR@10
 NEGATIVES = 8  # the paper's 4, half of them popular, are worth 0.004 of NDCG@10 less, and 0.009 less among all items
@@ -18,8 +18,8 @@ LARGE = 300_000  # events from which larger batches leave enough steps
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def training_options(command: F) -> F:
-    """Add ``--epochs``, ``--negatives``, ``--seed``, ``--threads``, ``--quiet`` and ``--json``."""
+def run_options(command: F) -> F:
+    """Add ``--seed``, ``--threads``, ``--quiet`` and ``--json``."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
         click.option("--quiet", is_flag=True, help="Show no progress on stderr."),
@@ -30,6 +30,16 @@ def training_options(command: F) -> F:
             show_default=True,
             help="Cores for the arithmetic; more help only while nobody else uses them.",
         ),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."),
+    ):
+        command = option(command)
+    return command
+
+
+def training_options(command: F) -> F:
+    """Add ``--epochs``, ``--negatives`` and those of :func:`run_options`."""
+    for option in (
+        run_options,
         click.option(
             "--negatives",
             type=click.IntRange(min=1),
@@ -37,7 +47,6 @@ def training_options(command: F) -> F:
             show_default=True,
             help="Items sampled for each event, three of four by popularity.",
         ),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."),
         click.option(
             "--epochs", type=click.IntRange(min=1), default=EPOCHS, show_default=True, help="Passes over the data."
         ),

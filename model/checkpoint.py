@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Checkpoint", "captured", "restore"]
+__all__ = ["Checkpoint", "captured", "restore", "under"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,20 @@ def restore(
             "remove it to begin anew"
         )
     try:
-        network.load_state_dict(_under("network.", start.tensors))
+        network.load_state_dict(under("network.", start.tensors))
     except RuntimeError as error:
         raise ValueError(f"fit: a checkpoint of this network is required, got another: {error}") from error
     told = optimiser.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimiser.", start.tensors).items():
+    for name, tensor in under("optimiser.", start.tensors).items():
         number, _, kind = name.partition(".")
         moments.setdefault(int(number), {})[kind] = tensor
     optimiser.load_state_dict({"state": moments, "param_groups": told["param_groups"]})
     generator.bit_generator.state = start.state["random"]
     dropout.set_state(start.tensors["dropout"])
-    return {**start.state, "losses": list(start.state["losses"]), "best": _under("best.", start.tensors)}
+    return {**start.state, "losses": list(start.state["losses"]), "best": under("best.", start.tensors)}
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin so, by the rest of their names."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -30,7 +30,7 @@ from streams.errors import DataError
 __all__ = ["Beside", "frozen_ranks"]
 
 Ranks = NDArray[np.float64]
-FIRST, ERROR = "first", "error.txt"
+FIRST, RANKS, ERROR = "first", "ranks", "error.txt"
 POLL_S = 0.2
 
 
@@ -95,9 +95,8 @@ class Beside:
         """
         lives = not self._names or self._process.is_alive()
         for name in self._names:
-            path = Path(self._folder.name) / f"{name}.ranks"
-            if name not in self.found and path.exists():
-                self.found[name] = np.frombuffer(path.read_bytes(), dtype=np.float64).copy()
+            if name not in self.found and (made := read_checkpoint(Path(self._folder.name) / f"{name}.ranks")):
+                self.found[name] = made.tensors[RANKS].numpy()
         missing = [name for name in self._names if name not in self.found]
         if missing and not lives:
             told = Path(self._folder.name) / ERROR
@@ -118,8 +117,7 @@ def frozen_ranks(
     run.warm_up(stream.warm)
     if snapshot is not None:
         run.use(snapshot)
-    while run.done < len(stream):
-        run.block()
+    for _ in run.blocks():
         if told is not None:
             told(run.done)
     return run.tally.ranks
@@ -138,7 +136,7 @@ def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done
                 ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, told)
             else:
                 ranks = rival_ranks(stream, name, config.seed, told)
-            _write(Path(folder) / f"{name}.ranks", ranks)
+            write_checkpoint(Path(folder) / f"{name}.ranks", Checkpoint({RANKS: torch.from_numpy(ranks)}, {}))
             told(len(stream))
     except Exception as error:
         (Path(folder) / ERROR).write_text("".join(traceback.format_exception_only(error)), encoding="utf-8")
@@ -151,13 +149,6 @@ def _handed_over(folder: Path) -> Snapshot | None:
         _end_with_parent()
         time.sleep(POLL_S)
     return Snapshot.restore(found.tensors, found.state) if found.tensors else None
-
-
-def _write(path: Path, ranks: Ranks) -> None:
-    """Write a file that appears whole."""
-    part = path.with_suffix(".part")
-    part.write_bytes(ranks.tobytes())
-    part.replace(path)
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, under
 from model.snapshot import Snapshot
 from replay.prequential.run import Mark, Run, Tally
 from streams.checkpoints import read_checkpoint, write_checkpoint
@@ -77,7 +77,7 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
             "begin anew"
         )
     state = found.state
-    run.tally = Tally(*(_under("tally.", found)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.tally = Tally(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
     run.marks = [Mark(**mark) for mark in state["marks"]]
     for observed, learnt in state["learner"]["promotions"]:
         run.warm_up(observed)
@@ -90,14 +90,10 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
     if champion is not None:
         run.promoted = state["promoted"] - 1
         run.use(champion)
-    tracks = {name: ranks.numpy() for name, ranks in _under("track.", found).items()}
+    tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}
     return Kept(_snapshot("first", found), tracks)
 
 
 def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:
     described = found.state[name]
-    return None if described is None else Snapshot.restore(_under(f"{name}.", found), described)
-
-
-def _under(prefix: str, found: Checkpoint) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): one for name, one in found.tensors.items() if name.startswith(prefix)}
+    return None if described is None else Snapshot.restore(under(f"{name}.", found.tensors), described)

@@ -6,6 +6,7 @@ and the promotion of the trainer. Left without rounds the same run shows the fro
 """
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from model.gate import Decision, Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.ranking import Ranker
-from model.rounds import Candidate, RoundConfig, run_round
+from model.rounds import RoundConfig
 from model.snapshot import Snapshot
 from model.training import Progress
 from replay.prequential.road import OfflineRoad, RoadConfig
 from replay.prequential.stream import Stream
-from streams.records import Recommendation
+from streams.records import Event, Origin, Recommendation
 
 __all__ = ["MODES", "Mark", "Run", "RunConfig", "Tally"]
 
@@ -108,8 +109,7 @@ class Run:
         for start in range(self.done, until, self.config.merge_every):
             events = list(self.stream.events(start, min(start + self.config.merge_every, until)))
             self.road.state.apply(event for _, event in events)
-            if self.config.round_every:
-                self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+            self._observe(events)
         self.done = until
         self.road.merge_trending()
 
@@ -128,10 +128,15 @@ class Run:
         tested = (self.stream.tests[first:last] - self.done).tolist()
         for place, made in zip(range(first, last), self.road.ask(events, tested), strict=True):
             self._score(place, made)
-        if self.config.round_every:
-            self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+        self._observe(events)
         self.done = stop
         self.road.merge_trending()
+
+    def blocks(self) -> Iterator[Mark | None]:
+        """Go on to the end of the stream; give, after each block, the mark of the round after it, if one was due."""
+        while self.done < len(self.stream):
+            self.block()
+            yield self.round() if self.is_due() else None
 
     def is_due(self) -> bool:
         """Tell whether a round of learning is due."""
@@ -144,24 +149,24 @@ class Run:
         """
         generator = np.random.default_rng((self.config.seed, len(self.marks) + 1))
         began = time.perf_counter()
-        material = self.learner.material(self.stream.catalogue)
         try:
-            candidate = run_round(material, self.learner.paced_rounds(), generator, progress)
+            candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
         except (ValueError, FloatingPointError):
             self.learner.give_up()
             self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()
         verdict = gate(candidate, least=self.config.learner.least_held_out)
-        self.settle(candidate, verdict)
-        self.marks.append(_mark(self.done, verdict, trained - began, time.perf_counter() - trained))
-        return self.marks[-1]
-
-    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
-        """Do what a verdict says."""
         self.learner.settle(candidate, verdict)
         if verdict.promote:
             self.use(candidate.snapshot)
+        self.marks.append(_mark(self.done, verdict, trained - began, time.perf_counter() - trained))
+        return self.marks[-1]
+
+    def _observe(self, events: Sequence[tuple[Origin, Event]]) -> None:
+        """Let the learner remember events, where there will be rounds."""
+        if self.config.round_every:
+            self.learner.observe((event.user_id, event.interaction()) for _, event in events)
 
     def _score(self, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]
