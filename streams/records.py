@@ -27,7 +27,7 @@ __all__ = [
     "recommendation_id",
 ]
 
-Status = Literal["promoted", "rejected", "held", "rolled_back"]
+Status = Literal["promoted", "rejected", "held", "rolled_back", "failed", "drifting"]
 ListMode = Literal["cold_start", "personalized", "degraded"]
 MAX_STARS = 5.0
 
@@ -106,13 +106,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ListedItem:
-    """One place in a list: ``rank`` starts at 1, ``source`` names the road that put it there."""
+    """One place in a list.
+
+    Parameters
+    ----------
+    rank : from 1.
+    source : the road that put it there, ``exploration`` where chance did.
+    propensity : how likely it was to be there: 1 for a place that is given by score alone.
+    """
 
     item_id: str
     rank: int
     score: float
     source: str
     reason: str
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,7 @@ class Recommendation:
     sequence : how many of the user's events the list has seen; a later list has a higher one.
     trigger : ``{"topic", "partition", "offset", "event_id", "timestamp"}`` or ``{"request_id"}``.
     event_ts, published_ts : event time of the trigger and wall clock at publication, milliseconds.
+    experiment, arm : the experiment that the user took part in, and on which side; None without one.
     """
 
     rec_id: str
@@ -141,6 +150,8 @@ class Recommendation:
     sequence: int
     event_ts: int
     published_ts: int
+    experiment: str | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +173,14 @@ class ModelVersion:
 
     Parameters
     ----------
-    version : the version decided about; None for a candidate that was rejected or held, which is not kept.
-    status : what was decided.
+    version : the version decided about; None for a candidate that was rejected or held, which is not kept, and for a
+        round that failed.
+    status : what was decided; ``drifting`` where lists are worse than popularity and there is nothing to roll back to.
     parent : the version it was trained from, if any.
     uri : where the registry keeps it; None if it was not kept.
-    metrics : the gate's figures.
+    metrics : the figures it was decided by.
     ts : wall clock of the decision, milliseconds.
+    cause : why, in words, where nobody asked for it: what drifted or diverged.
     """
 
     version: str | None
@@ -176,6 +189,7 @@ class ModelVersion:
     uri: str | None
     ts: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cause: str | None = None
 
 
 def recommendation_id(user_id: str, trigger: str, model_version: str | None) -> str:

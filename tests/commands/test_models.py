@@ -149,6 +149,7 @@ def test_rollback_serves_the_parent_and_announces_it(invoke, versions, pointer, 
         "uri": versions[1].uri,
         "ts": int(now["promoted_at"]),
         "metrics": {"hr@10": 0.26, "loss": 0.5},
+        "cause": None,
     }
 
 

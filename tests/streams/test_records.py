@@ -39,7 +39,7 @@ def test_a_list_is_written_under_its_documented_names():
     """The JSON of a recommendation has exactly the fields of the contract, items as objects."""
     listed = ListedItem("i1", 1, 0.5, "trending", "Trending now")
     trigger = {"topic": "watch-events", "partition": 0, "offset": 7, "event_id": "e1", "timestamp": 9}
-    record = Recommendation("r", "u1", 5, "cold_start", None, 10, (listed,), trigger, 3, 5, 8)
+    record = Recommendation("r", "u1", 5, "cold_start", None, 10, (listed,), trigger, 3, 5, 8, "words", "b")
     assert orjson.loads(encode(record)) == {
         "rec_id": "r",
         "user_id": "u1",
@@ -47,24 +47,36 @@ def test_a_list_is_written_under_its_documented_names():
         "mode": "cold_start",
         "model_version": None,
         "k": 10,
-        "items": [{"item_id": "i1", "rank": 1, "score": 0.5, "source": "trending", "reason": "Trending now"}],
+        "items": [
+            {
+                "item_id": "i1",
+                "rank": 1,
+                "score": 0.5,
+                "source": "trending",
+                "reason": "Trending now",
+                "propensity": 1.0,
+            }
+        ],
         "trigger": trigger,
         "sequence": 3,
         "event_ts": 5,
         "published_ts": 8,
+        "experiment": "words",
+        "arm": "b",
     }
 
 
 def test_a_version_decision_is_written_under_its_documented_names():
     """The JSON of a model version has exactly the fields of the contract."""
-    record = ModelVersion("v1", "promoted", None, "/models/v1", 5, {"hr_10": 0.25})
+    record = ModelVersion("v1", "rolled_back", None, "/models/v1", 5, {"hr_10": 0.25}, "lists drifted")
     assert orjson.loads(encode(record)) == {
         "version": "v1",
-        "status": "promoted",
+        "status": "rolled_back",
         "parent": None,
         "uri": "/models/v1",
         "ts": 5,
         "metrics": {"hr_10": 0.25},
+        "cause": "lists drifted",
     }
 
 
