@@ -141,6 +141,7 @@ class Evidence(nn.Module):
         self.register_buffer("touched", torch.zeros(n_items))  # events of an item
         self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
         self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
+        self._least: NDArray[np.float32] | None = None  # of the rows of a part, which may be fuller than they look
 
     def forward(self, features: Tensor) -> Tensor:
         """Return what features float32 (..., F) add to the logits, float32 (...)."""
@@ -149,7 +150,48 @@ class Evidence(nn.Module):
 
     def narrow(self, width: int) -> None:
         """Keep the strongest ``width`` neighbours of each item alone."""
-        self._keep(_table(self.neighbours.numpy(), self.counts.numpy()), width)
+        table = _table(self.neighbours.numpy(), self.counts.numpy(), len(self.touched))
+        rows, counts = _pruned(table, width, self.touched.numpy())
+        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
+
+    def part(self, rows: Rows) -> "Evidence":
+        """Return what is known about some items beside each other, int64 (R,), ascending; ``weights`` are copied.
+
+        Their totals stay those of all items.
+        """
+        part = Evidence(len(rows), self.counts.shape[1])
+        place = np.full(len(self.touched), -1, dtype=np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        neighbours, counts = self.neighbours.numpy()[rows], self.counts.numpy()[rows]
+        moved = np.where(neighbours >= 0, place[np.maximum(neighbours, 0)], np.int32(-1))
+        part.neighbours = torch.from_numpy(moved)
+        part.counts = torch.from_numpy(np.where(moved >= 0, counts, np.float32(0.0)))
+        for name in ("followed", "touched"):
+            setattr(part, name, getattr(self, name)[torch.from_numpy(rows)])
+        part.scale = self.scale.clone()
+        part.weights = nn.Parameter(self.weights.detach().clone(), requires_grad=self.weights.requires_grad)
+        part._least = self.least()[rows]
+        return part
+
+    def least(self) -> NDArray[np.float32]:
+        """Return the normalised count below which nothing was kept, of each row, float32 (N,).
+
+        Of a row that is not full that is zero.
+        """
+        if self._least is not None:
+            return self._least
+        counts, neighbours = self.counts.cpu().numpy(), self.neighbours.cpu().numpy()
+        full = np.flatnonzero((neighbours >= 0).all(axis=1))
+        least = np.zeros(len(counts), dtype=np.float32)
+        of_first, of_second = self.normalisers()
+        least[full] = (counts[full] * of_first[full, None] * of_second[neighbours[full]]).min(axis=1, initial=np.inf)
+        return least * np.float32(1.0 - 1.0e-5)  # rounding does not decide
+
+    def normalisers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what the counts of pairs are multiplied by for their first and for their second item, two (N,)."""
+        followed, touched = self.followed.cpu().numpy(), self.touched.cpu().numpy()
+        one = np.float32(1.0)
+        return np.asarray(one / (followed + np.float32(SHRINKAGE))), np.asarray(one / np.sqrt(touched + one))
 
     def grow(self, n_items: int) -> None:
         """Add rows for new items, about which nothing is known yet."""
@@ -169,11 +211,11 @@ class Evidence(nn.Module):
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
         counted = sequences.items[sequences.fresh]
         self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
-        self._keep(_table(self.neighbours.numpy(), self.counts.numpy()) + added, width)
-
-    def _keep(self, table: Any, width: int) -> None:
-        rows, counts = _pruned(table, width, self.touched.numpy())
-        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
+        rows = np.flatnonzero(np.diff(added.indptr))  # the others stay as they are
+        table = _table(self.neighbours.numpy()[rows], self.counts.numpy()[rows], n) + added[rows]
+        neighbours, counts = _pruned(table, width, self.touched.numpy())
+        self.neighbours[torch.from_numpy(rows)] = torch.from_numpy(neighbours)
+        self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
 
     def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
         """Set the scale of the features so that what really came next has one on average, over a sample of events."""
@@ -193,12 +235,11 @@ class EvidenceReader:
 
     def __init__(self, evidence: Evidence) -> None:
         counts = evidence.counts.cpu().numpy()
-        self._of_first = 1.0 / (evidence.followed.cpu().numpy() + np.float32(SHRINKAGE))  # (N,)
-        self._of_second = 1.0 / np.sqrt(evidence.touched.cpu().numpy() + np.float32(1.0))  # (N,)
-        table = _table(evidence.neighbours.cpu().numpy(), counts)
+        self._of_first, self._of_second = evidence.normalisers()  # (N,) each
+        table = _table(evidence.neighbours.cpu().numpy(), counts, len(counts))
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
-        self._least = _least_kept(table, evidence.counts.shape[1])
+        self._least = evidence.least()  # a pair that would not be kept without an event must not speak for it either
         self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
         scale = evidence.scale.cpu().numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
@@ -345,24 +386,13 @@ def _weighted(recent: Recent) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
         yield items[:, : kernel.depth], decay * known[:, : kernel.depth]
 
 
-def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32]) -> Any:
-    """Return kept neighbours as a sparse matrix (N, N) of float32, its columns ascending in each row."""
+def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32], n_columns: int) -> Any:
+    """Return kept neighbours as a sparse matrix (R, N) of float32, its columns ascending in each row."""
     kept = neighbours >= 0
     ends = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-    table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), len(counts)))
+    table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), n_columns))
     table.sort_indices()
     return table
-
-
-def _least_kept(table: Any, width: int) -> NDArray[np.float32]:
-    """Return the value below which nothing was kept, of each row, float32 (N,): of a row that is not full that is zero.
-
-    A pair that would not have been kept without the event in question must not speak for it either.
-    """
-    full = np.flatnonzero(np.diff(table.indptr) == width)
-    least = np.zeros(table.shape[0], dtype=np.float32)
-    least[full] = table.data[table.indptr[full][:, None] + np.arange(width)].min(axis=1)
-    return least * np.float32(1.0 - 1.0e-5)  # rounding does not decide
 
 
 def _pruned(table: Any, width: int, touched: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -15,9 +15,9 @@ References
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, section 3.4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -88,6 +88,18 @@ class NeuMFConfig:
     def describe(self) -> dict[str, Any]:
         """Return the shape as JSON-able values."""
         return asdict(self) | {"hidden": list(self.hidden), "parts": list(self.parts)}
+
+    @classmethod
+    def restore(cls, description: Mapping[str, Any]) -> Self:
+        """Return the shape that :meth:`describe` described.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the description is none.
+        """
+        lists = {name: tuple(description[name]) for name in ("hidden", "parts")}
+        return cls(**{**description, **lists})
 
 
 @dataclass(frozen=True, slots=True)

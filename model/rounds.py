@@ -15,6 +15,7 @@ from model.catalogue import Catalogue
 from model.evidence import counted_pairs, width_for
 from model.history import Interaction, Profile
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.part import part_of, put_back
 from model.sequences import Cuts, Sequences
 from model.snapshot import Snapshot
 from model.texts import item_text, text_vectors
@@ -194,7 +195,7 @@ def train(
     shape = replace(network, neighbours=width_for(n_items, network.neighbours))
     fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
     score = held_out.hit_rate if held_out else None
-    course = replace(course or Course(), texts=known.texts(shape.text_width, sequences.items), score=score)
+    course = replace(course or Course(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score)
     result = fit(fitted, sequences, training, generator, progress, course)
     return known.finished(fitted, generator), result
 
@@ -231,16 +232,12 @@ class _Rows:
             matrix[gone, : before.shape[1]] = before[gone]
         return matrix
 
-    def texts(self, width: int, touched: Rows) -> NDArray[np.float32] | None:
-        """Return the text vectors of the touched rows, float32 (N, width), zeros elsewhere; None where all are zero."""
-        rows = np.unique(touched)
-        entries = [self.catalogue.find(self.items.ids[row]) for row in rows.tolist()]
+    def texts(self, width: int, rows: Rows) -> NDArray[np.float32] | None:
+        """Return the text vectors of items, float32 (R, width); None where all are zero."""
+        ids = self.items.ids
+        entries = [self.catalogue.find(ids[row]) for row in rows.tolist()]
         found = text_vectors((item_text(entry) if entry else "" for entry in entries), width)
-        if not found.any():
-            return None
-        vectors = np.zeros((len(self.items), width), dtype=np.float32)
-        vectors[rows] = found
-        return vectors
+        return found if found.any() else None
 
     def finished(self, network: NeuMF, generator: np.random.Generator) -> Snapshot:
         """Give rows to the catalogue's untouched items and return the version."""
@@ -266,19 +263,46 @@ def _tuned(
     network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, pairs)
-    length = network.config.history_length
-
-    def cut() -> tuple[Sequences, Cuts]:
-        starts, _ = sequences.bounds()
-        latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
-        latest = latest.taken(generator.permutation(len(latest))[: max(1, config.max_windows // 2)])
-        old = sequences.phased_cuts(length, generator)
-        n_old = min(round(config.replay * max(1, len(latest))), config.max_windows - len(latest))
-        replayed = generator.permutation(len(old))[: max(0, n_old)]
-        return sequences, latest.joined(old.taken(replayed))
-
-    if not len(cut()[1]):
+    epochs = [
+        _chosen_cuts(sequences, network.config.history_length, config, generator) for _ in range(config.tuning.epochs)
+    ]
+    if not len(epochs[0]):
         return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
-    course = Course(texts=known.texts(network.config.text_width, sequences.items))
-    result = fit_cuts(network, [cut] * config.tuning.epochs, sequences, config.tuning, generator, progress, course)
+    result = _fit_part(network, known, sequences, epochs, config, generator, progress)
     return known.finished(network, generator), result
+
+
+def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Cuts:
+    """Return windows that end in each user's new events, and a random choice of all others."""
+    starts, _ = sequences.bounds()
+    latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
+    latest = latest.taken(generator.permutation(len(latest))[: max(1, config.max_windows // 2)])
+    old = sequences.phased_cuts(length, generator)
+    n_old = min(round(config.replay * max(1, len(latest))), config.max_windows - len(latest))
+    return latest.joined(old.taken(generator.permutation(len(old))[: max(0, n_old)]))
+
+
+def _fit_part(
+    network: NeuMF,
+    known: _Rows,
+    sequences: Sequences,
+    epochs: list[Cuts],
+    config: RoundConfig,
+    generator: np.random.Generator,
+    progress: Progress | None,
+) -> TrainingResult:
+    """Train on the cuts of each epoch, and move no other rows than those of the users and items in their windows."""
+    inside = np.zeros(len(sequences), dtype=np.bool_)
+    for cuts in epochs:
+        for begin, end in zip(cuts.begins.tolist(), cuts.ends.tolist(), strict=True):
+            inside[begin : end + 1] = True
+    users, items = np.unique(sequences.users), np.unique(sequences.items)
+    learnt = np.searchsorted(items, np.unique(sequences.items[inside]))
+    rows = replace(
+        sequences, users=np.searchsorted(users, sequences.users), items=np.searchsorted(items, sequences.items)
+    )
+    part = part_of(network, users, items)
+    texts = known.texts(network.config.text_width, items)
+    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, Course(texts=texts), learnt)
+    put_back(network, part, users, items, learnt)
+    return result

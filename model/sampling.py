@@ -32,15 +32,16 @@ class NegativeSampler:
     ----------
     sequences : what the users touched.
     popular : share drawn in proportion to the number of events of an item; the others are uniform.
+    pool : int64, the items that are drawn at all, each of which occurs; all that occur if None.
     """
 
     __slots__ = ("_bias", "_events", "_pool", "_popular", "_stride", "_touched")
 
-    def __init__(self, sequences: Sequences, popular: float = 0.0) -> None:
-        self._pool, counts = np.unique(sequences.items, return_counts=True)
-        self._events = sequences.items
+    def __init__(self, sequences: Sequences, popular: float = 0.0, pool: Rows | None = None) -> None:
+        self._events = sequences.items if pool is None else sequences.items[np.isin(sequences.items, pool)]
+        self._pool, counts = np.unique(self._events, return_counts=True)
         self._popular = popular
-        self._stride = int(self._pool.max(initial=0)) + 1
+        self._stride = int(sequences.items.max(initial=0)) + 1
         self._bias = np.zeros(self._stride, dtype=np.float32)
         self._bias[self._pool] = np.log1p(popular * (counts * (len(self._pool) / max(1, len(self._events))) - 1.0))
         keys = np.sort(sequences.users * self._stride + sequences.items)

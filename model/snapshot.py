@@ -30,7 +30,7 @@ class Snapshot:
     Parameters
     ----------
     config : the network's shape.
-    weights : by name, contiguous tensors on the CPU, shared with nobody; float32, but for rows of neighbours (int32).
+    weights : by name, contiguous tensors on the CPU that nobody changes; float32, but for rows of neighbours (int32).
     items, users, genres : ids in row order.
     """
 
@@ -85,10 +85,9 @@ class Snapshot:
             If a part is missing or the parts do not fit each other.
         """
         try:
-            config = dict(description["config"])
-            config |= {name: tuple(config[name]) for name in ("hidden", "parts")}
+            config = NeuMFConfig.restore(description["config"])
             ids = [tuple(description[name]) for name in ("items", "users", "genres")]
-            return cls(NeuMFConfig(**config), dict(weights), *ids)
+            return cls(config, dict(weights), *ids)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"Snapshot.restore: weights and description of this version are required, got {error!r}"

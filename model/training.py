@@ -13,7 +13,7 @@ References
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 from zlib import crc32
@@ -206,24 +206,26 @@ def fit(
 
 def fit_cuts(
     network: NeuMF,
-    epochs: list[Callable[[], tuple[Sequences, Cuts]]],
-    touched: Sequences,
+    sequences: Sequences,
+    epochs: Iterable[Cuts],
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
     course: Course | None = None,
+    pool: Rows | None = None,
 ) -> TrainingResult:
     """Train a network in place on the cuts that each epoch gives; its evidence stays as it is.
 
     Parameters
     ----------
     network : changed in place.
-    epochs : one function per epoch, returning the sequences and the cuts to train on.
-    touched : what users touched, from which negatives are never drawn.
+    sequences : what users touched; negatives are never among it.
+    epochs : the cuts to train on in each epoch.
     config : how to train; its ``epochs`` is not read.
     generator : of cuts, order, negatives and dropout.
     progress : called after each step.
     course : its texts are read.
+    pool : int64, the items that negatives are drawn from, each of which somebody touched; all of those if None.
 
     Raises
     ------
@@ -232,12 +234,13 @@ def fit_cuts(
     FloatingPointError
         If a loss is not a number or infinite; the network is then spoilt.
     """
-    first = epochs[0]()
-    _refuse_nothing(first[1], touched)
-    total = len(epochs) * math.ceil(len(first[1]) / config.batch)  # about: another phase may cut another number
-    run = _Run(network, touched, config, generator, total, course or Course(), progress)
-    for epoch in epochs:
-        run.pass_over(*(epoch() if run.steps else first))
+    passes = list(epochs)
+    for cuts in passes:
+        _refuse_nothing(cuts, sequences)
+    total = sum(math.ceil(len(cuts) / config.batch) for cuts in passes)
+    run = _Run(network, sequences, config, generator, total, course or Course(), progress, pool)
+    for cuts in passes:
+        run.pass_over(sequences, cuts)
     return run.result()
 
 
@@ -253,10 +256,11 @@ class _Run:
         total: int,
         course: Course,
         progress: Progress | None,
+        pool: Rows | None = None,
     ) -> None:
         self._network, self._config, self._course, self._progress = network, config, course, progress
         self._generator, self._total = generator, total
-        self._sampler = NegativeSampler(touched, config.popular)
+        self._sampler = NegativeSampler(touched, config.popular, pool)
         self._reader = network.evidence_reader()
         self._texts = course.texts if "intent" in network.config.parts else None
         self._dropout = torch_generator(generator, config.device)
