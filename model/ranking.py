@@ -255,8 +255,7 @@ class Ranker:
     def _side_of(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
         """Return the item side of the given rows alone, and where each of them stands in it."""
         flat = rows.flatten()
-        side = ItemSide(self._side.factors[flat], self._side.hidden[flat], self._side.bias[flat])
-        return side, torch.arange(len(flat)).view(rows.shape)
+        return _taken(self._side, flat), torch.arange(len(flat)).view(rows.shape)
 
     def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
         """Return the logit of every item for every user: float32 (B, N).
@@ -296,13 +295,18 @@ class Ranker:
             found = items.gather(1, alike.argmax(dim=2)).numpy()
         return np.where(rows >= 0, found, -1)
 
-    def _heads(self, users: Tensor, texts: NDArray[np.float32] | None = None) -> Tensor:
-        """Return what GMF, MLP and biases add to the logits of user vectors (B, D): float32 (B, N).
+    def _heads(
+        self, users: Tensor, texts: NDArray[np.float32] | None = None, rows: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """Return what GMF, MLP and biases add to the logits of user vectors (B, D): float32 (B, N), or (B, R) of rows.
 
         With relu(x + u) = max(x, -u) + u a layer needs one pass over the pairs instead of two, and what the users
         add to the layer above is computed once a user.
         """
-        side, network = self._side, self._network
+        side, hidden_columns, network = self._side, self._hidden_columns, self._network
+        if rows is not None:
+            side = _taken(side, torch.from_numpy(rows))
+            hidden_columns = side.hidden.T.contiguous()
         weight, fuse = network.second.weight, network.fuse_mlp
         asked = None if texts is None else torch.from_numpy(texts)
         users, first = network.asking(users, asked)  # (B, H1), what users put into the first layer
@@ -310,11 +314,11 @@ class Ranker:
         logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
         logits += (second @ fuse).unsqueeze(1)
         below, above = -first.T.unsqueeze(2), -second.T.unsqueeze(2)  # (H, B, 1)
-        together = max(1, self._block // len(self._hidden_columns) // self._width)
+        together = max(1, self._block // len(hidden_columns) // self._width)
         lower = torch.empty(len(below) * together * self._width)
         upper = torch.empty(len(above) * together * self._width)
-        for start in range(0, len(self), self._width):
-            columns = self._hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
+        for start in range(0, len(side.bias), self._width):
+            columns = hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
             for user in range(0, len(users), together):
                 some = slice(user, user + together)
                 part = logits[some, start : start + self._width]  # (b, n)
@@ -363,6 +367,11 @@ def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> Recent:
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
     return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+
+
+def _taken(side: ItemSide, rows: Tensor) -> ItemSide:
+    """Return the side of some rows, int64 (R,)."""
+    return ItemSide(side.factors[rows], side.hidden[rows], side.bias[rows])
 
 
 def _require_finite(where: str, logits: Tensor) -> None:

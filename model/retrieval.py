@@ -51,6 +51,7 @@ LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users th
 LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
 TOGETHER = 16  # users whose whole catalogue is scored at once, 4 MB each at a million items
 FOLLOWED, FOLLOWERS = 50, 8  # newest items of a user, and how many that follow each are candidates
+LATE_SHARE = 0.25  # of the catalogue that is read beside the index at most
 EXACT_FROM = 8  # scoring everything costs no more than retrieving this fraction of it
 
 
@@ -113,7 +114,13 @@ def is_large(n_items: int, mode: RetrievalMode) -> bool:
 
 
 def build_ranker(
-    snapshot: Snapshot, mode: RetrievalMode, config: RetrievalConfig | None = None, *, threads: int = 1
+    snapshot: Snapshot,
+    mode: RetrievalMode,
+    config: RetrievalConfig | None = None,
+    *,
+    threads: int = 1,
+    before: Ranker | None = None,
+    changed: Rows | None = None,
 ) -> Ranker:
     """Return what ranks a snapshot's catalogue: an exact ranker, or for a large one a retrieving one.
 
@@ -121,6 +128,8 @@ def build_ranker(
     ----------
     mode : ``exact``, ``faiss``, or ``auto``, which retrieves from ``LARGE_FROM`` items.
     threads : of an exact ranker.
+    before : the ranker of an earlier version, whose index may be gone on with.
+    changed : int64, the rows of items that differ from that version; None where that is not known.
 
     Raises
     ------
@@ -128,6 +137,8 @@ def build_ranker(
         If retrieval is due and faiss is missing.
     """
     if is_large(len(snapshot.items), mode):
+        if changed is not None and isinstance(before, RetrievingRanker):
+            return before.patched(snapshot, changed)
         return RetrievingRanker(snapshot, config)
     return Ranker(snapshot, threads=threads)
 
@@ -165,10 +176,37 @@ class RetrievingRanker(Ranker):
         self.config = config or RetrievalConfig()
         self._sources = tuple(sources)
         generator = np.random.default_rng(self.config.seed)
-        users = _made_up(self, self.config.sampled_users, generator) if sample is None else sample
-        vectors, square = self._linear(users)
+        self._sample = _made_up(self, self.config.sampled_users, generator) if sample is None else sample
+        vectors, square = self._linear()
         self._turn = torch.linalg.cholesky(square)  # (D + 1, D + 1)
         self._index = _Index((vectors @ self._turn).numpy(), self.config, generator)
+        self._late = np.empty(0, dtype=np.int64)  # rows whose vectors in the index are those of an earlier version
+        self._late_vectors = torch.empty(0, len(square))
+
+    def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
+        """Return a ranker of a version that goes on from this one, over the same index.
+
+        Rows that changed are read whole, beside the index, with vectors of the new version; those of the others stay
+        a little behind, which may cost a candidate but never a score. Once a quarter of the catalogue has changed a
+        new index is made.
+
+        Parameters
+        ----------
+        snapshot : whose first items are those of this one.
+        changed : int64, the rows of items that differ.
+        """
+        new = np.arange(len(self), len(snapshot.items))
+        late = np.union1d(np.union1d(self._late, changed), new)
+        if len(late) > LATE_SHARE * len(snapshot.items):
+            return RetrievingRanker(snapshot, self.config, sources=self._sources)
+        other = copy(self)
+        other._go_on(snapshot, late)  # noqa: SLF001 - of its own class
+        return other
+
+    def _go_on(self, snapshot: Snapshot, late: Rows) -> None:
+        Ranker.__init__(self, snapshot)
+        self._late = late
+        self._late_vectors, _ = self._linear(late)
 
     def rank(
         self,
@@ -236,7 +274,8 @@ class RetrievingRanker(Ranker):
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
         users = _with_one(self._user_vectors(histories))
         queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
-        proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
+        rows, scores = self._index.search(queries.numpy(), width, mask, self._probes(width))
+        proposed = [rows if not len(self._late) else self._with_late(users, rows, scores, mask)]
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, FOLLOWED), FOLLOWERS))
         proposed += [source(histories) for source in self._sources]
@@ -244,13 +283,25 @@ class RetrievingRanker(Ranker):
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
         return rows
 
+    def _with_late(self, users: Tensor, rows: Rows, scores: NDArray[np.float32], mask: "_Mask") -> Rows:
+        """Return the best of what the index proposes, int64 (B, n), and of the rows that are read beside it."""
+        allowed = np.isin(self._late, mask.listed(), assume_unique=True)
+        late = self._late[allowed]
+        mine = (users @ self._late_vectors[torch.from_numpy(allowed)].T).numpy()
+        stale = np.where((rows < 0) | np.isin(rows, self._late), -np.inf, scores)
+        together = np.concatenate([stale, mine], axis=1)
+        both = np.concatenate([rows, np.broadcast_to(late, mine.shape)], axis=1)
+        best: Rows = np.argpartition(-together, rows.shape[1] - 1, axis=1)[:, : rows.shape[1]]
+        found = np.take_along_axis(both, best, axis=1)
+        return np.where(np.take_along_axis(together, best, axis=1) == -np.inf, -1, found)
+
     def _probes(self, width: int) -> int:
         """Return how many lists to read: more in proportion, where more candidates than usual are asked for."""
         return max(1, self.config.probes * width // self.config.candidates)
 
     @torch.no_grad()
-    def _linear(self, sample: HistoryBatch) -> tuple[Tensor, Tensor]:
-        r"""Return the vectors (N, D + 1) whose inner product with ``[user | 1]`` is nearest to the logits.
+    def _linear(self, rows: Rows | None = None) -> tuple[Tensor, Tensor]:
+        r"""Return the vectors whose inner product with ``[user | 1]`` is nearest to the logits: (N, D + 1), or of rows.
 
         Beside them the users' mean square M (D + 1, D + 1), a little of the identity added. With its Cholesky factor C
         the index holds :math:`C^T v` and is asked with :math:`C^{-1} u`, which leaves each inner product as it is and
@@ -260,13 +311,14 @@ class RetrievingRanker(Ranker):
         With user vectors U (S, D + 1), logits L (S, N) and GMF vectors and biases V (N, D + 1), the ridge regression
         of what V leaves over: :math:`V + ((U^T U + \lambda I)^{-1} U^T (L - U V^T))^T`.
         """
-        users = _with_one(self._user_vectors(sample))
-        gmf = torch.cat([self._side.factors, self._side.bias.unsqueeze(1)], dim=1).T.contiguous()  # (D + 1, N)
+        users = _with_one(self._user_vectors(self._sample))
+        gmf = torch.cat([self._side.factors, self._side.bias.unsqueeze(1)], dim=1)
+        gmf = (gmf if rows is None else gmf[torch.from_numpy(rows)]).T.contiguous()  # (D + 1, N)
         square = users.T @ users
         left = -(square @ gmf)
-        for start in range(0, len(sample), TOGETHER):
+        for start in range(0, len(users), TOGETHER):
             some = slice(start, start + TOGETHER)
-            left.addmm_(users[some].T, self._heads(users[some, :-1]))
+            left.addmm_(users[some].T, self._heads(users[some, :-1], rows=rows))
         identity = square.diagonal().mean() * torch.eye(len(square))
         pull = self.config.ridge * identity
         vectors = gmf.add_(torch.linalg.solve(square + pull, left)).T
@@ -275,7 +327,7 @@ class RetrievingRanker(Ranker):
                 "RetrievingRanker: finite item vectors are required, got "
                 f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
             )
-        return vectors, (square + LEAST * identity) / len(sample)
+        return vectors, (square + LEAST * identity) / len(users)
 
 
 def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> Recall:
@@ -332,8 +384,10 @@ class _Index:
         index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, ROUNDS, POINTS
         return index
 
-    def search(self, queries: NDArray[np.float32], n: int, mask: "_Mask", probes: int) -> Rows:
-        """Return up to ``n`` allowed rows of the largest inner products, best first: int64 (B, n), -1 for none."""
+    def search(
+        self, queries: NDArray[np.float32], n: int, mask: "_Mask", probes: int
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        """Return the allowed rows of the n largest inner products, and these: two (B, n), best first, -1 for none."""
         self._faiss.omp_set_num_threads(1)  # counts for the calling thread only
         chosen: dict[str, Any] = {}
         if mask.shared is not None:
@@ -344,9 +398,8 @@ class _Index:
             parameters = self._faiss.SearchParametersIVF(nprobe=probes, **chosen)
         else:
             parameters = self._faiss.SearchParameters(**chosen)
-        _, rows = self._index.search(_padded(queries), n, params=parameters)
-        found: Rows = rows
-        return found
+        scores, rows = self._index.search(_padded(queries), n, params=parameters)
+        return rows, scores
 
 
 LEAST = 1.0e-3  # of the mean square: no direction counts for less than this, whoever was sampled

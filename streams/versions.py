@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from streams.files import put_whole
 
 __all__ = ["DESCRIPTION", "FORMAT", "Archive", "Lineage", "StoredFile", "Version"]
 
-FORMAT = 1
+FORMAT = 2  # 1 had no base
 DESCRIPTION = "version.json"
 _ID = re.compile(r"v(\d{6,12})-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z][a-z0-9_]{0,63}\.(json|safetensors)")
@@ -53,6 +53,7 @@ class Lineage:
     created_ms : wall clock, milliseconds.
     seed : of the training run.
     code_revision : commit or release that trained it.
+    base : the version that the files hold the changes to; None where they hold all.
     """
 
     parent: str | None
@@ -61,6 +62,7 @@ class Lineage:
     created_ms: int
     seed: int
     code_revision: str
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Version:
     ----------
     version_id : ``v<counter>-<8 hex digits>``; counters grow, so ids sort by time.
     uri : its folder.
-    parent, metrics, offsets, created_ms, seed, code_revision : as in ``Lineage``.
+    parent, metrics, offsets, created_ms, seed, code_revision, base : as in ``Lineage``.
     details : what the writer added to describe the content, as read from JSON.
     files : its files by name.
     """
@@ -84,6 +86,7 @@ class Version:
     created_ms: int
     seed: int
     code_revision: str
+    base: str | None
     details: Mapping[str, Any]
     files: Mapping[str, StoredFile]
 
@@ -238,8 +241,11 @@ class Archive:
         except OSError as error:
             raise RegistryError(f"registry: {folder} must be writable, got {error!r}") from error
 
-    def prune(self, keep: int, current: str | None) -> tuple[Version, ...]:
-        """Delete all but the newest ``keep`` versions, ``current`` and its parent; return what was deleted.
+    def prune(self, keep: int, current: str | None, pinned: Iterable[str] = ()) -> tuple[Version, ...]:
+        """Delete old versions and return them.
+
+        What stays: the newest ``keep``, ``current`` and its parent, the ``pinned`` ones, and whatever these hold the
+        changes to.
 
         Raises
         ------
@@ -247,8 +253,12 @@ class Archive:
             If the folder cannot be written.
         """
         versions = self.list()
-        spared = {current, *(version.parent for version in versions if version.version_id == current)}
-        removed = tuple(version for version in versions[keep:] if version.version_id not in spared)
+        spared = {current, *pinned, *(version.version_id for version in versions[:keep])}
+        spared |= {version.parent for version in versions if version.version_id == current}
+        for version in versions:  # newest first, and a base is older than what it is the base of
+            if version.version_id in spared:
+                spared.add(version.base)
+        removed = tuple(version for version in versions if version.version_id not in spared)
         for version in removed:
             self.remove(version.version_id)
         return removed
@@ -290,6 +300,7 @@ def _body(files: Mapping[str, bytes], details: Mapping[str, Any], lineage: Linea
         "created_ms": lineage.created_ms,
         "seed": lineage.seed,
         "code_revision": lineage.code_revision,
+        "base": lineage.base,
         "metrics": {name: float(figure) for name, figure in lineage.metrics.items()},
         "offsets": {
             topic: {str(partition): offset for partition, offset in partitions.items()}
@@ -339,6 +350,7 @@ def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
             _typed(body["created_ms"], int),
             _typed(body["seed"], int),
             _typed(body["code_revision"], str),
+            _typed(body["base"], str, type(None)) if written > 1 else None,
             _typed(body["details"], dict),
             {name: _stored_file(name, file) for name, file in body["files"].items()},
         )

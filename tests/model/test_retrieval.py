@@ -264,3 +264,66 @@ def test_a_configuration_that_finds_nothing_is_refused():
     for wrong in ({"candidates": 0}, {"probes": 0}, {"ridge": 0.0}):
         with pytest.raises(ValueError, match="RetrievalConfig"):
             RetrievalConfig(**wrong)
+
+
+@pytest.fixture(scope="module")
+def later(snapshot):
+    """Return the version after a round: 200 items have other vectors, and of 5 new ones one is wanted by everybody."""
+    generator = torch.Generator().manual_seed(1)
+    changed = np.arange(0, N, 20)
+    weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
+    moved = torch.from_numpy(changed)
+    weights["item_factors"][moved] = weights["item_factors"][moved].flip(0)
+    weights["item_mlp_factors"][moved] = weights["item_mlp_factors"][moved].flip(0)
+    for name, weight in weights.items():
+        if weight.dim() and len(weight) == N:
+            new = weight[:5].clone() if name == "evidence.neighbours" else weight[:5] + 0.01
+            weights[name] = torch.cat([weight, new])
+    weights["item_bias"][N] += 50.0
+    weights["second.weight"] += 0.02 * torch.randn(weights["second.weight"].shape, generator=generator)
+    return replace(snapshot, weights=weights, items=tuple(map(str, range(N + 5)))), changed
+
+
+def test_a_later_version_is_found_over_the_same_index(ranker, later, histories):
+    """With rows that changed read beside the index, lists are nearly the exact ones, with the new item in each."""
+    snapshot, changed = later
+    patched = ranker.patched(snapshot, changed)
+    assert patched._index is ranker._index
+    assert measure_recall(patched, histories).mean > 0.97
+    assert (patched.rank(histories, 10).rows == N).any(axis=1).all()
+    behind = ranker.patched(snapshot, np.empty(0, dtype=np.int64))  # as if nothing had changed but what is new
+    assert measure_recall(behind, histories).mean < measure_recall(patched, histories).mean
+
+
+def test_scores_after_a_patch_are_those_of_the_later_network(ranker, later, histories):
+    """Whatever the index proposes is scored by the later version."""
+    snapshot, changed = later
+    found, exact = ranker.patched(snapshot, changed).rank(histories, 10), Ranker(snapshot)
+    logits = exact.score(histories, found.rows)
+    assert np.allclose(found.scores, 1.0 / (1.0 + np.exp(-logits)), atol=1.0e-5)
+
+
+def test_what_changed_is_allowed_like_the_rest(ranker, later, histories):
+    """Of rows beside the index only allowed ones are proposed."""
+    snapshot, changed = later
+    allowed = np.arange(N + 5) % 2 == 1
+    rows = ranker.patched(snapshot, changed).rank(histories, 10, allowed=allowed).rows
+    assert (rows % 2 == 1).all()
+
+
+def test_patches_add_up_until_a_new_index_is_due(ranker, later):
+    """Two patches keep each other's rows; beyond a quarter of the catalogue the index is made anew."""
+    snapshot, changed = later
+    once = ranker.patched(snapshot, changed)
+    twice = once.patched(snapshot, np.array([1, 3]))
+    assert twice._late.tolist() == sorted([*changed.tolist(), 1, 3, *range(N, N + 5)])
+    assert twice._index is ranker._index
+    assert once.patched(snapshot, np.arange(1002))._index is not ranker._index  # with 150 of those before over 1,001
+
+
+def test_a_ranker_goes_on_where_it_is_told_what_changed(snapshot, later, flat):
+    """Without the rows that changed, and after an exact ranker, everything is built anew."""
+    after, changed = later
+    assert build_ranker(after, "faiss", FEW, before=flat, changed=changed)._index is flat._index
+    assert build_ranker(after, "faiss", FEW, before=flat)._index is not flat._index
+    assert len(build_ranker(after, "faiss", FEW, before=Ranker(snapshot), changed=changed)) == N + 5

@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def snapshot_of(n_items=5, n_users=3):
 
 def saved(registry, snapshot, **changed):
     """Store a snapshot with the lineage above, or with some of it changed."""
-    lineage = {name: getattr(LINEAGE, name) for name in Lineage.__dataclass_fields__}
+    lineage = {name: getattr(LINEAGE, name) for name in Lineage.__dataclass_fields__ if name != "base"}
     return registry.save(snapshot, **(lineage | changed))
 
 
@@ -298,3 +299,114 @@ def test_a_removed_version_is_gone_and_the_others_stay(url):
     assert registry.verify(kept).version_id == kept
     with pytest.raises(RegistryError, match=r"has no version\.json"):
         registry.remove(gone)
+
+
+def chain_of(registry, n):
+    """Store a whole version and n that hold changes alone; return the snapshots and the versions."""
+    snapshots, versions = [snapshot_of(n_items=60)], []
+    versions.append(saved(registry, snapshots[0], parent=None))
+    for step in range(n):
+        weights = dict(snapshots[-1].weights)
+        weights["item_factors"] = weights["item_factors"].clone()
+        weights["item_factors"][step] += 1.0
+        snapshots.append(replace(snapshots[-1], weights=weights))
+        versions.append(saved(registry, snapshots[-1], parent=versions[-1].version_id, onto=snapshots[-2]))
+    return snapshots, versions
+
+
+def equal(one, other):
+    """Tell whether two snapshots have the same ids and weights."""
+    names = (one.items, one.users, one.genres) == (other.items, other.users, other.genres)
+    return names and all(torch.equal(weight, other.weights[name]) for name, weight in one.weights.items())
+
+
+def test_a_version_can_hold_its_changes_alone(url):
+    """Stored onto its parent, a version with one changed row is a small file, and loads as it was."""
+    registry = Registry(url)
+    snapshots, versions = chain_of(registry, 2)
+    assert [version.base for version in versions] == [None, versions[0].version_id, versions[1].version_id]
+    assert [set(version.files) for version in versions] == [{"weights.safetensors"}, *[{"delta.safetensors"}] * 2]
+    assert (
+        versions[2].size < versions[0].size / 100
+    )  # one row of 128 floats beside 60 and 3 of them, and 60 x 1,024 counts
+    assert [registry.changes_since_whole(version.version_id) for version in versions] == [0, 1, 2]
+    for snapshot, version in zip(snapshots, versions, strict=True):
+        assert equal(registry.load(version.version_id)[0], snapshot)
+
+
+def test_large_changes_are_stored_whole(registry):
+    """Where most of the weights changed, the parent is not worth reading."""
+    before = snapshot_of(n_items=60)
+    first = saved(registry, before, parent=None)
+    weights = {name: weight + 1 if weight.dtype == torch.float32 else weight for name, weight in before.weights.items()}
+    second = saved(registry, replace(before, weights=weights), parent=first.version_id, onto=before)
+    assert (second.base, set(second.files)) == (None, {"weights.safetensors"})
+
+
+def test_another_snapshot_than_before_is_stored_whole(registry):
+    """A snapshot that does not go on from the one at hand (its items differ) is no change of it."""
+    first = saved(registry, snapshot_of(n_items=60), parent=None)
+    other = replace(snapshot_of(n_items=60), items=tuple(f"other{n}" for n in range(60)))
+    assert saved(registry, other, parent=first.version_id, onto=snapshot_of(n_items=60)).base is None
+
+
+def test_following_reads_what_lies_between(registry):
+    """From a snapshot at hand two versions back, two small files are read, and the changed rows are told."""
+    snapshots, versions = chain_of(registry, 3)
+    followed = registry.follow(versions[3].version_id, (versions[1].version_id, snapshots[1]))
+    assert equal(followed.snapshot, snapshots[3])
+    assert (followed.version, followed.changed.tolist()) == (versions[3], [1, 2])
+    assert followed.size == versions[2].size + versions[3].size
+
+
+def test_a_gap_is_read_whole(registry):
+    """From a snapshot that no change leads on from, the whole of the version is read, and no rows are told."""
+    snapshots, versions = chain_of(registry, 2)
+    for held in (None, ("v000099-00000000", snapshots[1]), (versions[2].version_id, snapshots[2])):
+        followed = registry.follow(versions[1].version_id, held)
+        assert equal(followed.snapshot, snapshots[1])
+        assert (followed.changed, followed.size) == (None, versions[0].size + versions[1].size)
+
+
+def test_a_snapshot_that_is_not_what_it_is_called_is_read_anew(registry, caplog):
+    """Changes that lead elsewhere from what is at hand are told by their checksum, and the whole is read."""
+    snapshots, versions = chain_of(registry, 1)
+    wrong = replace(snapshots[0], weights={**snapshots[0].weights, "item_bias": torch.ones(60)})
+    followed = registry.follow(versions[1].version_id, (versions[0].version_id, wrong))
+    assert equal(followed.snapshot, snapshots[1])
+    assert followed.changed is None
+    assert "version.refetched" in caplog.text
+
+
+def test_changes_without_their_base_are_refused(registry):
+    """A version whose base is gone cannot be loaded, and the error names the one that is missing."""
+    _, versions = chain_of(registry, 1)
+    registry.remove(versions[0].version_id)
+    with pytest.raises(RegistryError, match=versions[0].version_id):
+        registry.load(versions[1].version_id)
+
+
+def test_pruning_spares_what_kept_versions_rest_on(registry):
+    """Of a chain and older whole versions, those that the newest needs to be read stay, and the pinned one."""
+    old = [saved(registry, snapshot_of(n_items=n), parent=None).version_id for n in (5, 6)]
+    _, versions = chain_of(registry, 3)
+    removed = registry.prune(1, None, pinned=[old[1]])
+    assert [version.version_id for version in removed] == [old[0]]
+    assert {version.version_id for version in registry.list()} == {
+        old[1],
+        *(version.version_id for version in versions),
+    }
+
+
+def test_a_version_of_the_first_format_is_read(registry):
+    """A description without a base, as format 1 has it, is one of a whole version."""
+    version = saved(registry, snapshot_of())
+    path = file_of(version, "version.json")
+    body = orjson.loads(path.read_bytes())
+    del body["base"]
+    body["format"] = 1
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
+    path.parent.rename(path.parent.with_name(f"v000001-{digest}"))
+    (path.parent.with_name(f"v000001-{digest}") / "version.json").write_bytes(orjson.dumps(body))
+    assert registry.read(f"v000001-{digest}").base is None
+    assert equal(registry.load(f"v000001-{digest}")[0], snapshot_of())
