@@ -56,6 +56,10 @@ class TrainerConfig:
     refill : events before a version's offsets that are read again at the start, as the old ones to replay.
     remembered_events : event ids remembered to leave out a producer's duplicates.
     keep_versions : versions that stay in the registry; the serving one and its parent always do.
+    whole_every : versions of which one is stored whole; the others hold the changes to their parent where these are
+        small, and a worker that starts reads all since the whole one.
+    diverged_rounds : rounds in a row from one version whose weights went out of bounds, before that version itself is
+        blamed and its parent serves again.
     seed : of everything random; round n uses (seed, n).
     learner, rounds : what is kept in memory, and how a round trains.
     """
@@ -67,6 +71,8 @@ class TrainerConfig:
     refill: int = 500_000
     remembered_events: int = 100_000
     keep_versions: int = 50
+    whole_every: int = 10
+    diverged_rounds: int = 2
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
@@ -74,7 +80,7 @@ class TrainerConfig:
 
 @dataclass(slots=True)
 class TrainerReport:
-    """What a trainer tells about itself; counters since its start."""
+    """What a trainer tells about itself; counters since its start. ``sync_bytes`` are of the version stored last."""
 
     events: int = 0
     rounds: int = 0
@@ -82,6 +88,8 @@ class TrainerReport:
     rejected: int = 0
     held: int = 0
     failed: int = 0
+    rolled_back: int = 0
+    sync_bytes: int = 0
     training: bool = False
     model_version: str | None = None
     pid: int = field(default_factory=os.getpid)
@@ -111,7 +119,8 @@ class Trainer:
         self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
-        self._failed_at = 0  # number of the latest event when a round last failed
+        self._changes = 0  # versions in a row up to the one that serves that hold changes alone
+        self._diverged = 0  # rounds in a row from it that did
         self.report = TrainerReport()
 
     async def run(self) -> None:
@@ -155,13 +164,14 @@ class Trainer:
         self._learner = Learner(self._config.learner, self._config.rounds)
         self._pending.clear()
         self._remembered.clear()
-        self._failed_at = 0
+        self._diverged = 0
         current = await self._patience.through(self._state.current_model)
         if current is None:
             await self._reader.seek({})
             logger.info("trainer.ready without a version")
             return
         snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
+        self._changes = await asyncio.to_thread(self._registry.changes_since_whole, current.version)
         self._learner.champion = snapshot
         self._offsets = version.offsets
         self.report.model_version = version.version_id
@@ -193,7 +203,7 @@ class Trainer:
     async def _is_due(self) -> bool:
         """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
         config = self._config
-        new = min(self._learner.new_events, self._learner.observed - self._failed_at)
+        new = self._learner.new_events
         if self._learner.champion is None:
             due = new >= config.first_events
         else:
@@ -204,8 +214,7 @@ class Trainer:
     async def _round(self) -> None:
         """Run one round: train, gate, and promote or reject.
 
-        A round that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing; the
-        next one waits for as many new events again.
+        A round that cannot be trained changes nothing, and the next one waits for as many new events again.
         """
         self.report.rounds += 1
         self.report.training = True
@@ -213,14 +222,51 @@ class Trainer:
         try:
             candidate, verdict = await self._trained()
         except (ValueError, FloatingPointError) as error:
-            self._failed_at = self._learner.observed
-            self.report.failed += 1
             logger.warning("round.failed %s: %s", self.report.rounds, error)
+            await self._fail(error)
         else:
+            self._diverged = 0
             await self._decide(candidate, verdict)
             logger.info("round.ended %s in %.1f s: %s", self.report.rounds, time.monotonic() - began, verdict)
         self.report.training = False
         self._round_ended_at = time.monotonic()
+
+    async def _fail(self, error: ValueError | FloatingPointError) -> None:
+        """Announce a round that led to no candidate.
+
+        Where nobody has two events yet there is just nothing to learn. Where loss or weights went out of bounds the
+        next round is more cautious, and after some of these in a row the version they start from is to blame.
+        """
+        self.report.failed += 1
+        serving = self.report.model_version
+        self._learner.give_up(diverged=isinstance(error, FloatingPointError))
+        await self._announce(ModelVersion(None, "failed", serving, None, _now_ms(), cause=str(error)))
+        self._diverged += isinstance(error, FloatingPointError)
+        if serving is not None and self._diverged >= self._config.diverged_rounds:
+            await self._roll_back(serving, f"{self._diverged} rounds in a row from {serving} diverged: {error}")
+
+    async def _roll_back(self, serving: str, cause: str) -> None:
+        """Let the parent of the version that serves serve again, and go on from it; where there is none, say so."""
+        version = await asyncio.to_thread(self._registry.read, serving)
+        self._diverged = 0
+        if version.parent is None:
+            await self._announce(ModelVersion(serving, "drifting", None, version.uri, _now_ms(), cause=cause))
+            return
+        try:
+            _, parent = await asyncio.to_thread(self._registry.load, version.parent)
+        except RegistryError as error:
+            cause = f"{cause}; its parent cannot serve: {error}"
+            await self._announce(ModelVersion(serving, "drifting", version.parent, version.uri, _now_ms(), cause=cause))
+            return
+        pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
+        if await self._patience.through(lambda: self._move(pointer)):
+            logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)
+            self.report.rolled_back += 1
+            figures = dict(parent.metrics)
+            await self._announce(
+                ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), figures, cause)
+            )
+        await self._take_up()
 
     async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
@@ -255,6 +301,8 @@ class Trainer:
         # Step 1
         offsets = self._pending.take(candidate.material.trained_to, self._offsets)
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
+        self._changes = 0 if version.base is None else self._changes + 1
+        self.report.sync_bytes = version.size
         # Step 2
         pointer = ModelPointer(version.version_id, version.uri, _now_ms())
         if not await self._patience.through(lambda: self._move(pointer)):
@@ -289,10 +337,11 @@ class Trainer:
             created_ms=_now_ms(),
             seed=self._config.seed,
             code_revision=installed_version("reelstream"),
+            onto=candidate.material.champion if self._changes + 1 < self._config.whole_every else None,
         )
 
     async def _announce(self, decided: ModelVersion) -> None:
-        key = b"current" if decided.status == "promoted" else decided.status.encode()
+        key = b"current" if decided.status in ("promoted", "rolled_back") else decided.status.encode()
         topic = self._settings.prefix + topics.MODEL_VERSIONS
         await self._producer.send_and_wait(topic, encode(decided), key=key)
 

@@ -22,13 +22,14 @@ from model.ranking import Ranker
 from model.recommender import Recommender
 from model.retrieval import build_ranker, has_faiss, is_large
 from model.snapshot import Snapshot
+from model.vocabulary import Rows
 from streams.catalog import CatalogueFeed
 from streams.errors import RegistryError, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.outbox import Outbox
-from streams.registry import Registry
+from streams.registry import Followed, Registry
 from streams.settings import Settings
-from streams.state import State
+from streams.state import ModelPointer, State
 
 __all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
 
@@ -49,7 +50,7 @@ class UpkeepConfig:
     threads : between how many an exact ranking is divided.
     """
 
-    model_s: float = 0.5
+    model_s: float = 0.2
     retry_s: float = 10.0
     hot_s: float = 1.0
     trending: int = 500
@@ -59,7 +60,11 @@ class UpkeepConfig:
 
 @dataclass(slots=True)
 class WorkerReport:
-    """What a worker tells about itself; counters since its start."""
+    """What a worker tells about itself; counters since its start.
+
+    ``patched`` and ``loaded`` count the versions taken over as changes alone and whole. For the one that serves
+    ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so long lists were still of the one before.
+    """
 
     events: int = 0
     applied: int = 0
@@ -71,6 +76,10 @@ class WorkerReport:
     mended: int = 0
     held: bool = False
     model_version: str | None = None
+    patched: int = 0
+    loaded: int = 0
+    sync_bytes: int = 0
+    sync_ms: int = 0
     pid: int = field(default_factory=os.getpid)
 
 
@@ -160,23 +169,38 @@ class Upkeep:
         if current.version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
-            ranker = await asyncio.get_running_loop().run_in_executor(self._thread, self._load, current.version)
+            ranker, followed = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._load, current.version, self.recommender
+            )
         except (RegistryError, ValueError, FloatingPointError) as error:
             self._refused, self._retry_at = current.version, time.monotonic() + self._config.retry_s
             logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
             return
         self._refused = None
         self.recommender = self.recommender.with_model(ranker, current.version)
-        self.report.model_version = current.version
-        logger.info("model.swapped %s", current.version)
+        self._report_sync(current, followed)
 
-    def _load(self, version: str) -> Ranker:
-        snapshot, _ = self._registry.load(version)
-        ranker = self._ranker(snapshot)
+    def _report_sync(self, current: ModelPointer, followed: Followed) -> None:
+        report = self.report
+        report.model_version = current.version
+        report.sync_bytes = followed.size
+        report.sync_ms = max(0, time.time_ns() // 1_000_000 - current.promoted_at)
+        report.patched += followed.changed is not None
+        report.loaded += followed.changed is None
+        how = "whole" if followed.changed is None else f"{len(followed.changed)} items changed"
+        logger.info("model.swapped %s, %s, %s bytes, %s ms late", current.version, how, followed.size, report.sync_ms)
+
+    def _load(self, version: str, serving: Recommender) -> tuple[Ranker, Followed]:
+        """Read a version, from what serves where only changes lie between the two."""
+        held = None
+        if serving.ranker is not None and serving.version is not None:
+            held = serving.version, serving.ranker.snapshot
+        followed = self._registry.follow(version, held)
+        ranker = self._ranker(followed.snapshot, serving.ranker, followed.changed)
         ranker.warm_up()
-        return ranker
+        return ranker, followed
 
-    def _ranker(self, snapshot: Snapshot) -> Ranker:
+    def _ranker(self, snapshot: Snapshot, before: Ranker | None = None, changed: Rows | None = None) -> Ranker:
         """Return what the settings ask for; where they leave it open and faiss is missing, rank exactly and say so."""
         mode = self._settings.retrieval
         if mode == "auto" and is_large(len(snapshot.items), mode) and not has_faiss():
@@ -186,7 +210,7 @@ class Upkeep:
                 len(snapshot.items),
             )
             mode = "exact"
-        return build_ranker(snapshot, mode, threads=self._config.threads)
+        return build_ranker(snapshot, mode, threads=self._config.threads, before=before, changed=changed)
 
     async def _look_at_hot(self) -> None:
         if self._leads():

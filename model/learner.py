@@ -234,9 +234,14 @@ class Learner:
             self._promotions.append((self._observed, candidate.material.trained_to))
             self.learnt_to(candidate.material.trained_to)
 
-    def give_up(self) -> None:
-        """End a round that led to no candidate: its events stay new, and the next round waits for as many again."""
+    def give_up(self, *, diverged: bool = False) -> None:
+        """End a round that led to no candidate: its events stay new, and the next round waits for as many again.
+
+        After one that ``diverged`` the next one is more cautious.
+        """
         self._rounds_end = self._observed
+        if diverged:
+            self.pace = self.pace.halved()
 
     def learnt_to(self, number: int) -> None:
         """Let events up to a number be old ones, and forget what does not fit."""

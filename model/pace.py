@@ -37,10 +37,14 @@ class Pace:
         if verdict.decision == "hold":
             return self
         if verdict.decision == "reject":
-            return Pace(max(LEAST, self.rate / 2.0), max(LEAST, self.work / 2.0))
+            return self.halved()
         if verdict.z >= CLEAR:
             return Pace(min(MOST, self.rate * 1.25), min(1.0, self.work * 1.25))
         return Pace(self.rate**0.5, min(1.0, self.work * 1.25))
+
+    def halved(self) -> "Pace":
+        """Return the pace after a round that did harm."""
+        return Pace(max(LEAST, self.rate / 2.0), max(LEAST, self.work / 2.0))
 
     def applied(self, rounds: RoundConfig) -> RoundConfig:
         """Return a round's configuration at this pace."""

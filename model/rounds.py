@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from model.bounds import require_in_bounds
 from model.catalogue import Catalogue
 from model.evidence import counted_pairs, width_for
 from model.history import Interaction, Profile
@@ -108,7 +109,7 @@ def run_round(
     ValueError
         If there is no champion and no user has two events.
     FloatingPointError
-        If training diverges.
+        If training diverges, or weights explode.
     """
     champion = material.champion
     trained_on = material.histories if champion is None else _chosen(material, config.max_windows, generator)
@@ -136,6 +137,7 @@ def run_round(
         ]
         sequences = known.admit(users, items, times, weights, is_fresh)
         snapshot, result = _tuned(known, champion, sequences, config, generator, progress)
+    require_in_bounds(champion, snapshot)
     return Candidate(snapshot, material, result)
 
 

@@ -151,8 +151,8 @@ class Run:
         began = time.perf_counter()
         try:
             candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
-        except (ValueError, FloatingPointError):
-            self.learner.give_up()
+        except (ValueError, FloatingPointError) as error:
+            self.learner.give_up(diverged=isinstance(error, FloatingPointError))
             self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from streams.outbox import Outbox
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
+from streams.versions import FORMAT
 
 PICKLE = b"\x80\x04cposix\nsystem\n\x93\x8c\x04true\x85R."  # os.system("true") to whoever unpickles it
 
@@ -98,6 +100,56 @@ async def test_a_torn_version_is_refused_and_the_old_one_serves(upkeep, state, v
     weights.write_bytes(weights.read_bytes()[:-1])
     assert await follow(upkeep, state, versions[1]) == versions[0].version_id
     assert await follow(upkeep, state, versions[2]) == versions[2].version_id
+
+
+def chained(tmp_path, n):
+    """Store a whole version of 60 items and n that hold changes to the one before; return snapshots and versions."""
+    registry = Registry(str(tmp_path / "models"))
+    snapshots, versions = [many_items(60)], []
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 1, "code_revision": "test"}
+    versions.append(registry.save(snapshots[0], parent=None, **about))
+    for step in range(n):
+        factors = snapshots[-1].weights["item_factors"].clone()
+        factors[step] += 1.0
+        snapshots.append(replace(snapshots[-1], weights={**snapshots[-1].weights, "item_factors": factors}))
+        parent = versions[-1].version_id
+        versions.append(registry.save(snapshots[-1], parent=parent, onto=snapshots[-2], **about))
+    return snapshots, versions
+
+
+async def test_changes_are_taken_over_without_reading_the_whole(upkeep, state, tmp_path):
+    """One version and then two at once come as the bytes of their changes, and what serves is what was stored."""
+    snapshots, versions = chained(tmp_path, 3)
+    for at, loaded, patched in ((0, 1, 0), (1, 1, 1), (3, 1, 2)):
+        assert await follow(upkeep, state, versions[at]) == versions[at].version_id
+        assert (upkeep.report.loaded, upkeep.report.patched) == (loaded, patched)
+        served = upkeep.recommender.ranker.snapshot
+        assert all(torch.equal(served.weights[name], weight) for name, weight in snapshots[at].weights.items())
+    assert upkeep.report.sync_bytes == versions[2].size + versions[3].size
+    assert upkeep.report.sync_ms > 10**12  # the pointer of `follow` says that it was moved at 1 ms after the epoch
+
+
+async def test_a_rollback_from_changes_reads_the_version_whole(upkeep, state, tmp_path):
+    """Nothing leads back from a later version, so the older one is read from its files, and serves as it was."""
+    snapshots, versions = chained(tmp_path, 2)
+    await follow(upkeep, state, versions[2])
+    assert await follow(upkeep, state, versions[1]) == versions[1].version_id
+    assert (upkeep.report.loaded, upkeep.report.patched) == (2, 0)
+    served = upkeep.recommender.ranker.snapshot.weights["item_factors"]
+    assert torch.equal(served, snapshots[1].weights["item_factors"])
+
+
+async def test_torn_changes_are_refused_and_the_old_version_serves(upkeep, state, tmp_path):
+    """A cut file of changes is no version; once it is whole again it serves."""
+    _, versions = chained(tmp_path, 1)
+    await follow(upkeep, state, versions[0])
+    changes = Path(versions[1].uri) / "delta.safetensors"
+    whole = changes.read_bytes()
+    changes.write_bytes(whole[:-1])
+    assert await follow(upkeep, state, versions[1]) == versions[0].version_id
+    changes.write_bytes(whole)
+    upkeep._retry_at = 0.0
+    assert await follow(upkeep, state, versions[1]) == versions[1].version_id
 
 
 def many_items(n):
@@ -181,7 +233,7 @@ BREAKAGES = {
     "a zip as torch.save writes it": lambda v: changed_weights(v, lambda _: b"PK\x03\x04" + bytes(100)),
     "cut weights that fit their hash": lambda v: changed_weights(v, lambda content: content[:-1]),
     "a header of 2**63 bytes": lambda v: changed_weights(v, lambda content: b"\xff" * 8 + content[8:]),
-    "a newer format": lambda v: forged(v, format=2),
+    "a newer format": lambda v: forged(v, format=FORMAT + 1),
     "no details": lambda v: forged(v, details=None),
     "no snapshot": lambda v: forged(v, details={}),
     "no offsets": lambda v: forged(v, offsets=[]),

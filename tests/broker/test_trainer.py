@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.trainer import TRAINER_GROUP, Trainer, TrainerConfig
-from model.neumf import NeuMFConfig
+from model.neumf import NeuMF, NeuMFConfig
 from model.rounds import RoundConfig
+from model.snapshot import Snapshot
 from model.training import TrainingConfig
 from streams.registry import Registry
 
@@ -63,9 +65,9 @@ def committed(installation):
 
 
 def test_versions_follow_the_events_and_survive_a_kill(install, until):
-    """A learnable stream is promoted with its offsets; killed and started again, the trainer goes on from there."""
+    """A learnable stream is promoted with its offsets; killed and started again, the trainer goes on with changes."""
     installation = install()
-    send_catalogue(installation, N_ITEMS)
+    send_catalogue(installation, 1000)  # most of which nobody touches
     options = ("--every-events", "400", "--first-events", "1000", "--every-s", "3600")
     with installation.process("trainer", *options) as trainer:
         trainer.await_ready()
@@ -75,7 +77,7 @@ def test_versions_follow_the_events_and_survive_a_kill(install, until):
         snapshot, version = registry.load(first["version"])
         assert (first["parent"], first["uri"], first["metrics"]) == (None, version.uri, version.metrics)
         assert version.metrics["hr@10"] > version.metrics["popularity_hr@10"]
-        assert set(snapshot.items) == {f"i{at}" for at in range(N_ITEMS)}
+        assert set(snapshot.items) == {f"i{at}" for at in range(1000)}
         pointer = installation.redis.hgetall("model:current")
         assert (pointer["version"], pointer["uri"]) == (version.version_id, version.uri)
         until(lambda: committed(installation) == version.offsets, 10, lambda: f"{version.offsets} committed")
@@ -93,6 +95,8 @@ def test_versions_follow_the_events_and_survive_a_kill(install, until):
         later = registry.read(second["version"])
         assert (later.parent, later.counter) == (version.version_id, version.counter + 1)
         assert "champion_hr@10" in later.metrics
+        assert (version.base, later.base) == (None, version.version_id)
+        assert later.size < version.size / 2
         [topic] = later.offsets
         assert all(later.offsets[topic][at] > version.offsets[topic][at] for at in range(2))
         assert trainer.terminate(10) == 0
@@ -146,6 +150,46 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
     assert not installation.redis.exists("model:current")
     assert Registry(installation.settings.registry).list() == ()
     assert committed(installation) == {}
+
+
+async def test_diverging_rounds_roll_back_and_are_announced(install, until):
+    """Two rounds whose weights explode blame the version they start from: its parent serves, and is blamed in turn."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
+    snapshot = Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    old = registry.save(snapshot, parent=None, **about)
+    bad = registry.save(snapshot, parent=old.version_id, **about)
+    pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    absurd = TrainingConfig(epochs=2, batch=4, learning_rate=1.0e6)
+    config = TrainerConfig(every_events=100, every_s=3600.0, rounds=RoundConfig(tuning=absurd))
+    trainer = Trainer(installation.settings, config)
+    running = asyncio.create_task(trainer.run())
+    try:
+        sent = 0
+
+        def drifting():
+            nonlocal sent
+            if trainer.report.failed >= sent:  # enough for another round
+                sent += 1
+                installation.send_all("watch-events", chains(40, 5, seed=10 + sent))
+            return running.done() or any(one["status"] == "drifting" for one in installation.values("model-versions"))
+
+        await asyncio.to_thread(until, drifting, 60, lambda: f"a drifting version, got {trainer.report}")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    announced = [json.loads(record.value) for record in installation.records("model-versions")]
+    assert [one["status"] for one in announced] == ["failed", "failed", "rolled_back", "failed", "failed", "drifting"]
+    back = announced[2]
+    assert (back["version"], back["uri"]) == (old.version_id, old.uri)
+    assert f"2 rounds in a row from {bad.version_id} diverged" in back["cause"]
+    assert installation.redis.hget("model:current", "version") == old.version_id
+    assert (announced[-1]["version"], announced[-1]["parent"]) == (old.version_id, None)
 
 
 async def test_users_with_one_event_each_are_nothing_to_learn_from(install, until):

@@ -1,0 +1,52 @@
+"""Whether a round left the weights within bounds: a version that exploded must not even be asked for lists.
+
+A loss that is not a number ends a training by itself. Weights can grow out of hand while the loss stays finite, and
+with a few held-out events the gate may not notice.
+"""
+
+import math
+
+import torch
+
+from model.snapshot import Snapshot
+
+__all__ = ["require_in_bounds"]
+
+COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
+GROWTH = 10.0  # times the root mean square of before; a round on MovieLens moves it by a few per cent
+SMALL = 0.1  # what counts as the least of before: new tables start near zero, trained ones have 0.02 to 2
+
+
+def require_in_bounds(before: Snapshot | None, after: Snapshot) -> None:
+    """Raise unless all learnt weights are finite, and none of before has exploded.
+
+    Parameters
+    ----------
+    before : the version that the round started from, if any.
+    after : what the round led to.
+
+    Raises
+    ------
+    FloatingPointError
+        If a weight is not a number or infinite, or the root mean square of one has grown more than tenfold.
+    """
+    for name, weight in after.weights.items():
+        if name in COUNTED or not weight.numel():
+            continue
+        now = _size(weight)
+        if not math.isfinite(now):
+            raise FloatingPointError(f"round: finite weights are required, got others in {name!r}")
+        if before is None:
+            continue
+        was = before.weights.get(name)
+        most = GROWTH * max(SMALL, 0.0 if was is None or not was.numel() else _size(was))
+        if now > most:
+            raise FloatingPointError(
+                f"round: the root mean square of {name!r} must stay below {most:.3g}, got {now:.3g}; "
+                "lower the learning rate"
+            )
+
+
+def _size(weight: torch.Tensor) -> float:
+    """Return the root mean square."""
+    return math.sqrt(float(weight.square().mean()))
