@@ -45,7 +45,9 @@ class RoundConfig:
 
     network: NeuMFConfig = field(default_factory=NeuMFConfig)
     first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=16, least_steps=150))
-    tuning: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=2, batch=32, learning_rate=5.0e-4))
+    tuning: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(epochs=4, batch=32, negatives=8, popular=0.75, learning_rate=5.0e-4)
+    )
     replay: float = 1.0
     max_windows: int = 600
 

@@ -4,6 +4,7 @@ Positions are managed by hand: what was read is not done until a stored version 
 committed by reading. The consumer group exists for the commits, which tell operators the lag.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -93,13 +94,21 @@ class EventReader:
         return sum([max(0, end - await self._consumer.position(at)) for at, end in ends.items()])
 
     async def commit(self, offsets: Offsets) -> None:
-        """Tell the group that everything before these offsets is done."""
+        """Tell the group that everything before these offsets is done; a cancellation waits for the answer.
+
+        A connection that is closed under a commit leaves aiokafka looking for its coordinator for good.
+        """
         marks = {
             TopicPartition(topic, partition): offset
             for topic, partitions in offsets.items()
             for partition, offset in partitions.items()
         }
-        await self._consumer.commit(marks)
+        committing = asyncio.ensure_future(self._consumer.commit(marks))
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait({committing})
+            raise
 
     async def _short_of(self, offsets: Offsets) -> Sequence[TopicPartition]:
         known = [at for at in self._partitions if at.partition in offsets.get(at.topic, {})]
