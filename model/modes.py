@@ -3,6 +3,7 @@
 The evidence can shrink: recent items are bounded, a new model version may not know an item, a rollback may
 know fewer. With a single threshold such a user would flip between two kinds of lists, and a ``ModeChange``
 would be published at each flip. So a user is promoted at ``personalize_at`` and taken back only well below.
+A person may have chosen a user's mode by hand; then the thresholds are not asked.
 """
 
 from dataclasses import dataclass
@@ -39,10 +40,13 @@ class ModeConfig:
             )
 
 
-def decide(mode: Mode, evidence: int, config: ModeConfig) -> Mode:
+def decide(mode: Mode, evidence: int, config: ModeConfig, chosen: Mode | None = None) -> Mode:
     """Return the mode of a user who was in ``mode`` and has this much evidence.
 
-    Between the thresholds, ``demote_below <= evidence < personalize_at``, nothing changes.
+    Between the thresholds, ``demote_below <= evidence < personalize_at``, nothing changes. A mode that was chosen by
+    hand wins, but without any evidence there is nothing to personalise by, and the user is cold.
     """
+    if chosen is not None:
+        return "personalized" if chosen == "personalized" and evidence >= 1 else "cold_start"
     threshold = config.demote_below if mode == "personalized" else config.personalize_at
     return "personalized" if evidence >= threshold else "cold_start"

@@ -4,9 +4,11 @@ A ``Recommender`` is a value: the catalogue, the hot list and the model version 
 under a batch. A new version, catalogue or hot list makes a new ``Recommender``, swapped in between batches.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +77,7 @@ class Recommender:
     modes : the threshold between the roads.
     ranker : the serving model version, or None before the first.
     version : its name.
+    chosen : modes that were chosen by hand, by user id; they win over the threshold.
     """
 
     catalogue: Catalogue
@@ -84,21 +87,37 @@ class Recommender:
     modes: ModeConfig
     ranker: Ranker | None = None
     version: str | None = None
+    chosen: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
-        return replace(self, catalogue=catalogue, index=index)
+        return self._with(catalogue=catalogue, index=index)
 
     def with_trending(self, trending: Trending) -> "Recommender":
         """Return the same with a newer hot list."""
-        other = replace(self, trending=trending)
-        if "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
-            other.__dict__["_listed"] = self._listed
-        return other
+        return self._with(trending=trending)
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
         """Return the same with another model version."""
-        return replace(self, ranker=ranker, version=version)
+        return self._with(ranker=ranker, version=version)
+
+    def with_modes(self, modes: ModeConfig) -> "Recommender":
+        """Return the same with other thresholds."""
+        return self._with(modes=modes)
+
+    def with_chosen(self, chosen: Mapping[str, Mode]) -> "Recommender":
+        """Return the same with other modes chosen by hand."""
+        return self._with(chosen=chosen)
+
+    def beside(self, other: "Recommender") -> "Recommender":
+        """Return this model version and these thresholds with everything else of another recommender."""
+        return self._with(
+            catalogue=other.catalogue,
+            index=other.index,
+            trending=other.trending,
+            cold_start=other.cold_start,
+            chosen=other.chosen,
+        )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
         """Return the genres of an item, none if the catalogue does not hold it."""
@@ -108,7 +127,7 @@ class Recommender:
     def decide(self, profile: Profile) -> tuple[Mode, int]:
         """Return the road for this user now, and the evidence it was decided by."""
         evidence = 0 if self.ranker is None else self.ranker.evidence(profile)
-        return decide(profile.mode, evidence, self.modes), evidence
+        return decide(profile.mode, evidence, self.modes, self.chosen.get(profile.user_id)), evidence
 
     def recommend(self, profiles: Sequence[Profile], n: int, wish: Wish = ANY) -> tuple[Draft, ...]:
         """Rank for a batch of users.
@@ -144,6 +163,13 @@ class Recommender:
             Draft(profile, profile.mode, 0, None, tuple(items), len(items) < n)
             for profile, items in zip(profiles, lists, strict=True)
         )
+
+    def _with(self, **changed: Any) -> "Recommender":
+        other = replace(self, **changed)
+        same = other.catalogue is self.catalogue and other.ranker is self.ranker
+        if same and "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
+            other.__dict__["_listed"] = self._listed
+        return other
 
     def _cold(self, profiles: Sequence[Profile], n: int, wish: Wish) -> list[tuple[Scored, ...]]:
         ranked = self.cold_start.rank(

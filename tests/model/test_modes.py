@@ -46,3 +46,19 @@ def test_thresholds_out_of_order_are_refused(personalize_at, demote_below):
     """demote_below must be at least 1 and at most personalize_at; the message names both."""
     with pytest.raises(ValueError, match=f"demote_below={demote_below}, personalize_at={personalize_at}"):
         ModeConfig(personalize_at, demote_below)
+
+
+@pytest.mark.parametrize("mode", ["cold_start", "personalized"])
+@pytest.mark.parametrize(
+    ("chosen", "evidence", "expected"),
+    [
+        ("personalized", 0, "cold_start"),
+        ("personalized", 1, "personalized"),
+        ("personalized", 9, "personalized"),
+        ("cold_start", 0, "cold_start"),
+        ("cold_start", 9, "cold_start"),
+    ],
+)
+def test_a_mode_chosen_by_hand_wins_over_the_thresholds(mode, chosen, evidence, expected):
+    """Chosen personalised needs one known item, chosen cold needs nothing, and what the user was does not matter."""
+    assert decide(mode, evidence, CONFIG, chosen) == expected

@@ -174,3 +174,33 @@ def test_inputs_stay_as_they_were(recommender):
     newer = recommender.with_trending(Trending.of([("i19", 9.0)]))
     assert ids(newer.recommend([user("new", [])], 3)[0])[0] == "i19"
     assert recommender.recommend([user("new", [])], 3) == before
+
+
+def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
+    """With one known item the chosen user is personalised, a neighbour with as many is not, and one without is cold."""
+    chosen = recommender.with_chosen({"u": "personalized", "warm": "cold_start", "new": "personalized"})
+    one = user("u", ITEMS[:1])
+    assert chosen.decide(one) == ("personalized", 1)
+    assert recommender.decide(one) == chosen.decide(user("v", ITEMS[:1])) == ("cold_start", 1)
+    assert chosen.decide(WARM) == ("cold_start", 5)
+    assert chosen.decide(user("new", [])) == ("cold_start", 0)
+    assert chosen.with_model(None, None).decide(one) == ("cold_start", 0)
+
+
+def test_beside_another_only_model_and_thresholds_are_its_own(recommender, ranker):
+    """Beside a recommender with newer trending, an arm takes everything from it but version and thresholds."""
+    arm = recommender.with_model(ranker, "v0").with_modes(ModeConfig(2, 2))
+    newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_chosen({"u": "cold_start"})
+    both = arm.beside(newer)
+    assert (both.version, both.ranker, both.modes) == ("v0", ranker, ModeConfig(2, 2))
+    assert (both.trending, both.chosen, both.catalogue) == (newer.trending, newer.chosen, newer.catalogue)
+
+
+def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommender, ranker):
+    """Rows listed are kept through trending, thresholds and choices, and looked up anew with another model."""
+    recommender.recommend([WARM], 3)
+    kept = recommender.__dict__["_listed"]
+    same = recommender.with_trending(Trending()).with_modes(ModeConfig(2, 2)).with_chosen({"u": "cold_start"})
+    assert same.__dict__["_listed"] is kept
+    assert same.with_model(ranker, "v2").__dict__["_listed"] is kept
+    assert "_listed" not in same.with_model(Ranker(ranker.snapshot), "v2").__dict__
