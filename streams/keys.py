@@ -10,10 +10,13 @@ from dataclasses import dataclass
 __all__ = [
     "CATALOG",
     "CATALOG_REJECTED",
+    "CHOSEN",
+    "EXPERIMENT",
     "HOLD",
     "HOT_ALL",
     "HOT_GENRES",
     "MODEL",
+    "QUALITY",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -26,6 +29,9 @@ HOT_GENRES = "hot:genres"
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
+EXPERIMENT = "experiment:current"
+CHOSEN = "modes:chosen"
+QUALITY = "quality:live"
 HOLD = "state:hold"
 
 

@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from model.catalogue import Catalogue, Item
-from model.history import Profile
+from model.experiment import Experiment
+from model.history import Mode, Profile
 from streams.calls import (
     DAY_MS,
     LIBRARY,
@@ -31,10 +32,13 @@ from streams.calls import (
 )
 from streams.connection import answered
 from streams.errors import StateMoved
+from streams.experiments import decode_chosen, decode_experiment
 from streams.hot import Trends, merge_hot
 from streams.keys import (
     CATALOG,
     CATALOG_REJECTED,
+    CHOSEN,
+    EXPERIMENT,
     HOLD,
     HOT_ALL,
     MODEL,
@@ -301,6 +305,24 @@ class State:
             call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, expected or "")
             [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at)])
         return bool(moved)
+
+    async def experiment(self) -> Experiment | None:
+        """Return the experiment that runs, or None.
+
+        Raises
+        ------
+        StateError
+            If what is stored describes none.
+        """
+        with answered("state: reading the experiment"):
+            found: Any = await self._client.get(EXPERIMENT)
+        return None if found is None else decode_experiment(found)
+
+    async def chosen_modes(self) -> dict[str, Mode]:
+        """Return the modes that were chosen by hand, by user id; at most ``streams.experiments.MOST_CHOSEN``."""
+        with answered("state: reading the modes chosen by hand"):
+            found: Any = await self._client.hgetall(CHOSEN)
+        return decode_chosen(found)
 
     async def positions(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Position]:
         """Return how far each topic partition is applied."""
