@@ -6,13 +6,26 @@ The worker calls this once per batch and the request road once per request; noth
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import Any, Protocol
 
+from model.coldstart import Scored
+from model.exploration import explore
 from model.history import Mode, Profile
 from model.recommender import ANY, Draft, Recommender, Wish
 from streams.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
 
-__all__ = ["Answer", "Scorer", "Scores", "SeenFilter", "Serving", "ServingConfig", "Trigger"]
+__all__ = [
+    "ORDINARY",
+    "Answer",
+    "Conditions",
+    "Scorer",
+    "Scores",
+    "SeenFilter",
+    "Serving",
+    "ServingConfig",
+    "Trigger",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +38,32 @@ class ServingConfig:
     overfetch : further candidates that are ranked, because some will turn out to be seen.
     budget_s : seconds that scoring one chunk may take.
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
+    explore : last places of a list that are filled by chance from the further candidates.
     """
 
     k: int = 10
     overfetch: int = 30
     budget_s: float = 0.150
     chunk: int = 64
+    explore: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Under what lists are made, as written on them.
+
+    Parameters
+    ----------
+    experiment, arm : the experiment and the side that the users are on; None without one.
+    explore : places left to chance; None for as many as the configuration says.
+    """
+
+    experiment: str | None = None
+    arm: str | None = None
+    explore: int | None = None
+
+
+ORDINARY = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +139,7 @@ class Serving:
         *,
         k: int | None = None,
         wish: Wish = ANY,
+        under: Conditions = ORDINARY,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given; a replay asks for several moments of one user at once."""
         answers: list[Answer] = []
@@ -114,7 +148,7 @@ class Serving:
             chunk = wanted[start : start + self._config.chunk]
             drafts = await self._drafts(recommender, [profile for profile, _ in chunk], k, wish)
             for (draft, degraded), (_, trigger) in zip(drafts, chunk, strict=True):
-                answers.append(self._answer(draft, trigger, k, degraded=degraded))
+                answers.append(self._answer(draft, trigger, k, under, degraded=degraded))
         return tuple(answers)
 
     async def _drafts(
@@ -143,25 +177,25 @@ class Serving:
         )
         return [_without(draft, next(seen)) if draft.profile.seen > 0 else draft for draft in drafts]
 
-    def _answer(self, draft: Draft, trigger: Trigger, k: int, *, degraded: bool) -> Answer:
+    def _answer(self, draft: Draft, trigger: Trigger, k: int, under: Conditions, *, degraded: bool) -> Answer:
         profile = draft.profile
         mode: ListMode = "degraded" if degraded else draft.mode
-        items = tuple(
-            ListedItem(item.item_id, rank, round(item.score, 6), item.source, item.reason)
-            for rank, item in enumerate(draft.items[:k], 1)
-        )
+        rec_id = recommendation_id(profile.user_id, trigger.identity, draft.version)
+        slots = self._config.explore if under.explore is None else under.explore
         recommendation = Recommendation(
-            rec_id=recommendation_id(profile.user_id, trigger.identity, draft.version),
+            rec_id=rec_id,
             user_id=profile.user_id,
             ts=trigger.ts,
             mode=mode,
             model_version=draft.version,
             k=k,
-            items=items,
+            items=_listed(draft.items, k, 0 if degraded else slots, rec_id),
             trigger=trigger.described,
             sequence=profile.sequence,
             event_ts=trigger.ts,
             published_ts=self._wall_clock(),
+            experiment=under.experiment,
+            arm=under.arm,
         )
         changed = not degraded and draft.mode != profile.mode
         change = ModeChange(
@@ -186,3 +220,14 @@ def _without(draft: Draft, seen: frozenset[str]) -> Draft:
         return draft
     items = tuple(item for item in draft.items if item.item_id not in seen)
     return Draft(draft.profile, draft.mode, draft.evidence, draft.version, items, draft.complete)
+
+
+def _listed(items: Sequence[Scored], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:
+    """Return the places of a list; chance is seeded by its identity, so that a redelivered trigger repeats it."""
+    places = explore(items, k, slots, Random(rec_id))
+    shown = [(item, item.source, 1.0) for item in places.ranked]
+    drawn = [(item, "exploration", places.propensity) for item in places.drawn]
+    return tuple(
+        ListedItem(item.item_id, rank, round(item.score, 6), source, item.reason, propensity)
+        for rank, (item, source, propensity) in enumerate([*shown, *drawn], 1)
+    )

@@ -5,6 +5,7 @@ in tests/streams/test_state.py.
 """
 
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from model.recommender import ANY, Recommender, Wish
 from model.snapshot import Snapshot
 from streams.records import Origin
 from streams.scoring import Breaker, BreakerConfig, Scoring
-from streams.serving import Serving, ServingConfig, Trigger
+from streams.serving import Conditions, Serving, ServingConfig, Trigger
 
 N = 200
 ITEMS = tuple(f"i{n}" for n in range(N))  # i0 trends most; even numbers are dramas
@@ -257,3 +258,59 @@ async def test_modes_change_exactly_on_crossing(serving):
         if answer.change is not None:
             announced.append((known, answer.change.previous, answer.change.mode, answer.change.evidence))
     assert announced == [(5, "cold_start", "personalized", 5), (2, "personalized", "cold_start", 2)]
+
+
+EXPLORING = ServingConfig(budget_s=30.0, explore=2)
+
+
+async def test_the_last_places_are_drawn_from_the_further_candidates(serving):
+    """Of 40 candidates 3 are seen: eight keep their places, two come from the 29 behind, each with 2 / 29."""
+    seen = Seen(u={"i0", "i1", "i2"})
+    [answer] = await serving(seen, EXPLORING).answer(made(), [(user("u", seen=3), TRIGGER)])
+    places = answer.recommendation.items
+    assert ids(answer)[:8] == list(ITEMS[3:11])
+    assert set(ids(answer)[8:]) <= set(ITEMS[11:40])
+    assert [place.rank for place in places] == list(range(1, 11))
+    assert [place.source for place in places] == ["trending"] * 8 + ["exploration"] * 2
+    assert [place.propensity for place in places] == [1.0] * 8 + [2 / 29] * 2
+    assert all(place.reason for place in places)
+
+
+async def test_a_redelivered_event_draws_the_same_items(serving):
+    """The draw is of the list's identity: the same twice, another for most other events."""
+    triggers = [Trigger.of_event(Origin("watch-events", 1, offset, 999), "e", 5) for offset in range(20)]
+    wanted = [(user("u"), trigger) for trigger in triggers]
+    first = await serving(config=EXPLORING).answer(made(), wanted)
+    again = await serving(config=EXPLORING).answer(made(), wanted)
+    assert first == again
+    assert len({tuple(ids(answer)[8:]) for answer in first}) > 10  # of 32 * 31 equally likely pairs in order
+
+
+async def test_every_candidate_is_shown_as_often_as_its_propensity_says(serving):
+    """Over 3,200 identities 2 of 32 show each candidate 200 times, within four deviations sqrt(3200 * 15 / 256)."""
+    triggers = [Trigger.of_request(f"r{n}", 5) for n in range(3200)]
+    answers = await serving(config=EXPLORING).answer(made(), [(user("u"), trigger) for trigger in triggers])
+    shown = Counter(item for answer in answers for item in ids(answer)[8:])
+    assert set(shown) == set(ITEMS[8:40])
+    assert all(n == pytest.approx(200, abs=4 * 13.7) for n in shown.values())  # sqrt(187.5) = 13.7
+
+
+async def test_a_degraded_list_leaves_nothing_to_chance(serving):
+    """When the model is sick the trending list comes as ranked, every place certain."""
+    warm = user("u", ITEMS[100:105], seen=5)
+    [answer] = await serving(config=EXPLORING).answer(made(ranker=ranked(sick=True), version="v1"), [(warm, TRIGGER)])
+    assert answer.recommendation.mode == "degraded"
+    assert ids(answer) == list(ITEMS[:10])
+    assert {place.propensity for place in answer.recommendation.items} == {1.0}
+
+
+async def test_an_arm_is_written_on_its_lists_and_its_exploration_wins(serving):
+    """An arm with three places for chance, one with none, and one that leaves it to the configuration's two."""
+    served = serving(config=EXPLORING)
+    for slots, drawn in ((3, 3), (0, 0), (None, 2)):
+        under = Conditions("depth", "b", slots)
+        [answer] = await served.answer(made(), [(user("u"), TRIGGER)], under=under)
+        assert (answer.recommendation.experiment, answer.recommendation.arm) == ("depth", "b")
+        assert [place.source for place in answer.recommendation.items].count("exploration") == drawn
+    [plain] = await served.answer(made(), [(user("u"), TRIGGER)])
+    assert (plain.recommendation.experiment, plain.recommendation.arm) == (None, None)
