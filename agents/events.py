@@ -71,7 +71,7 @@ async def _answer(worker: Worker, handled: Sequence[RawRecord], decoded: Decoded
         (applied.profiles[user_id], Trigger.of_event(origin, event.event_id, event.ts))
         for user_id, (origin, event) in applied.latest.items()
     ]
-    answers = await reach(lambda: worker.serving.answer(recommender, wanted))
+    answers = await reach(lambda: worker.upkeep.arms.answer(worker.serving, recommender, wanted))
     # Steps 4 and 5
     await worker.deliver(answers, decoded.rejected, reach)
     worker.upkeep.report.applied += applied.fresh

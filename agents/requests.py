@@ -38,7 +38,8 @@ async def answer_request(worker: Worker, event: Any) -> None:
         return
     profile = (await worker.ask(lambda: worker.state.profiles([request.user_id])))[request.user_id]
     answers = await worker.ask(
-        lambda: worker.serving.answer(
+        lambda: worker.upkeep.arms.answer(
+            worker.serving,
             worker.upkeep.recommender,
             [(profile, Trigger.of_request(request.request_id, profile.last_ts))],
             k=request.k,

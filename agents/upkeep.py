@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from agents.arms import Arms
 from model.catalogue import Catalogue
 from model.coldstart import ColdStart, Trending
 from model.content import ContentIndex, Neighbours
@@ -24,7 +25,7 @@ from model.retrieval import build_ranker, has_faiss, is_large
 from model.snapshot import Snapshot
 from model.vocabulary import Rows
 from streams.catalog import CatalogueFeed
-from streams.errors import RegistryError, StateError
+from streams.errors import RegistryError, StateAway, StateError
 from streams.health import RENEW_S, SignOfLife
 from streams.outbox import Outbox
 from streams.registry import Followed, Registry
@@ -42,7 +43,8 @@ class UpkeepConfig:
 
     Parameters
     ----------
-    model_s : seconds between looks at the model pointer; a new version serves at most this late plus loading.
+    model_s : seconds between looks at the model pointer, the experiment and the modes chosen by hand; a new version
+        serves at most this late plus loading.
     retry_s : seconds before a version that could not be loaded is tried again; its store may have been away.
     hot_s : seconds between merges of the hot list.
     trending : items of the hot list that are kept in memory.
@@ -80,6 +82,8 @@ class WorkerReport:
     loaded: int = 0
     sync_bytes: int = 0
     sync_ms: int = 0
+    experiment: str | None = None
+    chosen: int = 0
     pid: int = field(default_factory=os.getpid)
 
 
@@ -118,6 +122,8 @@ class Upkeep:
         self._refused: str | None = None
         self._retry_at = 0.0
         self._published: Catalogue | None = None
+        self._misread: str | None = None
+        self.arms = Arms(state, self._load_beside, config.retry_s)
         self.report = report
         self.feed = CatalogueFeed(settings, self._catalogue_changed)
         empty = Catalogue()
@@ -127,6 +133,7 @@ class Upkeep:
         """Load everything that serving needs; the worker takes no event before."""
         await self.feed.start()
         await self._look_at_model()
+        await self._look_at_choices()
         await self._look_at_hot()
 
     def loops(self) -> tuple[Callable[[], Any], ...]:
@@ -134,6 +141,7 @@ class Upkeep:
         return (
             self.feed.follow,
             partial(self._every, self._config.model_s, self._look_at_model),
+            partial(self._every, self._config.model_s, self._look_at_choices),
             partial(self._every, self._config.hot_s, self._look_at_hot),
             partial(self._every, RENEW_S, self.show_life),
             partial(self._every, self._config.hot_s, self._publish_catalogue),
@@ -211,6 +219,31 @@ class Upkeep:
             )
             mode = "exact"
         return build_ranker(snapshot, mode, threads=self._config.threads, before=before, changed=changed)
+
+    async def _load_beside(self, version: str) -> Ranker:
+        """Return the ranker of a version that an arm pins, read whole: it need not be near the one that serves."""
+        ranker, _ = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._load, version, self.recommender.with_model(None, None)
+        )
+        return ranker
+
+    async def _look_at_choices(self) -> None:
+        """Follow what people have chosen: the experiment, and the modes of single users."""
+        await self.arms.look(lambda: self.recommender)
+        self.report.experiment = None if self.arms.experiment is None else self.arms.experiment.name
+        try:
+            chosen = await self._state.chosen_modes()
+        except StateAway:
+            raise
+        except StateError as error:  # those known before hold on
+            if str(error) != self._misread:
+                logger.error("modes.misread %s", error)  # noqa: TRY400 - one line says it all
+            self._misread = str(error)
+            return
+        self._misread = None
+        if chosen != self.recommender.chosen:
+            self.recommender = self.recommender.with_chosen(chosen)
+            self.report.chosen = len(chosen)
 
     async def _look_at_hot(self) -> None:
         if self._leads():
