@@ -42,6 +42,13 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
     help="Known items that make a user personalised.",
 )
 @click.option(
+    "--explore",
+    type=click.IntRange(0, 10),
+    default=0,
+    show_default=True,
+    help="Last places of each list that are filled by chance.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
@@ -49,7 +56,7 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
     help="Cores that exact scoring of a batch may use.",
 )
 @log_level_option
-def worker(*, instance: str | None, personalize_at: int, threads: int, log_level: str, **given: Any) -> None:
+def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     """Answer events with lists until stopped; start as many as there are partitions to share."""
     settings = given_settings(given)
     log_to_stderr(log_level)
@@ -57,13 +64,15 @@ def worker(*, instance: str | None, personalize_at: int, threads: int, log_level
     _require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
     if instance is None:
-        _work(settings, None, personalize_at, threads, log_level)
+        _work(settings, None, log_level, **given)
         return
     with _only_one("worker", settings, instance, "end it first, or choose another --id"):
-        _work(settings, instance, personalize_at, threads, log_level)
+        _work(settings, instance, log_level, **given)
 
 
-def _work(settings: Settings, instance: str | None, personalize_at: int, threads: int, log_level: str) -> None:
+def _work(
+    settings: Settings, instance: str | None, log_level: str, *, personalize_at: int, explore: int, threads: int
+) -> None:
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/app.py
     import faust  # noqa: PLC0415 - heavy
@@ -72,10 +81,12 @@ def _work(settings: Settings, instance: str | None, personalize_at: int, threads
     from agents.upkeep import UpkeepConfig  # noqa: PLC0415 - imports the two above
     from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - same
     from model.modes import ModeConfig  # noqa: PLC0415 - same
+    from streams.serving import ServingConfig  # noqa: PLC0415 - same
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = ModeConfig(personalize_at, min(DEMOTE_BELOW, personalize_at))
-    app = build_worker(settings, WorkerConfig(modes=modes, upkeep=UpkeepConfig(threads=threads)), instance)
+    config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), upkeep=UpkeepConfig(threads=threads))
+    app = build_worker(settings, config, instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
         def install_signal_handlers(self) -> None:
