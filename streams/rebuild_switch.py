@@ -20,7 +20,7 @@ from streams.app import WORKER_GROUP
 from streams.connection import answered
 from streams.errors import StateError, TopicError
 from streams.health import EXPIRES_S
-from streams.keys import HOLD, MODEL
+from streams.keys import CHOSEN, EXPERIMENT, HOLD, MODEL
 from streams.rebuild import Rebuild
 from streams.rebuild_copy import Copied, Copier
 from streams.rebuild_source import event_places
@@ -214,7 +214,11 @@ def _require_ahead(live: dict[Place, int], rebuilt: dict[Place, int]) -> None:
 
 
 async def _swap(live: Any, target: Any, at: int, index: int, token: str) -> None:
-    """Swap both databases with the newest model pointer, in one transaction that fails if the hold was lost."""
+    """Swap both databases with the newest choices of people, in one transaction that fails if the hold was lost.
+
+    The model pointer is only ever moved; an experiment or a mode chosen by hand may have been taken back since it was
+    copied, so those are removed before they are copied once more.
+    """
     lost = StateError(
         "rebuild: the hold on the workers must last until the switch, got none; run the same command again"
     )
@@ -224,10 +228,11 @@ async def _swap(live: Any, target: Any, at: int, index: int, token: str) -> None
             if await pipeline.get(HOLD) != token.encode():
                 raise lost
             pipeline.multi()
-            pipeline.execute_command("COPY", MODEL, MODEL, "DB", index, "REPLACE")
             pipeline.execute_command("SELECT", index)
-            pipeline.execute_command("DEL", REBUILDING)
+            pipeline.execute_command("DEL", REBUILDING, EXPERIMENT, CHOSEN)
             pipeline.execute_command("SELECT", at)
+            for key in (MODEL, EXPERIMENT, CHOSEN):
+                pipeline.execute_command("COPY", key, key, "DB", index, "REPLACE")
             pipeline.execute_command("SWAPDB", at, index)
             try:
                 await pipeline.execute()
