@@ -32,6 +32,8 @@ _COMMANDS = {
     "prequential": ("commands.prequential", "prequential"),
     "tune-threshold": ("commands.threshold", "tune_threshold"),
     "model": ("commands.models", "model"),
+    "ab": ("commands.experiments", "ab"),
+    "mode": ("commands.modes", "mode"),
     "recommend": ("commands.lookups", "recommend"),
     "profile": ("commands.lookups", "profile"),
     "hot": ("commands.lookups", "hot"),

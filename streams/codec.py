@@ -34,6 +34,7 @@ __all__ = [
     "CAUSES",
     "DECODERS",
     "MAX_BYTES",
+    "MAX_ID",
     "MAX_K",
     "MAX_TS",
     "BadRecord",
