@@ -17,8 +17,10 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
+from model.experiment import Arm, Experiment
 from streams.connection import connect
 from streams.errors import StateError
+from streams.experiments import encode_experiment
 from streams.keys import HOLD
 from streams.rebuild import Rebuild, RebuildConfig
 from streams.rebuild_switch import hand_over, switch
@@ -216,6 +218,9 @@ def test_a_switch_under_a_live_stream_loses_nothing(running, other, until):
     installation, records = running
     live = installation.settings.redis
     installation.redis.hset("model:current", mapping={"version": "none", "uri": "nowhere", "promoted_at": 1})
+    experiment = encode_experiment(Experiment("depth", 0.5, Arm("a"), Arm("b", explore=1), 1)).decode()
+    installation.redis.set("experiment:current", experiment)
+    installation.redis.hset("modes:chosen", mapping={"u1": "cold_start"})
     ending = threading.Event()
     streamed = drawn_records(4000, seed=2)
     sent = []
@@ -254,9 +259,11 @@ def test_a_switch_under_a_live_stream_loses_nothing(running, other, until):
 
     until(newest, 60, lambda: "a list for each user's last event")
     assert installation.redis.hget("model:current", "version") == "none"
+    assert installation.redis.get("experiment:current") == experiment
+    assert installation.redis.hgetall("modes:chosen") == {"u1": "cold_start"}
     assert installation.redis.hlen("catalog:items") == len(ITEMS)
     assert not installation.redis.exists(HOLD, REBUILDING)
-    installation.redis.delete("model:current")
+    installation.redis.delete("model:current", "experiment:current", "modes:chosen")
     with Redis.from_url(other) as old:
         assert old.exists("user:{u1}")
         assert not old.exists(HOLD, REBUILDING)
@@ -390,6 +397,25 @@ async def test_without_workers_the_switch_waits_for_nobody(prepared):
     assert len(installation.counts("watches")) == 5
     with Redis.from_url(in_database(installation.settings.redis, int(index))) as old:
         assert old.keys("user:*") == [b"user:{ghost}"]
+
+
+async def test_what_people_have_chosen_last_survives_the_switch(prepared, until):
+    """An experiment that began and a choice that was taken back while the workers waited are so afterwards too."""
+    installation, index = prepared
+    live = installation.redis
+    live.hset("modes:chosen", mapping={"u1": "cold_start"})
+    live.set("experiment:current", "first")
+    live.zadd("alive:worker", {"here:1": time.time()})
+    live.set("alive:worker:here:1", '{"held": false}', ex=60)
+    running = asyncio.create_task(switched(installation, index, patience_s=20.0))
+    await asyncio.to_thread(until, lambda: live.exists(HOLD), 30, lambda: "a hold")
+    live.delete("modes:chosen")
+    live.set("experiment:current", "second")
+    live.set("alive:worker:here:1", '{"held": true}', ex=15)
+    await running
+    assert len(installation.counts("watches")) == 5  # this is the rebuilt one
+    assert live.get("experiment:current") == "second"
+    assert not live.exists("modes:chosen")
 
 
 async def test_another_holder_is_not_disturbed(prepared):
