@@ -200,6 +200,15 @@ async def test_each_arm_has_its_own_threshold(upkeep, client, versions):
     }
 
 
+async def test_a_higher_threshold_takes_nobody_back(upkeep, client, versions):
+    """With four known items a user who was personalised stays so where a cold one needs nine: taken back is below 3."""
+    await serve(upkeep, versions[0])
+    await run(upkeep, client, Arm("a"), Arm("b", personalize_at=9))
+    assert by_arm(await lists(upkeep, 5), lambda one: one.mode) == {"a": {"personalized"}, "b": {"cold_start"}}
+    kept = by_arm(await lists(upkeep, 4, "personalized"), lambda one: one.mode)
+    assert kept == {"a": {"personalized"}, "b": {"personalized"}}
+
+
 async def test_each_arm_explores_as_it_says(upkeep, client, versions):
     """Arm b leaves one of three places to chance, arm a none."""
     await serve(upkeep, versions[0])

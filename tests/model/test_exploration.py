@@ -45,3 +45,14 @@ def test_more_places_than_the_list_has_are_all_of_them():
     """Five places for chance in a list of three leave none to the ranking: 3 of 40 are drawn."""
     found = explore(ITEMS, 3, 5, Random(1))
     assert (found.ranked, len(found.drawn), found.propensity) == ((), 3, 3 / 40)
+
+
+def test_weighted_by_propensity_the_log_judges_another_ranking():
+    """Item 12 is touched in 30 % of its showings, and so is the mean of touched / p over 20,000 lists."""
+    # drawn and touched with 2 / 16 * 0.3 = 0.0375 it counts 8: sqrt(0.0375 * 0.9625 / 20,000) * 8 = 0.0107
+    n, touches = 20_000, Random(1)
+    total = 0.0
+    for seed in range(n):
+        found = explore(ITEMS[:24], 10, 2, Random(f"rec{seed}"))
+        total += (12 in found.drawn and touches.random() < 0.3) / found.propensity
+    assert total / n == pytest.approx(0.3, abs=4 * 0.0107)

@@ -10,15 +10,18 @@ import pytest
 from redis import Redis
 
 from model.catalogue import Catalogue, Item
+from model.experiment import Arm, Experiment
 from model.history import Interaction
 from streams.connection import connect, connect_to_read
 from streams.errors import StateError
+from streams.experiments import encode_experiment
 from streams.health import SignOfLife
 from streams.lookups import Lookups
 from streams.records import Origin, Rating, Watch
 from streams.state import ModelPointer, State, StoredList
 
 PAGE = Path(__file__).parents[2] / "docs" / "lookups.md"
+DEPTH = Experiment("depth", 0.25, Arm("a"), Arm("b", version="v1", personalize_at=3, explore=2), 7)
 LIST = b'{"user_id":"u{1}","items":[]}'
 KEYS = {
     "user:{<id>}": "hash",
@@ -42,6 +45,8 @@ KEYS = {
     "alive:<role>": "zset",
     "alive:<role>:<host>:<pid>": "string",
     "model:current": "hash",
+    "experiment:current": "string",
+    "modes:chosen": "hash",
 }
 
 
@@ -64,6 +69,8 @@ async def written(redis_url):
     await state.put_similar({"10": [("11", 0.25)]})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     await state.note_rejected_items({3: 11})
+    await client.set("experiment:current", encode_experiment(DEPTH))
+    await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})
     await client.aclose()
     return redis_url
@@ -137,6 +144,18 @@ def test_items_are_read_by_documented_names(plain):
     assert json.loads(plain.get("similar:10")) == [["11", 0.25]]
     assert json.loads(plain.hget("catalog:items", "11")) == {"title": "Out", "year": None, "genres": []}
     assert plain.hgetall("model:current") == {"version": "v1", "uri": "file:///models/v1", "promoted_at": "5"}
+
+
+def test_what_people_have_chosen_is_read_by_documented_names(plain):
+    """The experiment is JSON with its arms, and a user's id is a field as it is."""
+    assert json.loads(plain.get("experiment:current")) == {
+        "name": "depth",
+        "share": 0.25,
+        "a": {"name": "a", "version": None, "personalize_at": None, "explore": None},
+        "b": {"name": "b", "version": "v1", "personalize_at": 3, "explore": 2},
+        "started_ms": 7,
+    }
+    assert plain.hgetall("modes:chosen") == {"u{1}": "personalized"}
 
 
 def test_lookups_read_the_same(written):
