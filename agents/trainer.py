@@ -316,11 +316,17 @@ class Trainer:
         await self._reader.commit(offsets)
         self._offsets = offsets
         self.report.model_version = version.version_id
-        try:
-            await asyncio.to_thread(self._registry.prune, self._config.keep_versions, version.version_id)
-        except RegistryError as error:  # old versions may wait for the next round
-            logger.warning("registry.not_pruned %s", error)
+        await self._prune(version.version_id)
         return True
+
+    async def _prune(self, serving: str) -> None:
+        """Delete old versions, but none that an experiment compares."""
+        try:
+            experiment = await self._state.experiment()
+            pinned = () if experiment is None else experiment.versions
+            await asyncio.to_thread(self._registry.prune, self._config.keep_versions, serving, pinned)
+        except (RegistryError, StateError) as error:  # they may wait for the next round
+            logger.warning("registry.not_pruned %s", error)
 
     async def _move(self, pointer: ModelPointer) -> bool:
         """Move the pointer from the version tuned here; also True where an answer that got lost said so before."""

@@ -198,13 +198,14 @@ class Upkeep:
         how = "whole" if followed.changed is None else f"{len(followed.changed)} items changed"
         logger.info("model.swapped %s, %s, %s bytes, %s ms late", current.version, how, followed.size, report.sync_ms)
 
-    def _load(self, version: str, serving: Recommender) -> tuple[Ranker, Followed]:
+    def _load(self, version: str, serving: Recommender | None = None) -> tuple[Ranker, Followed]:
         """Read a version, from what serves where only changes lie between the two."""
+        before = None if serving is None else serving.ranker
         held = None
-        if serving.ranker is not None and serving.version is not None:
-            held = serving.version, serving.ranker.snapshot
+        if serving is not None and serving.version is not None and before is not None:
+            held = serving.version, before.snapshot
         followed = self._registry.follow(version, held)
-        ranker = self._ranker(followed.snapshot, serving.ranker, followed.changed)
+        ranker = self._ranker(followed.snapshot, before, followed.changed)
         ranker.warm_up()
         return ranker, followed
 
@@ -222,9 +223,7 @@ class Upkeep:
 
     async def _load_beside(self, version: str) -> Ranker:
         """Return the ranker of a version that an arm pins, read whole: it need not be near the one that serves."""
-        ranker, _ = await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._load, version, self.recommender.with_model(None, None)
-        )
+        ranker, _ = await asyncio.get_running_loop().run_in_executor(self._thread, self._load, version)
         return ranker
 
     async def _look_at_choices(self) -> None:

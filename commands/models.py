@@ -152,14 +152,18 @@ def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None
 @address_options
 @_json_option
 def prune(keep: int, *, as_json: bool, **given: Any) -> None:
-    """Delete old versions; the one that serves and its parent are kept however old they are."""
+    """Delete old versions.
+
+    The one that serves, its parent, those of an experiment, and what any of these hold the changes to, are kept however
+    old they are.
+    """
     from streams.versions import Archive  # noqa: PLC0415 - only this command needs the registry
 
     settings = given_settings(given)
     current = _current(settings)
     archive = Archive(settings.registry)
     n_versions = len(archive.list())
-    removed = archive.prune(keep, current)
+    removed = archive.prune(keep, current, _pinned(settings))
     if as_json:
         click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
     else:
@@ -190,6 +194,17 @@ def _current(settings: "Settings") -> str | None:
     with answered("model: reading the current version"), _redis(settings) as client:
         found: Any = client.hget(MODEL, "version")
     return found if found is None else str(found)
+
+
+def _pinned(settings: "Settings") -> "frozenset[str]":
+    """Return the versions that an experiment compares."""
+    from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.experiments import decode_experiment  # noqa: PLC0415 - same
+    from streams.keys import EXPERIMENT  # noqa: PLC0415 - same
+
+    with answered("model: reading the experiment"), _redis(settings) as client:
+        found: Any = client.get(EXPERIMENT)
+    return frozenset() if found is None else decode_experiment(found).versions
 
 
 def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
@@ -255,6 +270,7 @@ def _described(version: "Version", current: str | None) -> dict[str, Any]:
         "version": version.version_id,
         "current": version.version_id == current,
         "parent": version.parent,
+        "base": version.base,
         "uri": version.uri,
         "created_ms": version.created_ms,
         "seed": version.seed,

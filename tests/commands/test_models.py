@@ -11,9 +11,11 @@ from kafka import KafkaConsumer
 from redis import Redis
 
 from commands.models import model
+from model.experiment import Arm, Experiment
 from model.neumf import NeuMF, NeuMFConfig
 from model.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
+from streams.experiments import encode_experiment
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.topics import create_topics
@@ -199,6 +201,29 @@ def test_prune_keeps_the_newest_the_current_and_its_parent(invoke, versions, poi
     ]
     assert {path.name for path in (tmp_path / "models").iterdir()}.isdisjoint(removed)
     assert invoke("prune", "--keep", "0").exit_code == 2
+
+
+def test_prune_keeps_what_an_experiment_compares(invoke, versions, pointer, tmp_path):
+    """A version that an arm names stays however old it is, and goes once the experiment has ended."""
+    experiment = Experiment("old", 0.5, Arm("a", versions[0].version_id), Arm("b"), 1)
+    pointer.set("experiment:current", encode_experiment(experiment))
+    registry = Registry(str(tmp_path / "models"))
+    newest = registry.save(
+        registry.load(versions[0].version_id)[0],
+        parent=None,
+        metrics={},
+        offsets={},
+        created_ms=1,
+        seed=0,
+        code_revision="",
+    )
+    serve(pointer, newest)
+    assert json.loads(invoke("prune", "--keep", "1", "--json").stdout)["removed"] == [
+        versions[2].version_id,
+        versions[1].version_id,
+    ]
+    pointer.delete("experiment:current")
+    assert json.loads(invoke("prune", "--keep", "1", "--json").stdout)["removed"] == [versions[0].version_id]
 
 
 def test_a_redis_that_does_not_answer_is_told(tmp_path):
