@@ -22,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -336,16 +337,16 @@ class NeuMF(nn.Module):
     def _starts(self, genres: Tensor, together: Any) -> dict[str, Tensor]:
         """Return the first rows of new items in each item table, by its name."""
         n_old = self.n_items
-        names = ("item_factors", "item_mlp_factors", "item_bias")
-        parts: dict[str, list[Tensor]] = {name: [getattr(self, name)[:0]] for name in names}
-        for start in range(n_old, len(genres), AT_ONCE):
-            some = slice(start, min(start + AT_ONCE, len(genres)))
-            alike = _alike(genres[some], genres[:n_old])
-            if together is not None:
-                alike = _mixed(alike, torch.from_numpy(together[some, :n_old].toarray()))
-            for name in names:
-                parts[name].append(alike @ getattr(self, name))
-        return {name: torch.cat(rows) for name, rows in parts.items()}
+        kinds, kind = torch.unique(genres[n_old:], dim=0, return_inverse=True)  # catalogues have few sets of genres
+        alike = [_alike(some, genres[:n_old]) for some in kinds.split(AT_ONCE)]
+        beside = None if together is None else sparse.csr_matrix(together[n_old:, :n_old])
+        starts = {}
+        for name in ("item_factors", "item_mlp_factors", "item_bias"):
+            table = getattr(self, name)
+            starts[name] = torch.cat([table[:0], *(weights @ table for weights in alike)])[kind]
+            if beside is not None:
+                starts[name] = _mixed(starts[name], table, beside)
+        return starts
 
     def _extend(self, name: str, rows: Tensor) -> None:
         setattr(self, name, nn.Parameter(torch.cat([getattr(self, name).detach(), rows])))
@@ -380,10 +381,19 @@ class NeuMF(nn.Module):
                 module.weight.zero_()
 
 
-def _mixed(alike: Tensor, together: Tensor) -> Tensor:
-    """Return float32 (new, old): the mean of two weightings, of the first alone where the second knows nothing."""
-    total = together.sum(dim=1, keepdim=True)
-    return torch.where(total > 0.0, (alike + together / total.clamp(min=1.0e-12)) / 2.0, alike)
+def _mixed(starts: Tensor, table: Tensor, together: Any) -> Tensor:
+    """Return the mean of the starts and of the old rows beside each new item, of the starts alone where there are none.
+
+    starts : float32 (new, ...).   table : float32 (old, ...).   together : sparse float32 (new, old).
+    """
+    total = np.asarray(together.sum(axis=1)).reshape(-1)
+    known = np.flatnonzero(total > 0.0)
+    beside = together[known] @ table.numpy() / total[known].reshape(-1, *[1] * (table.dim() - 1))
+    mixed = starts.clone()
+    mixed[torch.from_numpy(known)] = (
+        starts[torch.from_numpy(known)] + torch.from_numpy(beside.astype(np.float32))
+    ) / 2.0
+    return mixed
 
 
 def _alike(new: Tensor, old: Tensor) -> Tensor:
