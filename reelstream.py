@@ -24,6 +24,8 @@ _COMMANDS = {
     "trainer": ("commands.processes", "trainer"),
     "archiver": ("commands.archive", "archiver"),
     "archive": ("commands.archive", "archive"),
+    "scorekeeper": ("commands.scorekeeper", "scorekeeper"),
+    "quality": ("commands.live_quality", "quality"),
     "health": ("commands.processes", "health"),
     "replay": ("commands.replay", "replay"),
     "data": ("commands.data", "data"),

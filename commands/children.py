@@ -1,4 +1,4 @@
-"""The worker and the trainer as child processes that cannot outlive their parent, as ``up`` and ``demo`` run them."""
+"""Our processes as children that cannot outlive their parent, as ``up`` and ``demo`` run them."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from streams.health import find_alive
 from streams.settings import Settings
 from streams.stack.process import Server, last_lines, wait_until
 
-__all__ = ["await_alive", "trainer_process", "worker_process"]
+__all__ = ["await_alive", "scorekeeper_process", "trainer_process", "worker_process"]
 
 START_S = 60.0  # importing torch takes seconds on a busy machine
 
@@ -22,6 +22,11 @@ def worker_process(settings: Settings, log: Path, *options: str) -> Server:
 def trainer_process(settings: Settings, log: Path, *options: str) -> Server:
     """Return a trainer, not started yet, that logs to a file."""
     return _process("trainer", settings, log, options)
+
+
+def scorekeeper_process(settings: Settings, log: Path, *options: str) -> Server:
+    """Return a scorekeeper, not started yet, that logs to a file."""
+    return _process("scorekeeper", settings, log, options)
 
 
 def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequence[Server]) -> None:

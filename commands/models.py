@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["model"]
 
-_ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
 _PIPE_COLUMNS = 200  # a reader that is no terminal gets whole lines
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -224,31 +223,16 @@ def _redis(settings: "Settings") -> "Redis":
 
 def _announce(settings: "Settings", version: "Version", status: "Status", now_ms: int) -> None:
     """Publish the decision and wait until the cluster holds it."""
-    from kafka import KafkaProducer  # noqa: PLC0415 - only a rollback needs Kafka
-    from kafka.errors import KafkaError  # noqa: PLC0415 - same
-
-    from streams.codec import encode  # noqa: PLC0415 - same
+    from streams.announcing import announce  # noqa: PLC0415 - only a change needs Kafka
     from streams.errors import TopicError  # noqa: PLC0415 - same
     from streams.records import ModelVersion  # noqa: PLC0415 - same
-    from streams.topics import MODEL_VERSIONS  # noqa: PLC0415 - same
 
     record = ModelVersion(version.version_id, status, version.parent, version.uri, now_ms, dict(version.metrics))
-    topic = settings.prefix + MODEL_VERSIONS
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=settings.kafka.split(","),
-            acks="all",
-            client_id="reelstream-model",
-            **settings.security.kafka_python(),
-        )
-        try:
-            producer.send(topic, key=b"current", value=encode(record)).get(timeout=_ACKNOWLEDGED_S)
-        finally:
-            producer.close()
-    except (KafkaError, OSError, ValueError) as error:
+        announce(settings, record)
+    except TopicError as error:
         raise TopicError(
-            f"model: the pointer was moved to {version.version_id}, which workers follow, but its record could not be "
-            f"written to {topic} at {settings.kafka}, got {error!r}; run the same command again to announce it"
+            f"{error}; the pointer was moved, which workers follow: run the same command again to announce it"
         ) from error
 
 

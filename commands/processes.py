@@ -15,11 +15,11 @@ import click
 import orjson
 
 from commands.options import address_options, given_settings, partitions_option
-from commands.running import end_within, log_level_option, log_to_stderr
-from streams.errors import SettingsError, StateError, StreamError
+from commands.running import end_within, log_level_option, log_to_stderr, run_until_stopped
+from streams.errors import SettingsError, StateError
 from streams.settings import Settings
 
-__all__ = ["health", "trainer", "worker"]
+__all__ = ["STOP_S", "health", "only_one", "require_servers", "trainer", "worker"]
 
 FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
 OLDEST_REDIS = 7  # the first with functions
@@ -61,12 +61,12 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     settings = given_settings(given)
     log_to_stderr(log_level)
     _require_faiss(settings)
-    _require_servers("worker", settings)
+    require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
     if instance is None:
         _work(settings, None, log_level, **given)
         return
-    with _only_one("worker", settings, instance, "end it first, or choose another --id"):
+    with only_one("worker", settings, instance, "end it first, or choose another --id"):
         _work(settings, instance, log_level, **given)
 
 
@@ -131,8 +131,8 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""
     settings = given_settings(given)
     log_to_stderr(log_level)
-    _require_servers("trainer", settings)
-    with _only_one("trainer", settings, "trainer", "an installation has one: end it first"):
+    require_servers("trainer", settings)
+    with only_one("trainer", settings, "trainer", "an installation has one: end it first"):
         status = _learn(settings, threads, given)
     logging.shutdown()
     os._exit(status)  # an ordinary exit would wait for a training in its thread; what is not stored is read again
@@ -140,8 +140,6 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
 
 def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
     """Run the trainer until a signal ends it, and return the exit status; a training in its thread goes on."""
-    import asyncio  # noqa: PLC0415 - with the rest
-
     import torch  # noqa: PLC0415 - heavy
 
     from agents.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
@@ -149,35 +147,16 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
     torch.set_num_threads(threads)
     os.nice(10)  # serving goes first
 
-    async def learn() -> None:
-        running = asyncio.create_task(Trainer(settings, TrainerConfig(**given)).run())
-
-        def end() -> None:
-            end_within(STOP_S)
-            running.cancel()
-
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, end)
-        await running
-
-    loop = asyncio.new_event_loop()  # `asyncio.run` would wait for the thread
-    try:
-        loop.run_until_complete(learn())
-    except asyncio.CancelledError:
-        return 0
-    except StreamError as error:
-        click.echo(f"reelstream: {error}", err=True)
-        return 1
-    return 0
+    return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given)).run(), STOP_S)
 
 
 @click.command()
 @address_options
-@click.argument("role", type=click.Choice(["worker", "trainer", "archiver"]))
+@click.argument("role", type=click.Choice(["worker", "trainer", "archiver", "scorekeeper"]))
 @click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
-    """Exit with 0 if a worker, trainer or archiver of this host has shown a sign of life lately, else with 1."""
+    """Exit with 0 if a process of this role and host has shown a sign of life lately, else with 1."""
     from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.health import find_alive  # noqa: PLC0415 - same
 
@@ -195,7 +174,7 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
     sys.exit(0 if alive else 1)
 
 
-def _require_servers(role: str, settings: Settings) -> None:
+def require_servers(role: str, settings: Settings) -> None:
     """Raise StreamError unless the topics are there and Redis serves, before anything heavy is imported."""
     from streams.topics import verify_topics  # noqa: PLC0415 - keeps help fast
 
@@ -236,7 +215,7 @@ def _redis_version(role: str, url: str) -> str:
 
 
 @contextmanager
-def _only_one(role: str, settings: Settings, name: str, cure: str) -> Iterator[None]:
+def only_one(role: str, settings: Settings, name: str, cure: str) -> Iterator[None]:
     """Hold the lease of a name during the block; raise StateError if another living process holds it."""
     from streams.connection import connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.lease import Lease  # noqa: PLC0415 - same

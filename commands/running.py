@@ -2,12 +2,17 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import click
 
-__all__ = ["end_within", "log_level_option", "log_to_stderr"]
+from streams.errors import StreamError
+
+__all__ = ["end_within", "log_level_option", "log_to_stderr", "run_until_stopped"]
 
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 _NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
@@ -33,3 +38,40 @@ def end_within(seconds: float) -> None:
     timer = threading.Timer(seconds, os._exit, (HUNG_STATUS,))
     timer.daemon = True
     timer.start()
+
+
+def run_until_stopped(run: Callable[[], Coroutine[Any, Any, None]], within_s: float) -> int:
+    """Run something endless until SIGTERM or SIGINT cancels it, and return the exit status.
+
+    Parameters
+    ----------
+    run : called once a loop runs.
+    within_s : seconds that its ending may take, whatever hangs.
+
+    Returns
+    -------
+    0 after a signal, 1 after an error that was raised on purpose, which is told in one line. A thread that it started
+    may go on.
+    """
+    import asyncio  # noqa: PLC0415 - keeps help fast
+
+    async def stoppable() -> None:
+        running = asyncio.create_task(run())
+
+        def end() -> None:
+            end_within(within_s)
+            running.cancel()
+
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, end)
+        await running
+
+    loop = asyncio.new_event_loop()  # `asyncio.run` would wait for threads
+    try:
+        loop.run_until_complete(stoppable())
+    except asyncio.CancelledError:
+        return 0
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        return 1
+    return 0

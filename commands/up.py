@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from commands.children import await_alive, trainer_process, worker_process
+from commands.children import await_alive, scorekeeper_process, trainer_process, worker_process
 from commands.options import address_options, given_settings
 from streams.errors import StackError
 from streams.security import KafkaSecurity
@@ -40,7 +40,10 @@ producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann"
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
 def up(*, data: Path | None, workers: int, **given: Any) -> None:
-    """Run stack, topics, workers and a trainer until Ctrl-C; Kafka and Redis are started only where none is given."""
+    """Run stack, topics, workers, trainer and scorekeeper until Ctrl-C.
+
+    Kafka and Redis are started only where none is given.
+    """
     from streams.settings import data_folder  # noqa: PLC0415 - keeps help fast
     from streams.stack import running_stack  # noqa: PLC0415 - same
     from streams.topics import create_topics  # noqa: PLC0415 - same
@@ -56,16 +59,17 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
             settings = replace(settings, security=KafkaSecurity())
         create_topics(settings)
         with _processes(settings, folder, workers) as processes:
-            await_alive(settings, {"worker": workers, "trainer": 1}, processes)
+            await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
             _tell(settings, folder)
             _hold(processes)
 
 
 @contextlib.contextmanager
 def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[Server]]:
-    """Run workers and a trainer for the length of a ``with`` block."""
+    """Run workers, a trainer and a scorekeeper for the length of a ``with`` block."""
     processes = [worker_process(settings, folder / f"worker-{n}.log", "--id", f"up-{n}") for n in range(workers)]
     processes.append(trainer_process(settings, folder / "trainer.log"))
+    processes.append(scorekeeper_process(settings, folder / "scorekeeper.log"))
     try:
         for process in processes:
             process.start()

@@ -17,6 +17,7 @@ __all__ = [
     "HOT_GENRES",
     "MODEL",
     "QUALITY",
+    "QUALITY_SERIES",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -31,8 +32,9 @@ CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
 EXPERIMENT = "experiment:current"
 CHOSEN = "modes:chosen"
-QUALITY = "quality:live"
 HOLD = "state:hold"
+QUALITY = "quality:live"
+QUALITY_SERIES = "quality:series"
 
 
 @dataclass(frozen=True, slots=True)

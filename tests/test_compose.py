@@ -14,7 +14,7 @@ from streams.security import KafkaSecurity
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-OURS = ("topics", "worker", "trainer")
+OURS = ("topics", "worker", "trainer", "scorekeeper")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_schema_refuses_a_misspelt_key(compose, schema):
 def test_long_running_services_have_health_checks(compose):
     """Every service but the one-shot creation of topics tells its health and is started again."""
     services = {name: service for name, service in compose["services"].items() if name != "topics"}
-    assert set(services) == {"kafka", "valkey", "worker", "trainer"}
+    assert set(services) == {"kafka", "valkey", "worker", "trainer", "scorekeeper"}
     assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
 
 
@@ -85,9 +85,10 @@ def test_settings_are_read(compose, name):
 
 
 def test_models_are_shared(compose):
-    """Trainer and worker see the same volume where the registry is; only the trainer may write."""
-    volumes = {name: compose["services"][name]["volumes"] for name in ("worker", "trainer")}
-    assert volumes == {"worker": ["models:/models:ro"], "trainer": ["models:/models"]}
+    """All who need models see the same volume where the registry is; only the trainer may write."""
+    volumes = {name: compose["services"][name]["volumes"] for name in ("worker", "trainer", "scorekeeper")}
+    reading = ["models:/models:ro"]
+    assert volumes == {"worker": reading, "trainer": ["models:/models"], "scorekeeper": reading}
     assert compose["services"]["trainer"]["environment"]["REELSTREAM_REGISTRY"] == "/models"
 
 

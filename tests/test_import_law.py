@@ -26,6 +26,7 @@ MAY_ALSO_IMPORT = {
     "model.retrieval": {"faiss"},
     "agents.trainer": {"aiokafka"},
     "agents.archiver": {"aiokafka"},
+    "agents.scorekeeper": {"aiokafka"},
     "agents.patience": {"redis"},
     "replay.archive": {"pyarrow"},
     "replay.baselines": {"scipy"},

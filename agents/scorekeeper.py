@@ -1,0 +1,321 @@
+"""The scorekeeper process: how often the published lists were right, while it happens, and what follows if they drift.
+
+A process of its own, so that counting never delays a list, and so that it sees what anybody outside sees: lists and
+events as they are on the topics. It reads all partitions in the order of time, tests each event against the list before
+it, and keeps figures and position together in Redis, so that every event counts once. Where the personalised lists of
+the version that serves are clearly behind popularity, its parent serves again.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass, field
+
+from aiokafka.errors import KafkaError
+
+from agents.patience import Patience
+from model.drift import Drift, DriftConfig, DriftGuard
+from model.scoreboard import Scoreboard, ScoreboardConfig
+from streams import topics
+from streams.announcing import announce
+from streams.connection import connect
+from streams.errors import RegistryError, StateError, TopicError
+from streams.health import RENEW_S, SignOfLife
+from streams.inbox import RawRecord, decode_batch
+from streams.keys import QUALITY
+from streams.ordering import TimeOrder
+from streams.partitions import watch_partitions
+from streams.published import shown_list
+from streams.quality import SERIES, LiveQuality, QualityPoint, QualityShelf
+from streams.reader import EventReader, Offsets
+from streams.records import ModelVersion
+from streams.settings import Settings
+from streams.state import ModelPointer, State
+from streams.versions import Archive, Version
+
+__all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "ScorekeeperReport"]
+
+SCOREKEEPER_GROUP = "reelstream-scorekeeper"
+READ = 2000  # records taken at once; counting them holds the event loop for about a tenth of a second
+WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ScorekeeperConfig:
+    """What is counted, and when it is written.
+
+    Parameters
+    ----------
+    guard : whether a version that drifts is rolled back.
+    refill : records of each topic before the position that are read again at the start, to know lists and users.
+    late_s : how long a record may take from its timestamp until it can be read.
+    write_s : seconds between two writings of the figures.
+    point_s : seconds between two points of the series.
+    series : points that are kept.
+    board, drift : sizes of what is counted, and how much evidence the guard asks for.
+    """
+
+    guard: bool = True
+    refill: int = 20_000
+    late_s: float = 2.0
+    write_s: float = 1.0
+    point_s: float = 10.0
+    series: int = SERIES
+    board: ScoreboardConfig = field(default_factory=ScoreboardConfig)
+    drift: DriftConfig = field(default_factory=DriftConfig)
+
+
+@dataclass(slots=True)
+class ScorekeeperReport:
+    """What a scorekeeper tells about itself; counters since its start, rates of the window."""
+
+    records: int = 0
+    bad: int = 0
+    waiting: int = 0
+    tests: int = 0
+    hit_rate: float = 0.0
+    popularity_hit_rate: float = 0.0
+    model_version: str | None = None
+    guard: bool = True
+    rolled_back: int = 0
+    pid: int = field(default_factory=os.getpid)
+
+
+class Scorekeeper:
+    """One scorekeeper; ``run`` returns when it is cancelled.
+
+    Parameters
+    ----------
+    settings : addresses; the topics must exist.
+    config : what is counted.
+    """
+
+    def __init__(self, settings: Settings, config: ScorekeeperConfig | None = None) -> None:
+        self._settings = settings
+        self._config = config or ScorekeeperConfig()
+        self._client = connect(settings.redis)
+        self._state = State(self._client)
+        self._shelf = QualityShelf(self._client, self._config.series)
+        self._archive = Archive(settings.registry)
+        self._lists = settings.prefix + topics.RECOMMENDATIONS
+        names = (*topics.EVENTS, topics.RECOMMENDATIONS)
+        self._reader = EventReader(settings, SCOREKEEPER_GROUP, names, "scorekeeper")
+        places = [(settings.prefix + name, partition) for name in names for partition in range(settings.partitions)]
+        self._order = TimeOrder(places, self._lists, 1000 * self._config.late_s)
+        self._board = Scoreboard(self._config.board)
+        self._guard = DriftGuard(self._config.drift, self._config.board.k)
+        self._began: Offsets = {}
+        self._offsets: dict[str, dict[int, int]] = {}
+        self._written: dict[str, dict[int, int]] = {}  # offsets that the stored figures include
+        self._written_at = 0.0
+        self._point_at = time.monotonic()
+        self._point_tests = 0
+        self._drifting: str | None = None
+        self._unannounced: ModelVersion | None = None
+        self._patience = Patience(self._state.install)  # what is read and moved here does not depend on positions
+        self.report = ScorekeeperReport(guard=self._config.guard)
+
+    async def run(self) -> None:
+        """Count until cancelled.
+
+        Steps: 1 connect; 2 take up the stored figures; 3 read and count; once a second write what has changed, and
+        look whether the version that serves has drifted.
+        """
+        # Step 1
+        await self._patience.through(self._state.install)
+        await self._reader.start()
+        background = [asyncio.create_task(loop) for loop in (self._show_life(), watch_partitions(self._settings))]
+        try:
+            # Step 2
+            await self._take_up()
+            # Step 3
+            while True:
+                for task in background:
+                    if task.done():
+                        task.result()  # one that ended has failed, and its error ends the scorekeeper
+                await self._read()
+                if time.monotonic() - self._written_at >= self._config.write_s:
+                    await self._write()
+                    await self._look_after_model()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._reader.stop()
+            await self._client.aclose()
+
+    async def _take_up(self) -> None:
+        """Go on from the stored figures; without any, count what comes from now on.
+
+        What lies before is read again in either case, for the lists, users and popularity that it tells of.
+        """
+        stored = await self._patience.through(self._shelf.read)
+        first, ends = await self._reader.bounds()
+        if stored is None:
+            self._began = ends
+            self._offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
+        else:
+            self._restore(stored)
+            self._offsets = {
+                topic: {
+                    at: max(low, min(stored.offsets.get(topic, {}).get(at, low), ends[topic][at]))
+                    for at, low in partitions.items()
+                }
+                for topic, partitions in first.items()
+            }
+        self._point_tests = self._board.total.tests
+        await self._reader.seek(self._offsets, back=self._config.refill // self._settings.partitions)
+        await self._write()
+        logger.info("scorekeeper.ready with %s tests", self._board.total.tests)
+
+    def _restore(self, stored: LiveQuality) -> None:
+        try:
+            self._board.restore(stored.figures)
+        except ValueError as error:
+            raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
+        self._began = stored.began
+        self._drifting = stored.drifting
+
+    async def _read(self) -> None:
+        """Take what has come, and count what is certain to be next in time."""
+        records = await self._reader.read(READ, 0.25, without=self._order.full(WAITING))
+        now_ms = _now_ms()
+        self._order.add(records, now_ms)
+        for record in self._order.ready(await self._reader.unread(), now_ms):
+            self._tell(record)
+        self.report.waiting = len(self._order)
+
+    def _tell(self, record: RawRecord) -> None:
+        """Tell the scoreboard of a record; bad ones are the worker's to report."""
+        origin = record.origin
+        offsets = self._offsets[origin.topic]
+        is_new = origin.offset >= offsets[origin.partition]
+        if is_new:
+            offsets[origin.partition] = origin.offset + 1
+            self.report.records += 1
+        if origin.topic == self._lists:
+            shown = shown_list(record)
+            if shown is not None:
+                self._board.shown(shown)
+            self.report.bad += is_new and shown is None
+            return
+        decoded = decode_batch([record], self._settings.prefix)
+        self.report.bad += is_new and bool(decoded.rejected)
+        is_before = origin.offset < self._began.get(origin.topic, {}).get(origin.partition, 0)
+        for _, event in decoded.events:
+            credit = self._board.happened(
+                event.user_id,
+                event.item_id,
+                origin.timestamp,
+                event.rec_id,
+                "new" if is_new else "before" if is_before else "counted",
+            )
+            if credit is not None and not is_before:
+                self._guard.observe(credit)
+
+    async def _write(self) -> None:
+        """Store figures and position where something has changed, then tell operators the lag."""
+        self._written_at = time.monotonic()
+        offsets = {topic: dict(partitions) for topic, partitions in self._offsets.items()}
+        if offsets == self._written:
+            return
+        figures = self._board.describe()
+        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting)
+        await self._patience.through(lambda: self._shelf.write(quality))
+        self._written = offsets
+        self.report.tests = figures["total"]["tests"]
+        self.report.hit_rate = figures["latest"]["hit_rate"]
+        self.report.popularity_hit_rate = figures["latest"]["popularity_hit_rate"]
+        await self._add_point()
+        try:
+            await self._reader.commit(offsets)
+        except KafkaError as error:  # the position is in Redis; the next commit tells the lag as well
+            logger.info("scorekeeper.not_committed %r", error)
+
+    async def _add_point(self) -> None:
+        if time.monotonic() - self._point_at < self._config.point_s or self.report.tests == self._point_tests:
+            return
+        self._point_at, self._point_tests = time.monotonic(), self.report.tests
+        report = self.report
+        point = QualityPoint(_now_ms(), report.tests, report.hit_rate, report.popularity_hit_rate, report.model_version)
+        await self._patience.through(lambda: self._shelf.add(point))
+
+    async def _look_after_model(self) -> None:
+        """Look which version serves, and act where it has drifted and the guard is on."""
+        await self._announce()
+        current = await self._patience.through(self._state.current_model)
+        self.report.model_version = None if current is None else current.version
+        if current is None or not self._config.guard:
+            return
+        drift = self._guard.judge(current.version, current.promoted_at)
+        if drift is not None and current.version != self._drifting:
+            await self._answer(drift, current)
+
+    async def _answer(self, drift: Drift, current: ModelPointer) -> None:
+        """Let the parent serve again, or say once that there is none; whoever moves the pointer meanwhile wins."""
+        parent, why_not = await asyncio.to_thread(self._parent_of, current.version)
+        said = (
+            f"{drift.version} drifted: its personalised lists hit {drift.hits} of the latest {drift.tests} tests, "
+            f"popularity {drift.popularity_hits}, {-drift.z:.1f} standard errors more"
+        )
+        logger.warning("scorekeeper.drift %s", said)
+        if parent is None:
+            self._drifting = drift.version
+            self._written = {}  # to be stored, so that it is said once
+            cause = f"{said}; {why_not}: `reelstream model rollback VERSION` serves another one"
+            self._unannounced = ModelVersion(
+                drift.version, "drifting", None, current.uri, _now_ms(), drift.metrics(), cause
+            )
+        else:
+            pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
+            if not await self._patience.through(lambda: self._move(pointer, drift.version)):
+                logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
+                return
+            self.report.rolled_back += 1
+            cause = f"{said}; its parent {parent.version_id} serves again"
+            self._unannounced = ModelVersion(
+                parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), drift.metrics(), cause
+            )
+        await self._announce()
+
+    def _parent_of(self, version_id: str) -> tuple[Version | None, str]:
+        """Return the parent, all its files checked, or None and why not."""
+        try:
+            parent = self._archive.read(version_id).parent
+            if parent is None:
+                return None, "it has no parent to go back to"
+            return self._archive.verify(parent), ""
+        except RegistryError as error:
+            return None, f"its parent cannot serve ({error})"
+
+    async def _move(self, pointer: ModelPointer, expected: str) -> bool:
+        """Move the pointer from the version that drifted; also True where an answer that got lost said so before."""
+        if await self._state.move_model(pointer, expected=expected):
+            return True
+        return await self._state.current_model() == pointer
+
+    async def _announce(self) -> None:
+        """Announce what was decided; where Kafka does not take it, try again a second later."""
+        if self._unannounced is None:
+            return
+        try:
+            await asyncio.to_thread(announce, self._settings, self._unannounced)
+        except TopicError as error:
+            logger.warning("scorekeeper.not_announced %s", error)
+        else:
+            self._unannounced = None
+
+    async def _show_life(self) -> None:
+        life = SignOfLife(self._client, "scorekeeper")
+        while True:
+            try:
+                await life.renew(asdict(self.report))
+            except StateError as error:
+                logger.warning("scorekeeper.redis_away %s", error)
+            await asyncio.sleep(RENEW_S)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

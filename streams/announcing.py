@@ -1,0 +1,50 @@
+"""Telling everybody what was decided about a model version, for those who decide seldom.
+
+A rollback, by hand or by the drift guard, connects for its one record. The trainer, which decides every few seconds,
+keeps a producer of its own.
+"""
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from streams.codec import encode
+from streams.errors import TopicError
+from streams.records import ModelVersion
+from streams.settings import Settings
+from streams.topics import MODEL_VERSIONS
+
+__all__ = ["announce"]
+
+_ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
+_SERVES = ("promoted", "rolled_back")
+
+
+def announce(settings: Settings, decided: ModelVersion) -> None:
+    """Publish a decision on ``model-versions`` and return when the cluster holds it.
+
+    Its key is ``current`` where the version serves from now on, else the status: the topic is compacted, so the latest
+    of each is kept for good.
+
+    Raises
+    ------
+    TopicError
+        If the record could not be written.
+    """
+    key = "current" if decided.status in _SERVES else decided.status
+    topic = settings.prefix + MODEL_VERSIONS
+    try:
+        producer = KafkaProducer(
+            bootstrap_servers=settings.kafka.split(","),
+            acks="all",
+            client_id="reelstream-model",
+            **settings.security.kafka_python(),
+        )
+        try:
+            producer.send(topic, key=key.encode(), value=encode(decided)).get(timeout=_ACKNOWLEDGED_S)
+        finally:
+            producer.close()
+    except (KafkaError, OSError, ValueError) as error:
+        raise TopicError(
+            f"model: the record that {decided.version} is {decided.status} must be written to {topic} at "
+            f"{settings.kafka}, got {error!r}"
+        ) from error
