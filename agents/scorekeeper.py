@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from aiokafka.errors import KafkaError
@@ -39,6 +40,7 @@ __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "Scorekeeper
 SCOREKEEPER_GROUP = "reelstream-scorekeeper"
 READ = 2000  # records taken at once; counting them holds the event loop for about a tenth of a second
 WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
+CANCEL_S = 0.5
 logger = logging.getLogger(__name__)
 
 
@@ -140,9 +142,7 @@ class Scorekeeper:
                     await self._write()
                     await self._look_after_model()
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await _ended(background)
             await self._reader.stop()
             await self._client.aclose()
 
@@ -315,6 +315,15 @@ class Scorekeeper:
             except StateError as error:
                 logger.warning("scorekeeper.redis_away %s", error)
             await asyncio.sleep(RENEW_S)
+
+
+async def _ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel tasks until they have ended: one cancellation may be lost in a library that is connecting."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
 
 
 def _now_ms() -> int:

@@ -1,8 +1,6 @@
-"""What a consumer team sees, measured: lists as they arrive, how late they are, and how often they were right.
+"""What a consumer team sees, measured: lists as they arrive, how late they are, and whether everybody has one.
 
-Quality is test-then-learn: just before an event is sent, its item is looked for in the last list that had
-arrived for that user. Popularity is asked about the same events, and knows all of them up to that moment
-without any delay, which makes it the harder opponent.
+How often they were right is counted by the scorekeeper (``agents.scorekeeper``), from the topics alone.
 """
 
 import threading
@@ -20,9 +18,8 @@ from replay.schedule import Planned
 from streams import topics
 from streams.settings import Settings
 
-__all__ = ["ConsumerLag", "LastList", "ListFeed", "LiveScore", "Popularity", "Scored"]
+__all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]
 
-K = 10
 LATENCIES = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
 
 
@@ -108,108 +105,35 @@ class ListFeed:
             )
 
 
-class Popularity:
-    """The most-touched items so far, without those the user knows."""
+class SentCount:
+    """Counts the deliveries that are made, so that it can be told whether the newest list of a user has seen them all.
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._known: dict[str, set[str]] = {}
-        self._ranking: list[str] = []
-        self._stale = 0
-
-    def learn(self, user_id: str, item_id: str) -> None:
-        """Count one event."""
-        self._counts[item_id] += 1
-        self._known.setdefault(user_id, set()).add(item_id)
-        self._stale += 1
-
-    def top(self, user_id: str, k: int) -> Sequence[str]:
-        """Return the k best for a user; the ranking is at most 50 events old."""
-        if self._stale >= 50 or not self._ranking:  # noqa: PLR2004 - stated above
-            self._ranking = [item for item, _ in self._counts.most_common()]
-            self._stale = 0
-        known = self._known.get(user_id, set())
-        found: list[str] = []
-        for item in self._ranking:
-            if item not in known:
-                found.append(item)
-                if len(found) == k:
-                    break
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """Hits so far: of the published lists and of popularity, on the same events."""
-
-    events: int
-    hits: int
-    popular_hits: int
-
-    @property
-    def hit_rate(self) -> float:
-        """HR@10 of the published lists."""
-        return self.hits / self.events if self.events else 0.0
-
-    @property
-    def popular_hit_rate(self) -> float:
-        """HR@10 of popularity."""
-        return self.popular_hits / self.events if self.events else 0.0
-
-
-class LiveScore:
-    """Tests each event against the last list before it is sent, and only then learns it.
-
-    Parameters
-    ----------
-    feed : the lists that have arrived.
+    ``sequence`` is how many events of each user that is, a producer's copies left out; ``sent`` counts deliveries.
     """
 
-    def __init__(self, feed: ListFeed) -> None:
-        self._feed = feed
-        self._popularity = Popularity()
-        self.by_mode: dict[str, Scored] = {}
-        self.total = Scored(0, 0, 0)
+    def __init__(self) -> None:
         self.sequence: Counter[str] = Counter()
         self.sent = 0
 
-    def learning(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
-        """Pass a schedule through, learning every event without testing it: the warm-up."""
+    def counting(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
+        """Pass a schedule through, counting each delivery just before it is made."""
         for planned in schedule:
-            self._learn(planned)
-            yield planned
-
-    def testing(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
-        """Pass a schedule through, testing every event of a user with a list just before it is sent."""
-        for planned in schedule:
-            last = self._feed.last.get(planned.record.user_id)
-            if last is not None and not planned.is_copy:
-                self._test(planned, last)
-            self._learn(planned)
+            self.sequence[planned.record.user_id] += not planned.is_copy
             self.sent += 1
             yield planned
 
-    def _test(self, planned: Planned, last: LastList) -> None:
-        item = planned.record.item_id
-        hit = item in last.items[:K]
-        popular = item in self._popularity.top(planned.record.user_id, K)
-        self.total = _with(self.total, hit=hit, popular=popular)
-        self.by_mode[last.mode] = _with(self.by_mode.get(last.mode, Scored(0, 0, 0)), hit=hit, popular=popular)
-
-    def _learn(self, planned: Planned) -> None:
-        if not planned.is_copy:
-            self.sequence[planned.record.user_id] += 1
-            self._popularity.learn(planned.record.user_id, planned.record.item_id)
-
-
-def _with(scored: Scored, *, hit: bool, popular: bool) -> Scored:
-    return Scored(scored.events + 1, scored.hits + hit, scored.popular_hits + popular)
-
 
 class ConsumerLag:
-    """Tells how many event records a consumer group has not committed yet, as the cluster sees it."""
+    """Tells how many records a consumer group has not committed yet, as the cluster sees it.
 
-    def __init__(self, settings: Settings, group: str) -> None:
+    Parameters
+    ----------
+    settings : where the topics are.
+    group : consumer group, without the prefix.
+    names : topics that the group reads, without the prefix.
+    """
+
+    def __init__(self, settings: Settings, group: str, names: Sequence[str] = topics.EVENTS) -> None:
         self._consumer = KafkaConsumer(
             bootstrap_servers=settings.kafka,
             group_id=settings.prefix + group,
@@ -218,12 +142,12 @@ class ConsumerLag:
         )
         self._partitions = [
             TopicPartition(settings.prefix + topic, partition)
-            for topic in topics.EVENTS
+            for topic in names
             for partition in range(settings.partitions)
         ]
 
     def now(self) -> int:
-        """Return the records that are not committed yet, over both event topics."""
+        """Return the records that are not committed yet, over all topics."""
         ends = self._consumer.end_offsets(self._partitions)
         return sum(end - (self._consumer.committed(at) or 0) for at, end in ends.items())
 

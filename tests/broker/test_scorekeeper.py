@@ -38,7 +38,8 @@ async def keeping(installation, config=CONFIG):
         assert not running.done(), running.result()
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.wait([running], timeout=10)
+        assert running.done(), running.get_stack()
 
 
 def send(installation, topic, key, value, at_ms):

@@ -1,4 +1,4 @@
-"""What a consumer sees, measured: arrival and delay from a real topic, popularity and the live score by hand."""
+"""What a consumer sees, measured: arrival and delay from a real topic, and what was sent."""
 
 import math
 import time
@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from replay.live import ConsumerLag, LastList, ListFeed, LiveScore, Popularity, Scored
+from replay.live import ConsumerLag, LastList, ListFeed, SentCount
 from replay.schedule import Planned
 from streams.records import Rating
 from streams.settings import Settings
@@ -70,47 +70,12 @@ def test_the_newest_list_of_each_user_is_kept_with_its_delay(settings, producer)
         assert math.isnan(feed.delay_ms(50)[0])
 
 
-def test_popularity_leaves_out_what_the_user_knows():
-    """Of a with three touches, b with two and c with one, a user who knows a is told b and c."""
-    popularity = Popularity()
-    for user_id, item_id in (("x", "a"), ("y", "a"), ("z", "a"), ("x", "b"), ("y", "b"), ("z", "c")):
-        popularity.learn(user_id, item_id)
-    assert popularity.top("new", 2) == ["a", "b"]
-    assert popularity.top("x", 5) == ["c"]
-    assert popularity.top("z", 5) == ["b"]
-
-
-def test_an_event_is_tested_before_it_is_learnt(settings):
-    """A listed item is a hit, an unlisted one a miss; users without a list and copies are not tested."""
-    feed = ListFeed(settings)
-    try:
-        feed.last["u"] = LastList(("a", "b"), "cold_start", None, 1)
-        score = LiveScore(feed)
-        list(score.learning([rated("x", "b"), rated("y", "b")]))
-        assert score.total == Scored(0, 0, 0)
-        schedule = [rated("u", "a"), rated("u", "b"), rated("u", "b", is_copy=True), rated("w", "a"), rated("u", "z")]
-        assert list(score.testing(schedule)) == schedule
-        # a: listed, but popularity knew only b then; b: listed and popular; z: neither
-        assert score.total == Scored(events=3, hits=2, popular_hits=1)
-        assert score.by_mode == {"cold_start": score.total}
-        assert score.sequence == {"x": 1, "y": 1, "u": 3, "w": 1}
-        assert score.total.hit_rate == pytest.approx(2 / 3)
-        assert score.total.popular_hit_rate == pytest.approx(1 / 3)
-        assert Scored(0, 0, 0).hit_rate == 0.0
-    finally:
-        feed._consumer.close()
-
-
-def test_only_the_first_ten_places_count(settings):
-    """An item in place ten is a hit, one in place eleven is not."""
-    feed = ListFeed(settings)
-    try:
-        feed.last["u"] = LastList(tuple("abcdefghijk"), "cold_start", None, 1)
-        score = LiveScore(feed)
-        list(score.testing([rated("u", "j"), rated("u", "k")]))
-        assert (score.total.events, score.total.hits) == (2, 1)
-    finally:
-        feed._consumer.close()
+def test_deliveries_are_counted_and_copies_are_no_events():
+    """Of five deliveries, one of them a copy, u has three events and w one."""
+    schedule = [rated("u", "a"), rated("u", "b"), rated("u", "b", is_copy=True), rated("w", "a"), rated("u", "z")]
+    count = SentCount()
+    assert list(count.counting(schedule)) == schedule
+    assert (count.sequence, count.sent) == ({"u": 3, "w": 1}, 5)
 
 
 def test_lag_is_what_is_not_committed(settings, producer):
