@@ -343,11 +343,11 @@ def _figures(show: _Show) -> dict[str, str]:
     """Return what the table shows, in order."""
     p50, p99 = show.feed.delay_ms(50, 99)
     users = show.feed.users()
-    seconds = max(time.monotonic() - show.live_began, 1e-9)
+    rate = show.rate or show.count.sent / max(time.monotonic() - show.live_began, 1e-9)
     score = _live(show)[_ALL]
     lag = show.lag.now()
     return {
-        "events/s": f"{show.count.sent / seconds:,.0f}",
+        "events/s": f"{rate:,.0f}",
         "lag": f"{lag:,}",
         "event-to-list p50/p99": f"{p50:.0f}/{p99:.0f} ms",
         "users cold/personalised": f"{users.get('cold_start', 0)}/{users.get('personalized', 0)}",
@@ -401,7 +401,7 @@ def _summary(show: _Show, seconds: float) -> None:
     click.echo(f"live part at {show.rate:.0f} events/s: event-to-list p50 {p50:.0f} ms, p99 {p99:.0f} ms")
     click.echo(f"model versions served: {len(show.versions)}, from {show.versions[0]} to {show.versions[-1]}")
     click.echo("HR@10 of the live part, counted from the topics by the scorekeeper; warm-up left out:")
-    for (version, mode), part in [(("all lists", ""), score), *live.items()]:
+    for (version, mode), part in [(("all lists", ""), score), *sorted(live.items(), key=lambda one: one[0][0] or "")]:
         name = f"{version or 'no version'} {mode}"
         rates = f"{part.hit_rate:.4f} lists, {part.popularity_hit_rate:.4f} popularity"
         click.echo(f"  {name:<30} {rates} ({part.tests:,} tests)")

@@ -82,7 +82,7 @@ TOPICS = (
     Topic(REQUESTS, "user_id", retention_ms=_DAY_MS),
     Topic(RECOMMENDATIONS, "user_id", retention_ms=7 * _DAY_MS),
     Topic(MODE_CHANGES, "user_id", retention_ms=30 * _DAY_MS),
-    Topic(MODEL_VERSIONS, "current, or what else was decided", compacted=True, single=True),
+    Topic(MODEL_VERSIONS, "current, or the status", compacted=True, single=True),
     Topic(DEAD_LETTERS, "original key", retention_ms=30 * _DAY_MS),
 )
 

@@ -230,7 +230,7 @@ def test_sigterm_does_not_wait_for_a_training(install):
     assert committed(installation) == {}
 
 
-@pytest.mark.parametrize("role", ["trainer", "worker"])
+@pytest.mark.parametrize("role", ["trainer", "worker", "scorekeeper"])
 def test_missing_topics_are_one_line(install, role):
     """Without its topics a process says in one line how to make them, and exits with 1."""
     installation = install()
@@ -241,7 +241,7 @@ def test_missing_topics_are_one_line(install, role):
     assert line.endswith("create them with `reelstream topics create`")
 
 
-@pytest.mark.parametrize("role", ["trainer", "worker"])
+@pytest.mark.parametrize("role", ["trainer", "worker", "scorekeeper"])
 def test_an_unreachable_redis_is_one_line(install, role):
     """Where no Redis listens a process says so in one line and exits with 1."""
     installation = install()

@@ -12,11 +12,13 @@ from redis import Redis
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction
+from model.scoreboard import Scoreboard, Shown
 from streams.connection import connect, connect_to_read
 from streams.errors import StateError
 from streams.experiments import encode_experiment
 from streams.health import SignOfLife
 from streams.lookups import Lookups
+from streams.quality import LiveQuality, QualityPoint, QualityShelf
 from streams.records import Origin, Rating, Watch
 from streams.state import ModelPointer, State, StoredList
 
@@ -47,6 +49,8 @@ KEYS = {
     "model:current": "hash",
     "experiment:current": "string",
     "modes:chosen": "hash",
+    "quality:live": "string",
+    "quality:series": "list",
 }
 
 
@@ -72,6 +76,13 @@ async def written(redis_url):
     await client.set("experiment:current", encode_experiment(DEPTH))
     await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})
+    board = Scoreboard()
+    board.shown(Shown("r", "u{1}", 1, "personalized", "v1", ("10",)))
+    board.happened("u{1}", "10", 2)
+    await QualityShelf(client).write(
+        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6)
+    )
+    await QualityShelf(client).add(QualityPoint(6, 1, 1.0, 0.0, "v1"))
     await client.aclose()
     return redis_url
 
@@ -121,6 +132,23 @@ def test_a_user_is_read_by_documented_names(plain):
     assert float(plain.hget(f"{user}:genres", "Drama")) == pytest.approx(0.5)
     assert plain.get(f"{user}:recs") == LIST.decode()
     assert plain.zscore(f"{user}:events:watch", "e1") == 7 * 4096 + 3
+
+
+def test_quality_is_read_by_documented_names(plain):
+    """Counts, rates, positions and points are where and what the page says."""
+    live = json.loads(plain.get("quality:live"))
+    assert (live["at_ms"], live["began"], live["offsets"]) == (
+        6,
+        {"watch-events": {"3": 0}},
+        {"watch-events": {"3": 8}},
+    )
+    total = live["figures"]["total"]
+    assert (total["tests"], total["named"], total["hits"], total["hit_rate"], total["ndcg"]) == (1, 0, 1, 1.0, 1.0)
+    assert (total["popularity_hits"], total["popularity_hit_rate"], total["apart"]) == (0, 0.0, 1)
+    [group] = live["figures"]["versions"]
+    assert (group["version"], group["mode"], group["total"], group["latest"]) == ("v1", "personalized", total, total)
+    [point] = [json.loads(point) for point in plain.lrange("quality:series", 0, -1)]
+    assert point == {"at_ms": 6, "tests": 1, "hit_rate": 1.0, "popularity_hit_rate": 0.0, "version": "v1"}
 
 
 def test_items_are_read_by_documented_names(plain):
