@@ -38,7 +38,7 @@ from streams.versions import Archive, Version
 __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "ScorekeeperReport"]
 
 SCOREKEEPER_GROUP = "reelstream-scorekeeper"
-READ = 2000  # records taken at once; counting them holds the event loop for about a tenth of a second
+READ = 2000  # records taken at once; counting them holds the event loop for about 30 ms
 WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
 CANCEL_S = 0.5
 logger = logging.getLogger(__name__)
