@@ -84,7 +84,7 @@ def measured(n_items: int, n_users: int, n_events: int, rounds: int, folder: Pat
         with timed(seconds, "patch the ranker, s"):
             ranker = build_ranker(followed.snapshot, "auto", before=ranker, changed=followed.changed)
         with timed(seconds, "floor: read the bytes of the changes, s"):
-            registry.verify(stored.version_id)
+            registry.fetch(stored, "delta.safetensors")
         size.append(stored.size)
         rows.append(len(followed.changed))
         held = (stored.version_id, followed.snapshot)

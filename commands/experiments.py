@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from model.experiment import Arm, Experiment, Side
+    from model.intervals import UserSums
+    from streams.quality import LiveQuality
     from streams.settings import Settings
 
 __all__ = ["Comparison", "ab", "compare"]
 
 FEWEST_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
-_NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
 _NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
-Row = Mapping[str, Any]
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -123,40 +122,30 @@ class Comparison:
     verdict: str
 
 
-def compare(arms: Mapping[str, Row]) -> Comparison:
+def compare(arms: "Mapping[str, UserSums]") -> Comparison:
     """Compare the figures of two arms.
-
-    The arms are drawn independently, so the squares of their standard errors add up; an arm's standard error is read
-    from its interval, which reaches 1.96 of them to each side and may be cut off at 0 or 1.
 
     Parameters
     ----------
-    arms : by side, ``users``, ``hit_rate``, ``low`` and ``high``; a side without tests is absent.
+    arms : by side; one without tests is absent.
     """
+    from model.intervals import difference  # noqa: PLC0415 - only where figures are compared
+
     if not arms:
         return Comparison(None, None, None, "no list of this experiment has been tested yet")
     if len(arms) == 1:
         return Comparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
-    a, b = arms["a"], arms["b"]
-    difference = b["hit_rate"] - a["hit_rate"]
-    errors = [_standard_error(row) for row in (a, b)]
-    fewest = min(a["users"], b["users"])
-    if fewest < FEWEST_USERS or None in errors:
+    lead = difference(arms["b"], arms["a"])
+    fewest = min(sums.users for sums in arms.values())
+    if fewest < FEWEST_USERS:
         too_few = f"too few users to tell: {fewest} on one side, at least {FEWEST_USERS} on each are required"
-        return Comparison(difference, None, None, too_few)
-    reach = _NORMAL_95 * sqrt(sum(error**2 for error in errors if error is not None))
-    low, high = difference - reach, difference + reach
-    if low <= 0 <= high:
+        return Comparison(lead.value, None, None, too_few)
+    if lead.low <= 0 <= lead.high:
         verdict = "not distinguishable from chance: the 95 % interval of the difference holds 0"
     else:
-        better = "b" if difference > 0 else "a"
+        better = "b" if lead.value > 0 else "a"
         verdict = f"arm {better} is better: chance alone would hardly make this difference (its 95 % interval is off 0)"
-    return Comparison(difference, low, high, verdict)
-
-
-def _standard_error(row: Row) -> float | None:
-    rate, low, high = row["hit_rate"], row["low"], row["high"]
-    return None if low is None or high is None else max(high - rate, rate - low) / _NORMAL_95
+    return Comparison(lead.value, lead.low, lead.high, verdict)
 
 
 def _arm(side: "Side", given: Mapping[str, Any]) -> "Arm":
@@ -192,14 +181,13 @@ def _experiment(client: "Redis") -> "Experiment | None":
     return None if found is None else decode_experiment(found)
 
 
-def _quality(client: "Redis") -> dict[str, Any] | None:
+def _quality(client: "Redis") -> "LiveQuality | None":
     """Return what the scorekeeper wrote last, or None where it wrote nothing."""
     from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.keys import QUALITY  # noqa: PLC0415 - same
+    from streams.quality import find_quality  # noqa: PLC0415 - same
 
     with answered("ab: reading the figures"):
-        found: Any = client.get(QUALITY)
-    return None if found is None else dict(orjson.loads(found))
+        return find_quality(client)
 
 
 def _redis(settings: "Settings") -> "Redis":
@@ -208,15 +196,16 @@ def _redis(settings: "Settings") -> "Redis":
     return connect_to_read(settings.redis)
 
 
-def _show(experiment: "Experiment | None", quality: Mapping[str, Any] | None, *, as_json: bool) -> None:
+def _show(experiment: "Experiment | None", quality: "LiveQuality | None", *, as_json: bool) -> None:
     if experiment is None:
         click.echo(orjson.dumps({"experiment": None}).decode() if as_json else "no experiment runs")
         return
     arms = _figures(experiment, quality)
     found = compare(arms) if quality is not None else Comparison(None, None, None, _NO_SCOREKEEPER)
     if as_json:
-        at_ms = None if quality is None else quality["at_ms"]
-        described = {"experiment": asdict(experiment), "at_ms": at_ms, "arms": list(arms.values())}
+        at_ms = None if quality is None else quality.at_ms
+        rows = [{"arm": arm, **asdict(sums), **_interval(sums)} for arm, sums in arms.items()]
+        described = {"experiment": asdict(experiment), "at_ms": at_ms, "arms": rows}
         click.echo(orjson.dumps(described | {"comparison": asdict(found)}).decode())
         return
     click.echo(_heading(experiment))
@@ -226,13 +215,25 @@ def _show(experiment: "Experiment | None", quality: Mapping[str, Any] | None, *,
         click.echo(f"difference b - a: {found.difference:+.4f}{interval}")
     click.echo(found.verdict)
     if quality is not None:
-        click.echo(f"figures of {_when(quality['at_ms'])}")
+        click.echo(f"figures of {_when(quality.at_ms)}")
 
 
-def _figures(experiment: "Experiment", quality: Mapping[str, Any] | None) -> dict[str, Row]:
+def _figures(experiment: "Experiment", quality: "LiveQuality | None") -> "dict[str, UserSums]":
     """Return the figures of this experiment's arms, by side, a first."""
-    rows = [] if quality is None else [row for row in quality["arms"] if row["experiment"] == experiment.name]
-    return {row["arm"]: row for row in sorted(rows, key=lambda row: str(row["arm"]))}
+    from model.scoreboard import ArmTally  # noqa: PLC0415 - only where there are figures
+
+    rows = [] if quality is None else [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
+    return {
+        str(one["arm"]): ArmTally.restored(one["total"]).sums() for one in sorted(rows, key=lambda one: str(one["arm"]))
+    }
+
+
+def _interval(sums: "UserSums") -> dict[str, float]:
+    """Return the hit rate of an arm with its 95 % interval, of which users are the unit."""
+    from model.intervals import ratio_interval  # noqa: PLC0415 - only where there are figures
+
+    found = ratio_interval(sums)
+    return {"hit_rate": found.value, "low": found.low, "high": found.high}
 
 
 def _heading(experiment: "Experiment") -> str:
@@ -240,7 +241,7 @@ def _heading(experiment: "Experiment") -> str:
     return f"experiment {experiment.name}, since {since}; {100 * experiment.share:g} % of the users are on b"
 
 
-def _arms_table(experiment: "Experiment", figures: Mapping[str, Row]) -> str:
+def _arms_table(experiment: "Experiment", figures: "Mapping[str, UserSums]") -> str:
     heads = ("arm", "version", "personalised from", "left to chance")
     rows = [heads + (("users", "tests", "hits", "HR@10", "95 % interval") if figures else ())]
     for arm in experiment.arms:
@@ -249,11 +250,12 @@ def _arms_table(experiment: "Experiment", figures: Mapping[str, Row]) -> str:
     return table(rows)
 
 
-def _told(row: Row | None) -> tuple[str, ...]:
-    if row is None:
+def _told(sums: "UserSums | None") -> tuple[str, ...]:
+    if sums is None:
         return ()
-    interval = "-" if row["low"] is None or row["high"] is None else f"{row['low']:.4f} to {row['high']:.4f}"
-    return f"{row['users']:,}", f"{row['tests']:,}", f"{row['hits']:,}", f"{row['hit_rate']:.4f}", interval
+    found = _interval(sums)
+    interval = f"{found['low']:.4f} to {found['high']:.4f}"
+    return f"{sums.users:,}", f"{sums.tests:,}", f"{sums.hits:,}", f"{found['hit_rate']:.4f}", interval
 
 
 def _when(milliseconds: int) -> str:

@@ -202,10 +202,18 @@ class Archive:
         return tuple(sorted(names, key=lambda name: (int(name[1:].partition("-")[0]), name), reverse=True))
 
     def verify(self, version_id: str) -> Version:
-        """Read every file of a version and compare size and hash; return it, or raise RegistryError."""
+        """Read every file of a version, and of those it rests on, and compare size and hash; return it.
+
+        Raises
+        ------
+        RegistryError
+            If one of them is missing or not what was written.
+        """
         version = self.read(version_id)
         for name in version.files:
             self.fetch(version, name)
+        if version.base is not None:
+            self.verify(version.base)
         return version
 
     def fetch(self, version: Version, name: str) -> bytes:

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from redis import Redis
 
 from commands.experiments import ab, compare
+from model.intervals import Z95, UserSums
 from model.neumf import NeuMF, NeuMFConfig
+from model.scoreboard import ArmTally, Tally
 from model.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.registry import Registry
@@ -49,22 +51,20 @@ def client(redis_url):
         yield connected
 
 
+def sums(users, hits):
+    """Return the sums over users of whom each had one test, so that squares are the numbers themselves."""
+    return UserSums(users, users, hits, users, hits, hits)
+
+
 def scored(client, **arms):
-    """Write figures as the scorekeeper does: for each arm users, tests and hits, the interval 0.02 to each side."""
-    rows = [
-        {
-            "experiment": name,
-            "arm": arm,
-            "users": users,
-            "tests": tests,
-            "hits": hits,
-            "hit_rate": hits / tests,
-            "low": hits / tests - 0.02,
-            "high": hits / tests + 0.02,
-        }
-        for (name, arm), (users, tests, hits) in ((key.split("_"), figures) for key, figures in arms.items())
-    ]
-    client.set("quality:live", json.dumps({"at_ms": 1_700_000_000_000, "arms": rows}))
+    """Write figures as the scorekeeper does: for each arm users, of whom each had one test, and hits."""
+    rows = []
+    for key, (users, hits) in arms.items():
+        name, arm = key.split("_")
+        tally = ArmTally(Tally(tests=users, hits=hits), users, users, hits, hits)
+        rows.append({"experiment": name, "arm": arm, "total": tally.describe(), "latest": Tally().describe()})
+    found = {"figures": {"arms": rows}, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
+    client.set("quality:live", json.dumps(found))
 
 
 def test_start_stores_what_was_asked_for(invoke, client, versions):
@@ -126,42 +126,35 @@ def test_status_says_what_is_missing(invoke, client):
     invoke("start", "depth", "--b-explore", "1")
     assert "no scorekeeper has written any" in invoke("status").stdout
     assert json.loads(invoke("status", "--json").stdout)["at_ms"] is None
-    scored(client, other_a=(100, 1000, 100), other_b=(100, 1000, 100))
+    scored(client, other_a=(1000, 100), other_b=(1000, 100))
     assert "no list of this experiment has been tested yet" in invoke("status").stdout
-    scored(client, depth_a=(100, 1000, 100))
+    scored(client, depth_a=(1000, 100))
     assert "only lists of arm a have been tested yet" in invoke("status").stdout
 
 
 def test_status_shows_both_arms_and_the_difference(invoke, client):
-    """0.14 - 0.10 with 0.02 to each side reaches sqrt(0.02**2 + 0.02**2) = 0.0283: from 0.0117 to 0.0683, off 0."""
+    """Variances of 0.1 * 0.9 / 9,999 and 0.14 * 0.86 / 9,999 add up to 0.00459 squared, 1.96 of which are 0.0090."""
     invoke("start", "depth", "--b-explore", "1")
-    scored(client, depth_b=(1200, 10_000, 1400), depth_a=(1100, 10_000, 1000), other_a=(9, 90, 9))
+    scored(client, depth_b=(10_000, 1400), depth_a=(10_000, 1000), other_a=(90, 9))
     text = invoke("status").stdout
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["arm", "a", "b"]
-    assert text.splitlines()[2].split()[-7:] == ["1,100", "10,000", "1,000", "0.1000", "0.0800", "to", "0.1200"]
-    assert "difference b - a: +0.0400 (+0.0117 to +0.0683)" in text
+    assert text.splitlines()[2].split()[-7:] == ["10,000", "10,000", "1,000", "0.1000", "0.0941", "to", "0.1059"]
+    assert "difference b - a: +0.0400 (+0.0310 to +0.0490)" in text
     assert "arm b is better" in text
     assert "figures of 2023-11-14 22:13:20 UTC" in text
     found = json.loads(invoke("status", "--json").stdout)
     assert [row["arm"] for row in found["arms"]] == ["a", "b"]
-    assert found["comparison"]["low"] == pytest.approx(0.04 - 0.02 * sqrt(2))
-
-
-def row(rate, reach, users=1000):
-    """Return an arm's figures; None for reach where there is no interval."""
-    low, high = (None, None) if reach is None else (max(0.0, rate - reach), min(1.0, rate + reach))
-    return {"users": users, "hit_rate": rate, "low": low, "high": high}
+    assert found["comparison"]["low"] == pytest.approx(0.04 - Z95 * sqrt((0.09 + 0.1204) / 9999))
 
 
 @pytest.mark.parametrize(
     ("a", "b", "verdict"),
     [
-        (row(0.10, 0.02), row(0.14, 0.02), "arm b is better"),  # 0.04 > 0.0283
-        (row(0.14, 0.02), row(0.10, 0.02), "arm a is better"),
-        (row(0.10, 0.03), row(0.14, 0.03), "not distinguishable"),  # 0.04 < 0.0424
-        (row(0.10, 0.0), row(0.10, 0.0), "not distinguishable"),
-        (row(0.0, 0.0), row(0.5, 0.1, users=29), "too few users to tell: 29"),
-        (row(0.1, 0.02), row(0.5, None), "too few users to tell"),
+        (sums(10_000, 1000), sums(10_000, 1400), "arm b is better"),  # 0.04 > 0.009
+        (sums(10_000, 1400), sums(10_000, 1000), "arm a is better"),
+        (sums(10_000, 1000), sums(10_000, 1050), "not distinguishable"),  # 0.005 < 0.0084
+        (sums(1000, 100), sums(1000, 100), "not distinguishable"),
+        (sums(29, 0), sums(1000, 500), "too few users to tell: 29"),
     ],
 )
 def test_a_difference_is_told_from_chance_by_its_interval(a, b, verdict):
@@ -169,29 +162,10 @@ def test_a_difference_is_told_from_chance_by_its_interval(a, b, verdict):
     assert compare({"a": a, "b": b}).verdict.startswith(verdict)
 
 
-def test_an_interval_that_is_cut_off_at_nought_counts_in_full():
-    """0.01 with 0.02 to each side is written as 0 to 0.03: its reach is still 0.02, that of the difference 0.0283."""
-    found = compare({"a": row(0.01, 0.02), "b": row(0.02, 0.02)})
-    assert found.high - found.low == pytest.approx(2 * 0.02 * sqrt(2))
-
-
-def test_the_interval_holds_the_truth_as_often_as_it_says():
-    """Of 2,000 comparisons with a true difference of 0.02, 95 % cover it, within four deviations of 0.5 %."""
-    rng = np.random.default_rng(1)
-    n, rates = 4000, (0.10, 0.12)
-    covered = 0
-    for _ in range(2000):
-        found = rng.binomial(n, rates) / n
-        a, b = (row(rate, 1.96 * sqrt(rate * (1 - rate) / n)) for rate in found)
-        compared = compare({"a": a, "b": b})
-        covered += compared.low <= 0.02 <= compared.high
-    assert covered / 2000 == pytest.approx(0.95, abs=4 * sqrt(0.95 * 0.05 / 2000))
-
-
 def test_stop_ends_it_and_shows_the_last_figures(invoke, client):
     """The key is gone, the figures are printed once more, and a second stop says that there is nothing to end."""
     invoke("start", "depth", "--b-explore", "1")
-    scored(client, depth_a=(1100, 10_000, 1000), depth_b=(1200, 10_000, 1400))
+    scored(client, depth_a=(10_000, 1000), depth_b=(10_000, 1400))
     text = invoke("stop").stdout
     assert "difference b - a: +0.0400" in text
     assert "the experiment is over" in text

@@ -382,8 +382,9 @@ def test_changes_without_their_base_are_refused(registry):
     """A version whose base is gone cannot be loaded, and the error names the one that is missing."""
     _, versions = chain_of(registry, 1)
     registry.remove(versions[0].version_id)
-    with pytest.raises(RegistryError, match=versions[0].version_id):
-        registry.load(versions[1].version_id)
+    for read in (registry.load, registry.verify):
+        with pytest.raises(RegistryError, match=versions[0].version_id):
+            read(versions[1].version_id)
 
 
 def test_pruning_spares_what_kept_versions_rest_on(registry):
