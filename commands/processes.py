@@ -16,6 +16,7 @@ import orjson
 
 from commands.options import address_options, given_settings, partitions_option
 from commands.running import end_within, log_level_option, log_to_stderr, run_until_stopped
+from model.modes import ModeConfig
 from streams.errors import SettingsError, StateError
 from streams.settings import Settings
 
@@ -23,7 +24,7 @@ __all__ = ["STOP_S", "health", "only_one", "require_servers", "trainer", "worker
 
 FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
 OLDEST_REDIS = 7  # the first with functions
-DEMOTE_BELOW = 3  # of ModeConfig, unless the threshold is lower still
+MODES = ModeConfig()  # as measured
 ASK_S = 2.0  # a local network answers within milliseconds
 EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
 EVICTIONS_WITHIN_S = 30.0
@@ -37,7 +38,7 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
 @click.option(
     "--personalize-at",
     type=click.IntRange(min=1),
-    default=5,
+    default=MODES.personalize_at,
     show_default=True,
     help="Known items that make a user personalised.",
 )
@@ -80,11 +81,10 @@ def _work(
 
     from agents.upkeep import UpkeepConfig  # noqa: PLC0415 - imports the two above
     from agents.worker import WorkerConfig, build_worker  # noqa: PLC0415 - same
-    from model.modes import ModeConfig  # noqa: PLC0415 - same
     from streams.serving import ServingConfig  # noqa: PLC0415 - same
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
-    modes = ModeConfig(personalize_at, min(DEMOTE_BELOW, personalize_at))
+    modes = ModeConfig(personalize_at, min(MODES.demote_below, personalize_at))
     config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), upkeep=UpkeepConfig(threads=threads))
     app = build_worker(settings, config, instance)
 

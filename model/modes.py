@@ -19,8 +19,8 @@ class ModeConfig:
 
     Parameters
     ----------
-    personalize_at : this many make a cold user personalised; replays of MovieLens show trending ahead below
-        about five events and the model ahead above.
+    personalize_at : this many make a cold user personalised. `reelstream tune-threshold ml-1m` proposes 3 (95 % of the
+        draws of users: 2 to 6), worth 0.0008 of HR@10 (0.0003 to 0.0012) more than 5 over users with up to 30 events.
     demote_below : fewer than this make a personalised user cold again.
 
     Raises
@@ -29,8 +29,8 @@ class ModeConfig:
         Unless ``1 <= demote_below <= personalize_at``.
     """
 
-    personalize_at: int = 5
-    demote_below: int = 3
+    personalize_at: int = 3
+    demote_below: int = 2
 
     def __post_init__(self) -> None:
         if not 1 <= self.demote_below <= self.personalize_at:

@@ -337,8 +337,9 @@ class NeuMF(nn.Module):
     def _starts(self, genres: Tensor, together: Any) -> dict[str, Tensor]:
         """Return the first rows of new items in each item table, by its name."""
         n_old = self.n_items
-        kinds, kind = torch.unique(genres[n_old:], dim=0, return_inverse=True)  # catalogues have few sets of genres
-        alike = [_alike(some, genres[:n_old]) for some in kinds.split(AT_ONCE)]
+        padded = functional.pad(genres[n_old:], (0, 1))  # torch finds nothing unique among rows without columns
+        kinds, kind = torch.unique(padded, dim=0, return_inverse=True)  # catalogues have few sets of genres
+        alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(AT_ONCE)]
         beside = None if together is None else sparse.csr_matrix(together[n_old:, :n_old])
         starts = {}
         for name in ("item_factors", "item_mlp_factors", "item_bias"):

@@ -102,6 +102,17 @@ def test_growth_keeps_old_scores():
     assert (network.n_users, network.n_items) == (5, 6)
 
 
+@pytest.mark.parametrize("n_new", [0, 3])
+def test_items_without_any_genre_start_at_the_mean(n_new):
+    """Where no item has a genre, new ones start at the mean of all old ones, save for the noise; none is none."""
+    network = NeuMF(CONFIG, 1, np.zeros((4, 0), dtype=np.float32), torch.Generator().manual_seed(0))
+    mean = network.item_factors.detach().mean(dim=0)
+    network.grow(1, np.zeros((4 + n_new, 0), dtype=np.float32), torch.Generator().manual_seed(1))
+    new = network.item_factors.detach()[4:]
+    assert new.shape == (n_new, CONFIG.factors)
+    assert torch.allclose(new, mean.expand_as(new), atol=0.06)  # noise of 0.01
+
+
 def test_a_new_item_starts_at_the_mean_of_those_that_share_its_genres():
     """A new item of genre a shares 1/1 with item 0 and 1/2 with item 1: weights 2/3 and 1/3, and noise of 0.01."""
     network = _network()
