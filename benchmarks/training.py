@@ -32,7 +32,7 @@ def main() -> None:
     learner = Learner(rounds=replace(rounds, first=replace(rounds.first, epochs=1, least_steps=0)))
     learner.observe(_log(given.users, EVENTS, 0, generator))
     first = _timed("first training, one pass", learner, generator)
-    learner.settle(first, gate(first))
+    learner.settle(first, replace(gate(first), decision="promote"))  # there is nothing in this log but popularity
     learner.observe(_log(given.users, max(1, NEW // given.users), 10**9, generator))
     candidate = _timed("round of new events", learner, generator)
     began = time.perf_counter()

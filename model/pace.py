@@ -1,7 +1,8 @@
 """How boldly the next round of fine-tuning learns, from what the gate said of the last one.
 
 Cautious after a rejection, bolder after a clear gain, and otherwise back towards the middle: multiplicative steps, as a
-trust region takes them [1]_. The time of a round is bounded by its windows, so there are never more than configured.
+trust region takes them [1]_. The time of a round is bounded by the events it predicts, so there are never more of them
+than configured.
 
 References
 ----------
@@ -26,7 +27,7 @@ class Pace:
     Parameters
     ----------
     rate : of the learning rate, 1/8 to 2.
-    work : of the windows trained on, 1/8 to 1.
+    work : of the events trained on, 1/8 to 1.
     """
 
     rate: float = 1.0
@@ -49,4 +50,4 @@ class Pace:
     def applied(self, rounds: RoundConfig) -> RoundConfig:
         """Return a round's configuration at this pace."""
         tuning = replace(rounds.tuning, learning_rate=rounds.tuning.learning_rate * self.rate)
-        return replace(rounds, tuning=tuning, max_windows=max(2, round(rounds.max_windows * self.work)))
+        return replace(rounds, tuning=tuning, max_predicted=max(2, round(rounds.max_predicted * self.work)))

@@ -26,6 +26,8 @@ from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
 
+OLD_EVENTS = 20  # that a user is counted on for, where users are chosen whose windows are replayed
+
 
 @dataclass(frozen=True, slots=True)
 class RoundConfig:
@@ -38,18 +40,18 @@ class RoundConfig:
         0.091 on the 8,000 that follow, in a quarter of the time in which 400 steps of 32 windows lead to 0.082.
     tuning : training from a champion, little and often; on ml-100k in rounds of 5,000 events these constants
         lift HR@10 on the events that follow from 0.153 (champion left alone) to 0.169.
-    replay : old windows trained on for each window with new events.
-    max_windows : windows in one epoch of tuning, at most half of them new; beyond it a random choice is
-        taken, which bounds the time of a round.
+    replay : events predicted in old windows for each in windows with new ones.
+    max_predicted : events predicted in one epoch of tuning, at most half of them in windows with new ones; beyond it a
+        random choice is taken, which bounds the time of a round.
     """
 
     network: NeuMFConfig = field(default_factory=NeuMFConfig)
     first: TrainingConfig = field(default_factory=lambda: TrainingConfig(epochs=12, batch=16, least_steps=150))
     tuning: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(epochs=4, batch=32, negatives=8, popular=0.75, learning_rate=5.0e-4)
+        default_factory=lambda: TrainingConfig(epochs=4, batch=32, negatives=8, popular=0.75, learning_rate=7.0e-4)
     )
     replay: float = 1.0
-    max_windows: int = 600
+    max_predicted: int = 18_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,11 @@ def run_round(
         If training diverges, or weights explode.
     """
     champion = material.champion
-    trained_on = material.histories if champion is None else _chosen(material, config.max_windows, generator)
+    trained_on = (
+        material.histories
+        if champion is None
+        else _chosen(material, max(1, config.max_predicted // OLD_EVENTS), generator)
+    )
     events = [(user_id, one.item_id, one.ts, one.weight) for user_id, history in trained_on.items() for one in history]
     users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
     if champion is None:
@@ -146,7 +152,7 @@ def run_round(
 def _chosen(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:
     """Return the histories of all users with new events and of ``n`` random others.
 
-    A round replays at most ``n`` windows, so that more users would cost time in proportion to the memory of
+    A round replays no more events than these have, so that more users would cost time in proportion to the memory of
     the learner and teach nothing.
     """
     fresh = [user_id for user_id in material.histories if material.fresh[user_id]]
@@ -280,10 +286,17 @@ def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generat
     """Return windows that end in each user's new events, and a random choice of all others."""
     starts, _ = sequences.bounds()
     latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
-    latest = latest.taken(generator.permutation(len(latest))[: max(1, config.max_windows // 2)])
+    latest = _within(latest.taken(generator.permutation(len(latest))), max(1, config.max_predicted // 2), least=1)
+    predicted = int((latest.ends - latest.begins).sum())
     old = sequences.phased_cuts(length, generator)
-    n_old = min(round(config.replay * max(1, len(latest))), config.max_windows - len(latest))
-    return latest.joined(old.taken(generator.permutation(len(old))[: max(0, n_old)]))
+    n_old = min(round(config.replay * max(1, predicted)), config.max_predicted - predicted)
+    return latest.joined(_within(old.taken(generator.permutation(len(old))), n_old))
+
+
+def _within(cuts: Cuts, most: int, least: int = 0) -> Cuts:
+    """Return the first cuts, as many as predict ``most`` events together, and at least so many."""
+    n = int(np.searchsorted(np.cumsum(cuts.ends - cuts.begins), most, side="right"))
+    return cuts.taken(np.arange(min(len(cuts), max(least, n))))
 
 
 def _fit_part(

@@ -58,11 +58,11 @@ def test_a_round_at_an_absurd_rate_leads_to_no_candidate(ring):
 
 
 def test_the_round_after_a_divergence_is_more_cautious(ring):
-    """Its rate and its windows are half of what was configured."""
-    learner = Learner(rounds=RoundConfig(max_windows=600), champion=ring.snapshot)
+    """Its rate and its events are half of what was configured."""
+    learner = Learner(rounds=RoundConfig(max_predicted=600), champion=ring.snapshot)
     learner.give_up()
     assert learner.paced_rounds() == learner.rounds
     learner.give_up(diverged=True)
     paced = learner.paced_rounds()
     assert paced.tuning.learning_rate == learner.rounds.tuning.learning_rate / 2
-    assert paced.max_windows == 300
+    assert paced.max_predicted == 300

@@ -264,12 +264,21 @@ def test_first_events_of_new_users_alone_make_a_version(ring, rounds):
     assert gate(candidate).promote
 
 
-def test_a_round_reads_no_more_old_users_than_it_can_replay(learner, ring):
-    """With five windows a round at most five of the sixty known users are read beside the new one."""
-    learner.rounds = replace(learner.rounds, max_windows=5, replay=100.0)
+def test_a_round_predicts_no_more_than_its_bound(learner, ring):
+    """Of forty events an epoch three are new, and old windows of at most ten make up for most of the rest."""
+    learner.rounds = replace(learner.rounds, max_predicted=40, replay=100.0)
     learner.observe([("newcomer", _watch(f"i{place}", 10**9 + place)) for place in range(4)])
     result = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).training
-    assert result.samples <= 5 * (3 + 5 * 10)
+    samples = learner.rounds.tuning.epochs * (1 + learner.rounds.tuning.negatives)
+    assert 27 * samples < result.samples <= 40 * samples
+
+
+def test_a_long_window_alone_may_be_beyond_the_bound(learner, ring):
+    """A round of one event still trains on one window, whole."""
+    learner.rounds = replace(learner.rounds, max_predicted=2)
+    learner.observe([("newcomer", _watch(f"i{place}", 10**9 + place)) for place in range(8)])
+    result = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).training
+    assert result.samples == 7 * learner.rounds.tuning.epochs * (1 + learner.rounds.tuning.negatives)
 
 
 def test_an_item_without_a_row_is_a_miss(ring, world):
@@ -306,7 +315,7 @@ def test_few_held_out_events_hold_a_candidate(learner, ring):
 
 
 def test_pace_follows_the_verdicts():
-    """Halved by a rejection, raised by a clear gain, drawn back to the middle by neither; windows never grow."""
+    """Halved by a rejection, raised by a clear gain, drawn back to the middle by neither; work never grows."""
     slow = Pace().after(REJECT)
     assert slow == Pace(0.5, 0.5)
     assert slow.after(HOLD) == slow
@@ -320,11 +329,11 @@ def test_pace_follows_the_verdicts():
 
 
 def test_a_round_trains_at_its_pace(learner):
-    """After a rejection the rate and the windows of the next round are half of the configured ones."""
+    """After a rejection the rate and the events of the next round are half of the configured ones."""
     learner.pace = Pace().after(REJECT)
     paced, rounds = learner.paced_rounds(), learner.rounds
     assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
-    assert paced.max_windows == rounds.max_windows / 2
+    assert paced.max_predicted == rounds.max_predicted / 2
     assert paced.first == rounds.first
 
 

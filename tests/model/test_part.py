@@ -72,11 +72,11 @@ def test_only_learnt_rows_are_put_back(ring):
     assert torch.equal(after["evidence.counts"], before["evidence.counts"])
 
 
-@pytest.mark.parametrize("windows", [2, 40])
-def test_a_round_moves_no_row_that_its_windows_do_not_touch(ring, windows):
+@pytest.mark.parametrize("predicted", [4, 400])
+def test_a_round_moves_no_row_that_its_windows_do_not_touch(ring, predicted):
     """Items outside the windows keep their vectors to the bit, and those of the new events move."""
     tuning = TrainingConfig(epochs=2, batch=8, learning_rate=1.0e-2)
-    rounds = RoundConfig(network=ring.config, tuning=tuning, max_windows=windows)
+    rounds = RoundConfig(network=ring.config, tuning=tuning, max_predicted=predicted)
     learner = Learner(rounds=rounds, champion=ring.snapshot)
     learner.recall(event for event in ring.events if event[1].item_id in {"i0", "i1", "i2", "i3"})
     new = [("u0", Interaction(f"i{item}", 10**9 + item, "watch", 1.0)) for item in (10, 11, 12)]
