@@ -43,8 +43,8 @@ class UpkeepConfig:
 
     Parameters
     ----------
-    model_s : seconds between looks at the model pointer, the experiment and the modes chosen by hand; a new version
-        serves at most this late plus loading.
+    model_s : seconds between looks at the model pointer; a new version serves at most this late plus loading.
+    choices_s : seconds between looks at the experiment and at the modes chosen by hand.
     retry_s : seconds before a version that could not be loaded is tried again; its store may have been away.
     hot_s : seconds between merges of the hot list.
     trending : items of the hot list that are kept in memory.
@@ -53,6 +53,7 @@ class UpkeepConfig:
     """
 
     model_s: float = 0.2
+    choices_s: float = 0.5
     retry_s: float = 10.0
     hot_s: float = 1.0
     trending: int = 500
@@ -141,7 +142,7 @@ class Upkeep:
         return (
             self.feed.follow,
             partial(self._every, self._config.model_s, self._look_at_model),
-            partial(self._every, self._config.model_s, self._look_at_choices),
+            partial(self._every, self._config.choices_s, self._look_at_choices),
             partial(self._every, self._config.hot_s, self._look_at_hot),
             partial(self._every, RENEW_S, self.show_life),
             partial(self._every, self._config.hot_s, self._publish_catalogue),
