@@ -90,7 +90,7 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
     candidate : with the events that were held out of it.
     k : length of the lists.
     least : held-out events below which a candidate for a champion's place is held, as long as waiting leads to more of
-        them; none at all never hold it.
+        them.
     """
     material = candidate.material
     ranker = Ranker(candidate.snapshot)
@@ -99,7 +99,7 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
     theirs = _champion_ranks(material.champion, material.held_out)
     against = popular if theirs is None else theirs
     lead, apart = compared(mine <= k, against <= k)
-    is_thin = theirs is not None and material.may_wait and 0 < len(mine) < least
+    is_thin = theirs is not None and material.may_wait and len(mine) < least
     return Verdict(
         "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
         Quality.of(mine, k),

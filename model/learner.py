@@ -192,7 +192,7 @@ class Learner:
             counts,
             trained_to,
             self._observed,
-            share < self.config.max_held_out,
+            self.config.held_out_share > 0.0 and share < self.config.max_held_out,
         )
 
     def fine_tune(

@@ -16,7 +16,7 @@ from model.catalogue import Catalogue
 from model.evidence import counted_pairs, width_for
 from model.history import Interaction, Profile
 from model.neumf import NeuMF, NeuMFConfig, genre_matrix
-from model.part import part_of, put_back
+from model.part import Chosen, part_of, put_back
 from model.sequences import Cuts, Sequences
 from model.snapshot import Snapshot
 from model.texts import item_text, text_vectors
@@ -273,10 +273,10 @@ def _tuned(
     network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, pairs)
-    epochs = [
-        _chosen_cuts(sequences, network.config.history_length, config, generator) for _ in range(config.tuning.epochs)
-    ]
-    if not len(epochs[0]):
+    length = network.config.history_length
+    cuts = [_chosen_cuts(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
+    epochs = [one for one in cuts if len(one)]
+    if not epochs:
         return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
     result = _fit_part(network, known, sequences, epochs, config, generator, progress)
     return known.finished(network, generator), result
@@ -313,13 +313,16 @@ def _fit_part(
     for cuts in epochs:
         for begin, end in zip(cuts.begins.tolist(), cuts.ends.tolist(), strict=True):
             inside[begin : end + 1] = True
-    users, items = np.unique(sequences.users), np.unique(sequences.items)
-    learnt = np.searchsorted(items, np.unique(sequences.items[inside]))
-    rows = replace(
-        sequences, users=np.searchsorted(users, sequences.users), items=np.searchsorted(items, sequences.items)
+    chosen = Chosen(
+        np.unique(sequences.users),
+        np.unique(sequences.items),
+        np.unique(sequences.users[inside]),
+        np.unique(sequences.items[inside]),
     )
-    part = part_of(network, users, items)
-    texts = known.texts(network.config.text_width, items)
-    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, Course(texts=texts), learnt)
-    put_back(network, part, users, items, learnt)
+    rows = replace(sequences, users=chosen.user_places(sequences.users), items=chosen.item_places(sequences.items))
+    part = part_of(network, chosen)
+    texts = known.texts(network.config.text_width, chosen.items)
+    pool = chosen.item_places(chosen.learnt_items)
+    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, Course(texts=texts), pool)
+    put_back(network, part, chosen)
     return result
