@@ -144,14 +144,14 @@ def synced(logs: Sequence[Path], since: Sequence[int], promoted: Sequence[str]) 
     late = [{one.version: one.late_ms for one in swaps(log, at)} for log, at in zip(logs, since, strict=True)]
     both = [max(seen[version] for seen in late) for version in promoted if all(version in seen for seen in late)]
     every = [one for log in logs for one in swaps(log)]
-    sizes = {how: [one.size for one in every if one.is_whole == how] for how in (True, False)}
+    changes = [one.size for one in every if not one.is_whole]
     return {
         "promotions": len(promoted),
         "served_by_both": len(both),
         "median_ms": median(both) if both else None,
         "max_ms": max(both, default=None),
-        "changes_bytes": median(sizes[False]) if sizes[False] else None,
-        "whole_bytes": median(sizes[True]),
+        "changes_bytes": median(changes) if changes else None,
+        "whole_bytes": every[0].size,
     }
 
 
@@ -222,7 +222,7 @@ def measured(settings: Settings, log: Dataset, folder: Path, load: Load) -> dict
             say("one worker, without and with a trainer in turn")
             with traffic(settings, crowd(log, 0, load.rows), load.rate):
                 time.sleep(5.0)  # the feed reads what is there from before
-                price = beside_training(settings, feed, steady, load.seconds / PERIODS)
+                price = beside_training(settings, feed, steady, load.seconds / 4)
             say("two workers, a trainer, and new users")
             workers[1].start()
             await_alive(settings, {"worker": 2}, workers)
@@ -273,7 +273,13 @@ def judged(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 @click.command()
 @click.argument("dataset")
 @click.option("--rate", type=click.FloatRange(min=1.0), default=200.0, show_default=True, help="Events a second.")
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="Length of each of the two long parts.")
+@click.option(
+    "--seconds",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="How long new users come, and four times a period without or with training.",
+)
 @click.option("--json", "as_json", is_flag=True)
 def main(dataset: str, rate: float, seconds: float, *, as_json: bool) -> None:
     """Print what learning while serving costs and gives, and which targets are met."""

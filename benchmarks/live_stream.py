@@ -17,12 +17,13 @@ from streams.settings import Settings
 
 PERSONALIZE_AT = int(next(one.default for one in worker_command.params if one.name == "personalize_at"))  # type: ignore[arg-type]
 AT_ONCE = 50  # newcomers who take turns, so that half a second lies between two events of one
+MIXED = 2000  # neighbouring events that are mixed
 LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Events a second, and the length of each of the two long parts, seconds."""
+    """Events a second, and how long new users come, seconds."""
 
     rate: float
     seconds: float
@@ -68,9 +69,13 @@ class Arrivals(ListFeed):
 
 
 def crowd(log: Dataset, number: int, n: int) -> Dataset:
-    """Return ``n`` rows of the log from its half on, other ones for each number; after its end it has other users."""
+    """Return ``n`` rows of the log from its half on, other ones for each number; after its end it has other users.
+
+    A recorded user sends in bursts; here some twenty users at a time are mixed, so that nearly each event has its list.
+    """
     first = len(log.interactions) // 2 + number * n
-    lap, row = np.divmod(np.arange(first, first + n), len(log.interactions))
+    mixed = first + np.argsort(np.arange(n) // MIXED + np.random.default_rng(number).random(n))
+    lap, row = np.divmod(mixed, len(log.interactions))
     rows = log.interactions.iloc[row].reset_index(drop=True)
     rows["user_id"] = [user if turn == 0 else f"{user}.{turn}" for user, turn in zip(rows["user_id"], lap, strict=True)]
     return replace(log, interactions=rows)
