@@ -1,6 +1,7 @@
 """What ``live`` sends and what comes back: a steady crowd, new users who take turns, and every list as it arrives."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -113,3 +114,20 @@ def traffic(settings: Settings, events: Dataset, rate: float) -> Iterator[None]:
     finally:
         stop.set()
         sender.join()
+
+
+def percentiles(delays: Sequence[float], *percents: float) -> dict[str, float]:
+    """Return them by name, milliseconds."""
+    found = np.percentile(delays, percents) if delays else [float("nan")] * len(percents)
+    return {f"p{percent:g}_ms": round(float(one), 1) for percent, one in zip(percents, found, strict=True)}
+
+
+def delays_within(feed: Arrivals, seconds: float) -> dict[str, float]:
+    """Let a period pass and return the percentiles of the lists for events sent within it."""
+    begin = time.time() * 1000
+    time.sleep(seconds)
+    end = time.time() * 1000
+    time.sleep(1.0)
+    lists = [one for one in list(feed.all) if begin <= one.sent_ms < end]
+    degraded = sum(one.mode == "degraded" for one in lists)
+    return {**percentiles([one.delay_ms for one in lists], 50, 99), "lists": len(lists), "degraded": degraded}
