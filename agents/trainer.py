@@ -120,7 +120,9 @@ class Trainer:
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
-        self._diverged = 0  # rounds in a row from it that did
+        self._diverged = 0  # rounds in a row from it whose weights went out of bounds
+        self._is_back = False  # whether it serves because rounds from its child diverged
+        self._drifting: str | None = None  # version of which it was said that nothing can serve in its place
         self.report = TrainerReport()
 
     async def run(self) -> None:
@@ -166,26 +168,39 @@ class Trainer:
         self._remembered.clear()
         self._diverged = 0
         current = await self._patience.through(self._state.current_model)
-        if current is None:
+        if current is None:  # none was promoted yet, or a Redis that lost everything has none
+            self.report.model_version, self._offsets, self._changes = None, {}, 0
             await self._reader.seek({})
             logger.info("trainer.ready without a version")
             return
         snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
         self._changes = await asyncio.to_thread(self._registry.changes_since_whole, current.version)
         self._learner.champion = snapshot
-        self._offsets = version.offsets
+        self._offsets = offsets = await self._reachable(version.offsets)
         self.report.model_version = version.version_id
         partitions = 2 * self._settings.partitions
-        await self._reader.seek(version.offsets, back=self._config.refill // partitions)
-        while await self._reader.is_before(version.offsets):
-            decoded = decode_batch(await self._reader.read(5000, 0.5, below=version.offsets), self._settings.prefix)
+        await self._reader.seek(offsets, back=self._config.refill // partitions)
+        while await self._reader.is_before(offsets):
+            decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
             self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
 
+    async def _reachable(self, offsets: Offsets) -> Offsets:
+        """Return the offsets without those beyond the end of their partition: such a topic was made anew."""
+        _, ends = await self._reader.bounds()
+        found: dict[str, dict[int, int]] = {}
+        for topic, partitions in offsets.items():
+            for at, offset in partitions.items():
+                if offset <= ends.get(topic, {}).get(at, offset):
+                    found.setdefault(topic, {})[at] = offset
+                else:
+                    logger.warning("trainer.topic_shorter %s:%s ends before %s, all of it is new", topic, at, offset)
+        return found
+
     async def _has_moved(self) -> bool:
-        """Return whether another version serves than the one that is tuned here."""
+        """Return whether another version serves than the one that is tuned here, or none any more."""
         current = await self._patience.through(self._state.current_model)
-        return current is not None and current.version != self.report.model_version
+        return (None if current is None else current.version) != self.report.model_version
 
     async def _read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
@@ -243,35 +258,52 @@ class Trainer:
         await self._announce(ModelVersion(None, "failed", serving, None, _now_ms(), cause=str(error)))
         self._diverged += isinstance(error, FloatingPointError)
         if serving is not None and self._diverged >= self._config.diverged_rounds:
-            await self._roll_back(serving, f"{self._diverged} rounds in a row from {serving} diverged: {error}")
+            cause = f"{self._diverged} rounds in a row from {serving} diverged: {error}"
+            self._diverged = 0
+            await self._blame(serving, cause)
 
-    async def _roll_back(self, serving: str, cause: str) -> None:
-        """Let the parent of the version that serves serve again, and go on from it; where there is none, say so."""
-        version = await asyncio.to_thread(self._registry.read, serving)
-        self._diverged = 0
-        if version.parent is None:
-            await self._announce(ModelVersion(serving, "drifting", None, version.uri, _now_ms(), cause=cause))
-            return
-        try:
-            _, parent = await asyncio.to_thread(self._registry.load, version.parent)
-        except RegistryError as error:
-            cause = f"{cause}; its parent cannot serve: {error}"
-            await self._announce(ModelVersion(serving, "drifting", version.parent, version.uri, _now_ms(), cause=cause))
+    async def _blame(self, serving: str, cause: str) -> None:
+        """Let the parent of the version that serves serve again, and go on from it as cautiously as before.
+
+        Where there is none, or where rounds from the parent diverge as well, it is not the version that is to blame:
+        that is said, once for each version.
+        """
+        parent, why_not = await asyncio.to_thread(self._parent_of, serving)
+        if parent is None or self._is_back:
+            if self._drifting != serving:
+                self._drifting = serving
+                cause += (
+                    f"; {why_not or 'as did those from the version after it, so the events or the rate are to blame'}"
+                )
+                await self._announce(ModelVersion(serving, "drifting", None, None, _now_ms(), cause=cause))
             return
         pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
+        pace = self._learner.pace
         if await self._patience.through(lambda: self._move(pointer)):
             logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)
             self.report.rolled_back += 1
+            self._is_back = True
             figures = dict(parent.metrics)
             await self._announce(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), figures, cause)
             )
         await self._take_up()
+        self._learner.pace = pace
+
+    def _parent_of(self, version_id: str) -> tuple[Version | None, str]:
+        """Return the parent, loaded with all checks, or None and why not."""
+        try:
+            parent = self._registry.read(version_id).parent
+            if parent is None:
+                return None, "it has no parent to go back to"
+            return self._registry.load(parent)[1], ""
+        except RegistryError as error:
+            return None, f"its parent cannot serve ({error})"
 
     async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
-        material = self._learner.material(self._feed.catalogue)
         run = asyncio.get_running_loop().run_in_executor
+        material = await run(self._training, self._learner.material, self._feed.catalogue)  # nothing observes meanwhile
         candidate = await run(self._training, run_round, material, self._learner.paced_rounds(), generator)
         judge = partial(gate, candidate, least=self._config.learner.least_held_out)
         return candidate, await run(self._training, judge)
@@ -287,6 +319,7 @@ class Trainer:
                 ModelVersion(None, status, self.report.model_version, None, _now_ms(), _figures(verdict))
             )
         self._learner.settle(candidate, verdict)
+        self._is_back &= not verdict.promote
         self.report.promoted += verdict.decision == "promote"
         self.report.rejected += verdict.decision == "reject"
         self.report.held += verdict.decision == "hold"
@@ -295,8 +328,9 @@ class Trainer:
         """Let a version serve.
 
         Steps: 1 store it with the offsets it contains; 2 move the pointer; 3 announce it; 4 commit the offsets.
-        A crash after any step is made good by the next start, which follows the pointer. Returns False, with nothing
-        announced, where somebody moved the pointer while this version was trained.
+        A crash after any step is made good by the next start, which follows the pointer; only the announcement of a
+        version that serves already may be lost with it. Returns False, with nothing announced, where somebody moved the
+        pointer while this version was trained.
         """
         # Step 1
         offsets = self._pending.take(candidate.material.trained_to, self._offsets)
@@ -338,13 +372,18 @@ class Trainer:
         return self._registry.save(
             candidate.snapshot,
             parent=self.report.model_version,
-            metrics=_figures(verdict),
+            metrics=_figures(verdict) | self._draws(),
             offsets=offsets,
             created_ms=_now_ms(),
             seed=self._config.seed,
             code_revision=installed_version("reelstream"),
             onto=candidate.material.champion if self._changes + 1 < self._config.whole_every else None,
         )
+
+    def _draws(self) -> dict[str, float]:
+        """Return what a round's draws and steps are repeated by, beside the seed: its number, and its pace."""
+        pace = self._learner.pace
+        return {"round": float(self.report.rounds), "rate": pace.rate, "work": pace.work}
 
     async def _announce(self, decided: ModelVersion) -> None:
         key = b"current" if decided.status in ("promoted", "rolled_back") else decided.status.encode()

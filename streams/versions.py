@@ -253,23 +253,31 @@ class Archive:
         """Delete old versions and return them.
 
         What stays: the newest ``keep``, ``current`` and its parent, the ``pinned`` ones, and whatever these hold the
-        changes to.
+        changes to. Where that cannot be found out nothing is deleted.
 
         Raises
         ------
         RegistryError
-            If the folder cannot be written.
+            If the folder cannot be written, or a version that one to keep rests on cannot be read.
         """
         versions = self.list()
         spared = {current, *pinned, *(version.version_id for version in versions[:keep])}
         spared |= {version.parent for version in versions if version.version_id == current}
-        for version in versions:  # newest first, and a base is older than what it is the base of
+        for version in versions:
             if version.version_id in spared:
-                spared.add(version.base)
+                spared |= self._bases(version)
         removed = tuple(version for version in versions if version.version_id not in spared)
         for version in removed:
             self.remove(version.version_id)
         return removed
+
+    def _bases(self, version: Version) -> set[str | None]:
+        """Return what a version rests on: its base, the base of that, and so on."""
+        found: set[str | None] = set()
+        while version.base is not None:
+            found.add(version.base)
+            version = self.read(version.base)
+        return found
 
     def _folders(self) -> tuple[str, ...]:
         """Return the names that look like versions, whole or not."""

@@ -153,7 +153,7 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
 
 
 async def test_diverging_rounds_roll_back_and_are_announced(install, until):
-    """Two rounds whose weights explode blame the version they start from: its parent serves, and is blamed in turn."""
+    """Two rounds that explode blame the version they start from; when its parent's explode too, no version is."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
     registry = Registry(installation.settings.registry)
@@ -161,7 +161,8 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
     snapshot = Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
     about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
-    old = registry.save(snapshot, parent=None, **about)
+    first = registry.save(snapshot, parent=None, **about)
+    old = registry.save(snapshot, parent=first.version_id, **about)
     bad = registry.save(snapshot, parent=old.version_id, **about)
     pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1}
     installation.redis.hset("model:current", mapping=pointer)
@@ -189,7 +190,59 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     assert (back["version"], back["uri"]) == (old.version_id, old.uri)
     assert f"2 rounds in a row from {bad.version_id} diverged" in back["cause"]
     assert installation.redis.hget("model:current", "version") == old.version_id
-    assert (announced[-1]["version"], announced[-1]["parent"]) == (old.version_id, None)
+    assert announced[-1]["version"] == old.version_id
+    assert "as did those from the version after it" in announced[-1]["cause"]
+
+
+def running_trainer(installation, config):
+    """Return a trainer and the task that runs it."""
+    trainer = Trainer(installation.settings, config)
+    return trainer, asyncio.create_task(trainer.run())
+
+
+async def test_a_lost_pointer_leads_to_a_new_first_version(install, until):
+    """When Redis has lost everything the trainer starts anew, and what it promotes serves: one version, not many."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    quick = RoundConfig(first=TrainingConfig(epochs=4, least_steps=60))
+    trainer, running = running_trainer(installation, TrainerConfig(first_events=500, every_s=3600.0, rounds=quick))
+    try:
+        installation.send_all("watch-events", chains(200, 6, seed=20))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted == 1, 60, lambda: f"one, got {trainer.report}")
+        installation.redis.delete("model:current")
+        installation.send_all("watch-events", chains(400, 6, seed=21))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted == 2, 60, lambda: f"two, got {trainer.report}")
+        second = trainer.report.model_version
+        assert installation.redis.hget("model:current", "version") == second
+        newest = Registry(installation.settings.registry).list()[0]
+        assert (newest.version_id, newest.parent) == (second, None)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
+    """Offsets beyond the ends of the partitions are those of another topic: what is there is new, and a round comes."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
+    snapshot = Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+    offsets = {installation.settings.prefix + "watch-events": {0: 10_000, 1: 10_000}}
+    version = registry.save(
+        snapshot, parent=None, metrics={}, offsets=offsets, created_ms=1, seed=0, code_revision="test"
+    )
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    installation.send_all("watch-events", chains(100, 6, seed=22))
+    trainer, running = running_trainer(installation, TrainerConfig(every_events=300, every_s=3600.0))
+    try:
+        await asyncio.to_thread(until, lambda: trainer.report.rounds == 1, 40, lambda: f"a round, got {trainer.report}")
+        assert trainer.report.events == 600
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_users_with_one_event_each_are_nothing_to_learn_from(install, until):

@@ -411,3 +411,16 @@ def test_a_version_of_the_first_format_is_read(registry):
     (path.parent.with_name(f"v000001-{digest}") / "version.json").write_bytes(orjson.dumps(body))
     assert registry.read(f"v000001-{digest}").base is None
     assert equal(registry.load(f"v000001-{digest}")[0], snapshot_of())
+
+
+def test_nothing_is_pruned_where_a_base_cannot_be_read(registry):
+    """A torn description in the middle of a chain hides what the newest rests on, so all versions stay."""
+    _, versions = chain_of(registry, 4)
+    path = file_of(versions[2], "version.json")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(RegistryError, match=versions[2].version_id):
+        registry.prune(1, versions[4].version_id)
+    path.write_bytes(whole)
+    assert len(registry.list()) == 5
+    assert registry.prune(1, versions[4].version_id) == ()
