@@ -186,14 +186,15 @@ class Upkeep:
             logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
             return
         self._refused = None
+        is_first = self.recommender.version is None  # of this process: no list was of an earlier version meanwhile
         self.recommender = self.recommender.with_model(ranker, current.version)
-        self._report_sync(current, followed)
+        self._report_sync(current, followed, is_first=is_first)
 
-    def _report_sync(self, current: ModelPointer, followed: Followed) -> None:
+    def _report_sync(self, current: ModelPointer, followed: Followed, *, is_first: bool) -> None:
         report = self.report
         report.model_version = current.version
         report.sync_bytes = followed.size
-        report.sync_ms = max(0, time.time_ns() // 1_000_000 - current.promoted_at)
+        report.sync_ms = 0 if is_first else max(0, time.time_ns() // 1_000_000 - current.promoted_at)
         report.patched += followed.changed is not None
         report.loaded += followed.changed is None
         how = "whole" if followed.changed is None else f"{len(followed.changed)} items changed"

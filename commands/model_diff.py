@@ -100,7 +100,7 @@ def _moved(old: Weights, new: Weights, rows: Rows | None) -> dict[str, Any]:
     n = len(new) if rows is not None else 1
     if old.shape != new.shape:
         return {"rows": n, "moved": n, "change": None}
-    lengths = np.linalg.norm((new - old).reshape(n, -1), axis=1)
+    lengths = np.sqrt(np.square(new - old).reshape(n, new.size // max(1, n)).sum(axis=1))
     return {
         "rows": n,
         "moved": int((lengths > MOVED).sum()),

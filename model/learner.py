@@ -34,7 +34,8 @@ class LearnerConfig:
     max_events : events kept when a version was promoted. Beyond it users are forgotten, so that those who stay are a
         uniform sample of all there ever were; who has events that the champion has not learnt from is kept up to twice
         as many.
-    max_events_per_user : latest events kept of one user.
+    max_events_per_user : latest events kept of one user, new ones as well: who has more of them between two versions is
+        learnt from these.
     held_out_share : newest part of the new events that is kept for the gate.
     max_held_out : its bound, in events.
     least_held_out : events below which the gate holds a candidate for a champion's place.
@@ -107,8 +108,8 @@ class Learner:
             if len(events) > self.config.max_events_per_user:
                 del events[0]
                 self._size -= 1
-        if self._size > 2 * self.config.max_events:
-            self._forget()
+            if self._size > 2 * self.config.max_events:
+                self._forget()
 
     def _forget(self) -> None:
         """Forget users until what is left fits, the lowest draws first: old ones, and new ones beyond twice the bound.

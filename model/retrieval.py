@@ -51,7 +51,7 @@ LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users th
 LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
 TOGETHER = 16  # users whose whole catalogue is scored at once, 4 MB each at a million items
 FOLLOWED, FOLLOWERS = 50, 8  # newest items of a user, and how many that follow each are candidates
-LATE_SHARE = 0.25  # of the catalogue that is read beside the index at most
+REPLACED = 4.0  # times the catalogue: after so many replaced vectors an index is made anew
 EXACT_FROM = 8  # scoring everything costs no more than retrieving this fraction of it
 
 
@@ -180,33 +180,33 @@ class RetrievingRanker(Ranker):
         vectors, square = self._linear()
         self._turn = torch.linalg.cholesky(square)  # (D + 1, D + 1)
         self._index = _Index((vectors @ self._turn).numpy(), self.config, generator)
-        self._late = np.empty(0, dtype=np.int64)  # rows whose vectors in the index are those of an earlier version
-        self._late_vectors = torch.empty(0, len(square))
+        self._replaced = 0  # vectors in the index that were replaced by those of a later version
 
     def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
-        """Return a ranker of a version that goes on from this one, over the same index.
+        """Return a ranker of a version that goes on from this one, with a copy of its index.
 
-        Rows that changed are read whole, beside the index, with vectors of the new version; those of the others stay
-        a little behind, which may cost a candidate but never a score. Once a quarter of the catalogue has changed a
-        new index is made.
+        In the copy the vectors of the rows that changed are replaced by those of the new version. Those of the others
+        and the clusters stay a little behind, which may cost a candidate but never a score. After so many replacements
+        that each vector may have been replaced four times a new index is made.
 
         Parameters
         ----------
         snapshot : whose first items are those of this one.
         changed : int64, the rows of items that differ.
         """
-        new = np.arange(len(self), len(snapshot.items))
-        late = np.union1d(np.union1d(self._late, changed), new)
-        if len(late) > LATE_SHARE * len(snapshot.items):
+        n, flat_to = len(snapshot.items), self.config.flat_to
+        rows = np.union1d(changed, np.arange(len(self), n))
+        if self._replaced + len(rows) > REPLACED * n or (n > flat_to) != (len(self) > flat_to):
             return RetrievingRanker(snapshot, self.config, sources=self._sources)
         other = copy(self)
-        other._go_on(snapshot, late)  # noqa: SLF001 - of its own class
+        other._go_on(snapshot, rows)  # noqa: SLF001 - of its own class
         return other
 
-    def _go_on(self, snapshot: Snapshot, late: Rows) -> None:
+    def _go_on(self, snapshot: Snapshot, rows: Rows) -> None:
         Ranker.__init__(self, snapshot)
-        self._late = late
-        self._late_vectors, _ = self._linear(late)
+        vectors, _ = self._linear(rows)
+        self._index = self._index.patched(rows, (vectors @ self._turn).numpy(), len(self))
+        self._replaced += len(rows)
 
     def rank(
         self,
@@ -274,26 +274,13 @@ class RetrievingRanker(Ranker):
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
         users = _with_one(self._user_vectors(histories))
         queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
-        rows, scores = self._index.search(queries.numpy(), width, mask, self._probes(width))
-        proposed = [rows if not len(self._late) else self._with_late(users, rows, scores, mask)]
+        proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, FOLLOWED), FOLLOWERS))
         proposed += [source(histories) for source in self._sources]
         rows = np.sort(np.concatenate(proposed, axis=1), axis=1)
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
         return rows
-
-    def _with_late(self, users: Tensor, rows: Rows, scores: NDArray[np.float32], mask: "_Mask") -> Rows:
-        """Return the best of what the index proposes, int64 (B, n), and of the rows that are read beside it."""
-        allowed = np.isin(self._late, mask.listed(), assume_unique=True)
-        late = self._late[allowed]
-        mine = (users @ self._late_vectors[torch.from_numpy(allowed)].T).numpy()
-        stale = np.where((rows < 0) | np.isin(rows, self._late), -np.inf, scores)
-        together = np.concatenate([stale, mine], axis=1)
-        both = np.concatenate([rows, np.broadcast_to(late, mine.shape)], axis=1)
-        best: Rows = np.argpartition(-together, rows.shape[1] - 1, axis=1)[:, : rows.shape[1]]
-        found = np.take_along_axis(both, best, axis=1)
-        return np.where(np.take_along_axis(together, best, axis=1) == -np.inf, -1, found)
 
     def _probes(self, width: int) -> int:
         """Return how many lists to read: more in proportion, where more candidates than usual are asked for."""
@@ -384,10 +371,24 @@ class _Index:
         index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, ROUNDS, POINTS
         return index
 
-    def search(
-        self, queries: NDArray[np.float32], n: int, mask: "_Mask", probes: int
-    ) -> tuple[Rows, NDArray[np.float32]]:
-        """Return the allowed rows of the n largest inner products, and these: two (B, n), best first, -1 for none."""
+    def patched(self, rows: Rows, vectors: NDArray[np.float32], n: int) -> "_Index":
+        """Return an index of ``n`` vectors in which those of some rows, int64 (R,), are others, float32 (R, width)."""
+        self._faiss.omp_set_num_threads(1)
+        other, padded = copy(self), _padded(vectors)
+        if self._n_lists:
+            other._index = self._faiss.clone_index(self._index)  # noqa: SLF001 - of its own class
+            other._index.remove_ids(rows)  # noqa: SLF001 - same
+            other._index.add_with_ids(padded, rows)  # noqa: SLF001 - same
+            return other
+        table = np.zeros((n, padded.shape[1]), dtype=np.float32)
+        table[: self._index.ntotal] = self._index.reconstruct_n(0, self._index.ntotal)
+        table[rows] = padded
+        other._index = self._faiss.IndexFlatIP(padded.shape[1])  # noqa: SLF001 - same
+        other._index.add(table)  # noqa: SLF001 - same
+        return other
+
+    def search(self, queries: NDArray[np.float32], n: int, mask: "_Mask", probes: int) -> Rows:
+        """Return up to ``n`` allowed rows of the largest inner products, best first: int64 (B, n), -1 for none."""
         self._faiss.omp_set_num_threads(1)  # counts for the calling thread only
         chosen: dict[str, Any] = {}
         if mask.shared is not None:
@@ -398,8 +399,9 @@ class _Index:
             parameters = self._faiss.SearchParametersIVF(nprobe=probes, **chosen)
         else:
             parameters = self._faiss.SearchParameters(**chosen)
-        scores, rows = self._index.search(_padded(queries), n, params=parameters)
-        return rows, scores
+        _, rows = self._index.search(_padded(queries), n, params=parameters)
+        found: Rows = rows
+        return found
 
 
 LEAST = 1.0e-3  # of the mean square: no direction counts for less than this, whoever was sampled

@@ -123,6 +123,7 @@ async def test_changes_are_taken_over_without_reading_the_whole(upkeep, state, t
     for at, loaded, patched in ((0, 1, 0), (1, 1, 1), (3, 1, 2)):
         assert await follow(upkeep, state, versions[at]) == versions[at].version_id
         assert (upkeep.report.loaded, upkeep.report.patched) == (loaded, patched)
+        assert (upkeep.report.sync_ms > 0) == (at > 0)  # nothing served before the first
         served = upkeep.recommender.ranker.snapshot
         assert all(torch.equal(served.weights[name], weight) for name, weight in snapshots[at].weights.items())
     assert upkeep.report.sync_bytes == versions[2].size + versions[3].size

@@ -183,6 +183,17 @@ def test_rollback_to_a_torn_version_moves_nothing(invoke, versions, pointer):
     assert pointer.hget("model:current", "version") == versions[2].version_id
 
 
+def test_diff_of_versions_without_users_or_genres(invoke, tmp_path):
+    """Tables without a row have not moved."""
+    registry = Registry(str(tmp_path / "models"))
+    network = NeuMF(NeuMFConfig(), 0, np.zeros((2, 0), dtype=np.float32), generator=torch.Generator().manual_seed(1))
+    about = {"metrics": {}, "offsets": {}, "created_ms": 0, "seed": 0, "code_revision": ""}
+    first, second = (registry.save(Snapshot.of(network, ("i1", "i2"), (), ()), parent=None, **about) for _ in range(2))
+    found = json.loads(invoke("diff", first.version_id, second.version_id, "--json").stdout)
+    assert found["weights"]["user_factors"]["rows"] == found["weights"]["genre_factors"]["rows"] == 0
+    assert not any(moved["moved"] for moved in found["weights"].values())
+
+
 def test_prune_keeps_the_newest_the_current_and_its_parent(invoke, versions, pointer, tmp_path):
     """Of five versions with the second serving, keeping one leaves the newest, the second and the first."""
     registry = Registry(str(tmp_path / "models"))

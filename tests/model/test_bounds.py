@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,17 @@ def test_an_exploding_norm_is_refused(ring, name):
     """A table whose norm grew a thousandfold is named, with what was allowed."""
     with pytest.raises(FloatingPointError, match=f"'{name}' must stay below"):
         require_in_bounds(ring.snapshot, scaled(ring.snapshot, name, 1000.0))
+
+
+@pytest.mark.parametrize("name", ["item_factors", "item_bias", "user_factors"])
+def test_one_exploding_row_is_refused(ring, name):
+    """A single row of a large table, which its mean would hide, is on top of every list."""
+    table = ring.snapshot.weights[name].repeat(1000, *[1] * (ring.snapshot.weights[name].dim() - 1))
+    before = SimpleNamespace(weights={name: table})
+    table = table.clone()
+    table[7] = 300.0
+    with pytest.raises(FloatingPointError, match=f"'{name}' must stay below"):
+        require_in_bounds(before, SimpleNamespace(weights={name: table}))
 
 
 def test_small_weights_may_grow(ring):

@@ -284,12 +284,14 @@ def later(snapshot):
     return replace(snapshot, weights=weights, items=tuple(map(str, range(N + 5)))), changed
 
 
-def test_a_later_version_is_found_over_the_same_index(ranker, later, histories):
-    """With rows that changed read beside the index, lists are nearly the exact ones, with the new item in each."""
+def test_a_later_version_is_found_over_a_patched_index(ranker, later, histories):
+    """With the vectors of changed rows replaced, lists are nearly the exact ones, with the new item in each."""
     snapshot, changed = later
     patched = ranker.patched(snapshot, changed)
-    assert patched._index is ranker._index
-    assert measure_recall(patched, histories).mean > 0.97
+    assert (patched._replaced, ranker._replaced) == (len(changed) + 5, 0)
+    assert not (ranker.rank(histories, 10).rows >= N).any()  # the index before is as it was
+    anew = RetrievingRanker(snapshot, ranker.config)
+    assert measure_recall(patched, histories).mean > measure_recall(anew, histories).mean - 0.03
     assert (patched.rank(histories, 10).rows == N).any(axis=1).all()
     behind = ranker.patched(snapshot, np.empty(0, dtype=np.int64))  # as if nothing had changed but what is new
     assert measure_recall(behind, histories).mean < measure_recall(patched, histories).mean
@@ -312,18 +314,24 @@ def test_what_changed_is_allowed_like_the_rest(ranker, later, histories):
 
 
 def test_patches_add_up_until_a_new_index_is_due(ranker, later):
-    """Two patches keep each other's rows; beyond a quarter of the catalogue the index is made anew."""
+    """Replacements are counted, and once they are four times the catalogue the index is made anew."""
     snapshot, changed = later
-    once = ranker.patched(snapshot, changed)
-    twice = once.patched(snapshot, np.array([1, 3]))
-    assert twice._late.tolist() == sorted([*changed.tolist(), 1, 3, *range(N, N + 5)])
-    assert twice._index is ranker._index
-    assert once.patched(snapshot, np.arange(1002))._index is not ranker._index  # with 150 of those before over 1,001
+    patched = ranker.patched(snapshot, changed)
+    for times in range(1, 4):
+        patched = patched.patched(snapshot, np.arange(N + 5))
+        assert patched._replaced == len(changed) + 5 + times * (N + 5)
+    assert patched.patched(snapshot, np.arange(N + 5))._replaced == 0
+
+
+def test_a_catalogue_that_outgrows_a_plain_table_gets_clusters(snapshot, later):
+    """One item more than a table may hold, and the index is of the other kind."""
+    ranker = RetrievingRanker(snapshot, replace(FEW, flat_to=N))
+    assert (ranker._index._n_lists, ranker.patched(*later)._index._n_lists) == (0, 128)
 
 
 def test_a_ranker_goes_on_where_it_is_told_what_changed(snapshot, later, flat):
     """Without the rows that changed, and after an exact ranker, everything is built anew."""
     after, changed = later
-    assert build_ranker(after, "faiss", FEW, before=flat, changed=changed)._index is flat._index
-    assert build_ranker(after, "faiss", FEW, before=flat)._index is not flat._index
+    assert build_ranker(after, "faiss", FEW, before=flat, changed=changed)._replaced == len(changed) + 5
+    assert build_ranker(after, "faiss", FEW, before=flat)._replaced == 0
     assert len(build_ranker(after, "faiss", FEW, before=Ranker(snapshot), changed=changed)) == N + 5
