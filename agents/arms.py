@@ -60,7 +60,7 @@ class Arms:
                 pinned[version] = ranker
         if found != self.experiment:
             logger.info("experiment.now %s", None if found is None else found.name)
-            self._made.clear()
+            self._made = {}  # another one: a batch that is being answered still reads the old one
         if found != self.experiment or pinned != self._pinned:
             self.experiment, self._pinned, self._base = found, pinned, None
 

@@ -232,16 +232,17 @@ class Upkeep:
         """Follow what people have chosen: the experiment, and the modes of single users."""
         await self.arms.look(lambda: self.recommender)
         self.report.experiment = None if self.arms.experiment is None else self.arms.experiment.name
+        chosen = self.recommender.chosen
         try:
-            chosen = await self._state.chosen_modes()
+            chosen, wrong = await self._state.chosen_modes()
         except StateAway:
             raise
         except StateError as error:  # those known before hold on
-            if str(error) != self._misread:
-                logger.error("modes.misread %s", error)  # noqa: TRY400 - one line says it all
-            self._misread = str(error)
-            return
-        self._misread = None
+            wrong = (str(error),)
+        misread = "; ".join(wrong[:3]) or None
+        if misread not in (None, self._misread):
+            logger.error("modes.misread %s in all: %s", len(wrong), misread)
+        self._misread = misread
         if chosen != self.recommender.chosen:
             self.recommender = self.recommender.with_chosen(chosen)
             self.report.chosen = len(chosen)

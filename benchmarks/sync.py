@@ -1,6 +1,6 @@
 """What it costs to bring one round of fine-tuning to a worker: the changes alone against the whole version.
 
-Run: ``python -m benchmarks.sync [--items 100000] [--users 20000] [--events 500] [--rounds 5] [--json]``. The log is
+Run: ``python -m benchmarks.sync [--items 100000] [--users 20000] [--events 1000] [--rounds 8] [--json]``. The log is
 made up: a version over a catalogue of ``--items``, of which popularity is Zipf's, is stored, and then ``--rounds``
 rounds of twice ``--events`` new events each, half of them of new users, are trained, stored as changes, and followed by
 a worker's ranker, one after the other in one process with one thread. The floor is reading the same bytes from the same
@@ -39,8 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--events", type=int, default=500, help="new events of a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--events", type=int, default=1000, help="users with a new event in a round, new and old ones each"
+    )
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -93,6 +95,7 @@ def measured(n_items: int, n_users: int, n_events: int, rounds: int, folder: Pat
     found: dict[str, float | int] = {"bytes of the whole version": parent.size}
     found |= {"bytes of changes": int(median(size)), "items changed": int(median(rows))}
     found |= {name: median(values) for name, values in seconds.items()}
+    found |= {f"{name}, slowest": max(seconds[name]) for name in ("follow changes, s", "patch the ranker, s")}
     if isinstance(ranker, RetrievingRanker):
         found |= recalls(ranker, held[1], n_items, generator)
     return found

@@ -68,6 +68,7 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
         experiment = Experiment(name, share, _arm("a", given), _arm("b", given), now_ms)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    _require_new_name(settings, name)
     for version in sorted(experiment.versions):
         Registry(settings.registry).load(version)
     _store(settings, experiment, is_replacing=is_replacing)
@@ -101,10 +102,10 @@ def stop(*, as_json: bool, **given: Any) -> None:
     from streams.keys import EXPERIMENT  # noqa: PLC0415 - same
 
     with _redis(given_settings(given)) as client:
-        quality = _quality(client)
         with answered("ab: ending the experiment"):
-            stored = client.get(EXPERIMENT)
-            client.delete(EXPERIMENT)
+            is_other = client.type(EXPERIMENT) not in ("string", "none")
+            stored: Any = client.delete(EXPERIMENT) and "" if is_other else client.getdel(EXPERIMENT)
+        quality = _quality(client)
     if stored is None:
         raise StateError("ab: a running experiment is required, got none; `reelstream ab start` starts one")
     _show(decode_experiment(stored), quality, as_json=as_json)
@@ -154,6 +155,14 @@ def _arm(side: "Side", given: Mapping[str, Any]) -> "Arm":
     return Arm(side, given[f"{side}_version"], given[f"{side}_personalize_at"], given[f"{side}_explore"])
 
 
+def _require_new_name(settings: "Settings", name: str) -> None:
+    """Refuse a name that has figures: those of two experiments must not be added up."""
+    with _redis(settings) as client:
+        quality = _quality(client)
+    if quality is not None and any(one["experiment"] == name for one in quality.figures["arms"]):
+        raise click.UsageError(f"NAME must be one without figures, got {name!r}, of which there are some; take another")
+
+
 def _store(settings: "Settings", experiment: "Experiment", *, is_replacing: bool) -> None:
     from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
     from streams.errors import StateError  # noqa: PLC0415 - same
@@ -182,12 +191,19 @@ def _experiment(client: "Redis") -> "Experiment | None":
 
 
 def _quality(client: "Redis") -> "LiveQuality | None":
-    """Return what the scorekeeper wrote last, or None where it wrote nothing."""
+    """Return what the scorekeeper wrote last, or None, with a warning, where that is nothing that can be read."""
     from streams.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.errors import StateAway, StateError  # noqa: PLC0415 - same
     from streams.quality import find_quality  # noqa: PLC0415 - same
 
-    with answered("ab: reading the figures"):
-        return find_quality(client)
+    try:
+        with answered("ab: reading the figures"):
+            return find_quality(client)
+    except StateAway:
+        raise
+    except StateError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        return None
 
 
 def _redis(settings: "Settings") -> "Redis":
@@ -223,9 +239,8 @@ def _figures(experiment: "Experiment", quality: "LiveQuality | None") -> "dict[s
     from model.scoreboard import ArmTally  # noqa: PLC0415 - only where there are figures
 
     rows = [] if quality is None else [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
-    return {
-        str(one["arm"]): ArmTally.restored(one["total"]).sums() for one in sorted(rows, key=lambda one: str(one["arm"]))
-    }
+    found = {one["arm"]: ArmTally.restored(one["total"]).sums() for one in rows}
+    return {arm.name: found[arm.name] for arm in experiment.arms if arm.name in found}
 
 
 def _interval(sums: "UserSums") -> dict[str, float]:

@@ -44,19 +44,21 @@ def decode_experiment(value: bytes | str) -> Experiment:
         ) from error
 
 
-def decode_chosen(found: Mapping[bytes, bytes]) -> dict[str, Mode]:
-    """Return the modes chosen by hand, by user id.
-
-    Raises
-    ------
-    StateError
-        If a mode is none of the two.
-    """
-    chosen = {user_id.decode(): mode.decode() for user_id, mode in found.items()}
-    for user_id, mode in chosen.items():
-        if mode not in get_args(Mode):
-            raise StateError(
-                f"state: {' or '.join(get_args(Mode))} is required for user {user_id!r} under {CHOSEN}, got {mode!r}; "
+def decode_chosen(found: Mapping[bytes, bytes]) -> tuple[dict[str, Mode], tuple[str, ...]]:
+    """Return the modes chosen by hand, by user id, and what is wrong with each field that chooses none."""
+    chosen: dict[str, Mode] = {}
+    wrong = []
+    for field, value in found.items():
+        try:
+            user_id, mode = field.decode(), value.decode()
+        except UnicodeDecodeError:
+            wrong.append(f"a user id and a mode as UTF-8 are required under {CHOSEN}, got {field!r:.80}: {value!r:.80}")
+            continue
+        if mode in get_args(Mode):
+            chosen[user_id] = cast("Mode", mode)
+        else:
+            wrong.append(
+                f"{' or '.join(get_args(Mode))} is required for user {user_id!r} under {CHOSEN}, got {mode!r}; "
                 f"set it with `reelstream mode {user_id} auto`"
             )
-    return cast("dict[str, Mode]", chosen)
+    return chosen, tuple(wrong)

@@ -31,8 +31,8 @@ from streams.calls import (
     user_call,
 )
 from streams.connection import answered
-from streams.errors import StateMoved
-from streams.experiments import decode_chosen, decode_experiment
+from streams.errors import StateError, StateMoved
+from streams.experiments import MOST_CHOSEN, decode_chosen, decode_experiment
 from streams.hot import Trends, merge_hot
 from streams.keys import (
     CATALOG,
@@ -318,9 +318,18 @@ class State:
             found: Any = await self._client.get(EXPERIMENT)
         return None if found is None else decode_experiment(found)
 
-    async def chosen_modes(self) -> dict[str, Mode]:
-        """Return the modes that were chosen by hand, by user id; at most ``streams.experiments.MOST_CHOSEN``."""
+    async def chosen_modes(self) -> tuple[dict[str, Mode], tuple[str, ...]]:
+        """Return the modes that were chosen by hand, by user id, and what is wrong with fields that choose none.
+
+        Raises
+        ------
+        StateError
+            If there are more than ``streams.experiments.MOST_CHOSEN``, which are not read.
+        """
         with answered("state: reading the modes chosen by hand"):
+            n: Any = await self._client.hlen(CHOSEN)
+            if n > MOST_CHOSEN:
+                raise StateError(f"state: at most {MOST_CHOSEN:,} fields are required under {CHOSEN}, got {n:,}")
             found: Any = await self._client.hgetall(CHOSEN)
         return decode_chosen(found)
 

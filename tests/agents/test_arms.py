@@ -259,3 +259,20 @@ async def test_a_mode_chosen_by_hand_holds_in_every_arm_until_it_is_taken_back(u
     await upkeep._look_at_choices()
     answers = await lists(upkeep)
     assert (answers[one["a"]].mode, answers[one["b"]].mode) == ("personalized", "cold_start")
+
+
+async def test_an_experiment_may_end_while_a_batch_is_answered(upkeep, client, versions):
+    """The users of both arms are answered though the experiment ended between the two."""
+
+    class Ending(AtLeisure):
+        async def within_budget(self, score, fallback):
+            await client.delete("experiment:current")
+            await upkeep._look_at_choices()
+            return await super().within_budget(score, fallback)
+
+    await serve(upkeep, versions[0])
+    await run(upkeep, client, Arm("a"), Arm("b", explore=1))
+    serving = Serving(ServingConfig(k=3), Ending(), upkeep._state, lambda: 1)
+    wanted = [(Profile(user, recent=()), Trigger.of_request("r", 1)) for user in USERS]
+    answers = await upkeep.arms.answer(serving, upkeep.recommender, wanted)
+    assert {answer.recommendation.arm for answer in answers} == {"a", "b"}

@@ -178,3 +178,36 @@ def test_stop_removes_what_cannot_be_understood(invoke, client):
     client.set("experiment:current", "{")
     assert isinstance(invoke("stop").exception, StateError)
     assert not client.exists("experiment:current")
+
+
+@pytest.mark.parametrize("stored", ["{", '{"figures": {}}'])
+def test_stop_ends_it_whatever_the_figures_are(invoke, client, stored):
+    """Figures that cannot be read are told, and the experiment is over all the same."""
+    invoke("start", "depth", "--b-explore", "1")
+    client.set("quality:live", stored)
+    result = invoke("stop")
+    assert (result.exit_code, "the experiment is over" in result.stdout) == (0, True)
+    assert "quality" in result.stderr
+    assert not client.exists("experiment:current")
+
+
+def test_stop_removes_a_key_of_another_type(invoke, client):
+    """Something else under the key is gone afterwards, and told."""
+    client.hset("experiment:current", "name", "depth")
+    assert isinstance(invoke("stop").exception, StateError)
+    assert not client.exists("experiment:current")
+
+
+def test_a_name_that_has_figures_is_refused(invoke, client):
+    """Figures of two experiments of one name would be added up."""
+    scored(client, depth_a=(1000, 100), depth_b=(1000, 100))
+    refused = invoke("start", "depth", "--b-explore", "1")
+    assert (refused.exit_code, "take another" in refused.output) == (2, True)
+    assert not client.exists("experiment:current")
+
+
+def test_a_side_that_is_none_is_left_out(invoke, client):
+    """A foreign record with another arm than the two changes nothing."""
+    invoke("start", "depth", "--b-explore", "1")
+    scored(client, depth_a=(1000, 100), depth_c=(1000, 900), depth_b=(1000, 100))
+    assert [row["arm"] for row in json.loads(invoke("status", "--json").stdout)["arms"]] == ["a", "b"]

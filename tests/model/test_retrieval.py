@@ -268,7 +268,7 @@ def test_a_configuration_that_finds_nothing_is_refused():
 
 @pytest.fixture(scope="module")
 def later(snapshot):
-    """Return the version after a round: 200 items have other vectors, and of 5 new ones one is wanted by everybody."""
+    """Return a later version: 200 items have other vectors, and 5 new ones are like old ones, a little more wanted."""
     generator = torch.Generator().manual_seed(1)
     changed = np.arange(0, N, 20)
     weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
@@ -279,20 +279,23 @@ def later(snapshot):
         if weight.dim() and len(weight) == N:
             new = weight[:5].clone() if name == "evidence.neighbours" else weight[:5] + 0.01
             weights[name] = torch.cat([weight, new])
-    weights["item_bias"][N] += 50.0
+    weights["item_bias"][N:] += 1.0
     weights["second.weight"] += 0.02 * torch.randn(weights["second.weight"].shape, generator=generator)
     return replace(snapshot, weights=weights, items=tuple(map(str, range(N + 5)))), changed
 
 
 def test_a_later_version_is_found_over_a_patched_index(ranker, later, histories):
-    """With the vectors of changed rows replaced, lists are nearly the exact ones, with the new item in each."""
+    """With the vectors of changed rows replaced, lists are nearly the exact ones, new items included."""
     snapshot, changed = later
     patched = ranker.patched(snapshot, changed)
     assert (patched._replaced, ranker._replaced) == (len(changed) + 5, 0)
     assert not (ranker.rank(histories, 10).rows >= N).any()  # the index before is as it was
     anew = RetrievingRanker(snapshot, ranker.config)
-    assert measure_recall(patched, histories).mean > measure_recall(anew, histories).mean - 0.03
-    assert (patched.rank(histories, 10).rows == N).any(axis=1).all()
+    assert (
+        measure_recall(patched, histories).mean > measure_recall(anew, histories).mean - 0.06
+    )  # far more moved than in a round
+    exact, found = (rows >= N for rows in (patched.rank_exactly(histories, 10).rows, patched.rank(histories, 10).rows))
+    assert 0.9 * exact.sum() <= found.sum() > 0
     behind = ranker.patched(snapshot, np.empty(0, dtype=np.int64))  # as if nothing had changed but what is new
     assert measure_recall(behind, histories).mean < measure_recall(patched, histories).mean
 
