@@ -15,7 +15,7 @@ import click
 import orjson
 
 from commands.options import address_options, given_settings, partitions_option
-from commands.running import end_within, log_level_option, log_to_stderr, run_until_stopped
+from commands.running import end_within, give_way, log_level_option, log_to_stderr, run_until_stopped
 from model.modes import ModeConfig
 from streams.errors import SettingsError, StateError
 from streams.settings import Settings
@@ -145,7 +145,7 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
     from agents.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
 
     torch.set_num_threads(threads)
-    os.nice(10)  # serving goes first
+    give_way()
 
     return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given)).run(), STOP_S)
 

@@ -6,14 +6,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from streams.errors import StreamError
 
-__all__ = ["end_within", "log_level_option", "log_to_stderr", "run_until_stopped"]
+__all__ = ["end_within", "give_way", "log_level_option", "log_to_stderr", "run_until_stopped"]
 
+NICENESS = 15
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 _NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
 
@@ -31,6 +34,18 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def give_way() -> None:
+    """Let processes that serve go first.
+
+    Linux weighs sessions against each other before it looks at niceness (autogroups); a process that leads a session of
+    its own, as under ``up`` or a service manager, makes that one nice as well.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # another system, or a Linux without autogroups
+            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def end_within(seconds: float) -> None:

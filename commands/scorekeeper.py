@@ -8,7 +8,7 @@ import click
 
 from commands.options import address_options, given_settings, partitions_option
 from commands.processes import STOP_S, only_one, require_servers
-from commands.running import log_level_option, log_to_stderr, run_until_stopped
+from commands.running import give_way, log_level_option, log_to_stderr, run_until_stopped
 
 __all__ = ["scorekeeper"]
 
@@ -31,7 +31,7 @@ def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
     with only_one("scorekeeper", settings, "scorekeeper", "an installation has one: end it first"):
         from agents.scorekeeper import Scorekeeper, ScorekeeperConfig  # noqa: PLC0415 - keeps help fast
 
-        os.nice(10)  # serving goes first
+        give_way()
         config = ScorekeeperConfig(guard=guard)
         status = run_until_stopped(lambda: Scorekeeper(settings, config).run(), STOP_S)
     logging.shutdown()
