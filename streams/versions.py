@@ -27,7 +27,7 @@ __all__ = ["DESCRIPTION", "FORMAT", "Archive", "Lineage", "StoredFile", "Version
 
 FORMAT = 2  # 1 had no base
 DESCRIPTION = "version.json"
-_ID = re.compile(r"v(\d{6,12})-([0-9a-f]{8})")
+_ID = re.compile(r"v(\d{6,18})-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z][a-z0-9_]{0,63}\.(json|safetensors)")
 _MOST_BYTES = 16 * 1024 * 1024  # of version.json, whose large parts rest in files of their own
 _log = logging.getLogger(__name__)
@@ -140,6 +140,11 @@ class Archive:
         counter = 1 + max((int(name[1:].partition("-")[0]) for name in self._folders()), default=0)
         # Step 3
         version_id = f"v{counter:06d}-{_digest(body)}"
+        if _ID.fullmatch(version_id) is None:
+            raise RegistryError(
+                f"registry {self.url}: a counter of at most 18 digits is required, got {version_id!r}; "
+                "remove the folder of the highest one"
+            )
         # Step 4
         for name, content in files.items():
             self._write(version_id, name, content)

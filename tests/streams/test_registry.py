@@ -424,3 +424,12 @@ def test_nothing_is_pruned_where_a_base_cannot_be_read(registry):
     path.write_bytes(whole)
     assert len(registry.list()) == 5
     assert registry.prune(1, versions[4].version_id) == ()
+
+
+def test_a_folder_with_an_absurd_number_is_told_before_anything_is_written(registry):
+    """After eighteen nines there is no next counter: the error says so, and no folder is left behind."""
+    path = Path(registry.url) / f"v{'9' * 18}-00000000"
+    path.mkdir(parents=True)
+    with pytest.raises(RegistryError, match="remove the folder of the highest one"):
+        saved(registry, snapshot_of())
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
