@@ -1,6 +1,7 @@
 """What a stream recommender must beat: methods that learn from each event the moment they were tested on it.
 
-Each scores the items that occurred so far; a tested item's rank among those its user does not know counts ties half.
+Each scores the whole catalogue; an item that has not occurred scores nothing, or with ISGD what its first vector, a
+random one, gives. A tested item's rank among those its user does not know counts ties half.
 Row numbers, not ids: whoever replays numbers users and items in order of appearance.
 
 References
