@@ -4,7 +4,8 @@ Within a partition records stay in their order, whatever their timestamps say, s
 beginning of each partition, and a position per partition says all. Between partitions the earliest goes first. It may
 go once nothing earlier can come: every other partition has delivered something later, or has nothing more and had
 time enough. Time enough is ``late_ms`` after its timestamp, or after its arrival where the clock that stamped it is
-ahead. No clock here: the time is told.
+ahead. Such a record counts as one of its arrival, lest its partition waits while others have traffic. No clock here:
+the time is told.
 """
 
 import heapq
@@ -31,7 +32,7 @@ class TimeOrder:
         self._last = last
         self._late_ms = late_ms
         self._waiting: dict[Place, deque[tuple[RawRecord, float]]] = {place: deque() for place in places}
-        self._heads: list[tuple[int, bool, str, int]] = []
+        self._heads: list[tuple[float, bool, str, int]] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -52,7 +53,7 @@ class TimeOrder:
             waiting = self._waiting[record.origin.topic, record.origin.partition]
             waiting.append((record, now_ms))
             if len(waiting) == 1:
-                self._push(record)
+                self._push(record, now_ms)
 
     def ready(self, unread: Collection[Place], now_ms: float) -> Iterator[RawRecord]:
         """Give out, and forget, what is certain to be next.
@@ -73,12 +74,13 @@ class TimeOrder:
             heapq.heappop(self._heads)
             waiting.popleft()
             if waiting:
-                self._push(waiting[0][0])
+                self._push(*waiting[0])
             else:
                 empty.add((topic, partition))
                 is_blocked = (topic, partition) in unread
             yield record
 
-    def _push(self, record: RawRecord) -> None:
+    def _push(self, record: RawRecord, arrived_ms: float) -> None:
         origin = record.origin
-        heapq.heappush(self._heads, (origin.timestamp, origin.topic == self._last, origin.topic, origin.partition))
+        at_ms = min(origin.timestamp, arrived_ms)
+        heapq.heappush(self._heads, (at_ms, origin.topic == self._last, origin.topic, origin.partition))

@@ -68,6 +68,16 @@ def test_a_clock_that_is_ahead_holds_nobody_up():
     assert len(list(waiting.ready((), now_ms=150.0))) == 1
 
 
+def test_a_clock_that_is_ahead_holds_its_partition_up_no_longer_than_others():
+    """Stamped a year ahead, a record that arrived at 50 goes between those of 40 and 60 of steady other partitions."""
+    waiting = order()
+    waiting.add([record(PLACES[0], 31_536_000_000), record(PLACES[0], 51, 1)], now_ms=50.0)
+    for at in (40, 60, 80):
+        waiting.add([record(PLACES[1], at), record(PLACES[2], at)], now_ms=float(at))
+    found = given_out(waiting.ready((), now_ms=80.0))
+    assert found[:4] == [(EVENTS, 1, 40), (LISTS, 0, 40), (EVENTS, 0, 31_536_000_000), (EVENTS, 0, 51)]
+
+
 def test_a_partition_keeps_its_order():
     """Records of one partition stay in theirs, though the second is stamped earlier."""
     waiting = order()
