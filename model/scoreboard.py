@@ -65,6 +65,7 @@ class Shown:
     mode, version : by which road and model version.
     items : item ids, best first.
     experiment, arm : what the user takes part in, and on which side; None without one.
+    is_by_chance : whether a place of it was left to chance.
     """
 
     rec_id: str
@@ -75,6 +76,7 @@ class Shown:
     items: tuple[str, ...]
     experiment: str | None = None
     arm: str | None = None
+    is_by_chance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ Only what is needed to tell whether a list was right; ``streams.records.Recommen
 of a list is its record's Kafka timestamp, as that of an event is: between two of a kind, order means something.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from model.scoreboard import Shown
@@ -25,6 +28,7 @@ def shown_list(record: RawRecord) -> Shown | None:
             tuple(item["item_id"] for item in found["items"]),
             found.get("experiment"),
             found.get("arm"),
+            any(_is_by_chance(item) for item in found["items"]),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
@@ -32,3 +36,7 @@ def shown_list(record: RawRecord) -> Shown | None:
     optional = (shown.version, shown.experiment, shown.arm)
     is_sound = all(isinstance(value, str) for value in required)
     return shown if is_sound and all(isinstance(value, str | None) for value in optional) else None
+
+
+def _is_by_chance(item: Mapping[str, Any]) -> bool:
+    return item.get("source") == "exploration" or item.get("propensity", 1) < 1

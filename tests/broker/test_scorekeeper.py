@@ -194,7 +194,7 @@ def serve(installation, version, promoted_at):
 def send_lost(installation, version, t0, item, users=30):
     """Send lists that miss what all their users touch next, which popularity knows after the first of them."""
     for user in range(users):
-        send(installation, "recommendations", f"u{user}", a_list(f"u{user}", "z", f"r{t0}", version), t0)
+        send(installation, "recommendations", f"u{user}", a_list(f"u{user}", "z", f"u{user}@{t0}", version), t0)
     installation.producer.flush(30)
     for user in range(users):
         send(installation, "watch-events", f"u{user}", a_watch(f"u{user}", item), t0 + 1 + user)

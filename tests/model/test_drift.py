@@ -1,5 +1,6 @@
 """The drift guard by hand: how much must speak against a version, which tests count, and from when on."""
 
+from itertools import count
 from math import inf
 
 import pytest
@@ -7,12 +8,13 @@ import pytest
 from model.drift import Drift, DriftConfig, DriftGuard
 from model.scoreboard import Credit, Shown
 
+REC_IDS = (f"r{n}" for n in count())
 SMALL = DriftConfig(least=10, most=30)
 
 
-def credit(mine, popular, *, version="v1", mode="personalized", at_ms=5):
-    """Return a test that list and popularity hit or not."""
-    shown = Shown("r", "u", at_ms, mode, version, ("a",))
+def credit(mine, popular, *, version="v1", mode="personalized", at_ms=5, is_by_chance=False, rec_id=None):
+    """Return a test, of a list of its own unless one is given, that list and popularity hit or not."""
+    shown = Shown(rec_id or next(REC_IDS), "u", at_ms, mode, version, ("a",), is_by_chance=is_by_chance)
     return Credit(shown, 1.0 if mine else inf, 1.0 if popular else inf, is_named=False)
 
 
@@ -59,6 +61,32 @@ def test_only_personalised_lists_of_the_version_count():
     assert guard_with(mine=0, popular=30, version="v2").judge("v2", 0) is not None
 
 
+def test_lists_filled_by_chance_do_not_count():
+    """Thirty lost tests of lists with a place left to chance say nothing of the version."""
+    assert guard_with(mine=0, popular=30, is_by_chance=True).judge("v1", 0) is None
+
+
+def test_only_the_first_test_of_a_list_counts():
+    """Ten lists tested thirty times each, lost but for the first time, are ten tests and no drift."""
+    guard = DriftGuard(SMALL)
+    for n in range(30):
+        for one in range(10):
+            guard.observe(credit(mine=n == 0, popular=True, rec_id=f"old{one}"))
+    assert guard.judge("v1", 0) is None
+    for _ in range(10):  # new lists: 10 of 20 lost, 10 > 3 sqrt(10)
+        guard.observe(credit(mine=False, popular=True))
+    assert guard.judge("v1", 0) == Drift("v1", tests=20, hits=10, popularity_hits=20, apart=10)
+
+
+def test_lists_beyond_the_bound_count_once_more():
+    """With two lists remembered, ten lists tested in turn twice are twenty tests."""
+    guard = DriftGuard(DriftConfig(least=10, most=30, lists=2))
+    for _ in range(2):
+        for one in range(10):
+            guard.observe(credit(mine=False, popular=True, rec_id=f"old{one}"))
+    assert guard.judge("v1", 0).tests == 20
+
+
 def test_a_version_that_serves_again_begins_anew():
     """Lists from before it served count no more; those of that very millisecond do."""
     guard = guard_with(mine=0, popular=30, at_ms=5)
@@ -91,6 +119,6 @@ def test_places_beyond_k_are_no_hits():
     """The item in place eleven of a list counts as missed."""
     guard = DriftGuard(SMALL)
     for _ in range(30):
-        shown = Shown("r", "u", 5, "personalized", "v1", tuple("abcdefghijk"))
+        shown = Shown(next(REC_IDS), "u", 5, "personalized", "v1", tuple("abcdefghijk"))
         guard.observe(Credit(shown, 11.0, 10.0, is_named=False))
     assert guard.judge("v1", 0) == Drift("v1", tests=30, hits=0, popularity_hits=30, apart=30)

@@ -45,6 +45,14 @@ def test_a_list_of_an_earlier_release_knows_no_experiment():
     assert (found.experiment, found.arm) == (None, None)
 
 
+@pytest.mark.parametrize("chance", [{"propensity": 0.25}, {"source": "exploration"}])
+def test_a_place_left_to_chance_is_seen(chance):
+    """One item with a propensity below 1, or from exploration, makes the list one that chance filled."""
+    fields = orjson.loads(encode(A_LIST))
+    fields["items"][1] |= chance
+    assert shown_list(published(orjson.dumps(fields))).is_by_chance
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -56,6 +64,7 @@ def test_a_list_of_an_earlier_release_knows_no_experiment():
         ("items", ["a"]),
         ("items", [{"item_id": 3}]),
         ("items", [{}]),
+        ("items", [{"item_id": "a", "propensity": "low"}]),
         ("arm", {}),
     ],
 )
