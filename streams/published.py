@@ -14,6 +14,8 @@ from streams.inbox import RawRecord
 
 __all__ = ["shown_list"]
 
+_ARMS = ("a", "b")
+
 
 def shown_list(record: RawRecord) -> Shown | None:
     """Return the list that a record of ``recommendations`` holds, or None where it holds none."""
@@ -26,16 +28,21 @@ def shown_list(record: RawRecord) -> Shown | None:
             found["mode"],
             found["model_version"],
             tuple(item["item_id"] for item in found["items"]),
-            found.get("experiment"),
-            found.get("arm"),
+            *_taking_part(found.get("experiment"), found.get("arm")),
             any(_is_by_chance(item) for item in found["items"]),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
     required = (shown.rec_id, shown.user_id, shown.mode, *shown.items)
-    optional = (shown.version, shown.experiment, shown.arm)
-    is_sound = all(isinstance(value, str) for value in required)
-    return shown if is_sound and all(isinstance(value, str | None) for value in optional) else None
+    is_sound = all(isinstance(value, str) for value in required) and isinstance(shown.version, str | None)
+    return shown if is_sound else None
+
+
+def _taking_part(experiment: object, arm: object) -> tuple[str | None, str | None]:
+    """Return experiment and side; what names no experiment with a side of it is of none."""
+    if isinstance(experiment, str) and isinstance(arm, str) and arm in _ARMS:
+        return experiment, arm
+    return None, None
 
 
 def _is_by_chance(item: Mapping[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """Lists read back from the topic: what a worker writes comes back, and what no worker writes is none."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -45,6 +47,17 @@ def test_a_list_of_an_earlier_release_knows_no_experiment():
     assert (found.experiment, found.arm) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "taking_part", [{"arm": None}, {"experiment": None}, {"arm": "c"}, {"arm": {}}, {"experiment": 3}]
+)
+def test_half_an_experiment_is_none(taking_part):
+    """A list that does not name an experiment and side a or b of it is kept as one without."""
+    found = shown_list(published(encode(A_LIST)))
+    assert shown_list(published(orjson.dumps(orjson.loads(encode(A_LIST)) | taking_part))) == replace(
+        found, experiment=None, arm=None
+    )
+
+
 @pytest.mark.parametrize("chance", [{"propensity": 0.25}, {"source": "exploration"}])
 def test_a_place_left_to_chance_is_seen(chance):
     """One item with a propensity below 1, or from exploration, makes the list one that chance filled."""
@@ -65,7 +78,6 @@ def test_a_place_left_to_chance_is_seen(chance):
         ("items", [{"item_id": 3}]),
         ("items", [{}]),
         ("items", [{"item_id": "a", "propensity": "low"}]),
-        ("arm", {}),
     ],
 )
 def test_a_field_of_another_type_makes_it_none(name, value):
