@@ -10,14 +10,15 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from agents.patience import Patience
 from model.drift import Drift, DriftConfig, DriftGuard
-from model.scoreboard import Scoreboard, ScoreboardConfig
+from model.scoreboard import Drawn, Scoreboard, ScoreboardConfig
 from streams import topics
 from streams.announcing import announce
 from streams.connection import connect
@@ -54,6 +55,7 @@ class ScorekeeperConfig:
     refill : records of each topic before the position that are read again at the start, to know lists and users.
     late_s : how long a record may take from its timestamp until it can be read.
     write_s : seconds between two writings of the figures.
+    rewrite_s : seconds after which they are written though nothing has changed: Redis may have lost them.
     point_s : seconds between two points of the series.
     series : points that are kept.
     board, drift : sizes of what is counted, and how much evidence the guard asks for.
@@ -63,6 +65,7 @@ class ScorekeeperConfig:
     refill: int = 20_000
     late_s: float = 2.0
     write_s: float = 1.0
+    rewrite_s: float = 30.0
     point_s: float = 10.0
     series: int = SERIES
     board: ScoreboardConfig = field(default_factory=ScoreboardConfig)
@@ -110,8 +113,10 @@ class Scorekeeper:
         self._guard = DriftGuard(self._config.drift, self._config.board.k)
         self._began: Offsets = {}
         self._offsets: dict[str, dict[int, int]] = {}
-        self._written: dict[str, dict[int, int]] = {}  # offsets that the stored figures include
-        self._written_at = 0.0
+        self._written: Offsets = {}  # offsets that the stored figures include
+        self._stored_at = 0.0
+        self._written_at = 0.0  # when it was last looked whether there is something to store
+        self._is_whole_due = True  # of the users of the experiment that runs
         self._point_at = time.monotonic()
         self._point_tests = 0
         self._drifting: str | None = None
@@ -132,6 +137,7 @@ class Scorekeeper:
         try:
             # Step 2
             await self._take_up()
+            await self._recall_announcement()
             # Step 3
             while True:
                 for task in background:
@@ -157,7 +163,7 @@ class Scorekeeper:
             self._began = ends
             self._offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
         else:
-            self._restore(stored)
+            self._restore(stored, await self._patience.through(self._shelf.users))
             self._offsets = {
                 topic: {
                     at: max(low, min(stored.offsets.get(topic, {}).get(at, low), ends[topic][at]))
@@ -170,13 +176,24 @@ class Scorekeeper:
         await self._write()
         logger.info("scorekeeper.ready with %s tests", self._board.total.tests)
 
-    def _restore(self, stored: LiveQuality) -> None:
+    def _restore(self, stored: LiveQuality, drawn: Mapping[Drawn, tuple[int, int]]) -> None:
         try:
-            self._board.restore(stored.figures)
+            if not self._board.restore(stored.figures, drawn):
+                logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
         except ValueError as error:
             raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
         self._began = stored.began
         self._drifting = stored.drifting
+        self._unannounced = stored.announcing
+
+    async def _recall_announcement(self) -> None:
+        """Forget a decision of an earlier scorekeeper that never took effect; any other may not have been announced."""
+        if self._unannounced is None:
+            return
+        current = await self._patience.through(self._state.current_model)
+        if current is None or current.version != self._unannounced.version:
+            self._unannounced = None
+            self._written = {}
 
     async def _read(self) -> None:
         """Take what has come, and count what is certain to be next in time."""
@@ -212,19 +229,16 @@ class Scorekeeper:
                 event.rec_id,
                 "new" if is_new else "before" if is_before else "counted",
             )
-            if credit is not None and not is_before:
+            if credit is not None and (is_new or not is_before):
                 self._guard.observe(credit)
 
     async def _write(self) -> None:
-        """Store figures and position where something has changed, then tell operators the lag."""
+        """Store figures and position where something has changed, or long ago, then tell operators the lag."""
         self._written_at = time.monotonic()
         offsets = {topic: dict(partitions) for topic, partitions in self._offsets.items()}
-        if offsets == self._written:
+        if offsets == self._written and time.monotonic() - self._stored_at < self._config.rewrite_s:
             return
-        figures = self._board.describe()
-        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting)
-        await self._patience.through(lambda: self._shelf.write(quality))
-        self._written = offsets
+        figures = await self._store(offsets)
         self.report.tests = figures["total"]["tests"]
         self.report.hit_rate = figures["latest"]["hit_rate"]
         self.report.popularity_hit_rate = figures["latest"]["popularity_hit_rate"]
@@ -233,6 +247,16 @@ class Scorekeeper:
             await self._reader.commit(offsets)
         except KafkaError as error:  # the position is in Redis; the next commit tells the lag as well
             logger.info("scorekeeper.not_committed %r", error)
+
+    async def _store(self, offsets: Offsets) -> Mapping[str, Any]:
+        """Store what is counted up to these offsets, and return the figures."""
+        figures = self._board.describe()
+        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced)
+        drawn = self._board.take_drawn(whole=self._is_whole_due)
+        are_whole = await self._patience.through(lambda: self._shelf.write(quality, drawn))
+        self._is_whole_due = not are_whole
+        self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()
+        return figures
 
     async def _add_point(self) -> None:
         if time.monotonic() - self._point_at < self._config.point_s or self.report.tests == self._point_tests:
@@ -247,7 +271,7 @@ class Scorekeeper:
         await self._announce()
         current = await self._patience.through(self._state.current_model)
         self.report.model_version = None if current is None else current.version
-        if current is None or not self._config.guard:
+        if current is None or not self._config.guard or self._unannounced is not None:
             return
         drift = self._guard.judge(current.version, current.promoted_at)
         if drift is not None and current.version != self._drifting:
@@ -262,23 +286,29 @@ class Scorekeeper:
         )
         logger.warning("scorekeeper.drift %s", said)
         if parent is None:
-            self._drifting = drift.version
-            self._written = {}  # to be stored, so that it is said once
+            self._drifting = drift.version  # to be stored, so that it is said once
             cause = f"{said}; {why_not}: `reelstream model rollback VERSION` serves another one"
-            self._unannounced = ModelVersion(
-                drift.version, "drifting", None, current.uri, _now_ms(), drift.metrics(), cause
+            await self._decided(
+                ModelVersion(drift.version, "drifting", None, current.uri, _now_ms(), drift.metrics(), cause)
             )
         else:
             pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
+            cause = f"{said}; its parent {parent.version_id} serves again"
+            metrics = drift.metrics()
+            await self._decided(
+                ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
+            )
             if not await self._patience.through(lambda: self._move(pointer, drift.version)):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
+                await self._decided(None)
                 return
             self.report.rolled_back += 1
-            cause = f"{said}; its parent {parent.version_id} serves again"
-            self._unannounced = ModelVersion(
-                parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), drift.metrics(), cause
-            )
         await self._announce()
+
+    async def _decided(self, decision: ModelVersion | None) -> None:
+        """Store what is to be announced before it takes effect: whoever starts after a kill announces it."""
+        self._unannounced = decision
+        await self._store({topic: dict(partitions) for topic, partitions in self._offsets.items()})
 
     def _parent_of(self, version_id: str) -> tuple[Version | None, str]:
         """Return the parent, all its files checked, or None and why not."""
@@ -305,7 +335,7 @@ class Scorekeeper:
         except TopicError as error:
             logger.warning("scorekeeper.not_announced %s", error)
         else:
-            self._unannounced = None
+            await self._decided(None)
 
     async def _show_life(self) -> None:
         life = SignOfLife(self._client, "scorekeeper")

@@ -4,8 +4,12 @@ Told of every published list and every event in the order of their times, a scor
 the list that its user had seen last, or in the one that the event names, and asks popularity about the same event. No
 clock and no I/O: times come with what is told, and whoever tells keeps them in order. Everything is bounded.
 
-Figures outlive the process (``describe``, ``restore``), what they are made from does not: whoever starts again tells
-the latest records once more, and says of each whether the figures hold it already (``Told``).
+Figures outlive the process (``describe``, ``restore``), and so do tests and hits of each user of the experiment that
+runs (``take_drawn``): without them every user would be new after a restart, and the intervals too narrow. Lists, items
+and popularity do not: whoever starts again tells the latest records once more, and says of each whether the figures
+hold it already (``Told``).
+
+One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
 
 References
 ----------
@@ -15,17 +19,18 @@ References
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, log2
 from typing import Any, Literal, TypeVar
 
 from model.intervals import UserSums
 from model.popularity import Popularity
 
-__all__ = ["ArmTally", "Credit", "Scoreboard", "ScoreboardConfig", "Shown", "Tally", "Told"]
+__all__ = ["ArmTally", "Credit", "Drawn", "DrawnUsers", "Scoreboard", "ScoreboardConfig", "Shown", "Tally", "Told"]
 
 Told = Literal["new", "counted", "before"]
 Group = tuple[str | None, str | None]
+Drawn = tuple[str, str]  # side of the experiment that runs, user id
 T = TypeVar("T")
 
 
@@ -41,6 +46,7 @@ class ScoreboardConfig:
     items : latest items of one user, to tell an item that the user knows.
     users : users kept; who was untouched for longest goes first.
     groups : versions with their modes, and sides of experiments, whose figures are kept: the latest of each.
+    drawn : users of the experiment that runs, on both sides; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
     """
 
@@ -50,6 +56,7 @@ class ScoreboardConfig:
     items: int = 500
     users: int = 100_000
     groups: int = 50
+    drawn: int = 100_000
     renew_every: int = 50
 
 
@@ -141,11 +148,13 @@ class Tally:
 
     @classmethod
     def restored(cls, described: Mapping[str, Any]) -> "Tally":
-        """Return the tally that was described."""
+        """Return the tally that was described; raise KeyError or TypeError if it is none."""
+        _require_numbers(described, (*_COUNTS, *_RATES))
         return cls(**{name: described[name] for name in _COUNTS})
 
 
 _COUNTS = ("tests", "named", "hits", "gain", "popularity_hits", "popularity_gain", "apart")
+_RATES = ("hit_rate", "ndcg", "popularity_hit_rate", "popularity_ndcg")
 
 
 @dataclass(slots=True)
@@ -156,6 +165,7 @@ class ArmTally:
     ----------
     tally : figures of its tests.
     users, tests_squared, hits_squared, products : as in ``model.intervals.UserSums``.
+    left_out : tests of users beyond those that are kept, which are counted nowhere else here.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -163,6 +173,7 @@ class ArmTally:
     tests_squared: int = 0
     hits_squared: int = 0
     products: int = 0
+    left_out: int = 0
 
     def sums(self) -> UserSums:
         """Return the sums over users."""
@@ -186,23 +197,32 @@ class ArmTally:
 
     @classmethod
     def restored(cls, described: Mapping[str, Any]) -> "ArmTally":
-        """Return what was described."""
+        """Return what was described; raise KeyError or TypeError if it is something else."""
+        _require_numbers(described, _SUMS)
         return cls(Tally.restored(described), **{name: described[name] for name in _SUMS})
 
 
-_SUMS = ("users", "tests_squared", "hits_squared", "products")
+_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
 
 
-@dataclass(slots=True)
-class _Side:
-    """One side of an experiment: its figures, and each user's tests and hits there as far as they are known."""
+@dataclass(frozen=True, slots=True)
+class DrawnUsers:
+    """Users of the experiment that runs.
 
-    figures: ArmTally = field(default_factory=ArmTally)
-    users: dict[str, tuple[int, int]] = field(default_factory=dict)
+    Parameters
+    ----------
+    users : side and user -> tests and hits.
+    is_whole : whether these are all of them; else those that have changed.
+    """
 
-    def remember(self, user_id: str, *, hit: bool) -> None:
-        tests, hits = self.users.get(user_id, (0, 0))
-        self.users[user_id] = (tests + 1, hits + hit)
+    users: Mapping[Drawn, tuple[int, int]] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    experiment: str
+    since_ms: int  # of the list that was tested first
 
 
 @dataclass(slots=True)
@@ -226,7 +246,10 @@ class Scoreboard:
         self._popularity = Popularity(self.config.items + self.config.k, self.config.renew_every)
         self._window: deque[Credit] = deque(maxlen=self.config.window)
         self._versions: OrderedDict[Group, Tally] = OrderedDict()
-        self._sides: OrderedDict[Group, _Side] = OrderedDict()
+        self._sides: OrderedDict[Group, ArmTally] = OrderedDict()
+        self._running: _Running | None = None
+        self._drawn: dict[Drawn, tuple[int, int]] = {}
+        self._changed: set[Drawn] | None = None  # None: all of them
 
     def shown(self, shown: Shown) -> None:
         """Take note of a published list; one that is published once more is the same list as before."""
@@ -247,7 +270,8 @@ class Scoreboard:
         ----------
         user_id, item_id : who touched what.
         at_ms : when, milliseconds; a list of that very millisecond comes after it.
-        rec_id : the list that the event says it came from.
+        rec_id : the list that the event says it came from. It came before the event whatever the times say, as the
+            producer's clock may be behind.
         told : ``new`` is counted. After a restart, ``counted`` is what the restored figures hold already, and
             ``before`` what they never held: nothing of it is counted, not even in the window.
 
@@ -263,8 +287,6 @@ class Scoreboard:
             self._window.append(credit)
             if told == "new":
                 self._count(credit)
-            elif side := self._sides.get((credit.shown.experiment, credit.shown.arm)):
-                side.remember(user_id, hit=credit.rank <= self.config.k)
         return credit
 
     def latest(self) -> Tally:
@@ -294,15 +316,32 @@ class Scoreboard:
                 {
                     "experiment": group[0],
                     "arm": group[1],
-                    "total": side.figures.describe(),
+                    "total": side.describe(),
                     "latest": sides.get(group, nothing).describe(),
                 }
                 for group, side in reversed(self._sides.items())
             ],
+            "running": None if self._running is None else asdict(self._running),
         }
 
-    def restore(self, described: Mapping[str, Any]) -> None:
-        """Take up the figures that an earlier scoreboard described; its window and users come by telling again.
+    def take_drawn(self, *, whole: bool = False) -> DrawnUsers:
+        """Return the users of the experiment that runs who have changed since they were last taken, or all of them."""
+        changed, self._changed = self._changed, set()
+        if whole or changed is None:
+            return DrawnUsers(dict(self._drawn))
+        return DrawnUsers({drawn: self._drawn[drawn] for drawn in changed}, is_whole=False)
+
+    def restore(self, described: Mapping[str, Any], drawn: Mapping[Drawn, tuple[int, int]] | None = None) -> bool:
+        """Take up the figures that an earlier scoreboard described; its window and lists come by telling again.
+
+        Parameters
+        ----------
+        described : the figures.
+        drawn : all users of the experiment that ran, as they were taken.
+
+        Returns
+        -------
+        Whether these users make up the figures of the experiment that ran. If not, it begins anew.
 
         Raises
         ------
@@ -313,11 +352,20 @@ class Scoreboard:
             total = Tally.restored(described["total"])
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
+            running = None if described["running"] is None else _Running(**described["running"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
         self._versions = OrderedDict(reversed(versions))
-        self._sides = OrderedDict((group, _Side(figures)) for group, figures in reversed(arms))
+        self._sides = OrderedDict(reversed(arms))
+        self._running = running
+        self._drawn = {} if running is None else dict(drawn or {})
+        self._changed = None
+        if running is None or self._is_made_up(running.experiment):
+            return True
+        self._sides = OrderedDict((group, side) for group, side in reversed(arms) if group[0] != running.experiment)
+        self._running, self._drawn = None, {}
+        return False
 
     def _touched(self, user_id: str) -> _User:
         """Return the user as the latest touched one, in the place of whoever was untouched for longest."""
@@ -325,19 +373,17 @@ class Scoreboard:
         if user is None:
             user = self._users[user_id] = _User(deque(maxlen=self.config.lists))
             if len(self._users) > self.config.users:
-                gone, _ = self._users.popitem(last=False)
-                for side in self._sides.values():
-                    side.users.pop(gone, None)
+                self._users.popitem(last=False)
         else:
             self._users.move_to_end(user_id)
         return user
 
     def _tested(self, user: _User, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
-        lists = [shown for shown in user.lists if shown.at_ms < at_ms]
+        named = [shown for shown in user.lists if rec_id is not None and shown.rec_id == rec_id]
+        lists = named or [shown for shown in user.lists if shown.at_ms < at_ms]
         if not lists:
             return None
-        named = [shown for shown in lists if rec_id is not None and shown.rec_id == rec_id]
-        shown = named[0] if named else lists[-1]
+        shown = lists[-1]
         popular = self._popularity.top(user.items, self.config.k)
         return Credit(shown, _rank(item_id, shown.items), _rank(item_id, popular), bool(named))
 
@@ -352,10 +398,38 @@ class Scoreboard:
         shown, k = credit.shown, self.config.k
         self.total.add(credit, k)
         self._grouped(self._versions, (shown.version, shown.mode), Tally).add(credit, k)
-        if shown.experiment is not None:
-            side = self._grouped(self._sides, (shown.experiment, shown.arm), _Side)
-            side.figures.add(credit, k, side.users.get(shown.user_id))
-            side.remember(shown.user_id, hit=credit.rank <= k)
+        if shown.experiment is not None and shown.arm is not None and self._runs(shown.experiment, shown.at_ms):
+            side = self._grouped(self._sides, (shown.experiment, shown.arm), ArmTally)
+            self._count_drawn(side, (shown.arm, shown.user_id), credit)
+
+    def _runs(self, experiment: str, at_ms: int) -> bool:
+        """Return whether this experiment runs; it begins to with a list that is later than the other one's first."""
+        running = self._running
+        if running is not None and running.experiment == experiment:
+            return True
+        if any(name == experiment for name, _ in self._sides) or (running is not None and at_ms <= running.since_ms):
+            return False
+        self._running, self._drawn, self._changed = _Running(experiment, at_ms), {}, None
+        return True
+
+    def _count_drawn(self, side: ArmTally, drawn: Drawn, credit: Credit) -> None:
+        before = self._drawn.get(drawn)
+        if before is None and len(self._drawn) >= self.config.drawn:
+            side.left_out += 1
+            return
+        side.add(credit, self.config.k, before)
+        tests, hits = before or (0, 0)
+        self._drawn[drawn] = (tests + 1, hits + (credit.rank <= self.config.k))
+        if self._changed is not None:
+            self._changed.add(drawn)
+
+    def _is_made_up(self, experiment: str) -> bool:
+        """Return whether the users' tests and hits make up the sums of both sides."""
+        sides = {str(arm): side.sums() for (name, arm), side in self._sides.items() if name == experiment}
+        users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sides}
+        for (arm, _), counts in self._drawn.items():
+            users.setdefault(arm, []).append(counts)
+        return {arm: _sums(counts) for arm, counts in users.items()} == sides
 
     def _grouped(self, groups: OrderedDict[Group, T], group: Group, make: Callable[[], T]) -> T:
         if group not in groups:
@@ -377,6 +451,24 @@ def _tally(tests: Iterable[Credit], k: int) -> Tally:
     for credit in tests:
         tally.add(credit, k)
     return tally
+
+
+def _require_numbers(described: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if not isinstance(described[name], int | float):
+            raise TypeError(f"{name} must be a number, got {described[name]!r}")
+
+
+def _sums(users: Iterable[tuple[int, int]]) -> UserSums:
+    each = tuple(users)
+    return UserSums(
+        len(each),
+        sum(tests for tests, _ in each),
+        sum(hits for _, hits in each),
+        sum(tests * tests for tests, _ in each),
+        sum(hits * hits for _, hits in each),
+        sum(tests * hits for tests, hits in each),
+    )
 
 
 def _rank(item_id: str, items: tuple[str, ...]) -> float:

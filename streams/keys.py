@@ -18,6 +18,7 @@ __all__ = [
     "MODEL",
     "QUALITY",
     "QUALITY_SERIES",
+    "QUALITY_USERS",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -35,6 +36,7 @@ CHOSEN = "modes:chosen"
 HOLD = "state:hold"
 QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
+QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """The live figures in Redis: ``quality:live`` with the position that they include, and ``quality:series``.
 
-Figures and position are one string, written at once, so every event counts once whenever the scorekeeper dies. What
-the figures are is ``model.scoreboard``'s; readers outside find both keys in docs/lookups.md.
+Figures and position are one string, written at once, so every event counts once whenever the scorekeeper dies. Tests
+and hits of the users of the experiment that runs are a hash beside it, changed in the same transaction; it also holds
+the time of the writing, which tells whether another Redis answers than the one that took the writing before. What the
+figures are is ``model.scoreboard``'s; readers outside find the keys in docs/lookups.md.
 """
 
 from collections.abc import Mapping
@@ -12,14 +14,18 @@ import orjson
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
+from model.scoreboard import Drawn, DrawnUsers, Scoreboard, Tally
 from streams.connection import answered
 from streams.errors import StateError
-from streams.keys import QUALITY, QUALITY_SERIES
+from streams.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS
 from streams.reader import Offsets
+from streams.records import ModelVersion
 
 __all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_quality", "find_series"]
 
 SERIES = 8640  # points: a day of ten seconds each
+_WRITTEN = b"at_ms"  # field of the users' hash; a user's has a line break
+_NOBODY = DrawnUsers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class LiveQuality:
         other.
     at_ms : wall clock of the writing, milliseconds.
     drifting : version of which it was announced that it drifts and cannot be rolled back, if that was the last one.
+    announcing : a decision that may not be on ``model-versions`` yet.
     """
 
     figures: Mapping[str, Any]
@@ -40,6 +47,7 @@ class LiveQuality:
     offsets: Offsets
     at_ms: int
     drifting: str | None = None
+    announcing: ModelVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ class QualityShelf:
     def __init__(self, client: AsyncRedis, series: int = SERIES) -> None:
         self._client: Any = client
         self._series = series
+        self._written_ms: int | None = None
 
     async def read(self) -> LiveQuality | None:
         """Return the stored figures, or None before the first; raise StateError if they are not ours."""
@@ -80,10 +89,41 @@ class QualityShelf:
             found = await self._client.get(QUALITY)
         return None if found is None else _restored(found)
 
-    async def write(self, quality: LiveQuality) -> None:
-        """Store the figures in place of the earlier ones."""
+    async def users(self) -> dict[Drawn, tuple[int, int]]:
+        """Return the stored users of the experiment that ran; raise StateError if they are not ours."""
+        with answered("quality: reading the users of an experiment"):
+            found = await self._client.hgetall(QUALITY_USERS)
+        found.pop(_WRITTEN, None)
+        try:
+            return {_drawn(who): _counts(stored) for who, stored in found.items()}
+        except ValueError as error:
+            raise StateError(
+                f"quality: users of an experiment are required under {QUALITY_USERS}, got {error!r}; "
+                "delete that key to count the experiment anew"
+            ) from error
+
+    async def write(self, quality: LiveQuality, drawn: DrawnUsers = _NOBODY) -> bool:
+        """Store figures and users at once, in place of the earlier figures and of all users or of those that changed.
+
+        Returns
+        -------
+        Whether all users are stored now. Where only changed ones were given, and the earlier writing is not what was
+        found (another Redis took over), all are to be given next time.
+        """
+        fields: dict[str | bytes, bytes | int] = {
+            f"{arm}\n{user}": orjson.dumps(counts) for (arm, user), counts in drawn.users.items()
+        }
         with answered("quality: writing the live figures"):
-            await self._client.set(QUALITY, orjson.dumps(quality, option=orjson.OPT_NON_STR_KEYS))
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hget(QUALITY_USERS, _WRITTEN)
+            pipeline.set(QUALITY, orjson.dumps(quality, option=orjson.OPT_NON_STR_KEYS))
+            if drawn.is_whole:
+                pipeline.delete(QUALITY_USERS)
+            pipeline.hset(QUALITY_USERS, mapping=fields | {_WRITTEN: quality.at_ms})
+            found, *_ = await pipeline.execute()
+        is_expected = found is not None and int(found) == self._written_ms
+        self._written_ms = quality.at_ms
+        return drawn.is_whole or is_expected
 
     async def add(self, point: QualityPoint) -> None:
         """Put a point before the others, and forget the oldest beyond the bound."""
@@ -108,15 +148,44 @@ def find_series(client: Redis, most: int = SERIES) -> tuple[QualityPoint, ...]:
     return tuple(QualityPoint(**orjson.loads(point)) for point in found)
 
 
+def _checked(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures; raise if anything is missing that readers look for."""
+    Scoreboard().restore(figures)
+    if not all(isinstance(one[name], str) for one in figures["arms"] for name in ("experiment", "arm")):
+        raise ValueError("the experiment and the arm of figures must be strings")
+    for tally in (figures["latest"], *(one["latest"] for one in (*figures["versions"], *figures["arms"]))):
+        Tally.restored(tally)
+    int(figures["k"]), int(figures["window"])
+    return figures
+
+
 def _offsets(described: Mapping[str, Mapping[str, int]]) -> Offsets:
     return {topic: {int(at): offset for at, offset in partitions.items()} for topic, partitions in described.items()}
+
+
+def _drawn(field: bytes) -> Drawn:
+    arm, user_id = field.decode().split("\n", maxsplit=1)
+    return arm, user_id
+
+
+def _counts(stored: bytes) -> tuple[int, int]:
+    found = orjson.loads(stored)
+    if not (isinstance(found, list) and len(found) == 2 and all(isinstance(value, int) for value in found)):  # noqa: PLR2004 - tests and hits
+        raise ValueError(f"[tests, hits] is required, got {found!r}")
+    return found[0], found[1]
 
 
 def _restored(stored: bytes | str) -> LiveQuality:
     try:
         found = orjson.loads(stored)
+        announcing = found.get("announcing")
         return LiveQuality(
-            found["figures"], _offsets(found["began"]), _offsets(found["offsets"]), found["at_ms"], found["drifting"]
+            _checked(found["figures"]),
+            _offsets(found["began"]),
+            _offsets(found["offsets"]),
+            int(found["at_ms"]),
+            found["drifting"],
+            None if announcing is None else ModelVersion(**announcing),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StateError(

@@ -13,7 +13,9 @@ import pytest
 from agents.scorekeeper import Scorekeeper, ScorekeeperConfig
 from model.drift import Drift, DriftConfig
 from model.scoreboard import Scoreboard, ScoreboardConfig, Shown
-from streams.quality import find_quality, find_series
+from streams.connection import connect
+from streams.quality import QualityShelf, find_quality, find_series
+from streams.records import ModelVersion
 from streams.state import ModelPointer
 from streams.versions import Archive, Lineage
 
@@ -118,7 +120,7 @@ def a_stream(n, seed):
         user = f"u{rng.integers(30)}"
         if rng.random() < 0.4:
             items = tuple(f"i{item}" for item in rng.permutation(60)[:10])
-            arm = "b" if int(user[1:]) % 2 else "c"
+            arm = "a" if int(user[1:]) % 2 else "b"
             records.append(Shown(f"r{at}", user, at, "personalized", f"v{rng.integers(3)}", items, "x", arm))
         else:
             records.append((user, f"i{rng.integers(60)}", at))
@@ -157,6 +159,27 @@ async def test_restarts_count_nothing_twice_and_nothing_never(installation, unti
     assert board.total.tests > 300
     async with keeping(installation):
         assert await reached(until, installation, board.total.tests) == board.describe()
+    fields = installation.redis.hgetall("{quality:live}:users")
+    users = {tuple(who.split("\n")): tuple(orjson.loads(counts)) for who, counts in fields.items() if who != "at_ms"}
+    assert users == board.take_drawn().users
+
+
+async def test_what_a_kill_left_is_made_good(installation, until):
+    """A rollback whose pointer moved is announced at the start, one that never moved it is not; lost figures return."""
+    await started_once(installation, until)
+    config = replace(CONFIG, rewrite_s=0.2)
+    left = find_quality(installation.redis)
+    client = connect(installation.settings.redis)
+    for serving, statuses in (("v2", []), ("v1", ["rolled_back"])):
+        serve(installation, serving, 5)
+        await QualityShelf(client).write(replace(left, announcing=ModelVersion("v1", "rolled_back", None, None, 5)))
+        async with keeping(installation, config):
+            done = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
+            await asyncio.to_thread(until, done, 20, lambda: "nothing left to announce")
+            installation.redis.delete("quality:live")
+            await reached(until, installation, 0)
+        assert [value["status"] for value in installation.values("model-versions")] == statuses
+    await client.aclose()
 
 
 async def test_what_was_there_before_the_first_start_is_learnt_and_not_counted(installation, until):
@@ -215,6 +238,8 @@ async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until
             installation.await_value, "model-versions", lambda value: value["status"] == "rolled_back"
         )
         await reached(until, installation, 60)
+        settled = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
+        await asyncio.to_thread(until, settled, 20, lambda: "a note that it was announced")
         assert keeper.report.rolled_back == 1
     metrics = said["metrics"]
     assert (said["version"], said["parent"]) == (parent, None)
@@ -230,7 +255,7 @@ async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until
             installation.await_value, "model-versions", lambda value: value["status"] == "drifting"
         )
         await reached(until, installation, 90)
-        noted = lambda: find_quality(installation.redis).drifting == parent  # noqa: E731 - a condition
+        noted = lambda: settled() and find_quality(installation.redis).drifting == parent  # noqa: E731 - a condition
         await asyncio.to_thread(until, noted, 20, lambda: "a note that it was said")
     assert (said["version"], said["parent"], pointer()["version"]) == (parent, None, parent)
     assert "it has no parent to go back to" in said["cause"]
@@ -281,6 +306,7 @@ async def test_whoever_moves_the_pointer_meanwhile_wins(installation):
     await keeper._answer(Drift(child, 30, 0, 29, 29), stale)
     assert installation.redis.hget("model:current", "version") == "v000009-00000000"
     assert installation.values("model-versions") == []
+    assert find_quality(installation.redis).announcing is None
     await keeper._client.aclose()
 
 

@@ -12,7 +12,7 @@ from redis import Redis
 from commands.experiments import ab, compare
 from model.intervals import Z95, UserSums
 from model.neumf import NeuMF, NeuMFConfig
-from model.scoreboard import ArmTally, Tally
+from model.scoreboard import ArmTally, Scoreboard, Tally
 from model.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.registry import Registry
@@ -63,7 +63,8 @@ def scored(client, **arms):
         name, arm = key.split("_")
         tally = ArmTally(Tally(tests=users, hits=hits), users, users, hits, hits)
         rows.append({"experiment": name, "arm": arm, "total": tally.describe(), "latest": Tally().describe()})
-    found = {"figures": {"arms": rows}, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
+    figures = Scoreboard().describe() | {"arms": rows}
+    found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
     client.set("quality:live", json.dumps(found))
 
 

@@ -1,13 +1,14 @@
 """The scoreboard by hand and beside a recount of the whole log: credit, bounds, restarting."""
 
 import json
+from dataclasses import replace
 from math import inf, log2
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.scoreboard import ArmTally, Credit, Scoreboard, ScoreboardConfig, Shown, Tally
+from model.scoreboard import ArmTally, Credit, DrawnUsers, Scoreboard, ScoreboardConfig, Shown, Tally
 
 
 def listed(user_id, at_ms, items, rec_id=None, mode="personalized", version="v1", arm=None):
@@ -44,6 +45,15 @@ def test_an_event_may_name_its_list():
     assert board.happened("u", "a", 9, rec_id="a") == Credit(lists[0], 1.0, inf, is_named=True)
     assert board.happened("u", "b", 9, rec_id="unknown") == Credit(lists[2], inf, inf, is_named=False)
     assert (board.total.tests, board.total.named) == (2, 1)
+
+
+def test_a_named_list_comes_before_its_event():
+    """Named by an event that a clock behind stamped 99, a list of 100 is tested; unnamed it is not."""
+    board = Scoreboard()
+    shown = listed("u", 100, "a", rec_id="r")
+    board.shown(shown)
+    assert board.happened("u", "b", 99) is None
+    assert board.happened("u", "a", 99, rec_id="r") == Credit(shown, 1.0, inf, is_named=True)
 
 
 def test_a_list_of_another_user_is_not_credited():
@@ -252,7 +262,7 @@ def test_a_restart_that_recalls_everything_changes_nothing(drawn, cut):
     told_all(whole, log)
     told_all(first, log[:cut])
     second = Scoreboard(SMALL)
-    second.restore(json.loads(json.dumps(first.describe())))
+    assert second.restore(json.loads(json.dumps(first.describe())), first.take_drawn(whole=True).users)
     told_all(second, log[:cut], told="counted")
     assert second.describe() == first.describe()
     told_all(second, log[cut:])
@@ -267,6 +277,80 @@ def test_what_came_before_is_known_and_counted_nowhere():
     assert (board.total.tests, board.latest().tests, board.describe()["arms"]) == (0, 0, [])
     assert board.happened("u", "a", 3) is None
     assert board.happened("u", "b", 3).rank == 2.0
+
+
+def on_sides(board, users, at_ms=1, experiment="x"):
+    """Show each user a list of side b with item a only."""
+    for user in users:
+        shown = listed(user, at_ms, "a", rec_id=f"{user}{at_ms}{experiment}", arm="b")
+        board.shown(replace(shown, experiment=experiment))
+
+
+def test_users_of_an_experiment_outlive_a_restart():
+    """After a restart that recalls only u's list, u's third test is one of a user with two and one hit: tt 10, th 3."""
+    board, second = Scoreboard(), Scoreboard()
+    on_sides(board, "uv")
+    for user, item in (("u", "a"), ("u", "y"), ("v", "y")):
+        board.happened(user, item, 2)
+    drawn = board.take_drawn()
+    assert (drawn.users, drawn.is_whole) == ({("b", "u"): (2, 1), ("b", "v"): (1, 0)}, True)
+    assert second.restore(board.describe(), drawn.users)
+    on_sides(second, "u")
+    second.happened("u", "z", 3)
+    sums = ArmTally.restored(second.describe()["arms"][0]["total"]).sums()
+    assert (sums.users, sums.tests, sums.tests_squared, sums.products) == (2, 4, 3 * 3 + 1, 3 * 1)
+
+
+def test_only_changed_users_are_taken_after_the_first_time():
+    """Taken again, only who was tested meanwhile comes, then nobody; asked for the whole, all come."""
+    board = Scoreboard()
+    on_sides(board, "uv")
+    for user in "uv":
+        board.happened(user, "a", 2)
+    board.take_drawn()
+    board.happened("u", "z", 3)
+    assert board.take_drawn() == DrawnUsers({("b", "u"): (2, 1)}, is_whole=False)
+    assert board.take_drawn() == DrawnUsers({}, is_whole=False)
+    assert board.take_drawn(whole=True).users == {("b", "u"): (2, 1), ("b", "v"): (1, 1)}
+
+
+@pytest.mark.parametrize("drawn", [{}, {("b", "u"): (2, 1)}, {("b", "u"): (1, 1), ("c", "v"): (1, 1)}])
+def test_an_experiment_without_its_users_begins_anew(drawn):
+    """With no users, or ones that do not make up its sums (u has one test with a hit), its figures start from none."""
+    board, second = Scoreboard(), Scoreboard()
+    on_sides(board, "u")
+    board.happened("u", "a", 2)
+    assert not second.restore(board.describe(), drawn)
+    assert (second.total.tests, second.describe()["arms"], second.describe()["running"]) == (1, [], None)
+    on_sides(second, "u")
+    second.happened("u", "z", 3)
+    assert second.describe()["arms"][0]["total"]["users"] == 1
+
+
+def test_further_users_of_an_experiment_are_left_out():
+    """With room for two users, the third's two tests are no part of the side's figures, but are told; u's go on."""
+    board = Scoreboard(ScoreboardConfig(drawn=2))
+    on_sides(board, "uvw")
+    for user, item in (("u", "a"), ("v", "a"), ("w", "a"), ("w", "z"), ("u", "z")):
+        board.happened(user, item, 2)
+    total = board.describe()["arms"][0]["total"]
+    assert (total["users"], total["tests"], total["left_out"], board.total.tests) == (2, 3, 2, 5)
+
+
+def test_another_experiment_ends_the_one_before():
+    """Once a list of y was tested, x's figures stand, only y's users are kept, and an older list does not begin z."""
+    board = Scoreboard()
+    on_sides(board, "uv", 10, "x")
+    board.happened("u", "a", 11)
+    board.take_drawn()
+    on_sides(board, "w", 12, "z")
+    on_sides(board, "u", 20, "y")
+    for user in "uvw":
+        board.happened(user, "b", 21)
+    figures = board.describe()
+    assert [(one["experiment"], one["total"]["tests"]) for one in figures["arms"]] == [("y", 1), ("x", 1)]
+    assert figures["running"] == {"experiment": "y", "since_ms": 20}
+    assert board.take_drawn() == DrawnUsers({("b", "u"): (1, 0)}, is_whole=True)
 
 
 @pytest.mark.parametrize("described", [{}, {"total": 3}, {"total": {"tests": 1}, "versions": [], "arms": []}])

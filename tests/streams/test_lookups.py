@@ -50,6 +50,7 @@ KEYS = {
     "experiment:current": "string",
     "modes:chosen": "hash",
     "quality:live": "string",
+    "{quality:live}:users": "hash",
     "quality:series": "list",
 }
 
@@ -77,10 +78,10 @@ async def written(redis_url):
     await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})
     board = Scoreboard()
-    board.shown(Shown("r", "u{1}", 1, "personalized", "v1", ("10",)))
+    board.shown(Shown("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
     board.happened("u{1}", "10", 2)
     await QualityShelf(client).write(
-        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6)
+        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6), board.take_drawn()
     )
     await QualityShelf(client).add(QualityPoint(6, 1, 1.0, 0.0, "v1"))
     await client.aclose()
@@ -147,6 +148,8 @@ def test_quality_is_read_by_documented_names(plain):
     assert (total["popularity_hits"], total["popularity_hit_rate"], total["apart"]) == (0, 0.0, 1)
     [group] = live["figures"]["versions"]
     assert (group["version"], group["mode"], group["total"], group["latest"]) == ("v1", "personalized", total, total)
+    assert live["figures"]["running"] == {"experiment": "depth", "since_ms": 1}
+    assert plain.hgetall("{quality:live}:users") == {"b\nu{1}": "[1,1]", "at_ms": "6"}
     [point] = [json.loads(point) for point in plain.lrange("quality:series", 0, -1)]
     assert point == {"at_ms": 6, "tests": 1, "hit_rate": 1.0, "popularity_hit_rate": 0.0, "version": "v1"}
 
