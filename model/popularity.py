@@ -26,15 +26,19 @@ class Popularity:
         self._renew_every = renew_every
         self._most = most
         self._counts: Counter[str] = Counter()
+        self._ids: dict[str, str] = {}
         self._ranking: tuple[str, ...] = ()
         self._stale = 0
 
-    def count(self, item_id: str) -> None:
-        """Count one event."""
+    def count(self, item_id: str) -> str:
+        """Count one event, and return the item's id as the one object that it is here: whoever keeps it shares it."""
+        item_id = self._ids.setdefault(item_id, item_id)
         self._counts[item_id] += 1
         self._stale += 1
         if len(self._counts) > 2 * self._most:
             self._counts = Counter(dict(self._counts.most_common(self._most)))
+            self._ids = {kept: kept for kept in self._counts}
+        return item_id
 
     def top(self, known: Collection[str], k: int) -> tuple[str, ...]:
         """Return the k most-touched items that are not known, best first; of equal ones the one counted first."""

@@ -45,6 +45,7 @@ class ScoreboardConfig:
     lists : latest lists kept of one user, one of which an event may name.
     items : latest items of one user, to tell an item that the user knows.
     users : users kept; who was untouched for longest goes first.
+    remembered : latest items of all users together, a bound that is met in the same way.
     groups : versions with their modes, and sides of experiments, whose figures are kept: the latest of each.
     drawn : users of the experiment that runs, on both sides; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
@@ -55,6 +56,7 @@ class ScoreboardConfig:
     lists: int = 4
     items: int = 500
     users: int = 100_000
+    remembered: int = 5_000_000
     groups: int = 50
     drawn: int = 100_000
     renew_every: int = 50
@@ -228,7 +230,7 @@ class _Running:
 @dataclass(slots=True)
 class _User:
     lists: deque[Shown]
-    items: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    items: dict[str, None] = field(default_factory=dict)  # the latest last; a quarter of an OrderedDict
 
 
 class Scoreboard:
@@ -243,6 +245,7 @@ class Scoreboard:
         self.config = config or ScoreboardConfig()
         self.total = Tally()
         self._users: OrderedDict[str, _User] = OrderedDict()
+        self._remembered = 0
         self._popularity = Popularity(self.config.items + self.config.k, self.config.renew_every)
         self._window: deque[Credit] = deque(maxlen=self.config.window)
         self._versions: OrderedDict[Group, Tally] = OrderedDict()
@@ -373,7 +376,7 @@ class Scoreboard:
         if user is None:
             user = self._users[user_id] = _User(deque(maxlen=self.config.lists))
             if len(self._users) > self.config.users:
-                self._users.popitem(last=False)
+                self._forget_user()
         else:
             self._users.move_to_end(user_id)
         return user
@@ -388,11 +391,19 @@ class Scoreboard:
         return Credit(shown, _rank(item_id, shown.items), _rank(item_id, popular), bool(named))
 
     def _learn(self, user: _User, item_id: str) -> None:
-        user.items[item_id] = None
-        user.items.move_to_end(item_id)
+        before = len(user.items)
+        shared = self._popularity.count(item_id)
+        user.items.pop(shared, None)
+        user.items[shared] = None
         if len(user.items) > self.config.items:
-            user.items.popitem(last=False)
-        self._popularity.count(item_id)
+            del user.items[next(iter(user.items))]
+        self._remembered += len(user.items) - before
+        while self._remembered > self.config.remembered and len(self._users) > 1:
+            self._forget_user()
+
+    def _forget_user(self) -> None:
+        _, user = self._users.popitem(last=False)
+        self._remembered -= len(user.items)
 
     def _count(self, credit: Credit) -> None:
         shown, k = credit.shown, self.config.k

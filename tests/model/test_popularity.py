@@ -40,6 +40,17 @@ def test_a_ranking_is_no_deeper_than_asked_for():
     assert counted("aaabbc", depth=2).top({"a", "b"}, 1) == ()
 
 
+def test_ids_are_shared():
+    """Two equal strings counted one after the other come back as the first of them, also after forgetting."""
+    first, second, third = (str(1000) for _ in range(3))
+    popularity = Popularity(most=1)
+    assert popularity.count(first) is first
+    assert popularity.count(second) is first
+    for item in "xy":  # 1000 twice, x and y once: three are more than twice one
+        popularity.count(item)
+    assert popularity.count(third) is first
+
+
 def test_the_least_touched_are_forgotten_beyond_twice_the_bound():
     """With a bound of two, the fifth item leaves the two most touched, and what comes later counts from one."""
     popularity = counted("aaabbcd", most=2)

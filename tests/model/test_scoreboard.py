@@ -148,6 +148,21 @@ def test_users_untouched_for_longest_are_forgotten():
     assert board.happened("v", "a", 5) is None
 
 
+def test_users_go_when_all_remember_too_many_items():
+    """With five items remembered in all, two users with two each stay; w's second is the sixth: u goes, list and all."""
+    board = Scoreboard(ScoreboardConfig(remembered=5))
+    for user in "uvw":
+        board.shown(listed(user, 1, "z"))
+    for user, item in ("ua", "ub", "va", "vb", "wa", "wa"):
+        board.happened(user, item, 2)
+    assert board.happened("u", "a", 3) is None  # five: u knows it, and is now the latest touched
+    for user, item in ("va", "wb"):
+        board.happened(user, item, 4)
+    assert board.happened("u", "c", 5) is None
+    assert board.happened("v", "a", 5) is None
+    assert board.happened("v", "c", 5) is not None
+
+
 def test_versions_beyond_the_bound_leave_their_figures_in_the_total():
     """With two groups kept, tests of three versions are all in the total; the version tested longest ago is gone."""
     board = Scoreboard(ScoreboardConfig(groups=2))
