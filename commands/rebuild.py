@@ -124,8 +124,8 @@ def _print(settings: "Settings", outcome: _Outcome, *, as_json: bool) -> None:
         click.echo(f"the old state is in database {outcome.target.index} of the same server until you empty it")
     elif outcome.lists is not None:
         click.echo(
-            f"{outcome.lists:,} lists were copied. Stop the workers and the trainer, set REELSTREAM_REDIS to {url}, "
-            "and start them again; they read by themselves what came meanwhile"
+            f"{outcome.lists:,} lists were copied. Stop the workers, the trainer and the scorekeeper, set "
+            f"REELSTREAM_REDIS to {url}, and start them again; they read by themselves what came meanwhile"
         )
     else:
         click.echo(f"rebuilt in {url}, not switched; {without_password(settings.redis)} serves on")

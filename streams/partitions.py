@@ -1,7 +1,7 @@
 """Look at the partition counts while running: a topic that grows or disappears ends the process with its cure.
 
-Workers and trainer share out, merge and read exactly the partitions that they were started with, so more of them
-would fill with events that nobody reads. Starting again with the new count is all it takes: positions are kept for
+Workers, trainer and scorekeeper share out, merge and read exactly the partitions that they were started with, so more
+of them would fill with events that nobody reads. Starting again with the new count is all it takes: positions are kept for
 each partition by itself, so a user whose key now falls elsewhere goes on with the same state. At the start
 ``streams.topics.verify_topics`` looks at the same thing.
 """
@@ -43,8 +43,8 @@ async def check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> No
     if got == 0:
         raise TopicError(
             f"partitions of {name} at {settings.kafka}: the topic must stay, got none; create it again with "
-            "`reelstream topics create`, then start all workers and the trainer again with an empty Redis, "
-            "as its offsets begin anew"
+            "`reelstream topics create`, then start all workers, the trainer and the scorekeeper again "
+            "with an empty Redis, as its offsets begin anew"
         )
     if name == settings.prefix + MODEL_VERSIONS:
         raise TopicError(
@@ -53,8 +53,8 @@ async def check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> No
         )
     raise TopicError(
         f"partitions of {', '.join(wrong)} at {settings.kafka}: {required[name]} are required while running, got {got}"
-        f"; restart all workers and the trainer with REELSTREAM_PARTITIONS={got} once every topic has as many: state "
-        "stays right because positions are kept per partition"
+        f"; restart all workers, the trainer and the scorekeeper with REELSTREAM_PARTITIONS={got} once every topic has "
+        "as many: state stays right because positions are kept per partition"
     )
 
 

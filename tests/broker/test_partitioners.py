@@ -231,7 +231,7 @@ def test_grown_topics_end_the_processes_and_a_restart_is_exact(install, until):
         installation.settings = grow(installation, 3)
         for process, status in ((worker, 70), (trainer, 1)):
             assert process.child.wait(30) == status, process.said()
-            assert "restart all workers and the trainer with REELSTREAM_PARTITIONS=3" in process.said()
+            assert "restart all workers, the trainer and the scorekeeper with REELSTREAM_PARTITIONS=3" in process.said()
             assert "Traceback" not in process.said()
     with installation.process("worker", "--id", "a") as one, installation.process("worker", "--id", "b") as two:
         one.await_ready()

@@ -149,7 +149,7 @@ def test_users_untouched_for_longest_are_forgotten():
 
 
 def test_users_go_when_all_remember_too_many_items():
-    """With five items remembered in all, two users with two each stay; w's second is the sixth: u goes, list and all."""
+    """With five items remembered, two users with two each stay; w's second is the sixth and u goes, list and all."""
     board = Scoreboard(ScoreboardConfig(remembered=5))
     for user in "uvw":
         board.shown(listed(user, 1, "z"))
