@@ -1,8 +1,8 @@
 """Look at the partition counts while running: a topic that grows or disappears ends the process with its cure.
 
 Workers, trainer and scorekeeper share out, merge and read exactly the partitions that they were started with, so more
-of them would fill with events that nobody reads. Starting again with the new count is all it takes: positions are kept for
-each partition by itself, so a user whose key now falls elsewhere goes on with the same state. At the start
+of them would fill with events that nobody reads. Starting again with the new count is all it takes: positions are kept
+for each partition by itself, so a user whose key now falls elsewhere goes on with the same state. At the start
 ``streams.topics.verify_topics`` looks at the same thing.
 """
 
