@@ -22,7 +22,7 @@ from model.scoreboard import Drawn, Scoreboard, ScoreboardConfig
 from streams import topics
 from streams.announcing import announce
 from streams.connection import connect
-from streams.errors import RegistryError, StateError, TopicError
+from streams.errors import StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord, decode_batch
 from streams.keys import QUALITY
@@ -34,7 +34,7 @@ from streams.reader import EventReader, Offsets
 from streams.records import ModelVersion
 from streams.settings import Settings
 from streams.state import ModelPointer, State
-from streams.versions import Archive, Version
+from streams.versions import Archive
 
 __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "ScorekeeperReport"]
 
@@ -279,7 +279,7 @@ class Scorekeeper:
 
     async def _answer(self, drift: Drift, current: ModelPointer) -> None:
         """Let the parent serve again, or say once that there is none; whoever moves the pointer meanwhile wins."""
-        parent, why_not = await asyncio.to_thread(self._parent_of, current.version)
+        parent, why_not = await asyncio.to_thread(self._archive.parent_of, current.version)
         said = (
             f"{drift.version} drifted: its personalised lists hit {drift.hits} of the latest {drift.tests} tests, "
             f"popularity {drift.popularity_hits}, {-drift.z:.1f} standard errors more"
@@ -298,7 +298,7 @@ class Scorekeeper:
             await self._decided(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
             )
-            if not await self._patience.through(lambda: self._move(pointer, drift.version)):
+            if not await self._patience.through(lambda: self._state.take_model_over(pointer, drift.version)):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
                 await self._decided(None)
                 return
@@ -309,22 +309,6 @@ class Scorekeeper:
         """Store what is to be announced before it takes effect: whoever starts after a kill announces it."""
         self._unannounced = decision
         await self._store({topic: dict(partitions) for topic, partitions in self._offsets.items()})
-
-    def _parent_of(self, version_id: str) -> tuple[Version | None, str]:
-        """Return the parent, all its files checked, or None and why not."""
-        try:
-            parent = self._archive.read(version_id).parent
-            if parent is None:
-                return None, "it has no parent to go back to"
-            return self._archive.verify(parent), ""
-        except RegistryError as error:
-            return None, f"its parent cannot serve ({error})"
-
-    async def _move(self, pointer: ModelPointer, expected: str) -> bool:
-        """Move the pointer from the version that drifted; also True where an answer that got lost said so before."""
-        if await self._state.move_model(pointer, expected=expected):
-            return True
-        return await self._state.current_model() == pointer
 
     async def _announce(self) -> None:
         """Announce what was decided; where Kafka does not take it, try again a second later."""

@@ -22,6 +22,7 @@ from model.gate import Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
 from streams import topics
+from streams.announcing import key_of
 from streams.catalog import CatalogueFeed
 from streams.codec import encode
 from streams.connection import connect
@@ -268,7 +269,9 @@ class Trainer:
         Where there is none, or where rounds from the parent diverge as well, it is not the version that is to blame:
         that is said, once for each version.
         """
-        parent, why_not = await asyncio.to_thread(self._parent_of, serving)
+        parent, why_not = await asyncio.to_thread(
+            self._registry.parent_of, serving, lambda parent: self._registry.load(parent)[1]
+        )
         if parent is None or self._is_back:
             if self._drifting != serving:
                 self._drifting = serving
@@ -279,7 +282,7 @@ class Trainer:
             return
         pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
         pace = self._learner.pace
-        if await self._patience.through(lambda: self._move(pointer)):
+        if await self._move(pointer):
             logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)
             self.report.rolled_back += 1
             self._is_back = True
@@ -289,16 +292,6 @@ class Trainer:
             )
         await self._take_up()
         self._learner.pace = pace
-
-    def _parent_of(self, version_id: str) -> tuple[Version | None, str]:
-        """Return the parent, loaded with all checks, or None and why not."""
-        try:
-            parent = self._registry.read(version_id).parent
-            if parent is None:
-                return None, "it has no parent to go back to"
-            return self._registry.load(parent)[1], ""
-        except RegistryError as error:
-            return None, f"its parent cannot serve ({error})"
 
     async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
@@ -339,7 +332,7 @@ class Trainer:
         self.report.sync_bytes = version.size
         # Step 2
         pointer = ModelPointer(version.version_id, version.uri, _now_ms())
-        if not await self._patience.through(lambda: self._move(pointer)):
+        if not await self._move(pointer):
             logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
             return False
         # Step 3
@@ -363,10 +356,9 @@ class Trainer:
             logger.warning("registry.not_pruned %s", error)
 
     async def _move(self, pointer: ModelPointer) -> bool:
-        """Move the pointer from the version tuned here; also True where an answer that got lost said so before."""
-        if await self._state.move_model(pointer, expected=self.report.model_version):
-            return True
-        return await self._state.current_model() == pointer
+        """Move the pointer from the version tuned here, unless somebody else has moved it."""
+        expected = self.report.model_version
+        return await self._patience.through(lambda: self._state.take_model_over(pointer, expected))
 
     def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
         return self._registry.save(
@@ -386,9 +378,8 @@ class Trainer:
         return {"round": float(self.report.rounds), "rate": pace.rate, "work": pace.work}
 
     async def _announce(self, decided: ModelVersion) -> None:
-        key = b"current" if decided.status in ("promoted", "rolled_back") else decided.status.encode()
         topic = self._settings.prefix + topics.MODEL_VERSIONS
-        await self._producer.send_and_wait(topic, encode(decided), key=key)
+        await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
 
     async def _show_life(self) -> None:
         life = SignOfLife(self._client, "trainer")

@@ -8,12 +8,13 @@ import math
 
 import torch
 
+from model.neumf import ITEM_TABLES
 from model.snapshot import Snapshot
 
 __all__ = ["require_in_bounds"]
 
 COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
-ROWS = ("user_factors", "item_factors", "item_mlp_factors", "item_bias", "genre_factors")
+ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
 GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
 SMALL = 0.1  # what counts as the least of before: new tables start near zero, trained ones have 0.02 to 2
 

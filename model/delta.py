@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from model.neumf import NeuMFConfig
+from model.neumf import ITEM_TABLES, NeuMFConfig
 from model.snapshot import Snapshot
 from model.vocabulary import Rows
 
 __all__ = ["Delta", "checksum"]
 
-ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias", "item_genres", "evidence.followed", "evidence.touched")
-TABLES = (*ITEM_TABLES, "user_factors")
+OF_ITEMS = (*ITEM_TABLES, "item_genres", "evidence.followed", "evidence.touched")
+TABLES = (*OF_ITEMS, "user_factors")
 NEIGHBOURS, COUNTS = "evidence.neighbours", "evidence.counts"
 CELLS = ("cells.rows", "cells.columns", "cells.counts")
 
@@ -118,7 +118,7 @@ class Delta:
 
     def item_rows(self) -> Rows:
         """Return the rows of items whose weights changed or are new, int64 (R,), ascending."""
-        found = [self.tensors[f"rows.{name}"].numpy() for name in ITEM_TABLES if f"rows.{name}" in self.tensors]
+        found = [self.tensors[f"rows.{name}"].numpy() for name in OF_ITEMS if f"rows.{name}" in self.tensors]
         return np.unique(np.concatenate([*found, np.empty(0, dtype=np.int64)]))
 
     def applied(self, before: Snapshot) -> Snapshot:

@@ -31,9 +31,11 @@ from model.plain import PlainConfig, PlainNeuMF
 from model.texts import TEXT_WIDTH, IntentTower
 from model.tower import HistoryTower, dropped, unset_linear
 
-__all__ = ["PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
+__all__ = ["ITEM_TABLES", "PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
 
 PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence")
+
+ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")  # learnt, a row for each item
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
@@ -342,7 +344,7 @@ class NeuMF(nn.Module):
         alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(AT_ONCE)]
         beside = None if together is None else sparse.csr_matrix(together[n_old:, :n_old])
         starts = {}
-        for name in ("item_factors", "item_mlp_factors", "item_bias"):
+        for name in ITEM_TABLES:
             table = getattr(self, name)
             starts[name] = torch.cat([table[:0], *(weights @ table for weights in alike)])[kind]
             if beside is not None:

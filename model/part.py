@@ -11,13 +11,10 @@ from types import EllipsisType
 import numpy as np
 import torch
 
-from model.neumf import NeuMF
+from model.neumf import ITEM_TABLES, NeuMF
 from model.vocabulary import Rows
 
 __all__ = ["Chosen", "part_of", "put_back"]
-
-ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")
-USER_TABLES = ("user_factors",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +66,4 @@ def _rows(name: str, users: Rows, items: Rows) -> torch.Tensor | EllipsisType:
     """Return which rows of a table are meant, all of what is no table."""
     if name in ITEM_TABLES:
         return torch.from_numpy(items)
-    return torch.from_numpy(users) if name in USER_TABLES else ...
+    return torch.from_numpy(users) if name == "user_factors" else ...

@@ -13,24 +13,28 @@ from streams.records import ModelVersion
 from streams.settings import Settings
 from streams.topics import MODEL_VERSIONS
 
-__all__ = ["announce"]
+__all__ = ["announce", "key_of"]
 
 _ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
 _SERVES = ("promoted", "rolled_back")
 
 
+def key_of(decided: ModelVersion) -> bytes:
+    """Return the record's key: ``current`` where the version serves from now on, else the status.
+
+    The topic is compacted, so the latest record of each is kept for good.
+    """
+    return b"current" if decided.status in _SERVES else decided.status.encode()
+
+
 def announce(settings: Settings, decided: ModelVersion) -> None:
     """Publish a decision on ``model-versions`` and return when the cluster holds it.
-
-    Its key is ``current`` where the version serves from now on, else the status: the topic is compacted, so the latest
-    of each is kept for good.
 
     Raises
     ------
     TopicError
         If the record could not be written.
     """
-    key = "current" if decided.status in _SERVES else decided.status
     topic = settings.prefix + MODEL_VERSIONS
     try:
         producer = KafkaProducer(
@@ -40,7 +44,7 @@ def announce(settings: Settings, decided: ModelVersion) -> None:
             **settings.security.kafka_python(),
         )
         try:
-            producer.send(topic, key=key.encode(), value=encode(decided)).get(timeout=_ACKNOWLEDGED_S)
+            producer.send(topic, key=key_of(decided), value=encode(decided)).get(timeout=_ACKNOWLEDGED_S)
         finally:
             producer.close()
     except (KafkaError, OSError, ValueError) as error:

@@ -333,6 +333,12 @@ class State:
             found: Any = await self._client.hgetall(CHOSEN)
         return decode_chosen(found)
 
+    async def take_model_over(self, pointer: ModelPointer, expected: str | None) -> bool:
+        """Move the pointer as ``move_model`` does; also True where an answer that got lost said so before."""
+        if await self.move_model(pointer, expected=expected):
+            return True
+        return await self.current_model() == pointer
+
     async def positions(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Position]:
         """Return how far each topic partition is applied."""
         wanted = tuple(places)

@@ -12,7 +12,7 @@ import logging
 import math
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,6 +220,19 @@ class Archive:
         if version.base is not None:
             self.verify(version.base)
         return version
+
+    def parent_of(self, version_id: str, check: Callable[[str], Version] | None = None) -> tuple[Version | None, str]:
+        """Return the parent that a version can be rolled back to, or None and why there is none.
+
+        check : reads the parent and raises RegistryError if it cannot serve; by default :meth:`verify`.
+        """
+        try:
+            parent = self.read(version_id).parent
+            if parent is None:
+                return None, "it has no parent to go back to"
+            return (check or self.verify)(parent), ""
+        except RegistryError as error:
+            return None, f"its parent cannot serve ({error})"
 
     def fetch(self, version: Version, name: str) -> bytes:
         """Return the content of one of its files, checked; raise RegistryError if it is not what was written."""
