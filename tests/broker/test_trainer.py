@@ -47,6 +47,19 @@ def chains(users, length, seed):
     ]
 
 
+def untrained():
+    """Return a small version that knows all films and has learnt nothing."""
+    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
+    return Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+
+
+def running_trainer(installation, config):
+    """Return a trainer and the task that runs it."""
+    trainer = Trainer(installation.settings, config)
+    return trainer, asyncio.create_task(trainer.run())
+
+
 def committed(installation):
     """Return the offsets that the trainer's group has committed, as a version writes them."""
     settings = installation.settings
@@ -133,8 +146,7 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
         history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1, parts=("history", "gmf")
     )  # without evidence, which knows something before any training
     config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
-    trainer = Trainer(installation.settings, config)
-    running = asyncio.create_task(trainer.run())
+    _, running = running_trainer(installation, config)
     try:
         announced = asyncio.to_thread(
             installation.await_value, "model-versions", lambda value: value["status"] == "rejected"
@@ -157,9 +169,7 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     installation = install()
     send_catalogue(installation, N_ITEMS)
     registry = Registry(installation.settings.registry)
-    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
-    snapshot = Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+    snapshot = untrained()
     about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
     first = registry.save(snapshot, parent=None, **about)
     old = registry.save(snapshot, parent=first.version_id, **about)
@@ -168,8 +178,7 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     installation.redis.hset("model:current", mapping=pointer)
     absurd = TrainingConfig(epochs=2, batch=4, learning_rate=1.0e6)
     config = TrainerConfig(every_events=100, every_s=3600.0, rounds=RoundConfig(tuning=absurd))
-    trainer = Trainer(installation.settings, config)
-    running = asyncio.create_task(trainer.run())
+    trainer, running = running_trainer(installation, config)
     try:
         sent = 0
 
@@ -192,12 +201,6 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     assert installation.redis.hget("model:current", "version") == old.version_id
     assert announced[-1]["version"] == old.version_id
     assert "as did those from the version after it" in announced[-1]["cause"]
-
-
-def running_trainer(installation, config):
-    """Return a trainer and the task that runs it."""
-    trainer = Trainer(installation.settings, config)
-    return trainer, asyncio.create_task(trainer.run())
 
 
 async def test_a_lost_pointer_leads_to_a_new_first_version(install, until):
@@ -226,9 +229,7 @@ async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
     installation = install()
     send_catalogue(installation, N_ITEMS)
     registry = Registry(installation.settings.registry)
-    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
-    snapshot = Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+    snapshot = untrained()
     offsets = {installation.settings.prefix + "watch-events": {0: 10_000, 1: 10_000}}
     version = registry.save(
         snapshot, parent=None, metrics={}, offsets=offsets, created_ms=1, seed=0, code_revision="test"
@@ -252,8 +253,7 @@ async def test_users_with_one_event_each_are_nothing_to_learn_from(install, unti
     config = TrainerConfig(
         first_events=100, every_events=100, rounds=RoundConfig(first=TrainingConfig(epochs=1, least_steps=20))
     )
-    trainer = Trainer(installation.settings, config)
-    running = asyncio.create_task(trainer.run())
+    trainer, running = running_trainer(installation, config)
     try:
         installation.send_all("watch-events", chains(100, 1, seed=3))
         await asyncio.to_thread(until, lambda: running.done() or trainer.report.rounds == 1, 30, lambda: "a round")
