@@ -298,7 +298,7 @@ class Scorekeeper:
             await self._decided(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
             )
-            if not await self._patience.through(lambda: self._state.take_model_over(pointer, drift.version)):
+            if not await self._patience.through(lambda: self._state.move_model(pointer, current)):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
                 await self._decided(None)
                 return
