@@ -27,6 +27,7 @@ from streams.catalog import CatalogueFeed
 from streams.codec import encode
 from streams.connection import connect
 from streams.errors import RegistryError, StateError
+from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.partitions import watch_partitions
@@ -141,7 +142,8 @@ class Trainer:
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()
-        loops = (self._feed.follow(), self._show_life(), watch_partitions(self._settings))
+        watches = (watch_partitions(self._settings), watch_eviction("trainer", self._settings))
+        loops = (self._feed.follow(), self._show_life(), *watches)
         background = [asyncio.create_task(loop) for loop in loops]
         try:
             # Step 2

@@ -12,6 +12,7 @@ from agents.upkeep import Upkeep, WorkerReport
 from streams import topics
 from streams.app import WORKER_GROUP, build_app
 from streams.connection import connect
+from streams.eviction import watch_eviction
 from streams.health import SignOfLife
 from streams.outbox import Outbox
 from streams.partitions import watch_partitions
@@ -72,7 +73,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
-            watching = (worker.watch_redis(), watch_partitions(settings))
+            watching = (worker.watch_redis(), watch_partitions(settings), watch_eviction("worker", settings))
             await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]

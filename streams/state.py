@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 from redis.asyncio import Redis
@@ -47,6 +47,7 @@ from streams.keys import (
     HOLD,
     HOT_ALL,
     MODEL,
+    TORN,
     PartitionKeys,
     UserKeys,
     position_field,
@@ -155,9 +156,17 @@ class State:
         A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
         the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at. What
         was known of positions is forgotten: whoever calls this compares them next.
+
+        Raises
+        ------
+        StateError
+            If this is a cluster of which a part was emptied, as was found before.
         """
         with answered("state: asking which servers there are"):
             found = await server_ids(self._client)
+            torn: Any = await self._client.get(TORN) if self._is_cluster else None
+        if torn is not None:
+            raise _unmendable(torn.decode(errors="replace"))
         are_new = found != self._servers
         self._servers = found
         self._known.forget()
@@ -169,7 +178,7 @@ class State:
         Raises
         ------
         StateError
-            If a cluster has lost some of its positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be mended.
         """
         bounds = dict(self._known.bounds)  # those of before the question: positions grow meanwhile
         with answered("state: asking which servers there are"):
@@ -201,7 +210,7 @@ class State:
         StateAway
             If Redis cannot be reached for now; calling again is safe.
         StateError
-            If a cluster has lost some of its positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be mended.
         """
         servers = ",".join(sorted(self._servers))
         users = _grouped(events, lambda event: event[1].user_id)
@@ -385,27 +394,36 @@ class State:
         return positions
 
     async def _has_lost(self, bounds: Bounds) -> bool:
-        """Return whether positions stand before these bounds; raise StateError where a cluster has lost only some."""
+        """Return whether positions stand before these bounds; raise StateError where that cannot be mended."""
         lost = await self._lost(bounds)
         if not lost:
             return False
         place, at = next(iter(lost.items()))
-        what = f"{len(lost)} of {len(bounds)} positions, such as offset {bounds[place]} of {place[0]}[{place[1]}]"
-        if self._is_cluster and len(await self._lost(self._known.bounds, emptied=True)) < len(self._known.bounds):
+        what = f"{position_field(*place)} is {at}, not {bounds[place]} or more"
+        if self._is_cluster:
             with answered("state: asking which servers there are"):
                 if await server_ids(self._client) != self._servers:
-                    return True  # they failed over meanwhile, and it is known how much that may cost
-            raise _unmendable(what)
-        logger.error("state.positions_lost %s, which is now %d: the database was emptied, or keys deleted", what, at)
+                    return True  # they failed over meanwhile, and how much that may cost is known
+            await self._tear(what)
+        logger.error("state.positions_lost %s: the database was emptied, or keys deleted", what)
         return True
+
+    async def _tear(self, what: str) -> NoReturn:
+        """Refuse a cluster of which a part was emptied, now and whenever a worker starts.
+
+        Which users it held is unknown, and who owns their partitions may not have noticed.
+        """
+        with answered("state: noting that a part was emptied"):
+            await self._client.set(TORN, what)
+        raise _unmendable(what)
 
     async def _require_kept(self, bounds: Bounds) -> None:
         """Raise StateMoved where positions were lost."""
         if await self._has_lost(bounds):
             raise _moved()
 
-    async def _lost(self, bounds: Bounds, *, emptied: bool = False) -> dict[Place, int]:
-        """Return the positions that stand before these bounds, or only those that are gone."""
+    async def _lost(self, bounds: Bounds) -> dict[Place, int]:
+        """Return the positions that stand before these bounds."""
         names = [position_field(topic, partition) for topic, partition in bounds]
         with answered(f"state: comparing the positions of {len(bounds)} partitions"):
             found = await self._call_all(
@@ -413,7 +431,7 @@ class State:
                 for (_, partition), name in zip(bounds, names, strict=True)
             )
         stored = ((place, -1 if at is None else int(at)) for place, at in zip(bounds, found, strict=True))
-        return {place: at for place, at in stored if at < (0 if emptied else bounds[place])}
+        return {place: at for place, at in stored if at < bounds[place]}
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
@@ -425,8 +443,8 @@ class State:
         except ResponseError as error:
             told = str(error).rpartition("caused error: ")[2]  # before it stands the command, with ids of anybody
             lost = _LOST.search(told)
-            if lost and self._is_cluster:  # by now some users may have positions that hide what was lost
-                raise _unmendable(lost[1]) from error
+            if lost and self._is_cluster:
+                await self._tear(lost[1])
             if lost:
                 logger.error("state.positions_lost %s: the database was emptied, or keys deleted", lost[1])  # noqa: TRY400 - one line
             if lost or any(word in told for word in _MOVED):
@@ -443,9 +461,9 @@ def _moved() -> StateMoved:
 
 def _unmendable(what: str) -> StateError:
     return StateError(
-        f"state: every position that was applied is required in a Redis Cluster, got {what} lost without a restart: a "
-        "part of the cluster was emptied, and the users that it held with it; stop the workers and make the state anew "
-        "with `reelstream rebuild --to URL`"
+        f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
+        "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "
+        "the state anew elsewhere with `reelstream rebuild --to URL`"
     )
 
 
