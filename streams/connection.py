@@ -119,11 +119,12 @@ def connect_to_read(url: str, answer_s: float = _READ_S) -> "redis.Redis":
     with _usable(url):
         if is_watched(url):
             return _primary_to_read(Watched.of(url), limits)
-        retry = Retry(_backoff(), 1, _REPEATED)
         if _is_cluster(url):
+            never = Retry(NoBackoff(), 0)  # it would ask the members for the slots again, the frozen one among them
             with answered("connecting to the cluster"):
-                cluster = RedisCluster.from_url(url, **limits, retry=retry, decode_responses=True)
+                cluster = RedisCluster.from_url(url, **limits, retry=never, decode_responses=True)
             return cast("redis.Redis", cluster)
+        retry = Retry(_backoff(), 1, _REPEATED)
         return redis.Redis.from_url(url, **limits, retry=retry, decode_responses=True)
 
 
