@@ -35,7 +35,7 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v2"
+LIBRARY = "reelstream_v3"
 DAY_MS = 24 * 60 * 60 * 1000
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v2
+#!lua name=reelstream_v3
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -503,10 +503,10 @@ local function move_model(keys, args)
   return 1
 end
 
-redis.register_function('reelstream_v2_apply', apply)
-redis.register_function('reelstream_v2_move_model', move_model)
-redis.register_function('reelstream_v2_store_list', store_list)
-redis.register_function('reelstream_v2_count_items', count_items)
-redis.register_function('reelstream_v2_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v2_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v2_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v3_apply', apply)
+redis.register_function('reelstream_v3_move_model', move_model)
+redis.register_function('reelstream_v3_store_list', store_list)
+redis.register_function('reelstream_v3_count_items', count_items)
+redis.register_function('reelstream_v3_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v3_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v3_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -7,13 +7,17 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from streams.connection import connect_to_read
-from streams.errors import StateError
+from model.catalogue import Catalogue
+from streams.connection import connect, connect_to_read
+from streams.errors import StateAway, StateError
 from streams.eviction import require_no_eviction, watch_eviction
+from streams.lease import Lease
+from streams.records import Origin, Watch
 from streams.settings import Settings
 from streams.stack.cluster import running_cluster
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
+from streams.state import State
 
 UNSAFE = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-ttl"]
 
@@ -110,3 +114,31 @@ async def test_what_is_put_up_with_is_said_once(server, admin, caplog, user, say
     [warning] = [record.getMessage() for record in caplog.records if "eviction" in record.getMessage()]
     assert warning.startswith("trainer.eviction maxmemory-policy")
     assert says in warning
+
+
+async def test_a_full_server_reads_on_keeps_leases_and_writes_nothing_by_halves(server, admin):
+    """Out of memory, profiles and trending are read, a lease is renewed, and a batch is an absence without a trace."""
+    client = connect(server.url)
+    state = State(client)
+    await state.install()
+    batch = [(Origin("watch-events", 0, n), Watch(f"e{n}", f"u{n % 3}", "i", 1000 + n, 1.0), ()) for n in range(9)]
+    await state.apply(batch[:6])
+    with connect_to_read(server.url) as reader:
+        lease = Lease(reader, "worker", "w", length_s=1.0)
+        lease.take()
+        keys = {key: await client.dump(key) for key in await client.keys("[ui]*")}
+        admin.config_set("maxmemory", 500_000)
+        try:
+            assert (await state.profiles(["u0"]))["u0"].watches == 2
+            with pytest.raises(StateAway, match="OutOfMemoryError"):
+                await state.apply(batch)
+            with pytest.raises(StateAway, match="OutOfMemoryError"):
+                await state.merge_hot(1, Catalogue())  # what it reads it may, what it writes not
+            assert await state.hot(5) == ()
+            lease.renew()
+        finally:
+            admin.config_set("maxmemory", 0)
+        assert {key: await client.dump(key) for key in await client.keys("[ui]*")} == keys
+        assert (await state.apply(batch)).fresh == 3
+        lease.release()
+    await client.aclose()
