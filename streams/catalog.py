@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
 from model.catalogue import Catalogue, Item
 from streams import topics
+from streams.clients import consumer
 from streams.codec import BadRecord, decode_item
 from streams.inbox import RawRecord, Rejected
 from streams.reach import cluster_required
@@ -47,12 +48,7 @@ class CatalogueFeed:
 
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings)
         with cluster_required("catalogue", self._settings):
             await self._consumer.start()
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams import topics
 from streams.archive import EventArchive
+from streams.clients import consumer
 from streams.errors import TopicError
 from streams.inbox import RawRecord, decode_batch
 from streams.records import Event, Origin
@@ -60,13 +61,7 @@ class KafkaLane:
 
     async def start(self) -> None:
         """Connect; raise TopicError if there is no cluster."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
         with _reached(self._settings):
             await self._consumer.start()
             self._consumer.assign(list(self._places))

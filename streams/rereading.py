@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.clients import admin, consumer
 from streams.errors import ClusterAway, TopicError
 from streams.inbox import RawRecord
 from streams.settings import Settings
@@ -28,7 +28,7 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
     places : topics with the prefix, and partitions.
     """
     wanted = [TopicPartition(topic, partition) for topic, partition in places]
-    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","), **settings.security.aiokafka())
+    client = admin(settings)
     try:
         await client.start()
         found = await client.list_consumer_group_offsets(group, partitions=wanted)
@@ -47,32 +47,27 @@ async def read_again(
     Offsets that the topic no longer holds are left out.
     """
     at = TopicPartition(*place)
-    async with _consumer(settings) as consumer:
-        consumer.assign([at])
-        kept = await consumer.beginning_offsets([at])
-        consumer.seek(at, max(first, kept[at]))
-        while await consumer.position(at) < end:
-            found = await consumer.getmany(at, timeout_ms=500, max_records=most)
+    async with _reading(settings) as reading:
+        reading.assign([at])
+        kept = await reading.beginning_offsets([at])
+        reading.seek(at, max(first, kept[at]))
+        while await reading.position(at) < end:
+            found = await reading.getmany(at, timeout_ms=500, max_records=most)
             records = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
             if records:
                 yield records
 
 
 @asynccontextmanager
-async def _consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        **settings.security.aiokafka(),
-    )
+async def _reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    reading = consumer(settings)
     try:
-        await consumer.start()
-        yield consumer
+        await reading.start()
+        yield reading
     except KafkaError as error:
         raise _error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
     finally:
-        await consumer.stop()
+        await reading.stop()
 
 
 def _error(error: KafkaError, required: str) -> TopicError:
