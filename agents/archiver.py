@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams import topics
 from streams.archive import ArchiveAway, EventArchive, Scan
+from streams.clients import consumer
 from streams.connection import connect
 from streams.errors import DataError, StateError
 from streams.health import RENEW_S, SignOfLife
@@ -157,13 +158,7 @@ class Archiver:
         self._unplaced |= set(given)
 
     async def _join(self) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            group_id=self._settings.prefix + ARCHIVER_GROUP,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings, group_id=self._settings.prefix + ARCHIVER_GROUP)
         with cluster_required("archiver", self._settings):
             try:
                 await self._consumer.start()

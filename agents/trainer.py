@@ -15,7 +15,6 @@ from functools import partial
 from importlib.metadata import version as installed_version
 
 import numpy as np
-from aiokafka import AIOKafkaProducer
 
 from agents.patience import Patience
 from model.gate import Verdict, gate
@@ -24,6 +23,7 @@ from model.rounds import Candidate, RoundConfig, run_round
 from streams import topics
 from streams.announcing import key_of
 from streams.catalog import CatalogueFeed
+from streams.clients import producer
 from streams.codec import encode
 from streams.connection import connect
 from streams.errors import RegistryError, StateError
@@ -136,9 +136,7 @@ class Trainer:
         """
         # Step 1
         await self._patience.through(self._state.install)
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka.split(","), acks="all", **self._settings.security.aiokafka()
-        )
+        self._producer = producer(self._settings)
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()

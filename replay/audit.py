@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from streams import topics
 from streams.archive import ArchivedEvent, ArchivedFile, EventArchive
+from streams.clients import blocking_consumer
 from streams.errors import DataError, TopicError
 from streams.inbox import RawRecord, decode_batch
 from streams.reach import cluster_required
@@ -110,12 +111,7 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
         If a file of the archive cannot be read.
     """
     with cluster_required("archive", settings):
-        consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **settings.security.kafka_python(),
-        )
+        consumer = blocking_consumer(settings, "audit")
     try:
         names = [settings.prefix + topic for topic in topics.EVENTS]
         places = [

@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import numpy as np
 import orjson
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from replay.schedule import Planned
 from streams import topics
+from streams.clients import blocking_consumer
 from streams.settings import Settings
 
 __all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]
@@ -45,12 +46,7 @@ class ListFeed:
 
     def __init__(self, settings: Settings, now_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
         self._now_ms = now_ms
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **settings.security.kafka_python(),
-        )
+        self._consumer = blocking_consumer(settings, "list-feed")
         topic = settings.prefix + topics.RECOMMENDATIONS
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
         self._stop = threading.Event()
@@ -134,12 +130,7 @@ class ConsumerLag:
     """
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str] = topics.EVENTS) -> None:
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            group_id=settings.prefix + group,
-            enable_auto_commit=False,
-            **settings.security.kafka_python(),
-        )
+        self._consumer = blocking_consumer(settings, "lag", group_id=settings.prefix + group)
         self._partitions = [
             TopicPartition(settings.prefix + topic, partition)
             for topic in names

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
 from model.catalogue import Catalogue
 from replay.schedule import Planned
+from streams.clients import blocking_producer
 from streams.codec import encode
 from streams.errors import TopicError
 from streams.reach import cluster_required
@@ -27,7 +27,6 @@ __all__ = ["Progress", "Sent", "paced", "replay", "send_catalogue"]
 
 LINGER_MS = 10  # fills batches at a few thousand records a second, and is small beside the worker's own batching
 BATCH_BYTES = 128 * 1024
-CONNECT_MS = 10_000
 MOST_WAITING = 20_000  # records; the client itself would take any number and grow
 MOST_FAILURES = 1_000  # records refused, after which the cluster is taken for gone and sending ends
 DELIVERY_MS = 60_000  # for one record with its retries; a broker's restart takes seconds
@@ -183,17 +182,13 @@ class _Sender:
     def __enter__(self) -> Self:
         settings = self._settings
         with cluster_required("replay", settings):
-            self._producer = KafkaProducer(
-                bootstrap_servers=settings.kafka,
-                client_id="reelstream-replay",
-                acks="all",
+            self._producer = blocking_producer(
+                settings,
+                "replay",
                 enable_idempotence=True,
                 linger_ms=LINGER_MS,
                 batch_size=BATCH_BYTES,
                 delivery_timeout_ms=DELIVERY_MS,
-                allow_auto_create_topics=False,
-                bootstrap_timeout_ms=CONNECT_MS,
-                **settings.security.kafka_python(),
             )
         return self
 

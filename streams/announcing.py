@@ -4,9 +4,9 @@ A rollback, by hand or by the drift guard, connects for its one record. The trai
 keeps a producer of its own.
 """
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from streams.clients import blocking_producer
 from streams.codec import encode
 from streams.errors import TopicError
 from streams.records import ModelVersion
@@ -37,12 +37,7 @@ def announce(settings: Settings, decided: ModelVersion) -> None:
     """
     topic = settings.prefix + MODEL_VERSIONS
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=settings.kafka.split(","),
-            acks="all",
-            client_id="reelstream-model",
-            **settings.security.kafka_python(),
-        )
+        producer = blocking_producer(settings, "model")
         try:
             producer.send(topic, key=key_of(decided), value=encode(decided)).get(timeout=_ACKNOWLEDGED_S)
         finally:

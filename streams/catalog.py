@@ -10,15 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError
 
 from model.catalogue import Catalogue, Item
 from streams import topics
+from streams.clients import consumer
 from streams.codec import BadRecord, decode_item
 from streams.inbox import RawRecord, Rejected
 from streams.reach import cluster_required
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["CatalogueFeed"]
 
@@ -47,12 +49,7 @@ class CatalogueFeed:
 
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings)
         with cluster_required("catalogue", self._settings):
             await self._consumer.start()
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
@@ -87,7 +84,7 @@ class CatalogueFeed:
             await self._consumer.stop()
 
     async def _read_once(self) -> None:
-        records = await self._consumer.getmany(timeout_ms=POLL_MS)
+        records = await get_many("catalogue", self._consumer, timeout_ms=POLL_MS)
         changes: dict[str, Item | None] = {}
         for record in (record for batch in records.values() for record in batch):
             try:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from streams import topics
+from streams.clients import blocking_consumer
 from streams.errors import RecordError, TopicError
 from streams.reach import cluster_required
 from streams.records import Origin
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 POLL_MS = 500
-CONNECT_MS = 10_000
 STALLED_POLLS = 60  # half a minute without a record before the end: the cluster is in trouble
 OFFSETS = 1024  # of one chunk of ``Origins``
 
@@ -242,16 +242,7 @@ class LetterReader:
 
     def __enter__(self) -> Self:
         with cluster_required("dead letters", self._settings):
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._settings.kafka.split(","),
-                client_id="reelstream-letters",
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                bootstrap_timeout_ms=CONNECT_MS,
-                **self._settings.security.kafka_python(),
-            )
+            self._consumer = blocking_consumer(self._settings, "letters")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.clients import admin
 from streams.errors import TopicError
 from streams.settings import Settings
 from streams.topics import MODEL_VERSIONS, TOPICS
@@ -24,7 +25,7 @@ AGAIN_S = 2.0
 logger = logging.getLogger(__name__)
 
 
-async def check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+async def check_partitions(client: AIOKafkaAdminClient, settings: Settings) -> None:
     """Compare the topics with the settings, once.
 
     Raises
@@ -35,7 +36,7 @@ async def check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> No
         If the cluster does not answer; it may be away for a while.
     """
     required = {settings.prefix + topic.name: topic.partitions(settings) for topic in TOPICS}
-    found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+    found = {topic["topic"]: len(topic["partitions"]) for topic in await client.describe_topics()}
     wrong = {name: found.get(name, 0) for name, n in required.items() if found.get(name, 0) != n}
     if not wrong:
         return
@@ -69,18 +70,18 @@ async def watch_partitions(settings: Settings, every_s: float = LOOK_S) -> NoRet
         As ``check_partitions`` does.
     """
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","), **settings.security.aiokafka())
+        client = admin(settings)
         try:
-            await admin.start()
+            await client.start()
             while True:
                 try:
-                    await check_partitions(admin, settings)
+                    await check_partitions(client, settings)
                 except TopicError:
                     await asyncio.sleep(min(AGAIN_S, every_s))
-                    await check_partitions(admin, settings)
+                    await check_partitions(client, settings)
                 await asyncio.sleep(every_s)
         except (KafkaError, OSError) as error:
             logger.info("partitions.not_seen %r", error)
         finally:
-            await admin.close()
+            await client.close()
         await asyncio.sleep(every_s)

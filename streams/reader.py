@@ -7,9 +7,10 @@ nothing is committed by reading. The consumer group exists for the commits, whic
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from streams import topics
+from streams.clients import consumer
 from streams.inbox import RawRecord
 from streams.reach import cluster_required
 from streams.rereading import Place
@@ -45,13 +46,7 @@ class EventReader:
 
     async def start(self) -> None:
         """Connect; reading begins where ``seek`` says."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings, group_id=self._group)
         with cluster_required(self._role, self._settings):
             await self._consumer.start()
         self._consumer.assign(self._partitions)

@@ -9,16 +9,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams import topics
 from streams.archive import EventArchive
+from streams.clients import consumer
 from streams.errors import TopicError
 from streams.inbox import RawRecord, decode_batch
 from streams.records import Event, Origin
 from streams.rereading import Place
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["ArchiveLane", "KafkaLane", "LaneEvents", "Offsets", "event_places", "missing_offsets", "nested"]
 
@@ -60,13 +62,7 @@ class KafkaLane:
 
     async def start(self) -> None:
         """Connect; raise TopicError if there is no cluster."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka.split(","),
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            **self._settings.security.aiokafka(),
-        )
+        self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
         with _reached(self._settings):
             await self._consumer.start()
             self._consumer.assign(list(self._places))
@@ -101,7 +97,7 @@ class KafkaLane:
         if not wanted:
             return None
         with _reached(self._settings):
-            found = await self._consumer.getmany(*wanted, timeout_ms=_WAIT_MS, max_records=most)
+            found = await get_many("rebuild", self._consumer, *wanted, timeout_ms=_WAIT_MS, max_records=most)
             records = [
                 RawRecord.of(one)
                 for at, batch in found.items()

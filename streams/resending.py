@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import orjson
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from model.catalogue import Item
 from streams import topics
+from streams.clients import blocking_producer
 from streams.codec import DECODERS, BadRecord, decode_item, decode_request, encode
 from streams.errors import TopicError
 from streams.letters import Filter, Letter, Origins, Replayed, replay_note
@@ -26,7 +26,6 @@ __all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend",
 
 BURST = 500  # records between two waits for the broker; what a crash can send twice
 BURST_BYTES = 16 * 1024 * 1024  # of them, before and after mending
-CONNECT_MS = 10_000
 ACKNOWLEDGED_S = 30.0
 
 Change = Callable[[Any], Any]
@@ -186,16 +185,7 @@ class Sender:
 
     def __enter__(self) -> Self:
         with cluster_required("dead letters", self._settings):
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._settings.kafka.split(","),
-                client_id="reelstream-letters",
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=5,
-                allow_auto_create_topics=False,
-                bootstrap_timeout_ms=CONNECT_MS,
-                **self._settings.security.kafka_python(),
-            )
+            self._producer = blocking_producer(self._settings, "letters", enable_idempotence=True, linger_ms=5)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -16,9 +16,11 @@ from streams.errors import SettingsError
 from streams.redis_url import SENTINEL_SCHEMES
 from streams.security import KafkaSecurity
 
-__all__ = ["RetrievalMode", "Settings", "data_folder", "without_password"]
+__all__ = ["Compression", "RetrievalMode", "Settings", "data_folder", "without_password"]
 
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 RetrievalMode = Literal["auto", "exact", "faiss"]
+_COMPRESSION: tuple[Compression, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
 _RETRIEVAL: tuple[RetrievalMode, ...] = ("auto", "exact", "faiss")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _VARIABLES = {
@@ -30,6 +32,7 @@ _VARIABLES = {
     "replication": "REELSTREAM_REPLICATION",
     "idle_days": "REELSTREAM_IDLE_DAYS",
     "retrieval": "REELSTREAM_RETRIEVAL",
+    "compression": "REELSTREAM_KAFKA_COMPRESSION",
     "allow_eviction": "REELSTREAM_ALLOW_EVICTION",
 }
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -67,6 +70,8 @@ class Settings:
         because somebody who comes back after that is a new user to trending and to the model.
     retrieval : who is scored for a list (``REELSTREAM_RETRIEVAL``): ``exact`` all items, ``faiss`` candidates from an
         index, ``auto`` the one or the other by the size of the catalogue (``model/retrieval.py``).
+    compression : how our producers compress what they send (``REELSTREAM_KAFKA_COMPRESSION``): ``none``, ``gzip``,
+        ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
     allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the
         state is then no longer promised to be exact.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
@@ -85,6 +90,7 @@ class Settings:
     replication: int = 1
     idle_days: int = 365
     retrieval: RetrievalMode = "auto"
+    compression: Compression = "none"
     allow_eviction: bool = False
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
@@ -106,7 +112,18 @@ class Settings:
         _require(1 <= self.partitions <= 4096, "partitions", "1 to 4096", self.partitions)  # noqa: PLR2004 - stated in the message
         _require(1 <= self.replication <= 15, "replication", "1 to 15", self.replication)  # noqa: PLR2004 - same
         _require(self.retrieval in _RETRIEVAL, "retrieval", " or ".join(_RETRIEVAL), self.retrieval)
+        _require(self.compression in _COMPRESSION, "compression", " or ".join(_COMPRESSION), self.compression)
         _require(0 <= self.idle_days <= 36500, "idle_days", "0 (never) to 36500", self.idle_days)  # noqa: PLR2004 - same
+
+    @property
+    def kafka_addresses(self) -> list[str]:
+        """The bootstrap addresses one by one, as every client takes them."""
+        return [address.strip() for address in self.kafka.split(",") if address.strip()]
+
+    @property
+    def compression_type(self) -> str | None:
+        """The compression as aiokafka and kafka-python name it: None for none."""
+        return None if self.compression == "none" else self.compression
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from streams.clients import blocking_admin
 from streams.errors import TopicError
 from streams.reach import cluster_required
 from streams.settings import Settings
@@ -129,12 +130,7 @@ class _Admin:
 
     def __enter__(self) -> KafkaAdminClient:
         with cluster_required("topics", self._settings):
-            self._client = KafkaAdminClient(
-                bootstrap_servers=self._settings.kafka,
-                client_id="reelstream-topics",
-                bootstrap_timeout_ms=_CONNECT_MS,
-                **self._settings.security.kafka_python(),
-            )
+            self._client = blocking_admin(self._settings, "topics", bootstrap_timeout_ms=_CONNECT_MS)
         return self._client
 
     def __exit__(self, *_: object) -> None:

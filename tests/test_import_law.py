@@ -143,6 +143,22 @@ def test_nobody_but_the_command_line_imports_commands_or_agents(module):
         assert "agents" not in reached - {top(module)}
 
 
+def test_every_kafka_client_is_made_in_one_place():
+    """No module but ``streams.clients`` names a client class of aiokafka or kafka-python in order to call it."""
+    clients = {
+        *("AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient"),
+        *("KafkaConsumer", "KafkaProducer", "KafkaAdminClient"),
+    }
+    made = [
+        f"{file_of(name)}:{node.lineno} makes {node.func.id}"
+        for name, path in SOURCES.items()
+        if name != "streams.clients"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
+    ]
+    assert made == []
+
+
 def test_modules_import_each_other_in_one_direction():
     """The graph of own modules, late imports included, has no cycle."""
     graph = {

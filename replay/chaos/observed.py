@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Place, Record
+from streams.clients import blocking_consumer
 from streams.connection import answered, connect_to_read
+from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
 
@@ -153,16 +155,16 @@ def unserved(redis: str, wanted: Mapping[str, int]) -> int:
     return missing
 
 
-def read_topics(kafka: str, partitions: int) -> Observed:
+def read_topics(settings: Settings) -> Observed:
     """Read the dead letters and what is needed of the lists."""
     dead: Counter[tuple[Place, str]] = Counter()
-    for message in _messages(kafka, "dead-letters", partitions):
+    for message in _messages(settings, "dead-letters"):
         headers = {name: content.decode() for name, content in message.headers}
         place = Place(headers["topic"], int(headers["partition"]), int(headers["offset"]))
         dead[place, headers["cause"]] += 1
     last: dict[str, int] = {}
     answered_ids: set[str] = set()
-    for message in _messages(kafka, "recommendations", partitions):
+    for message in _messages(settings, "recommendations"):
         found = json.loads(message.value)
         last[found["user_id"]] = max(last.get(found["user_id"], -1), found["sequence"])
         if "request_id" in found["trigger"]:
@@ -170,21 +172,19 @@ def read_topics(kafka: str, partitions: int) -> Observed:
     return Observed(dead=dead, last_lists=last, answered=frozenset(answered_ids))
 
 
-def read_records(kafka: str, topics: Sequence[str], partitions: int) -> Iterator[Record]:
+def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:
     """Give the records of these topics, in order of offset within each partition."""
     for topic in topics:
-        for message in _messages(kafka, topic, partitions):
+        for message in _messages(settings, topic):
             place = Place(message.topic, message.partition, message.offset)
             yield Record(place, message.timestamp, message.value)
 
 
-def _messages(kafka: str, topic: str, partitions: int) -> Iterator[Any]:
+def _messages(settings: Settings, topic: str) -> Iterator[Any]:
     """Give every message that a topic holds now."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024
-    )
+    consumer = blocking_consumer(settings, "chaos", max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024)
     try:
-        places = [TopicPartition(topic, partition) for partition in range(partitions)]
+        places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         ends = consumer.end_offsets(places)

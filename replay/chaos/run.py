@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from replay.chaos.compare import Row, compare
 from replay.chaos.expected import Expected, Place, expect
@@ -18,6 +18,7 @@ from replay.chaos.observed import read_records, read_state, read_topics, unserve
 from replay.chaos.sabotage import Saboteur, torn_versions
 from replay.chaos.sending import Sender, send_items, verify
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
+from streams.clients import blocking_consumer
 from streams.connection import answered, connect_to_read
 from streams.errors import RegistryError, StackError, StateError
 from streams.settings import Settings
@@ -127,7 +128,7 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
         create_topics(settings)
         made = _stream_config(config)
         films = make_catalogue(made)
-        send_items(settings.kafka, films)
+        send_items(settings, films)
         fleet = Fleet(
             lambda slot: crew.worker(settings, slot, folder / f"worker-{slot}.log"),
             lambda: crew.trainer(settings, folder / "trainer.log"),
@@ -147,13 +148,13 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             aim_s=_aim_s(config),
             tell=tell,
         )
-        sender = ending.enter_context(Sender(settings.kafka, stream(made), saboteur.allowance))
+        sender = ending.enter_context(Sender(settings, stream(made), saboteur.allowance))
         began = time.monotonic()
         ending.enter_context(saboteur)
         _hold(fleet, sender, saboteur, gauge, config, tell)
         tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
         lost: list[Place] = []
-        records = read_records(settings.kafka, (WATCHES, RATES, REQUESTS), PARTITIONS)
+        records = read_records(settings, (WATCHES, RATES, REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
         expected = expect(verify(sender.acknowledged, records, lost), genres)
         lagging = _settle(settings, expected, fleet, gauge, tell)
@@ -263,9 +264,7 @@ class _Group:
     """What the workers' group has committed, as the cluster sees it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka, group_id=WORKER_GROUP, enable_auto_commit=False
-        )
+        self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP)
         self._places = [
             TopicPartition(topic, partition)
             for topic in (WATCHES, RATES, REQUESTS)
@@ -303,7 +302,7 @@ def _rows(
         Row("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
         Row("records: repeated by the producer's client", n_sent, extra, is_info=True),
         Row("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
-        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings.kafka, PARTITIONS)),
+        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings)),
         Row("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
         _models(settings),
     ]

@@ -15,8 +15,10 @@ from kafka.errors import KafkaError
 
 from replay.chaos.expected import Place, Record
 from replay.chaos.stream import REQUESTS, Made
+from streams.clients import blocking_producer
 from streams.codec import encode
 from streams.errors import TopicError
+from streams.settings import Settings
 
 __all__ = ["Sender", "fingerprint", "send_items", "verify"]
 
@@ -35,13 +37,13 @@ class Sender:
 
     Parameters
     ----------
-    kafka : bootstrap addresses.
+    settings : where the topics are.
     records : what to send.
     allowance : how many event records may have been sent by now; asked again and again.
     """
 
-    def __init__(self, kafka: str, records: Iterable[Made], allowance: Callable[[], int]) -> None:
-        self._producer = _producer(kafka)
+    def __init__(self, settings: Settings, records: Iterable[Made], allowance: Callable[[], int]) -> None:
+        self._producer = _producer(settings)
         self._records = records
         self._allowance = allowance
         self._out: deque[tuple[int, Any]] = deque()
@@ -94,20 +96,18 @@ class Sender:
         self.acknowledged[Place(stands.topic, stands.partition, stands.offset)] = number
 
 
-def _producer(kafka: str) -> KafkaProducer:
-    return KafkaProducer(
-        bootstrap_servers=kafka,
-        client_id="reelstream-chaos",
-        acks="all",
+def _producer(settings: Settings) -> KafkaProducer:
+    return blocking_producer(
+        settings,
+        "chaos",
         enable_idempotence=True,
         linger_ms=10,
         batch_size=64 * 1024,
         delivery_timeout_ms=DELIVERY_MS,
-        allow_auto_create_topics=False,
     )
 
 
-def send_items(kafka: str, items: Iterable[dict[str, Any]]) -> None:
+def send_items(settings: Settings, items: Iterable[dict[str, Any]]) -> None:
     """Send the catalogue and wait until the cluster has it.
 
     Raises
@@ -115,13 +115,13 @@ def send_items(kafka: str, items: Iterable[dict[str, Any]]) -> None:
     TopicError
         If an item is not taken.
     """
-    producer = _producer(kafka)
+    producer = _producer(settings)
     try:
         sent = [producer.send("catalog-items", encode(item), key=item["item_id"].encode()) for item in items]
         for future in sent:
             future.get(timeout=30)
     except KafkaError as error:
-        raise TopicError(f"chaos: catalog-items at {kafka} must take the films, got {error!r}") from error
+        raise TopicError(f"chaos: catalog-items at {settings.kafka} must take the films, got {error!r}") from error
     finally:
         producer.close(timeout=5.0)
 

@@ -32,8 +32,24 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch):
 
 def test_settings_reach_a_child_process_unchanged():
     """The variables of ``environment`` read back to equal settings."""
-    settings = dataclasses.replace(GIVEN, prefix="t1-", partitions=4, replication=3, retrieval="exact")
+    settings = dataclasses.replace(
+        GIVEN, prefix="t1-", partitions=4, replication=3, retrieval="exact", compression="zstd"
+    )
     assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_addresses_come_one_by_one_and_no_compression_is_none():
+    """Clients are given a list of addresses without spaces, and None where nothing is compressed."""
+    settings = dataclasses.replace(GIVEN, kafka="a:1, b:2,")
+    assert settings.kafka_addresses == ["a:1", "b:2"]
+    assert settings.compression_type is None
+    assert dataclasses.replace(GIVEN, compression="lz4").compression_type == "lz4"
+
+
+def test_an_unknown_compression_is_refused_by_its_variable():
+    """Only the codecs of Kafka are taken, and the message names the variable."""
+    with pytest.raises(SettingsError, match=r"REELSTREAM_KAFKA_COMPRESSION must be none or gzip .*got 'brotli'"):
+        dataclasses.replace(GIVEN, compression="brotli")
 
 
 def test_other_addresses_leave_the_rest():

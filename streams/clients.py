@@ -1,0 +1,100 @@
+"""Every Kafka client of the project is made here, so that all of them read and write by the same rules.
+
+Consumers read committed records only: an event of an aborted transaction never happened. Producers wait for all
+replicas and compress as the settings say; all four codecs of Kafka are read, as the packages that do it are
+dependencies. Offsets are never committed by reading. Faust makes its own clients, in ``streams.driver``.
+
+aiokafka's clients are for the processes that serve, kafka-python's for commands and threads.
+"""
+
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+
+from streams.settings import Settings
+
+__all__ = [
+    "READ_COMMITTED",
+    "admin",
+    "blocking_admin",
+    "blocking_consumer",
+    "blocking_producer",
+    "consumer",
+    "producer",
+]
+
+READ_COMMITTED = "read_committed"
+CONNECT_MS = 10_000  # a cluster that needs longer to answer is not there for a person who waits
+
+
+def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """Return a consumer of aiokafka, not started yet.
+
+    Parameters
+    ----------
+    settings : addresses and security.
+    options : further arguments, such as ``group_id``; they win over what is set here.
+    """
+    given = _asynchronous(settings) | _READING | options
+    return AIOKafkaConsumer(**given)
+
+
+def producer(settings: Settings, **options: Any) -> AIOKafkaProducer:
+    """Return a producer of aiokafka, not started yet; arguments as for ``consumer``."""
+    given = _asynchronous(settings) | {"acks": "all", "compression_type": settings.compression_type} | options
+    return AIOKafkaProducer(**given)
+
+
+def admin(settings: Settings, **options: Any) -> AIOKafkaAdminClient:
+    """Return an admin client of aiokafka, not started yet; arguments as for ``consumer``."""
+    given = _asynchronous(settings) | options
+    return AIOKafkaAdminClient(**given)
+
+
+def blocking_consumer(settings: Settings, role: str, **options: Any) -> KafkaConsumer:
+    """Return a consumer of kafka-python, connected.
+
+    Parameters
+    ----------
+    settings : addresses and security.
+    role : who reads, as brokers name the client.
+    options : further arguments; they win over what is set here.
+    """
+    given = _blocking(settings, role) | _READING | {"allow_auto_create_topics": False} | options
+    return KafkaConsumer(**given)
+
+
+def blocking_producer(settings: Settings, role: str, **options: Any) -> KafkaProducer:
+    """Return a producer of kafka-python, connected; arguments as for ``blocking_consumer``."""
+    writing = {"acks": "all", "compression_type": settings.compression_type, "allow_auto_create_topics": False}
+    given = _blocking(settings, role) | writing | options
+    return KafkaProducer(**given)
+
+
+def blocking_admin(settings: Settings, role: str, **options: Any) -> KafkaAdminClient:
+    """Return an admin client of kafka-python, connected; arguments as for ``blocking_consumer``."""
+    given = _blocking(settings, role) | options
+    return KafkaAdminClient(**given)
+
+
+_READING: dict[str, Any] = {
+    "isolation_level": READ_COMMITTED,
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+}
+
+
+def _asynchronous(settings: Settings) -> dict[str, Any]:
+    return {"bootstrap_servers": settings.kafka_addresses, **settings.security.aiokafka()}
+
+
+def _blocking(settings: Settings, role: str) -> dict[str, Any]:
+    return {
+        "bootstrap_servers": settings.kafka_addresses,
+        "client_id": f"reelstream-{role}",
+        "bootstrap_timeout_ms": CONNECT_MS,
+        **settings.security.kafka_python(),
+    }
