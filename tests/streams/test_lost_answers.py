@@ -204,7 +204,7 @@ async def test_what_is_written_once_is_written_once(cutter, redis_url):
         pointer = after
     assert cutter.left == 0
     assert [orjson.loads(point)["tests"] for point in await direct.lrange("quality:series", 0, -1)] == [
-        *range(30, 0, -1)
+        *range(20, 0, -1)
     ]
     assert await State(direct).current_model() == pointer
     for connected in (client, direct):
