@@ -23,6 +23,7 @@ from streams.codec import (
 from streams.errors import RecordError
 from streams.records import Rating, Request, Watch
 from streams.times import MAX_TS
+from streams.wrapping import open_json
 
 WATCH = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "progress": 0.5}
 RATING = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "rating": 4.5}
@@ -259,6 +260,15 @@ def test_a_registrys_frame_and_connects_envelope_are_taken_off(decode, fields):
     for value in (plain, *envelopes):
         for frame in (b"", b"\x00\x00\x00\x00\x01", b"\x00\x7f\xff\xff\xff"):
             assert decode(frame + value) == decode(plain)
+
+
+def test_wrapped_json_is_opened_for_people():
+    """Frame and envelope are taken off any JSON value, and what holds none raises as the parser does."""
+    assert open_json(b"\x00\x00\x00\x00\x07[1]") == open_json(b'{"schema":null,"payload":[1]}') == [1]
+    assert open_json(b'{"payload":1}') == {"payload": 1}
+    for value in (b"", b"\x00\x00\x00\x00\x07", b"\x00\x00\x00\x00\x07{", b"{"):
+        with pytest.raises(orjson.JSONDecodeError):
+            open_json(value)
 
 
 def test_a_record_of_two_fields_is_no_envelope():
