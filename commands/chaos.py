@@ -1,6 +1,7 @@
 """``reelstream chaos``: break a stack of its own on purpose, and prove that the state came out right."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -65,6 +66,7 @@ def chaos(
 
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # says at length that a broker is away
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     fsync = "always" if appendfsync == "always" else "everysec"
     config = ChaosConfig(events, kills, int(brokers), workers, seed, fsync, transactions)  # type: ignore[arg-type]  # one of two

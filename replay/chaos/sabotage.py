@@ -248,7 +248,7 @@ class Saboteur:
             places = watch.look().get(slot, frozenset())
             self._fleet.start_worker(other)
             how = f"worker-{other} left with SIGTERM while worker-{slot} was in it, and came back"
-        mended = f"{len(places)} partitions were being mended, {how}"
+        mended = f"partitions being mended: {len(places)}, {how}"
         return _Outcome(f"Valkey {lost.what}; {mended}", lost.back, len(places))
 
     def _positions(self) -> dict[tuple[str, int], int]:
