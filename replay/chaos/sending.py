@@ -29,7 +29,6 @@ MOST_WAITING = 4000  # records that are out; enough to fill batches
 DELIVERY_MS = 120_000  # for one record, retries included: a broker is away for seconds
 LOOK_S = 0.01
 HANG_MS = 6_000  # after which the cluster ends a transaction that hangs: a stream must feel it, and a run end soon
-LATE_S = 3.0  # by which a commit then comes too late; the cluster looks once a second
 
 
 class Sender:
@@ -174,7 +173,7 @@ class Sender:
     def _hang(self, transaction: Transaction) -> None:
         transactor = Transactor(self._settings, self._stop)
         try:
-            transactor.hang(transaction, HANG_MS, LATE_S, self._ledger.ended)
+            transactor.hang(transaction, HANG_MS, self._ledger.ended)
         finally:
             transactor.close()
 

@@ -7,21 +7,22 @@ No call waits for ever, as some of the clients' own do.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Protocol, TypeVar
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 from aiokafka.errors import KafkaError as AsynchronousError
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from replay.chaos.expected import Place
 from replay.chaos.ledger import Attempt, End, fingerprint
 from replay.chaos.mixing import CATALOG, Transaction
 from replay.chaos.stream import Made
-from streams.clients import blocking_producer, producer
+from streams.clients import blocking_consumer, blocking_producer, producer
 from streams.settings import Compression, Settings
 
 __all__ = ["Client", "Transactor", "open_client"]
@@ -30,6 +31,7 @@ T = TypeVar("T")
 ANSWER_S = 45.0  # for all records of a transaction, and for its end: a broker is away for seconds
 TIMEOUT_MS = 60_000  # of a transaction that goes on: longer than its records may take
 CLOSE_S = 2.0
+ENDS_S = 120.0  # for the cluster to end a transaction beyond its timeout: brokers may be away for long
 AGAIN_S = 0.5  # between two tries to reach a cluster that is away
 
 
@@ -102,8 +104,8 @@ class Transactor:
             if attempt.end == wanted:
                 return
 
-    def hang(self, transaction: Transaction, timeout_ms: int, late_s: float, done: Callable[[Attempt], None]) -> None:
-        """Write a transaction and leave it open beyond its timeout; then try to commit it, which must be refused."""
+    def hang(self, transaction: Transaction, timeout_ms: int, done: Callable[[Attempt], None]) -> None:
+        """Write a transaction and leave it open until the cluster ends it; then ask for a commit, which is refused."""
         name = f"chaos-hung-{transaction.number}"
         while not self._stop.is_set():
             client = self._client(name, transaction, timeout_ms)
@@ -114,13 +116,29 @@ class Transactor:
             with suppress(KafkaError):
                 client.begin()
                 places = client.send(transaction.ghosts)
-                if self._stop.wait(timeout_ms / 1000 + late_s):
+                if self._stop.wait(timeout_ms / 1000) or not self._is_passed(places):
                     return
                 end = _late(client)
             self._drop(name)
             done(Attempt(transaction.number, end, places, _film(transaction)))
             if end != "aborted":
                 return
+
+    def _is_passed(self, places: Iterable[Place]) -> bool:
+        """Wait until readers of committed records get past these places; return whether they did before all ends."""
+        ends: dict[TopicPartition, int] = {}
+        for place in places:
+            at = TopicPartition(place.topic, place.partition)
+            ends[at] = max(ends.get(at, 0), place.offset + 1)
+        deadline = time.monotonic() + ENDS_S
+        while time.monotonic() < deadline:
+            with suppress(KafkaError), closing(blocking_consumer(self._settings, "chaos")) as consumer:
+                stable = consumer.end_offsets(list(ends))
+                if all(stable[at] > end for at, end in ends.items()):  # the marker is passed too
+                    return True
+            if self._stop.wait(AGAIN_S):
+                return False
+        return True
 
     def close(self) -> None:
         """Drop every producer."""
