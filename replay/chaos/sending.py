@@ -17,7 +17,7 @@ from replay.chaos.expected import Place
 from replay.chaos.ledger import Ledger, fingerprint
 from replay.chaos.mixing import CLIENTS, Run, Transaction, count_events
 from replay.chaos.stream import REQUESTS, Made
-from replay.chaos.transacting import Transactor
+from replay.chaos.transacting import RECONNECT_MS, Transactor
 from streams.clients import blocking_producer
 from streams.codec import encode
 from streams.errors import TopicError
@@ -187,6 +187,7 @@ def _producer(settings: Settings, codec: Compression = "none") -> KafkaProducer:
         linger_ms=10,
         batch_size=64 * 1024,
         delivery_timeout_ms=DELIVERY_MS,
+        reconnect_backoff_max_ms=RECONNECT_MS,
     )
 
 

@@ -25,10 +25,11 @@ from replay.chaos.stream import Made
 from streams.clients import blocking_consumer, blocking_producer, producer
 from streams.settings import Compression, Settings
 
-__all__ = ["Client", "Transactor", "open_client"]
+__all__ = ["RECONNECT_MS", "Client", "Transactor", "open_client"]
 
 T = TypeVar("T")
 ANSWER_S = 45.0  # for all records of a transaction, and for its end: a broker is away for seconds
+RECONNECT_MS = 1000  # at most, to a broker that was killed; by itself kafka-python waits up to half a minute
 TIMEOUT_MS = 60_000  # of a transaction that goes on: longer than its records may take
 CLOSE_S = 2.0
 ENDS_S = 120.0  # for the cluster to end a transaction beyond its timeout: brokers may be away for long
@@ -201,7 +202,11 @@ def _stands(records: Iterable[Made], found: Iterable[Any]) -> dict[Place, int]:
     }
 
 
-_PATIENCE = {"max_block_ms": int(ANSWER_S * 1000), "delivery_timeout_ms": int(ANSWER_S * 1000)}
+_PATIENCE = {
+    "max_block_ms": int(ANSWER_S * 1000),
+    "delivery_timeout_ms": int(ANSWER_S * 1000),
+    "reconnect_backoff_max_ms": RECONNECT_MS,
+}
 
 
 class _Blocking:
