@@ -5,8 +5,10 @@ so stays behind a topic that ends in control records. A partition whose offset h
 the first record, in silence. Each of these is one method here; the rest is Faust's.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +21,12 @@ from mode.utils.futures import notify
 from streams.clients import READ_COMMITTED
 from streams.errors import TopicError
 from streams.rereading import Place
-from streams.unreadable import is_unreadable, where_unreadable
+from streams.unreadable import MOST, is_unreadable, read_carefully
 
 __all__ = ["Lost", "Stalled", "drive"]
 
 _PROBE_S = 3.0
+_FINISH_S = 10.0  # a batch takes a tenth of a second; where Redis is away nothing will be done
 _WHO = "worker"
 
 
@@ -102,16 +105,16 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         except Exception as error:
             if not is_unreadable(error):
                 raise
-            fetch = super()._fetch_records
-            raise await where_unreadable(
-                _WHO,
-                consumer,
-                active_partitions,
-                error,
-                lambda at: fetch(consumer, {at}, timeout=_PROBE_S, max_records=1),
-            ) from error
+            found = await self._read_carefully(consumer, active_partitions, super()._fetch_records)
         self._note(consumer, found)
         return found
+
+    async def _read_carefully(self, consumer: Any, partitions: Any, fetch: Any) -> Any:
+        async def one(at: Any) -> list[Any]:
+            found = await fetch(consumer, {at}, timeout=_PROBE_S, max_records=1)
+            return list(found.get(at, ()))
+
+        return await read_carefully(_WHO, consumer, partitions, one, MOST)
 
     def _note(self, consumer: Any, found: Mapping[Any, Any]) -> None:
         for at, records in found.items():
@@ -230,8 +233,21 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         try:
             return await super()._getmany(active_partitions, timeout)
         except TopicError as error:
+            await self._finish()
             self.transport.end(error)
             raise
+
+    async def _finish(self) -> None:
+        """Let everything that was handed out be done and committed, as far as that takes no longer than usual."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                while any(self._done.get(at) != offset + 1 for at, offset in self._handed().items()):  # noqa: ASYNC110 - many agents
+                    await asyncio.sleep(0.05)
+                await self.commit()
+
+    def _handed(self) -> dict[Any, int]:
+        handed = self._thread.handed
+        return {at: handed[place] for at in self.assignment() if (place := (at.topic, at.partition)) in handed}
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
         """Do without: what is committed does not depend on gaps."""

@@ -1,8 +1,8 @@
 """A batch that nobody can read: what it is, where it stands, and how to get past it, in one line.
 
 A client that meets a batch with a wrong checksum, or compressed in a way that it does not know, raises an error
-that names no offset, mostly not even the partition, and meets the same batch at every start. Here the partition is
-found by asking for each by itself.
+that names no offset, mostly not even the partition, drops the sound records before it, and meets the same batch at
+every start. Here those are read one by one and given out first, which also finds the place.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -19,12 +19,13 @@ from aiokafka.errors import (
 
 from streams.errors import TopicError
 
-__all__ = ["get_many", "is_unreadable", "unreadable", "where_unreadable"]
+__all__ = ["get_many", "is_unreadable", "read_carefully", "unreadable"]
 
 _OF_A_BATCH = (CorruptRecordException, RecordTooLargeError, UnsupportedCodecError)
 _PROBE_MS = 3_000  # for one partition; what was fetched is fetched once more
+MOST = 1000  # records of a partition that are read one by one at a time
 
-Fetch = Callable[[TopicPartition], Awaitable[Any]]
+Fetch = Callable[[TopicPartition], Awaitable[list[Any]]]
 
 
 def is_unreadable(error: Exception) -> bool:
@@ -35,65 +36,78 @@ def is_unreadable(error: Exception) -> bool:
     return isinstance(error, _OF_A_BATCH) or not isinstance(error, KafkaError | ConsumerStoppedError | OSError)
 
 
-def unreadable(who: str, at: TopicPartition | None, offset: int | None, error: Exception) -> TopicError:
+def unreadable(who: str, at: TopicPartition, offset: int, error: Exception) -> TopicError:
     """Return the line about a batch.
 
     Parameters
     ----------
     who : the part that reads, the first word of the message.
-    at, offset : where the batch stands; None where it was not found again.
+    at, offset : where the batch stands.
     error : of the client.
     """
-    place = "its topics" if at is None else f"{at.topic}[{at.partition}] at offset {offset}"
     return TopicError(
         f"{who}: records in a form that Kafka's clients can read (gzip, snappy, lz4, zstd or none) are required in "
-        f"{place}, got {error!r}; see whether the broker's disk is sound and what wrote them, then remove them "
-        "with kafka-delete-records.sh up to the next offset that can be read"
+        f"{at.topic}[{at.partition}] at offset {offset}, got {error!r}; see whether the broker's disk is sound "
+        "and who wrote them, then remove them with kafka-delete-records.sh up to the next offset that can be read"
     )
 
 
-async def where_unreadable(
-    who: str, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition], error: Exception, fetch: Fetch
-) -> TopicError:
-    """Return the line about the batch that made a fetch fail, after asking for each partition by itself.
-
-    What the asking returns is dropped, so the consumer is of no further use.
+async def read_carefully(
+    who: str, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition], fetch: Fetch, most: int
+) -> dict[TopicPartition, list[Any]]:
+    """Return what stands before a batch that made a fetch fail, so that it is not lost with it.
 
     Parameters
     ----------
     who : the part that reads.
     consumer : whose fetch failed.
     places : partitions it reads.
-    error : with which it failed.
-    fetch : fetches from one partition.
-    """
-    for at in sorted(places):
-        try:
-            await fetch(at)
-        except Exception as again:  # noqa: BLE001 - whatever the batch makes a decompressor raise
-            if is_unreadable(again):
-                return unreadable(who, at, await consumer.position(at), again)
-    return unreadable(who, None, None, error)
-
-
-async def get_many(who: str, consumer: AIOKafkaConsumer, *places: TopicPartition, **options: Any) -> dict[Any, Any]:
-    """Return what ``consumer.getmany`` returns.
+    fetch : fetches one record of a partition, none if there is none for now.
+    most : records of each partition.
 
     Raises
     ------
     TopicError
-        If a batch cannot be read; the message names its place.
+        If that batch is the next thing to be read from its partition; what was read of others is read again by
+        whoever comes next.
+    """
+    ends = await consumer.end_offsets(list(places))
+    found: dict[TopicPartition, list[Any]] = {}
+    for at in sorted(ends):
+        if await consumer.position(at) >= ends[at]:
+            continue
+        try:
+            while len(found.get(at, ())) < most and (records := await fetch(at)):
+                found.setdefault(at, []).extend(records)
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            if at not in found:
+                raise unreadable(who, at, await consumer.position(at), error) from error
+    return found
+
+
+async def get_many(
+    who: str, consumer: AIOKafkaConsumer, *places: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+) -> dict[TopicPartition, list[Any]]:
+    """Return what ``consumer.getmany`` returns, and of a batch that cannot be read what stands before it.
+
+    Raises
+    ------
+    TopicError
+        If the next batch of a partition cannot be read; the message names its place.
     """
     try:
-        found: dict[Any, Any] = await consumer.getmany(*places, **options)
+        found: dict[TopicPartition, list[Any]] = await consumer.getmany(
+            *places, timeout_ms=timeout_ms, max_records=max_records
+        )
     except Exception as error:
         if not is_unreadable(error):
             raise
-        raise await where_unreadable(
-            who,
-            consumer,
-            places or consumer.assignment(),
-            error,
-            lambda at: consumer.getmany(at, timeout_ms=_PROBE_MS, max_records=1),
-        ) from error
+
+        async def one(at: TopicPartition) -> list[Any]:
+            got: dict[TopicPartition, list[Any]] = await consumer.getmany(at, timeout_ms=_PROBE_MS, max_records=1)
+            return got.get(at, [])
+
+        return await read_carefully(who, consumer, places or consumer.assignment(), one, max_records or MOST)
     return found
