@@ -14,12 +14,9 @@ COMMAND = [sys.executable, "-m", "reelstream", "chaos"]
 
 @pytest.mark.timeout(600)  # many processes, one after the other
 def test_nothing_differs_after_faults_and_a_lost_second(tmp_path):
-    """After five faults, two of which take the last second of Valkey away, all is as computed from the topics.
-
-    Committed, aborted and hung transactions are in them, batches of every codec, and a rebalance forced in mending.
-    """
+    """After five faults, a rebalance in mending among them, with transactions and all codecs nothing differs."""
     options = ["--events", "6000", "--kills", "5", "--workers", "2", "--seed", "22", "--json", "--keep", str(tmp_path)]
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False, timeout=480)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["differences"] == 0
