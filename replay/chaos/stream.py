@@ -24,6 +24,7 @@ __all__ = [
     "StreamConfig",
     "break_record",
     "make_catalogue",
+    "read_key",
     "stream",
 ]
 
@@ -192,6 +193,13 @@ def _key(user_id: str | int) -> bytes:
     if isinstance(user_id, int):
         return user_id.to_bytes(8, "big")
     return json.dumps({"user_id": user_id}).encode() if user_id.startswith("zoë") else user_id.encode()
+
+
+def read_key(key: bytes) -> str:
+    """Return the user of a key: eight bytes with a zero in front are a number, an object is JSON, else it is text."""
+    if key.startswith(b"\x00"):
+        return str(int.from_bytes(key, "big"))
+    return str(json.loads(key)["user_id"]) if key.startswith(b'{"user_id"') else key.decode()
 
 
 def _item_id(n: int) -> str:

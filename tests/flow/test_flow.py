@@ -80,7 +80,9 @@ async def worker(redis_url, sent, tmp_path):
     upkeep._catalogue_changed(CATALOGUE)
     scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: TS)
-    yield Worker(settings, config, state, serving, upkeep, outbox, frozenset, answer_again)
+    yield Worker(
+        settings, config, state, serving, upkeep, outbox, frozenset, answer_again, lambda origin: origin.offset
+    )
     scoring.close()
     await client.aclose()
 

@@ -1,5 +1,3 @@
-import json
-import struct
 from collections import Counter
 
 import numpy as np
@@ -7,7 +5,17 @@ import pytest
 
 from replay.chaos.expected import judge
 from replay.chaos.faults import EARLIEST, KINDS, LATEST, plan
-from replay.chaos.stream import CAUSES, RATES, REQUESTS, WATCHES, StreamConfig, break_record, make_catalogue, stream
+from replay.chaos.stream import (
+    CAUSES,
+    RATES,
+    REQUESTS,
+    WATCHES,
+    StreamConfig,
+    break_record,
+    make_catalogue,
+    read_key,
+    stream,
+)
 
 END = 1_700_000_000_000
 DAY = 86_400_000
@@ -63,18 +71,18 @@ def test_every_cause_of_a_dead_letter_comes(made):
         assert fields is None or read_key(record.key) == str(fields["user_id"])
 
 
-def read_key(key):
-    """Return the user of a key: eight bytes with a zero in front are a number, braces are JSON, else it is text."""
-    if key.startswith(b"\x00"):
-        return str(struct.unpack(">q", key)[0])
-    return json.loads(key)["user_id"] if key.startswith(b'{"user_id"') else key.decode()
-
-
 def test_keys_are_of_every_form(made):
     """Some users are keyed by a number of eight bytes, some by a JSON object, and most by their text."""
     forms = Counter("number" if key[0] == 0 else "object" if key.startswith(b"{") else "text" for _, key, _ in made)
     assert set(forms) == {"number", "object", "text"}
     assert forms["text"] > 10_000
+    assert [
+        read_key(key) for key in (b"\x00\x00\x00\x00\x00\x0f\x42\x47", b'{"user_id": "zo\\u00eb 3"}', b"u{5}:recent%7D")
+    ] == [
+        "1000007",
+        "zoë 3",
+        "u{5}:recent%7D",
+    ]
 
 
 def test_times_are_late_tied_and_of_broken_clocks(made):
