@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 READ_COMMITTED = "read_committed"
+RECONNECT_MS = 1_000  # kafka-python waits up to 30 s for a broker that was away, which starts within two
 CONNECT_MS = 10_000  # a cluster that needs longer to answer is not there for a person who waits
 
 
@@ -96,5 +97,6 @@ def _blocking(settings: Settings, role: str) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_addresses,
         "client_id": f"reelstream-{role}",
         "bootstrap_timeout_ms": CONNECT_MS,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
         **settings.security.kafka_python(),
     }
