@@ -28,6 +28,8 @@ __all__ = [
 
 READ_COMMITTED = "read_committed"
 CONNECT_MS = 10_000  # a cluster that needs longer to answer is not there for a person who waits
+ANSWER_MS = 10_000  # nor is one that needs longer for one answer; the client's own 30 s look like a command that hangs
+METADATA_MS = 10_000  # for learning where a topic lies, before its first record is sent
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
@@ -63,20 +65,23 @@ def blocking_consumer(settings: Settings, role: str, **options: Any) -> KafkaCon
     role : who reads, as brokers name the client.
     options : further arguments; they win over what is set here.
     """
-    given = _blocking(settings, role) | _READING | {"allow_auto_create_topics": False} | options
+    reading = {"allow_auto_create_topics": False, "request_timeout_ms": ANSWER_MS}
+    given = _blocking(settings, role) | _READING | reading | options
     return KafkaConsumer(**given)
 
 
 def blocking_producer(settings: Settings, role: str, **options: Any) -> KafkaProducer:
     """Return a producer of kafka-python, connected; arguments as for ``blocking_consumer``."""
-    writing = {"acks": "all", "compression_type": settings.compression_type, "allow_auto_create_topics": False}
-    given = _blocking(settings, role) | writing | options
+    writing = {"acks": "all", "compression_type": settings.compression_type}
+    given = (
+        _blocking(settings, role) | writing | {"allow_auto_create_topics": False, "max_block_ms": METADATA_MS} | options
+    )
     return KafkaProducer(**given)
 
 
 def blocking_admin(settings: Settings, role: str, **options: Any) -> KafkaAdminClient:
     """Return an admin client of kafka-python, connected; arguments as for ``blocking_consumer``."""
-    given = _blocking(settings, role) | options
+    given = _blocking(settings, role) | {"request_timeout_ms": ANSWER_MS} | options
     return KafkaAdminClient(**given)
 
 
