@@ -25,7 +25,7 @@ from kafka.errors import (
 )
 from kafka.producer.future import FutureRecordMetadata
 
-from streams.clients import blocking_producer
+from streams.clients import blocking_producer, close_within
 from streams.errors import TopicError
 from streams.reach import cluster_required
 from streams.settings import Settings
@@ -111,7 +111,7 @@ class Delivery:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._close(ABANDON_S if kind or self.has_given_up else self._patience_s)
+        close_within(self._producer, ABANDON_S if kind or self.has_given_up else self._patience_s)
 
     def send(self, record: Outgoing) -> None:
         """Send a record; it is delivered, refused or failed at the latest after ``flush``."""
@@ -232,17 +232,9 @@ class Delivery:
 
     def _renew(self) -> None:
         """Put another producer in the place of one that has met a refusal."""
-        self._close(ABANDON_S)
+        close_within(self._producer, ABANDON_S)
         self._producer = self._made()
         self._is_spent = False
-
-    def _close(self, timeout_s: float) -> None:
-        try:
-            self._producer.close(timeout=timeout_s)
-        except KafkaError:  # close() waits for what is out and, if that does not end, leaves the client open
-            self._producer._sender.force_close()  # noqa: SLF001 - there is no public way to drop what is out
-            with contextlib.suppress(KafkaError):
-                self._producer.close(timeout=ABANDON_S)
 
 
 def _is_answered(answer: _Answer) -> bool:
