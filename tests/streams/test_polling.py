@@ -105,7 +105,7 @@ def test_a_batch_that_cannot_be_read_ends_a_reader_with_its_place_and_the_cure(s
 class Raising(Deserializer):
     """What none of our consumers has."""
 
-    def deserialize(self, topic, headers, data):
+    def deserialize(self, *_):
         """Raise."""
         raise ValueError("no")
 
