@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import signal
 import ssl
 import threading
 from contextlib import contextmanager
@@ -16,10 +17,15 @@ import pytest
 
 
 def pytest_configure(config):
-    """Let kafka-python be.
+    """Let children hear SIGINT, and kafka-python be.
 
-    It reads its schemas in a way that Python 3.11 deprecates and 3.13 restored, and leaves sockets to the collector.
+    A shell starts a background job with SIGINT ignored, every child inherits that, and Python then installs no handler:
+    a test that interrupts its child would wait for ever. A signal that is handled here has its default in a child.
+    kafka-python reads its schemas in a way that Python 3.11 deprecates and 3.13 restored, and leaves sockets to the
+    collector.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,24 @@ def test_reused_pid_is_not_signalled(sleeper):
     """A process with the same pid but another start time is left alone."""
     Identity(sleeper.pid, "another start").end(0.1)
     assert sleeper.poll() is None
+
+
+def test_server_hears_what_its_owner_does_not(tmp_path):
+    """A server has SIGINT and SIGTERM at their defaults, though they were ignored and blocked where it was started."""
+    program = (
+        "import signal as s; print(s.getsignal(s.SIGINT) is s.default_int_handler, s.getsignal(s.SIGTERM) is s.SIG_DFL,"
+        " s.pthread_sigmask(s.SIG_BLOCK, ()))"
+    )
+    server = Server("asked", [sys.executable, "-c", program], tmp_path / "log")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        server.start()
+        assert wait_until(lambda: server.identity is None, 20.0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "log").read_text() == "True True set()\n"
 
 
 def test_ports_stay_with_a_folder(tmp_path):
