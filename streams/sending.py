@@ -118,8 +118,12 @@ class Delivery:
         if self.has_given_up:
             self.failed.append(NotTaken(record, "nothing is sent any more"))
             return
-        self._out.append((record, self._handed_over(record)))
-        while self._out and (len(self._out) > MOST_WAITING or _is_answered(self._out[0][1])):
+        out = self._out
+        out.append((record, self._handed_over(record)))
+        while out and _is_delivered(out[0][1]):
+            out.popleft()
+            self._refused_in_row = 0
+        if out and (len(out) > MOST_WAITING or _is_answered(out[0][1])):
             self._settle()
 
     def flush(self) -> None:
@@ -239,6 +243,10 @@ class Delivery:
 
 def _is_answered(answer: _Answer) -> bool:
     return isinstance(answer, KafkaError) or answer.is_done
+
+
+def _is_delivered(answer: _Answer) -> bool:
+    return not isinstance(answer, KafkaError) and answer.is_done and not answer.failed()
 
 
 def _is_refusal(error: KafkaError) -> bool:

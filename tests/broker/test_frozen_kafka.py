@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from kafka import KafkaProducer
@@ -17,6 +17,7 @@ from streams.announcing import announce
 from streams.errors import TopicError
 from streams.letters import LetterReader
 from streams.records import ModelVersion
+from streams.sending import Delivery, Outgoing
 from streams.settings import Settings
 from streams.stack import open_stack
 from streams.topics import create_topics
@@ -66,6 +67,13 @@ def started(settings, commands):
     ]
 
 
+def not_taken(delivery):
+    """Send a record and return the reasons of what was not taken."""
+    delivery.send(Outgoing("rate-events", "one", b"k", b"v"))
+    delivery.flush()
+    return [(one.record.name, one.reason) for one in delivery.failed]
+
+
 def seconds_to_error(question):
     """Return after how many seconds a question is answered with a TopicError of one line."""
     began = time.monotonic()
@@ -78,7 +86,7 @@ def seconds_to_error(question):
 # kafka-python leaves sockets open when its constructor fails; they are collected here, not in some later test.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_whatever_asks_kafka_ends_in_time_with_one_line(broker, tmp_path, caplog):
-    """Six commands started while it is frozen end with status 1 and its address, and what is connected in 15 s."""
+    """Six commands started while it is frozen end with status 1 and its address; what is connected ends in 15 s."""
     caplog.set_level(logging.CRITICAL, "kafka")  # a kept log record would keep the client's sockets
     (tmp_path / "u.data").write_text("1\t2\t3\t978307200\n")
     commands = [
@@ -93,7 +101,10 @@ def test_whatever_asks_kafka_ends_in_time_with_one_line(broker, tmp_path, caplog
     decided = ModelVersion("v1", "promoted", None, "unused", 0)
     lag = ConsumerLag(settings, "nobody")
     assert lag.now() == 1
-    with LetterReader(settings) as listing, LetterReader(settings) as showing, frozen(broker):
+    delivery = Delivery(settings, "test", within_s=5.0)
+    with LetterReader(settings) as listing, LetterReader(settings) as showing, delivery, ExitStack() as stopped:
+        assert not_taken(delivery) == []
+        stopped.enter_context(frozen(broker))
         children = started(settings, commands)
         questions = [
             lag.now,
@@ -101,8 +112,10 @@ def test_whatever_asks_kafka_ends_in_time_with_one_line(broker, tmp_path, caplog
             lambda: showing.find(0, 0),
             lambda: announce(settings, decided),
         ]
-        with ThreadPoolExecutor(len(questions)) as pool:
+        with ThreadPoolExecutor(len(questions) + 1) as pool:
+            failed = pool.submit(not_taken, delivery)
             took = list(pool.map(seconds_to_error, questions))
+            [(name, reason)] = failed.result(WITHIN_S)
         for command, child in zip(commands, children, strict=True):
             _, stderr = child.communicate(timeout=START_S + WITHIN_S)
             assert (child.returncode, stderr.count("\n")) == (1, 1), (command, stderr)
@@ -110,3 +123,4 @@ def test_whatever_asks_kafka_ends_in_time_with_one_line(broker, tmp_path, caplog
     lag.close()
     gc.collect()
     assert max(took) < WITHIN_S, took
+    assert (name, reason.partition(":")[0]) == ("one", "KafkaTimeoutError")
