@@ -1,5 +1,7 @@
 # The whole project from a bare machine: Python 3.11+, make and git. `make help` lists the targets.
 PYTHON ?= python3
+# Processes that test side by side, each with a Kafka and a Valkey of its own: more than two cores, as most time is waiting.
+PYTEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
@@ -22,7 +24,7 @@ test: setup ## lint, type-check and test, against a real Kafka and a real Valkey
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
 
 demo: setup $(if $(WHEEL),wheel) ## run the main job end to end on MovieLens (QUICK=1: the short form; WHEEL=1: from the wheel)
 	$(if $(WHEEL),cd build/wheel && environment/bin/reelstream,$(BIN)/reelstream) demo $(if $(QUICK),--quick)

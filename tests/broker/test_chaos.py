@@ -11,6 +11,7 @@ import pytest
 COMMAND = [sys.executable, "-m", "reelstream", "chaos"]
 
 
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_nothing_differs_after_faults_and_a_lost_second(tmp_path):
     """After five faults, one of which takes the last second of Valkey away, all is as computed from the topics."""
     options = ["--events", "6000", "--kills", "5", "--workers", "2", "--seed", "7", "--json", "--keep", str(tmp_path)]

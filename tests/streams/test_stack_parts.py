@@ -6,15 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from streams.errors import StackError
+from streams.settings import data_folder
 from streams.stack import Valkey, running_stack
 from streams.stack.jars import find_class_path, read_checksums, wrong_jars
 from streams.stack.ports import is_free, settle_ports
 from streams.stack.process import Identity, Server, identify, last_lines, wait_until
-from streams.stack.state import Addresses, Part, hold, read_note, write_note
+from streams.stack.state import Addresses, Part, hold, read_note, take_turns, write_note
 from streams.stack.valkey import answers, find_server, require_functions
 
 
@@ -266,3 +268,14 @@ def test_missing_extra_is_named(tmp_path):
     assert "pip install 'reelstream[stack]'" in result.stderr
     assert "REELSTREAM_KAFKA" in result.stderr
     assert "KAFKA_HOME" in result.stderr
+
+
+def test_jars_are_fetched_by_one_at_a_time(tmp_path, monkeypatch):
+    """Who needs Kafka's jars waits while another looks for them or fetches them, and then gets them."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with ThreadPoolExecutor(1) as others:
+        with take_turns(data_folder() / "kafka"):
+            finding = others.submit(find_class_path, None, quiet)
+            with pytest.raises(TimeoutError):
+                finding.result(0.3)
+        assert "kafka_2.13" in finding.result(60)
