@@ -14,12 +14,12 @@ from kafka import TopicPartition
 from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Place, Record
 from streams.clients import blocking_consumer
 from streams.connection import answered, connect_to_read
+from streams.polling import read_up_to
 from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
 
 CHUNK = 500  # users whose keys are read in one round trip
-PATIENCE_S = 60.0  # for the next records of a topic that has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,16 +215,8 @@ def _messages(settings: Settings, topic: str) -> Iterator[Any]:
         places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        short = {place for place in places if ends[place] > 0}
-        while short:
-            batches = consumer.poll(timeout_ms=int(PATIENCE_S * 1000))
-            if not batches:
-                raise TimeoutError(
-                    f"chaos: {topic} holds more records, got none of {sorted(short)} in {PATIENCE_S:g} s"
-                )
-            for batch in batches.values():
+        for found in read_up_to(consumer, consumer.end_offsets(places), "chaos"):
+            for batch in found.values():
                 yield from batch
-            short = {place for place in short if consumer.position(place) < ends[place]}
     finally:
         consumer.close()
