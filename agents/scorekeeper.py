@@ -23,6 +23,7 @@ from streams import topics
 from streams.announcing import announce
 from streams.connection import connect
 from streams.errors import StateError, TopicError
+from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord, decode_batch
 from streams.keys import QUALITY
@@ -133,7 +134,8 @@ class Scorekeeper:
         # Step 1
         await self._patience.through(self._state.install)
         await self._reader.start()
-        background = [asyncio.create_task(loop) for loop in (self._show_life(), watch_partitions(self._settings))]
+        watches = (watch_partitions(self._settings), watch_eviction("scorekeeper", self._settings))
+        background = [asyncio.create_task(loop) for loop in (self._show_life(), *watches)]
         try:
             # Step 2
             await self._take_up()
@@ -298,7 +300,7 @@ class Scorekeeper:
             await self._decided(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
             )
-            if not await self._patience.through(lambda: self._state.take_model_over(pointer, drift.version)):
+            if not await self._patience.through(lambda: self._state.move_model(pointer, current)):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
                 await self._decided(None)
                 return

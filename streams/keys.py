@@ -19,6 +19,7 @@ __all__ = [
     "QUALITY",
     "QUALITY_SERIES",
     "QUALITY_USERS",
+    "TORN",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -34,6 +35,7 @@ MODEL = "model:current"
 EXPERIMENT = "experiment:current"
 CHOSEN = "modes:chosen"
 HOLD = "state:hold"
+TORN = "state:torn"
 QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
 QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
