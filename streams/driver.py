@@ -134,7 +134,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
 
     async def _begin(self, consumer: Any, at: Any) -> None:
         kept = await consumer.beginning_offsets([at])
-        consumer.seek(at, kept[at])
+        _seek(consumer, at, kept[at])
 
     async def _go_to_kept(self, consumer: Any, wanted: Mapping[Any, int]) -> None:
         """Go on with the first record that is kept, and note what is gone; nothing helps where the topic ends earlier.
@@ -158,7 +158,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
             place = at.topic, at.partition
             self.lost.append(Lost(place, offset, kept[at]))
             self.due.pop(place, None)
-            consumer.seek(at, kept[at])
+            _seek(consumer, at, kept[at])
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # same
@@ -275,6 +275,12 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
 class _Transport(Transport):  # type: ignore[misc]  # same
     Consumer = _Consumer
     end: Callable[[TopicError], Any]
+
+
+def _seek(client: Any, at: Any, offset: int) -> None:
+    """Go on at an offset, unless a rebalance gave the partition to somebody else meanwhile."""
+    if at in client.assignment():
+        client.seek(at, offset)
 
 
 def _states(client: Any) -> list[tuple[Any, Any]]:

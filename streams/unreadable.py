@@ -19,7 +19,7 @@ from aiokafka.errors import (
 
 from streams.errors import TopicError
 
-__all__ = ["get_many", "is_unreadable", "read_carefully", "unreadable"]
+__all__ = ["MOST", "get_many", "is_unreadable", "read_carefully", "unreadable"]
 
 _OF_A_BATCH = (CorruptRecordException, RecordTooLargeError, UnsupportedCodecError)
 _PROBE_MS = 3_000  # for one partition; what was fetched is fetched once more

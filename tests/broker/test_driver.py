@@ -123,11 +123,9 @@ def group(settings):
 
 
 async def test_lag_reaches_zero_behind_transactions_and_aborted_records_are_not_taken(settings, group):
-    """Of 50 transactions of one record the 40 committed ones are taken, and within 5 s nothing is left to commit.
-
-    Each takes an offset for its record and one for its marker, so every record but the first follows a gap, of one
-    offset behind a committed and of three behind an aborted one: nothing of it is unexplained.
-    """
+    """Of 50 transactions of one record the 40 committed ones are taken, and within 5 s nothing is left to commit."""
+    # Each takes an offset for its record and one for its marker, so every record but the first follows a gap: of one
+    # offset behind a committed and of three behind an aborted one, and the driver explains them all.
     async with consuming(settings) as found:
         await asyncio.to_thread(transact, settings, 50, "t")
         committed = [2 * number for number in range(50) if number % 5 != 4]
@@ -176,10 +174,7 @@ async def test_all_codecs_are_taken(settings):
 
 
 async def test_offsets_that_left_retention_are_told_and_the_rest_is_taken(settings, group):
-    """Committed up to 3, of ten more records the first five deleted: five are told to be gone, five are taken.
-
-    The first of them does not follow what was there before: no gap is claimed to be empty.
-    """
+    """Committed up to 3, of ten more records the first five deleted: five are told to be gone, five are taken."""
     await asyncio.to_thread(send, settings, [b"x"] * 3)
     async with consuming(settings):
         await eventually(lambda: group.lag() == 0, 20, "no lag")
@@ -189,7 +184,7 @@ async def test_offsets_that_left_retention_are_told_and_the_rest_is_taken(settin
     admin.close()
     async with consuming(settings) as found:
         await eventually(lambda: len(found.taken) == 5, 20, "5 records")
-        assert found.taken == [(offset, offset) for offset in range(8, 13)]
+        assert found.taken == [(offset, offset) for offset in range(8, 13)]  # before 8 nothing is claimed to be empty
         assert found.app.consumer.take_lost() == [Lost((watches(settings).topic, 0), 3, 8)]
         assert found.app.consumer.take_lost() == []
 
