@@ -4,10 +4,9 @@
 # A consumer has read five records and pauses, as one does that waits for its database. Meanwhile the topic is deleted and
 # made anew. What it reads afterwards depends on how much the new topic holds, and no error is raised in any case (some
 # log that a commit failed while the topic was gone). Nine records: all three go on at 5, so the first five are never
-# delivered, though auto_offset_reset is "earliest". Three
-# records: for aiokafka and confluent-kafka position 5 is out of range, and they get all three; kafka-python sees that the
-# topic's id is another ("likely recreated", it logs), takes the end of the new topic for the place where the old one was
-# cut off, moves from 5 to 3, and delivers none.
+# delivered, though auto_offset_reset is "earliest". Three records: for aiokafka and confluent-kafka position 5 is out of
+# range, and they get all three; kafka-python sees that the topic's id is another ("likely recreated", it logs), takes the
+# end of the new topic for the place where the old one was cut off, moves from 5 to 3, and delivers none.
 set -euo pipefail
 . "$(dirname "$0")/lib/finding.sh"
 install aiokafka==0.14.0 kafka-python==3.0.12 confluent-kafka==2.16.1
