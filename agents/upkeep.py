@@ -32,7 +32,7 @@ from streams.registry import Followed, Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
 
-__all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
+__all__ = ["StalledPartition", "Upkeep", "UpkeepConfig", "WorkerReport"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,22 @@ class UpkeepConfig:
     threads: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class StalledPartition:
+    """A partition that is not fetched: the next offset it would give, and seconds since its last answer."""
+
+    partition: str
+    offset: int | None
+    age_s: float
+
+
 @dataclass(slots=True)
 class WorkerReport:
     """What a worker tells about itself; counters since its start.
 
     ``patched`` and ``loaded`` count the versions taken over as changes alone and whole. For the one that serves
     ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so long lists were still of the one before.
+    ``lost`` counts offsets that left retention before they were read; ``stalled`` names what Kafka does not answer for.
     """
 
     events: int = 0
@@ -85,6 +95,8 @@ class WorkerReport:
     sync_ms: int = 0
     experiment: str | None = None
     chosen: int = 0
+    lost: int = 0
+    stalled: list[StalledPartition] = field(default_factory=list)
     pid: int = field(default_factory=os.getpid)
 
 
