@@ -4,9 +4,9 @@
 # Two consumers of one group start with the same group.instance.id, as after a hasty restart. With kafka-python and
 # confluent-kafka the first is told that it is fenced, and the second goes on alone. aiokafka sends the instance id when it
 # joins, but not with heartbeats and commits, and it does not know the broker's error 82 (FENCED_INSTANCE_ID): neither is
-# told. Each takes the partition from the other, both hold it at the same time (in 20 of 20 seconds), and records go to
-# both (6 to 20 of 20). What is raised in between is CommitFailedError, which advises a longer max_poll_interval_ms, and
-# KafkaError or UnknownError without a reason.
+# told. Each takes the partition from the other, and both hold it at the same time, in 20 of 20 seconds. How many records
+# go to both is chance: 6, 3 and 1 of 20 in three runs. What is raised in between is CommitFailedError, which advises
+# a longer max_poll_interval_ms, and KafkaError or UnknownError without a reason; thousands of lines are logged.
 set -euo pipefail
 . "$(dirname "$0")/lib/finding.sh"
 install aiokafka==0.14.0 kafka-python==3.0.12 confluent-kafka==2.16.1
@@ -56,7 +56,7 @@ async def with_aiokafka():
     twice = set(seen["first"]) & set(seen["second"])
     print("both held it in", both, "of 20 seconds; delivered to both:", len(twice), "of 20; errors:", set(errors), file=sys.stderr)
     print("aiokafka: any error about fencing", any("Fenc" in error for error in errors), "| both hold the partition at once",
-          both > 2, "| records go to both", len(twice) > 2)
+          both > 2)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,7 +99,7 @@ with_confluent()
 PY
 
 compare <<'SEEN'
-aiokafka: any error about fencing False | both hold the partition at once True | records go to both True
+aiokafka: any error about fencing False | both hold the partition at once True
 kafka-python: the first gets FencedInstanceIdError
 confluent-kafka: the first gets _FATAL True
 SEEN
