@@ -7,6 +7,7 @@ costs nothing, and what an archiver that was declared dead still writes does no 
 
 import asyncio
 import logging
+import math
 import os
 import random
 import time
@@ -20,6 +21,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams import topics
 from streams.archive import ArchiveAway, EventArchive, Scan
+from streams.availability import Availability
 from streams.clients import consumer
 from streams.connection import connect
 from streams.errors import DataError, StateError
@@ -326,19 +328,17 @@ class Archiver:
 
     async def _show_life(self) -> None:
         """Show signs of life; an archiver needs no Redis, so that it is away is said once."""
-        is_away = False
+        redis = Availability("redis", "archiver", again_s=math.inf)
         while True:
             client = await asyncio.to_thread(connect, self._settings.redis, 0)
             life = SignOfLife(client, "archiver")
             try:
                 while True:
                     await life.renew(asdict(self.report))
-                    is_away = False
+                    redis.found()
                     await asyncio.sleep(RENEW_S)
             except StateError as error:
-                if not is_away:
-                    logger.warning("archiver.redis_away %s; archiving goes on", error)
-                is_away = True
+                redis.lost(f"{error}; archiving goes on")
             finally:
                 await client.aclose()
             await asyncio.sleep(RENEW_S)

@@ -21,6 +21,7 @@ from model.drift import Drift, DriftConfig, DriftGuard
 from model.scoreboard import Drawn, Scoreboard, ScoreboardConfig
 from streams import topics
 from streams.announcing import announce
+from streams.availability import Availability
 from streams.connection import connect
 from streams.errors import StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
@@ -121,7 +122,7 @@ class Scorekeeper:
         self._point_tests = 0
         self._drifting: str | None = None
         self._unannounced: ModelVersion | None = None
-        self._patience = Patience(self._state.install)  # what is read and moved here does not depend on positions
+        self._patience = Patience(self._state.install, "scorekeeper")  # nothing here depends on positions
         self.report = ScorekeeperReport(guard=self._config.guard)
 
     async def run(self) -> None:
@@ -322,12 +323,14 @@ class Scorekeeper:
             await self._decided(None)
 
     async def _show_life(self) -> None:
-        life = SignOfLife(self._client, "scorekeeper")
+        life, redis = SignOfLife(self._client, "scorekeeper"), Availability("redis", "scorekeeper")
         while True:
             try:
                 await life.renew(asdict(self.report))
             except StateError as error:
-                logger.warning("scorekeeper.redis_away %s", error)
+                redis.lost(error)
+            else:
+                redis.found()
             await asyncio.sleep(RENEW_S)
 
 

@@ -22,6 +22,7 @@ from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
 from streams import topics
 from streams.announcing import key_of
+from streams.availability import Availability
 from streams.catalog import CatalogueFeed
 from streams.clients import producer
 from streams.codec import encode
@@ -117,7 +118,7 @@ class Trainer:
         self._offsets: Offsets = {}
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
+        self._patience = Patience(self._state.install, "trainer")  # nothing here depends on positions
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
@@ -380,12 +381,14 @@ class Trainer:
         await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
 
     async def _show_life(self) -> None:
-        life = SignOfLife(self._client, "trainer")
+        life, redis = SignOfLife(self._client, "trainer"), Availability("redis", "trainer")
         while True:
             try:
                 await life.renew(asdict(self.report))
             except StateError as error:
-                logger.warning("trainer.redis_away %s", error)
+                redis.lost(error)
+            else:
+                redis.found()
             await asyncio.sleep(RENEW_S)
 
 

@@ -163,7 +163,7 @@ class Upkeep:
                 failed = False
             except StateError as error:
                 if not failed:
-                    logger.warning("upkeep.redis_away %s", error)
+                    logger.warning("redis.unavailable worker: %s", error, extra={"role": "worker"})
                 failed = True
             await asyncio.sleep(seconds)
 

@@ -317,9 +317,9 @@ def test_redis_is_not_needed(archiving, until):
     with archiving.archiver(*OFTEN, "--redis", "redis://127.0.0.1:1/0") as archiver:
         archiving.send(100)
         until(lambda: archiving.n_archived() >= 100, 30, archiving.n_archived)
-        archiver.await_saying("archiver.redis_away")
+        archiver.await_saying("redis.unavailable archiver")
         assert archiver.terminate(10) == 0
-        assert archiver.said().count("archiver.redis_away") == 1
+        assert archiver.said().count("redis.unavailable archiver") == 1
     archiving.assert_each_once()
 
 
