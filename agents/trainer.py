@@ -15,8 +15,10 @@ from functools import partial
 from importlib.metadata import version as installed_version
 
 import numpy as np
+from aiokafka.errors import KafkaError
 
 from agents.patience import Patience
+from agents.side_by_side import side_by_side
 from model.gate import Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
@@ -25,13 +27,14 @@ from streams.announcing import key_of
 from streams.availability import Availability
 from streams.catalog import CatalogueFeed
 from streams.clients import producer
+from streams.cluster import ClusterWatch, WatchConfig
 from streams.codec import encode
 from streams.connection import connect
-from streams.errors import RegistryError, StateError
+from streams.errors import ClusterAway, RegistryError, StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
-from streams.partitions import watch_partitions
 from streams.pending import Pending
+from streams.reach import is_away
 from streams.reader import EventReader, Offsets
 from streams.records import ModelVersion, Status
 from streams.registry import Registry
@@ -42,6 +45,7 @@ from streams.versions import Version
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
 
 TRAINER_GROUP = "reelstream-trainer"
+LOST = "what they held is learnt by no version; `reelstream train --from-archive` learns from an archive that has it"
 logger = logging.getLogger(__name__)
 
 
@@ -64,6 +68,7 @@ class TrainerConfig:
         blamed and its parent serves again.
     seed : of everything random; round n uses (seed, n).
     learner, rounds : what is kept in memory, and how a round trains.
+    watch : how often to look at the cluster.
     """
 
     every_events: int = 2000
@@ -78,11 +83,17 @@ class TrainerConfig:
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
 
 @dataclass(slots=True)
 class TrainerReport:
-    """What a trainer tells about itself; counters since its start. ``sync_bytes`` are of the version stored last."""
+    """What a trainer tells about itself; counters since its start.
+
+    ``sync_bytes`` are of the version stored last. ``lost`` counts offsets that left the topics unlearnt.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``fault`` is why it is not
+    healthy though it lives.
+    """
 
     events: int = 0
     rounds: int = 0
@@ -94,6 +105,9 @@ class TrainerReport:
     sync_bytes: int = 0
     training: bool = False
     model_version: str | None = None
+    lost: int = 0
+    kafka_away_s: float | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 
@@ -112,8 +126,15 @@ class Trainer:
         self._client = connect(settings.redis)
         self._state = State(self._client)
         self._registry = Registry(settings.registry)
-        self._reader = EventReader(settings, TRAINER_GROUP)
+        self._reader = EventReader(settings, TRAINER_GROUP, cure=LOST)
         self._feed = CatalogueFeed(settings, lambda _: None)
+        self._cluster = ClusterWatch(
+            settings,
+            "trainer",
+            self._config.watch,
+            reread={topics.CATALOG: self._feed.reread},
+            told=self._kafka_is_away,
+        )
         self._learner = Learner(self._config.learner, self._config.rounds)
         self._offsets: Offsets = {}
         self._pending = Pending()
@@ -132,6 +153,7 @@ class Trainer:
 
         Steps: 1 connect; 2 take up the version that serves; 3 read, and train whenever it is due. Where somebody
         else has moved the pointer meanwhile (a rollback), it is step 2 again instead: what serves is what is tuned.
+        Beside it, follow the catalogue, show signs of life and look at the cluster.
         """
         # Step 1
         await self._patience.through(self._state.install)
@@ -139,27 +161,23 @@ class Trainer:
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()
-        loops = (self._feed.follow(), self._show_life(), watch_partitions(self._settings))
-        background = [asyncio.create_task(loop) for loop in loops]
         try:
-            # Step 2
-            await self._take_up()
-            # Step 3
-            while True:
-                for task in background:
-                    if task.done():
-                        task.result()  # one that ended has failed, and its error ends the trainer
-                await self._read()
-                if await self._is_due():
-                    await (self._take_up() if await self._has_moved() else self._round())
+            await self._patience.through(self._cluster.look)
+            await side_by_side(self._learn(), self._feed.follow(), self._show_life(), self._cluster.run())
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
             await self._feed.stop()
             await self._reader.stop()
             await self._producer.stop()
             await self._client.aclose()
+
+    async def _learn(self) -> None:
+        # Step 2
+        await self._take_up()
+        # Step 3
+        while True:
+            await self._read()
+            if await self._is_due():
+                await (self._take_up() if await self._has_moved() else self._round())
 
     async def _take_up(self) -> None:
         """Start from the serving version, with the events before its offsets as the old ones."""
@@ -170,7 +188,7 @@ class Trainer:
         current = await self._patience.through(self._state.current_model)
         if current is None:  # none was promoted yet, or a Redis that lost everything has none
             self.report.model_version, self._offsets, self._changes = None, {}, 0
-            await self._reader.seek({})
+            await self._patience.through(lambda: self._reader.seek({}))
             logger.info("trainer.ready without a version")
             return
         snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
@@ -179,7 +197,8 @@ class Trainer:
         self._offsets = offsets = await self._reachable(version.offsets)
         self.report.model_version = version.version_id
         partitions = 2 * self._settings.partitions
-        await self._reader.seek(offsets, back=self._config.refill // partitions)
+        back = self._config.refill // partitions
+        await self._patience.through(lambda: self._reader.seek(offsets, back=back))
         while await self._reader.is_before(offsets):
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
             self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
@@ -187,7 +206,7 @@ class Trainer:
 
     async def _reachable(self, offsets: Offsets) -> Offsets:
         """Return the offsets without those beyond the end of their partition: such a topic was made anew."""
-        _, ends = await self._reader.bounds()
+        _, ends = await self._patience.through(self._reader.bounds)
         found: dict[str, dict[int, int]] = {}
         for topic, partitions in offsets.items():
             for at, offset in partitions.items():
@@ -214,6 +233,7 @@ class Trainer:
             self._learner.observe([(event.user_id, event.interaction())])
             self._pending.add(self._learner.observed, origin)
         self.report.events += len(records)
+        self.report.lost = self._reader.lost
 
     async def _is_due(self) -> bool:
         """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
@@ -224,7 +244,7 @@ class Trainer:
         else:
             waited = time.monotonic() - self._round_ended_at
             due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
-        return due and await self._reader.lag() < config.every_events
+        return due and await self._patience.through(self._reader.lag) < config.every_events
 
     async def _round(self) -> None:
         """Run one round: train, gate, and promote or reject.
@@ -339,7 +359,10 @@ class Trainer:
             ModelVersion(version.version_id, "promoted", version.parent, version.uri, _now_ms(), version.metrics)
         )
         # Step 4
-        await self._reader.commit(offsets)
+        try:
+            await self._reader.commit(offsets)
+        except KafkaError as error:  # the version says where to go on; the next commit tells the lag as well
+            logger.warning("trainer.not_committed %r", error)
         self._offsets = offsets
         self.report.model_version = version.version_id
         await self._prune(version.version_id)
@@ -377,8 +400,19 @@ class Trainer:
         return {"round": float(self.report.rounds), "rate": pace.rate, "work": pace.work}
 
     async def _announce(self, decided: ModelVersion) -> None:
+        """Announce a decision, however long Kafka is away; the topic keeps the latest of several."""
+        await self._patience.through(lambda: self._send(decided))
+
+    async def _send(self, decided: ModelVersion) -> None:
         topic = self._settings.prefix + topics.MODEL_VERSIONS
-        await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
+        try:
+            await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
+        except KafkaError as error:
+            kind = ClusterAway if is_away(error) else TopicError
+            raise kind(f"trainer: {topic} must take an announcement, got {error!r}") from error
+
+    def _kafka_is_away(self, seconds: float | None) -> None:
+        self.report.kafka_away_s = seconds
 
     async def _show_life(self) -> None:
         life, redis = SignOfLife(self._client, "trainer"), Availability("redis", "trainer")

@@ -67,6 +67,8 @@ class WorkerReport:
 
     ``patched`` and ``loaded`` count the versions taken over as changes alone and whole. For the one that serves
     ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so long lists were still of the one before.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
+    that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
     """
 
     events: int = 0
@@ -85,6 +87,9 @@ class WorkerReport:
     sync_ms: int = 0
     experiment: str | None = None
     chosen: int = 0
+    kafka_away_s: float | None = None
+    unloaded: str | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 

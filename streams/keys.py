@@ -19,6 +19,7 @@ __all__ = [
     "QUALITY",
     "QUALITY_SERIES",
     "QUALITY_USERS",
+    "TOPIC_IDS",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -36,6 +37,7 @@ CHOSEN = "modes:chosen"
 HOLD = "state:hold"
 QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
+TOPIC_IDS = "topics:ids"
 QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
 
 

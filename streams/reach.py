@@ -9,7 +9,12 @@ import kafka.errors
 from streams.errors import TopicError
 from streams.settings import Settings
 
-__all__ = ["cluster_required"]
+__all__ = ["cluster_required", "is_away"]
+
+
+def is_away(error: aiokafka.errors.KafkaError) -> bool:
+    """Tell whether the same call may pass in a moment; aiokafka does not count its own time-out among these."""
+    return bool(error.retriable) or isinstance(error, aiokafka.errors.KafkaTimeoutError)
 
 
 @contextmanager
