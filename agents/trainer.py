@@ -22,9 +22,10 @@ from agents.side_by_side import side_by_side
 from model.gate import Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
+from model.snapshot import Snapshot
 from streams import topics
 from streams.announcing import key_of
-from streams.availability import Availability
+from streams.availability import SAY_AGAIN_S, Availability
 from streams.catalog import CatalogueFeed
 from streams.clients import producer
 from streams.cluster import ClusterWatch, WatchConfig
@@ -64,6 +65,7 @@ class TrainerConfig:
     keep_versions : versions that stay in the registry; the serving one and its parent always do.
     whole_every : versions of which one is stored whole; the others hold the changes to their parent where these are
         small, and a worker that starts reads all since the whole one.
+    retry_s : seconds before a version that could not be loaded is tried again.
     diverged_rounds : rounds in a row from one version whose weights went out of bounds, before that version itself is
         blamed and its parent serves again.
     seed : of everything random; round n uses (seed, n).
@@ -79,6 +81,7 @@ class TrainerConfig:
     remembered_events: int = 100_000
     keep_versions: int = 50
     whole_every: int = 10
+    retry_s: float = 2.0
     diverged_rounds: int = 2
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
@@ -191,8 +194,11 @@ class Trainer:
             await self._patience.through(lambda: self._reader.seek({}))
             logger.info("trainer.ready without a version")
             return
-        snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
-        self._changes = await asyncio.to_thread(self._registry.changes_since_whole, current.version)
+        found = await self._loaded(current)
+        if found is None:
+            await self._take_up()
+            return
+        snapshot, version, self._changes = found
         self._learner.champion = snapshot
         self._offsets = offsets = await self._reachable(version.offsets)
         self.report.model_version = version.version_id
@@ -203,6 +209,42 @@ class Trainer:
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
             self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
+
+    async def _loaded(self, current: ModelPointer) -> tuple[Snapshot, Version, int] | None:
+        """Return a version's content and how many before it hold changes alone, or None if another serves meanwhile.
+
+        Without the version there is nothing to tune: that is said, and is what ``health`` fails by, until it can be
+        loaded or the pointer moves.
+        """
+        said_at: float | None = None
+        while True:
+            try:
+                found = await asyncio.to_thread(self._load, current)
+            except (RegistryError, ValueError) as error:
+                self.report.fault = f"{current.version} serves and cannot be loaded: {error}"
+                if said_at is None or time.monotonic() - said_at >= SAY_AGAIN_S:
+                    said_at = time.monotonic()
+                    logger.error(  # noqa: TRY400 - one line
+                        "model.unloadable %s; nothing is learnt until it can be loaded or another serves", error
+                    )
+            else:
+                self.report.fault = None
+                return found
+            await asyncio.sleep(self._config.retry_s)
+            if await self._patience.through(self._state.current_model) != current:
+                self.report.fault = None
+                return None
+
+    def _load(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
+        try:
+            snapshot, version = self._registry.load(current.version)
+            return snapshot, version, self._registry.changes_since_whole(current.version)
+        except RegistryError:
+            other = self._registry.elsewhere(current.version, current.uri)
+            if other is None:
+                raise
+            snapshot, version = other.load(current.version)
+            return snapshot, version, self._config.whole_every  # what is stored here cannot rest on it
 
     async def _reachable(self, offsets: Offsets) -> Offsets:
         """Return the offsets without those beyond the end of their partition: such a topic was made anew."""
@@ -261,13 +303,17 @@ class Trainer:
             await self._fail(error)
         else:
             self._diverged = 0
-            await self._decide(candidate, verdict)
+            try:
+                await self._decide(candidate, verdict)
+            except RegistryError as error:  # a full disk: the next round has its events too
+                logger.error("round.failed %s: %s", self.report.rounds, error)  # noqa: TRY400 - one line
+                await self._fail(error)
             logger.info("round.ended %s in %.1f s: %s", self.report.rounds, time.monotonic() - began, verdict)
         self.report.training = False
         self._round_ended_at = time.monotonic()
 
-    async def _fail(self, error: ValueError | FloatingPointError) -> None:
-        """Announce a round that led to no candidate.
+    async def _fail(self, error: ValueError | FloatingPointError | RegistryError) -> None:
+        """Announce a round that led to no candidate, or to one that could not be stored.
 
         Where nobody has two events yet there is just nothing to learn. Where loss or weights went out of bounds the
         next round is more cautious, and after some of these in a row the version they start from is to blame.
@@ -345,8 +391,9 @@ class Trainer:
         pointer while this version was trained.
         """
         # Step 1
-        offsets = self._pending.take(candidate.material.trained_to, self._offsets)
+        offsets = self._pending.moved(candidate.material.trained_to, self._offsets)
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
+        self._pending.forget(candidate.material.trained_to)
         self._changes = 0 if version.base is None else self._changes + 1
         self.report.sync_bytes = version.size
         # Step 2

@@ -59,6 +59,7 @@ class ClusterWatch:
     restart : further topics, without the prefix, that this process must be started again for where they were made anew;
         event topics always end it.
     reread : topics that are read again from their first record instead, and how.
+    are_counts_fixed : whether the partition counts must stay as the settings say.
     told : called after each look with the seconds for which Kafka has been away, None while it answers.
     """
 
@@ -70,12 +71,14 @@ class ClusterWatch:
         *,
         restart: Collection[str] = (),
         reread: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        are_counts_fixed: bool = True,
         told: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._config = config or WatchConfig()
         self._restart = {settings.prefix + name for name in restart}
         self._reread = {settings.prefix + name: call for name, call in (reread or {}).items()}
+        self._are_counts_fixed = are_counts_fixed
         self._told = told
         self._names = [settings.prefix + topic.name for topic in topics.TOPICS]
         self._away = Availability("kafka", role, self._config.away_s, self._config.again_s)
@@ -99,7 +102,8 @@ class ClusterWatch:
             await self._let_go()
             raise ClusterAway(f"no answer from {self._settings.kafka}, got {error!r}") from error
         self._answered_at = time.monotonic()
-        require_partitions(found, self._settings)
+        if self._are_counts_fixed:
+            require_partitions(found, self._settings)
         ids = {name: topic.topic_id for name, topic in found.items() if topic.topic_id is not None}
         known, self.ids = self.ids, {**self.ids, **ids}
         for name in replaced(known, ids):

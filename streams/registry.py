@@ -120,6 +120,20 @@ class Registry(Archive):
                 chain = self._chain(version_id, None)
         return self._followed(chain, None)
 
+    def elsewhere(self, version_id: str, uri: str) -> "Registry | None":
+        """Return the registry that a version's own location names, or None where that is here or names none.
+
+        A pointer says where its version was stored; a worker may have been given another folder since.
+        """
+        folder, _, name = uri.rstrip("/").rpartition("/")
+        if name != version_id or not folder:
+            return None
+        try:
+            other = Registry(folder)
+        except RegistryError:
+            return None
+        return None if other.url == self.url else other
+
     def changes_since_whole(self, version_id: str) -> int:
         """Return how many versions in a row up to this one hold changes alone, 0 for a whole one."""
         return len(self._chain(version_id, None)) - 1

@@ -137,6 +137,10 @@ class Scanner:
         self.position = position
         self._open(position)
 
+    def pass_to(self, position: int) -> None:
+        """Go on at a later offset, as those before it hold no record; the next file begins where the last one ended."""
+        self.position = position
+
     def _open(self, first: int) -> None:
         self._first = first
         self._records = 0

@@ -226,7 +226,11 @@ def test_records_deleted_before_they_were_archived_are_told(archiving, until):
     admin.close()
     with archiving.archiver(*OFTEN) as archiver:
         until(lambda: archiving.n_archived() == 180, 30, archiving.n_archived)
-        assert f"archive.gap {topic}/0: 50 to 69 are lost" in archiver.said()
+        assert (
+            f"events.lost archiver: 20 offsets of {topic}[0] from 50 on are no longer in the topic" in archiver.said()
+        )
+        [report] = archiving.installation.reports("archiver")
+        assert report["lost"] == 20
         assert archiver.terminate(10) == 0
     archiving.sent = {one for one in archiving.sent if one[0] != topic or not 50 <= one[2] < 70}
     archiving.assert_each_once()

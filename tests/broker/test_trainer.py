@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -241,6 +242,65 @@ async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
     try:
         await asyncio.to_thread(until, lambda: trainer.report.rounds == 1, 40, lambda: f"a round, got {trainer.report}")
         assert trainer.report.events == 600
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_serving_version_that_is_nowhere_is_waited_for(install, until, tmp_path, caplog):
+    """Absent from the registry and from its own location: one line, and at fault; there again, it is taken up.
+
+    One that lies where its pointer says, in another folder than the registry, is taken up at once.
+    """
+    installation = install()
+    other = Registry(str(tmp_path / "other"))
+    version = other.save(untrained(), parent=None, metrics={}, offsets={}, created_ms=1, seed=0, code_revision="test")
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    (tmp_path / "other").rename(tmp_path / "hidden")
+    trainer, running = running_trainer(installation, TrainerConfig(retry_s=0.1))
+    try:
+        fault = lambda: [report["fault"] for report in installation.reports("trainer")]  # noqa: E731 - asked again
+        await asyncio.to_thread(until, lambda: any(fault()), 20, fault)
+        assert fault()[0].startswith(f"{version.version_id} serves and cannot be loaded: registry ")
+        (tmp_path / "hidden").rename(tmp_path / "other")
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 20, lambda: trainer.report
+        )
+        await asyncio.to_thread(until, lambda: fault() == [None], 20, fault)
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    said = [record for record in caplog.records if record.getMessage().startswith("model.unloadable")]
+    assert [record.levelname for record in said] == ["ERROR"]
+
+
+async def test_a_full_disk_is_a_failed_round_and_the_next_one_is_promoted(install, until, small_disk):
+    """Where a version does not fit the round is announced as failed with the cause, and nothing of it stays.
+
+    With room again the next round is promoted, with the offsets of all events so far.
+    """
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    settings = replace(installation.settings, registry=str(small_disk.path / "models"))
+    quick = RoundConfig(first=TrainingConfig(epochs=4, least_steps=60))
+    trainer = Trainer(settings, TrainerConfig(first_events=500, every_s=3600.0, rounds=quick))
+    running = asyncio.create_task(trainer.run())
+    try:
+        installation.send_all("watch-events", chains(200, 6, seed=30))
+        failed = await asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "failed", 60
+        )
+        assert "No space left on device" in failed["cause"]
+        assert not list(small_disk.path.rglob("*.*"))
+        assert Registry(settings.registry).list() == ()
+        small_disk.grow()
+        installation.send_all("watch-events", chains(200, 6, seed=31))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted == 1, 60, lambda: trainer.report)
+        [version] = Registry(settings.registry).list()
+        seen = sum(sum(partitions.values()) for partitions in version.offsets.values())
+        assert 0.9 * 1700 <= seen <= 2400
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
