@@ -25,7 +25,7 @@ from streams.availability import Availability
 from streams.clients import consumer
 from streams.cluster import ClusterWatch, WatchConfig
 from streams.connection import connect
-from streams.errors import DataError, StateError
+from streams.errors import DataError, StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord
 from streams.lost import say_lost
@@ -188,6 +188,11 @@ class Archiver:
             except KafkaError:
                 await self._consumer.stop()
                 raise
+        try:
+            await self._cluster.look()
+        except TopicError:
+            await self._consumer.stop()
+            raise
         self._consumer.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=_Shares(self))
         logger.info("archiver.ready %s", self._archive.url)
 
@@ -231,12 +236,16 @@ class Archiver:
             position = max((file.last + 1 for file in there), default=0)
             if position > ends[at]:
                 raise self._other_topic(at, position, ends[at])
+            topic_id = self._cluster.ids.get(at.topic)
+            archived_id = await asyncio.to_thread(self._archive.topic_id, there)
+            if None not in (topic_id, archived_id) and topic_id != archived_id:
+                raise self._other_topic(at, position, f"a topic of another id ({topic_id}, not {archived_id})")
             # Step 2
             ids = LastIds(in_all=self._config.remembered)
             for user_id, event_id in await asyncio.to_thread(self._archive.newest, there, self._config.remembered):
                 ids.is_new(user_id, event_id)
             # Step 3
-            scanner = Scanner(at.topic, at.partition, position, self._settings.prefix, ids)
+            scanner = Scanner(at.topic, at.partition, position, self._settings.prefix, ids, topic_id)
             self._skip_lost(at, scanner, kept[at])
             try:
                 self._consumer.seek(at, scanner.position)
@@ -364,10 +373,10 @@ class Archiver:
             self._consumer.resume(*self._consumer.assignment())
             logger.info("archive.back")
 
-    def _other_topic(self, at: TopicPartition, position: int, end: int) -> DataError:
+    def _other_topic(self, at: TopicPartition, position: int, got: int | str) -> DataError:
         return DataError(
             f"archiver: {at.topic}/{at.partition} must go on at offset {position}, where {self._archive.url} ends, "
-            f"got {end}; the topic was made anew: choose another archive or another prefix"
+            f"got {got}; the topic was made anew: choose another archive or another prefix"
         )
 
     def _kafka_is_away(self, seconds: float | None) -> None:

@@ -37,6 +37,7 @@ from streams.records import ModelVersion
 from streams.rereading import Place
 from streams.settings import Settings
 from streams.state import ModelPointer, State
+from streams.topic_ids import TopicIds, replaced
 from streams.versions import Archive
 
 __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "ScorekeeperReport"]
@@ -125,7 +126,7 @@ class Scorekeeper:
         self._order = TimeOrder(places, self._lists, 1000 * self._config.late_s)
         self._board = Scoreboard(self._config.board)
         self._guard = DriftGuard(self._config.drift, self._config.board.k)
-        self._began: Offsets = {}
+        self._began: dict[str, dict[int, int]] = {}
         self._offsets: dict[str, dict[int, int]] = {}
         self._written: Offsets = {}  # offsets that the stored figures include
         self._told: Offsets = {}  # offsets that the group was told
@@ -175,7 +176,7 @@ class Scorekeeper:
         stored = await self._patience.through(self._shelf.read)
         first, ends = await self._patience.through(self._reader.bounds)
         if stored is None:
-            self._began = ends
+            self._began = {topic: dict(partitions) for topic, partitions in ends.items()}
             self._offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
         else:
             self._restore(stored, await self._patience.through(self._shelf.users))
@@ -192,6 +193,10 @@ class Scorekeeper:
     def _goes_on(self, stored: LiveQuality, place: Place, low: int, end: int) -> int:
         """Return the first offset of a place that the stored figures do not include, of those that it still holds."""
         topic, at = place
+        if topic in replaced(stored.topics, self._cluster.ids):
+            logger.warning("scorekeeper.topic_made_anew %s[%d] is counted from its first record", topic, at)
+            self._began.setdefault(topic, {})[at] = low
+            return low
         wanted = stored.offsets.get(topic, {}).get(at, low)
         if wanted > end:
             logger.warning("scorekeeper.topic_shorter %s[%d] ends before %d", topic, at, wanted)
@@ -204,7 +209,7 @@ class Scorekeeper:
                 logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
         except ValueError as error:
             raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
-        self._began = stored.began
+        self._began = {topic: dict(partitions) for topic, partitions in stored.began.items()}
         self._drifting = stored.drifting
         self._unannounced = stored.announcing
 
@@ -286,12 +291,15 @@ class Scorekeeper:
     async def _store(self, offsets: Offsets) -> Mapping[str, Any]:
         """Store what is counted up to these offsets, and return the figures."""
         figures = self._board.describe()
-        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced)
+        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced, self._ids())
         drawn = self._board.take_drawn(whole=self._is_whole_due)
         are_whole = await self._patience.through(lambda: self._shelf.write(quality, drawn))
         self._is_whole_due = not are_whole
         self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()
         return figures
+
+    def _ids(self) -> TopicIds:
+        return {topic: self._cluster.ids[topic] for topic in self._offsets if topic in self._cluster.ids}
 
     async def _add_point(self) -> None:
         if time.monotonic() - self._point_at < self._config.point_s or self.report.tests == self._point_tests:

@@ -41,6 +41,7 @@ from streams.records import ModelVersion, Status
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
+from streams.topic_ids import replaced
 from streams.versions import Version
 
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
@@ -200,7 +201,7 @@ class Trainer:
             return
         snapshot, version, self._changes = found
         self._learner.champion = snapshot
-        self._offsets = offsets = await self._reachable(version.offsets)
+        self._offsets = offsets = await self._reachable(version)
         self.report.model_version = version.version_id
         partitions = 2 * self._settings.partitions
         back = self._config.refill // partitions
@@ -246,11 +247,18 @@ class Trainer:
             snapshot, version = other.load(current.version)
             return snapshot, version, self._config.whole_every  # what is stored here cannot rest on it
 
-    async def _reachable(self, offsets: Offsets) -> Offsets:
-        """Return the offsets without those beyond the end of their partition: such a topic was made anew."""
+    async def _reachable(self, version: Version) -> Offsets:
+        """Return a version's offsets without those of topics that were made anew: by their ids, or as they end before.
+
+        Versions of earlier releases, and brokers before 2.8, tell no ids.
+        """
         _, ends = await self._patience.through(self._reader.bounds)
         found: dict[str, dict[int, int]] = {}
-        for topic, partitions in offsets.items():
+        anew = replaced(version.details.get("topics", {}), self._cluster.ids)
+        for topic, partitions in version.offsets.items():
+            if topic in anew:
+                logger.warning("trainer.topic_made_anew %s: all of it is new to %s", topic, version.version_id)
+                continue
             for at, offset in partitions.items():
                 if offset <= ends.get(topic, {}).get(at, offset):
                     found.setdefault(topic, {})[at] = offset
@@ -435,6 +443,7 @@ class Trainer:
             parent=self.report.model_version,
             metrics=_figures(verdict) | self._draws(),
             offsets=offsets,
+            topic_ids={topic: self._cluster.ids[topic] for topic in offsets if topic in self._cluster.ids},
             created_ms=_now_ms(),
             seed=self._config.seed,
             code_revision=installed_version("reelstream"),

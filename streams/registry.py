@@ -64,11 +64,13 @@ class Registry(Archive):
         seed: int,
         code_revision: str,
         onto: Snapshot | None = None,
+        topic_ids: Mapping[str, str] | None = None,
     ) -> Version:
         """Store a snapshot and return its version; the other parameters are those of ``streams.versions.Lineage``.
 
         Parameters
         ----------
+        topic_ids : of the topics that the offsets belong to, by full name.
         onto : the snapshot of ``parent``, to store the changes to it alone, where these are less than half as large.
 
         Raises
@@ -84,7 +86,8 @@ class Registry(Archive):
         kind, name = ("snapshot", _WEIGHTS) if delta is None else ("delta", _DELTA)
         base = None if delta is None else parent
         lineage = Lineage(parent, metrics, offsets, created_ms, seed, code_revision, base)
-        return self.put({name: save_weights(contents), **outside}, {kind: inside}, lineage)
+        details = {kind: inside} | ({"topics": dict(topic_ids)} if topic_ids else {})
+        return self.put({name: save_weights(contents), **outside}, details, lineage)
 
     def load(self, version_id: str) -> tuple[Snapshot, Version]:
         """Return a stored snapshot and its version; every file is checked first.

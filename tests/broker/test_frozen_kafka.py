@@ -13,10 +13,7 @@ QUICK = WatchConfig(every_s=0.2, limit_s=0.5, away_s=1.0, again_s=1.0)
 
 
 async def test_idle_processes_say_that_kafka_is_frozen_and_back(install, stack, tmp_path, until, caplog):
-    """Stopped by SIGSTOP, the broker is unavailable to an idle trainer and an idle scorekeeper until it goes on.
-
-    Each says so about once a second with the age, shows it in its sign of life, goes on by itself and says that.
-    """
+    """Stopped by SIGSTOP, the broker is unavailable to idle processes, with its age, until it goes on."""
     with open_stack(tmp_path / "stack", redis=stack.redis) as own:
         installation = install(kafka=own.addresses.kafka)
         installation.producer.close(10)  # nothing is sent, and it does not outlive its broker well

@@ -137,11 +137,7 @@ def delete(installation, before):
 
 
 async def test_transactions_leave_gaps_that_are_no_losses(install):
-    """After three commits, an abort and an open transaction all that is committed is read, and nothing counts as lost.
-
-    What was passed reaches the end of what can be read: past the last marker, and before the open transaction. The
-    trailing marker that is deleted with everything before it was passed, so it is not lost either.
-    """
+    """Commits are read, an abort and an open transaction are not, and markers that were deleted are no loss."""
     installation = install()
     topic = installation.settings.prefix + "watch-events"
     transactional = producer(installation.settings, transactional_id=f"{topic}-t")

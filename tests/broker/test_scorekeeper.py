@@ -197,6 +197,26 @@ async def test_what_was_there_before_the_first_start_is_learnt_and_not_counted(i
     assert (figures["total"]["hits"], figures["total"]["gain"]) == (1, 1 / log2(3))
 
 
+async def test_topics_made_anew_are_counted_from_their_first_record(installation, until):
+    """Figures of topics with other ids hold positions of those: all five records of the new ones are counted."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "recommendations", "u", a_list("u", "ab"), t0)
+    for n, item in enumerate("abcd"):
+        send(installation, "watch-events", "u", a_watch("u", item), t0 + 1 + n)
+    installation.producer.flush(30)
+    client = connect(installation.settings.redis)
+    left = find_quality(installation.redis)
+    assert set(left.topics) == set(left.offsets)
+    far = {topic: dict.fromkeys(partitions, 5) for topic, partitions in left.offsets.items()}
+    other = dict.fromkeys(left.topics, "00000000-0000-0000-0000-00000000cafe")
+    await QualityShelf(client).write(replace(left, began=far, offsets=far, topics=other))
+    await client.aclose()
+    async with keeping(installation) as keeper:
+        assert (await reached(until, installation, 4))["total"]["hits"] == 2
+        assert (keeper.report.records, keeper.report.lost) == (5, 0)
+
+
 def two_versions(installation, promoted_at):
     """Store a version and its child, let the child serve, and return both ids."""
     archive = Archive(installation.settings.registry)

@@ -225,16 +225,17 @@ async def test_a_lost_pointer_leads_to_a_new_first_version(install, until):
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
-    """Offsets beyond the ends of the partitions are those of another topic: what is there is new, and a round comes."""
+@pytest.mark.parametrize(("offset", "topic_id"), [(10_000, None), (100, "00000000-0000-0000-0000-00000000cafe")])
+async def test_a_topic_that_was_made_anew_is_learnt_from(install, until, offset, topic_id):
+    """Offsets beyond the ends, or of a topic with another id, are of an old topic: all is new, and a round comes."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
     registry = Registry(installation.settings.registry)
     snapshot = untrained()
-    offsets = {installation.settings.prefix + "watch-events": {0: 10_000, 1: 10_000}}
-    version = registry.save(
-        snapshot, parent=None, metrics={}, offsets=offsets, created_ms=1, seed=0, code_revision="test"
-    )
+    topic = installation.settings.prefix + "watch-events"
+    about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    about |= {"offsets": {topic: {0: offset, 1: offset}}, "topic_ids": topic_id and {topic: topic_id}}
+    version = registry.save(snapshot, parent=None, **about)
     pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
     installation.redis.hset("model:current", mapping=pointer)
     installation.send_all("watch-events", chains(100, 6, seed=22))
@@ -248,10 +249,7 @@ async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
 
 
 async def test_a_serving_version_that_is_nowhere_is_waited_for(install, until, tmp_path, caplog):
-    """Absent from the registry and from its own location: one line, and at fault; there again, it is taken up.
-
-    One that lies where its pointer says, in another folder than the registry, is taken up at once.
-    """
+    """Absent from registry and its own location it is one line and a fault; once in the latter it is taken up."""
     installation = install()
     other = Registry(str(tmp_path / "other"))
     version = other.save(untrained(), parent=None, metrics={}, offsets={}, created_ms=1, seed=0, code_revision="test")
@@ -277,10 +275,7 @@ async def test_a_serving_version_that_is_nowhere_is_waited_for(install, until, t
 
 
 async def test_a_full_disk_is_a_failed_round_and_the_next_one_is_promoted(install, until, small_disk):
-    """Where a version does not fit the round is announced as failed with the cause, and nothing of it stays.
-
-    With room again the next round is promoted, with the offsets of all events so far.
-    """
+    """A version that does not fit is announced as failed and leaves nothing; with room the next one has all events."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
     settings = replace(installation.settings, registry=str(small_disk.path / "models"))
