@@ -1,20 +1,22 @@
 # The whole project from a bare machine: Python 3.11+, make and git. `make help` lists the targets.
 PYTHON ?= python3
+# Processes that test side by side, each with a Kafka and a Valkey of its own: more than two cores, as most time is waiting.
+PYTEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help setup test demo lint format lock clean
+.PHONY: help setup test demo wheel lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 setup: $(VENV)/.installed ## make .venv and install the locked dependencies
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x "$(UV)" || $(BIN)/python -m pip install --quiet uv
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -22,10 +24,20 @@ test: setup ## lint, type-check and test, against a real Kafka and a real Valkey
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
 
-demo: setup ## run the main job end to end on MovieLens (QUICK=1 for the short form)
-	$(BIN)/reelstream demo $(if $(QUICK),--quick)
+demo: setup $(if $(WHEEL),wheel) ## run the main job end to end on MovieLens (QUICK=1: the short form; WHEEL=1: from the wheel)
+	$(if $(WHEEL),cd build/wheel && environment/bin/reelstream,$(BIN)/reelstream) demo $(if $(QUICK),--quick)
+
+# Its environment sees the libraries of .venv by a path file. Python does not read the path files it finds there, so
+# the editable installation of this folder cannot answer in the wheel's place.
+wheel: setup ## build the wheel and install it into build/wheel/environment
+	rm -rf build
+	$(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel
+	$(BIN)/python -m venv --without-pip build/wheel/environment
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> $$(build/wheel/environment/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/libraries.pth
+	$(UV) pip install --quiet --no-deps --python build/wheel/environment/bin/python build/wheel/*.whl
 
 lint: setup ## lint and type-check only
 	$(BIN)/ruff check .
@@ -36,9 +48,14 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## resolve the dependencies anew into requirements.lock
-	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-		--python-version 3.11 --all-extras --group dev pyproject.toml -o requirements.lock
+RESOLVE = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	--python-version 3.11 pyproject.toml
+
+# The second is held to the versions of the first, so that what is tested is what the image runs. It lacks triton, which
+# torch needs for `torch.compile` only: 688 MB.
+lock: ## resolve the dependencies anew: everything, and of it what the image needs
+	$(RESOLVE) --all-extras --group dev -o requirements-dev.lock
+	$(RESOLVE) --extra large --constraints requirements-dev.lock --no-emit-package triton -o requirements.lock
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -5,6 +5,7 @@ small commands answer at once.
 """
 
 import logging
+import signal
 import sys
 from importlib import import_module
 
@@ -66,7 +67,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run a command; an error that was raised on purpose is one line on stderr and exit status 1."""
+    """Run a command; an error that was raised on purpose is one line on stderr and exit status 1.
+
+    SIGINT ends every command, also one that a script has started in the background, where shells have it ignored.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect; what matters is raised
     try:
         status = cli.main(standalone_mode=False)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from streams.errors import StateMoved
 from streams.inbox import RawRecord
 from streams.records import Origin
-from streams.rereading import Place, committed_offsets, read_again
+from streams.rereading import Place, Rereading, committed_offsets, rereading
 from streams.settings import Settings
 from streams.state import Position, State
 
@@ -33,6 +33,8 @@ class Mender:
     state : Redis.
     assigned : the places that this worker owns now.
     answer : applies records once more and makes their users' lists anew.
+    follows : returns, of a record, the first offset from which on nothing lies before it: lower than its own where
+        only control records and aborted ones do.
     """
 
     def __init__(
@@ -42,15 +44,19 @@ class Mender:
         state: State,
         assigned: Callable[[], frozenset[Place]],
         answer: Callable[[Sequence[RawRecord]], Awaitable[None]],
+        follows: Callable[[Origin], int],
     ) -> None:
         self._settings = settings
         self._group = group
         self._state = state
         self._assigned = assigned
         self._answer = answer
+        self._follows = follows
         self._next: dict[Place, int] = {}
         self._looked_at: frozenset[Place] = frozenset()
+        self._lost_to: dict[Place, int] = {}
         self.mended = 0
+        self.lost = 0
 
     def note(self, origins: Iterable[Origin]) -> None:
         """Remember that these records are handled."""
@@ -58,13 +64,30 @@ class Mender:
             self._next[origin.topic, origin.partition] = origin.offset + 1
 
     async def before(self, origins: Iterable[Origin]) -> None:
-        """Let Redis catch up to the first record of each place in a batch that does not follow what was handled."""
-        first: dict[Place, int] = {}
+        """Let Redis catch up to each record of a batch that does not follow what was handled."""
+        reached: dict[Place, int] = {}
+        doubtful: dict[Place, int] = {}
         for origin in origins:
-            first.setdefault((origin.topic, origin.partition), origin.offset)
-        doubtful = {place: offset for place, offset in first.items() if self._next.get(place) != offset}
+            place = origin.topic, origin.partition
+            due = reached.get(place, self._next.get(place, -1))
+            if due != origin.offset and not self._follows(origin) <= due <= origin.offset:
+                doubtful[place] = origin.offset
+            reached[place] = origin.offset + 1
         if doubtful:
             await self._compare(doubtful)
+
+    def note_lost(self, place: Place, first: int, kept: int) -> None:
+        """Say that the topic no longer holds the offsets from ``first`` up to, not including, ``kept``; each once."""
+        first = max(first, self._lost_to.get(place, 0))
+        if first >= kept:
+            return
+        self._lost_to[place] = kept
+        self.lost += kept - first
+        logger.error(
+            "worker.lost_offsets %s[%d]: %d offsets from %d on are no longer in the topic; "
+            "if they held events, rebuild from the archive",
+            *place, kept - first, first,
+        )  # fmt: skip
 
     @property
     def has_new_places(self) -> bool:
@@ -99,29 +122,30 @@ class Mender:
     async def _compare(self, handled: Mapping[Place, int]) -> None:
         """Read again what Redis does not know for certain below these offsets."""
         found = await self._state.positions(handled)
-        for place, end in handled.items():
-            first = _first_doubtful(found[place])
-            if first < end:
-                await self._mend(place, first, end)
+        firsts = {place: _first_doubtful(position) for place, position in found.items()}
+        wanted = {place: end for place, end in handled.items() if firsts[place] < end}
+        if not wanted:
+            return
+        async with rereading(self._settings) as again:
+            for place, end in wanted.items():
+                await self._mend(again, place, firsts[place], end)
 
-    async def _mend(self, place: Place, first: int, end: int) -> None:
+    async def _mend(self, again: Rereading, place: Place, first: int, end: int) -> None:
+        """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word."""
         began = said_at = time.monotonic()
+        self.note_lost(place, first, min(end, await again.first_kept(place)))
         n = 0
-        logger.warning("worker.mending %s[%d] from offset %d to %d", *place, first, end)
-        async for records in read_again(self._settings, place, first, end, TOGETHER):
-            if n == 0 and records[0].origin.offset > first:
-                logger.error(
-                    "worker.lost_offsets %s[%d]: %d offsets from %d on are no longer in the topic; "
-                    "if they held events, rebuild from the archive",
-                    *place, records[0].origin.offset - first, first,
-                )  # fmt: skip
+        async for records in again.records(place, first, end, TOGETHER):
+            if n == 0:
+                logger.warning("worker.mending %s[%d] from offset %d to %d", *place, first, end)
             await self._answer(records)
             n += len(records)
             if time.monotonic() - said_at > 5.0:  # noqa: PLR2004 - seconds between two words about it
                 said_at = time.monotonic()
                 logger.warning("worker.mending %s[%d] at %d of %d", *place, records[-1].origin.offset, end)
         self.mended += n
-        logger.warning("worker.mended %s[%d] %d records in %.1f s", *place, n, time.monotonic() - began)
+        if n:
+            logger.warning("worker.mended %s[%d] %d records in %.1f s", *place, n, time.monotonic() - began)
 
 
 def _first_doubtful(position: Position) -> int:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
+from agents.fetching import FetchWatchConfig
 from agents.mending import Mender
 from agents.patience import Patience
 from agents.upkeep import Upkeep, UpkeepConfig
@@ -25,7 +26,7 @@ from streams.serving import Answer, Serving, ServingConfig
 from streams.settings import Settings
 from streams.state import State, StoredList
 
-__all__ = ["FATAL_STATUS", "Worker", "WorkerConfig", "raw_record"]
+__all__ = ["FATAL_STATUS", "Worker", "WorkerConfig", "end_process", "raw_record"]
 
 logger = logging.getLogger(__name__)
 FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
@@ -43,7 +44,7 @@ class WorkerConfig:
     ----------
     batch : most events taken at once.
     within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
-    serving, upkeep, modes : of the parts.
+    serving, upkeep, modes, fetching : of the parts.
     """
 
     batch: int = 256
@@ -51,6 +52,7 @@ class WorkerConfig:
     serving: ServingConfig = field(default_factory=ServingConfig)
     upkeep: UpkeepConfig = field(default_factory=UpkeepConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)
+    fetching: FetchWatchConfig = field(default_factory=FetchWatchConfig)
 
 
 class Worker:
@@ -70,6 +72,7 @@ class Worker:
         outbox: Callable[[], Outbox],
         assigned: Callable[[], frozenset[Place]],
         answer: Callable[["Worker", Sequence[RawRecord]], Awaitable[None]],
+        follows: Callable[[Origin], int],
     ) -> None:
         self.settings = settings
         self.config = config
@@ -81,7 +84,7 @@ class Worker:
         self._caught_up_at = 0.0
         self.in_turn = asyncio.Lock()
         group = settings.prefix + WORKER_GROUP
-        self.mender = Mender(settings, group, state, assigned, lambda records: answer(self, records))
+        self.mender = Mender(settings, group, state, assigned, lambda records: answer(self, records), follows)
         self._waiting = Patience()
         self._mending = Patience(self._recover)
 
@@ -188,11 +191,16 @@ class Worker:
         try:
             yield
         except StreamError as error:
-            logger.error("worker.fatal in %s: %s", where, error)  # noqa: TRY400 - stated above
-            _exit()
+            end_process(where, error)
         except Exception:
             logger.exception("worker.fatal in %s; what is not acknowledged will be read again", where)
             _exit()
+
+
+def end_process(where: str, error: StreamError) -> NoReturn:
+    """End at once, with one line about an error that was raised on purpose; what is not acknowledged is read again."""
+    logger.error("worker.fatal in %s: %s", where, error)
+    _exit()
 
 
 def _exit() -> NoReturn:

@@ -32,7 +32,7 @@ from streams.registry import Followed, Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
 
-__all__ = ["Upkeep", "UpkeepConfig", "WorkerReport"]
+__all__ = ["StalledPartition", "Upkeep", "UpkeepConfig", "WorkerReport"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,22 @@ class UpkeepConfig:
     threads: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class StalledPartition:
+    """A partition that is not fetched: the next offset it would give, and seconds since its last answer."""
+
+    partition: str
+    offset: int | None
+    age_s: float
+
+
 @dataclass(slots=True)
 class WorkerReport:
     """What a worker tells about itself; counters since its start.
 
     ``patched`` and ``loaded`` count the versions taken over as changes alone and whole. For the one that serves
     ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so long lists were still of the one before.
+    ``lost`` counts offsets that left retention before they were read; ``stalled`` names what Kafka does not answer for.
     ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
     that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
     """
@@ -87,6 +97,8 @@ class WorkerReport:
     sync_ms: int = 0
     experiment: str | None = None
     chosen: int = 0
+    lost: int = 0
+    stalled: list[StalledPartition] = field(default_factory=list)
     kafka_away_s: float | None = None
     unloaded: str | None = None
     fault: str | None = None

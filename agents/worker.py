@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from agents.events import answer_again, consume_events
+from agents.fetching import FetchWatch
 from agents.patience import Patience
-from agents.process import Worker, WorkerConfig
+from agents.process import Worker, WorkerConfig, end_process
 from agents.requests import consume_requests
 from agents.upkeep import Upkeep, WorkerReport
 from streams import topics
@@ -16,6 +17,7 @@ from streams.cluster import ClusterWatch
 from streams.connection import connect
 from streams.health import SignOfLife
 from streams.outbox import Outbox
+from streams.records import Origin
 from streams.rereading import Place
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
@@ -39,7 +41,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     instance : static consumer group membership, unique per worker.
     """
     config = config or WorkerConfig()
-    app = build_app(settings, instance=instance)
+    app = build_app(settings, lambda error: end_process("fetching", error), instance=instance)
     client = connect(settings.redis)
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
 
@@ -63,7 +65,12 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     def assigned_events() -> frozenset[Place]:
         return frozenset(place for place in _assigned(app) if place[0] in event_topics)
 
-    worker = Worker(settings, config, state, serving, upkeep, outbox, assigned_events, answer_again)
+    def follows(origin: Origin) -> int:
+        found: int = app.consumer.follows(origin.topic, origin.partition, origin.offset)
+        return found
+
+    worker = Worker(settings, config, state, serving, upkeep, outbox, assigned_events, answer_again, follows)
+    fetching = FetchWatch(settings, config.fetching, lambda: app.consumer, worker.mender, upkeep.report)
 
     async def events(stream: Any) -> None:
         await consume_events(worker, stream)
@@ -89,7 +96,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
-            watching = (worker.watch_redis(), cluster.run())
+            watching = (worker.watch_redis(), cluster.run(), fetching.run())
             await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]

@@ -234,7 +234,7 @@ def steady(bench: Bench, rate: float, seconds: float, share: int, kinds: Sequenc
 
 def skip(settings: Settings, n: int, answers: "multiprocessing.Queue[tuple[float, float]]") -> None:
     """Be a Faust worker that takes and acknowledges n records of ``watch-events`` and does nothing else."""
-    app = build_app(settings)
+    app = build_app(settings, print)
 
     async def consume(stream: Any) -> None:
         taken, began, used = 0, 0.0, 0.0

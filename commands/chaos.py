@@ -1,6 +1,7 @@
 """``reelstream chaos``: break a stack of its own on purpose, and prove that the state came out right."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ __all__ = ["chaos"]
 @click.command()
 @click.option("--events", type=click.IntRange(min=100), default=50_000, show_default=True, help="Records to send.")
 @click.option(
-    "--kills", type=click.IntRange(min=0), default=8, show_default=True, help="Faults; 8 is one of each kind."
+    "--kills", type=click.IntRange(min=0), default=9, show_default=True, help="Faults; 9 is one of each kind."
 )
 @click.option("--brokers", type=click.Choice(["1", "3"]), default="1", show_default=True, help="Kafka nodes.")
 @click.option("--workers", type=click.IntRange(min=1, max=6), default=3, show_default=True, help="Most at once.")
@@ -34,6 +35,13 @@ __all__ = ["chaos"]
     show_default=True,
     help="Of Valkey; with everysec its last second or two is taken away at each of its kills.",
 )
+@click.option(
+    "--transactions",
+    type=click.FloatRange(min=0, max=0.9),
+    default=0.3,
+    show_default=True,
+    help="Share of the records that goes through transactions.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to stderr anyway.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Folder for logs and data, kept.")
 def chaos(
@@ -44,6 +52,7 @@ def chaos(
     workers: int,
     seed: int,
     appendfsync: str,
+    transactions: float,
     as_json: bool,
     keep: Path | None,
 ) -> None:
@@ -57,9 +66,10 @@ def chaos(
 
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # says at length that a broker is away
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     fsync = "always" if appendfsync == "always" else "everysec"
-    config = ChaosConfig(events, kills, int(brokers), workers, seed, fsync)  # type: ignore[arg-type]  # one of two
+    config = ChaosConfig(events, kills, int(brokers), workers, seed, fsync, transactions)  # type: ignore[arg-type]  # one of two
     with _folder(keep) as folder:
         report = run(config, folder, _crew(events), lambda line: click.echo(line, err=True))
     if as_json:
@@ -85,14 +95,17 @@ def _crew(events: int) -> "Crew":
 
     rounds = str(max(300, min(3000, events // 20)))
 
+    def named(slot: int) -> bool:
+        """Give every other worker a fixed name in the group, so that both kinds of membership are broken."""
+        return slot % 2 == 0
+
     def worker(settings: "Settings", slot: int, log: Path) -> "Server":
-        """Make one; every other slot has a fixed name in the group, so that both kinds of membership are broken."""
-        return worker_process(settings, log, *(() if slot % 2 else ("--id", f"chaos-{slot}")))
+        return worker_process(settings, log, *(("--id", f"chaos-{slot}") if named(slot) else ()))
 
     def trainer(settings: "Settings", log: Path) -> "Server":
         return trainer_process(settings, log, "--every-events", rounds, "--first-events", rounds, "--every-s", "5")
 
-    return Crew(worker, trainer)
+    return Crew(worker, trainer, named)
 
 
 def _show(report: "Report") -> None:
@@ -103,14 +116,15 @@ def _show(report: "Report") -> None:
         f"{len(report.faults)} faults, {config.brokers} brokers, seed {config.seed}; "
         f"applied in {report.applied_s:.0f} s"
     )
+    click.echo("transactions: " + ", ".join(f"{n:,} {end}" for end, n in report.transactions.items()))
     click.echo(report.guarantee)
     if report.restarts:
         click.echo(f"{len(report.restarts)} processes ended by themselves and were started again:")
         for line in report.restarts[:10]:
             click.echo(f"  {line}")
-    click.echo(f"\n{'fault':<16} {'times':>5}")
+    click.echo(f"\n{'fault':<24} {'times':>5}")
     for kind in sorted({done.kind for done in report.faults}):
-        click.echo(f"{kind:<16} {sum(done.kind == kind for done in report.faults):>5}")
+        click.echo(f"{kind:<24} {sum(done.kind == kind for done in report.faults):>5}")
     click.echo(f"\n{'what':<46} {'compared':>10} {'different':>10}")
     for row in report.rows:
         note = " (allowed)" if row.is_info and row.different else ""

@@ -114,7 +114,7 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
 
     FUNCTION gets the JSON value (or bytes, where they are no JSON) and returns the mended one, bytes to be sent as
     they are, or None to leave the letter out. What still breaks its contract is not sent. What was replayed is
-    noted and not sent a second time.
+    noted and not sent a second time. Exit status 1 if the broker refused a record; the others are sent.
     """
     from streams.letters import LetterReader  # noqa: PLC0415 - --help stays fast
     from streams.resending import choose, noted  # noqa: PLC0415 - same
@@ -131,7 +131,7 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
         click.echo(json.dumps(account.as_json(sent), ensure_ascii=False))
     else:
         account.tell(sent, dry_run=dry_run)
-    sys.exit(1 if account.outcome is None and letter_ids else 0)
+    sys.exit(1 if (account.outcome is None and letter_ids) or not account.is_whole else 0)
 
 
 class _Account:
@@ -141,6 +141,7 @@ class _Account:
         self.outcome: Outcome | None = None
         self.mended: list[Mended] = []
         self.refused: dict[str, list[Refused]] = {}
+        self.is_whole = True  # the broker took whatever it was offered
 
     def rehearse(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> int:
         """Take note of everything and send nothing."""
@@ -155,6 +156,11 @@ class _Account:
         with Sender(settings) as sender:
             for record in self._noting(results):
                 sender.send(record)
+        if self.outcome:
+            self.outcome.refused.update(one.cause for one in sender.refused)
+        for refused in sender.refused[:EXAMPLES]:
+            self.refused.setdefault(refused.cause, []).append(refused)
+        self.is_whole = not sender.refused
         return sender.sent
 
     def _noting(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> "Iterator[Mended]":

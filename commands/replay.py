@@ -14,11 +14,13 @@ from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from replay.producer import Progress, Sent
+    from replay.producer import Progress, Sent, SentItems
+    from streams.sending import NotTaken
 
 __all__ = ["replay"]
 
 INTERRUPTED = 130  # as of shells: 128 + SIGINT
+SHOWN = 20  # records that were not taken, one line each; the count is of all
 
 
 class _Factor(click.ParamType):
@@ -71,8 +73,8 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])
 
-    from replay.producer import replay as send  # noqa: PLC0415 - imports kafka
-    from replay.producer import send_catalogue  # noqa: PLC0415 - same
+    from replay.producer import offer_catalogue  # noqa: PLC0415 - imports kafka
+    from replay.producer import replay as send  # noqa: PLC0415 - same
     from replay.readers import read_dataset  # noqa: PLC0415 - imports pandas
     from replay.schedule import Pace, Selection, Trouble, plan  # noqa: PLC0415 - same
     from streams.topics import verify_topics  # noqa: PLC0415 - imports kafka
@@ -83,7 +85,7 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     verify_topics(settings)
     log = read_dataset(dataset, seed=seed)
     schedule = plan(log, selection=selection, pace=pace, trouble=trouble)
-    items = send_catalogue(settings, log.catalogue)
+    items = offer_catalogue(settings, log.catalogue)
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
     _report(sent, items, as_json=as_json)
@@ -100,14 +102,16 @@ def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[
     return speed, rate
 
 
-def _report(sent: "Sent", items: int, *, as_json: bool) -> None:
+def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
     """Print what was sent; raise if something was not delivered, exit 130 after an interrupt."""
+    not_taken = (*items.not_taken, *sent.not_taken)
     facts = {
-        "items": items,
+        "items": items.items,
         "sent": sent.events,
         "duplicates": sent.duplicates,
         "late": sent.late,
-        "errors": sent.errors,
+        "errors": len(not_taken),
+        "not_taken": [_row(one) for one in not_taken[:SHOWN]],
         "seconds": round(sent.seconds, 3),
         "rate": round(sent.rate, 1),
         "interrupted": sent.interrupted,
@@ -117,13 +121,28 @@ def _report(sent: "Sent", items: int, *, as_json: bool) -> None:
         click.echo(json.dumps(facts))
     else:
         click.echo(
-            f"sent {items:,} items and {sent.events:,} events ({sent.duplicates:,} duplicates, {sent.late:,} late) "
-            f"in {sent.seconds:.1f} s, {sent.rate:,.0f} events/s"
+            f"sent {items.items:,} items and {sent.events:,} events "
+            f"({sent.duplicates:,} duplicates, {sent.late:,} late) in {sent.seconds:.1f} s, {sent.rate:,.0f} events/s"
         )
-    if sent.errors:
-        raise StreamError(f"replay: every event must be delivered, got {sent.errors} refused: {sent.first_error}")
+        for one in not_taken[:SHOWN]:
+            row = _row(one)
+            click.echo(f"not taken: {row['topic']} {row['id']} of key {row['key']}: {row['reason']}")
+    if not_taken:
+        raise StreamError(
+            f"replay: every record must be delivered, got {len(not_taken)} refused: {not_taken[0].reason}"
+        )
     if sent.interrupted:
         sys.exit(INTERRUPTED)
+
+
+def _row(not_taken: "NotTaken") -> dict[str, str]:
+    record = not_taken.record
+    return {
+        "topic": record.topic,
+        "id": record.name,
+        "key": (record.key or b"").decode(errors="backslashreplace"),
+        "reason": not_taken.reason,
+    }
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from kafka import KafkaConsumer, TopicPartition
 from streams import topics
 from streams.archive import ArchivedEvent, ArchivedFile, EventArchive
 from streams.clients import blocking_consumer
-from streams.errors import DataError, TopicError
+from streams.errors import DataError
 from streams.inbox import RawRecord, decode_batch
+from streams.polling import read_up_to
 from streams.reach import cluster_required
 from streams.scanning import LastIds
 from streams.settings import Settings
@@ -23,8 +24,6 @@ from streams.settings import Settings
 __all__ = ["Comparison", "Coverage", "compare", "cover", "examine"]
 
 Range = tuple[int, int]
-_POLL_MS = 1000
-_SILENT_POLLS = 30  # a broker that sends nothing for so many seconds while records are left is in trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +113,11 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
         consumer = blocking_consumer(settings, "audit")
     try:
         names = [settings.prefix + topic for topic in topics.EVENTS]
-        places = [
-            TopicPartition(name, at) for name in names for at in sorted(consumer.partitions_for_topic(name) or ())
-        ]
-        kept, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        with cluster_required("archive", settings):
+            places = [
+                TopicPartition(name, at) for name in names for at in sorted(consumer.partitions_for_topic(name) or ())
+            ]
+            kept, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
         covered = {(one.topic, one.partition): one for one in cover(archive)}
         for at in places:
             yield _compared(
@@ -193,16 +193,8 @@ def _accepted(
     """Give the events that a partition holds from ``first`` up to, not including, ``end``."""
     consumer.assign([at])
     consumer.seek(at, first)
-    silent = 0
-    while consumer.position(at) < end:
-        found = consumer.poll(timeout_ms=_POLL_MS, max_records=5000).get(at, ())
-        silent = 0 if found else silent + 1
-        if silent > _SILENT_POLLS:
-            raise TopicError(
-                f"archive: records of {at.topic}/{at.partition} up to {end} are required from Kafka, "
-                f"got none after {consumer.position(at)} for {_SILENT_POLLS} s"
-            )
-        raw = [RawRecord.of(one) for one in found if one.offset < end]
+    for found in read_up_to(consumer, {at: end}, "archive", most=5000):
+        raw = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
         yield from decode_batch(raw, prefix).events
 
 

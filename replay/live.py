@@ -17,6 +17,9 @@ from kafka import TopicPartition
 from replay.schedule import Planned
 from streams import topics
 from streams.clients import blocking_consumer
+from streams.errors import TopicError
+from streams.polling import poll
+from streams.reach import cluster_required
 from streams.settings import Settings
 
 __all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]
@@ -42,11 +45,18 @@ class ListFeed:
     ----------
     settings : where the topic is.
     now_ms : wall clock, milliseconds.
+
+    Raises
+    ------
+    TopicError
+        If the cluster cannot be reached; at the end of the context, if a batch could not be read.
     """
 
     def __init__(self, settings: Settings, now_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
         self._now_ms = now_ms
-        self._consumer = blocking_consumer(settings, "list-feed")
+        with cluster_required("lists", settings):
+            self._consumer = blocking_consumer(settings, "list-feed")
+        self._failure: TopicError | None = None
         topic = settings.prefix + topics.RECOMMENDATIONS
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
         self._stop = threading.Event()
@@ -60,10 +70,12 @@ class ListFeed:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._consumer.close()
+        if kind is None and self._failure is not None:
+            raise self._failure
 
     def forget_delays(self) -> None:
         """Start measuring delays anew, at the end of a warm-up."""
@@ -83,7 +95,12 @@ class ListFeed:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            for records in self._consumer.poll(timeout_ms=100).values():
+            try:
+                found = poll(self._consumer, "lists", timeout_ms=100)
+            except TopicError as error:
+                self._failure = error
+                return
+            for records in found.values():
                 arrived = self._now_ms()
                 for record in records:
                     self._take(orjson.loads(record.value), arrived)
@@ -130,7 +147,9 @@ class ConsumerLag:
     """
 
     def __init__(self, settings: Settings, group: str, names: Sequence[str] = topics.EVENTS) -> None:
-        self._consumer = blocking_consumer(settings, "lag", group_id=settings.prefix + group)
+        self._settings = settings
+        with cluster_required("lag", settings):
+            self._consumer = blocking_consumer(settings, "lag", group_id=settings.prefix + group)
         self._partitions = [
             TopicPartition(settings.prefix + topic, partition)
             for topic in names
@@ -138,9 +157,10 @@ class ConsumerLag:
         ]
 
     def now(self) -> int:
-        """Return the records that are not committed yet, over all topics."""
-        ends = self._consumer.end_offsets(self._partitions)
-        return sum(end - (self._consumer.committed(at) or 0) for at, end in ends.items())
+        """Return the records that are not committed yet, over all topics; raise TopicError if Kafka does not answer."""
+        with cluster_required("lag", self._settings):
+            ends = self._consumer.end_offsets(self._partitions)
+            return sum(end - (self._consumer.committed(at) or 0) for at, end in ends.items())
 
     def close(self) -> None:
         """Disconnect."""

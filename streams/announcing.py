@@ -6,7 +6,7 @@ keeps a producer of its own.
 
 from kafka.errors import KafkaError
 
-from streams.clients import blocking_producer
+from streams.clients import ANSWER_MS, blocking_producer, close_within
 from streams.codec import encode
 from streams.errors import TopicError
 from streams.records import ModelVersion
@@ -16,6 +16,7 @@ from streams.topics import MODEL_VERSIONS
 __all__ = ["announce", "key_of"]
 
 _ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
+_CLOSE_S = 1.0  # nothing is out any more that anybody waits for
 _SERVES = ("promoted", "rolled_back")
 
 
@@ -37,11 +38,12 @@ def announce(settings: Settings, decided: ModelVersion) -> None:
     """
     topic = settings.prefix + MODEL_VERSIONS
     try:
-        producer = blocking_producer(settings, "model")
+        limits = {"delivery_timeout_ms": int(1000 * _ACKNOWLEDGED_S), "request_timeout_ms": ANSWER_MS}
+        producer = blocking_producer(settings, "model", **limits)
         try:
             producer.send(topic, key=key_of(decided), value=encode(decided)).get(timeout=_ACKNOWLEDGED_S)
         finally:
-            producer.close()
+            close_within(producer, _CLOSE_S)
     except (KafkaError, OSError, ValueError) as error:
         raise TopicError(
             f"model: the record that {decided.version} is {decided.status} must be written to {topic} at "

@@ -2,9 +2,11 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from streams.errors import TopicError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,19 +17,22 @@ __all__ = ["WORKER_GROUP", "build_app"]
 WORKER_GROUP = "reelstream-worker"
 
 
-def build_app(settings: Settings, *, instance: str | None = None) -> "faust.App":
+def build_app(settings: Settings, end: Callable[[TopicError], Any], *, instance: str | None = None) -> "faust.App":
     """Return an app of the worker's consumer group, with no agents yet.
 
     Parameters
     ----------
     settings : addresses and prefix.
+    end : ends the process where Kafka holds what makes going on impossible; called with what that is.
     instance : static group membership id, unique per worker; a restarted worker gets its partitions back
         without a rebalance.
     """
     os.environ.setdefault("NO_CYTHON", "1")  # Faust reads it on import; its pure-Python streams are 40 % faster
     import faust  # noqa: PLC0415 - after the line above
 
-    return faust.App(
+    from streams.driver import drive  # noqa: PLC0415 - imports Faust
+
+    app = faust.App(
         settings.prefix + WORKER_GROUP,
         broker=";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(",")),
         **settings.security.faust(),
@@ -52,6 +57,9 @@ def build_app(settings: Settings, *, instance: str | None = None) -> "faust.App"
         broker_commit_interval=1.0,
         producer_linger=0.005,
         producer_acks=-1,
+        producer_compression_type=settings.compression_type,
         producer_max_batch_size=256 * 1024,  # a full batch waits for the one before; ten lists would fill the default
         worker_redirect_stdouts=False,
     )
+    drive(app, end)
+    return app

@@ -20,6 +20,7 @@ from streams.codec import BadRecord, decode_item
 from streams.inbox import RawRecord, Rejected
 from streams.reach import cluster_required
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["CatalogueFeed"]
 
@@ -91,7 +92,7 @@ class CatalogueFeed:
             await self._consumer.stop()
 
     async def _read_once(self) -> None:
-        records = await self._consumer.getmany(timeout_ms=POLL_MS)
+        records = await get_many("catalogue", self._consumer, timeout_ms=POLL_MS)
         changes: dict[str, Item | None] = {}
         for record in (record for batch in records.values() for record in batch):
             try:

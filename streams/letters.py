@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from streams import topics
 from streams.clients import blocking_consumer
 from streams.errors import RecordError, TopicError
+from streams.polling import read_up_to
 from streams.reach import cluster_required
 from streams.records import Origin
 from streams.settings import Settings
@@ -36,8 +37,6 @@ __all__ = [
     "summarize",
 ]
 
-POLL_MS = 500
-STALLED_POLLS = 60  # half a minute without a record before the end: the cluster is in trouble
 OFFSETS = 1024  # of one chunk of ``Origins``
 
 Progress = Callable[[int, int], None]
@@ -232,7 +231,8 @@ class LetterReader:
     Raises
     ------
     TopicError
-        If the cluster cannot be reached or the topic is not there.
+        If the cluster cannot be reached, does not answer in time or has a batch that cannot be read, or if the topic
+        is not there.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -260,15 +260,8 @@ class LetterReader:
         """
         ends, first = self._bounds(since_ms)
         total = sum(ends[at] - first[at] for at in ends)
-        read = stalled = 0
-        while any(self._consumer.position(at) < end for at, end in ends.items()):
-            found = self._consumer.poll(timeout_ms=POLL_MS)
-            stalled = 0 if found else stalled + 1
-            if stalled > STALLED_POLLS:
-                raise TopicError(
-                    f"dead letters: {total} records of {self._topic} are required, got {read} and then none for "
-                    f"{STALLED_POLLS * POLL_MS // 1000} s; see whether the cluster at {self._settings.kafka} is whole"
-                )
+        read = 0
+        for found in read_up_to(self._consumer, ends, "dead letters"):
             for at, records in found.items():
                 for record in records:
                     if record.offset < ends[at]:
@@ -293,13 +286,13 @@ class LetterReader:
             )
         self._consumer.assign([at])
         self._consumer.seek(at, offset)
-        for _ in range(STALLED_POLLS):
-            for record in self._consumer.poll(timeout_ms=POLL_MS, max_records=1).get(at, ()):
+        for found in read_up_to(self._consumer, {at: ends[at]}, "dead letters", most=1):
+            for record in found.get(at, ()):
                 entry = read_entry(record)
                 if record.offset == offset and isinstance(entry, Letter):
                     return entry
                 raise RecordError(f"{where}: a dead letter is required at {offset}, got {_described(entry)}")
-        raise TopicError(f"{where}: the record at {offset} is required, got nothing from {self._settings.kafka}")
+        raise RecordError(f"{where}: a dead letter is required at {offset}, got no record there or behind it")
 
     def _entry(self, record: Any) -> Iterator[Letter | Replayed]:
         entry = read_entry(record)

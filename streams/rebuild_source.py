@@ -20,6 +20,7 @@ from streams.inbox import RawRecord, decode_batch
 from streams.records import Event, Origin
 from streams.rereading import Place
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["ArchiveLane", "KafkaLane", "LaneEvents", "Offsets", "event_places", "missing_offsets", "nested"]
 
@@ -96,7 +97,7 @@ class KafkaLane:
         if not wanted:
             return None
         with _reached(self._settings):
-            found = await self._consumer.getmany(*wanted, timeout_ms=_WAIT_MS, max_records=most)
+            found = await get_many("rebuild", self._consumer, *wanted, timeout_ms=_WAIT_MS, max_records=most)
             records = [
                 RawRecord.of(one)
                 for at, batch in found.items()

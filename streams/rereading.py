@@ -13,10 +13,12 @@ from streams.clients import admin, consumer
 from streams.errors import ClusterAway, TopicError
 from streams.inbox import RawRecord
 from streams.settings import Settings
+from streams.unreadable import get_many
 
-__all__ = ["Place", "committed_offsets", "read_again"]
+__all__ = ["Place", "Rereading", "committed_offsets", "rereading"]
 
 Place = tuple[str, int]
+_WAIT_MS = 500
 
 
 async def committed_offsets(settings: Settings, group: str, places: Iterable[Place]) -> dict[Place, int]:
@@ -39,31 +41,50 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
     return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
 
 
-async def read_again(
-    settings: Settings, place: Place, first: int, end: int, most: int
-) -> AsyncIterator[list[RawRecord]]:
-    """Give the records of a place from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
+class Rereading:
+    """Reads stretches of topic partitions, one after the other; made by ``rereading``."""
 
-    Offsets that the topic no longer holds are left out.
-    """
-    at = TopicPartition(*place)
-    async with _reading(settings) as reading:
-        reading.assign([at])
-        kept = await reading.beginning_offsets([at])
-        reading.seek(at, max(first, kept[at]))
-        while await reading.position(at) < end:
-            found = await reading.getmany(at, timeout_ms=500, max_records=most)
+    def __init__(self, reading: AIOKafkaConsumer) -> None:
+        self._reading = reading
+
+    async def first_kept(self, place: Place) -> int:
+        """Return the first offset of a place that the topic still holds."""
+        at = TopicPartition(*place)
+        kept = await self._reading.beginning_offsets([at])
+        return int(kept[at])
+
+    async def records(self, place: Place, first: int, end: int, most: int) -> AsyncIterator[list[RawRecord]]:
+        """Give the records from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
+
+        Offsets that hold no committed record are passed, as is everything that the topic no longer or not yet holds.
+        """
+        at = TopicPartition(*place)
+        self._reading.assign([at])
+        self._reading.seek(at, max(first, await self.first_kept(place)))
+        ends = await self._reading.end_offsets([at])
+        end = min(end, ends[at])
+        while await self._reading.position(at) < end:
+            found = await get_many("reading again", self._reading, at, timeout_ms=_WAIT_MS, max_records=most)
             records = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
             if records:
                 yield records
 
 
 @asynccontextmanager
-async def _reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+async def rereading(settings: Settings) -> AsyncIterator[Rereading]:
+    """Connect for the block.
+
+    Raises
+    ------
+    ClusterAway
+        If the cluster cannot serve for now.
+    TopicError
+        If it refuses, or a batch cannot be read.
+    """
     reading = consumer(settings)
     try:
         await reading.start()
-        yield reading
+        yield Rereading(reading)
     except KafkaError as error:
         raise _error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
     finally:

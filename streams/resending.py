@@ -11,22 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import orjson
-from kafka.errors import KafkaError
 
 from model.catalogue import Item
 from streams import topics
-from streams.clients import blocking_producer
 from streams.codec import DECODERS, BadRecord, decode_item, decode_request, encode
 from streams.errors import TopicError
 from streams.letters import Filter, Letter, Origins, Replayed, replay_note
-from streams.reach import cluster_required
+from streams.sending import Delivery, NotTaken, Outgoing
 from streams.settings import Settings
 
 __all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
 
 BURST = 500  # records between two waits for the broker; what a crash can send twice
 BURST_BYTES = 16 * 1024 * 1024  # of them, before and after mending
-ACKNOWLEDGED_S = 30.0
+DELIVERY_S = 20.0  # for one record with its retries: a person waits, and a broker's restart takes seconds
+BY_THE_BROKER = "broker"  # the cause of what keeps its contract and the broker refuses all the same
 
 Change = Callable[[Any], Any]
 
@@ -171,29 +170,32 @@ _ID_OF: dict[str, Callable[[bytes | None, bytes | None], bytes]] = {
 class Sender:
     """Sends mended records in bursts, and notes each burst when the broker has it; a context that ends with a burst.
 
+    Records that the broker refuses are in ``refused``, are not noted, and hold up no other.
+
     Raises
     ------
     TopicError
-        If the cluster cannot be reached or does not take a record; ``sent`` counts what is sent and noted.
+        If the cluster cannot be reached or does not answer; ``sent`` counts what is sent and noted.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._delivery = Delivery(settings, "dead letters", DELIVERY_S, linger_ms=5)
         self._burst: list[Mended] = []
         self._waiting = 0  # bytes of it
+        self.refused: list[Refused] = []
         self.sent = 0
 
     def __enter__(self) -> Self:
-        with cluster_required("dead letters", self._settings):
-            self._producer = blocking_producer(self._settings, "letters", enable_idempotence=True, linger_ms=5)
+        self._delivery.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
             if kind is None or issubclass(kind, KeyboardInterrupt):
                 self._settle()
         finally:
-            self._producer.close(timeout=ACKNOWLEDGED_S)
+            self._delivery.__exit__(kind, *rest)
 
     def send(self, record: Mended) -> None:
         """Send a record, at the latest with the end of the context."""
@@ -203,35 +205,43 @@ class Sender:
             self._settle()
 
     def _settle(self) -> None:
-        """Send what waits, and when all of it is delivered, note it and wait for the notes."""
+        """Send what waits; when all of it is delivered or refused, note what is delivered and wait for the notes."""
         burst, self._burst, self._waiting = self._burst, [], 0
-        sent = [
-            self._producer.send(one.topic, key=one.key, value=one.value, headers=_told(one.letter)) for one in burst
-        ]
-        self._await(sent, f"{len(burst)} mended records")
-        letters = self._settings.prefix + topics.DEAD_LETTERS
-        notes = [
-            self._producer.send(
-                letters,
-                key=one.letter.key,
-                value=encode({"replayed": one.letter.letter_id, "to": one.topic}),
-                partition=one.letter.partition,
-                headers=replay_note(one.letter.origin),
-            )
+        for one in burst:
+            headers = tuple(_told(one.letter))
+            self._delivery.send(Outgoing(one.topic, one.letter.letter_id, one.key, one.value, headers))
+        refused = {one.record.name: one for one in self._answered(f"{len(burst)} mended records")}
+        self.refused += [
+            Refused(one.letter, BY_THE_BROKER, refused[one.letter.letter_id].reason, one.value)
             for one in burst
+            if one.letter.letter_id in refused
         ]
-        self._await(notes, f"notes on {len(burst)} records, which are sent already,")
-        self.sent += len(burst)
+        taken = [one for one in burst if one.letter.letter_id not in refused]
+        letters = self._settings.prefix + topics.DEAD_LETTERS
+        for one in taken:
+            note = encode({"replayed": one.letter.letter_id, "to": one.topic})
+            headers = tuple(replay_note(one.letter.origin))
+            self._delivery.send(
+                Outgoing(letters, one.letter.letter_id, one.letter.key, note, headers, one.letter.partition)
+            )
+        what = f"notes on {len(taken)} records, which are sent already,"
+        for refusal in self._answered(what):
+            raise self._stopped(what, refusal)
+        self.sent += len(taken)
 
-    def _await(self, deliveries: list[Any], what: str) -> None:
-        try:
-            for delivery in deliveries:
-                delivery.get(timeout=ACKNOWLEDGED_S)
-        except KafkaError as error:
-            raise TopicError(
-                f"dead letters: the cluster at {self._settings.kafka} must take {what} after {self.sent} others, "
-                f"got {error!r}; run the same replay again when it is whole"
-            ) from error
+    def _answered(self, what: str) -> list[NotTaken]:
+        """Wait until what was sent is delivered or refused, and return what was refused."""
+        self._delivery.flush()
+        for failure in self._delivery.failed:
+            raise self._stopped(what, failure)
+        refused, self._delivery.refused = self._delivery.refused, []
+        return refused
+
+    def _stopped(self, what: str, got: NotTaken) -> TopicError:
+        return TopicError(
+            f"dead letters: the cluster at {self._settings.kafka} must take {what} after {self.sent} others, "
+            f"got {got.reason} for {got.record.name}; run the same replay again when it is whole"
+        )
 
 
 def _told(letter: Letter) -> list[tuple[str, bytes]]:

@@ -101,7 +101,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
         If the cluster cannot be reached, refuses, or holds a topic with another partition count.
     """
     with _Admin(settings) as admin:
-        there = _partition_counts(admin)
+        there = _partition_counts(admin, settings)
         missing = [topic for topic in TOPICS if settings.prefix + topic.name not in there]
         for topic in missing:
             _create(admin, topic, settings)
@@ -112,7 +112,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
 def verify_topics(settings: Settings) -> None:
     """Raise TopicError unless every topic is there with the configured partition count."""
     with _Admin(settings) as admin:
-        there = _partition_counts(admin)
+        there = _partition_counts(admin, settings)
     missing = [settings.prefix + topic.name for topic in TOPICS if settings.prefix + topic.name not in there]
     if missing:
         raise TopicError(
@@ -137,8 +137,10 @@ class _Admin:
         self._client.close()
 
 
-def _partition_counts(admin: KafkaAdminClient) -> dict[str, int]:
-    return {found["name"]: len(found["partitions"]) for found in admin.describe_topics()}
+def _partition_counts(admin: KafkaAdminClient, settings: Settings) -> dict[str, int]:
+    with cluster_required("topics", settings):
+        found_topics = admin.describe_topics()
+    return {found["name"]: len(found["partitions"]) for found in found_topics}
 
 
 def _create(admin: KafkaAdminClient, topic: Topic, settings: Settings) -> None:

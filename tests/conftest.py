@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import signal
 import ssl
 import subprocess
 import threading
@@ -15,14 +16,29 @@ from urllib.parse import urlsplit
 
 import pytest
 
+# Before torch is imported: its threads wait for work by sleeping, not by spinning, as the cores are not theirs alone.
+# Figures stay the same, as the number of threads does.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 def pytest_configure(config):
-    """Let kafka-python be.
+    """Let children hear SIGINT, and kafka-python be.
 
-    It reads its schemas in a way that Python 3.11 deprecates and 3.13 restored, and leaves sockets to the collector.
+    A shell starts a background job with SIGINT ignored, every child inherits that, and Python then installs no handler:
+    a test that interrupts its child would wait for ever. A signal that is handled here has its default in a child.
+    kafka-python reads its schemas in a way that Python 3.11 deprecates and 3.13 restored, and leaves sockets to the
+    collector.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take long, so that processes which test side by side end at about the same time."""
+    long = {"broker", "test_readme.py", "test_packaging.py"}
+    items.sort(key=lambda item: not long & set(item.path.parts))
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +53,15 @@ def stack(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _databases():
-    """Numbers of the logical databases that tests take in turn: 1 to 15, as 0 stays free for people."""
-    return itertools.cycle(range(1, 16))
+    """Numbers of the logical databases that tests take in turn: 1 to 15, as 0 stays free for people.
+
+    Where processes test side by side on one given server, each has numbers of its own.
+    """
+    first, step = 1, 1
+    if "REELSTREAM_REDIS" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
+        first += int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        step = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    return itertools.cycle(range(first, 16, step))
 
 
 @pytest.fixture

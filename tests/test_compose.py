@@ -100,8 +100,8 @@ def test_image_runs_as_a_user_without_privileges(dockerfile):
 
 
 def test_image_installs_by_hash(dockerfile):
-    """Dependencies of the image come from the lock, each with a hash."""
-    assert "uv pip install --require-hashes -r requirements.lock" in dockerfile
+    """Dependencies of the image come from the lock and from nowhere else, each with a hash."""
+    assert "uv pip install --no-deps --require-hashes -r requirements.lock" in dockerfile
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     pinned = re.findall(r"^[\w.-]+(?:\[[^]]*\])?==\S+", lock, re.MULTILINE)
     assert pinned
@@ -111,7 +111,7 @@ def test_image_installs_by_hash(dockerfile):
 def test_image_contains_every_package(dockerfile):
     """Each package and module that the project declares is copied into the image and let through by .dockerignore."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    wanted = {name for name in project["packages"] if "." not in name}
+    wanted = {name for name in project["packages"]["find"]["include"] if "." not in name}
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for name in wanted:
         assert f"COPY {name} {name}\n" in dockerfile

@@ -35,6 +35,7 @@ MAY_ALSO_IMPORT = {
     "replay.baselines.nmf": {"sklearn"},
     "replay.baselines.plain_neumf": {"torch"},
     "replay.baselines.svd": {"sklearn"},
+    "replay.chaos.transacting": {"aiokafka"},
     "replay.prequential.beside": {"torch"},
     "replay.prequential.keeping": {"torch"},
     "replay.prequential.picture": {"matplotlib"},

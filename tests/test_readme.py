@@ -157,6 +157,7 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
         shell.run(hot)
 
 
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
     """The long block works from `stack up` to `stack down`, with the addresses that the first line printed."""
     lines = iter(block_with("reelstream stack up --json"))
@@ -182,6 +183,7 @@ def versions(shell: Shell) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.timeout(600)  # many processes, one after the other
 def test_the_offline_block(shell: Shell) -> None:
     """Fetching, training, evaluating and testing a stream work in an empty folder that holds a split."""
     tiny_split(shell.folder / "ncf-ml-1m.zip")

@@ -39,7 +39,7 @@ class Row:
     is_info: bool = False
 
 
-def compare(expected: Expected, state: Observed, topics: Observed) -> list[Row]:
+def compare(expected: Expected, state: Observed, topics: Observed, ghosts: frozenset[str] = frozenset()) -> list[Row]:
     """Return the table; all is right if no row that is not mere information has a difference.
 
     Parameters
@@ -47,6 +47,7 @@ def compare(expected: Expected, state: Observed, topics: Observed) -> list[Row]:
     expected : what must be there.
     state : what Redis holds.
     topics : what the output topics hold.
+    ghosts : films that must be nowhere: those of transactions that were not committed.
     """
     return [
         _row("users", dict.fromkeys(expected.users, "a user"), dict.fromkeys(state.users, "a user")),
@@ -65,7 +66,14 @@ def compare(expected: Expected, state: Observed, topics: Observed) -> list[Row]:
             dict.fromkeys(expected.requests, "a list"),
             dict.fromkeys(topics.answered, "a list"),
         ),
+        _ghost_row(ghosts, state, topics),
     ]
+
+
+def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> Row:
+    shown = {film: place for films in (topics.films, state.films) for film, place in films.items() if film in ghosts}
+    examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:SHOWN]]
+    return Row("films of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
 
 
 def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[Row]:

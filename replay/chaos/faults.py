@@ -14,6 +14,7 @@ KINDS = (
     "valkey killed",
     "worker added",
     "broker killed",
+    "rebalance while mending",
     "valkey paused",
     "worker removed",
     "trainer killed",
@@ -41,7 +42,8 @@ class Done:
     at_s : when, seconds since the first record was sent.
     applied : records applied by then.
     what : which process it hit, and how.
-    back : positions that went back by it, and by how many records in all; for Valkey killed.
+    back : positions that went back by it, and by how many records in all; where Valkey was killed.
+    mending : partitions that a worker was just mending when the rebalance was forced.
     """
 
     kind: str
@@ -49,12 +51,13 @@ class Done:
     applied: int
     what: str
     back: tuple[int, int] = (0, 0)
+    mending: int = 0
 
 
 def plan(faults: int, seed: int) -> tuple[Fault, ...]:
     """Return the faults in the order in which they are due.
 
-    Each kind comes once before any comes twice, so eight faults are one of each kind; fewer are the first of
+    Each kind comes once before any comes twice, so nine faults are one of each kind; fewer are the first of
     ``KINDS``. The time is cut into as many equal parts, and each fault is due somewhere in its own, so some come in
     quick succession.
     """

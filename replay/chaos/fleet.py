@@ -28,11 +28,19 @@ class Fleet:
     make_worker : returns the worker of a slot, not started.
     make_trainer : returns the trainer, not started.
     slots : most workers at once.
+    named : says of which slots the group keeps the place while their worker is away, until its session ends.
     """
 
-    def __init__(self, make_worker: Callable[[int], Server], make_trainer: Callable[[], Server], slots: int) -> None:
+    def __init__(
+        self,
+        make_worker: Callable[[int], Server],
+        make_trainer: Callable[[], Server],
+        slots: int,
+        named: Callable[[int], bool],
+    ) -> None:
         self.workers = {slot: make_worker(slot) for slot in range(slots)}
         self.trainer = make_trainer()
+        self._named = frozenset(slot for slot in range(slots) if named(slot))
         self._up: set[int] = set()
         self._trainer_is_up = False
         self._lock = threading.RLock()
@@ -43,6 +51,11 @@ class Fleet:
         """Slots whose workers are meant to run, in order."""
         with self._lock:
             return sorted(self._up)
+
+    @property
+    def leaving(self) -> list[int]:
+        """Slots that run and whose workers, asked to end, leave the group at once, in order."""
+        return sorted(set(self.up) - self._named)
 
     @property
     def idle(self) -> list[int]:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -24,7 +24,7 @@ KEPT = 300  # sizes: half a minute
 
 
 class Size(NamedTuple):
-    """How long the last append-only file was at a moment, and how many records were applied by then at most."""
+    """How long the last append-only file was at a moment, and the sum of the offsets applied by then at most."""
 
     at_s: float
     name: str
@@ -35,17 +35,24 @@ class Size(NamedTuple):
 class Gauge:
     """Looks ten times a second, in a thread; use as a context.
 
+    ``furthest`` is how many records were applied at most; ``applied`` the offsets last seen, summed, with everything
+    in between that is no record of ours: it tells whether something went back.
+
     Parameters
     ----------
     redis : URL.
     partitions : of each event topic.
     files : folder of the append-only files.
+    count : returns how many records are at or before the offsets of these topics and partitions.
     """
 
-    def __init__(self, redis: str, partitions: int, files: Path) -> None:
+    def __init__(
+        self, redis: str, partitions: int, files: Path, count: Callable[[Mapping[tuple[str, int], int]], int]
+    ) -> None:
         self._client = connect_to_read(redis)
         self._partitions = partitions
         self._files = files
+        self._count = count
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
         self.sizes: deque[Size] = deque(maxlen=KEPT)
@@ -75,8 +82,9 @@ class Gauge:
             with suppress(FileNotFoundError):  # Valkey replaces its files now and then
                 n_bytes = file.stat().st_size if file is not None else 0
             with suppress(StateError):
-                self.applied = sum(offset + 1 for offset in self.positions().values())
-            self.furthest = max(self.furthest, self.applied)
+                found = self.positions()
+                self.applied = sum(offset + 1 for offset in found.values())
+                self.furthest = max(self.furthest, self._count(found))
             if file is not None:
                 self.sizes.append(Size(looked_s, file.name, n_bytes, self.applied))
 

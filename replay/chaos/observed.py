@@ -14,17 +14,20 @@ from kafka import TopicPartition
 from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Place, Record
 from streams.clients import blocking_consumer
 from streams.connection import answered, connect_to_read
+from streams.polling import read_up_to
 from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
 
 CHUNK = 500  # users whose keys are read in one round trip
-PATIENCE_S = 60.0  # for the next records of a topic that has more
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedUser:
-    """One user as Redis holds it; ``list_sequence`` of the hash, ``recs_sequence`` of the list itself, -1 if absent."""
+    """One user as Redis holds it; ``list_sequence`` of the hash, ``recs_sequence`` of the list itself, -1 if absent.
+
+    ``listed`` are the films of that list.
+    """
 
     counters: Mapping[str, float]
     recent: Sequence[Entry]
@@ -32,6 +35,7 @@ class ObservedUser:
     genres: Mapping[str, float]
     list_sequence: int
     recs_sequence: int
+    listed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Observed:
     dead : how often each pair of place and cause is among the dead letters.
     last_lists : highest sequence among the lists of each user on topic ``recommendations``.
     answered : ids of the requests that have a list.
+    films : each film that is shown anywhere, and the first place where it was found.
     """
 
     users: Mapping[str, ObservedUser] = field(default_factory=dict)
@@ -56,6 +61,7 @@ class Observed:
     dead: Mapping[tuple[Place, str], int] = field(default_factory=dict)
     last_lists: Mapping[str, int] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
+    films: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_state(redis: str, partitions: int) -> Observed:
@@ -80,7 +86,24 @@ def read_state(redis: str, partitions: int) -> Observed:
                 scale = 2.0 ** (age / HOT_HALF_LIFE_MS)
                 weights: Any = client.zrange(f"items:{{p{partition}}}:hot", 0, -1, withscores=True)
                 hot[partition] = {item: weight / scale for item, weight in weights}
-    return Observed(users=users, items=items, hot=hot, newest_ts=newest)
+        films = _described(client)
+    for user, one in users.items():
+        for item in (*one.seen, *one.listed):
+            films.setdefault(item, f"user {user}")
+    return Observed(users=users, items=items, hot=hot, newest_ts=newest, films=films)
+
+
+def _described(client: Any) -> dict[str, str]:
+    """Return the films of the catalogue, and those that are similar to one, with the key that holds them."""
+    films: dict[str, str] = dict.fromkeys(client.hkeys("catalog:items"), "catalog:items")
+    for key in client.scan_iter("similar:*", count=5000):
+        films.setdefault(key.removeprefix("similar:"), key)
+        for item, _ in json.loads(client.get(key) or b"[]"):
+            films.setdefault(item, key)
+    for key in ["hot:all", *client.scan_iter("hot:genre:*", count=5000)]:
+        for item in client.zrange(key, 0, -1):
+            films.setdefault(item, key)
+    return films
 
 
 def _read_users(client: Any, names: Sequence[str]) -> list[ObservedUser]:
@@ -100,13 +123,15 @@ def _user(
     stored: Mapping[str, str], recent: Sequence[str], seen: set[str], genres: Mapping[str, str], recs: str | None
 ) -> ObservedUser:
     counters = ("watches", "ratings", "rating_sum", "first_ts", "last_ts")
+    last = None if recs is None else json.loads(recs)
     return ObservedUser(
         {name: float(stored[name]) for name in counters if name in stored},
         [(item, ts, kind, weight) for item, ts, kind, weight in map(json.loads, recent)],
         frozenset(seen),
         {genre: float(weight) for genre, weight in genres.items()},
         int(stored.get("list_sequence", -1)),
-        -1 if recs is None else int(json.loads(recs)["sequence"]),
+        -1 if last is None else int(last["sequence"]),
+        () if last is None else [one["item_id"] for one in last["items"]],
     )
 
 
@@ -164,12 +189,15 @@ def read_topics(settings: Settings) -> Observed:
         dead[place, headers["cause"]] += 1
     last: dict[str, int] = {}
     answered_ids: set[str] = set()
+    films: dict[str, str] = {}
     for message in _messages(settings, "recommendations"):
         found = json.loads(message.value)
         last[found["user_id"]] = max(last.get(found["user_id"], -1), found["sequence"])
         if "request_id" in found["trigger"]:
             answered_ids.add(found["trigger"]["request_id"])
-    return Observed(dead=dead, last_lists=last, answered=frozenset(answered_ids))
+        for one in found["items"]:
+            films.setdefault(one["item_id"], f"recommendations {message.partition} at {message.offset}")
+    return Observed(dead=dead, last_lists=last, answered=frozenset(answered_ids), films=films)
 
 
 def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:
@@ -187,16 +215,8 @@ def _messages(settings: Settings, topic: str) -> Iterator[Any]:
         places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
-        ends = consumer.end_offsets(places)
-        short = {place for place in places if ends[place] > 0}
-        while short:
-            batches = consumer.poll(timeout_ms=int(PATIENCE_S * 1000))
-            if not batches:
-                raise TimeoutError(
-                    f"chaos: {topic} holds more records, got none of {sorted(short)} in {PATIENCE_S:g} s"
-                )
-            for batch in batches.values():
+        for found in read_up_to(consumer, consumer.end_offsets(places), "chaos"):
+            for batch in found.values():
                 yield from batch
-            short = {place for place in short if consumer.position(place) < ends[place]}
     finally:
         consumer.close()

@@ -14,9 +14,11 @@ from replay.chaos.expected import Expected, Place, expect
 from replay.chaos.faults import Done, plan
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
+from replay.chaos.ledger import Ledger
+from replay.chaos.mixing import Mix, mix
 from replay.chaos.observed import read_records, read_state, read_topics, unserved
 from replay.chaos.sabotage import Saboteur, torn_versions
-from replay.chaos.sending import Sender, send_items, verify
+from replay.chaos.sending import Sender, send_items
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
 from streams.clients import blocking_consumer
 from streams.connection import answered, connect_to_read
@@ -31,6 +33,7 @@ __all__ = ["ChaosConfig", "Crew", "Report", "run"]
 
 PARTITIONS = 6  # shared evenly by one, two and three workers
 WORKER_GROUP = "reelstream-worker"
+VALKEY_KILLED = frozenset({"valkey killed", "rebalance while mending"})  # kinds of fault
 STALLED_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
 SERVED_S = 60.0  # for the lists of the last events, after these are applied
 LOOK_S = 0.2
@@ -50,6 +53,7 @@ class ChaosConfig:
     workers : most workers at once.
     seed : of stream and faults.
     appendfsync : of Valkey. With ``everysec`` its last second or two is taken away at each of its kills.
+    transactions : share of the records that goes through transactions.
     """
 
     events: int
@@ -58,14 +62,19 @@ class ChaosConfig:
     workers: int
     seed: int
     appendfsync: Literal["always", "everysec"]
+    transactions: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How the processes under test are made: a worker by its slot and log, a trainer by its log."""
+    """How the processes under test are made: a worker by its slot and log, a trainer by its log.
+
+    ``named`` says which slots have a worker with a name of its own in the group.
+    """
 
     worker: Callable[[Settings, int, Path], Server]
     trainer: Callable[[Settings, Path], Server]
+    named: Callable[[int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,7 @@ class Report:
     seconds : from the first record sent to the last difference counted; ``applied_s`` of these until all was applied.
     events, duplicates, rejected : records that count, that repeat one that does, and that break their contract.
     users : with at least one event.
+    transactions : attempts at one, by how they ended: ``committed``, ``aborted``, ``hung``, ``uncertain``.
     faults : in the order in which they happened.
     restarts : last words of processes that ended by themselves and were started again.
     rows : the table of differences.
@@ -91,6 +101,7 @@ class Report:
     duplicates: int
     rejected: int
     users: int
+    transactions: Mapping[str, int]
     faults: tuple[Done, ...]
     restarts: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -133,10 +144,13 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             lambda slot: crew.worker(settings, slot, folder / f"worker-{slot}.log"),
             lambda: crew.trainer(settings, folder / "trainer.log"),
             config.workers,
+            crew.named,
         )
         ending.enter_context(fleet.ending())
         _start(fleet, settings, config, tell)
-        gauge = ending.enter_context(Gauge(settings.redis, PARTITIONS, folder / "stack" / "valkey" / "appendonlydir"))
+        ledger = Ledger()
+        files = folder / "stack" / "valkey" / "appendonlydir"
+        gauge = ending.enter_context(Gauge(settings.redis, PARTITIONS, files, ledger.count_applied))
         saboteur = Saboteur(
             plan(config.kills, config.seed),
             config.events,
@@ -148,7 +162,8 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             aim_s=_aim_s(config),
             tell=tell,
         )
-        sender = ending.enter_context(Sender(settings, stream(made), saboteur.allowance))
+        parcels = mix(stream(made), Mix(config.events, config.transactions, config.seed, made.ends_ms))
+        sender = ending.enter_context(Sender(settings, parcels, ledger, saboteur.allowance))
         began = time.monotonic()
         ending.enter_context(saboteur)
         _hold(fleet, sender, saboteur, gauge, config, tell)
@@ -156,11 +171,11 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
         lost: list[Place] = []
         records = read_records(settings, (WATCHES, RATES, REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
-        expected = expect(verify(sender.acknowledged, records, lost), genres)
+        expected = expect(ledger.check(records, lost), genres)
         lagging = _settle(settings, expected, fleet, gauge, tell)
         applied_s = time.monotonic() - began
         tell(f"{applied_s:7.1f} s  applied; comparing {len(expected.users):,} users with Redis and the topics")
-        rows = _rows(settings, expected, sender, lost, lagging, saboteur)
+        rows = _rows(settings, expected, ledger, lost, lagging, saboteur)
         return Report(
             config,
             time.monotonic() - began,
@@ -169,6 +184,7 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             expected.duplicates,
             len(expected.dead),
             len(expected.users),
+            ledger.counts(),
             tuple(saboteur.done),
             tuple(fleet.ended),
             tuple(rows),
@@ -218,8 +234,8 @@ def _hold(fleet: Fleet, sender: Sender, saboteur: Saboteur, gauge: Gauge, config
         if now - told_at >= TELL_S:
             told_at = now
             tell(
-                f"{now - began:7.1f} s  sent {sender.sent:,} of {config.events:,}, applied {gauge.applied:,}, "
-                f"lag {max(0, sender.sent - gauge.applied):,}, workers {len(fleet.up)}, "
+                f"{now - began:7.1f} s  sent {sender.sent:,} of {config.events:,}, applied {gauge.furthest:,}, "
+                f"lag {max(0, sender.sent - gauge.furthest):,}, workers {len(fleet.up)}, "
                 f"faults {len(saboteur.done)} of {config.kills}"
             )
 
@@ -261,10 +277,14 @@ def _behind(gauge: Gauge, wanted: Mapping[tuple[str, int], int]) -> Iterator[str
 
 
 class _Group:
-    """What the workers' group has committed, as the cluster sees it."""
+    """What the workers' group has committed, as the cluster sees it.
+
+    Everything is at its end by now, so the group must pass the high watermark, which lies behind the last marker of a
+    transaction: a reader of everything is told it, and one of committed records the last stable offset.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP)
+        self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP, isolation_level="read_uncommitted")
         self._places = [
             TopicPartition(topic, partition)
             for topic in (WATCHES, RATES, REQUESTS)
@@ -288,22 +308,26 @@ class _Group:
 def _rows(
     settings: Settings,
     expected: Expected,
-    sender: Sender,
+    ledger: Ledger,
     lost: list[Place],
     lagging: list[str],
     saboteur: Saboteur,
 ) -> list[Row]:
     n_read = expected.events + expected.duplicates + len(expected.dead) + len(expected.requests)
-    n_sent = len(sender.acknowledged)
+    n_sent = len(ledger.acknowledged)
     extra = n_read - (n_sent - len(lost))
-    killed = [done for done in saboteur.done if done.kind == "valkey killed"]
+    killed = [done for done in saboteur.done if done.kind in VALKEY_KILLED]
     n_back = sum(1 for done in killed if done.back[0])
+    forced = [done for done in saboteur.done if done.kind == "rebalance while mending"]
+    n_idle = sum(1 for done in forced if not done.mending)
     return [
         Row("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
         Row("records: repeated by the producer's client", n_sent, extra, is_info=True),
+        *ledger.rows(),
         Row("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
-        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings)),
+        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings), ledger.ghosts()),
         Row("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
+        Row("rebalances forced when nobody was mending", len(forced), n_idle, is_info=True),
         _models(settings),
     ]
 
@@ -323,7 +347,7 @@ def _models(settings: Settings) -> Row:
 
 
 def _guarantee(config: ChaosConfig, done: list[Done]) -> str:
-    killed = [one.back for one in done if one.kind == "valkey killed"]
+    killed = [one.back for one in done if one.kind in VALKEY_KILLED]
     n, places, records = len(killed), sum(back[0] for back in killed), sum(back[1] for back in killed)
     if config.appendfsync == "always":
         promise = "appendfsync always: what was answered is never lost"

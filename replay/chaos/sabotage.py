@@ -11,11 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from replay.chaos.faults import Done, Fault
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
+from replay.chaos.mending import MendingWatch
 from streams.errors import StateError
 from streams.stack import Stack, Valkey
 
@@ -24,7 +25,16 @@ __all__ = ["Saboteur", "torn_versions"]
 LOOK_S = 0.02
 AIM_S = 0.002  # a version is being written for a few milliseconds
 BOTH = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
+MENDS_S = 30.0  # from the start of Valkey to the first mending: a worker looks twice a second, if it is not stopped
 SESSION_S = 6.0  # after which the group gives a silent worker's partitions away
+
+
+class _Outcome(NamedTuple):
+    """What a fault came to, as ``Done`` has it."""
+
+    what: str
+    back: tuple[int, int] = (0, 0)
+    mending: int = 0
 
 
 class Saboteur:
@@ -77,6 +87,7 @@ class Saboteur:
             "worker removed": self._remove_worker,
             "worker paused": self._pause_worker,
             "broker killed": self._kill_broker,
+            "rebalance while mending": self._rebalance,
             "valkey killed": self._kill_valkey,
             "valkey paused": self._pause_valkey,
         }
@@ -121,8 +132,8 @@ class Saboteur:
                 self._targets.put(fault)
             else:
                 began, applied = time.monotonic() - self._began, self._gauge.furthest
-                what, back = self._ways[fault.kind](random.Random(fault.seed))
-                self._note(Done(fault.kind, began, applied, what, back))
+                outcome = self._ways[fault.kind](random.Random(fault.seed))
+                self._note(Done(fault.kind, began, applied, *outcome))
             if self._stop.is_set():
                 return
 
@@ -130,46 +141,46 @@ class Saboteur:
         self.done.append(done)
         self._tell(f"{done.at_s:7.1f} s  fault {len(self.done)} of {self._planned}: {done.kind}, {done.what}")
 
-    def _kill_worker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _kill_worker(self, random_: random.Random) -> _Outcome:
         slot = random_.choice(self._fleet.up)
         self._fleet.kill_worker(slot)
         away = random_.uniform(0.0, 2.0)
         if not self._stop.wait(away):
             self._fleet.start_worker(slot)
-        return f"worker-{slot} with SIGKILL, started again after {away:.1f} s", (0, 0)
+        return _Outcome(f"worker-{slot} with SIGKILL, started again after {away:.1f} s")
 
-    def _add_worker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _add_worker(self, random_: random.Random) -> _Outcome:
         if not self._fleet.idle:
             return self._replace_worker(random_)
         slot = random_.choice(self._fleet.idle)
         self._fleet.start_worker(slot)
-        return f"worker-{slot}", (0, 0)
+        return _Outcome(f"worker-{slot}")
 
-    def _remove_worker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _remove_worker(self, random_: random.Random) -> _Outcome:
         if len(self._fleet.up) == 1:
             return self._replace_worker(random_)
         slot = random_.choice(self._fleet.up)
         began = time.monotonic()
         self._fleet.remove_worker(slot)
-        return f"worker-{slot} with SIGTERM, gone after {time.monotonic() - began:.1f} s", (0, 0)
+        return _Outcome(f"worker-{slot} with SIGTERM, gone after {time.monotonic() - began:.1f} s")
 
-    def _replace_worker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _replace_worker(self, random_: random.Random) -> _Outcome:
         slot = random_.choice(self._fleet.up)
         began = time.monotonic()
         self._fleet.remove_worker(slot)
         took = time.monotonic() - began
         self._fleet.start_worker(slot)
-        return f"worker-{slot} with SIGTERM, gone after {took:.1f} s, and added again", (0, 0)
+        return _Outcome(f"worker-{slot} with SIGTERM, gone after {took:.1f} s, and added again")
 
-    def _pause_worker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _pause_worker(self, random_: random.Random) -> _Outcome:
         slot = random_.choice(self._fleet.up)
         away = SESSION_S + random_.uniform(2.0, 4.0)
         self._fleet.workers[slot].pause()
         self._stop.wait(away)
         self._fleet.workers[slot].resume()
-        return f"worker-{slot} stopped for {away:.1f} s, longer than its session, and back", (0, 0)
+        return _Outcome(f"worker-{slot} stopped for {away:.1f} s, longer than its session, and back")
 
-    def _kill_broker(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _kill_broker(self, random_: random.Random) -> _Outcome:
         broker = random_.choice(self._stack.brokers)
         broker.kill()
         away = random_.uniform(1.0, 4.0)
@@ -177,9 +188,13 @@ class Saboteur:
         if not self._stop.wait(away):
             broker.restart()
         took = time.monotonic() - began
-        return f"{broker.name} with SIGKILL, started again after {away:.1f} s, serving after {took:.1f} s", (0, 0)
+        return _Outcome(f"{broker.name} with SIGKILL, started again after {away:.1f} s, serving after {took:.1f} s")
 
-    def _kill_valkey(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _kill_valkey(self, random_: random.Random) -> _Outcome:
+        return self._lose(random_, random_.choice(self._fleet.up) if random_.random() < BOTH else None)
+
+    def _lose(self, random_: random.Random, slot: int | None) -> _Outcome:
+        """Kill Valkey, take its last moment away, and start it again; with the worker of a slot, if one is given."""
         before = self._positions()
         self._valkey.kill()
         ended = time.monotonic()
@@ -188,12 +203,11 @@ class Saboteur:
             age = random_.uniform(0.5, 2.0)
             lost = self._gauge.cut_back(ended, age, sum(offset + 1 for offset in before.values()))
             cut = f", at least its last {age:.1f} s ({lost:,} bytes) cut off"
-        slot = random_.choice(self._fleet.up) if random_.random() < BOTH else None
         if slot is not None:
             self._fleet.kill_worker(slot)
         away = random_.uniform(0.0, 1.5)
         if self._stop.wait(away):
-            return "while ending", (0, 0)
+            return _Outcome("while ending")
         self._valkey.restart()
         after = self._positions()
         if slot is not None:
@@ -201,7 +215,41 @@ class Saboteur:
             self._fleet.start_worker(slot)
         short = [n - after.get(place, -1) for place, n in before.items() if after.get(place, -1) < n]
         back = f"{len(short)} of {len(before)} positions went back by {sum(short):,} records"
-        return f"with SIGKILL{cut}, started again after {away:.1f} s; {back}", (len(short), sum(short))
+        return _Outcome(f"with SIGKILL{cut}, started again after {away:.1f} s; {back}", (len(short), sum(short)))
+
+    def _rebalance(self, random_: random.Random) -> _Outcome:
+        """Kill Valkey, and when a worker mends what that lost, make the group share its partitions out anew."""
+        watch = MendingWatch({slot: worker.log for slot, worker in self._fleet.workers.items()})
+        lost = self._lose(random_, None)
+        deadline = time.monotonic() + MENDS_S
+        while not (mending := watch.look()):
+            if time.monotonic() > deadline or self._stop.wait(AIM_S):
+                return _Outcome(f"Valkey {lost.what}; nobody mended within {MENDS_S:g} s", lost.back)
+        slot = max(mending, key=lambda one: len(mending[one]))
+        others = [other for other in self._fleet.leaving if other != slot]
+        way = random_.choice(("pause", "kill", "leave") if others else ("pause", "kill"))
+        if way == "pause":
+            self._fleet.workers[slot].pause()
+            places = watch.look().get(slot, frozenset())
+            away = SESSION_S + random_.uniform(2.0, 4.0)
+            self._stop.wait(away)
+            self._fleet.workers[slot].resume()
+            how = f"worker-{slot} stopped in it for {away:.1f} s, longer than its session, and back"
+        elif way == "kill":
+            self._fleet.kill_worker(slot)
+            places = watch.look().get(slot, frozenset())
+            away = SESSION_S + random_.uniform(1.0, 2.0)
+            if not self._stop.wait(away):
+                self._fleet.start_worker(slot)
+            how = f"worker-{slot} killed in it with SIGKILL, and started again after {away:.1f} s"
+        else:
+            other = random_.choice(others)
+            self._fleet.remove_worker(other)
+            places = watch.look().get(slot, frozenset())
+            self._fleet.start_worker(other)
+            how = f"worker-{other} left with SIGTERM while worker-{slot} was in it, and came back"
+        mended = f"partitions being mended: {len(places)}, {how}"
+        return _Outcome(f"Valkey {lost.what}; {mended}", lost.back, len(places))
 
     def _positions(self) -> dict[tuple[str, int], int]:
         while True:
@@ -211,12 +259,12 @@ class Saboteur:
                 if self._stop.wait(LOOK_S):
                     return {}
 
-    def _pause_valkey(self, random_: random.Random) -> tuple[str, tuple[int, int]]:
+    def _pause_valkey(self, random_: random.Random) -> _Outcome:
         away = random_.uniform(2.0, 6.0)
         self._valkey.pause()
         self._stop.wait(away)
         self._valkey.resume()
-        return f"stopped for {away:.1f} s", (0, 0)
+        return _Outcome(f"stopped for {away:.1f} s")
 
     def _aim(self) -> None:
         """Kill the trainer in the middle of saving, once for each target; after ``aim_s`` wherever it is."""

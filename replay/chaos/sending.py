@@ -1,11 +1,11 @@
-"""Bringing the stream to Kafka in a thread: idempotent, confirmed by all replicas, and no faster than allowed.
+"""Bringing the stream to Kafka in threads: idempotent or in transactions, in every codec, and no faster than allowed.
 
-What was acknowledged, and where it then stood, is remembered as numbers, so that a million of them fit: it is what the
-cluster has promised to keep.
+What was acknowledged, and where it then stood, goes to the ledger as numbers, so that a million of them fit: it is what
+the cluster has promised to keep.
 """
 
+import queue
 import threading
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Self
@@ -13,23 +13,22 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from replay.chaos.expected import Place, Record
+from replay.chaos.expected import Place
+from replay.chaos.ledger import Ledger, fingerprint
+from replay.chaos.mixing import CLIENTS, Run, Transaction, count_events
 from replay.chaos.stream import REQUESTS, Made
+from replay.chaos.transacting import RECONNECT_MS, Transactor
 from streams.clients import blocking_producer
 from streams.codec import encode
 from streams.errors import TopicError
-from streams.settings import Settings
+from streams.settings import Compression, Settings
 
-__all__ = ["Sender", "fingerprint", "send_items", "verify"]
+__all__ = ["Sender", "send_items"]
 
 MOST_WAITING = 4000  # records that are out; enough to fill batches
 DELIVERY_MS = 120_000  # for one record, retries included: a broker is away for seconds
 LOOK_S = 0.01
-
-
-def fingerprint(value: bytes | None) -> int:
-    """Return a number that tells values apart; none for a tombstone."""
-    return -1 if value is None else zlib.crc32(value)
+HANG_MS = 6_000  # after which the cluster ends a transaction that hangs: a stream must feel it, and a run end soon
 
 
 class Sender:
@@ -38,72 +37,157 @@ class Sender:
     Parameters
     ----------
     settings : where the topics are.
-    records : what to send.
+    parcels : what to send.
+    ledger : told what is acknowledged.
     allowance : how many event records may have been sent by now; asked again and again.
     """
 
-    def __init__(self, settings: Settings, records: Iterable[Made], allowance: Callable[[], int]) -> None:
-        self._producer = _producer(settings)
-        self._records = records
+    def __init__(
+        self,
+        settings: Settings,
+        parcels: Iterable[Run | Transaction],
+        ledger: Ledger,
+        allowance: Callable[[], int],
+    ) -> None:
+        self._settings = settings
+        self._parcels = parcels
+        self._ledger = ledger
         self._allowance = allowance
+        self._producers: dict[Compression, KafkaProducer] = {}
         self._out: deque[tuple[int, Any]] = deque()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
-        self.acknowledged: dict[Place, int] = {}
+        self._queues = {client: queue.Queue[Transaction | None](maxsize=1) for client in CLIENTS}
+        self._threads = [
+            self._thread("sender", self._run),
+            *(self._thread(f"transactions of {client}", self._transact, client) for client in CLIENTS),
+        ]
         self.sent = 0
-        self.is_done = False
         self.error: Exception | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(5.0)
-        try:
-            self._producer.close(timeout=1.0)
-        except KafkaError:
-            self._producer._sender.force_close()  # noqa: SLF001 - there is no public way to drop what is out
+        for thread in self._threads:
+            thread.join(5.0)
+        for producer in self._producers.values():
+            try:
+                producer.close(timeout=1.0)
+            except KafkaError:
+                producer._sender.force_close()  # noqa: SLF001 - there is no public way to drop what is out
 
-    def _run(self) -> None:
+    @property
+    def is_done(self) -> bool:
+        """Whether everything is acknowledged, and every transaction at its end."""
+        return self.error is None and not any(thread.is_alive() for thread in self._threads)
+
+    def _thread(self, name: str, work: Callable[..., None], *arguments: object) -> threading.Thread:
+        return threading.Thread(target=self._guarded, args=(work, *arguments), name=name, daemon=True)
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
         try:
-            for made in self._records:
-                if made.topic != REQUESTS:
-                    while self.sent >= self._allowance():
-                        if self._stop.wait(LOOK_S):
-                            return
-                    self.sent += 1
-                if self._stop.is_set():
-                    return
-                self._send(made)
-            self._producer.flush(timeout=DELIVERY_MS / 1000)
-            while self._out:
-                self._settle()
-            self.is_done = True
+            work(*arguments)
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for this thread
             self.error = error
 
-    def _send(self, made: Made) -> None:
-        future = self._producer.send(made.topic, value=made.value, key=made.key)
+    def _run(self) -> None:
+        for parcel in self._parcels:
+            if isinstance(parcel, Run):
+                for made in parcel.records:
+                    if made.topic != REQUESTS and not self._is_allowed(1):
+                        return
+                    self._send(made, parcel.codec)
+            elif not self._hand_over(parcel):
+                return
+        for transactions in self._queues.values():
+            self._put(transactions, None)
+        for producer in self._producers.values():
+            producer.flush(timeout=DELIVERY_MS / 1000)
+        while self._out:
+            self._settle()
+
+    def _is_allowed(self, n: int) -> bool:
+        """Wait until more events may be sent, and count them; return whether that came."""
+        while self.sent >= self._allowance():
+            self._settle_done()  # the faults wait for what is applied, and that is counted by what is acknowledged
+            if self._stop.wait(LOOK_S):
+                return False
+        self.sent += n
+        return not self._stop.is_set()
+
+    def _send(self, made: Made, codec: Compression) -> None:
+        if codec not in self._producers:
+            self._producers[codec] = _producer(self._settings, codec)
+        future = self._producers[codec].send(made.topic, value=made.value, key=made.key)
         self._out.append((fingerprint(made.value), future))
-        while len(self._out) > MOST_WAITING or (self._out and self._out[0][1].is_done):
+        self._settle_done()
+        while len(self._out) > MOST_WAITING:
+            self._settle()
+
+    def _settle_done(self) -> None:
+        while self._out and self._out[0][1].is_done:
             self._settle()
 
     def _settle(self) -> None:
         number, future = self._out.popleft()
         stands = future.get(timeout=DELIVERY_MS / 1000)
-        self.acknowledged[Place(stands.topic, stands.partition, stands.offset)] = number
+        self._ledger.stands({Place(stands.topic, stands.partition, stands.offset): number})
+
+    def _hand_over(self, transaction: Transaction) -> bool:
+        """Give a transaction to the thread of its client; its records count as sent with the one that commits."""
+        if transaction.end == "hang":
+            thread = self._thread("hung transaction", self._hang, transaction)
+            self._threads.append(thread)
+            thread.start()
+            return True
+        n = count_events(transaction.records) if transaction.end == "commit" else 0
+        return self._is_allowed(n) and self._put(self._queues[transaction.client], transaction)
+
+    def _put(self, transactions: "queue.Queue[Transaction | None]", one: Transaction | None) -> bool:
+        while not self._stop.is_set():
+            try:
+                transactions.put(one, timeout=LOOK_S)
+            except queue.Full:
+                self._settle_done()
+            else:
+                return True
+        return False
+
+    def _transact(self, client: str) -> None:
+        transactor = Transactor(self._settings, self._stop)
+        try:
+            while not self._stop.is_set():
+                try:
+                    transaction = self._queues[client].get(timeout=0.1)
+                except queue.Empty:
+                    continue
+                if transaction is None:
+                    return
+                transactor.through(transaction, self._ledger.ended)
+        finally:
+            transactor.close()
+
+    def _hang(self, transaction: Transaction) -> None:
+        transactor = Transactor(self._settings, self._stop)
+        try:
+            transactor.hang(transaction, HANG_MS, self._ledger.ended)
+        finally:
+            transactor.close()
 
 
-def _producer(settings: Settings) -> KafkaProducer:
+def _producer(settings: Settings, codec: Compression = "none") -> KafkaProducer:
     return blocking_producer(
         settings,
         "chaos",
+        compression_type=None if codec == "none" else codec,
         enable_idempotence=True,
         linger_ms=10,
         batch_size=64 * 1024,
         delivery_timeout_ms=DELIVERY_MS,
+        reconnect_backoff_max_ms=RECONNECT_MS,
     )
 
 
@@ -124,13 +208,3 @@ def send_items(settings: Settings, items: Iterable[dict[str, Any]]) -> None:
         raise TopicError(f"chaos: catalog-items at {settings.kafka} must take the films, got {error!r}") from error
     finally:
         producer.close(timeout=5.0)
-
-
-def verify(acknowledged: dict[Place, int], records: Iterable[Record], lost: list[Place]) -> Iterable[Record]:
-    """Pass records through and, at their end, add to ``lost`` what was acknowledged and not seen as it was sent."""
-    left = dict(acknowledged)
-    for record in records:
-        if left.get(record.place) == fingerprint(record.value):
-            del left[record.place]
-        yield record
-    lost.extend(left)

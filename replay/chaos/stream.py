@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["CAUSES", "RATES", "REQUESTS", "WATCHES", "Made", "StreamConfig", "break_record", "make_catalogue", "stream"]
+__all__ = [
+    "CAUSES",
+    "GENRES",
+    "RATES",
+    "REQUESTS",
+    "WATCHES",
+    "Made",
+    "StreamConfig",
+    "break_record",
+    "make_catalogue",
+    "stream",
+]
 
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field")

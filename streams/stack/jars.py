@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import StackError
+from streams.settings import data_folder
+from streams.stack.state import take_turns
 
 __all__ = ["find_class_path", "find_java", "read_checksums", "wrong_jars"]
 
@@ -78,7 +80,8 @@ def find_class_path(kafka_home: str | None, report: Callable[[str], None]) -> st
         if not any(libs.glob("kafka_2.1*.jar")):
             raise StackError(f"KAFKA_HOME must be an unpacked Apache Kafka with libs/kafka_*.jar, got {kafka_home!r}")
         return str(libs / "*")
-    return os.pathsep.join(str(jar) for jar in _verified_jars(report))
+    with take_turns(data_folder() / "kafka"):  # two that fetch at once would take each other's halves for wrong jars
+        return os.pathsep.join(str(jar) for jar in _verified_jars(report))
 
 
 def _verified_jars(report: Callable[[str], None]) -> list[Path]:

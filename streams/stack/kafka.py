@@ -123,6 +123,9 @@ def _settings(node: Node, nodes: Sequence[Node], data: Path, more: Mapping[str, 
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.replication.factor": copies,
         "transaction.state.log.min.isr": in_sync,
+        "transaction.state.log.num.partitions": 4,
+        # A producer that died in a transaction holds its partitions back: for its timeout, and until the next look.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
         # After kill -9 a node waits for its own old session: 12 s by default, under 4 s with these.
         "broker.session.timeout.ms": 2000,
         "broker.heartbeat.interval.ms": 500,

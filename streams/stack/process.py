@@ -4,10 +4,11 @@ Here because both servers need exactly this and nothing of it knows Kafka or Red
 server that ends stays ended until somebody calls ``start`` again.
 
 What keeps orphans away: each server is a process group of its own, so Ctrl-C in a terminal reaches only us and
-we end the servers in order. On Linux the kernel also sends the server SIGTERM when we die in any other way
-(``launch``). That promise is tied to the *thread* that started the server, so each server has a thread that
-starts it and stays until it ends. Elsewhere a killed owner leaves its servers running until the next
-``stack up`` or ``stack down`` on the same folder, which finds them by pid and start time and ends them.
+we end the servers in order. They hear the signals that end them, whatever we were started to ignore. On Linux
+the kernel also sends the server SIGTERM when we die in any other way (``launch``). That promise is tied to the
+*thread* that started the server, so each server has a thread that starts it and stays until it ends. Elsewhere
+a killed owner leaves its servers running until the next ``stack up`` or ``stack down`` on the same folder, which
+finds them by pid and start time and ends them.
 """
 
 import os
@@ -139,7 +140,7 @@ class Server:
             raise StackError(f"{self.name}: {self._command[0]!r} cannot be run: {failure[0]}") from failure[0]
 
     def _own(self, failure: list[OSError]) -> None:
-        guard = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())] if sys.platform == "linux" else []
+        guard = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as output:

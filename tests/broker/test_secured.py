@@ -1,6 +1,9 @@
-"""Whole processes let in by password and certificate: Kafka over SASL and TLS, Redis over TLS with AUTH."""
+"""Whole processes let in by password, token and certificate: Kafka over SASL and TLS, Redis over TLS with AUTH."""
 
+import base64
 import dataclasses
+import json
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +24,7 @@ from streams.settings import Settings
 from streams.stack import Valkey, open_stack
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import find_server
+from streams.tokens import TokenSource
 from streams.topics import create_topics, verify_topics
 
 SECRET = "of-these-tests"  # noqa: S105 - of servers that end with their test
@@ -28,7 +32,21 @@ USER = "reelstream"
 RIGHTS = ("~*", "+@all", "-@admin", "-@dangerous", "+info", "+flushdb")  # the last for this fixture alone
 TS = 1_700_000_000_000
 FILMS = Catalogue.of([Item(f"i{n}", f"Film {n}", 1990 + n, ("Drama",)) for n in range(12)])
-WAYS = ("SSL", "SASL_PLAINTEXT PLAIN", "SASL_SSL PLAIN", "SASL_SSL SCRAM-SHA-256", "SASL_SSL SCRAM-SHA-512")
+WAYS = (
+    "SSL",
+    "SASL_PLAINTEXT PLAIN",
+    "SASL_PLAINTEXT OAUTHBEARER",
+    "SASL_SSL PLAIN",
+    "SASL_SSL SCRAM-SHA-256",
+    "SASL_SSL SCRAM-SHA-512",
+)
+
+
+def bearer_token(life_s=3600):
+    """Return a token of our user without a signature (RFC 7515, appendix A.5)."""
+    claims = {"sub": USER, "iat": time.time(), "exp": time.time() + life_s}
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "none"}, claims))
+    return b".".join([*parts, b""]).decode()
 
 
 def write_chain(issued, file):
@@ -51,9 +69,14 @@ def broker(tmp_path_factory, certificates):
         "ssl.truststore.location": certificates.path,
         "listener.name.ssl.ssl.client.auth": "required",
     }
-    for name, mechanisms in (("sasl_ssl", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"), ("sasl_plaintext", "PLAIN")):
+    for name, mechanisms in (
+        ("sasl_ssl", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"),
+        ("sasl_plaintext", "PLAIN,OAUTHBEARER"),
+    ):
         of = f"listener.name.{name}"
         properties[f"{of}.sasl.enabled.mechanisms"] = mechanisms
+        bearer = f"{login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub='broker';"
+        properties[f"{of}.oauthbearer.sasl.jaas.config"] = bearer  # takes tokens without a signature, made below
         plain = f'{login}.plain.PlainLoginModule required user_{USER}="{SECRET}";'
         properties[f"{of}.plain.sasl.jaas.config"] = plain
         for scram in ("scram-sha-256", "scram-sha-512"):
@@ -78,6 +101,9 @@ def ways(certificates, tmp_path_factory):
         "SSL": KafkaSecurity("SSL", None, None, None, authority, str(folder / "own.pem"), str(folder / "own.key")),
         "SASL_PLAINTEXT PLAIN": KafkaSecurity("SASL_PLAINTEXT", "PLAIN", USER, SECRET),
     }
+    (folder / "token").write_text(bearer_token())
+    from_file = TokenSource(file=str(folder / "token"))
+    found["SASL_PLAINTEXT OAUTHBEARER"] = KafkaSecurity("SASL_PLAINTEXT", "OAUTHBEARER", tokens=from_file)
     for mechanism in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
         found[f"SASL_SSL {mechanism}"] = KafkaSecurity("SASL_SSL", mechanism, USER, SECRET, authority)
     return found
@@ -132,8 +158,9 @@ async def test_every_client_of_ours_is_let_in(broker, ways, topic_prefix, way):
         ("SASL_SSL SCRAM-SHA-512", {"username": "nobody"}),
         ("SASL_SSL PLAIN", {"cafile": None}),
         ("SSL", {"certfile": None, "keyfile": None}),
+        ("SASL_PLAINTEXT OAUTHBEARER", {"tokens": TokenSource("a-wrong-one")}),
     ],
-    ids=["wrong password", "unknown user", "unknown authority", "no certificate"],
+    ids=["wrong password", "unknown user", "unknown authority", "no certificate", "wrong token"],
 )
 def test_who_is_not_let_in_is_told_in_one_line(broker, ways, way, changed):
     """It is a TopicError that names the address and no password."""
@@ -145,9 +172,16 @@ def test_who_is_not_let_in_is_told_in_one_line(broker, ways, way, changed):
     assert "a-wrong-one" not in str(caught.value)
 
 
-@pytest.mark.parametrize("way", ["SASL_SSL SCRAM-SHA-512", "SSL"])
+def test_a_token_that_cannot_be_had_is_told_at_once(broker, ways):
+    """It is the reason in the one line, instead of a broker that does not answer."""
+    missing = dataclasses.replace(ways["SASL_PLAINTEXT OAUTHBEARER"], tokens=TokenSource(file="/no/such/token"))
+    with pytest.raises(TopicError, match=r"a token is required from /no/such/token, got FileNotFoundError"):
+        verify_topics(settings_of(broker, missing, ""))
+
+
+@pytest.mark.parametrize("way", ["SASL_SSL SCRAM-SHA-512", "SSL", "SASL_PLAINTEXT OAUTHBEARER"])
 def test_worker_and_trainer_run_on_secured_servers(broker, ways, redis, install, until, way):
-    """An event sent over TLS becomes a list there and in Redis; no log and no command line holds the password."""
+    """An event becomes a list there and in Redis; no log and no command line holds the password or the token."""
     installation = install(broker.address_for(way.split()[0]), redis, ways[way])
     send_catalogue(installation.settings, FILMS)
     with installation.process("worker") as worker, installation.process("trainer") as trainer:
@@ -159,8 +193,9 @@ def test_worker_and_trainer_run_on_secured_servers(broker, ways, redis, install,
         assert "i3" not in {item["item_id"] for item in found["items"]}
         until(lambda: installation.counts("watches") == {"ann": 1}, 10, lambda: installation.counts("watches"))
         for process in (worker, trainer):
-            assert SECRET not in process.said()
-            assert SECRET not in Path(f"/proc/{process.child.pid}/cmdline").read_text()
+            for secret in (SECRET, "eyJ"):  # as the base64 of any token begins
+                assert secret not in process.said()
+                assert secret not in Path(f"/proc/{process.child.pid}/cmdline").read_text()
         with installation.process("health", "worker") as health:
             assert health.child.wait(30) == 0, health.said()
         assert worker.terminate(20) == 0

@@ -2,13 +2,15 @@
 
 import json
 import time
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource
 from redis import Redis
 
 from commands.children import await_alive, worker_process
@@ -325,6 +327,30 @@ def test_copies_of_a_letter_are_one_letter(empty):
     assert empty.json("replay")["replayed_before"] == 1
     assert len(empty.records("watch-events")) == 1
     assert empty.json("list")["replayed"] == 1
+
+
+def test_a_letter_that_the_broker_refuses_is_told_and_stays_unnoted(empty):
+    """Of three letters one is too large for its topic: two are sent and noted, and a second replay tries that one."""
+    with closing(KafkaAdminClient(bootstrap_servers=empty.settings.kafka)) as admin:
+        topic = empty.settings.prefix + "watch-events"
+        admin.alter_configs([ConfigResource("topic", topic, {"max.message.bytes": "1000"})])
+    with closing(KafkaProducer(bootstrap_servers=empty.settings.kafka)) as producer:
+        for n, item_id in enumerate(("i", "large", "i")):
+            event = {"event_id": f"e{n}", "user_id": "u", "item_id": item_id, "ts": TS, "progress": 0.5}
+            body = orjson.dumps(event) + b" " * (2000 if n == 1 else 0)
+            headers = dead_letter_headers(Rejected(RawRecord(Origin(topic, 1, n), b"u", b""), "bad_field", "why"))
+            producer.send(
+                empty.settings.prefix + "dead-letters", key=b"u", value=body, partition=0, headers=list(headers.items())
+            ).get(10)
+    for sent, before in ((2, 0), (0, 2)):
+        result = empty.invoke("replay", "--json")
+        assert result.exit_code == 1, result.output
+        found = json.loads(result.stdout)
+        assert (found["sent"], found["replayed_before"], found["refused"]) == (sent, before, {"broker": 1})
+        assert [one["id"] for one in found["examples"]["refused"]] == ["0:1"]
+        assert found["examples"]["refused"][0]["reason"].startswith("MessageSizeTooLargeError")
+    assert [orjson.loads(record.value)["event_id"] for record in empty.records("watch-events")] == ["e0", "e2"]
+    assert empty.json("list")["replayed"] == 2
 
 
 def test_nothing_is_said_to_be_nothing(empty):

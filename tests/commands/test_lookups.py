@@ -124,9 +124,10 @@ def test_trending_over_everything_and_in_a_genre(url):
 
 
 def test_following_shows_each_new_list_and_ends_cleanly(url):
-    """A list written later is printed once, and an interrupt ends with status 0."""
-    code = "from commands.lookups import recommend; recommend()"
-    arguments = [sys.executable, "-c", code, "u", "--follow", "--json", "--every", "0.05", "--redis", url]
+    """A list written later is printed once, and an interrupt ends with status 0, though it was ignored at the start."""
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # as a script's `command &`
+    command = [sys.executable, "-m", "reelstream", "recommend", "u", "--follow", "--json", "--every", "0.05"]
+    arguments = [*background, *command, "--redis", url]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as following:
         assert json.loads(following.stdout.readline())["rec_id"] == "rec2"

@@ -3,14 +3,18 @@ import os
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource
 
 from commands.data import data
 from commands.replay import replay
-from streams.errors import DataError, SettingsError, TopicError
+from replay.live import ConsumerLag
+from streams.errors import DataError, SettingsError, StreamError, TopicError
 from streams.settings import Settings
 from streams.topics import create_topics
 
@@ -109,6 +113,7 @@ def test_a_replay_reports_one_json_object(stack, topic_prefix, recorded):
         "duplicates": 0,
         "late": 0,
         "errors": 0,
+        "not_taken": [],
         "interrupted": False,
         "topics": {"watch-events": 100, "rate-events": 100},
     }
@@ -121,6 +126,33 @@ def test_a_replay_reports_one_line(stack, topic_prefix, recorded):
     result = CliRunner().invoke(replay, [str(recorded), *options])
     assert result.exit_code == 0
     assert result.output.startswith("sent 5 items and 7 events (0 duplicates, 0 late) in ")
+
+
+def test_refused_records_are_named_and_the_rest_is_sent(stack, topic_prefix, tmp_path):
+    """Of 40 ratings and 2 items the one event and the item with long ids are told; 39 and 1 arrive."""
+    # A batch of one record is 61 bytes and the record, so 250 bytes are enough for any but those two; larger batches
+    # are divided by the client.
+    settings = Settings(stack.kafka, stack.redis, "models", prefix=topic_prefix)
+    create_topics(settings)
+    with closing(KafkaAdminClient(bootstrap_servers=stack.kafka)) as admin:
+        for name in ("rate-events", "catalog-items"):
+            admin.alter_configs([ConfigResource("topic", topic_prefix + name, {"max.message.bytes": "250"})])
+    long = "x" * 64
+    (tmp_path / "u.data").write_text(
+        "".join(f"{long if i == 20 else i % 9}\t{long if i == 20 else 1}\t4\t{978_307_200 + i}\n" for i in range(40))
+    )
+    options = ["--max-speed", "--json", "--kafka", stack.kafka, "--prefix", topic_prefix]
+    result = CliRunner().invoke(replay, [str(tmp_path), *options])
+    assert isinstance(result.exception, StreamError)
+    assert "got 2 refused: MessageSizeTooLargeError" in str(result.exception)
+    facts = json.loads(result.stdout)
+    assert (facts["items"], facts["sent"], facts["errors"]) == (1, 40, 2)
+    item, event = facts["not_taken"]
+    assert (item["topic"], item["id"]) == (topic_prefix + "catalog-items", long)
+    assert (event["topic"], event["key"]) == (topic_prefix + "rate-events", long)
+    arrived = ConsumerLag(settings, "nobody", ("rate-events", "catalog-items"))
+    assert arrived.now() == 40  # 39 events and an item
+    arrived.close()
 
 
 def test_an_error_is_one_line_and_exit_status_one(tmp_path):

@@ -3,11 +3,10 @@ from dataclasses import replace
 import pytest
 
 from replay.chaos.compare import compare
-from replay.chaos.expected import Expected, Place, Record, UserState
+from replay.chaos.expected import Expected, Place, UserState
 from replay.chaos.gauge import Size, cut_back, last_file
 from replay.chaos.observed import Observed, ObservedUser
 from replay.chaos.sabotage import torn_versions
-from replay.chaos.sending import fingerprint, verify
 
 TS = 1_700_000_000_000
 BAD = Place("watch-events", 0, 7)
@@ -116,6 +115,21 @@ def test_a_planted_difference_of_the_topics_is_found(topics, what):
     assert differing(topics=topics) == {what: 1}
 
 
+@pytest.mark.parametrize(
+    ("state", "topics"),
+    [
+        (replace(STATE, films={"ghost-1": "catalog:items", "a": "catalog:items"}), TOPICS),
+        (STATE, replace(TOPICS, films={"ghost-1": "recommendations 0 at 7"})),
+    ],
+)
+def test_a_film_of_an_aborted_transaction_is_found(state, topics):
+    """A film that was never committed is one difference wherever it is shown, and other films are none."""
+    rows = compare(EXPECTED, state, topics, frozenset({"ghost-1", "ghost-2"}))
+    assert [(row.what, row.compared, row.different) for row in rows if row.different and not row.is_info] == [
+        ("films of aborted transactions shown", 2, 1)
+    ]
+
+
 def test_a_repeated_dead_letter_is_allowed():
     """At-least-once delivery may repeat a dead letter: it is told, and no difference."""
     topics = replace(TOPICS, dead={(BAD, "not_json"): 2})
@@ -128,16 +142,6 @@ def test_a_difference_is_shown_with_both_values():
     """The example of a row names the key, what was expected and what was got."""
     (row,) = (row for row in compare(EXPECTED, with_user(genres={"Drama": 9.5}), TOPICS) if row.what == "users: genres")
     assert row.examples == ("'u': expected {'Drama': 1.25}, got {'Drama': 9.5}",)
-
-
-def test_what_was_acknowledged_must_be_read_back():
-    """A record that is gone, and one with other bytes, are lost; one that nobody acknowledged is not missed."""
-    places = [Place("watch-events", 0, offset) for offset in range(4)]
-    acknowledged = {place: fingerprint(b"x") for place in places[:3]}
-    read = [Record(places[0], TS, b"x"), Record(places[1], TS, b"y"), Record(places[3], TS, b"x")]
-    lost = []
-    assert list(verify(acknowledged, read, lost)) == read
-    assert lost == [places[1], places[2]]
 
 
 @pytest.fixture

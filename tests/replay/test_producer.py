@@ -68,7 +68,7 @@ def test_rate_of_what_was_sent():
 @pytest.fixture
 def nobody(monkeypatch, caplog):
     """Point at a port that nothing listens on, and do not wait long for it."""
-    monkeypatch.setattr("replay.producer.CONNECT_MS", 300)
+    monkeypatch.setattr("streams.clients.CONNECT_MS", 300)
     caplog.set_level(logging.CRITICAL, "kafka")  # a kept log record would keep the client's sockets
     yield Settings("127.0.0.1:9", "redis://127.0.0.1:9/0", "models")
     gc.collect()

@@ -2,19 +2,22 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from commands import up
 from streams.errors import StackError
+from streams.settings import data_folder
 from streams.stack import Valkey, running_stack
 from streams.stack.jars import find_class_path, read_checksums, wrong_jars
 from streams.stack.ports import is_free, settle_ports
 from streams.stack.process import Identity, Server, identify, last_lines, wait_until
-from streams.stack.state import Addresses, Part, hold, read_note, write_note
+from streams.stack.state import Addresses, Part, hold, read_note, take_turns, write_note
 from streams.stack.valkey import answers, find_server, require_functions
 
 
@@ -55,6 +58,24 @@ def test_reused_pid_is_not_signalled(sleeper):
     """A process with the same pid but another start time is left alone."""
     Identity(sleeper.pid, "another start").end(0.1)
     assert sleeper.poll() is None
+
+
+def test_server_hears_what_its_owner_does_not(tmp_path):
+    """A server has SIGINT and SIGTERM at their defaults, though they were ignored and blocked where it was started."""
+    program = (
+        "import signal as s; print(s.getsignal(s.SIGINT) is s.default_int_handler, s.getsignal(s.SIGTERM) is s.SIG_DFL,"
+        " s.pthread_sigmask(s.SIG_BLOCK, ()))"
+    )
+    server = Server("asked", [sys.executable, "-c", program], tmp_path / "log")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        server.start()
+        assert wait_until(lambda: server.identity is None, 20.0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "log").read_text() == "True True set()\n"
 
 
 def test_ports_stay_with_a_folder(tmp_path):
@@ -273,3 +294,14 @@ def test_up_says_how_a_process_ended_before_it_starts_it_again(tmp_path, capsys)
     said = capsys.readouterr().err
     line = f"worker ended with status 3 and is started again; its last line in {tmp_path / 'worker.log'}:\n    enough\n"
     assert said == 5 * line
+
+
+def test_jars_are_fetched_by_one_at_a_time(tmp_path, monkeypatch):
+    """Who needs Kafka's jars waits while another looks for them or fetches them, and then gets them."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with ThreadPoolExecutor(1) as others:
+        with take_turns(data_folder() / "kafka"):
+            finding = others.submit(find_class_path, None, quiet)
+            with pytest.raises(TimeoutError):
+                finding.result(0.3)
+        assert "kafka_2.13" in finding.result(60)

@@ -1,0 +1,146 @@
+"""What the cluster has promised, as the producers were told: records that stand, and transactions by how they ended.
+
+A transaction is kept once for each attempt, with the places that its records were acknowledged at. Whether it is in the
+topics, whole or not at all, is seen when they are read back. Of an attempt whose last answer was lost nobody knows the
+end, and both are right; its records were sent again in any case.
+"""
+
+import bisect
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from replay.chaos.compare import Row
+from replay.chaos.expected import Place, Record
+
+__all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
+
+End = Literal["committed", "aborted", "hung", "uncertain"]
+ENDS: tuple[End, ...] = ("committed", "aborted", "hung", "uncertain")
+SHOWN = 5  # examples of each row
+
+
+def fingerprint(value: bytes | None) -> int:
+    """Return a number that tells values apart; none for a tombstone."""
+    return -1 if value is None else zlib.crc32(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A transaction as one producer went through it.
+
+    Parameters
+    ----------
+    number : of the transaction.
+    end : ``uncertain`` where a commit was asked for and its answer never came.
+    places : where its records were acknowledged, with their fingerprints; those that were not have none.
+    film : that only this attempt describes, or None.
+    """
+
+    number: int
+    end: End
+    places: Mapping[Place, int]
+    film: str | None = None
+
+
+class Ledger:
+    """Written by the producers' threads; asked when the stream is through.
+
+    ``acknowledged`` are the records that count for certain, with their fingerprints.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reached: dict[tuple[str, int], _Reached] = {}
+        self._seen: Counter[int] = Counter()
+        self._attempt_at: dict[Place, int] = {}
+        self.acknowledged: dict[Place, int] = {}
+        self.attempts: list[Attempt] = []
+
+    def stands(self, places: Mapping[Place, int]) -> None:
+        """Note that records stand at these places."""
+        with self._lock:
+            self.acknowledged.update(places)
+            for place in places:
+                self._reached.setdefault((place.topic, place.partition), _Reached()).add(place.offset)
+
+    def ended(self, attempt: Attempt) -> None:
+        """Note that a transaction ended."""
+        if attempt.end == "committed":
+            self.stands(attempt.places)
+        with self._lock:
+            self.attempts.append(attempt)
+
+    def count_applied(self, positions: Mapping[tuple[str, int], int]) -> int:
+        """Return how many of the records that stand are at or before these offsets: markers and the aborted are not."""
+        with self._lock:
+            return sum(self._reached[place].count(at) for place, at in positions.items() if place in self._reached)
+
+    def check(self, records: Iterable[Record], lost: list[Place]) -> Iterator[Record]:
+        """Pass records through, note of which transactions they are, and add to ``lost`` what was not seen."""
+        self._attempt_at = {place: n for n, attempt in enumerate(self.attempts) for place in attempt.places}
+        left = dict(self.acknowledged)
+        for record in records:
+            number = fingerprint(record.value)
+            if left.get(record.place) == number:
+                del left[record.place]
+            n = self._attempt_at.get(record.place)
+            if n is not None and self.attempts[n].places[record.place] == number:
+                self._seen[n] += 1
+            yield record
+        lost.extend(left)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many attempts ended in each way."""
+        found = Counter(attempt.end for attempt in self.attempts)
+        return {end: found[end] for end in ENDS}
+
+    def ghosts(self) -> frozenset[str]:
+        """Return the films of transactions of which nothing was read."""
+        return frozenset(
+            attempt.film
+            for n, attempt in enumerate(self.attempts)
+            if attempt.film is not None and attempt.end != "committed" and not self._seen[n]
+        )
+
+    def rows(self) -> list[Row]:
+        """Return, of each end, how many transactions came out otherwise; after ``check``."""
+        return [
+            self._row("committed", "transactions: committed, and not whole"),
+            self._row("aborted", "transactions: aborted, and readable"),
+            self._row("hung", "transactions: hung to the end, and readable"),
+            self._row("uncertain", "transactions: answer lost, whole nor gone"),
+        ]
+
+    def _row(self, end: End, what: str) -> Row:
+        there = [(n, attempt) for n, attempt in enumerate(self.attempts) if attempt.end == end]
+        wrong = [
+            f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.places)} records can be read"
+            for n, attempt in there
+            if self._seen[n] not in _right(end, len(attempt.places))
+        ]
+        return Row(what, len(there), len(wrong), tuple(wrong[:SHOWN]))
+
+
+def _right(end: End, n: int) -> tuple[int, ...]:
+    """Return how many of the records of a transaction may be read, of ``n``."""
+    return {"committed": (n,), "uncertain": (0, n)}.get(end, (0,))
+
+
+class _Reached:
+    """Offsets of one partition that count; nearly in order, as several producers write at once."""
+
+    def __init__(self) -> None:
+        self._offsets: list[int] = []
+
+    def add(self, offset: int) -> None:
+        if not self._offsets or offset > self._offsets[-1]:
+            self._offsets.append(offset)
+        else:
+            bisect.insort(self._offsets, offset)
+
+    def count(self, position: int) -> int:
+        return bisect.bisect_right(self._offsets, position)

@@ -1,0 +1,149 @@
+"""Parting a stream among producers: runs of plain records, each in a codec, and transactions that end in three ways.
+
+Which records go together, by whose client, in which codec and to which end follows from a seed, so equal streams give
+equal parcels. Records of a transaction that is aborted come again in a later one; its ghosts, events and a film made
+for it alone, never do. A parcel is a value: bringing it to Kafka is the business of ``sending`` and ``transacting``.
+"""
+
+import itertools
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from replay.chaos.stream import GENRES, RATES, REQUESTS, WATCHES, Made
+from streams.settings import Compression
+
+__all__ = ["CATALOG", "CLIENTS", "CODECS", "Mix", "Run", "Transaction", "count_events", "ghost_film", "mix"]
+
+CATALOG = "catalog-items"
+CODECS: tuple[Compression, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
+CLIENTS = ("kafka-python", "aiokafka")
+LARGEST = 200  # records of one transaction
+MEAN = 38  # of them: sizes are drawn evenly on a logarithmic scale from 1 to the largest, (200 - 1) / ln 200
+ABORTED = 0.25  # of the transactions
+DESCRIBING = 0.05  # of those that commit bring a film of their own: a new film costs every worker its indexes
+MOST_CARRIED = 400  # records of aborted transactions that wait for one that commits
+EVENTS_PER_HANG = 100_000  # each holds its partitions back for seconds
+HUNG_USERS = 3  # whose partitions it holds back; the others must not notice
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How a stream is parted.
+
+    Parameters
+    ----------
+    events : records on the event topics in all.
+    share : of the records that go through transactions, 0 to below 1.
+    seed : of everything random.
+    now_ms : event time of ghosts, milliseconds.
+    """
+
+    events: int
+    share: float
+    seed: int
+    now_ms: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"chaos: the share of transactions must be at least 0 and below 1, got {self.share!r}")
+
+    @property
+    def hangs(self) -> int:
+        """Transactions that are left open until the cluster ends them."""
+        return max(1, self.events // EVENTS_PER_HANG) if self.share else 0
+
+
+class Run(NamedTuple):
+    """Records that are sent one by one, without a transaction."""
+
+    codec: Compression
+    records: tuple[Made, ...]
+
+
+class Transaction(NamedTuple):
+    """Records that count together or not at all.
+
+    ``ghosts`` are only in transactions that do not commit, and are sent behind the records.
+    """
+
+    number: int
+    client: str
+    codec: Compression
+    end: Literal["commit", "abort", "hang"]
+    records: tuple[Made, ...]
+    ghosts: tuple[Made, ...] = ()
+
+
+def mix(records: Iterable[Made], config: Mix) -> Iterator[Run | Transaction]:
+    """Give the records in parcels, in the order of sending; every record is in a run or in one commit."""
+    random_ = random.Random(config.seed)
+    hangs_at = [int((n + 0.5) / (config.hangs + 1) * config.events) for n in range(config.hangs)]
+    carried: list[Made] = []
+    stream, n_events, n_runs, number = iter(records), 0, 0, 0
+    while True:
+        mean_run = MEAN * (1 - config.share) / config.share if config.share else LARGEST
+        run = _take(stream, random_.randint(1, max(1, round(2 * mean_run))))
+        if run:
+            yield Run(CODECS[n_runs % len(CODECS)], run)
+            n_runs, n_events = n_runs + 1, n_events + count_events(run)
+        taken = _take(stream, round(LARGEST ** random_.random())) if config.share else ()
+        if not run and not taken and not carried:
+            return
+        if not taken and not carried:
+            continue
+        n_events += count_events(taken)
+        client, codec = CLIENTS[number % len(CLIENTS)], CODECS[number // len(CLIENTS) % len(CODECS)]
+        if hangs_at and taken and n_events >= hangs_at[0]:
+            # Its film has no genres: should the cluster take its late commit, events may be read before the film.
+            del hangs_at[0]
+            ghosts = _ghosts(_film(ghost_film(number), ()), taken[:HUNG_USERS], config.now_ms)
+            yield Transaction(number, client, codec, "hang", (), ghosts)
+            number += 1
+            client, codec = CLIENTS[number % len(CLIENTS)], CODECS[number // len(CLIENTS) % len(CODECS)]
+        if taken and len(carried) < MOST_CARRIED and random_.random() < ABORTED:
+            ghosts = _ghosts(_film(ghost_film(number), (GENRES[number % len(GENRES)],)), taken[-3:], config.now_ms)
+            yield Transaction(number, client, codec, "abort", taken, ghosts)
+            carried += taken
+        else:
+            films = (_film(f"late-{number}", (GENRES[0],)),) if random_.random() < DESCRIBING else ()
+            yield Transaction(number, client, codec, "commit", (*carried, *taken, *films))
+            carried = []
+        number += 1
+
+
+def count_events(records: Iterable[Made]) -> int:
+    """Return how many of these records are on the event topics."""
+    return sum(made.topic in {WATCHES, RATES} for made in records)
+
+
+def ghost_film(number: int) -> str:
+    """Return the id of the film that only the ghosts of one transaction know."""
+    return f"ghost-{number}"
+
+
+def _take(stream: Iterator[Made], n: int) -> tuple[Made, ...]:
+    return tuple(itertools.islice(stream, n))
+
+
+def _ghosts(described: Made, beside: tuple[Made, ...], now_ms: int) -> tuple[Made, ...]:
+    """Return a film that exists nowhere else, events and a request about it, of the users of some records."""
+    film = described.key.decode()
+    ghosts = [described]
+    for n, made in enumerate(beside):
+        event = {"event_id": f"{film}-{n}", "user_id": made.key.decode(), "item_id": film, "ts": now_ms}
+        topic = RATES if n == 1 else WATCHES
+        ghosts.append(Made(topic, made.key, _json(event | ({"rating": 5.0} if n == 1 else {"progress": 1.0}))))
+    asked = {"request_id": film, "user_id": beside[0].key.decode()}
+    return (*ghosts, Made(REQUESTS, beside[0].key, _json(asked)))
+
+
+def _film(item_id: str, genres: tuple[str, ...]) -> Made:
+    fields = {"item_id": item_id, "title": f"Film {item_id}", "year": 2000, "genres": genres}
+    return Made(CATALOG, item_id.encode(), _json(fields))
+
+
+def _json(fields: object) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode()

@@ -1,0 +1,113 @@
+"""A batch that nobody can read: what it is, where it stands, and how to get past it, in one line.
+
+A client that meets a batch with a wrong checksum, or compressed in a way that it does not know, raises an error
+that names no offset, mostly not even the partition, drops the sound records before it, and meets the same batch at
+every start. Here those are read one by one and given out first, which also finds the place.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    RecordTooLargeError,
+    UnsupportedCodecError,
+)
+
+from streams.errors import TopicError
+
+__all__ = ["MOST", "get_many", "is_unreadable", "read_carefully", "unreadable"]
+
+_OF_A_BATCH = (CorruptRecordException, RecordTooLargeError, UnsupportedCodecError)
+_PROBE_MS = 3_000  # for one partition; what was fetched is fetched once more
+MOST = 1000  # records of a partition that are read one by one at a time
+
+Fetch = Callable[[TopicPartition], Awaitable[list[Any]]]
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Return whether an error of a fetch is about the bytes of a batch rather than about the cluster.
+
+    Decompressors and parsers raise errors of their own, which share nothing but that they are not the client's.
+    """
+    return isinstance(error, _OF_A_BATCH) or not isinstance(error, KafkaError | ConsumerStoppedError | OSError)
+
+
+def unreadable(who: str, at: TopicPartition, offset: int, error: Exception) -> TopicError:
+    """Return the line about a batch.
+
+    Parameters
+    ----------
+    who : the part that reads, the first word of the message.
+    at, offset : where the batch stands.
+    error : of the client.
+    """
+    return TopicError(
+        f"{who}: records in a form that Kafka's clients can read (gzip, snappy, lz4, zstd or none) are required in "
+        f"{at.topic}[{at.partition}] at offset {offset}, got {error!r}; see whether the broker's disk is sound "
+        "and who wrote them, then remove them with kafka-delete-records.sh up to the next offset that can be read"
+    )
+
+
+async def read_carefully(
+    who: str, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition], fetch: Fetch, most: int
+) -> dict[TopicPartition, list[Any]]:
+    """Return what stands before a batch that made a fetch fail, so that it is not lost with it.
+
+    Parameters
+    ----------
+    who : the part that reads.
+    consumer : whose fetch failed.
+    places : partitions it reads.
+    fetch : fetches one record of a partition, none if there is none for now.
+    most : records of each partition.
+
+    Raises
+    ------
+    TopicError
+        If that batch is the next thing to be read from its partition; what was read of others is read again by
+        whoever comes next.
+    """
+    ends = await consumer.end_offsets(list(places))
+    found: dict[TopicPartition, list[Any]] = {}
+    for at in sorted(ends):
+        if await consumer.position(at) >= ends[at]:
+            continue
+        try:
+            while len(found.get(at, ())) < most and (records := await fetch(at)):
+                found.setdefault(at, []).extend(records)
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            if at not in found:
+                raise unreadable(who, at, await consumer.position(at), error) from error
+    return found
+
+
+async def get_many(
+    who: str, consumer: AIOKafkaConsumer, *places: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+) -> dict[TopicPartition, list[Any]]:
+    """Return what ``consumer.getmany`` returns, and of a batch that cannot be read what stands before it.
+
+    Raises
+    ------
+    TopicError
+        If the next batch of a partition cannot be read; the message names its place.
+    """
+    try:
+        found: dict[TopicPartition, list[Any]] = await consumer.getmany(
+            *places, timeout_ms=timeout_ms, max_records=max_records
+        )
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+
+        async def one(at: TopicPartition) -> list[Any]:
+            got: dict[TopicPartition, list[Any]] = await consumer.getmany(at, timeout_ms=_PROBE_MS, max_records=1)
+            return got.get(at, [])
+
+        return await read_carefully(who, consumer, places or consumer.assignment(), one, max_records or MOST)
+    return found
