@@ -9,12 +9,15 @@ from math import log2, sqrt
 import numpy as np
 import orjson
 import pytest
+from aiokafka import TopicPartition
 
-from agents.scorekeeper import Scorekeeper, ScorekeeperConfig
+from agents.scorekeeper import SCOREKEEPER_GROUP, Scorekeeper, ScorekeeperConfig
 from model.drift import Drift, DriftConfig
 from model.scoreboard import Scoreboard, ScoreboardConfig, Shown
+from streams.clients import producer
 from streams.connection import connect
 from streams.quality import QualityShelf, find_quality, find_series
+from streams.reader import EventReader
 from streams.records import ModelVersion
 from streams.state import ModelPointer
 from streams.versions import Archive, Lineage
@@ -215,6 +218,26 @@ async def test_topics_made_anew_are_counted_from_their_first_record(installation
     async with keeping(installation) as keeper:
         assert (await reached(until, installation, 4))["total"]["hits"] == 2
         assert (keeper.report.records, keeper.report.lost) == (5, 0)
+
+
+async def test_the_group_is_told_that_markers_are_done(installation):
+    """After a committed and an aborted transaction, and silence, what is committed is the end of the partition."""
+    topic = f"{installation.settings.prefix}watch-events"
+    transactional = producer(installation.settings, transactional_id=topic)
+    reader = EventReader(installation.settings, SCOREKEEPER_GROUP)
+    await transactional.start()
+    await reader.start()
+    try:
+        async with keeping(installation), asyncio.timeout(20):
+            for end in (transactional.commit_transaction, transactional.abort_transaction):
+                await transactional.begin_transaction()
+                await transactional.send_and_wait(topic, orjson.dumps(a_watch("u", "a")), key=b"u", partition=0)
+                await end()
+            while await reader._consumer.committed(TopicPartition(topic, 0)) != 4:  # noqa: ASYNC110 - a broker
+                await asyncio.sleep(0.1)
+    finally:
+        await reader.stop()
+        await transactional.stop()
 
 
 def two_versions(installation, promoted_at):
