@@ -44,9 +44,7 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
         # Step 1
         decoded = decode_batch(records, worker.settings.prefix)
         await _answer(worker, records, decoded, worker.patiently)
-    report = worker.upkeep.report
-    report.events += len(batch)
-    report.rejected += len(decoded.rejected)
+    worker.upkeep.report.events += len(batch)
 
 
 async def answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:

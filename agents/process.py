@@ -172,6 +172,7 @@ class Worker:
         lists = [(answer.recommendation.user_id, body) for answer, body in zip(answers, bodies, strict=True)]
         changes = [answer.change for answer in answers if answer.change is not None]
         await self._outbox().publish(lists, changes, rejected)
+        self.upkeep.count_letters(rejected)
         if keep is not None and answers:
             stored = [
                 StoredList(answer.recommendation.user_id, answer.recommendation.sequence, answer.mode, body)
@@ -211,5 +212,5 @@ def _exit() -> NoReturn:
 def raw_record(event: Any) -> RawRecord:
     """Return a Faust event as a record of ours."""
     message = event.message
-    origin = Origin(message.topic, message.partition, message.offset, int(message.timestamp * 1000))
+    origin = Origin(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
     return RawRecord(origin, message.key, event.value)

@@ -26,6 +26,7 @@ from streams.availability import Availability
 from streams.cluster import ClusterWatch, WatchConfig
 from streams.connection import connect
 from streams.errors import StateError, TopicError
+from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord, decode_batch
 from streams.keys import QUALITY
@@ -151,7 +152,8 @@ class Scorekeeper:
         await self._reader.start()
         try:
             await self._patience.through(self._cluster.look)
-            await side_by_side(self._count(), self._show_life(), self._cluster.run())
+            eviction = watch_eviction("scorekeeper", self._settings)
+            await side_by_side(self._count(), self._show_life(), self._cluster.run(), eviction)
         finally:
             await self._reader.stop()
             await self._client.aclose()
@@ -341,7 +343,7 @@ class Scorekeeper:
             await self._decided(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
             )
-            if not await self._patience.through(lambda: self._state.take_model_over(pointer, drift.version)):
+            if not await self._patience.through(lambda: self._state.move_model(pointer, current)):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
                 await self._decided(None)
                 return

@@ -32,6 +32,7 @@ from streams.cluster import ClusterWatch, WatchConfig
 from streams.codec import encode
 from streams.connection import connect
 from streams.errors import ClusterAway, RegistryError, StateError, TopicError
+from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.pending import Pending
@@ -149,6 +150,7 @@ class Trainer:
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
         self._diverged = 0  # rounds in a row from it whose weights went out of bounds
         self._is_back = False  # whether it serves because rounds from its child diverged
+        self._pointer: ModelPointer | None = None  # to the version that is tuned here
         self._drifting: str | None = None  # version of which it was said that nothing can serve in its place
         self.report = TrainerReport()
 
@@ -167,7 +169,8 @@ class Trainer:
         await self._producer.start()
         try:
             await self._patience.through(self._cluster.look)
-            await side_by_side(self._learn(), self._feed.follow(), self._show_life(), self._cluster.run())
+            eviction = watch_eviction("trainer", self._settings)
+            await side_by_side(self._learn(), self._feed.follow(), self._show_life(), self._cluster.run(), eviction)
         finally:
             await self._feed.stop()
             await self._reader.stop()
@@ -189,8 +192,8 @@ class Trainer:
         self._pending.clear()
         self._remembered.clear()
         self._diverged = 0
-        current = await self._patience.through(self._state.current_model)
-        if current is None:  # none was promoted yet, or a Redis that lost everything has none
+        current = self._pointer = await self._serving()
+        if current is None:  # none was promoted yet, or a Redis that lost everything before we came has none
             self.report.model_version, self._offsets, self._changes = None, {}, 0
             await self._patience.through(lambda: self._reader.seek({}))
             logger.info("trainer.ready without a version")
@@ -267,9 +270,22 @@ class Trainer:
         return found
 
     async def _has_moved(self) -> bool:
-        """Return whether another version serves than the one that is tuned here, or none any more."""
-        current = await self._patience.through(self._state.current_model)
+        """Return whether another version serves than the one that is tuned here."""
+        current = await self._serving()
         return (None if current is None else current.version) != self.report.model_version
+
+    async def _serving(self) -> ModelPointer | None:
+        """Return what the pointer says, which is put back first where Redis has lost it."""
+        await self._patience.through(self._restore_pointer)
+        return await self._patience.through(self._state.current_model)
+
+    async def _restore_pointer(self) -> None:
+        """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
+        pointer = self._pointer
+        if pointer is None or await self._state.current_model() is not None:
+            return
+        if await self._state.move_model(pointer, expected=None):
+            logger.warning("trainer.pointer_restored to %s: Redis had lost it", pointer.version)
 
     async def _read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
@@ -409,6 +425,7 @@ class Trainer:
         if not await self._move(pointer):
             logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
             return False
+        self._pointer = pointer
         # Step 3
         await self._announce(
             ModelVersion(version.version_id, "promoted", version.parent, version.uri, _now_ms(), version.metrics)
@@ -434,8 +451,10 @@ class Trainer:
 
     async def _move(self, pointer: ModelPointer) -> bool:
         """Move the pointer from the version tuned here, unless somebody else has moved it."""
-        expected = self.report.model_version
-        return await self._patience.through(lambda: self._state.take_model_over(pointer, expected))
+        current = await self._serving()
+        if (None if current is None else current.version) != self.report.model_version:
+            return False
+        return await self._patience.through(lambda: self._state.move_model(pointer, current))
 
     def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
         return self._registry.save(
@@ -475,6 +494,7 @@ class Trainer:
         while True:
             try:
                 await life.renew(asdict(self.report))
+                await self._restore_pointer()
             except StateError as error:
                 redis.lost(error)
             else:

@@ -8,13 +8,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from agents.arms import Arms
+from agents.rejections import Rejections
 from model.catalogue import Catalogue
 from model.coldstart import ColdStart, Trending
 from model.content import ContentIndex, Neighbours
@@ -27,6 +28,7 @@ from model.vocabulary import Rows
 from streams.catalog import CatalogueFeed
 from streams.errors import RegistryError, StateAway, StateError
 from streams.health import RENEW_S, SignOfLife
+from streams.inbox import Rejected
 from streams.outbox import Outbox
 from streams.registry import Followed, Registry
 from streams.settings import Settings
@@ -74,9 +76,10 @@ class StalledPartition:
 class WorkerReport:
     """What a worker tells about itself; counters since its start.
 
-    ``patched`` and ``loaded`` count the versions taken over as changes alone and whole. For the one that serves
-    ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so long lists were still of the one before.
-    ``lost`` counts offsets that left retention before they were read; ``stalled`` names what Kafka does not answer for.
+    ``rejected`` counts the dead letters that it sent: events, requests and films. ``patched`` and ``loaded`` count the
+    versions taken over as changes alone and whole. For the one that serves ``sync_bytes`` were read, and it came
+    ``sync_ms`` after its promotion: so long lists were still of the one before. ``lost`` counts offsets that left
+    retention before they were read; ``stalled`` names what Kafka does not answer for.
     ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
     that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
     """
@@ -144,6 +147,7 @@ class Upkeep:
         self._misread: str | None = None
         self.arms = Arms(state, self._load_beside, config.retry_s)
         self.report = report
+        self._rejections = Rejections(time.monotonic)
         self.feed = CatalogueFeed(settings, self._catalogue_changed)
         empty = Catalogue()
         self.recommender = Recommender(empty, ContentIndex(empty), Trending(), ColdStart(), modes)
@@ -169,6 +173,7 @@ class Upkeep:
 
     async def stop(self) -> None:
         """Let go of the connections, and of the thread once it is done."""
+        self._rejections.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
         await self.feed.stop()
 
@@ -330,10 +335,17 @@ class Upkeep:
         news = [one for one in rejected if one.record.origin.offset > reported.get(one.record.origin.partition, -1)]
         if news:
             await self._outbox().publish(rejected=news)
+            self.count_letters(news)
             await self._state.note_rejected_items(
                 {one.record.origin.partition: one.record.origin.offset for one in news}  # ascending: the last wins
             )
 
+    def count_letters(self, rejected: Sequence[Rejected]) -> None:
+        """Take note of dead letters that were sent: events, requests and films alike."""
+        self.report.rejected += len(rejected)
+        self._rejections.note(rejected)
+
     async def show_life(self) -> None:
-        """Renew the sign of life with the present report."""
+        """Renew the sign of life with the present report; what died in the last minute is told beside it."""
+        self._rejections.look()
         await self._life.renew(asdict(self.report))

@@ -15,6 +15,7 @@ from streams import topics
 from streams.app import WORKER_GROUP, build_app
 from streams.cluster import ClusterWatch
 from streams.connection import connect
+from streams.eviction import watch_eviction
 from streams.health import SignOfLife
 from streams.outbox import Outbox
 from streams.records import Origin
@@ -96,7 +97,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
-            watching = (worker.watch_redis(), cluster.run(), fetching.run())
+            eviction = watch_eviction("worker", settings)
+            watching = (worker.watch_redis(), cluster.run(), fetching.run(), eviction)
             await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]

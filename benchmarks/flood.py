@@ -81,6 +81,7 @@ def bad_kinds() -> dict[str, list[Pair]]:
             "not_an_object": orjson.dumps([whole]),
             "missing_field": orjson.dumps(event),
             "bad_field": orjson.dumps(whole | {"progress": 1.5}),
+            "wrong_unit": orjson.dumps(whole | {"ts": 1_700_000_000}),
             "wrong_key": orjson.dumps(event | {"user_id": "somebody else"}),
         }
         for cause, value in made.items():

@@ -21,15 +21,16 @@ from model.catalogue import Item
 from model.neumf import NeuMF, NeuMFConfig
 from model.ranking import Ranker
 from model.snapshot import Snapshot
-from streams.calls import DAY_MS
-from streams.codec import CAUSES, MAX_BYTES, MAX_TS, BadRecord, decode_item, encode
+from streams.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, encode
 from streams.connection import connect
 from streams.errors import RegistryError
 from streams.inbox import RawRecord, Rejected, decode_batch, decode_wish
+from streams.keyforms import readings
 from streams.keys import PartitionKeys, UserKeys
 from streams.records import Event, Origin, Rating, Request, Watch
 from streams.registry import Registry
 from streams.state import SourcedEvent, State
+from streams.times import EARLIEST_MS, MAX_TS
 from streams.versions import DESCRIPTION
 
 __all__ = ["Choices", "SnapshotTarget", "StateTarget", "check_decoding", "decode"]
@@ -57,6 +58,7 @@ LITERALS = (
         b'"%s"' % (b"x" * 65),
     ),
     *(b'"{p0}:at"', b'"}:seen"', b'"x:recent"', b'"%7B"', b'"__proto__"', b'"nan"', b'"1e5"', b'"u"', b'"7"', b"7"),
+    *(b'" u"', b'"u "', b"1700000000", b"1700000000000000", b"20231114", b"20231114221320"),
     *(b"[]", b"{}", b"[" * 60 + b"]" * 60, b"[" * 1100, b'{"a":' * 1100, b"[null]", b'[["i"]]', b'{"i":1}', b"[1e400]"),
 )
 IDS = (
@@ -97,8 +99,13 @@ IDS = (
     ),
     *("at:watch-events:0", "landmark", "watches", "list_sequence", "hot:all", "model:current", "a" * 64, "💥" * 64),
 )
-KEYS = (None, b"u", b"", b"7", b"i", b"\xff\xfe", b"u\n", b"{u}", b"\xef\xbb\xbfu", b"\x00" * 70_000)
-TIMES = (0, -1, 1, NOW, MAX_TS, 2**63 - 1, -(2**63))
+FRAME = b"\x00\x00\x00\x00\x07"  # of a schema registry
+KEYS = (
+    *(None, b"u", b"", b"7", b"i", b"\xff\xfe", b"u\n", b"{u}", b"\xef\xbb\xbfu", b"\x00" * 70_000),
+    *(b'"u"', b'"i"', b'{"user_id":"u"}', b'{"item_id":"i"}', b'{"id":"u"}', (7).to_bytes(8, "big"), FRAME + b"u"),
+    *(FRAME + b"\x02u", FRAME, FRAME * 2 + b"u", b'{"schema":null,"payload":"u"}', b'" u"', b"[" * 4096, b"{" * 4097),
+)
+TIMES = (0, -1, 1, NOW, NOW // 1000, NOW * 1000, NOW * 10**6, 20231114, 20231114221320, MAX_TS, 2**63 - 1, -(2**63))
 
 
 class Choices:
@@ -129,7 +136,7 @@ class Choices:
         if self.number(3):
             return str(self.one_of(IDS))
         text = self.bytes(1 + self.number(40)).decode("utf-8", "replace")
-        return "".join(filter(str.isprintable, text))[:64] or "u"
+        return "".join(filter(str.isprintable, text))[:64].strip() or "u"
 
 
 # decode ----------------------------------------------------------------------------------------------------------
@@ -178,20 +185,22 @@ def _read(record: RawRecord) -> Event | Request | Item | str | Rejected:
 
 
 def _check_noun(found: Event | Request | Item | str, key: bytes | None, recorded: int) -> None:
+    name = "item_id" if isinstance(found, str | Item) else "user_id"
     if isinstance(found, str):
         ids: tuple[str, ...] = (found,)
     elif isinstance(found, Item):
-        ids = (found.item_id, *found.genres)
+        ids = (found.item_id,)
+        assert all(0 < len(one) <= 64 and one.isprintable() for one in found.genres)
     elif isinstance(found, Request):
         ids = (found.request_id, found.user_id, *found.exclude)
         assert 1 <= found.k <= 200
     else:
         ids = (found.event_id, found.user_id, found.item_id)
-        assert 0 <= found.ts <= min(MAX_TS, recorded + DAY_MS if recorded > 0 else MAX_TS)
+        assert 0 <= found.ts <= (recorded if EARLIEST_MS <= recorded <= MAX_TS else MAX_TS)
         assert 0.0 <= found.interaction().weight <= 1.0
-    assert all(0 < len(one) <= 64 and one.isprintable() and one.encode() for one in ids)
+    assert all(0 < len(one) <= 64 and one.isprintable() and one == one.strip() and one.encode() for one in ids)
     owner = found if isinstance(found, str) else found.item_id if isinstance(found, Item) else found.user_id
-    assert key is None or key == owner.encode()
+    assert key is None or key == owner.encode() or owner in readings(key, name)
 
 
 def _value(choices: Choices, kind: str) -> bytes | None:
@@ -215,7 +224,11 @@ def _value(choices: Choices, kind: str) -> bytes | None:
         body = _edited(choices, body)
     if way == 2:
         body = choices.one_of(
-            (b"\xef\xbb\xbf" + body, body + b"\x00", body * 2, b"[%s]" % body, body[:-1], b" " * 66_000)
+            (
+                *(b"\xef\xbb\xbf" + body, body + b"\x00", body * 2, b"[%s]" % body, body[:-1], b" " * 66_000),
+                *(FRAME + body, FRAME + body[:-1], FRAME * 2 + body, body.decode(errors="replace").encode("utf-16")),
+                *(b'{"schema":null,"payload":%s}' % body, b'{"before":null,"after":%s,"op":"c"}' % body),
+            )
         )
     return body
 

@@ -367,9 +367,11 @@ def _print_letter(letter: "Letter") -> None:
 
 
 def _pretty(value: bytes) -> str:
-    """Return JSON indented, or the beginning of anything else in hexadecimal beside its ASCII."""
+    """Return JSON indented, without frame and envelope, or the beginning of anything else in hexadecimal."""
+    from streams.wrapping import open_json  # noqa: PLC0415 - --help stays fast
+
     try:
-        text = orjson.dumps(orjson.loads(value), option=orjson.OPT_INDENT_2).decode()
+        text = orjson.dumps(open_json(value), option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _hexadecimal(value)
     more = "" if len(text) <= SHOWN_JSON else f"\n... {len(text) - SHOWN_JSON} more characters; --raw writes the value"

@@ -33,17 +33,27 @@ def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
     from streams.settings import Settings  # noqa: PLC0415 - keeps --help fast
 
     first = Settings.from_environment(redis=url).redis
+    _require_rights(first)
     if other is None:
         taken = asyncio.run(_take(first))
         _print_digest(first, taken, as_json=as_json)
         _require_users(first, taken)
         return
     second = Settings.from_environment(redis=other).redis
+    _require_rights(second)
     found = asyncio.run(_compare(first, second))
     _print_comparison((first, second), found, as_json=as_json)
     _require_users(first, found.first)
     _require_users(second, found.second)
     sys.exit(0 if found.is_equal else 1)
+
+
+def _require_rights(url: str) -> None:
+    from streams.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
+    from streams.rights import require_rights  # noqa: PLC0415 - same
+
+    with connect_to_read(url) as client:
+        require_rights(client, "digest", lambda line: click.echo(f"reelstream: {line}", err=True))
 
 
 def _require_users(url: str, found: "Digest") -> None:

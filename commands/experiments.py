@@ -104,7 +104,8 @@ def stop(*, as_json: bool, **given: Any) -> None:
     with _redis(given_settings(given)) as client:
         with answered("ab: ending the experiment"):
             is_other = client.type(EXPERIMENT) not in ("string", "none")
-            stored: Any = client.delete(EXPERIMENT) and "" if is_other else client.getdel(EXPERIMENT)
+            stored: Any = "" if is_other else client.get(EXPERIMENT)
+            client.delete(EXPERIMENT)  # not read and removed in one: repeated, that would find nothing
         quality = _quality(client)
     if stored is None:
         raise StateError("ab: a running experiment is required, got none; `reelstream ab start` starts one")
@@ -171,8 +172,11 @@ def _store(settings: "Settings", experiment: "Experiment", *, is_replacing: bool
 
     with _redis(settings) as client:
         with answered(f"ab: starting {experiment.name}"):
-            stored = client.set(EXPERIMENT, encode_experiment(experiment), nx=not is_replacing)
-        if stored is None:
+            ours = encode_experiment(experiment)
+            is_stored = client.set(EXPERIMENT, ours, nx=not is_replacing)
+            if not is_stored:  # it may be ours, stored when an answer got lost
+                is_stored = client.get(EXPERIMENT) == ours.decode()
+        if not is_stored:
             running = _experiment(client)
             raise StateError(
                 f"ab: no running experiment is required, got {running and running.name!r}; "

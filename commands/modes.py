@@ -28,12 +28,12 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
 
     Who was chosen to be personalised is so from the first item on that the model knows.
     """
-    from streams.codec import MAX_ID  # noqa: PLC0415 - --help stays fast
-    from streams.connection import connect_to_read  # noqa: PLC0415 - same
+    from streams.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
+    from streams.ids import ID_RULE, is_id  # noqa: PLC0415 - same
     from streams.settings import Settings  # noqa: PLC0415 - same
 
-    if not 0 < len(user_id) <= MAX_ID or not user_id.isprintable():
-        raise click.UsageError(f"USER must be 1 to {MAX_ID} printable characters, got {user_id!r}")
+    if not is_id(user_id):
+        raise click.UsageError(f"USER must be {ID_RULE}, got {user_id!r}")
     with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
         if wanted is not None:
             _choose(client, user_id, wanted)

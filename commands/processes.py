@@ -7,7 +7,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
@@ -186,12 +186,7 @@ def require_servers(role: str, settings: Settings) -> None:
     from streams.topics import verify_topics  # noqa: PLC0415 - same
 
     verify_topics(settings)
-    version = _redis_version(role, settings.redis)
-    if int(version.partition(".")[0]) < OLDEST_REDIS:
-        raise StateError(
-            f"{role}: Redis {OLDEST_REDIS} or newer (or Valkey) is required for its functions, got version {version!r}"
-            "; point REELSTREAM_REDIS at a newer server"
-        )
+    _require_redis(role, settings)
     recognise_topics(settings)
 
 
@@ -204,22 +199,26 @@ def _require_faiss(settings: Settings) -> None:
         )
 
 
-def _redis_version(role: str, url: str) -> str:
-    """Ask a server, or any member of a cluster, with less patience than a worker that runs."""
-    import redis  # noqa: PLC0415 - keeps help fast
-    from redis.backoff import NoBackoff  # noqa: PLC0415 - same
-    from redis.retry import Retry  # noqa: PLC0415 - same
+def _require_redis(role: str, settings: Settings) -> None:
+    """Raise StateError unless every primary is new enough, allows what the role does, and keeps what it is given."""
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 - keeps help fast
 
     from streams.connection import answered, connect_to_read  # noqa: PLC0415 - same
+    from streams.eviction import require_no_eviction  # noqa: PLC0415 - same
+    from streams.rights import primaries, require_rights  # noqa: PLC0415 - same
 
-    try:
-        limits = {"socket_connect_timeout": ASK_S, "socket_timeout": ASK_S}
-        with answered(f"{role}: starting"), redis.Redis.from_url(url, **limits, retry=Retry(NoBackoff(), 1)) as client:
-            found: Any = client.info("server")
-    except (TypeError, ValueError):
-        connect_to_read(url).close()  # says what is wrong with the URL
-        raise
-    return str(found["redis_version"])
+    with connect_to_read(settings.redis, ASK_S) as client:
+        with answered(f"{role}: starting"), suppress(NoPermissionError):  # which is told with the other rights
+            for server in primaries(client):
+                found: Any = server.info("server")
+                version = str(found["redis_version"])
+                if int(version.partition(".")[0]) < OLDEST_REDIS:
+                    raise StateError(
+                        f"{role}: Redis {OLDEST_REDIS} or newer (or Valkey) is required for its functions, "
+                        f"got version {version!r}; point REELSTREAM_REDIS at a newer server"
+                    )
+        require_rights(client, role, lambda line: click.echo(f"reelstream: {line}", err=True))
+        require_no_eviction(client, role, is_allowed=settings.allow_eviction)
 
 
 @contextmanager

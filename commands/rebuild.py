@@ -49,12 +49,20 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
 
     Interrupted, it goes on where it was when it is started again. See docs/rebuild.md.
     """
-    from streams.rebuild import RebuildConfig  # noqa: PLC0415 - keeps --help fast
+    from streams.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
+    from streams.rebuild import RebuildConfig  # noqa: PLC0415 - same
+    from streams.rights import require_rights  # noqa: PLC0415 - same
     from streams.state import DAY_MS, StateConfig  # noqa: PLC0415 - same
     from streams.topics import verify_topics  # noqa: PLC0415 - same
 
     settings = given_settings(given)
     verify_topics(settings)
+    there = None if to is None or to.isdecimal() else to
+    with connect_to_read(settings.redis) as client:
+        require_rights(client, "rebuild" if there is None else "rebuild elsewhere", _tell_missing)
+    if there is not None:
+        with connect_to_read(there) as client:
+            require_rights(client, "rebuild target", _tell_missing)
     config = RebuildConfig(state=StateConfig(idle_ms=settings.idle_days * DAY_MS))
     try:
         outcome = asyncio.run(_rebuild(settings, config, to, archive, is_switched=not no_switch))
@@ -62,6 +70,10 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
         click.echo("interrupted; the same command goes on where this one was", err=True)
         sys.exit(INTERRUPTED)
     _print(settings, outcome, as_json=as_json)
+
+
+def _tell_missing(line: str) -> None:
+    click.echo(f"reelstream: {line}", err=True)
 
 
 async def _rebuild(

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from replay.ratings import LEAST_STARS, MAX_ID, MAX_SECONDS, MOST_STARS, is_id
+from replay.ratings import LEAST_STARS, MAX_SECONDS, MOST_STARS
 from replay.titles import text
 from streams.errors import DataError
+from streams.ids import ID_RULE, is_id
 
 __all__ = ["log_ratings"]
 
@@ -46,7 +47,7 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
     users, items, times = (_column(table, columns, names, place) for names in (USERS, ITEMS, TIMES))
     found = pd.DataFrame({"user_id": users.str.strip(), "item_id": items.str.strip()})
     for name in ("user_id", "item_id"):
-        _refuse(~_each(found[name], is_id), table, place, f"{name} of 1 to {MAX_ID} printable characters")
+        _refuse(~_each(found[name], is_id), table, place, f"{name} of {ID_RULE}")
     rated = next((columns[name] for name in RATINGS if name in columns), None)
     stars = pd.Series("", index=table.index) if rated is None else table[rated].str.strip()
     found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MOST_STARS)

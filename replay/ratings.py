@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from streams.codec import MAX_TS
 from streams.errors import DataError
+from streams.ids import ID_RULE, is_id
+from streams.times import MAX_TS
 
-__all__ = ["LEAST_STARS", "MAX_ID", "MAX_SECONDS", "MOST_STARS", "Layout", "is_id", "parse_ratings"]
+__all__ = ["LEAST_STARS", "MAX_SECONDS", "MOST_STARS", "Layout", "parse_ratings"]
 
-MAX_ID = 64
 LEAST_STARS, MOST_STARS = 0.5, 5.0
 MAX_SECONDS = MAX_TS // 1000
 NEEDED = ("user_id", "item_id", "rating", "seconds")
@@ -112,11 +112,6 @@ def _are_ids(ids: Iterable[object]) -> bool:
     return all(is_id(str(found)) for found in ids)
 
 
-def is_id(text: str) -> bool:
-    """Whether a text may be an id: 1 to 64 printable characters without space around them."""
-    return 0 < len(text) <= MAX_ID and text.isprintable() and text == text.strip()
-
-
 def _complaint(data: bytes, layout: Layout, place: str) -> str:
     """Return the message about the first line that breaks the format."""
     for number, line in enumerate(data.splitlines(), start=1):
@@ -133,7 +128,7 @@ def _breach(fields: list[str], layout: Layout) -> str | None:
         return f"{len(layout.columns)} fields: {_described(layout)}"
     row = dict(zip(layout.columns, fields, strict=True))
     if not (is_id(row["user_id"]) and is_id(row["item_id"])):
-        return f"user and item ids of 1 to {MAX_ID} printable characters"
+        return f"user and item ids of {ID_RULE}"
     if not _is_number(row["rating"], LEAST_STARS, MOST_STARS):
         return f"a rating from {LEAST_STARS} to {MOST_STARS}"
     if not _is_number(row["seconds"], 0, MAX_SECONDS) or not (layout.fractions or row["seconds"].strip().isdigit()):

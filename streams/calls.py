@@ -4,7 +4,7 @@ A batch travels as one JSON object with a list for each field, because Lua decod
 many small objects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import starmap
@@ -20,6 +20,8 @@ from streams.records import Event, Origin, Rating
 __all__ = [
     "DAY_MS",
     "LIBRARY",
+    "Bounds",
+    "Place",
     "SourcedEvent",
     "StateConfig",
     "StoredList",
@@ -33,10 +35,13 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v2"
+LIBRARY = "reelstream_v3"
 DAY_MS = 24 * 60 * 60 * 1000
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
+Place = tuple[str, int]
+Bounds = Mapping[Place, int]  # offsets that positions are known to have reached; absent where nothing is known
+_UNGUARDED: Bounds = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +110,20 @@ def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> 
     return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
 
 
-def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str) -> tuple[Any, ...]:
+def user_call(
+    user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str, bounds: Bounds = _UNGUARDED
+) -> tuple[Any, ...]:
     """Apply a user's events, in order, unless a server answers that is not among ``servers`` (empty: any may).
 
-    Answered by what ``read_verdict`` reads.
+    It is also refused where a partition of theirs stands before its offset in ``bounds``; on a cluster that rests in
+    another slot than the user, so there must be none. Answered by what ``read_verdict`` reads.
     """
     keys = UserKeys.of(user_id)
-    batch = _columns(events) | {
+    columns, places = _columns(events)
+    guards, guard, least = _guarded(places, bounds)
+    batch = columns | {
+        "guard": guard,
+        "least": least,
         "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
         "id": [event.event_id for _, event, _ in events],
         "ts": [event.ts for _, event, _ in events],
@@ -120,8 +132,8 @@ def user_call(user_id: str, events: Sequence[SourcedEvent], config: StateConfig,
         "genres": [genres for _, _, genres in events],
     }
     return (
-        "FCALL", f"{LIBRARY}_apply", 6,
-        keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events,
+        "FCALL", f"{LIBRARY}_apply", 6 + len(guards),
+        keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events, *guards,
         servers, config.recent_length, config.recent_returned, config.remembered_events,
         config.genre_half_life_ms, config.idle_ms, orjson.dumps(batch),
     )  # fmt: skip
@@ -133,10 +145,13 @@ def partition_call(
     counted: AbstractSet[Origin],
     config: StateConfig,
     servers: str,
+    bounds: Bounds = _UNGUARDED,
 ) -> tuple[Any, ...]:
-    """Count a partition's events by item, those in ``counted`` alone; ``servers`` as in ``user_call``."""
+    """Count a partition's events by item, those in ``counted`` alone; the rest is as in ``user_call``."""
     keys = PartitionKeys.of(partition)
-    batch = _columns(events) | {
+    columns, places = _columns(events)
+    batch = columns | {
+        "least": [bounds.get(place, -1) for place in places],
         "counted": [origin in counted for origin, _, _ in events],
         "ts": [event.ts for _, event, _ in events],
         "heat": [heat_of(event) for _, event, _ in events],
@@ -170,24 +185,36 @@ def read_profile(user_id: str, reply: bytes) -> Profile:
     return _profile(user_id, orjson.loads(reply))
 
 
-def _columns(events: Sequence[SourcedEvent]) -> dict[str, Any]:
-    """Return what both functions need, a list for each field: Lua decodes few long lists faster than many objects.
+def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[Place, int]]:
+    """Return what both functions need, a list for each field, and the places by their number, from 1 as Lua counts.
 
-    ``positions`` are the hash fields to read and write; ``position`` numbers them, from 1 as Lua counts.
+    Lua decodes few long lists faster than many objects. ``positions`` are the hash fields to read and write, and
+    ``position`` is the number of each event's.
     """
-    numbers: dict[str, int] = {}
-    position = [
-        numbers.setdefault(position_field(origin.topic, origin.partition), len(numbers) + 1) for origin, _, _ in events
-    ]
+    places: dict[Place, int] = {}
+    position = [places.setdefault((origin.topic, origin.partition), len(places) + 1) for origin, _, _ in events]
     interactions = [event.interaction() for _, event, _ in events]
-    return {
-        "positions": tuple(numbers),
+    columns = {
+        "positions": [position_field(topic, partition) for topic, partition in places],
         "position": position,
         "offset": [origin.offset for origin, _, _ in events],
         "kind": [interaction.kind for interaction in interactions],
         "item": [interaction.item_id for interaction in interactions],
         "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
     }
+    return columns, places
+
+
+def _guarded(places: Mapping[Place, int], bounds: Bounds) -> tuple[list[str], list[list[int]], list[list[int]]]:
+    """Return the keys of positions that have a bound, and for each key the positions' numbers and their bounds."""
+    guards: dict[str, tuple[list[int], list[int]]] = {}
+    for place, number in places.items():
+        least = bounds.get(place)
+        if least is not None:
+            numbers, leasts = guards.setdefault(PartitionKeys.of(place[1]).at, ([], []))
+            numbers.append(number)
+            leasts.append(least)
+    return list(guards), [numbers for numbers, _ in guards.values()], [leasts for _, leasts in guards.values()]
 
 
 def _entry(event: Event) -> str:

@@ -99,7 +99,7 @@ class CatalogueFeed:
                 item = decode_item(record.key, record.value)
             except BadRecord as error:
                 self._rejected.append(Rejected(RawRecord.of(record), error.cause, error.detail))
-                logger.warning("catalogue.bad_record %s", error, extra={"offset": record.offset})
+                logger.debug("catalogue.bad_record %s", error, extra={"offset": record.offset})
                 continue
             if isinstance(item, Item):
                 changes[item.item_id] = item

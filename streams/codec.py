@@ -1,8 +1,9 @@
 """Bytes to records and back: strict about what is required, deaf to what is unknown.
 
 A record that breaks its contract raises ``BadRecord`` with a ``cause`` from ``CAUSES``, so dead letters can be
-counted by cause. Decoding never guesses: only whole-number ids are turned into strings. An event's time is any whole
-number of 64 bits here; what it counts as is decided in ``inbox``, which knows when the record was written.
+counted by cause. Decoding never guesses: only whole-number ids are turned into strings, and what is taken off values
+and keys is named in ``wrapping`` and ``keyforms``. An event's time is any whole number of 64 bits here; what it counts
+as, and whether it is in another unit, is decided in ``inbox``, which knows when the record was written.
 
 =================  ==================================================================================
 cause              the record
@@ -13,11 +14,11 @@ cause              the record
 ``not_an_object``  is JSON, but no object
 ``missing_field``  lacks a required field, or has null there
 ``bad_field``      has a field of another type, length or range than its contract says
-``wrong_key``      has a key that is not its ``user_id`` (for the catalogue: ``item_id``) in UTF-8
+``wrong_key``      has a key that is not its ``user_id`` (for the catalogue: ``item_id``) in any known form
+``wrong_unit``     has a time that is none in milliseconds, but one in another unit
 =================  ==================================================================================
 """
 
-import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import islice
@@ -28,15 +29,17 @@ import orjson
 
 from model.catalogue import Item
 from streams.errors import RecordError
+from streams.ids import ID_RULE, MAX_ID, is_id
+from streams.keyforms import describe_key, named_by, readings
+from streams.lookalikes import describe_bytes, describe_fields, describe_json
 from streams.records import Event, Rating, Request, Watch
+from streams.wrapping import behind_frame, is_envelope
 
 __all__ = [
     "CAUSES",
     "DECODERS",
     "MAX_BYTES",
-    "MAX_ID",
     "MAX_K",
-    "MAX_TS",
     "BadRecord",
     "check_key",
     "decode_item",
@@ -47,9 +50,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
-CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key")
-MAX_ID = 64
-MAX_TS = 4_102_444_800_000  # 2100-01-01; later is a broken clock or another unit
+CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key", "wrong_unit")
 MAX_K = 200
 MAX_TITLE = 512
 MAX_GENRES = 32
@@ -115,10 +116,10 @@ def decode_rating(value: bytes | None) -> Rating:
 def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     """Read a record of ``catalog-items``: the item, or its id alone where an empty value removes it.
 
-    The removed id is the record's key; an item's own id must be it where there is one.
+    The removed id is the one that the record's key names; an item's own id must be one that it can be read as.
     """
     if not value:
-        return _id({"key": _text_key(key)}, "key")
+        return _removed(key)
     fields = _object(value)
     item_id = _id(fields, "item_id")
     check_key(key, "item_id", item_id)
@@ -149,9 +150,13 @@ def decode_request(value: bytes | None) -> Request:
 
 
 def check_key(key: bytes | None, name: str, value: str) -> None:
-    """Raise BadRecord if a record has a key and it is not the id that its field ``name`` holds."""
-    if key is not None and key != value.encode():
-        raise BadRecord("wrong_key", f"key must be the {name} {_short(value)} in UTF-8 or absent, got {_short(key)}")
+    """Raise BadRecord if a record has a key that cannot be read as the id that its field ``name`` holds."""
+    if key is not None and key != value.encode() and value not in readings(key, name):
+        raise BadRecord(
+            "wrong_key",
+            f"key must be the {name} {_short(value)} in UTF-8, in JSON or as a number of 8 bytes, or absent, "
+            f"got {_short(key)}{describe_key(key, name)}",
+        )
 
 
 DECODERS: Mapping[str, Callable[[bytes | None], Event]] = {
@@ -168,36 +173,52 @@ def _object(value: bytes | None) -> Fields:
     try:
         fields = orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise BadRecord("not_json", f"value must be JSON in UTF-8: {error}, got {_short(value)}") from None
+        fields = _framed(value, error)
+    if isinstance(fields, dict) and len(fields) == 2 and is_envelope(fields):  # noqa: PLR2004 - a schema and a payload
+        fields = fields["payload"]
+        if fields is None:
+            raise BadRecord("empty", "value must be a JSON object, got an envelope without a payload")
     if not isinstance(fields, dict):
-        raise BadRecord("not_an_object", f"value must be a JSON object, got {_short(fields)}")
+        raise BadRecord("not_an_object", f"value must be a JSON object, got {_short(fields)}{describe_json(fields)}")
     return fields
+
+
+def _framed(value: bytes, error: orjson.JSONDecodeError) -> Any:
+    """Return the JSON behind a schema registry's frame; raise BadRecord where there is none."""
+    try:
+        return orjson.loads(behind_frame(value) or b"")
+    except orjson.JSONDecodeError:
+        raise BadRecord(
+            "not_json", f"value must be JSON in UTF-8: {error}, got {_short(value)}{describe_bytes(value)}"
+        ) from None
 
 
 def _present(fields: Fields, name: str) -> Any:
     value = fields.get(name)
     if value is None:
-        raise BadRecord("missing_field", f"{name} is required, got fields {_short(sorted(islice(fields, WIDE + 1)))}")
+        names = _short(sorted(islice(fields, WIDE + 1)))
+        raise BadRecord("missing_field", f"{name} is required, got fields {names}{describe_fields(fields)}")
     return value
 
 
 def _id(fields: Fields, name: str) -> str:
-    value = _present(fields, name)
+    value = fields.get(name)
+    if isinstance(value, str) and is_id(value):
+        return value
     if type(value) is int:
-        value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not value.isprintable():
-        raise BadRecord(
-            "bad_field",
-            f"{name} must be 1 to {MAX_ID} printable characters or an integer, got {_short(value)}",
-        )
-    return value
+        return str(value)
+    value = _present(fields, name)
+    raise BadRecord("bad_field", f"{name} must be {ID_RULE}, or an integer, got {_short(value)}")
 
 
-def _text_key(key: bytes | None) -> str | None:
-    try:
-        return None if key is None else key.decode()
-    except UnicodeDecodeError:
-        raise BadRecord("bad_field", f"key must be UTF-8, got {_short(key)}") from None
+def _removed(key: bytes | None) -> str:
+    if key is None:
+        raise BadRecord("missing_field", "key is required where an empty value removes an item, got none")
+    item_id = named_by(key, "item_id")
+    if item_id is None:
+        hint = describe_key(key, "item_id")
+        raise BadRecord("bad_field", f"key must be an item_id to remove, {ID_RULE}, got {_short(key)}{hint}")
+    return item_id
 
 
 def _text(fields: Fields, name: str, longest: int) -> str:
@@ -208,7 +229,11 @@ def _text(fields: Fields, name: str, longest: int) -> str:
 
 
 def _timestamp(fields: Fields) -> int:
-    return _whole(fields, "ts", -(2**63), 2**63 - 1)
+    value = fields.get("ts")
+    if type(value) is int and value < 2**63:  # the parser gives none below -2**63
+        return value
+    value = _present(fields, "ts")
+    raise BadRecord("bad_field", f"ts must be whole milliseconds since the epoch, in 64 bits, got {_short(value)}")
 
 
 def _year(fields: Fields, name: str) -> int:
@@ -233,10 +258,11 @@ def _list(fields: Fields, name: str, longest: int) -> list[Any]:
 
 
 def _number(fields: Fields, name: str, least: float, most: float) -> float:
+    value: Any = fields.get(name)
+    if type(value) in (int, float) and least <= value <= most:  # which NaN is not
+        return float(value)
     value = _present(fields, name)
-    if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
-        raise BadRecord("bad_field", f"{name} must be a number from {least} to {most}, got {_short(value)}")
-    return float(value)
+    raise BadRecord("bad_field", f"{name} must be a number from {least} to {most}, got {_short(value)}")
 
 
 def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T | None:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from streams.calls import DAY_MS
-from streams.codec import DECODERS, MAX_TS, BadRecord, check_key, decode_request
+from streams.codec import DECODERS, BadRecord, check_key, decode_request
 from streams.records import Event, Origin, Request
+from streams.times import EARLIEST_MS, MAX_TS, bounded_ts, in_other_unit
 
-__all__ = ["Decoded", "RawRecord", "Rejected", "bounded_ts", "decode_batch", "decode_wish"]
+__all__ = ["Decoded", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_wish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Decoded:
 
 
 def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> Decoded:
-    """Decode event records, each by the contract of its topic; times are bounded by ``bounded_ts``.
+    """Decode event records, each as ``decode_event`` does.
 
     Parameters
     ----------
@@ -59,14 +59,30 @@ def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> Decoded:
     rejected: list[Rejected] = []
     for record in records:
         try:
-            event = DECODERS[record.origin.topic.removeprefix(prefix)](record.value)
-            check_key(record.key, "user_id", event.user_id)
+            events.append((record.origin, decode_event(record, record.origin.topic.removeprefix(prefix))))
         except BadRecord as error:
             rejected.append(Rejected(record, error.cause, error.detail))
-            continue
-        ts = bounded_ts(event.ts, record.origin.timestamp)
-        events.append((record.origin, event if ts == event.ts else replace(event, ts=ts)))
     return Decoded(tuple(events), tuple(rejected))
+
+
+def decode_event(record: RawRecord, name: str) -> Event:
+    """Decode one record of an event topic, whose ``name`` is without prefix; its time is what it counts as.
+
+    Raises
+    ------
+    BadRecord
+        If it breaks its contract, is under another's key, or tells its time in another unit.
+    """
+    event = DECODERS[name](record.value)
+    check_key(record.key, "user_id", event.user_id)
+    ts, recorded = event.ts, record.origin.timestamp
+    if EARLIEST_MS <= ts <= recorded <= MAX_TS:  # nearly always
+        return event
+    misread = in_other_unit(ts, recorded)
+    if misread is not None:
+        raise BadRecord("wrong_unit", misread)
+    counts_as = bounded_ts(ts, recorded)
+    return event if counts_as == ts else replace(event, ts=counts_as)
 
 
 def decode_wish(record: RawRecord) -> Request | Rejected:
@@ -77,18 +93,3 @@ def decode_wish(record: RawRecord) -> Request | Rejected:
     except BadRecord as error:
         return Rejected(record, error.cause, error.detail)
     return request
-
-
-def bounded_ts(ts: int, recorded: int) -> int:
-    """Return what an event time counts as, so that a broken clock moves the state by a day at most.
-
-    Below 0 counts as 0. More than a day after the record's own Kafka timestamp counts as a day after it; where there
-    is none, and in any case, nothing is later than ``MAX_TS``.
-
-    Parameters
-    ----------
-    ts : event time, milliseconds, any whole number.
-    recorded : Kafka's timestamp of the record, milliseconds; 0 or less for none.
-    """
-    latest = min(recorded + DAY_MS, MAX_TS) if recorded > 0 else MAX_TS
-    return max(0, min(ts, latest))

@@ -20,6 +20,7 @@ __all__ = [
     "QUALITY_SERIES",
     "QUALITY_USERS",
     "TOPIC_IDS",
+    "TORN",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -35,6 +36,7 @@ MODEL = "model:current"
 EXPERIMENT = "experiment:current"
 CHOSEN = "modes:chosen"
 HOLD = "state:hold"
+TORN = "state:torn"
 QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
 TOPIC_IDS = "topics:ids"

@@ -29,11 +29,16 @@ RENEW_S = 1.0
 LOOK_S = 0.25
 LET_GO_S = 1.0  # a lease that is not let go of in time runs out
 
-# Takes or renews a lease; returns whose it is now, and for how many milliseconds still.
+# Takes or renews a lease; returns whose it is now, and for how many milliseconds still. Done twice it does the same.
+# Renewing needs no memory, so a Redis that is full takes the lease from nobody.
 _TAKE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return {holder, redis.call('PTTL', KEYS[1])} end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if holder then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+else
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
 return {ARGV[1], tonumber(ARGV[2])}
 """
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"

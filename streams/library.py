@@ -9,11 +9,13 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import NoPermissionError
 
+from streams.calls import LIBRARY
 from streams.connection import answered
 from streams.errors import StateError
 
-__all__ = ["install", "server_ids"]
+__all__ = ["code_of_library", "holds", "install", "server_ids"]
 
 _OLDEST_SERVER = 7  # the first with functions
 _CODE = "state.lua"
@@ -21,6 +23,8 @@ _CODE = "state.lua"
 
 async def install(client: Redis) -> None:
     """Load the functions on every primary, replacing an earlier load of the same version.
+
+    A user who may not load them can do with those that an administrator has loaded, if they are the very same.
 
     Raises
     ------
@@ -37,8 +41,37 @@ async def install(client: Redis) -> None:
                     f"state: Redis {_OLDEST_SERVER} or newer (or Valkey) is required for its functions, "
                     f"got version {version!r}; point REELSTREAM_REDIS at a newer server"
                 )
-        code = files("streams").joinpath(_CODE).read_text(encoding="utf-8")
-        await client.function_load(code, replace=True)  # a cluster's client sends it to every primary
+        code = code_of_library()
+        try:
+            await client.function_load(code, replace=True)  # a cluster's client sends it to every primary
+        except NoPermissionError:
+            if not await _are_loaded(client, code):
+                raise
+
+
+def code_of_library() -> str:
+    """Return the functions as they are loaded."""
+    return files("streams").joinpath(_CODE).read_text(encoding="utf-8")
+
+
+def holds(found: Any, code: str) -> bool:
+    """Return whether an answer of ``FUNCTION LIST ... WITHCODE`` of one server has this code."""
+    if isinstance(found, dict):
+        return any(holds(value, code) for value in found.values())
+    if isinstance(found, list | tuple):
+        return any(holds(value, code) for value in found)
+    return (found.decode(errors="replace") if isinstance(found, bytes) else found) == code
+
+
+async def _are_loaded(client: Redis, code: str) -> bool:
+    cluster: Any = client
+    if not isinstance(cluster, RedisCluster):
+        return holds(await cluster.function_list(library=LIBRARY, withcode=True), code)
+    found = [
+        await cluster.execute_command("FUNCTION LIST", "LIBRARYNAME", LIBRARY, "WITHCODE", target_nodes=node)
+        for node in cluster.get_primaries()
+    ]
+    return all(holds(one, code) for one in found)
 
 
 async def server_ids(client: Redis) -> frozenset[str]:

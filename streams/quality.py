@@ -27,6 +27,13 @@ __all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_qualit
 SERIES = 8640  # points: a day of ten seconds each
 _WRITTEN = b"at_ms"  # field of the users' hash; a user's has a line break
 _NOBODY = DrawnUsers()
+# Puts a point before the others unless it is the first already, as after an answer that got lost.
+_ADD = """
+if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then return 0 end
+redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
+return 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +136,9 @@ class QualityShelf:
         return drawn.is_whole or is_expected
 
     async def add(self, point: QualityPoint) -> None:
-        """Put a point before the others, and forget the oldest beyond the bound."""
+        """Put a point before the others, once, and forget the oldest beyond the bound."""
         with answered("quality: writing a point of the series"):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.lpush(QUALITY_SERIES, orjson.dumps(point))
-            pipeline.ltrim(QUALITY_SERIES, 0, self._series - 1)
-            await pipeline.execute()
+            await self._client.eval(_ADD, 1, QUALITY_SERIES, orjson.dumps(point), str(self._series))
 
 
 def find_quality(client: Redis) -> LiveQuality | None:

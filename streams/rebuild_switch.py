@@ -147,7 +147,8 @@ async def _held(live: Any) -> AsyncIterator[tuple[str, "asyncio.Task[None]"]]:
     """Ask the workers to wait during the block; give the hold's token, and the task that renews it."""
     token = secrets.token_hex(8)
     with answered("rebuild: asking the workers to wait"):
-        if not await live.set(HOLD, token, nx=True, px=int(HOLD_S * 1000)):
+        is_set = await live.set(HOLD, token, nx=True, px=int(HOLD_S * 1000))
+        if not is_set and await live.get(HOLD) != token.encode():  # it may be ours, set when an answer got lost
             raise StateError(
                 f"rebuild: no hold on the workers is required before the switch, got one of somebody else ({HOLD}); "
                 f"wait {HOLD_S:g} s, or until the other rebuild is done, and run this one again"

@@ -8,20 +8,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 
 from streams.connection import answered, connect
 from streams.errors import StateError
 from streams.library import server_ids
+from streams.redis_url import database_of, in_database
 from streams.settings import Settings, without_password
 
-__all__ = ["REBUILDING", "Marker", "Target", "database_of", "find_target", "in_database"]
+__all__ = ["REBUILDING", "Marker", "Target", "find_target"]
 
 REBUILDING = "state:rebuilding"
 _DATABASES = 16  # of a server that does not say how many it has
@@ -52,20 +51,6 @@ class Target:
     live: int | None
     index: int | None
     is_resumed: bool
-
-
-def database_of(url: str) -> int:
-    """Return the number of the logical database that a URL names; 0 where it names none."""
-    return int(parse_url(url).get("db") or 0)
-
-
-def in_database(url: str, index: int) -> str:
-    """Return the URL of another logical database of the same server."""
-    parts = urlsplit(url)
-    query = {name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "db"}
-    if parts.scheme == "unix":
-        return parts._replace(query=urlencode(query | {"db": str(index)})).geturl()
-    return parts._replace(path=f"/{index}", query=urlencode(query)).geturl()
 
 
 async def find_target(settings: Settings, to: str | None = None) -> Target:

@@ -14,11 +14,14 @@ import orjson
 
 from model.catalogue import Item
 from streams import topics
-from streams.codec import DECODERS, BadRecord, decode_item, decode_request, encode
+from streams.codec import BadRecord, decode_item, decode_request, encode
 from streams.errors import TopicError
+from streams.inbox import RawRecord, decode_event
 from streams.letters import Filter, Letter, Origins, Replayed, replay_note
+from streams.records import Origin
 from streams.sending import Delivery, NotTaken, Outgoing
 from streams.settings import Settings
+from streams.wrapping import open_json
 
 __all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
 
@@ -111,8 +114,9 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused
 
     Parameters
     ----------
-    change : gets the JSON value, or the bytes where they are not JSON, and returns what to send: bytes as they are,
-        anything else as JSON, None for nothing. Without it the bytes go as they are.
+    change : gets the JSON value, without a frame or envelope around it, or the bytes where they are not JSON, and
+        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the bytes go as
+        they are.
     prefix : topic prefix of this installation.
     """
     if letter.cut_from is not None:
@@ -133,7 +137,7 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused
         except Exception as error:  # noqa: BLE001 - whatever a person's function raises is that letter's fate
             return Refused(letter, "map_failed", f"the function raised {type(error).__name__}: {error}", value)
     try:
-        key = _ID_OF[name](letter.key, value)
+        key = _ID_OF[name](letter, value)
     except BadRecord as error:
         return Refused(letter, error.cause, error.detail, value)
     return Mended(letter, letter.origin.topic, key, value)
@@ -141,25 +145,30 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused
 
 def _opened(value: bytes | None) -> Any:
     try:
-        return orjson.loads(value or b"")
+        return open_json(value or b"")
     except orjson.JSONDecodeError:
         return value or b""
 
 
-def _user_of(name: str) -> Callable[[bytes | None, bytes | None], bytes]:
-    return lambda _, value: DECODERS[name](value).user_id.encode()
+def _user_of(name: str) -> Callable[[Letter, bytes | None], bytes]:
+    """Return a reading of the user; its letter's time is the measure, as it is before that of what is sent."""
+
+    def user_of(letter: Letter, value: bytes | None) -> bytes:
+        return decode_event(RawRecord(Origin(name, 0, 0, letter.timestamp), None, value), name).user_id.encode()
+
+    return user_of
 
 
-def _item_of(key: bytes | None, value: bytes | None) -> bytes:
-    item = decode_item(None if value else key, value)
+def _item_of(letter: Letter, value: bytes | None) -> bytes:
+    item = decode_item(None if value else letter.key, value)
     return (item.item_id if isinstance(item, Item) else item).encode()
 
 
-def _asker_of(_: bytes | None, value: bytes | None) -> bytes:
+def _asker_of(_: Letter, value: bytes | None) -> bytes:
     return decode_request(value).user_id.encode()
 
 
-_ID_OF: dict[str, Callable[[bytes | None, bytes | None], bytes]] = {
+_ID_OF: dict[str, Callable[[Letter, bytes | None], bytes]] = {
     topics.WATCHES: _user_of(topics.WATCHES),
     topics.RATES: _user_of(topics.RATES),
     topics.CATALOG: _item_of,

@@ -13,6 +13,7 @@ from typing import Literal, Self
 from platformdirs import user_data_path
 
 from streams.errors import SettingsError
+from streams.redis_url import SENTINEL_SCHEMES
 from streams.security import KafkaSecurity
 
 __all__ = ["Compression", "RetrievalMode", "Settings", "data_folder", "without_password"]
@@ -32,7 +33,9 @@ _VARIABLES = {
     "idle_days": "REELSTREAM_IDLE_DAYS",
     "retrieval": "REELSTREAM_RETRIEVAL",
     "compression": "REELSTREAM_KAFKA_COMPRESSION",
+    "allow_eviction": "REELSTREAM_ALLOW_EVICTION",
 }
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def data_folder() -> Path:
@@ -46,7 +49,7 @@ def without_password(url: str) -> str:
     who, at, where = address.rpartition("@")
     user, colon, _ = who.partition(":")
     shown = f"{scheme}{slashes}{user}{colon and ':***'}{at}{where}"
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", shown)
+    return re.sub(r"([?&](?:sentinel_)?password=)[^&]*", r"\1***", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class Settings:
     Parameters
     ----------
     kafka : bootstrap addresses, ``host:port`` separated by commas (``REELSTREAM_KAFKA``).
-    redis : a redis-py URL of a server or of a cluster's member (``REELSTREAM_REDIS``); not in the ``repr``, as it
-        may hold a password.
+    redis : a redis-py URL of a server or of a cluster's member, or ``redis+sentinel://`` (``REELSTREAM_REDIS``); not in
+        the ``repr``, as it may hold a password.
     registry : fsspec URL or folder of the model registry (``REELSTREAM_REGISTRY``).
     prefix : put before every topic and consumer group name (``REELSTREAM_PREFIX``).
     partitions : partitions of each event topic (``REELSTREAM_PARTITIONS``); 8 lets up to 4 workers share
@@ -69,6 +72,8 @@ class Settings:
         index, ``auto`` the one or the other by the size of the catalogue (``model/retrieval.py``).
     compression : how our producers compress what they send (``REELSTREAM_KAFKA_COMPRESSION``): ``none``, ``gzip``,
         ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
+    allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the
+        state is then no longer promised to be exact.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
 
     Raises
@@ -86,14 +91,15 @@ class Settings:
     idle_days: int = 365
     retrieval: RetrievalMode = "auto"
     compression: Compression = "none"
+    allow_eviction: bool = False
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __post_init__(self) -> None:
         _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
         _require(
-            self.redis.startswith(("redis://", "rediss://", "unix://")),
+            self.redis.startswith(("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)),
             "redis",
-            "a redis:// URL",
+            "a redis:// or redis+sentinel:// URL",
             without_password(self.redis),
         )
         _require(bool(self.registry), "registry", "a folder or an fsspec URL", self.registry)
@@ -136,6 +142,8 @@ class Settings:
         for name in ("partitions", "replication", "idle_days"):
             if name in values:
                 values[name] = _whole_number(name, values[name])
+        if "allow_eviction" in values:
+            values["allow_eviction"] = _flag("allow_eviction", values["allow_eviction"])
         return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__
 
     def at(self, kafka: str, redis: str) -> "Settings":
@@ -151,6 +159,13 @@ class Settings:
 def _require(condition: bool, name: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition
     if not condition:
         raise SettingsError(f"settings: {_VARIABLES[name]} must be {required}, got {got!r}")
+
+
+def _flag(name: str, value: object) -> bool:
+    found = _FLAGS.get(str(value).lower())
+    if found is None:
+        raise SettingsError(f"settings: {_VARIABLES[name]} must be 1 or 0, got {value!r}")
+    return found
 
 
 def _whole_number(name: str, value: object) -> int:

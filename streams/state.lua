@@ -1,7 +1,8 @@
-#!lua name=reelstream_v2
+#!lua name=reelstream_v3
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
--- The caller names every key (KEYS), all of one slot. Python's side of each call is streams/state.py.
+-- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
+-- Python's side of each call is streams/state.py.
 
 local COLD = 'cold_start'
 local CHUNK = 4000          -- arguments of one command; Lua's stack holds about 8000
@@ -21,6 +22,26 @@ end
 local function refusal(known_servers)
   if known_servers == '' or string.find(known_servers, this_server(), 1, true) then return nil end
   return redis.error_reply('UNKNOWNSERVER ' .. this_server())
+end
+
+-- The error for a partition position before what the caller knows to be applied: the database was emptied since.
+local function lost(position, stored, least)
+  return redis.error_reply(string.format('LOSTPOSITION %s is %.0f, not %.0f or more', position, stored, least))
+end
+
+-- Refuse a user's call where a partition's position was lost, before the user gets one that would hide what was lost.
+-- batch.guard[k] numbers the positions that rest in keys[first + k], batch.least[k] is where each must be.
+local function hidden_loss(keys, first, batch)
+  for k, numbers in ipairs(batch.guard) do
+    local fields = {}
+    for n, i in ipairs(numbers) do fields[n] = batch.positions[i] end
+    local stored = redis.call('HMGET', keys[first + k], unpack(fields))
+    for n, least in ipairs(batch.least[k]) do
+      local at = tonumber(stored[n] or -1)
+      if at < least then return lost(fields[n], at, least) end
+    end
+  end
+  return nil
 end
 
 -- The shortest text that Redis reads back as the same double.
@@ -54,6 +75,7 @@ end
 
 -- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 event ids of watches, 6 of ratings
 local EVENT_IDS = {watch = 5, rate = 6}
+local N_USER_KEYS = 6
 
 -- Recall the event ids applied before, for one kind. Ids are forgotten (oldest first) just before a call that brings
 -- new events reads them, never after it: so a redelivered call finds what it found the first time.
@@ -268,18 +290,22 @@ local function renew_expiry(keys, idle_ms, user, one_is_new)
   local renewed = text(math.floor(now_ms() / math.ceil(idle_ms / 100)))
   if renewed == user.renewed and not one_is_new then return end
   redis.call('HSET', keys[1], 'renewed', renewed)
-  for _, key in ipairs(keys) do redis.call('PEXPIRE', key, idle_ms) end
+  for i = 1, N_USER_KEYS do redis.call('PEXPIRE', keys[i], idle_ms) end
 end
 
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
--- {positions = {field, ...}, and for each event: position, offset, score, id, kind, item, ts, stars, weight, entry, genres}
+-- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, kind, item,
+-- ts, stars, weight, entry, genres}
+-- keys: the user's six, then the positions of the partitions that guard them
 local function apply(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
   local length, returned, remembered, half_life =
     tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   local batch = cjson.decode(args[7])
+  refused = hidden_loss(keys, N_USER_KEYS, batch)
+  if refused then return refused end
   local user, at = read_user(keys[1], batch.positions)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
@@ -415,7 +441,8 @@ end
 
 -- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
 -- args: 1 known servers, 2 half-life of hot in ms, 3 JSON of columns:
--- {positions = {field, ...}, and for each event: position, offset, counted, kind, item, ts, stars, heat}
+-- {positions = {field, ...}, least = {offset, ...} where each position must be,
+-- and for each event: position, offset, counted, kind, item, ts, stars, heat}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local refused = refusal(args[1])
@@ -424,7 +451,10 @@ local function count_items(keys, args)
   local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', 'server', unpack(batch.positions))
   local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
   local at, chosen = {}, {}
-  for i = 1, #batch.positions do at[i] = tonumber(stored[4 + i] or -1) end
+  for i, position in ipairs(batch.positions) do
+    at[i] = tonumber(stored[4 + i] or -1)
+    if at[i] < batch.least[i] then return lost(position, at[i], batch.least[i]) end
+  end
   if stored[4] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
   local is_new, moved = advance(batch, at)
   for i, counts in ipairs(batch.counted) do
@@ -461,18 +491,22 @@ local function replace_zset(keys, args)
   return #args / 2
 end
 
--- Let workers follow another model, if the one that is expected serves.
--- keys: 1 pointer   args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at
+-- Let workers follow another model, if the one that is expected serves; also 1 where that was done before.
+-- keys: 1 pointer
+-- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any)
 local function move_model(keys, args)
-  if args[1] ~= '*' and (redis.call('HGET', keys[1], 'version') or '') ~= args[1] then return 0 end
+  local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
+  if version == args[2] and promoted_at == args[4] then return 1 end
+  if args[1] ~= '*' and (version or '') ~= args[1] then return 0 end
+  if args[5] ~= '' and promoted_at ~= args[5] then return 0 end
   redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
   return 1
 end
 
-redis.register_function('reelstream_v2_apply', apply)
-redis.register_function('reelstream_v2_move_model', move_model)
-redis.register_function('reelstream_v2_store_list', store_list)
-redis.register_function('reelstream_v2_count_items', count_items)
-redis.register_function('reelstream_v2_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v2_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v2_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v3_apply', apply)
+redis.register_function('reelstream_v3_move_model', move_model)
+redis.register_function('reelstream_v3_store_list', store_list)
+redis.register_function('reelstream_v3_count_items', count_items)
+redis.register_function('reelstream_v3_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v3_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v3_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -5,13 +5,16 @@ Kafka may deliver at least once while the effect is exactly once. Keys are in ``
 in docs/lookups.md. Nothing here decides what to recommend or when a user's mode changes.
 """
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from model.catalogue import Catalogue, Item
@@ -20,6 +23,8 @@ from model.history import Mode, Profile
 from streams.calls import (
     DAY_MS,
     LIBRARY,
+    Bounds,
+    Place,
     SourcedEvent,
     StateConfig,
     StoredList,
@@ -42,11 +47,13 @@ from streams.keys import (
     HOLD,
     HOT_ALL,
     MODEL,
+    TORN,
     PartitionKeys,
     UserKeys,
     position_field,
     similar_key,
 )
+from streams.known import Known
 from streams.library import install, server_ids
 from streams.records import Event, Origin
 
@@ -64,8 +71,11 @@ __all__ = [
 
 ANY_VERSION = "*"  # no version is called so
 _MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
+_LOST = re.compile(r"LOSTPOSITION (\S+ is -?\d+, not \d+ or more)")
+_NO_BOUNDS: Bounds = MappingProxyType({})
 _CHUNK = 1000  # fields of one HSET
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,8 @@ class State:
         self._client = client
         self._config = config or StateConfig()
         self._servers: frozenset[str] = frozenset()
+        self._known = Known()
+        self._is_cluster = isinstance(client, RedisCluster)
 
     async def install(self) -> None:
         """Load the functions, replacing an earlier load of the same version.
@@ -142,18 +154,37 @@ class State:
         """From now on let no other server than those of this moment take events; return whether they are new.
 
         A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
-        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at.
+        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at. What
+        was known of positions is forgotten: whoever calls this compares them next.
+
+        Raises
+        ------
+        StateError
+            If this is a cluster of which a part was emptied, as was found before.
         """
         with answered("state: asking which servers there are"):
             found = await server_ids(self._client)
+            torn: Any = await self._client.get(TORN) if self._is_cluster else None
+        if torn is not None:
+            raise _unmendable(torn.decode(errors="replace"))
         are_new = found != self._servers
         self._servers = found
+        self._known.forget()
         return are_new
 
     async def has_moved(self) -> bool:
-        """Return whether other servers answer than ``know_servers`` has found."""
+        """Return whether other servers answer than ``know_servers`` has found, or positions were lost since.
+
+        Raises
+        ------
+        StateError
+            If it is a cluster that has lost positions, which cannot be mended.
+        """
+        bounds = dict(self._known.bounds)  # those of before the question: positions grow meanwhile
         with answered("state: asking which servers there are"):
-            return await server_ids(self._client) != self._servers
+            if await server_ids(self._client) != self._servers:
+                return True
+        return await self._has_lost(bounds)
 
     async def is_held(self) -> bool:
         """Return whether somebody asks all workers to wait (a rebuild that is about to take over)."""
@@ -173,17 +204,24 @@ class State:
         Raises
         ------
         StateMoved
-            If a server answers that ``know_servers`` has not found; nothing is lost, but what was applied before
+            If a server answers that ``know_servers`` has not found, or a position that was known is gone or went
+            back (the database was emptied); nothing of the batch hides what was lost, and what was applied before
             must be compared with what there is.
         StateAway
             If Redis cannot be reached for now; calling again is safe.
+        StateError
+            If it is a cluster that has lost positions, which cannot be mended.
         """
         servers = ",".join(sorted(self._servers))
         users = _grouped(events, lambda event: event[1].user_id)
         partitions = _grouped(events, lambda event: event[0].partition)
+        bounds = self._known.bounds
+        if self._is_cluster:  # a user's call cannot look at a partition's keys there, so that is done before
+            await self._require_kept({place: at for place, at in bounds.items() if place[1] in partitions})
+        guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
             replies = await self._call_all(
-                user_call(user_id, group, self._config, servers) for user_id, group in users.items()
+                user_call(user_id, group, self._config, servers, guards) for user_id, group in users.items()
             )
             verdicts = [
                 read_verdict(user_id, group, reply)
@@ -191,9 +229,10 @@ class State:
             ]
             counted = {origin for verdict in verdicts for origin in verdict.counted}
             await self._call_all(
-                partition_call(partition, group, counted, self._config, servers)
+                partition_call(partition, group, counted, self._config, servers, bounds)
                 for partition, group in partitions.items()
             )
+        self._known.note_all(origin for origin, _, _ in events)
         return Applied(
             MappingProxyType({verdict.profile.user_id: verdict.profile for verdict in verdicts}),
             MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
@@ -289,21 +328,25 @@ class State:
             return None
         return ModelPointer(found[b"version"].decode(), found[b"uri"].decode(), int(found[b"promoted_at"]))
 
-    async def move_model(self, pointer: ModelPointer, expected: str | None = ANY_VERSION) -> bool:
-        """Let all workers follow this model.
+    async def move_model(self, pointer: ModelPointer, expected: ModelPointer | str | None = ANY_VERSION) -> bool:
+        """Let all workers follow this model; asking for the same again, after an answer that got lost, changes nothing.
 
         Parameters
         ----------
         pointer : where to.
-        expected : version that must serve until now, None for none; by default it does not matter.
+        expected : version that must serve until now, None for none; by default it does not matter. A whole pointer
+            also says since when, so that a repetition never undoes what somebody else has chosen meanwhile.
 
         Returns
         -------
-        Whether the pointer was moved: False if another version than the expected one serves.
+        Whether the pointer is there now: False if another version than the expected one serves.
         """
+        version, since = (
+            (expected.version, expected.promoted_at) if isinstance(expected, ModelPointer) else (expected or "", "")
+        )
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, expected or "")
-            [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at)])
+            call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, version)
+            [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at, since)])
         return bool(moved)
 
     async def experiment(self) -> Experiment | None:
@@ -333,14 +376,8 @@ class State:
             found: Any = await self._client.hgetall(CHOSEN)
         return decode_chosen(found)
 
-    async def take_model_over(self, pointer: ModelPointer, expected: str | None) -> bool:
-        """Move the pointer as ``move_model`` does; also True where an answer that got lost said so before."""
-        if await self.move_model(pointer, expected=expected):
-            return True
-        return await self.current_model() == pointer
-
-    async def positions(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Position]:
-        """Return how far each topic partition is applied."""
+    async def positions(self, places: Iterable[Place]) -> dict[Place, Position]:
+        """Return how far each topic partition is applied; from now on it is known to be."""
         wanted = tuple(places)
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
@@ -353,7 +390,48 @@ class State:
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
             is_foreign = server is not None and server.decode() not in self._servers
             positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
+            self._known.note(place, applied)
         return positions
+
+    async def _has_lost(self, bounds: Bounds) -> bool:
+        """Return whether positions stand before these bounds; raise StateError where that cannot be mended."""
+        lost = await self._lost(bounds)
+        if not lost:
+            return False
+        place, at = next(iter(lost.items()))
+        what = f"{position_field(*place)} is {at}, not {bounds[place]} or more"
+        if self._is_cluster:
+            with answered("state: asking which servers there are"):
+                if await server_ids(self._client) != self._servers:
+                    return True  # they failed over meanwhile, and how much that may cost is known
+            await self._tear(what)
+        logger.error("state.positions_lost %s: the database was emptied, or keys deleted", what)
+        return True
+
+    async def _tear(self, what: str) -> NoReturn:
+        """Refuse a cluster of which a part was emptied, now and whenever a worker starts.
+
+        Which users it held is unknown, and who owns their partitions may not have noticed.
+        """
+        with answered("state: noting that a part was emptied"):
+            await self._client.set(TORN, what)
+        raise _unmendable(what)
+
+    async def _require_kept(self, bounds: Bounds) -> None:
+        """Raise StateMoved where positions were lost."""
+        if await self._has_lost(bounds):
+            raise _moved()
+
+    async def _lost(self, bounds: Bounds) -> dict[Place, int]:
+        """Return the positions that stand before these bounds."""
+        names = [position_field(topic, partition) for topic, partition in bounds]
+        with answered(f"state: comparing the positions of {len(bounds)} partitions"):
+            found = await self._call_all(
+                ("HGET", PartitionKeys.of(partition).at, name)
+                for (_, partition), name in zip(bounds, names, strict=True)
+            )
+        stored = ((place, -1 if at is None else int(at)) for place, at in zip(bounds, found, strict=True))
+        return {place: at for place, at in stored if at < bounds[place]}
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
@@ -363,12 +441,30 @@ class State:
         try:
             return await pipeline.execute()
         except ResponseError as error:
-            if any(word in str(error) for word in _MOVED):
-                raise StateMoved(
-                    "state: the Redis that was known is required, got an answer of another one; "
-                    "what it holds must be compared with what was applied"
-                ) from error
+            told = str(error).rpartition("caused error: ")[2]  # before it stands the command, with ids of anybody
+            lost = _LOST.search(told)
+            if lost and self._is_cluster:
+                await self._tear(lost[1])
+            if lost:
+                logger.error("state.positions_lost %s: the database was emptied, or keys deleted", lost[1])  # noqa: TRY400 - one line
+            if lost or any(word in told for word in _MOVED):
+                raise _moved() from error
             raise
+
+
+def _moved() -> StateMoved:
+    return StateMoved(
+        "state: the Redis that was known is required, with all that was applied, got another one or an emptied one; "
+        "what it holds must be compared with what was applied"
+    )
+
+
+def _unmendable(what: str) -> StateError:
+    return StateError(
+        f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
+        "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "
+        "the state anew elsewhere with `reelstream rebuild --to URL`"
+    )
 
 
 def _item_json(item: Item) -> bytes:

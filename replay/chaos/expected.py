@@ -7,7 +7,9 @@ on a table. So an agreement of the two is evidence.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
 HOT_HALF_LIFE_MS = 7 * DAY_MS
 RECENT, REMEMBERED = 200, 512
-MOST_BYTES, LONGEST_ID, LATEST_MS = 64 * 1024, 64, 4_102_444_800_000
+MOST_BYTES, LONGEST_ID, EARLIEST_MS, LATEST_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 Entry = tuple[str, int, str, float]  # item, ts, kind, weight
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
@@ -127,7 +129,7 @@ class _Sorted:
 
     def add(self, record: Record) -> None:
         topic = record.place.topic
-        cause, fields = judge(topic, record.value)
+        cause, fields = judge(topic, record.value, record.timestamp)
         if cause is not None:
             self.dead[record.place] = cause
         elif topic == REQUESTS:
@@ -143,7 +145,7 @@ class _Sorted:
             str(fields["event_id"]),
             str(fields["user_id"]),
             str(fields["item_id"]),
-            max(0, min(fields["ts"], record.timestamp + DAY_MS)),
+            max(0, min(fields["ts"], _latest(record.timestamp))),
             "watch" if is_watch else "rate",
             stars,
             float(fields["progress"]) if is_watch else stars / 5,
@@ -159,7 +161,9 @@ class _Sorted:
         return made.sort_values(["topic", "partition", "offset"], ignore_index=True)
 
 
-def judge(topic: str, value: bytes | None) -> tuple[str | None, dict[str, Any]]:  # noqa: PLR0911 - one for each cause
+def judge(  # noqa: PLR0911 - one for each cause
+    topic: str, value: bytes | None, recorded: int
+) -> tuple[str | None, dict[str, Any]]:
     """Return the cause for which a record becomes a dead letter, or None, and its fields where it has any."""
     if not value:
         return "empty", {}
@@ -184,7 +188,28 @@ def judge(topic: str, value: bytes | None) -> tuple[str | None, dict[str, Any]]:
     k = fields.get("k")
     if topic == REQUESTS and k is not None and not (type(k) is int and 1 <= k <= 200):  # noqa: PLR2004 - README.md
         return "bad_field", fields
+    if topic != REQUESTS and _is_in_other_unit(fields["ts"], recorded):
+        return "wrong_unit", fields
     return None, fields
+
+
+def _latest(recorded: int) -> int:
+    """Return what no event of a record is later than."""
+    return recorded if EARLIEST_MS <= recorded <= LATEST_MS else LATEST_MS
+
+
+def _is_in_other_unit(ts: int, recorded: int) -> bool:
+    """Return whether a time is outside 1980 to a day after the record, and another reading of it inside."""
+    until = min(_latest(recorded) + DAY_MS, LATEST_MS)
+    if EARLIEST_MS <= ts <= until:
+        return False
+    meant = [ts * 1000, ts // 1000, ts // 10**6, ts // 10**4 - 62_135_596_800_000]  # ms from the year 1 to 1970
+    for form, digits in (("%Y%m%d", 8), ("%Y%m%d%H%M%S", 14), ("%Y%m%d%H%M%S%f", 17)):
+        with suppress(ValueError):
+            if len(str(ts)) == digits:
+                moment = datetime.strptime(str(ts), form).replace(tzinfo=UTC)
+                meant.append(int(moment.timestamp() * 1000))
+    return any(EARLIEST_MS <= one <= until for one in meant)
 
 
 def _refuse(constant: str) -> None:
@@ -194,9 +219,9 @@ def _refuse(constant: str) -> None:
 def _is_good(name: str, value: Any) -> bool:
     if name.endswith("_id"):
         text = str(value) if type(value) is int else value
-        return isinstance(text, str) and 1 <= len(text) <= LONGEST_ID and text.isprintable()
+        return isinstance(text, str) and 1 <= len(text) <= LONGEST_ID and text.isprintable() and text.strip() == text
     if name == "ts":
-        return type(value) is int and value <= LATEST_MS
+        return type(value) is int and -(2**63) <= value < 2**63
     low, high = (0.0, 1.0) if name == "progress" else (0.5, 5.0)
     return type(value) in (int, float) and low <= value <= high
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from replay.chaos.stream import GENRES, RATES, REQUESTS, WATCHES, Made
+from replay.chaos.stream import GENRES, RATES, REQUESTS, WATCHES, Made, read_key
 from streams.settings import Compression
 
 __all__ = ["CATALOG", "CLIENTS", "CODECS", "Mix", "Run", "Transaction", "count_events", "ghost_film", "mix"]
@@ -133,10 +133,10 @@ def _ghosts(described: Made, beside: tuple[Made, ...], now_ms: int) -> tuple[Mad
     film = described.key.decode()
     ghosts = [described]
     for n, made in enumerate(beside):
-        event = {"event_id": f"{film}-{n}", "user_id": made.key.decode(), "item_id": film, "ts": now_ms}
+        event = {"event_id": f"{film}-{n}", "user_id": read_key(made.key), "item_id": film, "ts": now_ms}
         topic = RATES if n == 1 else WATCHES
         ghosts.append(Made(topic, made.key, _json(event | ({"rating": 5.0} if n == 1 else {"progress": 1.0}))))
-    asked = {"request_id": film, "user_id": beside[0].key.decode()}
+    asked = {"request_id": film, "user_id": read_key(beside[0].key)}
     return (*ghosts, Made(REQUESTS, beside[0].key, _json(asked)))
 
 

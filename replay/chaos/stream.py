@@ -24,11 +24,12 @@ __all__ = [
     "StreamConfig",
     "break_record",
     "make_catalogue",
+    "read_key",
     "stream",
 ]
 
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
-CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field")
+CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_unit")
 CHUNK = 10_000
 DAY_MS = 24 * 60 * 60 * 1000
 FAR_FUTURE_MS = 4_000_000_000_000  # 2096: a clock that is wrong, but a time that a record may carry
@@ -157,7 +158,7 @@ def _chunk(
         }
         if luck[i] < config.requests:
             yield _request(fields, number, is_bad=luck[i] < config.requests / 5), 0
-        key = str(fields["user_id"]).encode()
+        key = _key(fields["user_id"])
         if luck[i] > 1 - config.bad:
             yield Made(topic, key, break_record(fields, rng)), 0
             continue
@@ -187,6 +188,20 @@ def _user_id(n: int) -> str | int:
     return f"zoë {n}" if n % 37 == 3 else f"u{n}"  # noqa: PLR2004 - same
 
 
+def _key(user_id: str | int) -> bytes:
+    """Return what a producer writes as a key: a number of eight bytes for some ids, JSON for others, else the text."""
+    if isinstance(user_id, int):
+        return user_id.to_bytes(8, "big")
+    return json.dumps({"user_id": user_id}).encode() if user_id.startswith("zoë") else user_id.encode()
+
+
+def read_key(key: bytes) -> str:
+    """Return the user of a key: eight bytes with a zero in front are a number, an object is JSON, else it is text."""
+    if key.startswith(b"\x00"):
+        return str(int.from_bytes(key, "big"))
+    return str(json.loads(key)["user_id"]) if key.startswith(b'{"user_id"') else key.decode()
+
+
 def _item_id(n: int) -> str:
     return f"i{{{n}}}:%" if n % 41 == 9 else f"i{n}"  # noqa: PLR2004 - arbitrary
 
@@ -197,7 +212,7 @@ def _json(fields: Mapping[str, Any]) -> bytes:
 
 def _request(fields: Fields, number: int, *, is_bad: bool) -> Made:
     asked = {"request_id": f"r{number}", "user_id": fields["user_id"], "k": 0 if is_bad else 5}
-    return Made(REQUESTS, str(fields["user_id"]).encode(), _json(asked))
+    return Made(REQUESTS, _key(fields["user_id"]), _json(asked))
 
 
 _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (
@@ -220,6 +235,10 @@ _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (
     lambda fields: _json(fields | {"event_id": "e" * 65}),
     lambda fields: _json(fields | {"user_id": "two\nlines"}),
     lambda fields: _json(fields | {"item_id": ["i1"]}),
+    lambda fields: _json(fields | {"item_id": " i1"}),
+    lambda fields: _json(fields | {"ts": 1_700_000_000}),
+    lambda fields: _json(fields | {"ts": 1_700_000_000_000_000}),
+    lambda fields: _json(fields | {"ts": 20_231_114}),
 )
 
 

@@ -1,11 +1,13 @@
 """Hostile records through a real Kafka and a real worker: a dead letter each, and the worker goes on."""
 
+import struct
+
 import orjson
 import pytest
 from confluent_kafka import KafkaError, Producer
 
 TS = 1_700_000_000_000
-DAY_MS = 86_400_000
+FRAME = b"\x00\x00\x00\x00\x07"  # of a schema registry, schema 7
 
 
 def watch(event_id, user_id, **other):
@@ -24,7 +26,19 @@ NUISANCES = {
     "an id with a line break": (b"ann", watch("w", "ann\n"), "bad_field"),
     "a rating of 6": (b"ann", watch("w", "ann", progress=6), "bad_field"),
     "no user": (b"ann", b'{"event_id":"w"}', "missing_field"),
+    "space before the user": (None, watch("w", " ann"), "bad_field"),
+    "Avro": (b"ann", FRAME + b"\x02w\x06ann", "not_json"),
+    "an Avro key": (FRAME + b"\x06ann", watch("w", "ann"), "wrong_key"),
+    "a list of events": (b"ann", b"[" + watch("w", "ann") + b"]", "not_an_object"),
+    "a change of Debezium": (b"ann", b'{"before":null,"after":' + watch("w", "ann") + b',"op":"c"}', "missing_field"),
+    "seconds": (b"ann", watch("w", "ann", ts=TS // 1000), "wrong_unit"),
+    "microseconds": (b"ann", watch("w", "ann", ts=TS * 1000), "wrong_unit"),
+    "a day written out": (b"ann", watch("w", "ann", ts=20231114), "wrong_unit"),
 }
+KEYS_OF_42 = (
+    *(b"42", b'"42"', b'{"user_id":42}', b'{"user_id":"42"}', struct.pack(">q", 42), struct.pack(">i", 42)),
+    *(b'{"schema":{"type":"int64","optional":false},"payload":42}', FRAME + b"42", FRAME + b'{"user_id":42}'),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +72,7 @@ def dead_letters(installation):
 
 
 def test_each_nuisance_is_one_dead_letter_and_what_follows_is_answered(running, until):
-    """Ten bad records yield ten dead letters of their causes under their keys, and a good event its list."""
+    """Eighteen bad records yield as many dead letters of their causes under their keys, and a good event its list."""
     topic = running.settings.prefix + "watch-events"
     wanted = {}
     for key, value, cause in NUISANCES.values():
@@ -78,12 +92,39 @@ def test_headers_of_any_bytes_do_not_matter(running):
     running.await_value("recommendations", lambda value: value["user_id"] == "hed")
 
 
+def test_a_user_is_known_by_every_form_of_the_key(running, until):
+    """Under nine forms of the key 42, framed or beside a schema, all eleven watches count for the user 42."""
+    before = len(dead_letters(running))
+    for n, key in enumerate(KEYS_OF_42):
+        send(running, "watch-events", key, watch(f"k{n}", 42))
+    send(running, "watch-events", b"42", FRAME + watch("framed", 42))
+    send(running, "watch-events", b"42", b'{"schema":null,"payload":' + watch("beside", 42) + b"}")
+    until(lambda: running.counts("watches").get("42") == 11, 30, lambda: f"11, got {running.counts('watches')}")
+    assert len(dead_letters(running)) == before
+
+
+def test_a_request_under_a_connectors_key_is_answered(running):
+    """A request keyed by a JSON object and sent in a frame gets its list."""
+    request = FRAME + b'{"request_id":"connected","user_id":"ann"}'
+    send(running, "recommendation-requests", b'{"user_id":"ann"}', request)
+    running.await_value("recommendations", lambda value: value["trigger"].get("request_id") == "connected")
+
+
+def test_every_letter_is_counted_with_bad_requests_and_films(running, until):
+    """With a bad event, a bad request and a bad film the sign of life counts as many letters as the topic has."""
+    before = len(dead_letters(running))
+    for topic in ("watch-events", "recommendation-requests", "catalog-items"):
+        send(running, topic, b"ann", b"{", partition=1)
+    until(lambda: len(dead_letters(running)) == before + 3, 20, lambda: f"{before} and 3, got {dead_letters(running)}")
+    until(lambda: running.reports("worker")[0]["rejected"] == before + 3, 20, lambda: running.reports("worker"))
+
+
 @pytest.mark.parametrize(("user_id", "ts"), [("late", 2**63 - 1), ("early", -(2**63))])
 def test_times_out_of_range_are_bounded_by_the_record(running, user_id, ts):
-    """The end of time counts as a day after the record was written, the beginning of time as 0."""
+    """The end of time counts as the moment that the record was written, the beginning of time as 0."""
     sent = send(running, "watch-events", user_id.encode(), watch(f"{user_id}1", user_id, ts=ts))
     found = running.await_value("recommendations", lambda value: value["user_id"] == user_id)
-    counts_as = sent.timestamp()[1] + DAY_MS if ts > 0 else 0
+    counts_as = sent.timestamp()[1] if ts > 0 else 0
     assert found["event_ts"] == counts_as
     assert running.redis.hget(f"user:{{{user_id}}}", "last_ts") == str(counts_as)
 
@@ -97,7 +138,7 @@ def test_kafka_itself_refuses_a_record_dated_ahead(running):
 
 
 def test_a_catalogue_record_under_another_key_is_a_dead_letter(running, until):
-    """A film under another film's key is refused; a removal by key is none, and a good film is listed."""
+    """A film under another film's key is refused; a removal by key is none, and good films are listed."""
     topic = running.settings.prefix + "catalog-items"
     film = orjson.dumps({"item_id": "f1", "title": "Heat"})
     wrong = send(running, "catalog-items", b"f2", film, partition=0)
@@ -107,4 +148,13 @@ def test_a_catalogue_record_under_another_key_is_a_dead_letter(running, until):
     until(lambda: at in dead_letters(running), 20, lambda: f"{at} but got {dead_letters(running)}")
     until(lambda: running.redis.hexists("catalog:items", "f1"), 20, lambda: "the good film")
     assert dead_letters(running)[at] == [("wrong_key", b"f2")]
-    assert {where for where in dead_letters(running) if where[0] == topic} == {at}
+    assert {where for where in dead_letters(running) if where[0] == topic and where[1] == "0"} == {at}
+
+
+def test_a_film_comes_and_goes_under_a_connectors_key(running, until):
+    """Put and removed under a key in JSON quotes, and under one of eight bytes, a film is listed and gone again."""
+    for film, key in (("x 1", b'"x 1"'), ("77", struct.pack(">q", 77))):
+        send(running, "catalog-items", key, orjson.dumps({"item_id": film, "title": "Film"}))
+        until(lambda film=film: running.redis.hexists("catalog:items", film), 20, lambda film=film: film)
+        send(running, "catalog-items", key, None)
+        until(lambda film=film: not running.redis.hexists("catalog:items", film), 20, lambda film=film: film)

@@ -24,7 +24,8 @@ from streams.experiments import encode_experiment
 from streams.keys import HOLD
 from streams.rebuild import Rebuild, RebuildConfig
 from streams.rebuild_switch import hand_over, switch
-from streams.rebuild_target import REBUILDING, find_target, in_database
+from streams.rebuild_target import REBUILDING, find_target
+from streams.redis_url import in_database
 from streams.stack import open_stack
 from streams.topic_ids import recognise_topics
 from streams.topics import create_topics

@@ -1,5 +1,6 @@
 """A worker whose Redis is paused, killed, cut back, or away for long: nothing is lost, nobody restarts it."""
 
+import asyncio
 import os
 
 import numpy as np
@@ -7,7 +8,11 @@ import psutil
 import pytest
 from redis import Redis
 
+from streams.connection import connect
+from streams.digest import compare
+from streams.inbox import RawRecord, decode_batch
 from streams.stack import open_stack
+from streams.state import State
 
 ITEMS = [f"i{n}" for n in range(30)]
 TS = 1_700_000_000_000
@@ -145,6 +150,70 @@ def test_while_redis_is_away_events_wait_in_kafka(troubled, until):
         assert grown < 40_000_000  # 60,000 events are 9 MB of JSON, and would be over 100 MB as Faust's objects
         valkey.restart()
         until(lambda: all_there(installation, added(first, second)), 120, worker.said)
+
+
+@pytest.fixture(scope="module")
+def running(install, stack, tmp_path_factory):
+    """Return an installation whose Valkey is its own, that Valkey, a running worker, and what was sent so far."""
+    with open_stack(tmp_path_factory.mktemp("stack"), kafka=stack.kafka) as own:
+        installation = install(redis=f"{own.valkey.url}/3")
+        film = {"item_id": "i0", "title": "A Film", "genres": ["Drama"]}
+        installation.send_all("catalog-items", [("i0", film)])
+        with installation.process("worker") as worker:
+            worker.await_ready()
+            yield installation, own.valkey, worker, {}
+
+
+async def twin_of(installation, url):
+    """Apply everything that is on the topic to another database, and compare it with the installation's."""
+    mine, twin = connect(installation.settings.redis), connect(url)
+    state = State(twin)
+    await state.install()
+    records = [RawRecord.of(record) for record in installation.records("watch-events")]
+    decoded = decode_batch(records, installation.settings.prefix)
+    events = [(origin, event, ("Drama",) if event.item_id == "i0" else ()) for origin, event in decoded.events]
+    for at in range(0, len(events), 500):
+        await state.apply(events[at : at + 500])
+    found = await compare(mine, twin)
+    await mine.aclose()
+    await twin.aclose()
+    return found
+
+
+def test_a_database_emptied_under_a_worker_is_filled_again(running, until):
+    """FLUSHDB in silence and in the middle of a stream: users, items, lists, titles and trending are there again."""
+    installation, valkey, worker, sent = running
+    sent.update(added(sent, send(installation, 2000, 11)))
+    until(lambda: all_there(installation, sent), 60, worker.said)
+    until(lambda: installation.redis.hexists("catalog:items", "i0"), 20, worker.said)
+    installation.redis.flushdb()  # nobody sends anything
+    until(lambda: all_there(installation, sent), 60, worker.said)
+    sent.update(added(sent, send(installation, 500, 12)))
+    installation.redis.flushdb()  # in the middle of a batch
+    sent.update(added(sent, send(installation, 1000, 13)))
+    until(lambda: all_there(installation, sent), 60, worker.said)
+    assert "state.positions_lost" in worker.said()
+    until(lambda: installation.redis.hexists("catalog:items", "i0"), 20, worker.said)
+    until(lambda: installation.redis.zcard("hot:all") == 1, 20, worker.said)  # of what the catalogue holds
+    until(lambda: len(installation.records("watch-events")) == sum(sent.values()), 20, worker.said)
+    found = asyncio.run(twin_of(installation, f"{valkey.url}/4"))
+    assert found.is_equal, found.examples
+
+
+def test_a_full_redis_is_waited_for(running, until):
+    """With memory cut below what is used the worker waits as for one that is away; given more, it goes on exactly."""
+    installation, valkey, worker, sent = running
+    sent.update(added(sent, send(installation, 500, 14)))
+    until(lambda: all_there(installation, sent), 60, worker.said)
+    with Redis.from_url(valkey.url) as admin:
+        admin.config_set("maxmemory", 1_000_000)
+        sent.update(added(sent, send(installation, 500, 15)))
+        worker.await_saying("events wait: state: applying")
+        assert "OutOfMemoryError" in worker.said()
+        assert sum(installation.counts("watches").values()) == sum(sent.values()) - 500
+        admin.config_set("maxmemory", 0)
+    until(lambda: all_there(installation, sent), 60, worker.said)
+    worker.await_saying("redis.available worker")
 
 
 def append_only_files(valkey):

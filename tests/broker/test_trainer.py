@@ -204,22 +204,26 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     assert "as did those from the version after it" in announced[-1]["cause"]
 
 
-async def test_a_lost_pointer_leads_to_a_new_first_version(install, until):
-    """When Redis has lost everything the trainer starts anew, and what it promotes serves: one version, not many."""
+async def test_a_lost_pointer_is_put_back(install, until):
+    """When Redis is emptied under a trainer the same version serves again within seconds, as since the same moment."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
-    quick = RoundConfig(first=TrainingConfig(epochs=4, least_steps=60))
-    trainer, running = running_trainer(installation, TrainerConfig(first_events=500, every_s=3600.0, rounds=quick))
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    version = Registry(installation.settings.registry).save(untrained(), parent=None, **about)
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": "7"}
+    installation.redis.hset("model:current", mapping=pointer)
+    trainer, running = running_trainer(installation, TrainerConfig())
+
+    def there():
+        return installation.redis.hgetall("model:current") == pointer
+
     try:
-        installation.send_all("watch-events", chains(200, 6, seed=20))
-        await asyncio.to_thread(until, lambda: trainer.report.promoted == 1, 60, lambda: f"one, got {trainer.report}")
-        installation.redis.delete("model:current")
-        installation.send_all("watch-events", chains(400, 6, seed=21))
-        await asyncio.to_thread(until, lambda: trainer.report.promoted == 2, 60, lambda: f"two, got {trainer.report}")
-        second = trainer.report.model_version
-        assert installation.redis.hget("model:current", "version") == second
-        newest = Registry(installation.settings.registry).list()[0]
-        assert (newest.version_id, newest.parent) == (second, None)
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 30, lambda: "a version"
+        )
+        installation.redis.flushdb()
+        await asyncio.to_thread(until, there, 10, lambda: f"{pointer}, got {trainer.report}")
+        assert trainer.report.model_version == version.version_id
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -73,7 +73,10 @@ def test_an_error_raised_on_purpose_is_one_line():
     """A setting that cannot be used is one line on stderr and exit status 1."""
     found = run("worker", "--redis", "http://wrong")
     assert (found.returncode, found.stdout) == (1, "")
-    assert found.stderr == "reelstream: settings: REELSTREAM_REDIS must be a redis:// URL, got 'http://wrong'\n"
+    assert (
+        found.stderr
+        == "reelstream: settings: REELSTREAM_REDIS must be a redis:// or redis+sentinel:// URL, got 'http://wrong'\n"
+    )
 
 
 def test_the_version_is_told():

@@ -22,8 +22,9 @@ from model.snapshot import Snapshot
 from replay.prequential.road import OfflineRoad
 from streams.connection import connect
 from streams.health import SignOfLife
-from streams.inbox import decode_batch
+from streams.inbox import RawRecord, Rejected, decode_batch
 from streams.outbox import Outbox
+from streams.records import Origin
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
 from streams.settings import Settings
@@ -79,7 +80,9 @@ async def worker(redis_url, sent, tmp_path):
     upkeep._catalogue_changed(CATALOGUE)
     scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: TS)
-    yield Worker(settings, config, state, serving, upkeep, outbox, frozenset, answer_again)
+    yield Worker(
+        settings, config, state, serving, upkeep, outbox, frozenset, answer_again, lambda origin: origin.offset
+    )
     scoring.close()
     await client.aclose()
 
@@ -92,10 +95,10 @@ def state(redis_url):
 
 
 def event(topic, offset, value):
-    """Return a Faust event of partition 0, under its user's key, or ``k`` where it has no user."""
+    """Return a Faust event of partition 0, a millisecond after the one before, under its user's key or else ``k``."""
     key = value["user_id"].encode() if isinstance(value, dict) and "user_id" in value else b"k"
     body = orjson.dumps(value) if isinstance(value, dict) else value
-    message = ConsumerMessage(topic, 0, offset, TS / 1000, 0, None, key, body, None)
+    message = ConsumerMessage(topic, 0, offset, (TS + offset) / 1000, 0, None, key, body, None)
     return Event(None, key, body, None, message)
 
 
@@ -149,6 +152,32 @@ async def test_a_bad_record_goes_aside_with_its_bytes(worker, sent):
     [found] = sent.values("recommendations")
     assert found["sequence"] == 2
     assert worker.upkeep.report.rejected == 1
+
+
+async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog):
+    """Two bad events, a bad request and a bad film are four letters, four in the report, and one line at once."""
+    await answer_batch(worker, [event("watch-events", 0, b"\xff"), event("watch-events", 1, b"[]")])
+    await answer_request(worker, event("recommendation-requests", 0, {"request_id": "r"}))
+    film = RawRecord(Origin("catalog-items", 0, 3), b"f", b"{")
+    worker.upkeep.feed.take_rejected = lambda: (Rejected(film, "not_json", "value must be JSON"),)
+    worker.upkeep._leads = lambda: True
+    await worker.upkeep._report_rejected()
+    await worker.upkeep._report_rejected()  # read again, it is known to be out
+    assert [key for topic, key, _ in sent if topic == "dead-letters"] == [b"k", b"k", b"k", b"f"]
+    assert worker.upkeep.report.rejected == 4
+    [line] = [message for message in caplog.messages if message.startswith("worker.dead_letters")]
+    assert line.startswith(
+        "worker.dead_letters 2: not_json 1, not_an_object 1; the first is watch-events[0] offset 0, "
+    )
+
+
+async def test_a_future_dated_event_is_the_newest_until_the_next(worker):
+    """An event of next month counts as of its record, and the one sent a millisecond later is newer."""
+    ahead = {"event_id": "e0", "user_id": "a", "item_id": "i1", "ts": TS + 720 * HOUR, "progress": 1.0}
+    await answer_batch(worker, [event("watch-events", 0, ahead), watched("a", "i2", 1)])
+    profile = (await worker.state.profiles(["a"]))["a"]
+    assert [(one.item_id, one.ts) for one in profile.recent] == [("i2", TS + 1), ("i1", TS)]
+    assert profile.last_ts == TS + 1
 
 
 async def test_what_was_not_published_is_not_kept_and_comes_with_the_next_delivery(worker, sent, state):

@@ -47,7 +47,7 @@ def test_recents_are_ordered_by_time_then_kind_then_offset():
             at(RATES, 0, rate("r0", "a", NOW, 5.0)),
             at(RATES, 1, rate("r1", "b", NOW, 2.5)),
             at(WATCHES, 7, watch("w7", "c", NOW, 1.0)),
-            at(WATCHES, 8, watch("w8", "a", NOW + 1, 0.25)),
+            at(WATCHES, 8, watch("w8", "a", NOW + 1, 0.25), timestamp=NOW + 1),
             at(WATCHES, 9, watch("w9", "b", NOW - 1, 0.0)),
         ],
         GENRES,
@@ -122,9 +122,11 @@ def test_an_id_is_forgotten_after_512_others():
 
 
 def test_times_are_clamped():
-    """A time before 1970 counts as 0, and one more than a day past the record's own as a day past it."""
-    found = expect([at(WATCHES, 0, watch(1, ts=-5)), at(WATCHES, 1, watch(2, ts=NOW + 3 * DAY))], GENRES).users["u"]
-    assert (found.first_ts, found.last_ts) == (0, NOW + DAY)
+    """A time before 1970 counts as 0, one past the record's own as that, and without one the latest is 2100."""
+    found = expect([at(WATCHES, 0, watch(1, ts=-5)), at(WATCHES, 1, watch(2, ts=NOW + 1))], GENRES).users["u"]
+    assert (found.first_ts, found.last_ts) == (0, NOW)
+    found = expect([at(WATCHES, 0, watch(1, ts=2**63 - 1), timestamp=-1)], GENRES).users["u"]
+    assert found.last_ts == 4_102_444_800_000
 
 
 def test_bad_records_are_dead_by_place_and_touch_nothing():
@@ -154,17 +156,26 @@ def test_bad_records_are_dead_by_place_and_touch_nothing():
         (json.dumps(watch(1) | {"event_id": "x" * 65}).encode(), "bad_field"),
         (json.dumps(watch(1) | {"event_id": "x" * 64}).encode(), None),
         (json.dumps(watch(7) | {"ts": -1}).encode(), None),
+        (json.dumps(watch(7) | {"user_id": " u"}).encode(), "bad_field"),
+        (json.dumps(watch(7) | {"ts": 2**63}).encode(), "bad_field"),
+        (json.dumps(watch(7) | {"ts": NOW // 1000}).encode(), "wrong_unit"),
+        (json.dumps(watch(7) | {"ts": NOW * 1000}).encode(), "wrong_unit"),
+        (json.dumps(watch(7) | {"ts": NOW * 10**6}).encode(), "wrong_unit"),
+        (json.dumps(watch(7) | {"ts": 20_231_114}).encode(), "wrong_unit"),
+        (json.dumps(watch(7) | {"ts": 20_231_114_221_320}).encode(), "wrong_unit"),
+        (json.dumps(watch(7) | {"ts": 20_231_116}).encode(), None),
+        (json.dumps(watch(7) | {"ts": 789_652_004_000}).encode(), None),
     ],
 )
 def test_a_record_is_judged_by_its_contract(value, cause):
     """Each rule of README's table of records has its cause."""
-    assert judge(WATCHES, value)[0] == cause
+    assert judge(WATCHES, value, NOW)[0] == cause
 
 
 def test_a_request_is_judged_by_its_own_rules():
     """A list of no length is refused, and one of 200 is the longest."""
     asked = {"request_id": "r", "user_id": 5}
-    assert judge(REQUESTS, json.dumps(asked | {"k": 0}).encode())[0] == "bad_field"
-    assert judge(REQUESTS, json.dumps(asked | {"k": 201}).encode())[0] == "bad_field"
-    assert judge(REQUESTS, json.dumps(asked | {"k": 200}).encode())[0] is None
-    assert judge(REQUESTS, json.dumps(asked).encode())[0] is None
+    assert judge(REQUESTS, json.dumps(asked | {"k": 0}).encode(), NOW)[0] == "bad_field"
+    assert judge(REQUESTS, json.dumps(asked | {"k": 201}).encode(), NOW)[0] == "bad_field"
+    assert judge(REQUESTS, json.dumps(asked | {"k": 200}).encode(), NOW)[0] is None
+    assert judge(REQUESTS, json.dumps(asked).encode(), NOW)[0] is None

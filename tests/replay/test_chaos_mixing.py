@@ -85,7 +85,7 @@ def test_ghosts_are_good_records_that_nobody_else_sends(made, parcels):
         assert one.ghosts[0].key.decode() == json.loads(one.ghosts[0].value)["item_id"] == film
         events = one.ghosts[1:-1]
         assert count_events(events) == len(events) > 0
-        assert all(judge(ghost.topic, ghost.value)[0] is None for ghost in one.ghosts[1:])
+        assert all(judge(ghost.topic, ghost.value, END)[0] is None for ghost in one.ghosts[1:])
         assert {json.loads(event.value)["item_id"] for event in events} == {film}
         assert {event.key for event in events} <= {record.key for record in made}
 

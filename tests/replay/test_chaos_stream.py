@@ -5,7 +5,17 @@ import pytest
 
 from replay.chaos.expected import judge
 from replay.chaos.faults import EARLIEST, KINDS, LATEST, plan
-from replay.chaos.stream import CAUSES, RATES, REQUESTS, WATCHES, StreamConfig, break_record, make_catalogue, stream
+from replay.chaos.stream import (
+    CAUSES,
+    RATES,
+    REQUESTS,
+    WATCHES,
+    StreamConfig,
+    break_record,
+    make_catalogue,
+    read_key,
+    stream,
+)
 
 END = 1_700_000_000_000
 DAY = 86_400_000
@@ -19,7 +29,7 @@ def made():
 
 def fields_of(record):
     """Return the fields of a record that keeps its contract, else None."""
-    cause, fields = judge(record.topic, record.value)
+    cause, fields = judge(record.topic, record.value, END)
     return fields if cause is None else None
 
 
@@ -52,13 +62,27 @@ def test_retries_are_the_same_bytes_a_short_way_behind(made):
 
 
 def test_every_cause_of_a_dead_letter_comes(made):
-    """Each cause that README names is there, and the key is always the user's."""
-    causes = Counter(judge(record.topic, record.value)[0] for record in made)
+    """Each cause that docs/dead-letters.md names is there but the key's own, as the key is always the user's."""
+    causes = Counter(judge(record.topic, record.value, END)[0] for record in made)
     del causes[None]
     assert set(causes) == set(CAUSES)
     for record in made:
         fields = fields_of(record)
-        assert fields is None or str(fields["user_id"]).encode() == record.key
+        assert fields is None or read_key(record.key) == str(fields["user_id"])
+
+
+def test_keys_are_of_every_form(made):
+    """Some users are keyed by a number of eight bytes, some by a JSON object, and most by their text."""
+    forms = Counter("number" if key[0] == 0 else "object" if key.startswith(b"{") else "text" for _, key, _ in made)
+    assert set(forms) == {"number", "object", "text"}
+    assert forms["text"] > 10_000
+    assert [
+        read_key(key) for key in (b"\x00\x00\x00\x00\x00\x0f\x42\x47", b'{"user_id": "zo\\u00eb 3"}', b"u{5}:recent%7D")
+    ] == [
+        "1000007",
+        "zoë 3",
+        "u{5}:recent%7D",
+    ]
 
 
 def test_times_are_late_tied_and_of_broken_clocks(made):
@@ -100,7 +124,7 @@ def test_a_broken_record_breaks_its_contract(topic):
     fields = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": END, "progress": 0.5, "rating": 3.0}
     fields.pop("rating" if topic == WATCHES else "progress")
     rng = np.random.default_rng(1)
-    causes = {judge(topic, break_record(fields, rng))[0] for _ in range(300)}
+    causes = {judge(topic, break_record(fields, rng), END)[0] for _ in range(300)}
     assert causes == set(CAUSES)
 
 

@@ -12,7 +12,6 @@ from streams.codec import (
     DECODERS,
     MAX_BYTES,
     MAX_K,
-    MAX_TS,
     BadRecord,
     check_key,
     decode_item,
@@ -23,6 +22,8 @@ from streams.codec import (
 )
 from streams.errors import RecordError
 from streams.records import Rating, Request, Watch
+from streams.times import MAX_TS
+from streams.wrapping import open_json
 
 WATCH = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "progress": 0.5}
 RATING = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "rating": 4.5}
@@ -130,11 +131,11 @@ def test_each_required_field_is_required(decode, fields):
 
 @pytest.mark.parametrize(("decode", "fields"), READERS)
 def test_ids_hold_1_to_64_printable_characters(decode, fields):
-    """1 and 64 characters pass; 0, 65, control characters and other types are refused."""
+    """1 and 64 characters pass; 0, 65, control characters, space around them and other types are refused."""
     for name in (name for name in fields if name.endswith("_id")):
-        for good in ("x", "x" * 64, "ü" * 64, "{a}%"):
+        for good in ("x", "x" * 64, "ü" * 64, "{a}%", "a  b"):
             assert getattr(decode(orjson.dumps(fields | {name: good})), name) == good
-        for bad in ("", "x" * 65, "a\nb", "a\x00", "\u200b", 1.0, True, [], {}):
+        for bad in ("", "x" * 65, "a\nb", "a\x00", "\u200b", " 7", "7 ", " ", 1.0, True, [], {}):
             assert refused(decode, fields | {name: bad}).cause == "bad_field"
 
 
@@ -216,19 +217,22 @@ def test_items_have_at_most_32_genres():
 
 @pytest.mark.parametrize("value", [None, b""])
 def test_an_empty_catalogue_value_removes_the_key(value):
-    """The removed id is the record's key; a removal without a usable key is refused."""
-    assert decode_item(b"i1", value) == "i1"
-    for key, cause in ((None, "missing_field"), (b"", "bad_field"), (b"\xff", "bad_field"), (b"x" * 65, "bad_field")):
+    """The removed id is the record's key, in any of its forms; a removal without a usable key is refused."""
+    for key in (b"i1", b'"i1"', b'{"item_id":"i1"}', b"\x00\x00\x00\x00\x07i1"):
+        assert decode_item(key, value) == "i1"
+    assert decode_item((42).to_bytes(8, "big"), value) == "42"
+    bad = (b"", b"\xff", b"x" * 65, b" i1", b'" i1"', b'{"user_id":"i1"}', b"\x00\x00\x00\x00\x07\x06i12")
+    for key, cause in ((None, "missing_field"), *((key, "bad_field") for key in bad)):
         with pytest.raises(BadRecord) as caught:
             decode_item(key, value)
         assert caught.value.cause == cause
 
 
 def test_an_item_lies_under_its_own_id():
-    """A key that is the item's id in UTF-8, or none, passes; any other key is wrong, an empty one too."""
-    for key in (b"i1", None):
+    """A key that is the item's id in a known form, or none, passes; any other key is wrong, an empty one too."""
+    for key in (b"i1", None, b'"i1"', b'{"item_id":"i1"}', b"\x00\x00\x00\x00\x07i1"):
         assert decode_item(key, orjson.dumps(ITEM)) == Item("i1", "Heat")
-    for key in (b"i2", b"", b"I1", b"i1 ", b"\xff", b'"i1"', b"\xef\xbb\xbfi1"):
+    for key in (b"i2", b"", b"I1", b"i1 ", b"\xff", b'"i2"', b'{"user_id":"i1"}', b"\xef\xbb\xbfi1"):
         with pytest.raises(BadRecord, match="key must be the item_id 'i1'") as caught:
             decode_item(key, orjson.dumps(ITEM))
         assert caught.value.cause == "wrong_key"
@@ -243,6 +247,37 @@ def test_a_key_is_compared_as_utf_8():
             check_key(key, "user_id", "zoë")
         assert caught.value.cause == "wrong_key"
         assert len(caught.value.detail) < 300
+
+
+SCHEMA = {"type": "struct", "fields": [{"type": "string", "field": "event_id"}], "optional": False}
+
+
+@pytest.mark.parametrize(("decode", "fields"), READERS)
+def test_a_registrys_frame_and_connects_envelope_are_taken_off(decode, fields):
+    """Behind a zero and four bytes, beside a schema or beside null, and in both at once, it is the same record."""
+    plain = orjson.dumps(fields)
+    envelopes = [orjson.dumps({"schema": schema, "payload": fields}) for schema in (SCHEMA, None)]
+    for value in (plain, *envelopes):
+        for frame in (b"", b"\x00\x00\x00\x00\x01", b"\x00\x7f\xff\xff\xff"):
+            assert decode(frame + value) == decode(plain)
+
+
+def test_wrapped_json_is_opened_for_people():
+    """Frame and envelope are taken off any JSON value, and what holds none raises as the parser does."""
+    assert open_json(b"\x00\x00\x00\x00\x07[1]") == open_json(b'{"schema":null,"payload":[1]}') == [1]
+    assert open_json(b'{"payload":1}') == {"payload": 1}
+    for value in (b"", b"\x00\x00\x00\x00\x07", b"\x00\x00\x00\x00\x07{", b"{"):
+        with pytest.raises(orjson.JSONDecodeError):
+            open_json(value)
+
+
+def test_a_record_of_two_fields_is_no_envelope():
+    """A film and a request of two fields are read as they stand, and an envelope without a payload is empty."""
+    assert decode_catalogue_value(orjson.dumps(ITEM)) == Item("i1", "Heat")
+    assert refused(decode_watch, {"schema": None, "payload": None}).cause == "empty"
+    assert refused(decode_catalogue_value, {"schema": SCHEMA, "payload": None}).cause == "empty"
+    assert refused(decode_watch, {"schema": None, "payload": [WATCH]}).cause == "not_an_object"
+    assert refused(decode_watch, {"payload": WATCH}).cause == "missing_field"
 
 
 def test_every_cause_is_explained_and_none_else():

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import GOOD, IDS, KEYS, KINDS, LITERALS, StateTarget, check_decoding, decode
-from streams.codec import MAX_TS
 from streams.inbox import RawRecord, decode_batch
 from streams.records import Origin, Rating, Watch
+from streams.times import MAX_TS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**65) | st.floats() | st.text(max_size=70),
@@ -117,6 +117,13 @@ BY_CAUSE = [
     ("5,000 fields of no meaning", b"{" + b",".join(b'"%d":0' % n for n in range(5_000)) + b"}", "missing_field"),
     ("a list of records", b"[" + WATCH + b"]", "not_an_object"),
     ("a key of another user", WATCH.replace(b'"u"', b'"v"'), "wrong_key"),
+    ("Avro in a registry's frame", b"\x00\x00\x00\x00\x07\x02e\x02u\x02i", "not_json"),
+    ("60,000 lists deep in a frame", b"\x00\x00\x00\x00\x07" + b"[" * 60_000, "not_json"),
+    ("a change of Debezium", b'{"before":null,"after":' + WATCH + b',"op":"c"}', "missing_field"),
+    ("an id with space before it", WATCH.replace(b'"u"', b'" u"'), "bad_field"),
+    ("a time in seconds", WATCH.replace(b"1700000000000", b"1700000000"), "wrong_unit"),
+    ("a time in microseconds", WATCH.replace(b"1700000000000", b"1700000000000000"), "wrong_unit"),
+    ("a day written out", WATCH.replace(b"1700000000000", b"20231114"), "wrong_unit"),
 ]
 
 

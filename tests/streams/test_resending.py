@@ -48,14 +48,41 @@ def test_bytes_from_a_function_go_as_they_are():
     assert mend(letter(b"{"), lambda _: body, "x-").value == body
 
 
-@pytest.mark.parametrize("key", [b"somebody", None, b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x00\x00\x00\x00\x07" + orjson.dumps(WATCH | {"progress": 50}),
+        orjson.dumps({"schema": None, "payload": WATCH | {"progress": 50}}),
+    ],
+)
+def test_a_function_gets_what_is_in_a_frame_or_an_envelope(body):
+    """It sees the object alone, and what it returns is sent as plain JSON."""
+    mended = mend(letter(body), lambda event: event | {"progress": event["progress"] / 100}, "x-")
+    assert orjson.loads(mended.value) == WATCH
+
+
+def test_a_framed_value_goes_as_it_is_without_a_function():
+    """Workers read it, so it keeps its contract, byte for byte."""
+    body = b"\x00\x00\x00\x00\x07" + orjson.dumps(WATCH)
+    assert mend(letter(body), None, "x-") == Mended(letter(body), "x-watch-events", b"u", body)
+
+
+def test_a_time_in_seconds_is_sent_only_when_it_is_mended():
+    """As it is it would die again; a thousand times it is the time that was meant."""
+    one = letter(WATCH | {"ts": 1_700_000_000})
+    assert mend(one, None, "x-").cause == "wrong_unit"
+    mended = mend(one, lambda event: event | {"ts": event["ts"] * 1000}, "x-")
+    assert orjson.loads(mended.value)["ts"] == 1_700_000_000_000
+
+
+@pytest.mark.parametrize("key", [b"somebody", None, b"\xff", b'"u"', b'{"user_id":"u"}'])
 def test_the_key_becomes_the_user(key):
     """Whatever the key was, it is the user of the mended record."""
     assert mend(letter(WATCH, key=key), None, "x-").key == b"u"
 
 
 def test_every_topic_has_its_contract_and_its_key():
-    """A rating and a request are keyed by user, a film by item, and a removal keeps its key."""
+    """A rating and a request are keyed by user, a film by item, and a removal by the item that its key names."""
     rating = {"event_id": "e", "user_id": "v", "item_id": "i", "ts": 5, "rating": 4}
     assert mend(letter(rating, topic="x-rate-events"), None, "x-").key == b"v"
     wish = {"request_id": "r", "user_id": "w"}
@@ -63,6 +90,7 @@ def test_every_topic_has_its_contract_and_its_key():
     film = {"item_id": "f", "title": "Film"}
     assert mend(letter(film, topic="x-catalog-items"), None, "x-").key == b"f"
     assert mend(letter(None, topic="x-catalog-items", key=b"g"), None, "x-").key == b"g"
+    assert mend(letter(None, topic="x-catalog-items", key=b'"g"'), None, "x-").key == b"g"
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,17 @@ def test_who_is_scored_can_be_chosen():
     assert chosen == ["exact", "faiss", "auto"]
     with pytest.raises(SettingsError, match="REELSTREAM_RETRIEVAL must be auto or exact or faiss, got 'annoy'"):
         Settings.from_environment({"REELSTREAM_RETRIEVAL": "annoy"})
+
+
+@pytest.mark.parametrize(("given", "means"), [("1", True), ("yes", True), ("0", False), ("False", False), ("", False)])
+def test_eviction_is_allowed_by_a_plain_word(given, means):
+    """REELSTREAM_ALLOW_EVICTION is 1 or 0, hands itself on to children, and is 0 where it is not given."""
+    settings = Settings.from_environment({"REELSTREAM_ALLOW_EVICTION": given})
+    assert settings.allow_eviction is means
+    assert Settings.from_environment(settings.environment()) == settings
+
+
+def test_another_word_about_eviction_is_refused():
+    """The message names the variable."""
+    with pytest.raises(SettingsError, match="REELSTREAM_ALLOW_EVICTION must be 1 or 0, got 'maybe'"):
+        Settings.from_environment({"REELSTREAM_ALLOW_EVICTION": "maybe"})

@@ -34,6 +34,7 @@ class Ground:
     def clear(self):
         """Forget everything."""
         self._run(self._client.flushdb())
+        self._run(self._state.know_servers())  # on purpose: it was emptied by us
 
     def apply(self, events):
         """Apply one batch."""
