@@ -7,6 +7,7 @@ costs nothing, and what an archiver that was declared dead still writes does no 
 
 import asyncio
 import logging
+import math
 import os
 import random
 import time
@@ -20,11 +21,14 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams import topics
 from streams.archive import ArchiveAway, EventArchive, Scan
+from streams.availability import Availability
 from streams.clients import consumer
+from streams.cluster import ClusterWatch, WatchConfig
 from streams.connection import connect
-from streams.errors import DataError, StateError
+from streams.errors import DataError, StateError, TopicError
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord
+from streams.lost import say_lost
 from streams.reach import cluster_required
 from streams.scanning import LastIds, Scanner
 from streams.settings import Settings
@@ -37,6 +41,7 @@ REVOKED_S = 5.0  # for writing what is given away; the group waits 10 s for it
 FINISH_S = 3.0  # for the step that runs when the end is asked for
 LAST_S = 4.0  # for the last files
 COMMIT_S = 5.0
+POSITION_S = 1.0  # it is known at once, unless Kafka must say where to go on
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 logger = logging.getLogger(__name__)
@@ -53,6 +58,7 @@ class ArchiverConfig:
     most_pending : records in memory, of all partitions; beyond it the fullest ones are written.
     remembered : newest events of a partition among which a producer's duplicates are found, 300 to 600 bytes each.
     seed : of the jitter between attempts to reach the store.
+    watch : how often to look at the cluster.
     """
 
     every_events: int = 50_000
@@ -60,11 +66,16 @@ class ArchiverConfig:
     most_pending: int = 400_000
     remembered: int = 50_000
     seed: int | None = None
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
 
 @dataclass(slots=True)
 class ArchiverReport:
-    """What an archiver tells about itself; counters since its start."""
+    """What an archiver tells about itself; counters since its start.
+
+    ``lost`` counts offsets that left the topics unarchived. ``kafka_away_s`` are the seconds for which Kafka has not
+    answered, None while it does. ``fault`` is why it is not healthy though it lives.
+    """
 
     records: int = 0
     archived: int = 0
@@ -74,6 +85,9 @@ class ArchiverReport:
     pending: int = 0
     partitions: int = 0
     store_away: bool = False
+    lost: int = 0
+    kafka_away_s: float | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 
@@ -91,6 +105,10 @@ class Archiver:
         self._settings = settings
         self._config = config or ArchiverConfig()
         self._archive = EventArchive(url)
+        self._cluster = ClusterWatch(
+            settings, "archiver", self._config.watch, are_counts_fixed=False, told=self._kafka_is_away
+        )
+        self._told: dict[TopicPartition, int] = {}  # how far the group was told that a partition is archived
         self._random = random.Random(self._config.seed)
         self._stopping = asyncio.Event()
         self._lock = asyncio.Lock()  # scanning and giving partitions away exclude each other
@@ -115,7 +133,7 @@ class Archiver:
         Raises
         ------
         TopicError
-            If Kafka cannot be reached at the start.
+            If Kafka cannot be reached at the start, or an event topic was made anew since.
         DataError
             If the archive does not belong to these topics, or its newest files are torn.
         """
@@ -124,9 +142,10 @@ class Archiver:
         life = asyncio.create_task(self._show_life())
         stopping = asyncio.create_task(self._stopping.wait())
         working = asyncio.create_task(self._work())
+        watching = asyncio.create_task(self._cluster.run())
         try:
             # Step 2
-            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((working, stopping, watching), return_when=asyncio.FIRST_COMPLETED)
             # Step 3
             if not working.done():
                 await asyncio.wait((working,), timeout=FINISH_S)
@@ -135,11 +154,14 @@ class Archiver:
                 await working
             # Step 4
             await self._hand_over(self._scanners, LAST_S)
+            if watching.done():
+                watching.result()  # a topic that was made anew
         finally:
             # Step 5
             life.cancel()
             stopping.cancel()
             working.cancel()
+            watching.cancel()
             with suppress(TimeoutError, KafkaError):
                 await asyncio.wait_for(self._consumer.stop(), 1.0)
 
@@ -150,6 +172,7 @@ class Archiver:
             await self._hand_over(given, REVOKED_S)
             for at in given:
                 del self._scanners[at]
+                self._told.pop(at, None)
                 self._since.pop(at, None)
             self._unplaced -= set(gone)
 
@@ -165,6 +188,11 @@ class Archiver:
             except KafkaError:
                 await self._consumer.stop()
                 raise
+        try:
+            await self._cluster.look()
+        except TopicError:
+            await self._consumer.stop()
+            raise
         self._consumer.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=_Shares(self))
         logger.info("archiver.ready %s", self._archive.url)
 
@@ -183,12 +211,13 @@ class Archiver:
                 except ArchiveAway as error:
                     self._store_fails(error)
                 except KafkaError as error:  # asked where a partition begins; the next step asks again
-                    logger.warning("archive.kafka_away %r", error)
+                    logger.info("archive.not_placed %r", error)
                 if self._failures:
                     self._consumer.pause(*self._consumer.assignment())
             found = await self._consumer.getmany(timeout_ms=250, max_records=READ)
             async with self._lock:
                 await self._take_in(found)
+                await self._pass_markers()
 
     async def _place(self) -> None:
         """Go on after the newest file of each partition that is newly ours.
@@ -207,12 +236,16 @@ class Archiver:
             position = max((file.last + 1 for file in there), default=0)
             if position > ends[at]:
                 raise self._other_topic(at, position, ends[at])
+            topic_id = self._cluster.ids.get(at.topic)
+            archived_id = await asyncio.to_thread(self._archive.topic_id, there)
+            if None not in (topic_id, archived_id) and topic_id != archived_id:
+                raise self._other_topic(at, position, f"a topic of another id ({topic_id}, not {archived_id})")
             # Step 2
             ids = LastIds(in_all=self._config.remembered)
             for user_id, event_id in await asyncio.to_thread(self._archive.newest, there, self._config.remembered):
                 ids.is_new(user_id, event_id)
             # Step 3
-            scanner = Scanner(at.topic, at.partition, position, self._settings.prefix, ids)
+            scanner = Scanner(at.topic, at.partition, position, self._settings.prefix, ids, topic_id)
             self._skip_lost(at, scanner, kept[at])
             try:
                 self._consumer.seek(at, scanner.position)
@@ -238,6 +271,28 @@ class Archiver:
         self.report.pending = sum(scanner.pending for scanner in self._scanners.values())
         self.report.partitions = len(self._scanners)
 
+    async def _pass_markers(self) -> None:
+        """Go past markers of transactions and aborted records behind the last record, and tell the group of the rest.
+
+        The files need not know: what is not in one is scanned again by whoever comes next, and holds nothing.
+        """
+        marks = {}
+        for at, scanner in self._scanners.items():
+            with suppress(IllegalStateError, TimeoutError):  # given away, or not placed by Kafka just now
+                position = await asyncio.wait_for(self._consumer.position(at), POSITION_S)
+                if position > scanner.position and await self._is_explained(at, scanner, position):
+                    scanner.pass_to(position)
+                if not scanner.pending and not scanner.closed and self._told.get(at, -1) < scanner.position:
+                    marks[at] = scanner.position
+        if marks:
+            await self._tell(marks)
+
+    async def _tell(self, marks: dict[TopicPartition, int]) -> None:
+        """Commit how far partitions are archived: a hint for who watches the lag, as the files are what counts."""
+        with suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(self._consumer.commit(marks), COMMIT_S)
+            self._told.update(marks)
+
     async def _is_explained(self, at: TopicPartition, scanner: Scanner, offset: int) -> bool:
         """Tell an offset that Kafka leaves out by itself from records that were deleted before they were archived.
 
@@ -248,14 +303,15 @@ class Archiver:
         try:
             kept = await self._consumer.beginning_offsets([at])
         except KafkaError as error:
-            logger.warning("archive.kafka_away %r", error)
+            logger.info("archive.not_asked %r", error)
             return False
         self._skip_lost(at, scanner, kept[at])
         return True
 
     def _skip_lost(self, at: TopicPartition, scanner: Scanner, kept: int) -> None:
         if scanner.position < kept:
-            logger.error("archive.gap %s/%s: %s to %s are lost", at.topic, at.partition, scanner.position, kept - 1)
+            cure = "they are in no file, which `archive verify` tells as a gap"
+            self.report.lost += say_lost("archiver", (at.topic, at.partition), scanner.position, kept, cure)
             scanner.skip_to(kept)
 
     async def _write_due(self) -> None:
@@ -284,8 +340,7 @@ class Archiver:
                 if not scanner.pending:
                     self._since.pop(at, None)
         if marks:
-            with suppress(KafkaError, TimeoutError):  # a hint for who watches the lag; the files are what counts
-                await asyncio.wait_for(self._consumer.commit(marks), COMMIT_S)
+            await self._tell(marks)
 
     def _count(self, scan: Scan) -> None:
         self.report.files += 1
@@ -318,27 +373,28 @@ class Archiver:
             self._consumer.resume(*self._consumer.assignment())
             logger.info("archive.back")
 
-    def _other_topic(self, at: TopicPartition, position: int, end: int) -> DataError:
+    def _other_topic(self, at: TopicPartition, position: int, got: int | str) -> DataError:
         return DataError(
             f"archiver: {at.topic}/{at.partition} must go on at offset {position}, where {self._archive.url} ends, "
-            f"got {end}; the topic was made anew: choose another archive or another prefix"
+            f"got {got}; the topic was made anew: choose another archive or another prefix"
         )
+
+    def _kafka_is_away(self, seconds: float | None) -> None:
+        self.report.kafka_away_s = seconds
 
     async def _show_life(self) -> None:
         """Show signs of life; an archiver needs no Redis, so that it is away is said once."""
-        is_away = False
+        redis = Availability("redis", "archiver", again_s=math.inf)
         while True:
             client = await asyncio.to_thread(connect, self._settings.redis, 0)
             life = SignOfLife(client, "archiver")
             try:
                 while True:
                     await life.renew(asdict(self.report))
-                    is_away = False
+                    redis.found()
                     await asyncio.sleep(RENEW_S)
             except StateError as error:
-                if not is_away:
-                    logger.warning("archiver.redis_away %s; archiving goes on", error)
-                is_away = True
+                redis.lost(f"{error}; archiving goes on")
             finally:
                 await client.aclose()
             await asyncio.sleep(RENEW_S)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from streams.errors import StateMoved
 from streams.inbox import RawRecord
+from streams.lost import say_lost
 from streams.records import Origin
 from streams.rereading import Place, Rereading, committed_offsets, rereading
 from streams.settings import Settings
@@ -82,12 +83,7 @@ class Mender:
         if first >= kept:
             return
         self._lost_to[place] = kept
-        self.lost += kept - first
-        logger.error(
-            "worker.lost_offsets %s[%d]: %d offsets from %d on are no longer in the topic; "
-            "if they held events, rebuild from the archive",
-            *place, kept - first, first,
-        )  # fmt: skip
+        self.lost += say_lost("worker", place, first, kept, "if they held events, rebuild from the archive")
 
     @property
     def has_new_places(self) -> bool:

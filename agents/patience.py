@@ -4,21 +4,18 @@ Whoever waits takes no further events meanwhile, so Kafka keeps them and memory 
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from redis.backoff import EqualJitterBackoff
 
+from streams.availability import Availability
 from streams.errors import ClusterAway, StateAway, StateMoved
 
 __all__ = ["Patience"]
 
 T = TypeVar("T")
-logger = logging.getLogger(__name__)
 LONGEST_WAIT_S = 2.0  # an idle question every two seconds costs nothing, and a list is late by no more than that
-SAY_AGAIN_S = 10.0
 
 
 class Patience:
@@ -28,15 +25,18 @@ class Patience:
     ----------
     moved : called when another Redis answers than the one that was known; then the call is made again. Without
         it that error is raised.
+    role : of the process, for what is said.
     """
 
-    def __init__(self, moved: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, moved: Callable[[], Awaitable[None]] | None = None, role: str = "worker") -> None:
         self._moved = moved
+        self._role = role
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what the call returns, however long a server is away; it is made anew each time, so must bear it."""
         backoff = EqualJitterBackoff(cap=LONGEST_WAIT_S, base=0.1)
-        failures, away_since, said_at, server = 0, 0.0, 0.0, "redis"
+        redis, kafka = Availability("redis", self._role), Availability("kafka", self._role)
+        failures = 0
         while True:
             try:
                 result = await call()
@@ -45,17 +45,14 @@ class Patience:
                     raise
                 await self._moved()
                 continue
-            except (StateAway, ClusterAway) as error:
-                server = "redis" if isinstance(error, StateAway) else "kafka"
-                now = time.monotonic()
-                failures += 1
-                away_since = away_since or now
-                if now - said_at >= SAY_AGAIN_S:
-                    logger.error("worker.%s_away for %.0f s, events wait: %s", server, now - away_since, error)  # noqa: TRY400 - one line
-                    said_at = now
-                await asyncio.sleep(backoff.compute(failures))
-                continue
-            if failures:
-                waited_s = time.monotonic() - away_since
-                logger.warning("worker.%s_back after %.1f s and %d attempts", server, waited_s, failures)
-            return result
+            except StateAway as error:
+                redis.lost(error)
+            except ClusterAway as error:
+                redis.found()  # Kafka is asked for what Redis has lost
+                kafka.lost(error)
+            else:
+                redis.found()
+                kafka.found()
+                return result
+            failures += 1
+            await asyncio.sleep(backoff.compute(failures))

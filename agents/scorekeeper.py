@@ -10,17 +10,20 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from agents.patience import Patience
+from agents.side_by_side import side_by_side
 from model.drift import Drift, DriftConfig, DriftGuard
 from model.scoreboard import Drawn, Scoreboard, ScoreboardConfig
 from streams import topics
 from streams.announcing import announce
+from streams.availability import Availability
+from streams.cluster import ClusterWatch, WatchConfig
 from streams.connection import connect
 from streams.errors import StateError, TopicError
 from streams.eviction import watch_eviction
@@ -28,13 +31,14 @@ from streams.health import RENEW_S, SignOfLife
 from streams.inbox import RawRecord, decode_batch
 from streams.keys import QUALITY
 from streams.ordering import TimeOrder
-from streams.partitions import watch_partitions
 from streams.published import shown_list
 from streams.quality import SERIES, LiveQuality, QualityPoint, QualityShelf
 from streams.reader import EventReader, Offsets
 from streams.records import ModelVersion
+from streams.rereading import Place
 from streams.settings import Settings
 from streams.state import ModelPointer, State
+from streams.topic_ids import TopicIds, replaced
 from streams.versions import Archive
 
 __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "ScorekeeperReport"]
@@ -42,7 +46,6 @@ __all__ = ["SCOREKEEPER_GROUP", "Scorekeeper", "ScorekeeperConfig", "Scorekeeper
 SCOREKEEPER_GROUP = "reelstream-scorekeeper"
 READ = 2000  # records taken at once; counting them holds the event loop for about 30 ms
 WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
-CANCEL_S = 0.5
 logger = logging.getLogger(__name__)
 
 
@@ -60,6 +63,7 @@ class ScorekeeperConfig:
     point_s : seconds between two points of the series.
     series : points that are kept.
     board, drift : sizes of what is counted, and how much evidence the guard asks for.
+    watch : how often to look at the cluster.
     """
 
     guard: bool = True
@@ -71,11 +75,16 @@ class ScorekeeperConfig:
     series: int = SERIES
     board: ScoreboardConfig = field(default_factory=ScoreboardConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
 
 @dataclass(slots=True)
 class ScorekeeperReport:
-    """What a scorekeeper tells about itself; counters since its start, rates of the window."""
+    """What a scorekeeper tells about itself; counters since its start, rates of the window.
+
+    ``lost`` counts offsets that left the topics uncounted. ``kafka_away_s`` are the seconds for which Kafka has not
+    answered, None while it does. ``fault`` is why it is not healthy though it lives.
+    """
 
     records: int = 0
     bad: int = 0
@@ -86,6 +95,9 @@ class ScorekeeperReport:
     model_version: str | None = None
     guard: bool = True
     rolled_back: int = 0
+    lost: int = 0
+    kafka_away_s: float | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 
@@ -107,14 +119,18 @@ class Scorekeeper:
         self._archive = Archive(settings.registry)
         self._lists = settings.prefix + topics.RECOMMENDATIONS
         names = (*topics.EVENTS, topics.RECOMMENDATIONS)
-        self._reader = EventReader(settings, SCOREKEEPER_GROUP, names, "scorekeeper")
+        self._reader = EventReader(settings, SCOREKEEPER_GROUP, names, "scorekeeper", "they are not counted")
+        self._cluster = ClusterWatch(
+            settings, "scorekeeper", self._config.watch, restart=(topics.RECOMMENDATIONS,), told=self._kafka_is_away
+        )
         places = [(settings.prefix + name, partition) for name in names for partition in range(settings.partitions)]
         self._order = TimeOrder(places, self._lists, 1000 * self._config.late_s)
         self._board = Scoreboard(self._config.board)
         self._guard = DriftGuard(self._config.drift, self._config.board.k)
-        self._began: Offsets = {}
+        self._began: dict[str, dict[int, int]] = {}
         self._offsets: dict[str, dict[int, int]] = {}
         self._written: Offsets = {}  # offsets that the stored figures include
+        self._told: Offsets = {}  # offsets that the group was told
         self._stored_at = 0.0
         self._written_at = 0.0  # when it was last looked whether there is something to store
         self._is_whole_due = True  # of the users of the experiment that runs
@@ -122,37 +138,37 @@ class Scorekeeper:
         self._point_tests = 0
         self._drifting: str | None = None
         self._unannounced: ModelVersion | None = None
-        self._patience = Patience(self._state.install)  # what is read and moved here does not depend on positions
+        self._patience = Patience(self._state.install, "scorekeeper")  # nothing here depends on positions
         self.report = ScorekeeperReport(guard=self._config.guard)
 
     async def run(self) -> None:
         """Count until cancelled.
 
         Steps: 1 connect; 2 take up the stored figures; 3 read and count; once a second write what has changed, and
-        look whether the version that serves has drifted.
+        look whether the version that serves has drifted. Beside it, show signs of life and look at the cluster.
         """
         # Step 1
         await self._patience.through(self._state.install)
         await self._reader.start()
-        watches = (watch_partitions(self._settings), watch_eviction("scorekeeper", self._settings))
-        background = [asyncio.create_task(loop) for loop in (self._show_life(), *watches)]
         try:
-            # Step 2
-            await self._take_up()
-            await self._recall_announcement()
-            # Step 3
-            while True:
-                for task in background:
-                    if task.done():
-                        task.result()  # one that ended has failed, and its error ends the scorekeeper
-                await self._read()
-                if time.monotonic() - self._written_at >= self._config.write_s:
-                    await self._write()
-                    await self._look_after_model()
+            await self._patience.through(self._cluster.look)
+            eviction = watch_eviction("scorekeeper", self._settings)
+            await side_by_side(self._count(), self._show_life(), self._cluster.run(), eviction)
         finally:
-            await _ended(background)
             await self._reader.stop()
             await self._client.aclose()
+
+    async def _count(self) -> None:
+        # Step 2
+        await self._take_up()
+        await self._recall_announcement()
+        # Step 3
+        while True:
+            await self._read()
+            if time.monotonic() - self._written_at >= self._config.write_s:
+                await self._write()
+                await self._tell_lag()
+                await self._look_after_model()
 
     async def _take_up(self) -> None:
         """Go on from the stored figures; without any, count what comes from now on.
@@ -160,23 +176,34 @@ class Scorekeeper:
         What lies before is read again in either case, for the lists, users and popularity that it tells of.
         """
         stored = await self._patience.through(self._shelf.read)
-        first, ends = await self._reader.bounds()
+        first, ends = await self._patience.through(self._reader.bounds)
         if stored is None:
-            self._began = ends
+            self._began = {topic: dict(partitions) for topic, partitions in ends.items()}
             self._offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
         else:
             self._restore(stored, await self._patience.through(self._shelf.users))
             self._offsets = {
-                topic: {
-                    at: max(low, min(stored.offsets.get(topic, {}).get(at, low), ends[topic][at]))
-                    for at, low in partitions.items()
-                }
+                topic: {at: self._goes_on(stored, (topic, at), low, ends[topic][at]) for at, low in partitions.items()}
                 for topic, partitions in first.items()
             }
         self._point_tests = self._board.total.tests
-        await self._reader.seek(self._offsets, back=self._config.refill // self._settings.partitions)
+        back = self._config.refill // self._settings.partitions
+        await self._patience.through(lambda: self._reader.seek(self._offsets, back=back))
         await self._write()
         logger.info("scorekeeper.ready with %s tests", self._board.total.tests)
+
+    def _goes_on(self, stored: LiveQuality, place: Place, low: int, end: int) -> int:
+        """Return the first offset of a place that the stored figures do not include, of those that it still holds."""
+        topic, at = place
+        if topic in replaced(stored.topics, self._cluster.ids):
+            logger.warning("scorekeeper.topic_made_anew %s[%d] is counted from its first record", topic, at)
+            self._began.setdefault(topic, {})[at] = low
+            return low
+        wanted = stored.offsets.get(topic, {}).get(at, low)
+        if wanted > end:
+            logger.warning("scorekeeper.topic_shorter %s[%d] ends before %d", topic, at, wanted)
+        self._reader.note_lost(place, wanted, low)
+        return max(low, min(wanted, end))
 
     def _restore(self, stored: LiveQuality, drawn: Mapping[Drawn, tuple[int, int]]) -> None:
         try:
@@ -184,7 +211,7 @@ class Scorekeeper:
                 logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
         except ValueError as error:
             raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
-        self._began = stored.began
+        self._began = {topic: dict(partitions) for topic, partitions in stored.began.items()}
         self._drifting = stored.drifting
         self._unannounced = stored.announcing
 
@@ -205,6 +232,7 @@ class Scorekeeper:
         for record in self._order.ready(await self._reader.unread(), now_ms):
             self._tell(record)
         self.report.waiting = len(self._order)
+        self.report.lost = self._reader.lost
 
     def _tell(self, record: RawRecord) -> None:
         """Tell the scoreboard of a record; bad ones are the worker's to report."""
@@ -235,7 +263,7 @@ class Scorekeeper:
                 self._guard.observe(credit)
 
     async def _write(self) -> None:
-        """Store figures and position where something has changed, or long ago, then tell operators the lag."""
+        """Store figures and position where something has changed, or long ago."""
         self._written_at = time.monotonic()
         offsets = {topic: dict(partitions) for topic, partitions in self._offsets.items()}
         if offsets == self._written and time.monotonic() - self._stored_at < self._config.rewrite_s:
@@ -245,20 +273,35 @@ class Scorekeeper:
         self.report.hit_rate = figures["latest"]["hit_rate"]
         self.report.popularity_hit_rate = figures["latest"]["popularity_hit_rate"]
         await self._add_point()
+
+    async def _tell_lag(self) -> None:
+        """Tell the group how far the counting is: past trailing markers of transactions, where no record waits."""
+        done = {topic: dict(partitions) for topic, partitions in self._offsets.items()}
+        if not len(self._order):
+            for topic, partitions in self._reader.passed().items():
+                for at, offset in partitions.items():
+                    done[topic][at] = max(offset, done[topic][at])
+        if done == self._told:
+            return
         try:
-            await self._reader.commit(offsets)
+            await self._reader.commit(done)
         except KafkaError as error:  # the position is in Redis; the next commit tells the lag as well
             logger.info("scorekeeper.not_committed %r", error)
+        else:
+            self._told = done
 
     async def _store(self, offsets: Offsets) -> Mapping[str, Any]:
         """Store what is counted up to these offsets, and return the figures."""
         figures = self._board.describe()
-        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced)
+        quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced, self._ids())
         drawn = self._board.take_drawn(whole=self._is_whole_due)
         are_whole = await self._patience.through(lambda: self._shelf.write(quality, drawn))
         self._is_whole_due = not are_whole
         self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()
         return figures
+
+    def _ids(self) -> TopicIds:
+        return {topic: self._cluster.ids[topic] for topic in self._offsets if topic in self._cluster.ids}
 
     async def _add_point(self) -> None:
         if time.monotonic() - self._point_at < self._config.point_s or self.report.tests == self._point_tests:
@@ -323,23 +366,19 @@ class Scorekeeper:
         else:
             await self._decided(None)
 
+    def _kafka_is_away(self, seconds: float | None) -> None:
+        self.report.kafka_away_s = seconds
+
     async def _show_life(self) -> None:
-        life = SignOfLife(self._client, "scorekeeper")
+        life, redis = SignOfLife(self._client, "scorekeeper"), Availability("redis", "scorekeeper")
         while True:
             try:
                 await life.renew(asdict(self.report))
             except StateError as error:
-                logger.warning("scorekeeper.redis_away %s", error)
+                redis.lost(error)
+            else:
+                redis.found()
             await asyncio.sleep(RENEW_S)
-
-
-async def _ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel tasks until they have ended: one cancellation may be lost in a library that is connecting."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
 
 
 def _now_ms() -> int:

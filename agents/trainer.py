@@ -15,33 +15,40 @@ from functools import partial
 from importlib.metadata import version as installed_version
 
 import numpy as np
+from aiokafka.errors import KafkaError
 
 from agents.patience import Patience
+from agents.side_by_side import side_by_side
 from model.gate import Verdict, gate
 from model.learner import Learner, LearnerConfig
 from model.rounds import Candidate, RoundConfig, run_round
+from model.snapshot import Snapshot
 from streams import topics
 from streams.announcing import key_of
+from streams.availability import SAY_AGAIN_S, Availability
 from streams.catalog import CatalogueFeed
 from streams.clients import producer
+from streams.cluster import ClusterWatch, WatchConfig
 from streams.codec import encode
 from streams.connection import connect
-from streams.errors import RegistryError, StateError
+from streams.errors import ClusterAway, RegistryError, StateError, TopicError
 from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
-from streams.partitions import watch_partitions
 from streams.pending import Pending
+from streams.reach import is_away
 from streams.reader import EventReader, Offsets
 from streams.records import ModelVersion, Status
 from streams.registry import Registry
 from streams.settings import Settings
 from streams.state import ModelPointer, State
+from streams.topic_ids import replaced
 from streams.versions import Version
 
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
 
 TRAINER_GROUP = "reelstream-trainer"
+LOST = "what they held is learnt by no version; `reelstream train --from-archive` learns from an archive that has it"
 logger = logging.getLogger(__name__)
 
 
@@ -60,10 +67,12 @@ class TrainerConfig:
     keep_versions : versions that stay in the registry; the serving one and its parent always do.
     whole_every : versions of which one is stored whole; the others hold the changes to their parent where these are
         small, and a worker that starts reads all since the whole one.
+    retry_s : seconds before a version that could not be loaded is tried again.
     diverged_rounds : rounds in a row from one version whose weights went out of bounds, before that version itself is
         blamed and its parent serves again.
     seed : of everything random; round n uses (seed, n).
     learner, rounds : what is kept in memory, and how a round trains.
+    watch : how often to look at the cluster.
     """
 
     every_events: int = 2000
@@ -74,15 +83,22 @@ class TrainerConfig:
     remembered_events: int = 100_000
     keep_versions: int = 50
     whole_every: int = 10
+    retry_s: float = 2.0
     diverged_rounds: int = 2
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
 
 @dataclass(slots=True)
 class TrainerReport:
-    """What a trainer tells about itself; counters since its start. ``sync_bytes`` are of the version stored last."""
+    """What a trainer tells about itself; counters since its start.
+
+    ``sync_bytes`` are of the version stored last. ``lost`` counts offsets that left the topics unlearnt.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``fault`` is why it is not
+    healthy though it lives.
+    """
 
     events: int = 0
     rounds: int = 0
@@ -94,6 +110,9 @@ class TrainerReport:
     sync_bytes: int = 0
     training: bool = False
     model_version: str | None = None
+    lost: int = 0
+    kafka_away_s: float | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 
@@ -112,13 +131,20 @@ class Trainer:
         self._client = connect(settings.redis)
         self._state = State(self._client)
         self._registry = Registry(settings.registry)
-        self._reader = EventReader(settings, TRAINER_GROUP)
+        self._reader = EventReader(settings, TRAINER_GROUP, cure=LOST)
         self._feed = CatalogueFeed(settings, lambda _: None)
+        self._cluster = ClusterWatch(
+            settings,
+            "trainer",
+            self._config.watch,
+            reread={topics.CATALOG: self._feed.reread},
+            told=self._kafka_is_away,
+        )
         self._learner = Learner(self._config.learner, self._config.rounds)
         self._offsets: Offsets = {}
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._patience = Patience(self._state.install)  # what a trainer reads of Redis does not depend on positions
+        self._patience = Patience(self._state.install, "trainer")  # nothing here depends on positions
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
@@ -133,6 +159,7 @@ class Trainer:
 
         Steps: 1 connect; 2 take up the version that serves; 3 read, and train whenever it is due. Where somebody
         else has moved the pointer meanwhile (a rollback), it is step 2 again instead: what serves is what is tuned.
+        Beside it, follow the catalogue, show signs of life and look at the cluster.
         """
         # Step 1
         await self._patience.through(self._state.install)
@@ -140,28 +167,24 @@ class Trainer:
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()
-        watches = (watch_partitions(self._settings), watch_eviction("trainer", self._settings))
-        loops = (self._feed.follow(), self._show_life(), *watches)
-        background = [asyncio.create_task(loop) for loop in loops]
         try:
-            # Step 2
-            await self._take_up()
-            # Step 3
-            while True:
-                for task in background:
-                    if task.done():
-                        task.result()  # one that ended has failed, and its error ends the trainer
-                await self._read()
-                if await self._is_due():
-                    await (self._take_up() if await self._has_moved() else self._round())
+            await self._patience.through(self._cluster.look)
+            eviction = watch_eviction("trainer", self._settings)
+            await side_by_side(self._learn(), self._feed.follow(), self._show_life(), self._cluster.run(), eviction)
         finally:
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
             await self._feed.stop()
             await self._reader.stop()
             await self._producer.stop()
             await self._client.aclose()
+
+    async def _learn(self) -> None:
+        # Step 2
+        await self._take_up()
+        # Step 3
+        while True:
+            await self._read()
+            if await self._is_due():
+                await (self._take_up() if await self._has_moved() else self._round())
 
     async def _take_up(self) -> None:
         """Start from the serving version, with the events before its offsets as the old ones."""
@@ -172,26 +195,73 @@ class Trainer:
         current = self._pointer = await self._serving()
         if current is None:  # none was promoted yet, or a Redis that lost everything before we came has none
             self.report.model_version, self._offsets, self._changes = None, {}, 0
-            await self._reader.seek({})
+            await self._patience.through(lambda: self._reader.seek({}))
             logger.info("trainer.ready without a version")
             return
-        snapshot, version = await asyncio.to_thread(self._registry.load, current.version)
-        self._changes = await asyncio.to_thread(self._registry.changes_since_whole, current.version)
+        found = await self._loaded(current)
+        if found is None:
+            await self._take_up()
+            return
+        snapshot, version, self._changes = found
         self._learner.champion = snapshot
-        self._offsets = offsets = await self._reachable(version.offsets)
+        self._offsets = offsets = await self._reachable(version)
         self.report.model_version = version.version_id
         partitions = 2 * self._settings.partitions
-        await self._reader.seek(offsets, back=self._config.refill // partitions)
+        back = self._config.refill // partitions
+        await self._patience.through(lambda: self._reader.seek(offsets, back=back))
         while await self._reader.is_before(offsets):
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
             self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
 
-    async def _reachable(self, offsets: Offsets) -> Offsets:
-        """Return the offsets without those beyond the end of their partition: such a topic was made anew."""
-        _, ends = await self._reader.bounds()
+    async def _loaded(self, current: ModelPointer) -> tuple[Snapshot, Version, int] | None:
+        """Return a version's content and how many before it hold changes alone, or None if another serves meanwhile.
+
+        Without the version there is nothing to tune: that is said, and is what ``health`` fails by, until it can be
+        loaded or the pointer moves.
+        """
+        said_at: float | None = None
+        while True:
+            try:
+                found = await asyncio.to_thread(self._load, current)
+            except (RegistryError, ValueError) as error:
+                self.report.fault = f"{current.version} serves and cannot be loaded: {error}"
+                if said_at is None or time.monotonic() - said_at >= SAY_AGAIN_S:
+                    said_at = time.monotonic()
+                    logger.error(  # noqa: TRY400 - one line
+                        "model.unloadable %s; nothing is learnt until it can be loaded or another serves", error
+                    )
+            else:
+                self.report.fault = None
+                return found
+            await asyncio.sleep(self._config.retry_s)
+            if await self._patience.through(self._state.current_model) != current:
+                self.report.fault = None
+                return None
+
+    def _load(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
+        try:
+            snapshot, version = self._registry.load(current.version)
+            return snapshot, version, self._registry.changes_since_whole(current.version)
+        except RegistryError:
+            other = self._registry.elsewhere(current.version, current.uri)
+            if other is None:
+                raise
+            snapshot, version = other.load(current.version)
+            return snapshot, version, self._config.whole_every  # what is stored here cannot rest on it
+
+    async def _reachable(self, version: Version) -> Offsets:
+        """Return a version's offsets without those of topics that were made anew: by their ids, or as they end before.
+
+        Versions of earlier releases, and brokers before 2.8, tell no ids.
+        """
+        _, ends = await self._patience.through(self._reader.bounds)
         found: dict[str, dict[int, int]] = {}
-        for topic, partitions in offsets.items():
+        anew = replaced(version.details.get("topics", {}), self._cluster.ids)
+        for topic, partitions in version.offsets.items():
+            if topic in anew:
+                logger.warning("trainer.topic_made_anew %s: all of it is new to %s", topic, version.version_id)
+                continue
             for at, offset in partitions.items():
                 if offset <= ends.get(topic, {}).get(at, offset):
                     found.setdefault(topic, {})[at] = offset
@@ -229,6 +299,7 @@ class Trainer:
             self._learner.observe([(event.user_id, event.interaction())])
             self._pending.add(self._learner.observed, origin)
         self.report.events += len(records)
+        self.report.lost = self._reader.lost
 
     async def _is_due(self) -> bool:
         """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
@@ -239,7 +310,7 @@ class Trainer:
         else:
             waited = time.monotonic() - self._round_ended_at
             due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
-        return due and await self._reader.lag() < config.every_events
+        return due and await self._patience.through(self._reader.lag) < config.every_events
 
     async def _round(self) -> None:
         """Run one round: train, gate, and promote or reject.
@@ -256,13 +327,17 @@ class Trainer:
             await self._fail(error)
         else:
             self._diverged = 0
-            await self._decide(candidate, verdict)
+            try:
+                await self._decide(candidate, verdict)
+            except RegistryError as error:  # a full disk: the next round has its events too
+                logger.error("round.failed %s: %s", self.report.rounds, error)  # noqa: TRY400 - one line
+                await self._fail(error)
             logger.info("round.ended %s in %.1f s: %s", self.report.rounds, time.monotonic() - began, verdict)
         self.report.training = False
         self._round_ended_at = time.monotonic()
 
-    async def _fail(self, error: ValueError | FloatingPointError) -> None:
-        """Announce a round that led to no candidate.
+    async def _fail(self, error: ValueError | FloatingPointError | RegistryError) -> None:
+        """Announce a round that led to no candidate, or to one that could not be stored.
 
         Where nobody has two events yet there is just nothing to learn. Where loss or weights went out of bounds the
         next round is more cautious, and after some of these in a row the version they start from is to blame.
@@ -340,8 +415,9 @@ class Trainer:
         pointer while this version was trained.
         """
         # Step 1
-        offsets = self._pending.take(candidate.material.trained_to, self._offsets)
+        offsets = self._pending.moved(candidate.material.trained_to, self._offsets)
         version = await asyncio.to_thread(self._store, candidate, verdict, offsets)
+        self._pending.forget(candidate.material.trained_to)
         self._changes = 0 if version.base is None else self._changes + 1
         self.report.sync_bytes = version.size
         # Step 2
@@ -355,7 +431,10 @@ class Trainer:
             ModelVersion(version.version_id, "promoted", version.parent, version.uri, _now_ms(), version.metrics)
         )
         # Step 4
-        await self._reader.commit(offsets)
+        try:
+            await self._reader.commit(offsets)
+        except KafkaError as error:  # the version says where to go on; the next commit tells the lag as well
+            logger.warning("trainer.not_committed %r", error)
         self._offsets = offsets
         self.report.model_version = version.version_id
         await self._prune(version.version_id)
@@ -383,6 +462,7 @@ class Trainer:
             parent=self.report.model_version,
             metrics=_figures(verdict) | self._draws(),
             offsets=offsets,
+            topic_ids={topic: self._cluster.ids[topic] for topic in offsets if topic in self._cluster.ids},
             created_ms=_now_ms(),
             seed=self._config.seed,
             code_revision=installed_version("reelstream"),
@@ -395,17 +475,30 @@ class Trainer:
         return {"round": float(self.report.rounds), "rate": pace.rate, "work": pace.work}
 
     async def _announce(self, decided: ModelVersion) -> None:
+        """Announce a decision, however long Kafka is away; the topic keeps the latest of several."""
+        await self._patience.through(lambda: self._send(decided))
+
+    async def _send(self, decided: ModelVersion) -> None:
         topic = self._settings.prefix + topics.MODEL_VERSIONS
-        await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
+        try:
+            await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
+        except KafkaError as error:
+            kind = ClusterAway if is_away(error) else TopicError
+            raise kind(f"trainer: {topic} must take an announcement, got {error!r}") from error
+
+    def _kafka_is_away(self, seconds: float | None) -> None:
+        self.report.kafka_away_s = seconds
 
     async def _show_life(self) -> None:
-        life = SignOfLife(self._client, "trainer")
+        life, redis = SignOfLife(self._client, "trainer"), Availability("redis", "trainer")
         while True:
             try:
                 await life.renew(asdict(self.report))
                 await self._restore_pointer()
             except StateError as error:
-                logger.warning("trainer.redis_away %s", error)
+                redis.lost(error)
+            else:
+                redis.found()
             await asyncio.sleep(RENEW_S)
 
 

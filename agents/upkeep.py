@@ -80,6 +80,8 @@ class WorkerReport:
     versions taken over as changes alone and whole. For the one that serves ``sync_bytes`` were read, and it came
     ``sync_ms`` after its promotion: so long lists were still of the one before. ``lost`` counts offsets that left
     retention before they were read; ``stalled`` names what Kafka does not answer for.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
+    that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
     """
 
     events: int = 0
@@ -100,6 +102,9 @@ class WorkerReport:
     chosen: int = 0
     lost: int = 0
     stalled: list[StalledPartition] = field(default_factory=list)
+    kafka_away_s: float | None = None
+    unloaded: str | None = None
+    fault: str | None = None
     pid: int = field(default_factory=os.getpid)
 
 
@@ -137,6 +142,7 @@ class Upkeep:
         self._thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
         self._refused: str | None = None
         self._retry_at = 0.0
+        self._why: str | None = None  # why the version that should serve does not
         self._published: Catalogue | None = None
         self._misread: str | None = None
         self.arms = Arms(state, self._load_beside, config.retry_s)
@@ -180,7 +186,7 @@ class Upkeep:
                 failed = False
             except StateError as error:
                 if not failed:
-                    logger.warning("upkeep.redis_away %s", error)
+                    logger.warning("redis.unavailable worker: %s", error, extra={"role": "worker"})
                 failed = True
             await asyncio.sleep(seconds)
 
@@ -191,21 +197,40 @@ class Upkeep:
         """Swap in the version that the pointer names; keep the old one where the new one cannot be used."""
         current = await self._state.current_model()
         if current is None or current.version == self.recommender.version:
+            self._is_loaded()
             return
         if current.version == self._refused and time.monotonic() < self._retry_at:
             return
         try:
             ranker, followed = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._load, current.version, self.recommender
+                self._thread, self._load, current.version, self.recommender, current.uri
             )
         except (RegistryError, ValueError, FloatingPointError) as error:
             self._refused, self._retry_at = current.version, time.monotonic() + self._config.retry_s
-            logger.error("model.refused %s; %s keeps serving", error, self.recommender.version)  # noqa: TRY400
+            self._is_unloadable(current.version, error)
             return
         self._refused = None
+        self._is_loaded()
         is_first = self.recommender.version is None  # of this process: no list was of an earlier version meanwhile
         self.recommender = self.recommender.with_model(ranker, current.version)
         self._report_sync(current, followed, is_first=is_first)
+
+    def _is_unloadable(self, version: str, error: Exception) -> None:
+        """Say which version should serve and cannot; where none is loaded at all, lists are degraded until one is."""
+        serving = self.recommender.version
+        stays = "no version is loaded, lists are degraded" if serving is None else f"{serving} keeps serving"
+        logger.error("model.refused %s; %s", error, stays)
+        before, self.report.unloaded = self._why, version
+        self._why = f"{version} should serve and cannot be loaded, {stays}: {error}"
+        if self.report.fault in (None, before):
+            self.report.fault = self._why
+        if serving is None:
+            self.recommender = self.recommender.without_model()
+
+    def _is_loaded(self) -> None:
+        if self.report.fault == self._why:
+            self.report.fault = None
+        self.report.unloaded = self._why = None
 
     def _report_sync(self, current: ModelPointer, followed: Followed, *, is_first: bool) -> None:
         report = self.report
@@ -217,13 +242,22 @@ class Upkeep:
         how = "whole" if followed.changed is None else f"{len(followed.changed)} items changed"
         logger.info("model.swapped %s, %s, %s bytes, %s ms late", current.version, how, followed.size, report.sync_ms)
 
-    def _load(self, version: str, serving: Recommender | None = None) -> tuple[Ranker, Followed]:
-        """Read a version, from what serves where only changes lie between the two."""
+    def _load(self, version: str, serving: Recommender | None = None, uri: str = "") -> tuple[Ranker, Followed]:
+        """Read a version, from what serves where only changes lie between the two.
+
+        Where the registry does not hold it, it is read from where the pointer says that it is.
+        """
         before = None if serving is None else serving.ranker
         held = None
         if serving is not None and serving.version is not None and before is not None:
             held = serving.version, before.snapshot
-        followed = self._registry.follow(version, held)
+        try:
+            followed = self._registry.follow(version, held)
+        except RegistryError:
+            other = self._registry.elsewhere(version, uri)
+            if other is None:
+                raise
+            followed = other.follow(version, held)
         ranker = self._ranker(followed.snapshot, before, followed.changed)
         ranker.warm_up()
         return ranker, followed

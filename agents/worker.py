@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from agents.events import answer_again, consume_events
 from agents.fetching import FetchWatch
+from agents.patience import Patience
 from agents.process import Worker, WorkerConfig, end_process
 from agents.requests import consume_requests
 from agents.upkeep import Upkeep, WorkerReport
 from streams import topics
 from streams.app import WORKER_GROUP, build_app
+from streams.cluster import ClusterWatch
 from streams.connection import connect
 from streams.eviction import watch_eviction
 from streams.health import SignOfLife
 from streams.outbox import Outbox
-from streams.partitions import watch_partitions
 from streams.records import Origin
 from streams.rereading import Place
 from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
 from streams.settings import Settings
 from streams.state import DAY_MS, State, StateConfig
+from streams.topic_ids import recognise_topics
 
 if TYPE_CHECKING:
     import faust
@@ -77,11 +79,26 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def requests(stream: Any) -> None:
         await consume_requests(worker, stream)
 
+    async def reread_catalogue() -> None:
+        await upkeep.feed.reread()
+        await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
+
+    def kafka_is_away(seconds: float | None) -> None:
+        upkeep.report.kafka_away_s = seconds
+
+    cluster = ClusterWatch(
+        settings,
+        "worker",
+        restart=(topics.REQUESTS,),
+        reread={topics.CATALOG: reread_catalogue},
+        told=kafka_is_away,
+    )
+
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
             eviction = watch_eviction("worker", settings)
-            watching = (worker.watch_redis(), watch_partitions(settings), fetching.run(), eviction)
+            watching = (worker.watch_redis(), cluster.run(), fetching.run(), eviction)
             await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]

@@ -156,7 +156,10 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
 @click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
-    """Exit with 0 if a process of this role and host has shown a sign of life lately, else with 1."""
+    """Exit with 0 if a process of this role and host has shown a sign of life lately, else with 1.
+
+    Also with 1 if one of them says that it lives but is at fault.
+    """
     from streams.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
     from streams.health import find_alive  # noqa: PLC0415 - same
 
@@ -171,15 +174,20 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
             click.echo(f"{role} {name}: " + ", ".join(f"{key} {value}" for key, value in report.items()))
     else:
         click.echo(f"no {role} of {host} has shown a sign of life lately", err=True)
-    sys.exit(0 if alive else 1)
+    faults = [f"{role} {name}: {report['fault']}" for name, report in alive.items() if report.get("fault")]
+    for fault in faults:
+        click.echo(fault, err=True)
+    sys.exit(0 if alive and not faults else 1)
 
 
 def require_servers(role: str, settings: Settings) -> None:
     """Raise StreamError unless the topics are there and Redis serves, before anything heavy is imported."""
-    from streams.topics import verify_topics  # noqa: PLC0415 - keeps help fast
+    from streams.topic_ids import recognise_topics  # noqa: PLC0415 - keeps help fast
+    from streams.topics import verify_topics  # noqa: PLC0415 - same
 
     verify_topics(settings)
     _require_redis(role, settings)
+    recognise_topics(settings)
 
 
 def _require_faiss(settings: Settings) -> None:

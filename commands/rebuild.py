@@ -85,10 +85,12 @@ async def _rebuild(
     from streams.rebuild_switch import hand_over, switch  # noqa: PLC0415 - same
     from streams.rebuild_target import find_target  # noqa: PLC0415 - same
     from streams.settings import without_password  # noqa: PLC0415 - same
+    from streams.topic_ids import recognise_topics  # noqa: PLC0415 - same
 
     source = EventArchive(archive) if archive else None
     where = await find_target(settings, to)
     _tell(f"{'going on with' if where.is_resumed else 'rebuilding into'} {without_password(where.url)}")
+    await asyncio.to_thread(recognise_topics, settings.at(settings.kafka, where.url))
     live, target = connect(settings.redis), connect(where.url)
     try:
         with _progress() as progress:

@@ -89,12 +89,12 @@ def _tell(settings: Settings, folder: Path) -> None:
     click.echo(f"\nThen look:  reelstream recommend ann --redis {redis}\nCtrl-C ends everything.")
 
 
-def _hold(processes: list[Server]) -> None:
+def _hold(processes: list[Server], every_s: float = 1.0) -> None:
     """Wait for Ctrl-C; a process that ends is started again, and one that keeps ending ends everything."""
     restarts: Counter[int] = Counter()
     forgotten_at = time.monotonic()
     while True:
-        time.sleep(1.0)
+        time.sleep(every_s)
         if time.monotonic() - forgotten_at > WINDOW_S:
             restarts.clear()
             forgotten_at = time.monotonic()
@@ -104,8 +104,13 @@ def _hold(processes: list[Server]) -> None:
             restarts[n] += 1
             if restarts[n] > MOST_RESTARTS:
                 raise StackError(
-                    f"up: {process.name} must stay up, got {restarts[n]} ends; the last lines of {process.log}:\n"
+                    f"up: {process.name} must stay up, got {restarts[n]} ends, the latest with "
+                    f"{process.how_it_ended()}; the last lines of {process.log}:\n"
                     f"{last_lines(process.log)}"
                 )
-            click.echo(f"{process.name} ended and is started again; see {process.log}", err=True)
+            click.echo(
+                f"{process.name} ended with {process.how_it_ended()} and is started again; its last line in "
+                f"{process.log}:\n{process.last_words(1)}",
+                err=True,
+            )
             process.start()

@@ -78,6 +78,7 @@ class Recommender:
     ranker : the serving model version, or None before the first.
     version : its name.
     chosen : modes that were chosen by hand, by user id; they win over the threshold.
+    lacks_model : whether a version should serve that could not be loaded, and there is no other.
     """
 
     catalogue: Catalogue
@@ -88,6 +89,7 @@ class Recommender:
     ranker: Ranker | None = None
     version: str | None = None
     chosen: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
+    lacks_model: bool = False
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -99,7 +101,11 @@ class Recommender:
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
         """Return the same with another model version."""
-        return self._with(ranker=ranker, version=version)
+        return self._with(ranker=ranker, version=version, lacks_model=False)
+
+    def without_model(self) -> "Recommender":
+        """Return the same, knowing that a version should serve which could not be loaded."""
+        return self._with(lacks_model=True)
 
     def with_modes(self, modes: ModeConfig) -> "Recommender":
         """Return the same with other thresholds."""

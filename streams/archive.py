@@ -85,6 +85,7 @@ class Scan:
     rows : the accepted events in offset order, see ``to_rows``.
     rejected, duplicates : how many records of the range have no row because they broke their contract, or because a
         producer sent them twice.
+    topic_id : of the topic, where the cluster tells it; one that was made anew under the same name has another.
     """
 
     topic: str
@@ -95,6 +96,7 @@ class Scan:
     rows: Sequence[pa.RecordBatch]
     rejected: int = 0
     duplicates: int = 0
+    topic_id: str | None = None
 
 
 class EventArchive:
@@ -224,6 +226,16 @@ class EventArchive:
             If the file is torn, was changed, or is of a newer format.
         """
         return _checked(file, self._open(file))
+
+    def topic_id(self, files: Sequence[ArchivedFile]) -> str | None:
+        """Return the id of the topic that the newest of these files was made of, None where it does not say.
+
+        Parameters
+        ----------
+        files : those of one partition, as ``list`` orders them.
+        """
+        found = self.about(files[-1]).get("topic_id") if files else None
+        return None if found is None else str(found)
 
     def read(self, file: ArchivedFile, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a file's rows, checked: it is whole, its pages match their checksums, and its name tells the truth.
@@ -380,6 +392,7 @@ def _encoded(scan: Scan) -> bytes:
         "rows": sum(batch.num_rows for batch in scan.rows),
         "rejected": scan.rejected,
         "duplicates": scan.duplicates,
+        "topic_id": scan.topic_id,
     }
     schema = SCHEMA.with_metadata({_ABOUT: orjson.dumps(about)})
     sink = pa.BufferOutputStream()

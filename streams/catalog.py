@@ -64,6 +64,14 @@ class CatalogueFeed:
             while any([await self._consumer.position(at) < end for at, end in ends.items()]):
                 await self._read_once()
 
+    async def reread(self) -> None:
+        """Begin anew with the topic's first record, as it is another topic than the one that was read."""
+        async with self._lock:
+            await self._consumer.seek_to_beginning(*self._assigned)
+            self.catalogue = Catalogue()
+        await self.catch_up()
+        self._changed(self.catalogue)
+
     async def follow(self) -> None:
         """Read changes as they come, until stopped or cancelled."""
         with suppress(ConsumerStoppedError):

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -26,6 +27,7 @@ __all__ = [
     "blocking_consumer",
     "blocking_producer",
     "close_within",
+    "cluster_client",
     "consumer",
     "producer",
 ]
@@ -60,6 +62,12 @@ def admin(settings: Settings, **options: Any) -> AIOKafkaAdminClient:
     """Return an admin client of aiokafka, not started yet; arguments as for ``consumer``."""
     given = _asynchronous(settings) | options
     return AIOKafkaAdminClient(**given)
+
+
+def cluster_client(settings: Settings, **options: Any) -> AIOKafkaClient:
+    """Return a client for questions about the cluster itself, not started yet; arguments as for ``consumer``."""
+    given = _asynchronous(settings) | options
+    return AIOKafkaClient(**given)
 
 
 def blocking_consumer(settings: Settings, role: str, **options: Any) -> KafkaConsumer:

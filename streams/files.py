@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ __all__ = ["put_whole"]
 
 def put_whole(files: Any, path: str, content: bytes) -> None:
     """Write a file and the folders that it needs; readers see all of it or nothing, also after a power cut.
+
+    Where it cannot be written, nothing of it stays: no part of it, and no folder that was made for it.
 
     Locally it is written beside its place, flushed to the disk and renamed; an object store gets one put, and shows
     a file when it is whole.
@@ -35,16 +38,21 @@ def put_whole(files: Any, path: str, content: bytes) -> None:
 
 def _write_local(path: Path, content: bytes) -> None:
     missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        for folder in missing:  # innermost first; one that others use meanwhile stays
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     for folder in (path.parent, *(made.parent for made in missing)):
         _flush_folder(folder)
 

@@ -19,6 +19,7 @@ __all__ = [
     "QUALITY",
     "QUALITY_SERIES",
     "QUALITY_USERS",
+    "TOPIC_IDS",
     "TORN",
     "PartitionKeys",
     "UserKeys",
@@ -38,6 +39,7 @@ HOLD = "state:hold"
 TORN = "state:torn"
 QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
+TOPIC_IDS = "topics:ids"
 QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
 
 

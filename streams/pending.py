@@ -38,8 +38,8 @@ class Pending:
             half = len(numbers) // 2
             del numbers[:half], offsets[:half]
 
-    def take(self, number: int, before: Offsets) -> dict[str, dict[int, int]]:
-        """Forget every record up to this number and return the offsets moved past them, never back.
+    def moved(self, number: int, before: Offsets) -> dict[str, dict[int, int]]:
+        """Return the offsets moved past every record up to this number, never back.
 
         Parameters
         ----------
@@ -52,7 +52,18 @@ class Pending:
             if n:
                 partitions = moved.setdefault(topic, {})
                 partitions[partition] = max(partitions.get(partition, 0), offsets[n - 1] + 1)
-                del numbers[:n], offsets[:n]
+        return moved
+
+    def forget(self, number: int) -> None:
+        """Forget every record up to this number, as a version contains them."""
+        for numbers, offsets in self._marks.values():
+            n = bisect_right(numbers, number)
+            del numbers[:n], offsets[:n]
+
+    def take(self, number: int, before: Offsets) -> dict[str, dict[int, int]]:
+        """Return the offsets as ``moved`` does, and forget the records."""
+        moved = self.moved(number, before)
+        self.forget(number)
         return moved
 
     def clear(self) -> None:

@@ -7,7 +7,7 @@ figures are is ``model.scoreboard``'s; readers outside find the keys in docs/loo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from streams.errors import StateError
 from streams.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS
 from streams.reader import Offsets
 from streams.records import ModelVersion
+from streams.topic_ids import TopicIds
 
 __all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_quality", "find_series"]
 
@@ -47,6 +48,7 @@ class LiveQuality:
     at_ms : wall clock of the writing, milliseconds.
     drifting : version of which it was announced that it drifts and cannot be rolled back, if that was the last one.
     announcing : a decision that may not be on ``model-versions`` yet.
+    topics : ids of the topics that the offsets belong to.
     """
 
     figures: Mapping[str, Any]
@@ -55,6 +57,7 @@ class LiveQuality:
     at_ms: int
     drifting: str | None = None
     announcing: ModelVersion | None = None
+    topics: TopicIds = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ def _restored(stored: bytes | str) -> LiveQuality:
             int(found["at_ms"]),
             found["drifting"],
             None if announcing is None else ModelVersion(**announcing),
+            found.get("topics", {}),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StateError(

@@ -11,9 +11,14 @@ from streams.clients import admin
 from streams.errors import TopicError
 from streams.settings import Settings
 
-__all__ = ["cluster_required", "is_answering"]
+__all__ = ["cluster_required", "is_answering", "is_away"]
 
 _ANSWER_S = 5.0  # a cluster that needs longer for its list of topics serves nobody
+
+
+def is_away(error: aiokafka.errors.KafkaError) -> bool:
+    """Tell whether the same call may pass in a moment; aiokafka does not count its own time-out among these."""
+    return bool(error.retriable) or isinstance(error, aiokafka.errors.KafkaTimeoutError)
 
 
 @contextmanager

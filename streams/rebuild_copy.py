@@ -12,14 +12,14 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streams.connection import answered
-from streams.keys import UserKeys
+from streams.keys import TOPIC_IDS, UserKeys
 
 __all__ = ["Copied", "Copier"]
 
 _PAGE = 500
 _SCAN = 2000
 _PROFILE = re.compile(r"user:\{[^{}]*\}")
-_MADE_OF_EVENTS = ("user:", "items:")
+_MADE_OF_EVENTS = ("user:", "items:", TOPIC_IDS)
 _OF_A_SERVER = "alive:"
 _OF_A_DATABASE = "state:"
 

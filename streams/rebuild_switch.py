@@ -20,7 +20,7 @@ from streams.app import WORKER_GROUP
 from streams.connection import answered
 from streams.errors import StateError, TopicError
 from streams.health import EXPIRES_S
-from streams.keys import CHOSEN, EXPERIMENT, HOLD, MODEL
+from streams.keys import CHOSEN, EXPERIMENT, HOLD, MODEL, TOPIC_IDS
 from streams.rebuild import Rebuild
 from streams.rebuild_copy import Copied, Copier
 from streams.rebuild_source import event_places
@@ -28,6 +28,7 @@ from streams.rebuild_target import REBUILDING, Target
 from streams.rereading import Place, committed_offsets
 from streams.settings import Settings
 from streams.state import State
+from streams.topic_ids import replaced
 
 __all__ = ["HOLD_S", "PATIENCE_S", "Switched", "hand_over", "switch"]
 
@@ -116,7 +117,9 @@ async def switch(
         # Step 3
         _, ends = await rebuild.bounds()
         await rebuild.replay_to(ends)
-        _require_ahead(await _positions(settings, live), await rebuild.positions())
+        anew = replaced(await _topic_ids(live), await _topic_ids(target))
+        kept = {place: offset for place, offset in (await _positions(settings, live)).items() if place[0] not in anew}
+        _require_ahead(kept, await rebuild.positions())
         # Step 4
         await copier.copy_again(changed, copied)
         # Step 5
@@ -202,6 +205,12 @@ async def _signs(live: Any) -> list[tuple[dict[str, Any], int]]:
 async def _positions(settings: Settings, live: Redis) -> dict[Place, int]:
     found = await State(live).positions(event_places(settings))
     return {place: position.applied for place, position in found.items()}
+
+
+async def _topic_ids(client: Any) -> dict[str, str]:
+    with answered("rebuild: asking which topics the positions belong to"):
+        found = await client.hgetall(TOPIC_IDS)
+    return {name.decode(): topic_id.decode() for name, topic_id in found.items()}
 
 
 def _require_ahead(live: dict[Place, int], rebuilt: dict[Place, int]) -> None:

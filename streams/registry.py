@@ -64,11 +64,13 @@ class Registry(Archive):
         seed: int,
         code_revision: str,
         onto: Snapshot | None = None,
+        topic_ids: Mapping[str, str] | None = None,
     ) -> Version:
         """Store a snapshot and return its version; the other parameters are those of ``streams.versions.Lineage``.
 
         Parameters
         ----------
+        topic_ids : of the topics that the offsets belong to, by full name.
         onto : the snapshot of ``parent``, to store the changes to it alone, where these are less than half as large.
 
         Raises
@@ -84,7 +86,8 @@ class Registry(Archive):
         kind, name = ("snapshot", _WEIGHTS) if delta is None else ("delta", _DELTA)
         base = None if delta is None else parent
         lineage = Lineage(parent, metrics, offsets, created_ms, seed, code_revision, base)
-        return self.put({name: save_weights(contents), **outside}, {kind: inside}, lineage)
+        details = {kind: inside} | ({"topics": dict(topic_ids)} if topic_ids else {})
+        return self.put({name: save_weights(contents), **outside}, details, lineage)
 
     def load(self, version_id: str) -> tuple[Snapshot, Version]:
         """Return a stored snapshot and its version; every file is checked first.
@@ -119,6 +122,20 @@ class Registry(Archive):
                 _log.warning("version.refetched %s: %s", version_id, error)
                 chain = self._chain(version_id, None)
         return self._followed(chain, None)
+
+    def elsewhere(self, version_id: str, uri: str) -> "Registry | None":
+        """Return the registry that a version's own location names, or None where that is here or names none.
+
+        A pointer says where its version was stored; a worker may have been given another folder since.
+        """
+        folder, _, name = uri.rstrip("/").rpartition("/")
+        if name != version_id or not folder:
+            return None
+        try:
+            other = Registry(folder)
+        except RegistryError:
+            return None
+        return None if other.url == self.url else other
 
     def changes_since_whole(self, version_id: str) -> int:
         """Return how many versions in a row up to this one hold changes alone, 0 for a whole one."""

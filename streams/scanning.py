@@ -79,9 +79,13 @@ class Scanner:
     position : the first offset that is not archived.
     prefix : topic prefix of this installation.
     ids : the partition's memory of its newest archived events.
+    topic_id : of the topic, where the cluster tells it.
     """
 
-    def __init__(self, topic: str, partition: int, position: int, prefix: str, ids: LastIds) -> None:
+    def __init__(
+        self, topic: str, partition: int, position: int, prefix: str, ids: LastIds, topic_id: str | None = None
+    ) -> None:
+        self._topic_id = topic_id
         self._topic = topic
         self._partition = partition
         self._prefix = prefix
@@ -127,6 +131,7 @@ class Scanner:
                 tuple(self._rows),
                 self._rejected,
                 self._duplicates,
+                self._topic_id,
             )
         )
         self._open(self.position)
@@ -136,6 +141,10 @@ class Scanner:
         self.close()
         self.position = position
         self._open(position)
+
+    def pass_to(self, position: int) -> None:
+        """Go on at a later offset, as those before it hold no record; the next file begins where the last one ended."""
+        self.position = position
 
     def _open(self, first: int) -> None:
         self._first = first

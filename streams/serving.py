@@ -4,7 +4,7 @@ The worker calls this once per batch and the request road once per request; noth
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -208,7 +208,10 @@ Scores = tuple[tuple[Draft, ...], bool]
 
 
 def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:
-    return recommender.recommend(profiles, n, wish), False
+    drafts = recommender.recommend(profiles, n, wish)
+    if not recommender.lacks_model:
+        return drafts, False
+    return tuple(replace(draft, mode=draft.profile.mode) for draft in drafts), True  # nobody was decided about
 
 
 def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:

@@ -13,6 +13,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +125,7 @@ class Archive:
 
         Steps: 1 describe the files; 2 take the next counter; 3 derive the id from the content; 4 write the
         files; 5 write the description, which makes the version exist. A process that dies before step 5 has
-        added nothing but a folder that nobody reads.
+        added nothing but a folder that nobody reads; where a file cannot be written, that folder is removed.
 
         Two writers that take the same counter differ in their hash, unless what they write is the same to the
         last byte: neither can overwrite the other.
@@ -145,11 +146,15 @@ class Archive:
                 f"registry {self.url}: a counter of at most 18 digits is required, got {version_id!r}; "
                 "remove the folder of the highest one"
             )
-        # Step 4
-        for name, content in files.items():
-            self._write(version_id, name, content)
-        # Step 5
-        self._write(version_id, DESCRIPTION, orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        try:
+            # Step 4
+            for name, content in files.items():
+                self._write(version_id, name, content)
+            # Step 5
+            self._write(version_id, DESCRIPTION, orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        except RegistryError:
+            self._sweep(version_id)
+            raise
         return self.read(version_id)
 
     def require_writable(self) -> None:
@@ -316,8 +321,15 @@ class Archive:
         path = self._path(version_id, name)
         try:
             put_whole(self._files, path, content)
-        except OSError as error:
+        except Exception as error:  # each store's driver has errors of its own
             raise RegistryError(f"registry: {path} must be writable ({len(content)} bytes), got {error!r}") from error
+
+    def _sweep(self, version_id: str) -> None:
+        """Remove what was written of a version that does not exist, as far as the store lets us."""
+        folder = f"{self._root}/{version_id}"
+        with suppress(Exception):
+            if not self._files.exists(self._path(version_id, DESCRIPTION)):
+                self._files.rm(folder, recursive=True)
 
 
 def _body(files: Mapping[str, bytes], details: Mapping[str, Any], lineage: Lineage) -> dict[str, Any]:

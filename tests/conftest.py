@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import ssl
+import subprocess
 import threading
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -78,6 +79,33 @@ def redis_url(stack, _databases):
 def topic_prefix():
     """Return a prefix for this test's topics and groups that no other test or run has, such as ``"t3f2a1-"``."""
     return f"t{secrets.token_hex(3)}-"
+
+
+class SmallDisk:
+    """A file system of its own and of a chosen size, mounted at ``path``."""
+
+    def __init__(self, path):
+        self.path = path
+        self._mount("size=64k")
+
+    def _mount(self, options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(self.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a full disk needs the right to mount one, got {done.stderr.strip()}")
+
+    def grow(self):
+        """Let there be room for everything."""
+        self._mount("remount,size=64m")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a disk that holds 64 kB, gone after the test; without the right to mount one the test is skipped."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 @pytest.fixture(scope="session")

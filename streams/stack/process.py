@@ -168,16 +168,27 @@ class Server:
             status = self._process.wait() if self._process else None
             raise StackError(
                 f"{self.name} did not start: it was to serve, got exit status {status}. "
-                f"The end of {self.log}:\n{self._last_words()}"
+                f"The end of {self.log}:\n{self.last_words()}"
             )
         if not ended_or_ready:
             raise StackError(
                 f"{self.name} did not start: it was to answer within {within_s:g} s, got no answer. "
-                f"The end of {self.log}:\n{self._last_words()}"
+                f"The end of {self.log}:\n{self.last_words()}"
             )
 
-    def _last_words(self) -> str:
-        return last_lines(self.log, since=self._log_start)
+    def how_it_ended(self) -> str:
+        """Return ``status N`` or the signal's name, or a word that it was not started or has not ended."""
+        status = None if self._process is None else self._process.poll()
+        if status is None:
+            return "nothing: it runs" if self._process else "nothing: it was never started"
+        try:
+            return f"status {status}" if status >= 0 else signal.Signals(-status).name
+        except ValueError:  # a signal without a name
+            return f"signal {-status}"
+
+    def last_words(self, n: int = 12) -> str:
+        """Return the last lines that it has written since its latest start, indented."""
+        return last_lines(self.log, n, since=self._log_start)
 
     def pause(self) -> None:
         """Stop the process from running, as an overloaded machine would (SIGSTOP)."""

@@ -26,11 +26,12 @@ def failing(*errors):
 async def test_a_server_that_is_away_is_waited_for(caplog, error, name):
     """Two failures are said once with the server's name, and its return with the number of attempts."""
     caplog.set_level(logging.WARNING)
-    assert await Patience().through(failing(error, error)) == 7
+    assert await Patience(role="trainer").through(failing(error, error)) == 7
     first, second = [record.getMessage() for record in caplog.records]
-    assert first.startswith(f"worker.{name}_away for 0 s")
-    assert second.startswith(f"worker.{name}_back after ")
+    assert first == f"{name}.unavailable trainer for 0 s: gone"
+    assert second.startswith(f"{name}.available trainer after ")
     assert second.endswith("2 attempts")
+    assert [record.role for record in caplog.records] == ["trainer", "trainer"]
 
 
 @pytest.mark.parametrize("error", [TopicError("no such topic"), StateMoved("another")])

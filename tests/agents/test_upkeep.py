@@ -1,6 +1,7 @@
 """Following the model pointer on a real Redis and a real registry: swap, refusal, rollback."""
 
 import hashlib
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,10 @@ from model.snapshot import Snapshot
 from streams.connection import connect
 from streams.health import SignOfLife
 from streams.outbox import Outbox
+from streams.records import Origin
 from streams.registry import Registry
+from streams.scoring import Breaker, BreakerConfig, Scoring
+from streams.serving import Serving, ServingConfig, Trigger
 from streams.settings import Settings
 from streams.state import ModelPointer, State
 from streams.versions import FORMAT
@@ -256,3 +260,52 @@ async def test_whatever_is_wrong_with_a_version_the_old_one_serves(upkeep, state
     await upkeep._look_at_model()
     assert upkeep.recommender is before
     assert await follow(upkeep, state, versions[2]) == versions[2].version_id
+
+
+async def test_a_version_that_is_nowhere_makes_lists_degraded_until_it_appears(upkeep, state, versions, tmp_path):
+    """Named but absent, with none loaded: reported, at fault, lists marked; when its folder appears it just serves."""
+    folder, hidden = versions[0].uri, tmp_path / "hidden"
+    shutil.move(folder, hidden)
+    assert await follow(upkeep, state, versions[0]) is None
+    report, missing = upkeep.report, versions[0].version_id
+    assert (report.unloaded, upkeep.recommender.lacks_model) == (missing, True)
+    assert report.fault.startswith(f"{missing} should serve and cannot be loaded, no version is loaded, lists are deg")
+    [answer] = await lists_of(upkeep, [Profile("u", recent=(), mode="personalized")])
+    assert (answer.recommendation.mode, answer.mode, answer.change) == ("degraded", "personalized", None)
+    shutil.move(hidden, folder)
+    upkeep._retry_at = 0.0
+    assert await follow(upkeep, state, versions[0]) == missing
+    assert (report.unloaded, report.fault, upkeep.recommender.lacks_model) == (None, None, False)
+    [answer] = await lists_of(upkeep, [Profile("u", recent=())])
+    assert answer.recommendation.mode == "cold_start"
+
+
+async def lists_of(upkeep, profiles):
+    """Return answers of what serves now."""
+    scoring = Scoring(5.0, Breaker(BreakerConfig(), lambda: 0.0))
+    serving = Serving(ServingConfig(), scoring, upkeep._state, lambda: 1)
+    wanted = [(profile, Trigger.of_event(Origin("watch-events", 0, 1, 1), "e", 1)) for profile in profiles]
+    try:
+        return await serving.answer(upkeep.recommender, wanted)
+    finally:
+        scoring.close()
+
+
+async def test_an_older_version_serves_on_and_that_is_reported(upkeep, state, versions):
+    """With the first loaded and the second gone, lists are as before, and the report names what should serve."""
+    await follow(upkeep, state, versions[0])
+    shutil.move(versions[1].uri, f"{versions[1].uri}-hidden")
+    assert await follow(upkeep, state, versions[1]) == versions[0].version_id
+    assert (upkeep.report.unloaded, upkeep.recommender.lacks_model) == (versions[1].version_id, False)
+    assert f"{versions[0].version_id} keeps serving" in upkeep.report.fault
+    assert await follow(upkeep, state, versions[0]) == versions[0].version_id  # the pointer goes back
+    assert (upkeep.report.unloaded, upkeep.report.fault) == (None, None)
+
+
+async def test_a_version_is_read_from_where_its_pointer_says(upkeep, state, versions, tmp_path):
+    """Where the worker's registry lacks it and its own location has it, it serves from there."""
+    shutil.move(tmp_path / "models", tmp_path / "moved")
+    pointer = ModelPointer(versions[0].version_id, str(tmp_path / "moved" / versions[0].version_id), 1)
+    await state.move_model(pointer)
+    await upkeep._look_at_model()
+    assert (upkeep.recommender.version, upkeep.report.fault) == (versions[0].version_id, None)

@@ -226,7 +226,11 @@ def test_records_deleted_before_they_were_archived_are_told(archiving, until):
     admin.close()
     with archiving.archiver(*OFTEN) as archiver:
         until(lambda: archiving.n_archived() == 180, 30, archiving.n_archived)
-        assert f"archive.gap {topic}/0: 50 to 69 are lost" in archiver.said()
+        assert (
+            f"events.lost archiver: 20 offsets of {topic}[0] from 50 on are no longer in the topic" in archiver.said()
+        )
+        lost = lambda: {report["lost"] for report in archiving.installation.reports("archiver")}  # noqa: E731 - asked again
+        until(lambda: lost() == {0, 20}, 10, lost)  # the first one's last sign has not expired
         assert archiver.terminate(10) == 0
     archiving.sent = {one for one in archiving.sent if one[0] != topic or not 50 <= one[2] < 70}
     archiving.assert_each_once()
@@ -244,6 +248,24 @@ def test_another_topic_of_the_same_name_is_refused(archiving):
     assert line.startswith(
         f"reelstream: archiver: {topic}/1 must go on at offset 1000, where {archiving.url} ends, got 0"
     )
+
+
+def test_a_topic_of_another_id_is_refused_however_long_it_is(archiving, until):
+    """Its own files say of which topic they are; of another one the archiver takes nothing, and exits with 1."""
+    with archiving.archiver(*OFTEN) as archiver:
+        archiving.send(40, partition=0)
+        until(lambda: archiving.n_archived() == 40, 30, archiving.n_archived)
+        assert archiver.terminate(10) == 0
+    newest = archiving.archive.list()[-1]
+    own = archiving.archive.topic_id([newest])
+    archiving.archive.write(
+        Scan(newest.topic, 0, newest.last + 1, newest.last + 1, newest.date, (), topic_id="another")
+    )
+    archiving.send(40, partition=0)
+    with archiving.archiver(*OFTEN) as archiver:
+        assert archiver.child.wait(30) == 1
+        [line] = [line for line in archiver.said().splitlines() if "INFO" not in line]
+    assert f"got a topic of another id ({own}, not another)" in line
 
 
 def test_sigterm_writes_what_is_pending(archiving, until):
@@ -317,9 +339,9 @@ def test_redis_is_not_needed(archiving, until):
     with archiving.archiver(*OFTEN, "--redis", "redis://127.0.0.1:1/0") as archiver:
         archiving.send(100)
         until(lambda: archiving.n_archived() >= 100, 30, archiving.n_archived)
-        archiver.await_saying("archiver.redis_away")
+        archiver.await_saying("redis.unavailable archiver")
         assert archiver.terminate(10) == 0
-        assert archiver.said().count("archiver.redis_away") == 1
+        assert archiver.said().count("redis.unavailable archiver") == 1
     archiving.assert_each_once()
 
 

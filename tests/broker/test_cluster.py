@@ -87,8 +87,8 @@ def test_a_lost_member_is_waited_for(install, stack, nodes, until):
         until(lambda: counted(installation, names), 60, worker.said)
         nodes[2].kill()
         names += send_chains(installation, 150, seed=5)
-        worker.await_saying("worker.redis_away")
+        worker.await_saying("redis.unavailable worker")
         nodes[2].restart()
-        worker.await_saying("worker.redis_back")
+        worker.await_saying("redis.available worker")
         until(lambda: counted(installation, names), 60, worker.said)
         assert worker.terminate(20) == 0

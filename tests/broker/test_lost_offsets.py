@@ -42,9 +42,9 @@ def test_what_is_gone_is_told_and_counted_and_the_rest_counts(cut, until):
         health = [sys.executable, "-m", "reelstream", "health", "worker", "--json", "--redis", cut.settings.redis]
         shown = json.loads(subprocess.run(health, capture_output=True, text=True, check=True, timeout=30).stdout)
         assert [report["lost"] for report in shown["alive"].values()] == [8]
-        said = [line for line in worker.said().splitlines() if " ERROR " in line and "lost_offsets" in line]
+        said = [line for line in worker.said().splitlines() if " ERROR " in line and "events.lost" in line]
         place = f"{cut.settings.prefix}watch-events[0]"
-        assert [line.partition("lost_offsets ")[2].partition(" are no longer")[0] for line in said] == [
-            f"{place}: 3 offsets from 0 on",
-            f"{place}: 5 offsets from 3 on",
+        assert [line.partition("events.lost ")[2].partition(" are no longer")[0] for line in said] == [
+            f"worker: 3 offsets of {place} from 0 on",
+            f"worker: 5 offsets of {place} from 3 on",
         ]

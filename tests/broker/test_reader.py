@@ -3,7 +3,11 @@
 import asyncio
 
 import pytest
+from aiokafka import TopicPartition
+from kafka import TopicPartition as KafkaPartition
+from kafka.admin import KafkaAdminClient
 
+from streams.clients import producer
 from streams.errors import TopicError
 from streams.reader import EventReader
 from streams.settings import Settings
@@ -89,6 +93,80 @@ async def test_a_cancelled_commit_is_made_before_its_end_is_told(installation):
         found = [await reader._consumer.committed(place) for place in reader._partitions[:2]]
         await asyncio.wait_for(reader.stop(), 5.0)
         assert found == [4, 6] or (n == 0 and found == [None, None]), f"{n}: {found}"  # 0: before it had begun
+
+
+async def test_what_left_the_topic_is_said_once_and_counted(install, caplog):
+    """Offsets 3 to 5 are deleted before they are wanted, 8 and 9 while they wait: 3 and 2 lost, the rest is read."""
+    installation = install()
+    for n in range(10):
+        installation.send("watch-events", "u", b"%d" % n, 0)
+    installation.producer.flush(30)
+    topic = installation.settings.prefix + "watch-events"
+    delete(installation, 6)
+    reader = EventReader(installation.settings, "test-group", role="scorekeeper", cure="they are not counted")
+    await reader.start()
+    try:
+        await reader.seek({topic: {0: 3}})
+        found = []
+        while len(found) < 2:
+            found += await reader.read(2, 1.0)
+        delete(installation, 10)
+        installation.send("watch-events", "u", b"10", 0)
+        installation.producer.flush(30)
+        reader._stand(TopicPartition(topic, 0), 8)  # what was fetched ahead is forgotten, as after a slow while
+        while len(found) < 3:
+            found += await reader.read(2, 1.0)
+        assert [int(record.value) for record in found] == [6, 7, 10]
+        assert reader.lost == 5
+    finally:
+        await reader.stop()
+    said = [record for record in caplog.records if record.name == "streams.lost"]
+    assert [record.getMessage() for record in said] == [
+        f"events.lost scorekeeper: {n} offsets of {topic}[0] from {first} on are no longer in the topic; "
+        "they are not counted"
+        for n, first in ((3, 3), (2, 8))
+    ]
+    assert {record.levelname for record in said} == {"ERROR"}
+
+
+def delete(installation, before):
+    """Let the first partition of watch-events forget all records before an offset, as its retention would."""
+    admin = KafkaAdminClient(bootstrap_servers=installation.settings.kafka)
+    admin.delete_records({KafkaPartition(installation.settings.prefix + "watch-events", 0): before})
+    admin.close()
+
+
+async def test_transactions_leave_gaps_that_are_no_losses(install):
+    """Commits are read, an abort and an open transaction are not, and markers that were deleted are no loss."""
+    installation = install()
+    topic = installation.settings.prefix + "watch-events"
+    transactional = producer(installation.settings, transactional_id=f"{topic}-t")
+    await transactional.start()
+    reader = EventReader(installation.settings, "test-group")
+    await reader.start()
+    try:
+        await reader.seek({topic: {0: 0}})
+        for n, is_kept in enumerate((True, True, False, True)):
+            await transactional.begin_transaction()
+            await transactional.send_and_wait(topic, b"%d" % n, partition=0)
+            await (transactional.commit_transaction() if is_kept else transactional.abort_transaction())
+        await transactional.begin_transaction()
+        await transactional.send_and_wait(topic, b"open", partition=0)
+        found = []
+        async with asyncio.timeout(10):
+            while reader.passed()[topic][0] < 8:
+                found += await reader.read(10, 0.2)
+        assert [int(record.value) for record in found] == [0, 1, 3]
+        assert (await reader.lag(), reader.passed()[topic][0], await reader.unread()) == (0, 8, frozenset())
+        delete(installation, 8)
+        await transactional.commit_transaction()
+        async with asyncio.timeout(10):
+            while len(found) < 4:
+                found += await reader.read(10, 0.2)
+        assert (found[-1].value, reader.lost) == (b"open", 0)
+    finally:
+        await reader.stop()
+        await transactional.stop()
 
 
 async def test_no_cluster_is_a_topic_error():

@@ -19,7 +19,7 @@ from redis import Redis
 
 from model.experiment import Arm, Experiment
 from streams.connection import connect
-from streams.errors import StateError
+from streams.errors import StateError, TopicError
 from streams.experiments import encode_experiment
 from streams.keys import HOLD
 from streams.rebuild import Rebuild, RebuildConfig
@@ -27,6 +27,8 @@ from streams.rebuild_switch import hand_over, switch
 from streams.rebuild_target import REBUILDING, find_target
 from streams.redis_url import in_database
 from streams.stack import open_stack
+from streams.topic_ids import recognise_topics
+from streams.topics import create_topics
 
 ITEMS = [f"i{n}" for n in range(40)]
 GENRES = ("Drama", "Comedy", "War")
@@ -451,3 +453,25 @@ async def test_the_hand_over_copies_and_ends_the_rebuild(prepared):
     assert not await target.exists(REBUILDING)
     await live.aclose()
     await target.aclose()
+
+
+def test_a_topic_made_anew_is_what_the_state_is_rebuilt_from(install, until):
+    """With a state far ahead of the new topic no start is allowed until a rebuild has made it of the new events."""
+    installation = install()
+    settings = installation.settings
+    topic = f"{settings.prefix}watch-events"
+    recognise_topics(settings)
+    installation.redis.hset("items:{p0}:at", f"at:{topic}:0", 1000)
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin.delete_topics([topic])
+    until(lambda: not admin.describe_topics([topic])[0]["partitions"], 10, lambda: "a topic that is gone")
+    admin.close()
+    create_topics(settings)
+    watch = {"user_id": "u", "item_id": "i", "ts": 1, "progress": 1}
+    installation.send_all("watch-events", [("u", watch | {"event_id": f"e{n}"}) for n in range(3)])
+    with pytest.raises(TopicError, match="made anew"):
+        recognise_topics(settings)
+    with installation.process("rebuild") as rebuilding:
+        assert rebuilding.child.wait(60) == 0, rebuilding.said()
+    recognise_topics(settings)
+    assert installation.counts("watches") == {"u": 3}

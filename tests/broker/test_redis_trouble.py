@@ -78,9 +78,9 @@ def test_a_paused_redis_pauses_the_worker(troubled, until):
         until(lambda: installation.counts("watches"), 30, lambda: "a first batch")
         valkey.pause()
         second = send(installation, 2000, 2)
-        worker.await_saying("worker.redis_away")
+        worker.await_saying("redis.unavailable worker")
         valkey.resume()
-        worker.await_saying("worker.redis_back")
+        worker.await_saying("redis.available worker")
         until(lambda: all_there(installation, added(first, second)), 60, worker.said)
         assert "worker.mending" not in worker.said()  # the same server came back
 
@@ -145,7 +145,7 @@ def test_while_redis_is_away_events_wait_in_kafka(troubled, until):
         valkey.kill()
         before = psutil.Process(worker.child.pid).memory_info().rss
         second = send(installation, 60_000, 9)
-        worker.await_saying("worker.redis_away for 1")  # ten seconds and more
+        worker.await_saying("redis.unavailable worker for 1")  # ten seconds and more
         grown = psutil.Process(worker.child.pid).memory_info().rss - before
         assert grown < 40_000_000  # 60,000 events are 9 MB of JSON, and would be over 100 MB as Faust's objects
         valkey.restart()
@@ -213,7 +213,7 @@ def test_a_full_redis_is_waited_for(running, until):
         assert sum(installation.counts("watches").values()) == sum(sent.values()) - 500
         admin.config_set("maxmemory", 0)
     until(lambda: all_there(installation, sent), 60, worker.said)
-    worker.await_saying("worker.redis_back")
+    worker.await_saying("redis.available worker")
 
 
 def append_only_files(valkey):

@@ -9,12 +9,15 @@ from math import log2, sqrt
 import numpy as np
 import orjson
 import pytest
+from aiokafka import TopicPartition
 
-from agents.scorekeeper import Scorekeeper, ScorekeeperConfig
+from agents.scorekeeper import SCOREKEEPER_GROUP, Scorekeeper, ScorekeeperConfig
 from model.drift import Drift, DriftConfig
 from model.scoreboard import Scoreboard, ScoreboardConfig, Shown
+from streams.clients import producer
 from streams.connection import connect
 from streams.quality import QualityShelf, find_quality, find_series
+from streams.reader import EventReader
 from streams.records import ModelVersion
 from streams.state import ModelPointer
 from streams.versions import Archive, Lineage
@@ -195,6 +198,46 @@ async def test_what_was_there_before_the_first_start_is_learnt_and_not_counted(i
     async with keeping(installation):
         figures = await reached(until, installation, 1)
     assert (figures["total"]["hits"], figures["total"]["gain"]) == (1, 1 / log2(3))
+
+
+async def test_topics_made_anew_are_counted_from_their_first_record(installation, until):
+    """Figures of topics with other ids hold positions of those: all five records of the new ones are counted."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "recommendations", "u", a_list("u", "ab"), t0)
+    for n, item in enumerate("abcd"):
+        send(installation, "watch-events", "u", a_watch("u", item), t0 + 1 + n)
+    installation.producer.flush(30)
+    client = connect(installation.settings.redis)
+    left = find_quality(installation.redis)
+    assert set(left.topics) == set(left.offsets)
+    far = {topic: dict.fromkeys(partitions, 5) for topic, partitions in left.offsets.items()}
+    other = dict.fromkeys(left.topics, "00000000-0000-0000-0000-00000000cafe")
+    await QualityShelf(client).write(replace(left, began=far, offsets=far, topics=other))
+    await client.aclose()
+    async with keeping(installation) as keeper:
+        assert (await reached(until, installation, 4))["total"]["hits"] == 2
+        assert (keeper.report.records, keeper.report.lost) == (5, 0)
+
+
+async def test_the_group_is_told_that_markers_are_done(installation):
+    """After a committed and an aborted transaction, and silence, what is committed is the end of the partition."""
+    topic = f"{installation.settings.prefix}watch-events"
+    transactional = producer(installation.settings, transactional_id=topic)
+    reader = EventReader(installation.settings, SCOREKEEPER_GROUP)
+    await transactional.start()
+    await reader.start()
+    try:
+        async with keeping(installation), asyncio.timeout(20):
+            for end in (transactional.commit_transaction, transactional.abort_transaction):
+                await transactional.begin_transaction()
+                await transactional.send_and_wait(topic, orjson.dumps(a_watch("u", "a")), key=b"u", partition=0)
+                await end()
+            while await reader._consumer.committed(TopicPartition(topic, 0)) != 4:  # noqa: ASYNC110 - a broker
+                await asyncio.sleep(0.1)
+    finally:
+        await reader.stop()
+        await transactional.stop()
 
 
 def two_versions(installation, promoted_at):

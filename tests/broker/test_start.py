@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from kafka.admin import KafkaAdminClient
 from redis import Redis
 
 from model.neumf import NeuMF, NeuMFConfig
@@ -25,6 +26,7 @@ from model.snapshot import Snapshot
 from streams.registry import Registry
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
+from streams.topics import create_topics
 
 WAIT_S = 12.0  # of the 15 s in which a start must be refused; Kafka is given 6, and Redis two attempts of 2
 ROLES = ("worker", "trainer")
@@ -238,6 +240,27 @@ def test_one_id_on_two_databases_ends_a_worker(installation, install):
         lines = [line for line in ended.said().splitlines() if line.startswith("reelstream: ")]
         assert len(lines) == 1
         assert "must be the only one of its id in its consumer group" in lines[0]
+
+
+def test_event_topics_made_anew_end_a_worker_and_refuse_the_next(install, within_s):
+    """A worker ends with status 70 and a line that names the cure, and the next one with 1 and the same line."""
+    installation = install()
+    topic = f"{installation.settings.prefix}rate-events"
+    with installation.process("worker") as worker:
+        worker.await_ready()
+        admin = KafkaAdminClient(bootstrap_servers=installation.settings.kafka)
+        admin.delete_topics([topic])
+        deadline = time.monotonic() + 10
+        while admin.describe_topics([topic])[0]["partitions"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        admin.close()
+        create_topics(installation.settings)
+        assert worker.child.wait(20) == 70
+        [ended] = [line for line in worker.said().splitlines() if "worker.fatal" in line]
+    assert "Traceback" not in worker.said()
+    said = ended.partition("in upkeep: ")[2]
+    assert f"{topic} must stay the topic that the state in Redis was made of" in said
+    assert_refused(installation.settings, within_s, re.escape(said))
 
 
 def serve_a_version(installation, items):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,16 +229,17 @@ async def test_a_lost_pointer_is_put_back(install, until):
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
-    """Offsets beyond the ends of the partitions are those of another topic: what is there is new, and a round comes."""
+@pytest.mark.parametrize(("offset", "topic_id"), [(10_000, None), (100, "00000000-0000-0000-0000-00000000cafe")])
+async def test_a_topic_that_was_made_anew_is_learnt_from(install, until, offset, topic_id):
+    """Offsets beyond the ends, or of a topic with another id, are of an old topic: all is new, and a round comes."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
     registry = Registry(installation.settings.registry)
     snapshot = untrained()
-    offsets = {installation.settings.prefix + "watch-events": {0: 10_000, 1: 10_000}}
-    version = registry.save(
-        snapshot, parent=None, metrics={}, offsets=offsets, created_ms=1, seed=0, code_revision="test"
-    )
+    topic = installation.settings.prefix + "watch-events"
+    about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    about |= {"offsets": {topic: {0: offset, 1: offset}}, "topic_ids": topic_id and {topic: topic_id}}
+    version = registry.save(snapshot, parent=None, **about)
     pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
     installation.redis.hset("model:current", mapping=pointer)
     installation.send_all("watch-events", chains(100, 6, seed=22))
@@ -245,6 +247,59 @@ async def test_a_topic_that_was_made_anew_is_learnt_from(install, until):
     try:
         await asyncio.to_thread(until, lambda: trainer.report.rounds == 1, 40, lambda: f"a round, got {trainer.report}")
         assert trainer.report.events == 600
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_serving_version_that_is_nowhere_is_waited_for(install, until, tmp_path, caplog):
+    """Absent from registry and its own location it is one line and a fault; once in the latter it is taken up."""
+    installation = install()
+    other = Registry(str(tmp_path / "other"))
+    version = other.save(untrained(), parent=None, metrics={}, offsets={}, created_ms=1, seed=0, code_revision="test")
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    (tmp_path / "other").rename(tmp_path / "hidden")
+    trainer, running = running_trainer(installation, TrainerConfig(retry_s=0.1))
+    try:
+        fault = lambda: [report["fault"] for report in installation.reports("trainer")]  # noqa: E731 - asked again
+        await asyncio.to_thread(until, lambda: any(fault()), 20, fault)
+        assert fault()[0].startswith(f"{version.version_id} serves and cannot be loaded: registry ")
+        (tmp_path / "hidden").rename(tmp_path / "other")
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 20, lambda: trainer.report
+        )
+        await asyncio.to_thread(until, lambda: fault() == [None], 20, fault)
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    said = [record for record in caplog.records if record.getMessage().startswith("model.unloadable")]
+    assert [record.levelname for record in said] == ["ERROR"]
+
+
+async def test_a_full_disk_is_a_failed_round_and_the_next_one_is_promoted(install, until, small_disk):
+    """A version that does not fit is announced as failed and leaves nothing; with room the next one has all events."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    settings = replace(installation.settings, registry=str(small_disk.path / "models"))
+    quick = RoundConfig(first=TrainingConfig(epochs=4, least_steps=60))
+    trainer = Trainer(settings, TrainerConfig(first_events=500, every_s=3600.0, rounds=quick))
+    running = asyncio.create_task(trainer.run())
+    try:
+        installation.send_all("watch-events", chains(200, 6, seed=30))
+        failed = await asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "failed", 60
+        )
+        assert "No space left on device" in failed["cause"]
+        assert not list(small_disk.path.rglob("*.*"))
+        assert Registry(settings.registry).list() == ()
+        small_disk.grow()
+        installation.send_all("watch-events", chains(200, 6, seed=31))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted == 1, 60, lambda: trainer.report)
+        [version] = Registry(settings.registry).list()
+        seen = sum(sum(partitions.values()) for partitions in version.offsets.values())
+        assert 0.9 * 1700 <= seen <= 2400
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

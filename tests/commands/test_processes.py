@@ -48,6 +48,16 @@ def test_a_living_process_of_this_host_is_status_0(invoke, signs):
     assert (result.exit_code, result.stdout) == (0, "worker here:7: events 5, model_version None\n")
 
 
+def test_a_fault_is_status_1(invoke, signs):
+    """One of two workers here lives and is at fault: the status is 1, and stderr says which one and why."""
+    signs("worker", "here:7", {"events": 5, "fault": None})
+    assert invoke("worker", "--host", "here").exit_code == 0
+    signs("worker", "here:8", {"events": 5, "fault": "v1 cannot be loaded"})
+    result = invoke("worker", "--host", "here")
+    assert (result.exit_code, result.stderr) == (1, "worker here:8: v1 cannot be loaded\n")
+    assert invoke("worker", "--host", "here", "--json").exit_code == 1
+
+
 def test_json_for_machines(invoke, signs):
     """One object with the role and the living, and the same statuses."""
     result = invoke("trainer", "--host", "here", "--json")

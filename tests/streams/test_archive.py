@@ -241,3 +241,16 @@ def test_pandas_reads_the_folder(tmp_path):
         *("offset", "timestamp", "event_id", "user_id", "item_id", "ts", "kind", "progress", "rating", "rec_id"),
         *("topic", "date", "partition"),
     ]
+
+
+def test_a_full_disk_is_a_store_that_is_away_and_leaves_nothing(small_disk):
+    """On a disk without room for the file the store is away, and neither a part of it nor a folder stays."""
+    (small_disk.path / "other").write_bytes(b"x" * 64_000)
+    archive = EventArchive(str(small_disk.path / "events"))
+    scan = Scan("watch-events", 0, 0, 9, "2023-11-14", (), topic_id="a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
+    with pytest.raises(ArchiveAway, match="No space left on device"):
+        archive.write(scan)
+    assert [path.name for path in small_disk.path.iterdir()] == ["other"]
+    small_disk.grow()
+    file = archive.write(scan)
+    assert (archive.topic_id([file]), archive.topic_id([])) == (scan.topic_id, None)

@@ -49,6 +49,7 @@ KEYS = {
     "model:current": "hash",
     "experiment:current": "string",
     "modes:chosen": "hash",
+    "topics:ids": "hash",
     "quality:live": "string",
     "{quality:live}:users": "hash",
     "quality:series": "list",
@@ -74,6 +75,7 @@ async def written(redis_url):
     await state.put_similar({"10": [("11", 0.25)]})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     await state.note_rejected_items({3: 11})
+    await client.hset("topics:ids", "watch-events", "a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
     await client.set("experiment:current", encode_experiment(DEPTH))
     await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})

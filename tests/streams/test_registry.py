@@ -433,3 +433,25 @@ def test_a_folder_with_an_absurd_number_is_told_before_anything_is_written(regis
     with pytest.raises(RegistryError, match="remove the folder of the highest one"):
         saved(registry, snapshot_of())
     assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_full_disk_leaves_nothing_behind(small_disk):
+    """Of two files of 40 kB the second does not fit: the error says so, nothing stays, and a small one is stored."""
+    archive = Archive(str(small_disk.path / "models"))
+    two = {"first.json": b"1" * 40_000, "second.json": b"2" * 40_000}
+    with pytest.raises(RegistryError, match=r"second\.json must be writable \(40000 bytes\), got .*No space left"):
+        archive.put(two, {}, replace(LINEAGE, parent=None))
+    assert list(small_disk.path.rglob("*.json")) == []
+    assert list((small_disk.path / "models").iterdir()) == []
+    version = archive.put({"first.json": b"1"}, {}, replace(LINEAGE, parent=None))
+    assert archive.verify(version.version_id) == version
+
+
+def test_where_a_pointer_says_its_version_is_names_another_registry(tmp_path, registry):
+    """The folder of a version elsewhere is a registry; a location here, or one that is no version's, is none."""
+    other = Registry(str(tmp_path / "other"))
+    version = saved(other, snapshot_of(), parent=None)
+    assert registry.elsewhere(version.version_id, version.uri).read(version.version_id) == version
+    assert other.elsewhere(version.version_id, version.uri) is None
+    for uri in ("", version.version_id, f"{other.url}/v000009-00000000", f"nothing://x/{version.version_id}"):
+        assert registry.elsewhere(version.version_id, uri) is None

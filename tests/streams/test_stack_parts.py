@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from commands import up
 from streams.errors import StackError
 from streams.settings import data_folder
 from streams.stack import Valkey, running_stack
@@ -268,6 +269,31 @@ def test_missing_extra_is_named(tmp_path):
     assert "pip install 'reelstream[stack]'" in result.stderr
     assert "REELSTREAM_KAFKA" in result.stderr
     assert "KAFKA_HOME" in result.stderr
+
+
+def test_how_a_server_ended_and_its_last_line_are_known(tmp_path):
+    """Status and last line of a process that ended, the signal's name of one that was killed, and a word else."""
+    server = Server("tired", ["/bin/sh", "-c", "echo first; echo enough; exit 3"], tmp_path / "tired.log")
+    assert server.how_it_ended() == "nothing: it was never started"
+    server.start()
+    assert wait_until(lambda: server.identity is None, 5.0)
+    assert (server.how_it_ended(), server.last_words(1)) == ("status 3", "    enough")
+    slow = Server("slow", ["/bin/sleep", "60"], tmp_path / "slow.log")
+    slow.start()
+    assert slow.how_it_ended() == "nothing: it runs"
+    slow.kill()
+    assert (slow.how_it_ended(), slow.last_words(1)) == ("SIGKILL", "    (nothing)")
+
+
+def test_up_says_how_a_process_ended_before_it_starts_it_again(tmp_path, capsys):
+    """Each of five ends is one line with status and last line; the sixth ends everything, with the end of the log."""
+    server = Server("worker", ["/bin/sh", "-c", "echo enough; exit 3"], tmp_path / "worker.log")
+    server.start()
+    with pytest.raises(StackError, match="worker must stay up, got 6 ends, the latest with status 3"):
+        up._hold([server], every_s=0.1)
+    said = capsys.readouterr().err
+    line = f"worker ended with status 3 and is started again; its last line in {tmp_path / 'worker.log'}:\n    enough\n"
+    assert said == 5 * line
 
 
 def test_jars_are_fetched_by_one_at_a_time(tmp_path, monkeypatch):

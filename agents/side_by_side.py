@@ -1,0 +1,29 @@
+"""Loops of one process side by side: the first one that ends, by an error as a rule, ends all of them."""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+__all__ = ["side_by_side"]
+
+CANCEL_S = 0.5
+
+
+async def side_by_side(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run them until one ends, and raise its error if it has one; a cancellation of all is waited for."""
+    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _ended(tasks)
+    for task in done:
+        task.result()
+
+
+async def _ended(tasks: "Collection[asyncio.Future[None]]") -> None:
+    """Cancel tasks until they have ended: one cancellation may be lost in a library that is connecting."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)

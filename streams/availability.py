@@ -1,0 +1,75 @@
+"""Saying that a server is away, and that it is back: the same two events in every process, with its role beside them.
+
+``redis.unavailable`` and ``redis.available``, ``kafka.unavailable`` and ``kafka.available``. Who cannot reach a server
+tells this and goes on waiting; nothing is decided here.
+"""
+
+import logging
+import time
+from typing import Literal
+
+__all__ = ["SAY_AGAIN_S", "Availability"]
+
+SAY_AGAIN_S = 10.0  # often enough to see that it lasts, seldom enough to leave a log readable
+logger = logging.getLogger(__name__)
+
+
+class Availability:
+    """Whether one server answers one process; what changes is said once, and what lasts every few seconds.
+
+    Parameters
+    ----------
+    server : ``redis`` or ``kafka``.
+    role : of the process, as ``health`` names it.
+    patience_s : seconds without an answer that are nothing yet.
+    again_s : seconds after which it is said again.
+    """
+
+    def __init__(
+        self, server: Literal["redis", "kafka"], role: str, patience_s: float = 0.0, again_s: float = SAY_AGAIN_S
+    ) -> None:
+        self._server = server
+        self._role = role
+        self._patience_s = patience_s
+        self._again_s = again_s
+        self._since: float | None = None
+        self._said_at: float | None = None
+        self._failures = 0
+
+    @property
+    def away_s(self) -> float | None:
+        """Seconds since it answered last, once that it is away was said; None while it answers."""
+        return None if self._since is None or self._said_at is None else time.monotonic() - self._since
+
+    def lost(self, cause: object, since: float | None = None) -> None:
+        """Note an attempt that failed.
+
+        Parameters
+        ----------
+        cause : what was got instead of an answer.
+        since : monotonic seconds of the last answer; by default it is away since its first failed attempt.
+        """
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now if since is None else since
+        self._failures += 1
+        waited_s = now - self._since
+        if waited_s < self._patience_s or (self._said_at is not None and now - self._said_at < self._again_s):
+            return
+        self._said_at = now
+        logger.error(
+            "%s.unavailable %s for %.0f s: %s", self._server, self._role, waited_s, cause, extra={"role": self._role}
+        )
+
+    def found(self) -> None:
+        """Note an answer."""
+        if self._since is not None and self._said_at is not None:
+            logger.warning(
+                "%s.available %s after %.1f s and %d attempts",
+                self._server,
+                self._role,
+                time.monotonic() - self._since,
+                self._failures,
+                extra={"role": self._role},
+            )
+        self._since, self._said_at, self._failures = None, None, 0
