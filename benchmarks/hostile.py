@@ -313,6 +313,7 @@ class StateTarget:
     async def _forget(self) -> None:
         if gone := set(await self._client.keys("*")) - self._bystanders.keys():
             await self._client.delete(*gone)
+        await self._state.know_servers()  # what is gone was taken away by us
 
     async def _check_events(self, events: list[SourcedEvent]) -> dict[bytes, bytes]:
         """Apply twice and return everything in Redis after it."""

@@ -27,7 +27,7 @@ from streams.topic_ids import TopicIds, made_anew, replaced
 __all__ = ["ClusterWatch", "WatchConfig"]
 
 logger = getLogger(__name__)
-AGAIN_S = 2.0
+AGAIN_S = 2.0  # a topic that is made anew is gone for a moment, and a broker that starts does not know all at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class ClusterWatch:
         except ClusterAway:
             raise
         except TopicError:
-            await asyncio.sleep(min(AGAIN_S, self._config.every_s))
+            await asyncio.sleep(AGAIN_S)
             await self.look()
 
     async def _described(self) -> dict[str, DescribedTopic]:

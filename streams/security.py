@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from streams.errors import SettingsError
-from streams.tokens import AsyncTokens, BlockingTokens, TokenSource
+from streams.tokens import TokenSource
 
 __all__ = ["KafkaSecurity"]
 
@@ -110,6 +110,8 @@ class KafkaSecurity:
         """
         given = self._shared()
         if self.tokens is not None:
+            from streams.token_providers import AsyncTokens  # noqa: PLC0415 - loads the clients, which settings do not
+
             given["sasl_oauth_token_provider"] = AsyncTokens(self.tokens)
         return given
 
@@ -121,6 +123,8 @@ class KafkaSecurity:
         """
         given = self._shared()
         if self.tokens is not None:
+            from streams.token_providers import BlockingTokens  # noqa: PLC0415 - same
+
             self.tokens.get()
             given["sasl_oauth_token_provider"] = BlockingTokens(self.tokens)
         return given
@@ -132,6 +136,8 @@ class KafkaSecurity:
         context = self._ssl_context() if self.is_tls else None
         credentials: Any
         if self.tokens is not None:
+            from streams.token_providers import AsyncTokens  # noqa: PLC0415 - same
+
             credentials = auth.OAuthCredentials(oauth_cb=AsyncTokens(self.tokens), ssl_context=context)
         elif self.is_sasl:
             credentials = auth.SASLCredentials(

@@ -152,8 +152,13 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that hand these settings to a child process."""
-        own = {variable: str(getattr(self, name)) for name, variable in _VARIABLES.items()}
+        own = {variable: _text(getattr(self, name)) for name, variable in _VARIABLES.items()}
         return own | self.security.environment()
+
+
+def _text(value: object) -> str:
+    """Return a value as its variable takes it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _require(condition: bool, name: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition

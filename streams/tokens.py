@@ -9,7 +9,6 @@ A token that cannot be had is a connection that cannot be made: clients try agai
 secret is in a ``repr``, a message or a log.
 """
 
-import asyncio
 import base64
 import logging
 import os
@@ -26,12 +25,10 @@ from urllib.error import HTTPError
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
-from aiokafka.abc import AbstractTokenProvider as AsyncProvider
-from kafka.net.sasl.oauth import AbstractTokenProvider as BlockingProvider
 
 from streams.errors import SettingsError
 
-__all__ = ["AsyncTokens", "BlockingTokens", "TokenSource"]
+__all__ = ["TokenSource"]
 
 ASK_S = 5.0  # for each step of the POST; clients give up a connection after some ten seconds
 LARGEST = 64 * 1024  # bytes of an answer or a file; a token is a few kilobytes
@@ -138,29 +135,6 @@ class TokenSource:
         except ConnectionError as error:
             _LOG.warning("kafka.token_missing", extra={"error": str(error)})
             raise
-
-
-class BlockingTokens(BlockingProvider):  # type: ignore[misc]  # kafka-python ships no types
-    """The tokens of a source as kafka-python asks for them."""
-
-    def __init__(self, source: TokenSource) -> None:
-        super().__init__()
-        self._source = source
-
-    def token(self) -> str:
-        """Return a token; called in the client's thread."""
-        return self._source.get_or_log()
-
-
-class AsyncTokens(AsyncProvider):  # type: ignore[misc]  # aiokafka ships no types
-    """The tokens of a source as aiokafka, and with it Faust, asks for them."""
-
-    def __init__(self, source: TokenSource) -> None:
-        self._source = source
-
-    async def token(self) -> str:
-        """Return a token; an issuer is waited for in a thread."""
-        return await asyncio.to_thread(self._source.get_or_log)
 
 
 class _Kept:

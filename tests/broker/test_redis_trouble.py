@@ -208,7 +208,7 @@ def test_a_full_redis_is_waited_for(running, until):
     with Redis.from_url(valkey.url) as admin:
         admin.config_set("maxmemory", 1_000_000)
         sent.update(added(sent, send(installation, 500, 15)))
-        worker.await_saying("events wait: state: applying")
+        worker.await_saying("s: state: applying")
         assert "OutOfMemoryError" in worker.said()
         assert sum(installation.counts("watches").values()) == sum(sent.values()) - 500
         admin.config_set("maxmemory", 0)

@@ -317,4 +317,5 @@ def test_sigterm_in_the_middle_of_a_stream_ends_in_order(install, until):
         until(lambda: sum(installation.counts("watches").values()) > 0, 30, lambda: "a first batch")
         assert worker.terminate(10) == 0
         assert "Traceback" not in worker.said()
+    until(lambda: installation.values("recommendations"), 10, lambda: "lists")
     assert {value["mode"] for value in installation.values("recommendations")} == {"cold_start"}

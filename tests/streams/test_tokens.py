@@ -14,7 +14,8 @@ import pytest
 
 from streams.errors import SettingsError
 from streams.security import KafkaSecurity
-from streams.tokens import AsyncTokens, BlockingTokens, TokenSource
+from streams.token_providers import AsyncTokens, BlockingTokens
+from streams.tokens import TokenSource
 
 SASL = "REELSTREAM_KAFKA_SASL_"
 SECRET = "of: nobody"  # noqa: S105 - a colon and a space, which must be encoded
