@@ -32,6 +32,7 @@ from streams.lost import say_lost
 from streams.reach import cluster_required
 from streams.scanning import LastIds, Scanner
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["ARCHIVER_GROUP", "Archiver", "ArchiverConfig", "ArchiverReport"]
 
@@ -133,7 +134,7 @@ class Archiver:
         Raises
         ------
         TopicError
-            If Kafka cannot be reached at the start, or an event topic was made anew since.
+            If Kafka cannot be reached at the start, an event topic was made anew since, or a batch cannot be read.
         DataError
             If the archive does not belong to these topics, or its newest files are torn.
         """
@@ -214,7 +215,7 @@ class Archiver:
                     logger.info("archive.not_placed %r", error)
                 if self._failures:
                     self._consumer.pause(*self._consumer.assignment())
-            found = await self._consumer.getmany(timeout_ms=250, max_records=READ)
+            found = await get_many("archiver", self._consumer, timeout_ms=250, max_records=READ)
             async with self._lock:
                 await self._take_in(found)
                 await self._pass_markers()

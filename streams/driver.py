@@ -7,10 +7,10 @@ the first record, in silence. Each of these is one method here; the rest is Faus
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -21,7 +21,7 @@ from mode.utils.futures import notify
 from streams.clients import READ_COMMITTED
 from streams.errors import TopicError
 from streams.rereading import Place
-from streams.unreadable import MOST, is_unreadable, read_carefully
+from streams.unreadable import MOST, Positions, assignment_of, is_unreadable, read_carefully, states_of
 
 __all__ = ["Lost", "Stalled", "drive"]
 
@@ -61,27 +61,27 @@ def drive(app: faust.App, end: Callable[[TopicError], Any]) -> None:
     app.transport = transport
 
 
+class _Reached(NamedTuple):
+    """How far fetching a partition has come; one object, because another thread reads both."""
+
+    handed: int | None  # last offset that was handed out
+    stands: int  # position after the latest fetch
+
+
+_NOTHING = _Reached(None, 0)
+
+
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types we could use
     """Fetches in a thread of its own, and notes what each fetch has passed."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.stands: dict[Place, int] = {}  # position after the latest fetch
-        self.handed: dict[Place, int] = {}  # last offset that was handed out
+        self.reached: dict[Place, _Reached] = {}
         self.due: dict[Place, int] = {}  # offset from which on nothing was handed out and nothing left out
         self.gaps: dict[tuple[str, int, int], int] = {}  # record -> the offset from which on nothing lies before it
         self.lost: list[Lost] = []
         self.assigned_at = time.time()
-
-    def forget(self, places: Iterable[Place]) -> None:
-        """Forget partitions that come or go; the next fetch of theirs follows nothing."""
-        self.assigned_at = time.time()
-        for place in places:
-            self.stands.pop(place, None)
-            self.handed.pop(place, None)
-            self.due.pop(place, None)
-        for record in [record for record in self.gaps if record[:2] in set(places)]:
-            del self.gaps[record]
+        self._assignment: Any = None  # that all of these are about
 
     def highwater(self, tp: Any) -> Any:
         """Return the end of what can be read: an open transaction is no lag of ours."""
@@ -94,6 +94,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         return consumer
 
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **options: Any) -> Any:
+        start = Positions(consumer)
         try:
             found = await super()._fetch_records(consumer, active_partitions, **options)
         except OffsetOutOfRangeError as error:
@@ -105,7 +106,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         except Exception as error:
             if not is_unreadable(error):
                 raise
+            start.restore()
             found = await self._read_carefully(consumer, active_partitions, super()._fetch_records)
+            if not start.is_current:
+                return {}
         self._note(consumer, found)
         return found
 
@@ -117,6 +121,17 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         return await read_carefully(_WHO, consumer, partitions, one, MOST)
 
     def _note(self, consumer: Any, found: Mapping[Any, Any]) -> None:
+        """Note what was handed out, and where each partition stands.
+
+        Another assignment is noticed here and not where Faust hears of it, in its own thread: what a fetch of the old
+        one still passes would be taken for done.
+        """
+        assignment = assignment_of(consumer)
+        if assignment is not self._assignment:
+            self._assignment = assignment
+            self.reached.clear()
+            self.due.clear()
+            self.gaps.clear()
         for at, records in found.items():
             place = at.topic, at.partition
             due = self.due.get(place)
@@ -124,13 +139,27 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
                 if due is not None and due < record.offset:
                     self.gaps[record.topic, record.partition, record.offset] = due
                 due = record.offset + 1
-            self.handed[place] = records[-1].offset
             self.due[place] = records[-1].offset + 1
-        for at, state in _states(consumer):
+        for at, state in states_of(consumer):
             if state.has_valid_position:
                 place = at.topic, at.partition
-                self.stands[place] = state.position  # set after `handed`, and read before it
+                handed = found[at][-1].offset if found.get(at) else self.reached.get(place, _NOTHING).handed
+                self.reached[place] = _Reached(handed, state.position)
                 self.due.setdefault(place, state.position)
+
+    async def seek_to_committed(self) -> Any:
+        """Stand where the group has committed, and where it never did at the first record: Faust stays where it is."""
+        return await self.call_thread(self._seek_to_committed)
+
+    async def _seek_to_committed(self) -> Any:
+        consumer = self._ensure_consumer()
+        committed = await consumer.seek_to_committed()
+        for at, offset in committed.items():
+            if offset is None:
+                await self._begin(consumer, at)
+            elif offset == 0:  # which aiokafka leaves out
+                _seek(consumer, at, 0)
+        return committed
 
     async def _begin(self, consumer: Any, at: Any) -> None:
         kept = await consumer.beginning_offsets([at])
@@ -193,7 +222,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
             return []
         waiting = set(client._fetcher._records)  # noqa: SLF001 - fetched and not taken: it is we who are slow
         found = []
-        for at, state in _states(client):
+        for at, state in states_of(client):
             answered_at = max(self._thread.assigned_at, (state.timestamp or 0) / 1000)
             if at not in waiting and not state.paused and now - answered_at >= for_s:
                 offset = state.position if state.has_valid_position else None
@@ -227,7 +256,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
     def _forget(self, partitions: Any) -> None:
         for at in partitions:
             self._done.pop(at, None)
-        self._thread.forget([(at.topic, at.partition) for at in partitions])
+        self._thread.assigned_at = time.time()
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         try:
@@ -246,8 +275,8 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
                 await self.commit()
 
     def _handed(self) -> dict[Any, int]:
-        handed = self._thread.handed
-        return {at: handed[place] for at in self.assignment() if (place := (at.topic, at.partition)) in handed}
+        reached = [(at, self._thread.reached.get((at.topic, at.partition))) for at in self.assignment()]
+        return {at: one.handed for at, one in reached if one is not None and one.handed is not None}
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
         """Do without: what is committed does not depend on gaps."""
@@ -256,11 +285,9 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         return [at for at in self.assignment() if topics is None or at in topics or at.topic in topics]
 
     def _new_offset(self, tp: Any) -> int | None:
-        place = tp.topic, tp.partition
-        stands = self._thread.stands.get(place)  # before `handed`: the thread sets it last
-        done, handed = self._done.get(tp), self._thread.handed.get(place)
-        if handed is None or done == handed + 1:
-            return done if stands is None else max(stands, done or 0)
+        done, reached = self._done.get(tp), self._thread.reached.get((tp.topic, tp.partition))
+        if reached is not None and (reached.handed is None or done == reached.handed + 1):
+            return max(reached.stands, done or 0)
         return done
 
     async def _commit_offsets(self, offsets: Mapping[Any, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
@@ -281,12 +308,3 @@ def _seek(client: Any, at: Any, offset: int) -> None:
     """Go on at an offset, unless a rebalance gave the partition to somebody else meanwhile."""
     if at in client.assignment():
         client.seek(at, offset)
-
-
-def _states(client: Any) -> list[tuple[Any, Any]]:
-    """Return the state of every partition that a client of aiokafka owns now; there is no public view of it."""
-    subscription = client._subscription.subscription  # noqa: SLF001 - stated above
-    if subscription is None or subscription.assignment is None:
-        return []
-    assignment = subscription.assignment
-    return [(at, assignment.state_value(at)) for at in assignment.tps]

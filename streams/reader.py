@@ -20,6 +20,7 @@ from streams.lost import say_lost
 from streams.reach import cluster_required, is_away
 from streams.rereading import Place
 from streams.settings import Settings
+from streams.unreadable import get_many
 
 __all__ = ["EventReader", "Offsets"]
 
@@ -99,12 +100,17 @@ class EventReader:
         most : records at most.
         below : read only records before these offsets.
         without : topic partitions to be left alone this time.
+
+        Raises
+        ------
+        TopicError
+            If the next batch of a partition cannot be read.
         """
         wanted = self._partitions if below is None else await self._short_of(below)
         wanted = [at for at in wanted if (at.topic, at.partition) not in without]
         if not wanted:
             return []
-        found = await self._consumer.getmany(*wanted, timeout_ms=int(timeout_s * 1000), max_records=most)
+        found = await get_many(self._role, self._consumer, *wanted, timeout_ms=int(timeout_s * 1000), max_records=most)
         await self._pass_gaps(wanted, found)
         records: list[RawRecord] = []
         for at, batch in found.items():

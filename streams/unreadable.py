@@ -19,13 +19,58 @@ from aiokafka.errors import (
 
 from streams.errors import TopicError
 
-__all__ = ["MOST", "get_many", "is_unreadable", "read_carefully", "unreadable"]
+__all__ = [
+    "MOST",
+    "Positions",
+    "assignment_of",
+    "get_many",
+    "is_unreadable",
+    "read_carefully",
+    "states_of",
+    "unreadable",
+]
 
 _OF_A_BATCH = (CorruptRecordException, RecordTooLargeError, UnsupportedCodecError)
 _PROBE_MS = 3_000  # for one partition; what was fetched is fetched once more
 MOST = 1000  # records of a partition that are read one by one at a time
 
 Fetch = Callable[[TopicPartition], Awaitable[list[Any]]]
+
+
+class Positions:
+    """Where a consumer of aiokafka stands before a fetch.
+
+    A fetch that fails at a batch of one partition has passed the records of others before, and does not give them.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._assignment = assignment_of(consumer)
+        self._stood = {at: state.position for at, state in states_of(consumer) if state.has_valid_position}
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no rebalance has given the partitions away meanwhile, be it to the same consumer."""
+        return assignment_of(self._consumer) is self._assignment
+
+    def restore(self) -> None:
+        """Stand there again, as far as the consumer has moved."""
+        if self.is_current:
+            for at, state in states_of(self._consumer):
+                if at in self._stood and state.has_valid_position and state.position != self._stood[at]:
+                    self._consumer.seek(at, self._stood[at])
+
+
+def assignment_of(consumer: AIOKafkaConsumer) -> Any:
+    """Return the assignment that a consumer has now, another object after each rebalance; None before the first."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - there is no public view of it
+    return None if subscription is None else subscription.assignment
+
+
+def states_of(consumer: AIOKafkaConsumer) -> list[tuple[TopicPartition, Any]]:
+    """Return the state of every partition that a consumer owns now."""
+    assignment = assignment_of(consumer)
+    return [] if assignment is None else [(at, assignment.state_value(at)) for at in assignment.tps]
 
 
 def is_unreadable(error: Exception) -> bool:
@@ -97,6 +142,7 @@ async def get_many(
     TopicError
         If the next batch of a partition cannot be read; the message names its place.
     """
+    start = Positions(consumer)
     try:
         found: dict[TopicPartition, list[Any]] = await consumer.getmany(
             *places, timeout_ms=timeout_ms, max_records=max_records
@@ -104,6 +150,7 @@ async def get_many(
     except Exception as error:
         if not is_unreadable(error):
             raise
+        start.restore()
 
         async def one(at: TopicPartition) -> list[Any]:
             got: dict[TopicPartition, list[Any]] = await consumer.getmany(at, timeout_ms=_PROBE_MS, max_records=1)

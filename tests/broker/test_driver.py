@@ -3,11 +3,13 @@
 import asyncio
 import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
+from agents.archiver import Archiver
 from agents.fetching import FetchWatch, FetchWatchConfig
 from agents.mending import Mender
 from agents.upkeep import WorkerReport
@@ -15,6 +17,7 @@ from streams.app import build_app
 from streams.clients import blocking_admin, blocking_consumer
 from streams.driver import Lost
 from streams.errors import TopicError
+from streams.reader import EventReader
 from streams.settings import Settings
 from streams.stack import open_stack
 from streams.topics import create_topics
@@ -38,19 +41,22 @@ def settings(broker, topic_prefix):
 
 
 @asynccontextmanager
-async def consuming(settings):
+async def consuming(settings, batch_size=100):
     """Run an app that takes every record of ``watch-events`` and acknowledges it; gives what it took and why it ended.
 
     In ``taken`` are the offset of each record, and the offset from which on the driver says that nothing lies before.
+    While ``may_ack`` is not set the first batch of one waits.
     """
-    found = SimpleNamespace(taken=[], ended=[], app=None)
+    found = SimpleNamespace(taken=[], ended=[], app=None, may_ack=asyncio.Event())
+    found.may_ack.set()
     app = found.app = build_app(settings, found.ended.append)
 
     async def take(stream):
-        async for batch in stream.noack_take(100, within=0.01):
+        async for batch in stream.noack_take(batch_size, within=0.01):
             for event in batch:
                 at = event.message
                 found.taken.append((at.offset, app.consumer.follows(at.topic, at.partition, at.offset)))
+                await found.may_ack.wait()
                 await stream.ack(event)
 
     topic = app.topic(settings.prefix + "watch-events", value_type=bytes, value_serializer="raw")
@@ -75,11 +81,11 @@ def watches(settings):
     return TopicPartition(settings.prefix + "watch-events", 0)
 
 
-def send(settings, values, **options):
+def send(settings, values, partition=None, **options):
     """Send values outside of a transaction, as one producer with these options."""
     producer = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=50, **options)
     for value in values:
-        producer.send(watches(settings).topic, value=value)
+        producer.send(watches(settings).topic, value=value, partition=partition)
     producer.close()
 
 
@@ -234,19 +240,69 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
         assert report.stalled == []
 
 
-async def test_a_damaged_batch_ends_the_worker_with_its_place(settings, broker):
-    """Where a byte of the second batch was changed on the disk, one line names offset 3 and the cure."""
-    await asyncio.to_thread(send, settings, [b"sound"] * 3)
-    await asyncio.to_thread(send, settings, [b"damaged"] * 2)
+async def test_what_a_rebalance_drops_is_not_committed(settings, group):
+    """Where one of three records is done when the partition is taken away, the group stays behind that one."""
+    await asyncio.to_thread(send, settings, [b"x"] * 3)
+    async with consuming(settings, batch_size=1) as found:
+        found.may_ack.clear()
+        await eventually(lambda: found.taken, 20, "the first record")
+        await asyncio.sleep(1.5)  # a fetch after that of the records: it finds none
+        revoking = asyncio.ensure_future(found.app.consumer.on_partitions_revoked(found.app.consumer.assignment()))
+        await asyncio.sleep(0.1)
+        found.may_ack.set()
+        await revoking
+        await asyncio.sleep(1.5)  # the fetch that was on its way comes back
+        await found.app.consumer.commit()
+        assert len(found.taken) == 1
+        assert group.lag() == 2
+
+
+async def test_a_group_that_never_committed_seeks_to_the_first_record(settings):
+    """What Faust fetched and dropped before the first commit is taken once more."""
+    await asyncio.to_thread(send, settings, [b"x"] * 3)
+    async with consuming(settings, batch_size=1) as found:
+        found.may_ack.clear()
+        await eventually(lambda: found.taken, 20, "the first record")
+        await found.app.consumer.perform_seek()
+        found.may_ack.set()
+        await eventually(lambda: len(found.taken) == 6, 10, "all three twice")
+        assert [offset for offset, _ in found.taken] == [0, 1, 2, 0, 1, 2]
+
+
+async def test_a_damaged_batch_ends_every_reader_with_its_place_and_nothing_else_is_lost(settings, broker, tmp_path):
+    """Where a byte of one of five batches was changed on the disk the others are read, and a line names its place."""
+    # A response of the broker holds all four partitions; what comes before the damage has been passed by the client.
+    settings = replace(settings, prefix=f"{settings.prefix}damaged-", partitions=4)
+    await asyncio.to_thread(create_topics, settings)
+    await asyncio.to_thread(send, settings, [b"sound"] * 3, partition=0)
+    await asyncio.to_thread(send, settings, [b"damaged"] * 2, partition=0)
+    for partition in (1, 2, 3):
+        await asyncio.to_thread(send, settings, [b"sound"] * 2, partition=partition)
     broker.stop(15.0)
     (segment,) = (broker.data / f"{watches(settings).topic}-0").glob("*.log")
     content = bytearray(segment.read_bytes())
     content[content.rindex(b"damaged")] ^= 1
     segment.write_bytes(content)
     broker.restart()
+    place = f"required in {watches(settings).topic}[0] at offset 3, got Corrupt"
+    reader, read = EventReader(settings, "test", role="trainer"), []
+
+    async def read_on():
+        while True:
+            read.extend(await reader.read(1000, 0.25))
+
+    await reader.start()
+    await reader.seek({})
+    with pytest.raises(TopicError, match=f"trainer: .*{re.escape(place)}"):
+        await read_on()
+    await reader.stop()
+    assert len(read) == 9
+    with pytest.raises(TopicError, match=f"archiver: .*{re.escape(place)}"):
+        await Archiver(settings, str(tmp_path)).run()
     async with consuming(settings) as found:
-        await eventually(lambda: found.ended, 40, "an end")
-        assert [offset for offset, _ in found.taken] == [0, 1, 2]
+        await eventually(lambda: found.ended, 60, "an end")
+        assert sorted(offset for offset, _ in found.taken) == [0, 0, 0, 0, 1, 1, 1, 1, 2]
         said = str(found.ended[0])
-        assert f"required in {watches(settings).topic}[0] at offset 3, got Corrupt" in said
+        assert said.startswith("worker: ")
+        assert place in said
         assert "kafka-delete-records.sh" in said
