@@ -150,7 +150,7 @@ class Trainer:
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
         self._diverged = 0  # rounds in a row from it whose weights went out of bounds
         self._is_back = False  # whether it serves because rounds from its child diverged
-        self._pointer: ModelPointer | None = None  # to the version that is tuned here
+        self._pointer: ModelPointer | None = None  # as it was found last, whoever moved it
         self._drifting: str | None = None  # version of which it was said that nothing can serve in its place
         self.report = TrainerReport()
 
@@ -281,10 +281,9 @@ class Trainer:
 
     async def _restore_pointer(self) -> None:
         """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
-        pointer = self._pointer
-        if pointer is None or await self._state.current_model() is not None:
-            return
-        if await self._state.move_model(pointer, expected=None):
+        current = await self._state.current_model()
+        pointer = self._pointer = current or self._pointer
+        if current is None and pointer is not None and await self._state.move_model(pointer, expected=None):
             logger.warning("trainer.pointer_restored to %s: Redis had lost it", pointer.version)
 
     async def _read(self) -> None:

@@ -62,9 +62,9 @@ def describe_key(key: bytes, name: str) -> str:
     is_text = behind is None or len(key) in NUMBERS or any(_written(behind, name))
     if behind is not None and (_is_avro_text(behind) or not is_text):
         return "; it looks like Avro or Protobuf behind a registry's frame: use a JSON or string serializer for keys"
-    read = next((one for one in readings(key, name) if one.encode() != key), None)
-    if read is not None:
-        return f"; it can be read as {read[:TOLD]!r}"
+    likeliest = next(readings(key, name), None)
+    if likeliest is not None and likeliest.encode() != key:
+        return f"; it can be read as {likeliest[:TOLD]!r}"
     return "; it has space around it" if key.strip() not in (b"", key) else ""
 
 

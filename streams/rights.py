@@ -30,6 +30,7 @@ from streams.keys import (
     QUALITY,
     QUALITY_SERIES,
     QUALITY_USERS,
+    TOPIC_IDS,
     PartitionKeys,
     UserKeys,
     genre_key,
@@ -99,6 +100,13 @@ _FUNCTIONS = (
 _POINTER = _rights(
     "the model that serves", ("HGETALL", MODEL), ("HMGET", MODEL, "version"), ("HSET", MODEL, "version", "")
 )
+_TOPICS = _rights(
+    "telling topics that were made anew",
+    ("HSETNX", TOPIC_IDS, "", ""),
+    ("HSET", TOPIC_IDS, "", ""),
+    ("HGETALL", TOPIC_IDS),
+    ("DEL", CATALOG_REJECTED),
+)
 _USERS = _rights(
     "users and their lists",
     ("FCALL", f"{LIBRARY}_apply", 1, _USER.profile),
@@ -138,7 +146,7 @@ _TRENDING = _rights(
     ("ZRANGE", _PARTITION.hot, 0, 0),
     ("DEL", HOT_ALL),
     ("ZADD", genre_key("x"), 0, ""),
-    ("ZRANGE", HOT_ALL, 0, 0),
+    ("ZREVRANGE", HOT_ALL, 0, 0),  # redis-py's word for a range that begins with the highest
     ("SMEMBERS", HOT_GENRES),
     ("SADD", HOT_GENRES, ""),
     ("SREM", HOT_GENRES, ""),
@@ -177,26 +185,33 @@ _DIGEST = _rights(
     ("HMGET", _USER.profile, "mode"),
     ("LRANGE", _USER.recent, 0, 0),
     ("SMEMBERS", _USER.seen),
-    ("ZRANGE", _USER.watch_events, 0, 0),
+    ("ZREVRANGE", _USER.watch_events, 0, 0),
     ("HGETALL", _USER.genres),
     ("HSCAN", _PARTITION.watches, 0),
     ("ZSCAN", _PARTITION.hot, 0),
 )
 _REBUILD = (
     *_FUNCTIONS,
+    *_TOPICS,
     *_USERS,
     *_ITEMS,
     *_rights("going over all users", ("SCAN", 0), ("DBSIZE",)),
     *_rights(
         "asking the workers to wait",
         ("SET", HOLD, ""),
+        ("GET", HOLD),
+        ("EXISTS", HOLD),
+        ("DEL", HOLD),
         ("EVAL", "return 1", 1, HOLD),
         ("ZRANGE", "alive:worker", 0, 0),
         ("PTTL", "alive:worker:x"),
     ),
 )
 _SWITCH = _rights(
-    "putting the rebuilt database in the live one's place", ("SWAPDB", 0, 1), ("SELECT", 0), ("COPY", MODEL, MODEL)
+    "putting the rebuilt database in the live one's place",
+    ("SWAPDB", 0, 1),
+    ("SELECT", 0),
+    ("COPY", MODEL, MODEL),
 )
 _LEAVE = _rights(
     "copying lists to another server", ("SCAN", 0), ("DUMP", MODEL), ("PTTL", MODEL), ("HMGET", _USER.profile, "mode")
@@ -210,17 +225,25 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_TRENDING,
         *_TITLES,
         *_POINTER,
+        *_TOPICS,
         *_CHOICES,
         *_rights("waiting for a rebuild", ("EXISTS", HOLD)),
         *_lease("worker"),
         *_life("worker"),
     ),
-    "trainer": (*_FUNCTIONS, *_POINTER, *_lease("trainer"), *_life("trainer")),
-    "scorekeeper": (*_FUNCTIONS, *_POINTER, *_FIGURES, *_lease("scorekeeper"), *_life("scorekeeper")),
+    "trainer": (
+        *_FUNCTIONS,
+        *_POINTER,
+        *_TOPICS,
+        *_rights("keeping the versions of an experiment", ("GET", EXPERIMENT)),
+        *_lease("trainer"),
+        *_life("trainer"),
+    ),
+    "scorekeeper": (*_FUNCTIONS, *_POINTER, *_TOPICS, *_FIGURES, *_lease("scorekeeper"), *_life("scorekeeper")),
     "digest": _DIGEST,
     "rebuild": (*_REBUILD, *_SWITCH),
     "rebuild elsewhere": _LEAVE,
-    "rebuild target": (*_FUNCTIONS, *_USERS, *_ITEMS, *_ARRIVE),
+    "rebuild target": (*_FUNCTIONS, *_TOPICS, *_USERS, *_ITEMS, *_ARRIVE),
 }
 
 

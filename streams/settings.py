@@ -49,7 +49,7 @@ def without_password(url: str) -> str:
     who, at, where = address.rpartition("@")
     user, colon, _ = who.partition(":")
     shown = f"{scheme}{slashes}{user}{colon and ':***'}{at}{where}"
-    return re.sub(r"([?&](?:sentinel_)?password=)[^&]*", r"\1***", shown)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", shown)
 
 
 @dataclass(frozen=True, slots=True)

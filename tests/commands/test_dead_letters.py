@@ -225,13 +225,13 @@ def test_show_raw_writes_the_bytes(letters):
 
 
 def test_show_cannot_move_the_cursor(empty):
-    """An escape sequence in key and value is shown as its escape."""
+    """An escape sequence in key and value is shown as its escape, and JSON behind a registry's frame as JSON."""
     headers = dead_letter_headers(Rejected(RawRecord(Origin("t", 0, 1), None, None), "not_json", "a\x1b[2Jb"))
     producer = KafkaProducer(bootstrap_servers=empty.settings.kafka)
     producer.send(
         empty.settings.prefix + "dead-letters",
         key=b"k\x1b[2J",
-        value=b'{"a":"\xc2\x9b2J"}',
+        value=b'\x00\x00\x00\x00\x07{"a":"\xc2\x9b2J"}',
         headers=list(headers.items()),
     ).get(10)
     producer.close()
@@ -240,6 +240,7 @@ def test_show_cannot_move_the_cursor(empty):
     assert "\x1b" not in output
     assert "\x9b" not in output
     assert "k\\x1b[2J" in output
+    assert '  "a": "\\x9b2J"' in output.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,8 @@ def test_an_option_that_cannot_be_used_is_refused(guarded, query):
         ("redis://ann@h", "redis://ann@h"),
         ("redis://:se/c@r:e#t@h", "redis://:***@h"),
         ("unix:///s?password=secret&db=1", "unix:///s?password=***&db=1"),
+        ("redis+sentinel://h,i/s?sentinel_password=secret", "redis+sentinel://h,i/s?sentinel_password=***"),
+        ("rediss://h/0?ssl_password=secret&a=b", "rediss://h/0?ssl_password=***&a=b"),
         ("ann:secret@h:1", "ann:***@h:1"),
     ],
 )

@@ -107,7 +107,10 @@ def test_the_likeliest_reading_comes_first(key, found):
         (b'"43"', "; it can be read as '43'"),
         (struct.pack(">q", 43), "; it can be read as '43'"),
         (b" 42", "; it has space around it"),
+        (b" 42 ", "; it has space around it"),
         (b"43", ""),
+        (b"anna", ""),
+        (b"annabell", ""),
         (b"\xff\xfe", ""),
     ],
 )

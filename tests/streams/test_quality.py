@@ -55,6 +55,16 @@ async def test_the_series_is_newest_first_and_bounded(client, redis_url):
         assert find_series(reading, 1) == (points[3],)
 
 
+async def test_a_point_is_added_once(client, redis_url):
+    """The same point again, as after an answer that got lost, is left out; a later one of the same figures is not."""
+    shelf = QualityShelf(client)
+    first, second = (QualityPoint(at, 10, 0.25, 0.125, "v1") for at in (1, 2))
+    for point in (first, first, second, second):
+        await shelf.add(point)
+    with connect_to_read(redis_url) as reading:
+        assert find_series(reading) == (second, first)
+
+
 async def test_users_come_back_with_the_figures(client):
     """Changed users are added to those stored, all of them replace those, and any id of a user comes back."""
     shelf = QualityShelf(client)

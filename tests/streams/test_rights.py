@@ -3,14 +3,17 @@
 import pytest
 from redis import Redis
 
+from model.catalogue import Catalogue, Item
+from streams.calls import StoredList
 from streams.connection import connect, connect_to_read
 from streams.errors import StateError
+from streams.health import SignOfLife
 from streams.library import code_of_library, install
 from streams.records import Origin, Watch
 from streams.rights import missing_rights, require_rights
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
-from streams.state import State
+from streams.state import ModelPointer, State
 
 ORDINARY = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
 
@@ -61,9 +64,12 @@ def test_an_ordinary_user_lacks_nothing(as_user, role):
         ("worker", "-function|load", "worker: FUNCTION LOAD must be allowed for its functions, got "),
         ("worker", "-fcall", "worker: FCALL must be allowed for its functions, got "),
         ("worker", "-zunionstore", "worker: ZUNIONSTORE must be allowed for item counters and positions, got "),
+        ("worker", "-zrevrange", "worker: ZREVRANGE must be allowed for trending, got "),
+        ("worker", "-hsetnx", "worker: HSETNX must be allowed for telling topics that were made anew, got "),
         ("trainer", "-info", "trainer: INFO must be allowed for finding out which server answers, got "),
         ("scorekeeper", "-lpush", "scorekeeper: LPUSH must be allowed for live figures, got "),
         ("digest", "-scan", "digest: SCAN must be allowed for going over all users, got "),
+        ("digest", "-zrevrange", "digest: ZREVRANGE must be allowed for going over all users, got "),
         ("rebuild target", "-restore", "rebuild target: RESTORE must be allowed for copying lists from another server"),
         (
             "rebuild",
@@ -93,11 +99,45 @@ def test_every_missing_right_is_told(as_user):
     assert any(line.startswith("worker: FUNCTION LOAD") for line in lines)
 
 
+async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
+    """A user who may do what the missing rights of a worker name, and connect, makes every call of a worker."""
+    connecting = ("~*", "&*", "+multi", "+exec", "+hello", "+client", "+select", "+ping")
+    granted = {line.rpartition("<user> ")[2] for line in missing(as_user(*connecting), "worker")}
+    client = connect(as_user(*connecting, *granted))
+    state = State(client)
+    await state.install()
+    film, event = Item("i", "Film", 1999, ("Drama",)), Watch("e", "ann", "i", 1000, 1.0)
+    await state.apply([(Origin("watch-events", 0, 0), event, ("Drama",))])
+    await state.know_servers()
+    await state.positions([("watch-events", 0)])
+    assert not await state.is_held()
+    assert not await state.has_moved()
+    profile = (await state.profiles(["ann"]))["ann"]
+    await state.seen_among([(profile, ["i"])])
+    await state.store_lists([StoredList("ann", 1, "personalized", b"{}")])
+    for catalogue in (Catalogue.of([film]), Catalogue()):  # a genre comes, and goes
+        await state.merge_hot(1, catalogue)
+    assert len(await state.hot(5)) == 1
+    await state.put_catalogue([film], ["gone"])
+    await state.catalogue_ids()
+    await state.note_rejected_items({0: 1})
+    await state.rejected_items()
+    await state.put_similar({"i": [("j", 0.5)]})
+    await state.move_model(ModelPointer("v", "m", 1))
+    await state.current_model()
+    await state.experiment()
+    await state.chosen_modes()
+    await SignOfLife(client, "worker").renew({})
+    await client.aclose()
+
+
 def test_keys_out_of_reach_are_named(as_user):
     """A user who may touch users' keys alone is told which others are needed, and by which pattern."""
     lines = missing(as_user("~user:*", "&*", "+@all"), "worker")
     assert any("HGET of the key 'items:{p0}:at' must be allowed" in line and "~items:*" in line for line in lines)
     assert not any("'user:" in line for line in lines)
+    [line] = missing(as_user("~alive:*", "~model:*", "~topics:*", "~catalog:*", "&*", "+@all"), "trainer")
+    assert "GET of the key 'experiment:current' must be allowed" in line
 
 
 async def test_functions_that_an_administrator_has_loaded_are_enough(server, as_user):
