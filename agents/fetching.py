@@ -7,6 +7,8 @@ cluster is silent that would cure nothing, and the worker waits.
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,6 @@ from typing import Any
 from agents.mending import Mender
 from agents.upkeep import StalledPartition, WorkerReport
 from streams.errors import TopicError
-from streams.reach import is_answering
 from streams.settings import Settings
 
 __all__ = ["FetchWatch", "FetchWatchConfig"]
@@ -43,11 +44,11 @@ class FetchWatch:
 
     Parameters
     ----------
-    settings : of the cluster that is asked whether it answers at all.
+    settings : of the cluster, for what is said.
     config : when to tell, and when to end.
     consumer : returns the driver's consumer.
     mender : counts what is gone.
-    report : where it is told.
+    report : where it is told, and where ``kafka_away_s`` says whether the cluster answers at all.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FetchWatch:
         self._consumer = consumer
         self._mender = mender
         self._report = report
+        self._answered_since = -math.inf  # since when the cluster has answered, as far as it was ever away
 
     async def run(self) -> None:
         """Look until cancelled.
@@ -70,7 +72,7 @@ class FetchWatch:
         Raises
         ------
         TopicError
-            If a partition stands still for too long in a cluster that answers.
+            If a partition stands still for too long in a cluster that has answered for as long.
         """
         while True:
             await asyncio.sleep(self._config.every_s)
@@ -93,8 +95,11 @@ class FetchWatch:
                 logger.warning("worker.stalled %s at offset %s: no answer for %.0f s", *_told(one))
         for partition in sorted(known - {one.partition for one in self._report.stalled}):
             logger.warning("worker.fetching %s again", partition)
+        if self._report.kafka_away_s is not None:
+            self._answered_since = time.monotonic()
+        answers_for_s = time.monotonic() - self._answered_since
         oldest = max(self._report.stalled, key=lambda one: one.age_s, default=None)
-        if oldest is not None and oldest.age_s >= self._config.ends_s and await is_answering(self._settings):
+        if oldest is not None and min(oldest.age_s, answers_for_s) >= self._config.ends_s:
             raise TopicError(
                 f"worker: an answer for {oldest.partition} at offset {oldest.offset} is required within "
                 f"{self._config.ends_s:g} s, got none for {oldest.age_s:.0f} s while the cluster at "

@@ -124,12 +124,15 @@ class Mender:
             return
         async with rereading(self._settings) as again:
             for place, end in wanted.items():
-                await self._mend(again, place, firsts[place], end)
+                await self._mend(again, place, firsts[place], found[place].certain + 1, end)
 
-    async def _mend(self, again: Rereading, place: Place, first: int, end: int) -> None:
-        """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word."""
+    async def _mend(self, again: Rereading, place: Place, first: int, unknown: int, end: int) -> None:
+        """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word.
+
+        Up to ``unknown`` only lists may be missing, so what is no longer kept there is no event lost.
+        """
         began = said_at = time.monotonic()
-        self.note_lost(place, first, min(end, await again.first_kept(place)))
+        self.note_lost(place, unknown, min(end, await again.first_kept(place)))
         n = 0
         async for records in again.records(place, first, end, TOGETHER):
             if n == 0:

@@ -154,7 +154,7 @@ class Worker:
         """Read the catalogue to its end where a batch names an item that is not in it yet."""
         unknown = any(item_id not in self.upkeep.feed.catalogue for item_id in item_ids)
         if unknown and time.monotonic() - self._caught_up_at > CATCH_UP_S:
-            await self.upkeep.feed.catch_up()
+            await self._waiting.through(self.upkeep.feed.catch_up)
             self._caught_up_at = time.monotonic()
 
     async def deliver(

@@ -31,12 +31,12 @@ from streams.clients import producer
 from streams.cluster import ClusterWatch, WatchConfig
 from streams.codec import encode
 from streams.connection import connect
-from streams.errors import ClusterAway, RegistryError, StateError, TopicError
+from streams.errors import RegistryError, StateError
 from streams.eviction import watch_eviction
 from streams.health import RENEW_S, SignOfLife
 from streams.inbox import decode_batch
 from streams.pending import Pending
-from streams.reach import is_away
+from streams.reach import cluster_error
 from streams.reader import EventReader, Offsets
 from streams.records import ModelVersion, Status
 from streams.registry import Registry
@@ -482,8 +482,7 @@ class Trainer:
         try:
             await self._producer.send_and_wait(topic, encode(decided), key=key_of(decided))
         except KafkaError as error:
-            kind = ClusterAway if is_away(error) else TopicError
-            raise kind(f"trainer: {topic} must take an announcement, got {error!r}") from error
+            raise cluster_error(error, f"trainer: {topic} must take an announcement") from error
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds

@@ -17,6 +17,7 @@ from streams.errors import StreamError
 __all__ = ["end_within", "give_way", "log_level_option", "log_to_stderr", "run_until_stopped"]
 
 NICENESS = 15
+CANCEL_S = 3.0  # between two cancellations: one may be lost in a library that is connecting
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 _NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
 
@@ -71,14 +72,20 @@ def run_until_stopped(run: Callable[[], Coroutine[Any, Any, None]], within_s: fl
     import asyncio  # noqa: PLC0415 - keeps help fast
 
     async def stoppable() -> None:
+        here = asyncio.get_running_loop()
         running = asyncio.create_task(run())
 
         def end() -> None:
             end_within(within_s)
-            running.cancel()
+            cancel()
+
+        def cancel() -> None:
+            if not running.done():
+                running.cancel()
+                here.call_later(CANCEL_S, cancel)
 
         for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, end)
+            here.add_signal_handler(sign, end)
         await running
 
     loop = asyncio.new_event_loop()  # `asyncio.run` would wait for threads

@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from model.catalogue import Catalogue, Item
 from streams import topics
 from streams.clients import consumer
 from streams.codec import BadRecord, decode_item
 from streams.inbox import RawRecord, Rejected
-from streams.reach import cluster_required
+from streams.reach import cluster_error, cluster_required
 from streams.settings import Settings
 from streams.unreadable import get_many
 
@@ -49,6 +49,7 @@ class CatalogueFeed:
 
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
+        await self.stop()  # an earlier attempt's, where something else of the start failed
         self._consumer = consumer(self._settings)
         with cluster_required("catalogue", self._settings):
             await self._consumer.start()
@@ -58,9 +59,20 @@ class CatalogueFeed:
         await self.catch_up()
 
     async def catch_up(self) -> None:
-        """Read everything that is in the topic now."""
+        """Read everything that is in the topic now.
+
+        Raises
+        ------
+        ClusterAway
+            If the cluster does not answer for now.
+        """
         async with self._lock:
-            ends = await self._consumer.end_offsets(self._assigned)
+            try:
+                ends = await self._consumer.end_offsets(self._assigned)
+            except KafkaError as error:
+                raise cluster_error(
+                    error, f"catalogue: the end of {self._topic} is required from {self._settings.kafka}"
+                ) from error
             while any([await self._consumer.position(at) < end for at, end in ends.items()]):
                 await self._read_once()
 

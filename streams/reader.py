@@ -14,10 +14,9 @@ from aiokafka.structs import ConsumerRecord
 
 from streams import topics
 from streams.clients import consumer
-from streams.errors import ClusterAway, TopicError
 from streams.inbox import RawRecord
 from streams.lost import say_lost
-from streams.reach import cluster_required, is_away
+from streams.reach import cluster_error, cluster_required
 from streams.rereading import Place
 from streams.settings import Settings
 from streams.unreadable import get_many
@@ -219,9 +218,8 @@ class EventReader:
         try:
             yield
         except KafkaError as error:
-            kind = ClusterAway if is_away(error) else TopicError
-            raise kind(
-                f"{self._role}: offsets of the topics are required from {self._settings.kafka}, got {error!r}"
+            raise cluster_error(
+                error, f"{self._role}: offsets of the topics are required from {self._settings.kafka}"
             ) from error
 
     async def _short_of(self, offsets: Offsets) -> Sequence[TopicPartition]:

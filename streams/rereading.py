@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.clients import admin, consumer
-from streams.errors import ClusterAway, TopicError
 from streams.inbox import RawRecord
+from streams.reach import cluster_error
 from streams.settings import Settings
 from streams.unreadable import get_many
 
@@ -35,7 +35,7 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
         await client.start()
         found = await client.list_consumer_group_offsets(group, partitions=wanted)
     except KafkaError as error:
-        raise _error(error, f"group {group}: its offsets are required from {settings.kafka}") from error
+        raise cluster_error(error, f"group {group}: its offsets are required from {settings.kafka}") from error
     finally:
         await client.close()
     return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
@@ -86,12 +86,6 @@ async def rereading(settings: Settings) -> AsyncIterator[Rereading]:
         await reading.start()
         yield Rereading(reading)
     except KafkaError as error:
-        raise _error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
+        raise cluster_error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
     finally:
         await reading.stop()
-
-
-def _error(error: KafkaError, required: str) -> TopicError:
-    """Return our error for one of the client, which knows whether trying again may help."""
-    kind = ClusterAway if error.retriable else TopicError
-    return kind(f"{required}, got {error!r}")

@@ -133,7 +133,7 @@ class TokenSource:
         try:
             return self.get()
         except ConnectionError as error:
-            _LOG.warning("kafka.token_missing", extra={"error": str(error)})
+            _LOG.warning("kafka.token_missing %s", error)
             raise
 
 

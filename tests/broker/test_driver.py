@@ -211,16 +211,15 @@ async def test_a_topic_that_is_made_anew_with_less_ends_the_worker(settings, gro
         assert len(found.taken) == 3
 
 
-async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(settings, broker, stack):
-    """A paused broker stalls the partition; it ends the worker only where the cluster still answers somebody."""
+async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(settings, broker):
+    """A paused broker stalls the partition; it ends the worker only where the cluster has answered for as long."""
     await asyncio.to_thread(send, settings, [b"x"] * 3)
     async with consuming(settings) as found:
         await eventually(lambda: len(found.taken) == 3, 20, "3 records")
-        report, mender = WorkerReport(), Mender(settings, "unused", None, frozenset, None, None)
+        mender = Mender(settings, "unused", None, frozenset, None, None)
         quick = FetchWatchConfig(shown_s=2.5, ends_s=4.0)
-        silent = FetchWatch(settings, quick, lambda: found.app.consumer, mender, report)
-        answering = Settings(stack.kafka, "redis://unused", "/unused")
-        watch = FetchWatch(answering, quick, lambda: found.app.consumer, mender, report)
+        reports = report, silent = WorkerReport(), WorkerReport(kafka_away_s=5.0)
+        watch, waiting = (FetchWatch(settings, quick, lambda: found.app.consumer, mender, one) for one in reports)
         await watch.look()
         assert report.stalled == []
         broker.pause()
@@ -232,7 +231,10 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
             await asyncio.sleep(2.5)
             with pytest.raises(TopicError, match=r"watch-events\[0\] at offset 3 is required within 4 s, got none for"):
                 await watch.look()
-            await silent.look()  # a cluster that answers nobody is waited for
+            await waiting.look()  # a cluster that answers nobody is waited for
+            silent.kafka_away_s = None
+            await waiting.look()  # as is one that has just come back
+            assert len(silent.stalled) == 1
         finally:
             broker.resume()
         await eventually(lambda: not found.app.consumer.stalled(2.5), 20, "fetching again")
