@@ -309,9 +309,11 @@ class Upkeep:
         self._published = None
 
     async def _publish_catalogue(self) -> None:
-        """Write titles and similar items for look-ups when the catalogue, or the Redis, has changed."""
+        """Write titles and similar items for look-ups when the catalogue, or the Redis, has changed, or lost them."""
         catalogue, index = self.recommender.catalogue, self.recommender.index
-        if catalogue is self._published or not self._leads():
+        if not self._leads():
+            return
+        if catalogue is self._published and (not catalogue.items or await self._state.has_catalogue()):
             return
         self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
         try:

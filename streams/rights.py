@@ -155,6 +155,7 @@ _TITLES = _rights(
     "titles and similar items",
     ("HSET", CATALOG, "", ""),
     ("HKEYS", CATALOG),
+    ("EXISTS", CATALOG),
     ("HDEL", CATALOG, ""),
     ("SET", similar_key("x"), ""),
     ("DEL", similar_key("x")),

@@ -313,6 +313,11 @@ class State:
             found: Any = await self._client.hkeys(CATALOG)
         return frozenset(item_id.decode() for item_id in found)
 
+    async def has_catalogue(self) -> bool:
+        """Return whether any title is there."""
+        with answered("state: asking whether titles are there"):
+            return bool(await self._client.exists(CATALOG))
+
     async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         """Write, for each item, its content-similar items with scores, best first."""
         with answered(f"state: writing similar items of {len(similar)} items"):

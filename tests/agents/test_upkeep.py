@@ -63,13 +63,27 @@ def upkeep(state, redis_url, tmp_path):
     return upkeep_of(state, redis_url, tmp_path)
 
 
-def upkeep_of(state, redis_url, tmp_path, **chosen):
+def upkeep_of(state, redis_url, tmp_path, *, leads=False, **chosen):
     """Return an upkeep with some settings chosen."""
     settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2, **chosen)
     life = SignOfLife(connect(redis_url), "worker")
     return Upkeep(
-        settings, UpkeepConfig(), ModeConfig(), state, life, lambda: False, WorkerReport(), lambda: Outbox(None)
+        settings, UpkeepConfig(), ModeConfig(), state, life, lambda: leads, WorkerReport(), lambda: Outbox(None)
     )
+
+
+async def test_titles_that_were_lost_are_published_again(state, redis_url, tmp_path):
+    """A leader writes titles once; where Redis has lost them it does so again, though no event of its own tells."""
+    upkeep = upkeep_of(state, redis_url, tmp_path, leads=True)
+    film = Item("i", "Film", 1999, ("Drama",))
+    upkeep.recommender = replace(upkeep.recommender, catalogue=Catalogue.of([film]), index=ContentIndex(Catalogue()))
+    await upkeep._publish_catalogue()
+    await state.put_catalogue([], ["i"])  # the last title of all
+    await upkeep._publish_catalogue()
+    assert await state.catalogue_ids() == {"i"}
+    await state.put_catalogue([Item("j", "Another", 2000, ())])
+    await upkeep._publish_catalogue()
+    assert await state.catalogue_ids() == {"i", "j"}  # nothing is written where titles are there
 
 
 async def follow(upkeep, state, version):

@@ -120,6 +120,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     assert len(await state.hot(5)) == 1
     await state.put_catalogue([film], ["gone"])
     await state.catalogue_ids()
+    assert await state.has_catalogue()
     await state.note_rejected_items({0: 1})
     await state.rejected_items()
     await state.put_similar({"i": [("j", 0.5)]})
