@@ -90,8 +90,9 @@ class FetchWatch:
             for one in found
             for topic, partition in [one.place]
         ]
+        is_silent = self._report.kafka_away_s is not None  # which is said once for all
         for one in self._report.stalled:
-            if one.partition not in known:
+            if one.partition not in known and not is_silent:
                 logger.warning("worker.stalled %s at offset %s: no answer for %.0f s", *_told(one))
         for partition in sorted(known - {one.partition for one in self._report.stalled}):
             logger.warning("worker.fetching %s again", partition)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents.events import answer_again, consume_events
@@ -24,7 +25,7 @@ from streams.scoring import Breaker, BreakerConfig, Scoring
 from streams.serving import Serving
 from streams.settings import Settings
 from streams.state import DAY_MS, State, StateConfig
-from streams.topic_ids import recognise_topics
+from streams.topic_ids import keep_ids, recognise_topics
 
 if TYPE_CHECKING:
     import faust
@@ -42,9 +43,10 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     instance : static consumer group membership, unique per worker.
     """
     config = config or WorkerConfig()
-    app = build_app(settings, lambda error: end_process("fetching", error), instance=instance)
     client = connect(settings.redis)
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
+
+    app = build_app(settings, lambda error: end_process("fetching", error), partial(_applied, state), instance=instance)
 
     def outbox() -> Outbox:
         return Outbox(app.producer, settings.prefix)
@@ -81,7 +83,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
     async def reread_catalogue() -> None:
         await upkeep.feed.reread()
-        await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
+        await _recognise(settings)
 
     def kafka_is_away(seconds: float | None) -> None:
         upkeep.report.kafka_away_s = seconds
@@ -97,8 +99,16 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def run() -> None:
         with worker.fatal("upkeep"):
             await worker.start()
+            await Patience().through(cluster.look)  # from here on a change is noticed; what came before is looked for
+            await _recognise(settings)
             eviction = watch_eviction("worker", settings)
-            watching = (worker.watch_redis(), cluster.run(), fetching.run(), eviction)
+            watching = (
+                worker.watch_redis(),
+                cluster.run(),
+                fetching.run(),
+                eviction,
+                keep_ids(client, settings, lambda: cluster.ids),
+            )
             await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
 
     names = [settings.prefix + name for name in topics.EVENTS]
@@ -114,6 +124,17 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
     app.on_before_shutdown.connect(close)
     return app
+
+
+async def _applied(state: State, place: Place) -> int:
+    """Return the last offset of a partition that the state knows, whenever Redis answers; -1 for none."""
+    found = await Patience().through(lambda: state.positions([place]))
+    return found[place].applied
+
+
+async def _recognise(settings: Settings) -> None:
+    """Compare the topics with the ids that the state belongs to, whenever Redis answers."""
+    await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
 
 
 def _assigned(app: "faust.App") -> frozenset[Place]:

@@ -233,9 +233,14 @@ def steady(bench: Bench, rate: float, seconds: float, share: int, kinds: Sequenc
     }
 
 
+async def nothing_applied(_: object) -> int:
+    """Return the position of a state that there is none of."""
+    return -1
+
+
 def skip(settings: Settings, n: int, answers: "multiprocessing.Queue[tuple[float, float]]") -> None:
     """Be a Faust worker that takes and acknowledges n records of ``watch-events`` and does nothing else."""
-    app = build_app(settings, print)
+    app = build_app(settings, print, nothing_applied)
 
     async def consume(stream: Any) -> None:
         taken, began, used = 0, 0.0, 0.0

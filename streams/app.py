@@ -2,11 +2,12 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streams.errors import TopicError
+from streams.rereading import Place
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,13 +18,20 @@ __all__ = ["WORKER_GROUP", "build_app"]
 WORKER_GROUP = "reelstream-worker"
 
 
-def build_app(settings: Settings, end: Callable[[TopicError], Any], *, instance: str | None = None) -> "faust.App":
+def build_app(
+    settings: Settings,
+    end: Callable[[TopicError], Any],
+    applied: Callable[[Place], Awaitable[int]],
+    *,
+    instance: str | None = None,
+) -> "faust.App":
     """Return an app of the worker's consumer group, with no agents yet.
 
     Parameters
     ----------
     settings : addresses and prefix.
     end : ends the process where Kafka holds what makes going on impossible; called with what that is.
+    applied : returns the last offset of a topic partition that the state knows, -1 for none.
     instance : static group membership id, unique per worker; a restarted worker gets its partitions back
         without a rebalance.
     """
@@ -61,5 +69,5 @@ def build_app(settings: Settings, end: Callable[[TopicError], Any], *, instance:
         producer_max_batch_size=256 * 1024,  # a full batch waits for the one before; ten lists would fill the default
         worker_redirect_stdouts=False,
     )
-    drive(app, end)
+    drive(app, end, applied)
     return app

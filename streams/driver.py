@@ -6,8 +6,9 @@ the first record, in silence. Each of these is one method here; the rest is Faus
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from streams.unreadable import MOST, Positions, assignment_of, is_unreadable, re
 
 __all__ = ["Lost", "Stalled", "drive"]
 
+logger = logging.getLogger(__name__)
 _PROBE_S = 3.0
 _FINISH_S = 10.0  # a batch takes a tenth of a second; where Redis is away nothing will be done
 _WHO = "worker"
@@ -48,16 +50,18 @@ class Stalled:
     age_s: float
 
 
-def drive(app: faust.App, end: Callable[[TopicError], Any]) -> None:
+def drive(app: faust.App, end: Callable[[TopicError], Any], applied: Callable[[Place], Awaitable[int]]) -> None:
     """Let an app use this driver; before it starts.
 
     Parameters
     ----------
     app : of the worker.
     end : called with what makes going on impossible; not expected to return.
+    applied : returns the last offset of a partition that the state knows, -1 for none.
     """
     transport = _Transport(app.conf.broker_consumer, app)
     transport.end = end
+    transport.applied = applied
     app.transport = transport
 
 
@@ -80,6 +84,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         self.due: dict[Place, int] = {}  # offset from which on nothing was handed out and nothing left out
         self.gaps: dict[tuple[str, int, int], int] = {}  # record -> the offset from which on nothing lies before it
         self.lost: list[Lost] = []
+        self.gave_at: dict[int | None, float] = {}  # leader -> when records of it were taken last, wall clock
         self.assigned_at = time.time()
         self._assignment: Any = None  # that all of these are about
 
@@ -132,7 +137,9 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
             self.reached.clear()
             self.due.clear()
             self.gaps.clear()
+        leader, now = _leaders(consumer), time.time()
         for at, records in found.items():
+            self.gave_at[leader(at)] = now
             place = at.topic, at.partition
             due = self.due.get(place)
             for record in records:
@@ -179,15 +186,26 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
                 ends = await consumer.end_offsets([at])
                 if offset <= ends[at]:
                     return  # it came back meanwhile: another leader answered
+                if await self._applied((at.topic, at.partition)) < ends[at]:  # the state is of this topic, made anew
+                    logger.warning("worker.offset_dropped %s[%d]: %d is of an earlier topic", *at, offset)
+                    self.due.pop((at.topic, at.partition), None)
+                    self.consumer.begin_anew(at)
+                    _seek(consumer, at, kept[at])
+                    continue
                 raise TopicError(
                     f"{_WHO}: {at.topic}[{at.partition}] must hold what the group has read, up to offset {offset}, got "
                     f"a topic that ends at {ends[at]}: it was made anew, or has lost its end; make the state anew with "
-                    "`reelstream rebuild`, and reset the offsets of the group with kafka-consumer-groups.sh"
+                    "`reelstream rebuild`"
                 )
             place = at.topic, at.partition
             self.lost.append(Lost(place, offset, kept[at]))
             self.due.pop(place, None)
             _seek(consumer, at, kept[at])
+
+    async def _applied(self, place: Place) -> int:
+        """Return the last offset of a partition that the state knows, which is asked in the app's own thread."""
+        asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(place), self.app.loop)
+        return int(await asyncio.wrap_future(asking))
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # same
@@ -210,21 +228,33 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         """Return the first offset from which on nothing can be read before this record."""
         return self._thread.gaps.get((topic, partition, offset), offset)
 
+    def begin_anew(self, at: Any) -> None:
+        """Take lower offsets of a partition than those that were taken and committed before."""
+        self._done.pop(at, None)
+        self._read_offset[at] = None  # Faust drops what lies before it
+        self._committed_offset[at] = None
+
     def take_lost(self) -> list[Lost]:
         """Return what was found to be gone since the last call."""
         lost, self._thread.lost = self._thread.lost, []
         return lost
 
     def stalled(self, for_s: float) -> list[Stalled]:
-        """Return the partitions of which no fetch was answered for so many seconds; none before it has joined."""
+        """Return the partitions of which no fetch was answered for so many seconds; none before it has joined.
+
+        While a leader's records wait to be taken aiokafka asks it for nothing, and a backlog of one partition keeps the
+        others of that leader waiting for minutes. So the seconds count from the last record that the leader gave.
+        """
         client, now = self._thread._consumer, time.time()  # noqa: SLF001 - None before it has started
         if client is None or not self.flow_active or self.app.rebalancing:
             return []
-        waiting = set(client._fetcher._records)  # noqa: SLF001 - fetched and not taken: it is we who are slow
+        leader = _leaders(client)
+        waiting = {leader(at) for at in list(client._fetcher._records)}  # noqa: SLF001 - fetched and not taken: it is we who are slow
         found = []
         for at, state in states_of(client):
-            answered_at = max(self._thread.assigned_at, (state.timestamp or 0) / 1000)
-            if at not in waiting and not state.paused and now - answered_at >= for_s:
+            gave_at = self._thread.gave_at.get(leader(at), 0.0)  # who gives others of theirs lets this one wait
+            answered_at = max(self._thread.assigned_at, gave_at, (state.timestamp or 0) / 1000)
+            if leader(at) not in waiting and not state.paused and now - answered_at >= for_s:
                 offset = state.position if state.has_valid_position else None
                 found.append(Stalled((at.topic, at.partition), offset, now - answered_at))
         return found
@@ -302,6 +332,13 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
 class _Transport(Transport):  # type: ignore[misc]  # same
     Consumer = _Consumer
     end: Callable[[TopicError], Any]
+    applied: Callable[[Place], Awaitable[int]]
+
+
+def _leaders(client: Any) -> Callable[[Any], int | None]:
+    """Return a function from a partition to the broker that leads it, as a client knows it; there is no public one."""
+    found: Callable[[Any], int | None] = client._client.cluster.leader_for_partition  # noqa: SLF001 - stated above
+    return found
 
 
 def _seek(client: Any, at: Any, offset: int) -> None:

@@ -8,23 +8,28 @@ What ends and what is mended: the state is made of the event topics, so one of t
 is allowed until a person has chosen a cure. The catalogue is read from its first record at every start anyway.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from redis.asyncio import Redis
 
 from streams import topics
 from streams.clients import blocking_admin
 from streams.connection import answered, connect_to_read
-from streams.errors import TopicError
+from streams.errors import StateError, TopicError
 from streams.keys import CATALOG_REJECTED, TOPIC_IDS
 from streams.reach import cluster_required
 from streams.settings import Settings
 
-__all__ = ["TopicIds", "made_anew", "recognise_topics", "replaced"]
+__all__ = ["TopicIds", "keep_ids", "made_anew", "recognise_topics", "replaced"]
 
 TopicIds = Mapping[str, str]  # by full name, of those that a broker tells
 _KEPT = (*topics.EVENTS, topics.CATALOG)  # of which Redis holds positions
 _ASK_MS = 6_000  # as for the look at the topics themselves
+_KEEP_S = 2.0  # as often as the cluster is looked at
 logger = logging.getLogger(__name__)
 
 
@@ -67,6 +72,23 @@ def recognise_topics(settings: Settings) -> None:
             logger.warning("topic.made_anew %s: it is read from its first record", name)
             client.delete(CATALOG_REJECTED)
             client.hset(TOPIC_IDS, name, found[name])
+
+
+async def keep_ids(client: Redis, settings: Settings, known: Callable[[], TopicIds]) -> NoReturn:
+    """Write again and again the ids that Redis lacks: one that was emptied would take any topic for the known one.
+
+    Parameters
+    ----------
+    client : of the state; while it is away others wait for it, and say so.
+    known : returns the ids that this process has started with.
+    """
+    while True:
+        ids = known()
+        with suppress(StateError), answered("topics: keeping their ids"):
+            for name in (settings.prefix + name for name in _KEPT):
+                if name in ids:
+                    await client.hsetnx(TOPIC_IDS, name, ids[name])
+        await asyncio.sleep(_KEEP_S)
 
 
 def _ids(settings: Settings, names: list[str]) -> dict[str, str]:

@@ -47,9 +47,13 @@ async def consuming(settings, batch_size=100):
     In ``taken`` are the offset of each record, and the offset from which on the driver says that nothing lies before.
     While ``may_ack`` is not set the first batch of one waits.
     """
-    found = SimpleNamespace(taken=[], ended=[], app=None, may_ack=asyncio.Event())
+    found = SimpleNamespace(applied=2, taken=[], ended=[], app=None, may_ack=asyncio.Event())
     found.may_ack.set()
-    app = found.app = build_app(settings, found.ended.append)
+
+    async def applied(_):
+        return found.applied
+
+    app = found.app = build_app(settings, found.ended.append, applied)
 
     async def take(stream):
         async for batch in stream.noack_take(batch_size, within=0.01):
@@ -209,6 +213,22 @@ async def test_a_topic_that_is_made_anew_with_less_ends_the_worker(settings, gro
         assert f"{watches(settings).topic}[0] must hold what the group has read, up to offset 3" in str(found.ended[0])
         assert re.search(r"got a topic that ends at [01]: it was made anew", str(found.ended[0]))
         assert len(found.taken) == 3
+
+
+async def test_an_offset_of_an_earlier_topic_is_dropped_where_the_state_is_of_this_one(settings, group):
+    """Where the state knows nothing of what the group had read, the topic that was made anew is read from its start."""
+    await asyncio.to_thread(send, settings, [b"x"] * 3)
+    async with consuming(settings) as found:
+        await eventually(lambda: group.lag() == 0, 20, "no lag")
+        found.applied = -1
+        admin = blocking_admin(settings, "test")
+        admin.delete_topics([watches(settings).topic])
+        admin.close()
+        await asyncio.to_thread(create_topics, settings)
+        await asyncio.to_thread(send, settings, [b"y"])
+        await eventually(lambda: len(found.taken) == 4, 40, "the new record")
+        assert found.taken[-1] == (0, 0)
+        assert found.ended == []
 
 
 async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(settings, broker):
