@@ -329,8 +329,10 @@ def _print_summary(summary: "Summary", foreign: int, prefix: str, none: str) -> 
         click.echo(f"{summary.deliveries - summary.letters} further copies of them, sent again after a crash")
     click.echo("by cause: " + ", ".join(f"{_printable(cause)} {n}" for cause, n in summary.causes.items()))
     click.echo("by topic: " + ", ".join(f"{_printable(topic)} {n}" for topic, n in summary.topics.items()))
-    table = Table("id", "written", "from", "key", "bytes", "cause", box=None, pad_edge=False)
-    table.add_column("reason", no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "written", "from", "key", "bytes", "cause"):
+        table.add_column(name, no_wrap=True)  # what `show` and `replay` are told stays whole
+    table.add_column("reason", overflow="fold", min_width=20)
     table.add_column("")
     for row in map(_row, summary.newest):
         marks = ["replayed"] * row["replayed"] + [f"{row['copies']} copies"] * (row["copies"] > 1)

@@ -40,7 +40,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
 from streams.redis_url import Watched, is_watched
@@ -243,6 +243,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _cure(error: Exception) -> str:
     if isinstance(error, MovedError):
         return "; this server has become part of a cluster since we connected: start again"
+    if isinstance(error, MasterNotFoundError):
+        return "; see the name of the service in the address, and whether its Sentinels run there"
     return ""
 
 
@@ -251,4 +253,7 @@ def _backoff() -> ExponentialWithJitterBackoff:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    said = " ".join(str(error).split())
+    if isinstance(error, MasterNotFoundError):
+        said = said.partition(" : <")[0]  # redis-py puts the insides of every client behind it
+    return f"{type(error).__name__}: {said}"

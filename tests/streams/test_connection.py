@@ -224,3 +224,14 @@ async def test_a_connection_closed_under_a_call_is_an_absence(redis_url):
     await client.aclose()
     with pytest.raises(AttributeError), answered("here"):
         None.anything  # noqa: B018 - the error is what is wanted
+
+
+def test_sentinels_that_know_no_primary_are_told_in_a_short_line():
+    """Where no Sentinel answers for a service, the line names it and the cure, and nothing of redis-py's insides."""
+    client = connect_to_read("redis+sentinel://127.0.0.1:1/films")
+    with pytest.raises(StateAway) as raised, answered("here"):
+        client.ping()
+    assert str(raised.value) == (
+        "here: an answer from Redis is required, got MasterNotFoundError: No master found for 'films'; "
+        "see the name of the service in the address, and whether its Sentinels run there"
+    )
