@@ -10,9 +10,10 @@ from redis import Redis
 
 from streams.catalog import CatalogueFeed
 from streams.cluster import ClusterWatch, WatchConfig
+from streams.connection import connect
 from streams.errors import ClusterAway, TopicError
 from streams.settings import Settings
-from streams.topic_ids import recognise_topics
+from streams.topic_ids import keep_ids, recognise_topics
 from streams.topics import create_topics
 
 OFTEN = WatchConfig(every_s=0.1)
@@ -188,3 +189,18 @@ async def test_topics_that_are_read_without_positions_need_a_new_start(admin, se
     await watch.look()
     await watch._let_go()
     recognise_topics(settings)
+
+
+async def test_ids_that_redis_has_lost_are_written_again_and_others_left(settings):
+    """A running process fills an emptied Redis with the ids that it started with, and overwrites none."""
+    recognise_topics(settings)
+    client = connect(settings.redis)
+    with Redis.from_url(settings.redis, decode_responses=True) as reading:
+        known = reading.hgetall("topics:ids")
+        watches = f"{settings.prefix}watch-events"
+        reading.delete("topics:ids")
+        reading.hset("topics:ids", watches, "another")
+        keeping = asyncio.create_task(keep_ids(client, settings, lambda: known))
+        await until(lambda: reading.hgetall("topics:ids") == known | {watches: "another"})
+        keeping.cancel()
+    await client.aclose()
