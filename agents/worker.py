@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,12 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         told=kafka_is_away,
     )
 
+    background: set[asyncio.Task[Any]] = set()
+
     async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        background.add(task)
         with worker.fatal("upkeep"):
             await worker.start()
             await Patience().through(cluster.look)  # from here on a change is noticed; what came before is looked for
@@ -118,12 +124,20 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     app.task(run)
 
     async def close(*_: Any, **__: Any) -> None:
+        await _end(background)  # first: what they do next may need what is closed below
         scoring.close()
         await upkeep.stop()
         await client.aclose()
 
     app.on_before_shutdown.connect(close)
     return app
+
+
+async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _applied(state: State, place: Place) -> int:
