@@ -18,14 +18,14 @@ import click
 import pandas as pd
 import redis
 
-from commands.children import await_alive, worker_process
+from commands.parts.children import await_alive, worker_process
+from replay.datasets.readers import read_dataset
 from replay.producer import replay, send_catalogue
-from replay.readers import read_dataset
 from replay.schedule import Selection, Trouble, plan
+from streams.kafka.topics import create_topics
 from streams.settings import Settings
 from streams.stack import running_stack
 from streams.stack.process import wait_until
-from streams.topics import create_topics
 
 PATIENCE_S = 600.0
 

@@ -11,14 +11,14 @@ from itertools import pairwise
 
 from kafka import KafkaConsumer, TopicPartition
 
-from streams import topics
-from streams.archive import ArchivedEvent, ArchivedFile, EventArchive
-from streams.clients import blocking_consumer
+from streams.archive.parquet import ArchivedEvent, ArchivedFile, EventArchive
+from streams.archive.scanning import LastIds
 from streams.errors import DataError
-from streams.inbox import RawRecord, decode_batch
-from streams.polling import read_up_to
-from streams.reach import cluster_required
-from streams.scanning import LastIds
+from streams.kafka import topics
+from streams.kafka.clients import blocking_consumer
+from streams.kafka.kafka_errors import cluster_required
+from streams.reading.polling import read_up_to
+from streams.records.decoding import RawRecord, decode_batch
 from streams.settings import Settings
 
 __all__ = ["Comparison", "Coverage", "compare", "cover", "examine"]

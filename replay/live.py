@@ -1,6 +1,6 @@
 """What a consumer team sees, measured: lists as they arrive, how late they are, and whether everybody has one.
 
-How often they were right is counted by the scorekeeper (``agents.scorekeeper``), from the topics alone.
+How often they were right is counted by the scorekeeper (``agents.scorekeeper.scorekeeper``), from the topics alone.
 """
 
 import threading
@@ -15,11 +15,11 @@ import orjson
 from kafka import TopicPartition
 
 from replay.schedule import Planned
-from streams import topics
-from streams.clients import blocking_consumer
 from streams.errors import TopicError
-from streams.polling import poll
-from streams.reach import cluster_required
+from streams.kafka import topics
+from streams.kafka.clients import blocking_consumer
+from streams.kafka.kafka_errors import cluster_required
+from streams.reading.polling import poll
 from streams.settings import Settings
 
 __all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]

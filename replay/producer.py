@@ -2,7 +2,7 @@
 
 The key is the user, so that one partition holds a user's events in the order they were sent. Sending is idempotent and
 waits for all replicas; a record that the broker refuses, or that fails after that, is told by its id and its reason,
-never dropped in silence, and the others go on (``streams.sending``).
+never dropped in silence, and the others go on (``streams.kafka.sender``).
 """
 
 import time
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from model.catalogue import Catalogue
 from replay.schedule import Planned
-from streams.codec import encode
 from streams.errors import TopicError
-from streams.sending import Delivery, NotTaken, Outgoing
+from streams.kafka.sender import Delivery, NotTaken, Outgoing
+from streams.kafka.topics import CATALOG
+from streams.records.codec import encode
 from streams.settings import Settings
-from streams.topics import CATALOG
 
 __all__ = ["Progress", "Sent", "SentItems", "offer_catalogue", "paced", "replay", "send_catalogue"]
 

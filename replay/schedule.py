@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from replay.dataset import Dataset
+from replay.datasets.dataset import Dataset
 from streams.errors import DataError, SettingsError
-from streams.records import Event, Rating, Watch
-from streams.topics import RATES, WATCHES
+from streams.kafka.topics import RATES, WATCHES
+from streams.records.records import Event, Rating, Watch
 
 __all__ = ["Events", "Pace", "Planned", "Schedule", "Selection", "Trouble", "plan"]
 

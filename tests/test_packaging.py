@@ -135,7 +135,7 @@ def test_wheel_holds_the_sources(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if ".dist-info/" not in name} == sources()
-    assert "streams/state.lua" in names
+    assert "streams/state/functions.lua" in names
 
 
 def test_every_module_is_importable(installed, tmp_path):

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from streams.connection import answered
 from streams.errors import StackError
+from streams.redis.connection import answered
 from streams.stack.process import Server, last_lines, wait_until
 
 __all__ = ["Fleet"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from replay.chaos.observed import positions
-from streams.connection import connect_to_read
 from streams.errors import StateError
+from streams.redis.connection import connect_to_read
 
 __all__ = ["Gauge", "Size", "cut_back", "last_file"]
 

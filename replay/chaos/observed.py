@@ -12,9 +12,9 @@ from typing import Any
 from kafka import TopicPartition
 
 from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Place, Record
-from streams.clients import blocking_consumer
-from streams.connection import answered, connect_to_read
-from streams.polling import read_up_to
+from streams.kafka.clients import blocking_consumer
+from streams.reading.polling import read_up_to
+from streams.redis.connection import answered, connect_to_read
 from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]

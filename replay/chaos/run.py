@@ -20,14 +20,14 @@ from replay.chaos.observed import read_records, read_state, read_topics, unserve
 from replay.chaos.sabotage import Saboteur, torn_versions
 from replay.chaos.sending import Sender, send_items
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
-from streams.clients import blocking_consumer
-from streams.connection import answered, connect_to_read
 from streams.errors import RegistryError, StackError, StateError
+from streams.kafka.clients import blocking_consumer
+from streams.kafka.topics import create_topics
+from streams.redis.connection import answered, connect_to_read
+from streams.registry.versions import Archive
 from streams.settings import Settings
 from streams.stack import open_stack
 from streams.stack.process import Server
-from streams.topics import create_topics
-from streams.versions import Archive
 
 __all__ = ["ChaosConfig", "Crew", "Report", "run"]
 

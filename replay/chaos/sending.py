@@ -18,9 +18,9 @@ from replay.chaos.ledger import Ledger, fingerprint
 from replay.chaos.mixing import CLIENTS, Run, Transaction, count_events
 from replay.chaos.stream import REQUESTS, Made
 from replay.chaos.transacting import RECONNECT_MS, Transactor
-from streams.clients import blocking_producer
-from streams.codec import encode
 from streams.errors import TopicError
+from streams.kafka.clients import blocking_producer
+from streams.records.codec import encode
 from streams.settings import Compression, Settings
 
 __all__ = ["Sender", "send_items"]

@@ -22,7 +22,7 @@ from replay.chaos.expected import Place
 from replay.chaos.ledger import Attempt, End, fingerprint
 from replay.chaos.mixing import CATALOG, Transaction
 from replay.chaos.stream import Made
-from streams.clients import blocking_consumer, blocking_producer, producer
+from streams.kafka.clients import blocking_consumer, blocking_producer, producer
 from streams.settings import Compression, Settings
 
 __all__ = ["RECONNECT_MS", "Client", "Transactor", "open_client"]

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model.checkpoint import Checkpoint
-from model.snapshot import Snapshot
+from model.network.snapshot import Snapshot
+from model.training.checkpoint import Checkpoint
+from replay.prequential.baseline_ranks import rival_ranks
 from replay.prequential.outcome import FROZEN
-from replay.prequential.rivalry import rival_ranks
 from replay.prequential.run import Run, RunConfig
 from replay.prequential.stream import Stream
-from streams.checkpoints import read_checkpoint, write_checkpoint
 from streams.errors import DataError
+from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
 __all__ = ["Beside", "frozen_ranks"]
 

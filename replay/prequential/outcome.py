@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics import hit_rate, ndcg
+from model.metrics.ranking import hit_rate, ndcg
 from replay.prequential.run import MODES, Mark, Tally
 from replay.prequential.stream import Stream
 

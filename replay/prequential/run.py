@@ -13,15 +13,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from model.gate import Decision, Verdict, gate
-from model.learner import Learner, LearnerConfig
-from model.ranking import Ranker
-from model.rounds import RoundConfig
-from model.snapshot import Snapshot
-from model.training import Progress
-from replay.prequential.road import OfflineRoad, RoadConfig
+from model.network.snapshot import Snapshot
+from model.ranking.exact import Ranker
+from model.training.fit import Progress
+from model.training.gate import Decision, Verdict, gate
+from model.training.learner import Learner, LearnerConfig
+from model.training.rounds import RoundConfig
+from replay.prequential.offline_worker import OfflineRoad, RoadConfig
 from replay.prequential.stream import Stream
-from streams.records import Event, Origin, Recommendation
+from streams.records.records import Event, Origin, Recommendation
 
 __all__ = ["MODES", "Mark", "Run", "RunConfig", "Tally"]
 

@@ -1,7 +1,7 @@
 """What Redis holds while serving, held in memory while replaying: profiles, seen items, modes, trending.
 
-The second implementation of what ``streams.state`` does in Redis, for one process and events that come once and are
-never lost, so nothing is guarded and nothing expires. Genre affinities are left out: no list is made from them.
+The second implementation of what ``streams.state.store`` does in Redis, for one process and events that come once and
+are never lost, so nothing is guarded and nothing expires. Genre affinities are left out: no list is made from them.
 """
 
 from bisect import bisect_right
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model.catalogue import Catalogue
-from model.coldstart import Trending
 from model.history import Interaction, Mode, Profile
-from streams.calls import StateConfig, heat_of
-from streams.hot import PartitionHeat, merge
-from streams.records import Event, Rating
+from model.ranking.cold_start import Trending
+from streams.records.records import Event, Rating
+from streams.state.calls import StateConfig, heat_of
+from streams.state.trending import PartitionHeat, merge
 
 __all__ = ["OfflineState"]
 
@@ -120,7 +120,7 @@ def _when(one: Interaction) -> tuple[int, int]:
 
 
 class _Heat:
-    """Forward-decayed weights of all items (see ``state.lua``); ``landmark`` moves before a weight overflows."""
+    """Forward-decayed weights of all items (see ``functions.lua``); ``landmark`` moves before a weight overflows."""
 
     def __init__(self, half_life_ms: int) -> None:
         self._half_life_ms = half_life_ms

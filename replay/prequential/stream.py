@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
-from replay.dataset import Dataset
+from replay.datasets.dataset import Dataset
 from streams.errors import DataError
-from streams.records import Event, Origin, Rating
-from streams.topics import RATES
+from streams.kafka.topics import RATES
+from streams.records.records import Event, Origin, Rating
 
 __all__ = ["Stream"]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from model.modes import ModeConfig
+from model.ranking.modes import ModeConfig
 from replay.prequential.run import RunConfig
 from replay.prequential.stream import Stream
 

@@ -16,10 +16,10 @@ import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.connection import connect_to_read
+from streams.kafka.topics import create_topics
+from streams.redis.connection import connect_to_read
 from streams.security import KafkaSecurity
 from streams.settings import Settings
-from streams.topics import create_topics
 
 START_S = 60.0  # importing torch takes seconds on a busy machine
 

@@ -10,25 +10,25 @@ from faust.events import Event
 from faust.types.tuples import ConsumerMessage
 from redis import Redis
 
-from agents.events import answer_again, answer_batch
-from agents.process import Worker, WorkerConfig, raw_record
-from agents.requests import answer_request
-from agents.upkeep import Upkeep, UpkeepConfig, WorkerReport
+from agents.worker.events import answer_again, answer_batch
+from agents.worker.refresh import Upkeep, UpkeepConfig, WorkerReport
+from agents.worker.requests import answer_request
+from agents.worker.runtime import Worker, WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
-from model.coldstart import Trending
-from model.neumf import NeuMF, NeuMFConfig
-from model.ranking import Ranker
-from model.snapshot import Snapshot
-from replay.prequential.road import OfflineRoad
-from streams.connection import connect
-from streams.health import SignOfLife
-from streams.inbox import RawRecord, Rejected, decode_batch
-from streams.outbox import Outbox
-from streams.records import Origin
-from streams.scoring import Breaker, BreakerConfig, Scoring
-from streams.serving import Serving
+from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.ranking.cold_start import Trending
+from model.ranking.exact import Ranker
+from replay.prequential.offline_worker import OfflineRoad
+from streams.kafka.publisher import Outbox
+from streams.records.decoding import RawRecord, Rejected, decode_batch
+from streams.records.records import Origin
+from streams.redis.connection import connect
+from streams.redis.heartbeat import SignOfLife
+from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.lists import Serving
 from streams.settings import Settings
-from streams.state import State
+from streams.state.store import State
 
 TS = 1_700_000_000_000
 HOUR = 3_600_000

@@ -8,10 +8,10 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.neumf import NeuMFConfig
-from model.rounds import train
-from model.snapshot import Snapshot
-from model.training import TrainingConfig
+from model.network.neumf import NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.training.fit import TrainingConfig
+from model.training.rounds import train
 
 N_ITEMS = 50
 TINY = NeuMFConfig(

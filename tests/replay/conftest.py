@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from model.catalogue import Catalogue, Item
-from replay.split import Split, held_out_last
+from replay.evaluation.split import Split, held_out_last
 
 N_ITEMS = 120
 STEPS = 12

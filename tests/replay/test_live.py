@@ -10,9 +10,9 @@ from kafka.structs import OffsetAndMetadata
 
 from replay.live import ConsumerLag, LastList, ListFeed, SentCount
 from replay.schedule import Planned
-from streams.records import Rating
+from streams.kafka.topics import create_topics
+from streams.records.records import Rating
 from streams.settings import Settings
-from streams.topics import create_topics
 
 SENT_MS = 1_000_000.0
 

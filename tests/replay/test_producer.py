@@ -7,7 +7,7 @@ from model.catalogue import Catalogue, Item
 from replay.producer import Sent, paced, replay, send_catalogue
 from replay.schedule import Planned
 from streams.errors import TopicError
-from streams.records import Rating
+from streams.records.records import Rating
 from streams.settings import Settings
 
 
@@ -68,7 +68,7 @@ def test_rate_of_what_was_sent():
 @pytest.fixture
 def nobody(monkeypatch, caplog):
     """Point at a port that nothing listens on, and do not wait long for it."""
-    monkeypatch.setattr("streams.clients.CONNECT_MS", 300)
+    monkeypatch.setattr("streams.kafka.clients.CONNECT_MS", 300)
     caplog.set_level(logging.CRITICAL, "kafka")  # a kept log record would keep the client's sockets
     yield Settings("127.0.0.1:9", "redis://127.0.0.1:9/0", "models")
     gc.collect()

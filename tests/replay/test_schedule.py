@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.catalogue import Catalogue
-from replay.dataset import Dataset, Provenance
+from replay.datasets.dataset import Dataset, Provenance
 from replay.schedule import Pace, Selection, Trouble, plan
-from streams.codec import DECODERS, encode
 from streams.errors import DataError, SettingsError
-from streams.records import Rating, Watch
+from streams.records.codec import DECODERS, encode
+from streams.records.records import Rating, Watch
 
 
 def log(rows, name="tiny"):

@@ -144,4 +144,4 @@ def test_every_client_is_given_what_lets_it_in():
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in CLIENTS
     ]
     assert len(made) == len(CLIENTS)
-    assert {place.partition(":")[0] for place, _ in made} == {"streams/clients.py"}
+    assert {place.partition(":")[0] for place, _ in made} == {"streams/kafka/clients.py"}

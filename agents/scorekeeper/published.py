@@ -1,0 +1,50 @@
+"""Published lists read back from ``recommendations``: which items a user was shown, by what, and when.
+
+Only what is needed to tell whether a list was right; ``streams.records.records.Recommendation`` is the whole of it.
+The time of a list is its record's Kafka timestamp, as that of an event is: between two of a kind, order means
+something.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from model.metrics.live import Shown
+from streams.records.decoding import RawRecord
+
+__all__ = ["shown_list"]
+
+_ARMS = ("a", "b")
+
+
+def shown_list(record: RawRecord) -> Shown | None:
+    """Return the list that a record of ``recommendations`` holds, or None where it holds none."""
+    try:
+        found = orjson.loads(record.value or b"")
+        shown = Shown(
+            found["rec_id"],
+            found["user_id"],
+            record.origin.timestamp,
+            found["mode"],
+            found["model_version"],
+            tuple(item["item_id"] for item in found["items"]),
+            *_taking_part(found.get("experiment"), found.get("arm")),
+            any(_is_by_chance(item) for item in found["items"]),
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return None
+    required = (shown.rec_id, shown.user_id, shown.mode, *shown.items)
+    is_sound = all(isinstance(value, str) for value in required) and isinstance(shown.version, str | None)
+    return shown if is_sound else None
+
+
+def _taking_part(experiment: object, arm: object) -> tuple[str | None, str | None]:
+    """Return experiment and side; what names no experiment with a side of it is of none."""
+    if isinstance(experiment, str) and isinstance(arm, str) and arm in _ARMS:
+        return experiment, arm
+    return None, None
+
+
+def _is_by_chance(item: Mapping[str, Any]) -> bool:
+    return item.get("source") == "exploration" or item.get("propensity", 1) < 1

@@ -1,0 +1,3 @@
+"""The worker process: events and requests in, lists out."""
+
+__all__: list[str] = []

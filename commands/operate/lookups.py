@@ -1,0 +1,230 @@
+"""``reelstream recommend``, ``profile`` and ``hot``: what Redis holds, as a table with titles or as JSON."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from model.catalogue import Item
+    from model.history import Profile
+    from streams.state.lookups import FoundList, Lookups
+
+__all__ = ["hot", "profile", "recommend"]
+
+_UNKNOWN = "unknown item"
+
+redis_option = click.option("--redis", "redis_url", metavar="URL", help="Redis to read; default REELSTREAM_REDIS.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+Row = Mapping[str, Any]
+
+
+@click.command()
+@click.argument("user_id", metavar="USER")
+@click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 200), help="Longest list to show.")
+@click.option("--follow", is_flag=True, help="Show each new list as it comes, until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0.05, 60),
+    help="Seconds between two looks with --follow.",
+)
+@redis_option
+@json_option
+def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
+    """Show the list last published for USER; for an unknown user what is trending, and say so."""
+    with _lookups(redis_url) as lookups:
+        show = _print_json if as_json else _print_list
+        found = lookups.recommendation(user_id)
+        show(_recommendation(lookups, user_id, found, n))
+        if follow:
+            _follow(lookups, user_id, found, lambda newer: show(_recommendation(lookups, user_id, newer, n)), every_s)
+
+
+@click.command()
+@click.argument("user_id", metavar="USER")
+@click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 200), help="Latest events to show.")
+@redis_option
+@json_option
+def profile(user_id: str, n: int, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
+    """Show what is known about USER: counters, mode, favourite genres and latest events."""
+    with _lookups(redis_url) as lookups:
+        answer = _profile(lookups, user_id, n)
+        (_print_json if as_json else _print_profile)(answer)
+
+
+@click.command()
+@click.option("--genre", help="Only this genre, spelled as in the catalogue.")
+@click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 500), help="Longest list to show.")
+@redis_option
+@json_option
+def hot(genre: str | None, n: int, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
+    """Show what is trending, over everything or in one genre."""
+    with _lookups(redis_url) as lookups:
+        answer = _hot(lookups, genre, n)
+        (_print_json if as_json else _print_hot)(answer)
+
+
+@contextmanager
+def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
+    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
+    from streams.settings import Settings  # noqa: PLC0415 - same
+    from streams.state.lookups import Lookups  # noqa: PLC0415 - same
+
+    with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
+        yield Lookups(client)
+
+
+def _recommendation(lookups: "Lookups", user_id: str, found: "FoundList | None", n: int) -> dict[str, Any]:
+    if found is None:
+        ranked = lookups.hot(n)
+        rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
+        unknown = lookups.profile(user_id, 1) is None
+        return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
+    listed = [(item["item_id"], item["score"], item["reason"]) for item in found.record["items"][:n]]
+    return {**found.record, "unknown": False, "items": _rows(lookups, listed)}
+
+
+def _profile(lookups: "Lookups", user_id: str, n: int) -> dict[str, Any]:
+    found = lookups.profile(user_id, n)
+    if found is None:
+        return {"user_id": user_id, "unknown": True}
+    titles = lookups.items(interaction.item_id for interaction in found.recent)
+    recent = [{**asdict(interaction), **_described(titles.get(interaction.item_id))} for interaction in found.recent]
+    return {**_counters(found), "recent": recent}
+
+
+def _counters(found: "Profile") -> dict[str, Any]:
+    return {
+        "user_id": found.user_id,
+        "unknown": False,
+        "mode": found.mode,
+        "watches": found.watches,
+        "ratings": found.ratings,
+        "mean_rating": round(found.rating_sum / found.ratings, 3) if found.ratings else None,
+        "seen": found.seen,
+        "first_ts": found.first_ts,
+        "last_ts": found.last_ts,
+        "genres": dict(sorted(found.genres.items(), key=lambda liked: (-liked[1], liked[0]))),
+    }
+
+
+def _hot(lookups: "Lookups", genre: str | None, n: int) -> dict[str, Any]:
+    ranked = lookups.hot(n, genre)
+    rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
+    return {"genre": genre, "genres": lookups.genres(), "items": rows}
+
+
+def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[Row]:
+    items = lookups.items(item_id for item_id, _, _ in ranked)
+    return [
+        {"rank": rank, "item_id": item_id, **_described(items.get(item_id)), "score": score, "reason": reason}
+        for rank, (item_id, score, reason) in enumerate(ranked, 1)
+    ]
+
+
+def _described(item: "Item | None") -> Row:
+    if item is None:
+        return {"title": None, "year": None, "genres": ()}
+    return {"title": item.title, "year": item.year, "genres": item.genres}
+
+
+def _follow(
+    lookups: "Lookups",
+    user_id: str,
+    shown: "FoundList | None",
+    show: Callable[["FoundList"], None],
+    every_s: float,
+) -> None:
+    """Show the list whenever its bytes change, until the person interrupts."""
+    try:
+        while True:
+            time.sleep(every_s)
+            found = lookups.recommendation(user_id)
+            if found is not None and (shown is None or found.body != shown.body):
+                show(found)
+                shown = found
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _print_json(answer: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+def _print_list(answer: Mapping[str, Any]) -> None:
+    user_id = answer["user_id"]
+    if answer["unknown"]:
+        heading = f"user {user_id} is unknown; this is what is trending"
+    elif answer["mode"] is None:
+        heading = f"user {user_id} has no list yet; this is what is trending"
+    else:
+        version = answer["model_version"] or "no model"
+        heading = f"user {user_id}: {answer['mode']}, {version}, {_when(answer['published_ts'])}"
+    _print_rows(heading, answer["items"])
+
+
+def _print_hot(answer: Mapping[str, Any]) -> None:
+    genre = answer["genre"]
+    _print_rows("trending" if genre is None else f"trending in {genre}", answer["items"])
+    if not answer["items"] and genre is not None:
+        click.echo(f"genres that trend: {', '.join(answer['genres']) or 'none yet'}")
+
+
+def _print_rows(heading: str, rows: Sequence[Row]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+
+    if not rows:
+        click.echo(f"{heading}: nothing yet")
+        return
+    table = Table("rank", "title", "year", "genres", "score", "why", title=heading, title_justify="left")
+    for row in rows:
+        table.add_row(
+            str(row["rank"]),
+            row["title"] or f"{_UNKNOWN} {row['item_id']}",
+            str(row["year"] or ""),
+            ", ".join(row["genres"]),
+            f"{row['score']:.3f}",
+            row["reason"],
+        )
+    _console().print(table)
+
+
+def _print_profile(answer: Mapping[str, Any]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+
+    user_id = answer["user_id"]
+    if answer["unknown"]:
+        click.echo(f"user {user_id} is unknown: no event of theirs has been applied")
+        return
+    mean = "none" if answer["mean_rating"] is None else f"{answer['mean_rating']:.2f} stars on average"
+    click.echo(f"user {user_id}: {answer['mode']}, {answer['seen']} films touched")
+    click.echo(f"{answer['watches']} watches, {answer['ratings']} ratings ({mean})")
+    click.echo(f"events from {_when(answer['first_ts'])} to {_when(answer['last_ts'])}")
+    liked = ", ".join(f"{genre} {affinity:.2f}" for genre, affinity in answer["genres"].items())
+    click.echo(f"genres: {liked or 'none known'}")
+    table = Table("when", "title", "year", "what", "weight", title="latest events", title_justify="left")
+    for row in answer["recent"]:
+        title = row["title"] or f"{_UNKNOWN} {row['item_id']}"
+        table.add_row(_when(row["ts"]), title, str(row["year"] or ""), row["kind"], f"{row['weight']:.2f}")
+    _console().print(table)
+
+
+def _console() -> "Console":
+    """Return a console that writes titles as they are, without reading markup into them."""
+    from rich.console import Console  # noqa: PLC0415 - --help stays fast
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def _when(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

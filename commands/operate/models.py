@@ -1,0 +1,305 @@
+"""``reelstream model``: which model versions exist, what they scored, the way back to an older one, and clearing up."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from commands.parts.options import address_options, given_settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from streams.records.records import Status
+    from streams.registry.versions import Version
+    from streams.settings import Settings
+
+__all__ = ["model"]
+
+_PIPE_COLUMNS = 200  # a reader that is no terminal gets whole lines
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def model() -> None:
+    """List, show, check and compare model versions, choose which serves, or delete old ones."""
+
+
+@model.command("list")
+@address_options
+@_json_option
+def list_versions(*, as_json: bool, **given: Any) -> None:
+    """List the versions, newest first; the one that serves is marked."""
+    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    versions = Archive(settings.registry).list()
+    if as_json:
+        described = [_described(version, current) for version in versions]
+        click.echo(orjson.dumps({"current": current, "versions": described}).decode())
+    elif not versions:
+        click.echo(f"no versions in {settings.registry}")
+    else:
+        _print_table(versions, current)
+
+
+@model.command()
+@click.argument("version_id", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
+    """Show one version, by default the one that serves, and check its files."""
+    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    version = Archive(settings.registry).verify(version_id or _required(current))
+    described = _described(version, current)
+    if as_json:
+        click.echo(orjson.dumps(described).decode())
+        return
+    for name, value in described.items():
+        lines = [f"{inner}: {one}" for inner, one in value.items()] if isinstance(value, dict) else [str(value)]
+        click.echo(f"{name:<14}" + f"\n{'':<14}".join(lines or ["-"]))
+
+
+@model.command()
+@click.argument("version_id", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
+    """Serve an older version again, by default the parent of the one that serves.
+
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    """
+    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    before = _current(settings)
+    if version_id is None:
+        version_id = _parent(Archive(settings.registry).read(_required(before)))
+    _serve(settings, version_id, before, "rolled_back", as_json=as_json)
+
+
+@model.command()
+@click.argument("version_id", metavar="VERSION")
+@address_options
+@_json_option
+def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
+    """Serve a stored version, whatever the gate said of it; a running trainer goes on from it.
+
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    """
+    settings = given_settings(given)
+    _serve(settings, version_id, _current(settings), "promoted", as_json=as_json)
+
+
+@model.command()
+@click.argument("version_ids", metavar="[VERSION...]", nargs=-1)
+@address_options
+@_json_option
+def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
+    """Load versions, by default all, with every check that a worker makes; exit with 1 if one is broken.
+
+    A version without a description is one whose writing never ended; nobody reads it and it is left out.
+    """
+    from streams.errors import RegistryError  # noqa: PLC0415 - beside its only use
+    from streams.registry.registry import Registry  # noqa: PLC0415 - loads torch
+
+    registry = Registry(given_settings(given).registry)
+    found: dict[str, str | None] = {}
+    for version_id in version_ids or registry.described():
+        try:
+            snapshot, _ = registry.load(version_id)
+            snapshot.network()
+            found[version_id] = None
+        except (RegistryError, ValueError) as error:
+            found[version_id] = str(error)
+    if as_json:
+        click.echo(orjson.dumps({"versions": found}).decode())
+    else:
+        for version_id, broken in found.items():
+            click.echo(f"{version_id}  {broken or 'whole'}")
+    if any(found.values()):
+        raise SystemExit(1)
+
+
+@model.command()
+@click.argument("before", metavar="VERSION")
+@click.argument("after", metavar="[VERSION]", required=False)
+@address_options
+@_json_option
+def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None:
+    """Show what changed from one version to another, by default to the one that serves.
+
+    Rows are matched by id: added and removed ones are counted, and of those in both how far their weights moved.
+    """
+    from commands.operate.model_diff import difference, text  # noqa: PLC0415 - loads torch
+    from streams.registry.registry import Registry  # noqa: PLC0415 - same
+
+    settings = given_settings(given)
+    registry = Registry(settings.registry)
+    found = difference(registry.load(before), registry.load(after or _required(_current(settings))))
+    click.echo(orjson.dumps(found).decode() if as_json else text(found))
+
+
+@model.command()
+@click.option("--keep", type=click.IntRange(min=1), default=50, show_default=True, help="Newest versions to keep.")
+@address_options
+@_json_option
+def prune(keep: int, *, as_json: bool, **given: Any) -> None:
+    """Delete old versions.
+
+    The one that serves, its parent, those of an experiment, and what any of these hold the changes to, are kept however
+    old they are.
+    """
+    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+
+    settings = given_settings(given)
+    current = _current(settings)
+    archive = Archive(settings.registry)
+    n_versions = len(archive.list())
+    removed = archive.prune(keep, current, _pinned(settings))
+    if as_json:
+        click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
+    else:
+        click.echo(f"removed {len(removed)} of {n_versions} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
+
+
+def _serve(settings: "Settings", version_id: str, before: str | None, status: "Status", *, as_json: bool) -> None:
+    """Let a version serve that can be loaded, announce it, and say so."""
+    from streams.registry.registry import Registry  # noqa: PLC0415 - loads torch
+
+    _, version = Registry(settings.registry).load(version_id)
+    now_ms = time.time_ns() // 1_000_000
+    _move(settings, version, now_ms)
+    _announce(settings, version, status, now_ms)
+    if as_json:
+        click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
+        return
+    done = "promoted" if status == "promoted" else f"rolled back from {before or 'no version'} to"
+    instead = f" instead of {before or 'no version'}" if status == "promoted" else ""
+    click.echo(f"{done} {version.version_id}{instead}; workers follow by themselves")
+
+
+def _current(settings: "Settings") -> str | None:
+    """Return the id of the version that serves, or None before the first promotion."""
+    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.state.keys import MODEL  # noqa: PLC0415 - same
+
+    with answered("model: reading the current version"), _redis(settings) as client:
+        found: Any = client.hget(MODEL, "version")
+    return found if found is None else str(found)
+
+
+def _pinned(settings: "Settings") -> "frozenset[str]":
+    """Return the versions that an experiment compares."""
+    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.state.experiments import decode_experiment  # noqa: PLC0415 - same
+    from streams.state.keys import EXPERIMENT  # noqa: PLC0415 - same
+
+    with answered("model: reading the experiment"), _redis(settings) as client:
+        found: Any = client.get(EXPERIMENT)
+    return frozenset() if found is None else decode_experiment(found).versions
+
+
+def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
+    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.state.keys import MODEL  # noqa: PLC0415 - same
+
+    pointer: dict[Any, Any] = {"version": version.version_id, "uri": version.uri, "promoted_at": now_ms}
+    with answered(f"model: moving the current version to {version.version_id}"), _redis(settings) as client:
+        client.hset(MODEL, mapping=pointer)
+
+
+def _redis(settings: "Settings") -> "Redis":
+    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - only commands that ask need Redis
+
+    return connect_to_read(settings.redis)
+
+
+def _announce(settings: "Settings", version: "Version", status: "Status", now_ms: int) -> None:
+    """Publish the decision and wait until the cluster holds it."""
+    from streams.errors import TopicError  # noqa: PLC0415 - same
+    from streams.kafka.model_versions import announce  # noqa: PLC0415 - only a change needs Kafka
+    from streams.records.records import ModelVersion  # noqa: PLC0415 - same
+
+    record = ModelVersion(version.version_id, status, version.parent, version.uri, now_ms, dict(version.metrics))
+    try:
+        announce(settings, record)
+    except TopicError as error:
+        raise TopicError(
+            f"{error}; the pointer was moved, which workers follow: run the same command again to announce it"
+        ) from error
+
+
+def _required(current: str | None) -> str:
+    if current is None:
+        raise click.UsageError("a VERSION is required, because no version serves; `reelstream model list` names them")
+    return current
+
+
+def _parent(version: "Version") -> str:
+    if version.parent is None:
+        raise click.UsageError(f"a VERSION is required, because {version.version_id} serves and has no parent")
+    return version.parent
+
+
+def _described(version: "Version", current: str | None) -> dict[str, Any]:
+    """Return a version as plain values, without its vocabularies."""
+    return {
+        "version": version.version_id,
+        "current": version.version_id == current,
+        "parent": version.parent,
+        "base": version.base,
+        "uri": version.uri,
+        "created_ms": version.created_ms,
+        "seed": version.seed,
+        "code_revision": version.code_revision,
+        "bytes": version.size,
+        "metrics": dict(version.metrics),
+        "offsets": {
+            topic: {str(partition): offset for partition, offset in partitions.items()}
+            for topic, partitions in version.offsets.items()
+        },
+        "files": {name: f"{file.bytes} bytes, sha256 {file.sha256}" for name, file in version.files.items()},
+    }
+
+
+def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only this table needs it
+    from rich.table import Table  # noqa: PLC0415 - same
+
+    now_ms = time.time_ns() // 1_000_000
+    figures = sorted({name for version in versions for name in version.metrics if _is_hit_rate(name)})
+    table = Table("", "version", "parent", "age", *figures, "size", box=None, pad_edge=False, header_style="bold")
+    for version in versions:
+        table.add_row(
+            "*" if version.version_id == current else "",
+            version.version_id,
+            version.parent or "-",
+            _age((now_ms - version.created_ms) // 1000),
+            *(f"{version.metrics[name]:.4f}" if name in version.metrics else "-" for name in figures),
+            f"{version.size / 1e6:.1f} MB",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    console.print(table)
+    if current is not None and all(version.version_id != current for version in versions):
+        console.print(f"serving {current}, which this registry does not hold")
+
+
+def _is_hit_rate(metric: str) -> bool:
+    return any(part.startswith("hr@") for part in metric.split("_"))
+
+
+def _age(seconds: int) -> str:
+    """Return a duration in its largest whole unit, such as ``3 h``."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{max(0, seconds)} s"

@@ -1,0 +1,82 @@
+"""``reelstream mode``: a user's mode as it is, and choosing it by hand."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["mode"]
+
+_AUTO = "auto"
+
+
+@click.command()
+@click.argument("user_id", metavar="USER")
+@click.argument(
+    "wanted",
+    metavar="[cold_start|personalized|auto]",
+    required=False,
+    type=click.Choice(["cold_start", "personalized", _AUTO]),
+)
+@click.option("--redis", "redis_url", metavar="URL", help="Redis or Valkey; default REELSTREAM_REDIS.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bool) -> None:
+    """Show USER's mode, or choose it by hand from the user's next event on; auto lets the threshold decide again.
+
+    Who was chosen to be personalised is so from the first item on that the model knows.
+    """
+    from streams.records.ids import ID_RULE, is_id  # noqa: PLC0415 - same
+    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
+    from streams.settings import Settings  # noqa: PLC0415 - same
+
+    if not is_id(user_id):
+        raise click.UsageError(f"USER must be {ID_RULE}, got {user_id!r}")
+    with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
+        if wanted is not None:
+            _choose(client, user_id, wanted)
+        found = _found(client, user_id)
+    click.echo(orjson.dumps(found).decode() if as_json else _told(found, is_new=wanted is not None))
+
+
+def _choose(client: "Redis", user_id: str, wanted: str) -> None:
+    from streams.errors import StateError  # noqa: PLC0415 - same
+    from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
+    from streams.state.experiments import MOST_CHOSEN  # noqa: PLC0415 - same
+    from streams.state.keys import CHOSEN  # noqa: PLC0415 - same
+
+    with answered(f"mode: choosing the mode of user {user_id!r}"):
+        if wanted == _AUTO:
+            client.hdel(CHOSEN, user_id)
+            return
+        n: Any = client.hlen(CHOSEN)
+        if n >= MOST_CHOSEN and not client.hexists(CHOSEN, user_id):
+            raise StateError(
+                f"mode: at most {MOST_CHOSEN:,} users may have a mode chosen by hand, got {n:,} and {user_id!r}; "
+                "let the threshold decide for some with `reelstream mode USER auto`"
+            )
+        client.hset(CHOSEN, user_id, wanted)
+
+
+def _found(client: "Redis", user_id: str) -> dict[str, Any]:
+    from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
+    from streams.state.keys import CHOSEN  # noqa: PLC0415 - same
+    from streams.state.lookups import Lookups  # noqa: PLC0415 - same
+
+    profile = Lookups(client).profile(user_id, 1)
+    with answered(f"mode: reading the mode of user {user_id!r}"):
+        chosen = client.hget(CHOSEN, user_id)
+    return {
+        "user_id": user_id,
+        "unknown": profile is None,
+        "mode": None if profile is None else profile.mode,
+        "chosen": chosen,
+    }
+
+
+def _told(found: dict[str, Any], *, is_new: bool) -> str:
+    by = "decided by the threshold" if found["chosen"] is None else f"{found['chosen']} was chosen by hand"
+    now = "unknown, no event of theirs has been applied" if found["unknown"] else found["mode"]
+    return f"user {found['user_id']}: {now}; {by}" + ("; it takes effect with the user's next event" if is_new else "")

@@ -1,0 +1,139 @@
+"""``reelstream quality``: how often the published lists are right, by what the scorekeeper has counted."""
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from commands.parts.options import address_options, given_settings
+from commands.parts.tables import Row, table
+
+if TYPE_CHECKING:
+    from model.metrics.intervals import Interval
+    from streams.state.quality import LiveQuality
+
+__all__ = ["quality"]
+
+_NOTHING_STATUS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What there is: the stored figures, and whether a scorekeeper lives."""
+
+    stored: "LiveQuality | None"
+    is_alive: bool
+
+
+@click.command()
+@address_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def quality(*, as_json: bool, **given: Any) -> None:
+    """Show how often published lists held the next thing their users touched, beside popularity.
+
+    Exit with 1 if nothing has been tested yet.
+    """
+    from streams.redis.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
+    from streams.redis.heartbeat import find_alive  # noqa: PLC0415 - same
+    from streams.state.quality import find_quality  # noqa: PLC0415 - same
+
+    settings = given_settings(given)
+    with answered("quality"), connect_to_read(settings.redis) as client:
+        found = _Found(find_quality(client), bool(find_alive(client, "scorekeeper")))
+    is_tested = found.stored is not None and found.stored.figures["total"]["tests"] > 0
+    if as_json:
+        click.echo(orjson.dumps(_described(found)).decode())
+    elif found.stored is None or not is_tested:
+        click.echo(_why_nothing(found), err=True)
+    else:
+        click.echo(_text(found.stored), nl=False)
+        if not found.is_alive:
+            click.echo("no scorekeeper is running: nothing is added to these figures now")
+    sys.exit(0 if is_tested else _NOTHING_STATUS)
+
+
+def _why_nothing(found: _Found) -> str:
+    if not found.is_alive:
+        return "nothing has been tested: no scorekeeper is running; start one with `reelstream scorekeeper`"
+    return "nothing has been tested yet: the scorekeeper waits for events of users who have a list"
+
+
+def _described(found: _Found) -> dict[str, Any]:
+    """Return the object that ``--json`` prints."""
+    if found.stored is None:
+        return {"scorekeeper": found.is_alive, "at_ms": None, "figures": None}
+    figures = found.stored.figures
+    versions = [one | {"interval": asdict(_of_version(one["total"]))} for one in figures["versions"]]
+    arms = [one | {"interval": asdict(_of_arm(one["total"]))} for one in figures["arms"]]
+    return {
+        "scorekeeper": found.is_alive,
+        "at_ms": found.stored.at_ms,
+        "figures": {**figures, "versions": versions, "arms": arms, "differences": _differences(figures["arms"])},
+    }
+
+
+def _of_version(total: dict[str, Any]) -> "Interval":
+    """Return the hit rate of a version in one mode; each test counts as a draw of its own."""
+    from model.metrics.intervals import wilson  # noqa: PLC0415 - only where something was found
+
+    return wilson(total["hits"], total["tests"])
+
+
+def _of_arm(total: dict[str, Any]) -> "Interval":
+    """Return the hit rate of one side of an experiment; each user counts as a draw."""
+    from model.metrics.intervals import ratio_interval  # noqa: PLC0415 - only where something was found
+    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+
+    return ratio_interval(ArmTally.restored(total).sums())
+
+
+def _differences(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for each two sides of one experiment, by how much the first hits more often."""
+    from model.metrics.intervals import difference  # noqa: PLC0415 - only where something was found
+    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+
+    ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"] or ""))
+    return [
+        {"experiment": one["experiment"], "arm": one["arm"], "other": other["arm"]}
+        | asdict(difference(ArmTally.restored(one["total"]).sums(), ArmTally.restored(other["total"]).sums()))
+        for one, other in combinations(ordered, 2)
+        if one["experiment"] == other["experiment"]
+    ]
+
+
+def _text(stored: "LiveQuality") -> str:
+    figures = stored.figures
+    k = figures["k"]
+    header = ("", f"HR@{k}", "95 %", f"NDCG@{k}", "popularity", "tests", "named")
+    rows: list[Row] = [
+        header,
+        _row("all", figures["total"], _of_version(figures["total"])),
+        _row("latest", figures["latest"], _of_version(figures["latest"]) if figures["latest"]["tests"] else None),
+    ]
+    rows += [
+        _row(f"{one['version'] or 'no version'} {one['mode']}", one["total"], _of_version(one["total"]))
+        for one in figures["versions"]
+    ]
+    rows += [_row(f"{one['experiment']}: {one['arm']}", one["total"], _of_arm(one["total"])) for one in figures["arms"]]
+    leads = [
+        f"{one['experiment']}: {one['arm']} - {one['other']} = {one['value']:+.4f}, "
+        f"95 % {one['low']:+.4f} to {one['high']:+.4f}"
+        for one in _differences(figures["arms"])
+    ]
+    age_s = max(0.0, time.time() - stored.at_ms / 1000)
+    notes = [
+        "Each event of a user with a list is tested once, on the list it names or the last before it; items that the",
+        "user knew are not. Popularity is asked about the same events. Intervals of versions take tests, those of",
+        f"experiments users, as the draws of chance. Written {age_s:.0f} s ago.",
+    ]
+    return "\n".join([table(rows).rstrip("\n"), *leads, *notes]) + "\n"
+
+
+def _row(name: str, tally: dict[str, Any], interval: "Interval | None") -> Row:
+    bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+    rates = (f"{tally['ndcg']:.4f}", f"{tally['popularity_hit_rate']:.4f}")
+    return (name, f"{tally['hit_rate']:.4f}", bounds, *rates, f"{tally['tests']:,}", f"{tally['named']:,}")

@@ -1,0 +1,126 @@
+"""What the commands that replay a log through the model share: their options, and the run that these describe."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import click
+
+from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
+
+if TYPE_CHECKING:
+    from replay.prequential.run import Run, RunConfig
+    from replay.prequential.stream import Stream
+
+__all__ = ["Replayed", "StreamOptions", "learnt_first", "opened", "stream_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What was typed of them."""
+
+    least_stars: float
+    warm_up: float
+    limit: int | None
+    every: int
+    epochs: int
+    seed: int
+    threads: int
+    quiet: bool
+    as_json: bool
+
+    @classmethod
+    def taken(cls, given: dict[str, Any]) -> Self:
+        """Take these options out of a command's arguments."""
+        return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A stream, how it is replayed, and what tells this from other replays."""
+
+    stream: "Stream"
+    config: "RunConfig"
+    about: dict[str, Any]
+
+
+def stream_options(command: F) -> F:
+    """Add the options of :class:`StreamOptions`."""
+    for option in (
+        run_options,
+        click.option(
+            "--epochs",
+            type=click.IntRange(min=1),
+            default=EPOCHS,
+            show_default=True,
+            help="Of the first training, on the warm-up.",
+        ),
+        click.option(
+            "--every",
+            type=click.IntRange(min=1),
+            default=5000,
+            show_default=True,
+            help="Events between two rounds of learning.",
+        ),
+        click.option("--limit", type=click.IntRange(min=2), help="Take the earliest so many events."),
+        click.option(
+            "--warm-up",
+            type=click.FloatRange(0.0, 0.9),
+            default=0.2,
+            show_default=True,
+            help="Share that is learnt untested.",
+        ),
+        click.option(
+            "--least-stars",
+            type=click.FloatRange(0.0, 5.0),
+            default=0.0,
+            help="Leave out events that were rated lower.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def opened(dataset: str, options: StreamOptions) -> Replayed:
+    """Read a log and say how it is replayed.
+
+    Raises
+    ------
+    DataError
+        If the log cannot be read, or has nothing to learn from or to test.
+    """
+    import torch  # noqa: PLC0415 - keeps --help fast
+
+    from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
+    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
+    from replay.prequential.run import RunConfig  # noqa: PLC0415 - same
+    from replay.prequential.stream import Stream  # noqa: PLC0415 - same
+
+    torch.set_num_threads(options.threads)
+    log = read_dataset(dataset, seed=options.seed)
+    stream = Stream.of(log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit)
+    rounds = replace(RoundConfig(), first=training_of(stream.warm, options.epochs))
+    config = RunConfig(round_every=options.every, seed=options.seed, rounds=rounds)
+    about = {
+        "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
+        "events": len(stream),
+        "least_stars": options.least_stars,
+        "warm_up_share": options.warm_up,
+        "seed": options.seed,
+        "config": json.loads(json.dumps(asdict(config))),
+    }
+    return Replayed(stream, config, about)
+
+
+def learnt_first(run: "Run", *, quiet: bool) -> None:
+    """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
+    run.warm_up(run.stream.warm)
+    with progress_bar(quiet=quiet) as progress:
+        run.round(progress=progress)
+    if run.learner.champion is None and not quiet:
+        click.echo(
+            "the warm-up led to no version that is as good as popularity; cold start until a round does", err=True
+        )

@@ -1,0 +1,136 @@
+"""How a prequential run is told: as JSON, as tables, and as a page that stands alone."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import asdict
+from io import StringIO
+from math import sqrt
+from typing import Any
+
+from commands.parts.tables import Row, table
+from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, Outcome, moving_average, parts
+
+__all__ = ["described", "page", "text", "title"]
+
+HEADINGS = {"history": "by past events", "quarter": "by quarter", "second": "within a second", "mode": "by mode"}
+POINTS = 200  # of a curve in JSON
+
+
+def title(outcome: Outcome, least_stars: float) -> str:
+    """Return one line: what was replayed, and by which protocol."""
+    stream = outcome.stream
+    stars = f" of {least_stars:g} stars or more" if least_stars else ""
+    return f"{stream.name}: {len(stream):,} events{stars}, test then learn, {len(stream.tests):,} tests, all items"
+
+
+def described(outcome: Outcome, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all figures as JSON-able values."""
+    split = parts(outcome)
+    step = max(1, len(outcome.stream.tests) // POINTS)
+    return {
+        **about,
+        "k": outcome.k,
+        "events": len(outcome.stream),
+        "warm_up": outcome.stream.warm,
+        "tests": len(outcome.stream.tests),
+        "methods": {
+            name: _flat(outcome.figures(name), outcome.k)
+            | {
+                by: {part.name: _flat(outcome.figures(name, part), outcome.k) for part in some}
+                for by, some in split.items()
+            }
+            | {"curve": [round(value, 5) for value in moving_average(outcome.hits(name))[::step].tolist()]}
+            for name in outcome.tracks
+        },
+        "curve_at": outcome.stream.tests[::step].tolist(),
+        "window": WINDOW,
+        "rounds": [asdict(mark) for mark in outcome.marks],
+        "switches": len(outcome.switches()),
+        "frozen_is_lower_in_every_quarter": _frozen_is_lower(outcome),
+    }
+
+
+def text(outcome: Outcome, heading: str) -> str:
+    """Return what is printed for people."""
+    lines = [heading, "", table(_overall(outcome))]
+    for by, words in HEADINGS.items():
+        lines.append(table(_by(outcome, by, words)))
+    return "\n".join([*lines, *_notes(outcome)])
+
+
+def page(outcome: Outcome, heading: str, picture: str) -> str:
+    """Return a page that needs nothing else; ``picture`` is SVG."""
+    tables = [_overall(outcome), *(_by(outcome, by, words) for by, words in HEADINGS.items())]
+    out = StringIO()
+    out.write(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{html.escape(heading)}</title><style>"
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#222}"
+        "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;text-align:right;"
+        "border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}tr:nth-child(2){font-weight:600}"
+        "svg{width:100%;height:auto}p{max-width:60rem}</style>"
+        f"<h1>Test, then learn</h1><p>{html.escape(heading)}</p>"
+    )
+    out.write(picture[picture.index("<svg") :])
+    for rows in tables:
+        header, *body = rows
+        out.write("<table><tr>" + "".join(f"<th>{html.escape(cell)}</th>" for cell in header) + "</tr>")
+        for row in body:
+            out.write("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>")
+        out.write("</table>")
+    out.write("".join(f"<p>{html.escape(note)}</p>" for note in _notes(outcome)))
+    return out.getvalue() + "</html>\n"
+
+
+def _flat(figures: Figures, k: int) -> dict[str, float]:
+    return {"tests": figures.tests, f"hr@{k}": figures.hit_rate, f"ndcg@{k}": figures.ndcg}
+
+
+def _overall(outcome: Outcome) -> list[Row]:
+    rows: list[Row] = [("", f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity")]
+    popular = outcome.figures("popularity").hit_rate if "popularity" in outcome.tracks else 0.0
+    for name in outcome.tracks:
+        figures = outcome.figures(name)
+        times = f"{figures.hit_rate / popular:.2f}" if popular else ""
+        rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times))
+    return rows
+
+
+def _by(outcome: Outcome, by: str, words: str) -> list[Row]:
+    some = parts(outcome)[by]
+    rows: list[Row] = [(f"HR@{outcome.k} {words}", *(f"{part.name} ({len(part):,})" for part in some))]
+    rows += [(name, *(f"{outcome.figures(name, part).hit_rate:.4f}" for part in some)) for name in outcome.tracks]
+    return rows
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    """Return what must stand under every table."""
+    stream, rounds = outcome.stream, outcome.marks[1:]
+    rate = outcome.figures(ONLINE).hit_rate
+    note = (
+        "A test is an event of a user with a past and with an item new to them: it is looked for in the list of that\n"
+        "moment, among all items, and only then revealed. An item that nobody had touched counts as a miss; a rival's\n"
+        f"ties count half. {len(stream):,} events, the first {stream.warm:,} to warm up on; one standard error of a\n"
+        f"hit rate of {rate:.3f} is {sqrt(rate * (1.0 - rate) / len(stream.tests)):.4f}, were the tests independent."
+    )
+    shared = 1.0 - stream.is_first_of_second.mean()
+    notes = [note, f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before."]
+    if rounds:
+        training = sorted(mark.training_s for mark in rounds)
+        promoted = sum(mark.decision == "promote" for mark in rounds)
+        notes.append(
+            f"{len(rounds)} rounds of learning, {promoted} promoted; training took "
+            f"{training[len(training) // 2]:.1f} s (median), {training[-1]:.1f} s at most. "
+            f"{len(outcome.switches()):,} switches of mode."
+        )
+    if FROZEN in outcome.tracks and rounds:
+        lower = "lower in every quarter" if _frozen_is_lower(outcome) else "NOT lower in every quarter"
+        notes.append(f"The same model frozen after the warm-up is {lower} of the stream.")
+    return notes
+
+
+def _frozen_is_lower(outcome: Outcome) -> bool | None:
+    if FROZEN not in outcome.tracks:
+        return None
+    quarters = parts(outcome)["quarter"]
+    return all(outcome.figures(FROZEN, part).hit_rate < outcome.figures(ONLINE, part).hit_rate for part in quarters)

@@ -1,0 +1,3 @@
+"""Commands that run processes and stacks."""
+
+__all__: list[str] = []

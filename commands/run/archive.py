@@ -1,0 +1,207 @@
+"""``reelstream archiver`` and ``reelstream archive``: events kept as Parquet files, and checked."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import orjson
+
+from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.running import end_within, log_level_option, log_to_stderr
+from streams.errors import StreamError
+from streams.settings import Settings, data_folder
+
+if TYPE_CHECKING:
+    from replay.audit import Comparison, Coverage
+    from streams.archive.parquet import EventArchive
+
+__all__ = ["archive", "archiver"]
+
+STOP_S = 9.5  # the archiver's own limits add up to nine seconds
+F = TypeVar("F", bound=Callable[..., Any])
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def _archive_option(command: F) -> F:
+    return click.option(
+        "--archive",
+        "url",
+        envvar="REELSTREAM_ARCHIVE",
+        default=lambda: str(data_folder() / "archive"),
+        help="Folder or fsspec URL of the archived events. [REELSTREAM_ARCHIVE]",
+    )(command)
+
+
+@click.command()
+@address_options
+@partitions_option
+@_archive_option
+@click.option(
+    "--every-events",
+    type=click.IntRange(min=1),
+    default=50_000,
+    show_default=True,
+    help="Records of a partition that fill a file.",
+)
+@click.option(
+    "--every-s",
+    type=click.FloatRange(min=0.0),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which fewer will do.",
+)
+@log_level_option
+def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
+    """Write accepted events to Parquet files until stopped, each event once; several share the partitions."""
+    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - keeps help fast
+
+    settings = given_settings(given)
+    log_to_stderr(log_level)
+    verify_topics(settings)
+    status = 0
+    try:
+        _run(settings, url, every_events, every_s)
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        status = 1
+    logging.shutdown()
+    os._exit(status)  # an ordinary exit would wait for a store that hangs; what is not written is read again
+
+
+def _run(settings: Settings, url: str, every_events: int, every_s: float) -> None:
+    """Archive until a signal comes."""
+    import asyncio  # noqa: PLC0415 - with the rest
+
+    from agents.archiver.archiver import Archiver, ArchiverConfig  # noqa: PLC0415 - imports pyarrow
+
+    async def keep() -> None:
+        running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
+
+        def end() -> None:
+            end_within(STOP_S)
+            running.stop()
+
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, end)
+        await running.run()
+
+    asyncio.new_event_loop().run_until_complete(keep())  # `asyncio.run` would wait for a store that hangs
+
+
+@click.group()
+def archive() -> None:
+    """Look at the archived events."""
+
+
+@archive.command("list")
+@_archive_option
+@_json_option
+def list_archive(*, url: str, as_json: bool) -> None:
+    """Show what is archived of each partition, by the names of the files."""
+    from replay.audit import cover  # noqa: PLC0415 - imports pyarrow
+    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - same
+
+    store = EventArchive(url)
+    covered = cover(store)
+    if as_json:
+        click.echo(orjson.dumps({"archive": store.url, "partitions": [asdict(one) for one in covered]}).decode())
+        return
+    for one in covered:
+        click.echo(_line(one))
+    if not covered:
+        click.echo(f"no events in {store.url}")
+
+
+@archive.command()
+@_archive_option
+@click.option("--kafka", help="Compare with the topics there, host:port,... [REELSTREAM_KAFKA]")
+@click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
+@_json_option
+def verify(*, url: str, as_json: bool, **given: Any) -> None:
+    """Read every file; look for gaps, and compare with what the topics still hold where Kafka is given.
+
+    Exit status 1 if a file is torn, if offsets are missing, or if an event is not as in its topic.
+    """
+    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - imports pyarrow
+
+    store = EventArchive(url)
+    has_kafka = bool(given.get("kafka") or os.environ.get("REELSTREAM_KAFKA"))
+    report = _verified(store, given_settings(given) if has_kafka else None)
+    click.echo(orjson.dumps(report).decode() if as_json else _text(report))
+    sys.exit(0 if report["whole"] else 1)
+
+
+def _verified(store: "EventArchive", settings: Settings | None) -> dict[str, Any]:
+    from replay.audit import compare, cover, examine  # noqa: PLC0415 - imports pyarrow and kafka
+    from streams.errors import DataError  # noqa: PLC0415 - with its only use
+
+    counts = {"events": 0, "rejected": 0, "duplicates": 0}
+    torn, files = [], 0
+    for file, found in examine(store):
+        files += 1
+        if isinstance(found, DataError):
+            torn.append({"file": file.path, "error": str(found)})
+        else:
+            counts = {name: n + found[name] for name, n in counts.items()}
+    covered = cover(store)
+    compared: tuple[Comparison, ...] = () if settings is None or torn else tuple(compare(store, settings))
+    faults = len(torn) + sum(len(one.gaps) for one in covered)
+    faults += sum(one.missing + one.different for one in compared)
+    return {
+        "archive": store.url,
+        "whole": faults == 0,
+        "files": files,
+        **counts,
+        "torn": torn,
+        "strays": len(store.strays()),
+        "partitions": [asdict(one) for one in covered],
+        "topics": None if settings is None or torn else [asdict(one) for one in compared],
+    }
+
+
+def _line(one: "Coverage") -> str:
+    trouble = f", {len(one.gaps)} gaps" * bool(one.gaps) + f", {len(one.overlaps)} overlaps" * bool(one.overlaps)
+    days = one.dates[0] if one.dates[0] == one.dates[1] else " to ".join(one.dates)
+    return f"{one.topic}/{one.partition}: offsets {one.first} to {one.next - 1} in {one.files} files, {days}{trouble}"
+
+
+def _text(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['archive']}: {report['files']} files, {report['events']:,} events",
+        f"{report['rejected']:,} bad records and {report['duplicates']:,} duplicates left out",
+    ]
+    lines += [one["error"] for one in report["torn"]]
+    for one in report["partitions"]:
+        place = f"{one['topic']}/{one['partition']}"
+        lines += [f"{place}: offsets 0 to {one['first'] - 1}, before the oldest file, are in no file"] * (
+            one["first"] > 0
+        )
+        lines += [f"{place}: offsets {first} to {last} are in no file" for first, last in one["gaps"]]
+        lines += [f"{place}: offsets {first} to {last} are in several files" for first, last in one["overlaps"]]
+    if report["strays"]:
+        lines.append(f"{report['strays']} other files, such as a killed writer leaves; they are not read")
+    if report["topics"] is None:
+        lines.append("not compared with the topics" + ", as files are torn" * bool(report["torn"]))
+    else:
+        lines += _compared(report["topics"])
+    return "\n".join([*lines, "whole" if report["whole"] else "NOT whole"])
+
+
+def _compared(found: list[dict[str, Any]]) -> list[str]:
+    total = {name: sum(one[name] for one in found) for name in ("compared", "waiting", "missing", "different")}
+    lines = [
+        f"{one['topic']}/{one['partition']}: {one['missing']:,} missing, {one['different']:,} different"
+        for one in found
+        if one["missing"] or one["different"]
+    ]
+    return [
+        *lines,
+        f"{total['compared']:,} compared with the topics: {total['missing']} missing, {total['different']} different",
+        f"{total['waiting']:,} records are not archived yet",
+    ]

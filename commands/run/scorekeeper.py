@@ -1,0 +1,38 @@
+"""``reelstream scorekeeper``: the process that counts how often lists are right, and rolls back what drifts."""
+
+import logging
+import os
+from typing import Any
+
+import click
+
+from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.running import give_way, log_level_option, log_to_stderr, run_until_stopped
+from commands.run.processes import STOP_S, only_one, require_servers
+
+__all__ = ["scorekeeper"]
+
+
+@click.command()
+@address_options
+@partitions_option
+@click.option(
+    "--guard/--no-guard",
+    default=True,
+    show_default=True,
+    help="Serve the parent again where personalised lists are clearly behind popularity.",
+)
+@log_level_option
+def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
+    """Test every event against the list before it until stopped; run one per installation."""
+    settings = given_settings(given)
+    log_to_stderr(log_level)
+    require_servers("scorekeeper", settings)
+    with only_one("scorekeeper", settings, "scorekeeper", "an installation has one: end it first"):
+        from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig  # noqa: PLC0415 - keeps help fast
+
+        give_way()
+        config = ScorekeeperConfig(guard=guard)
+        status = run_until_stopped(lambda: Scorekeeper(settings, config).run(), STOP_S)
+    logging.shutdown()
+    os._exit(status)  # an ordinary exit would wait for a registry that hangs; what is not stored is read again

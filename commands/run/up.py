@@ -1,0 +1,116 @@
+"""``reelstream up``: everything in one terminal, for a person's own producers."""
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.parts.children import await_alive, scorekeeper_process, trainer_process, worker_process
+from commands.parts.options import address_options, given_settings
+from streams.errors import StackError
+from streams.security import KafkaSecurity
+from streams.settings import Settings, without_password
+from streams.stack.process import Server, last_lines
+
+__all__ = ["up"]
+
+ITEMS, RATES = "catalog-items", "rate-events"
+STOP_S = 12.0  # a worker drains within 9
+MOST_RESTARTS = 5  # of one process within the window
+WINDOW_S = 600.0
+EXAMPLE = """\
+from kafka import KafkaProducer; import json; producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda value: json.dumps(value).encode())
+for item_id, title in (("1", "The Glass Lantern"), ("2", "Paper Boats"), ("3", "Night Ferry")): producer.send("{items}", key=item_id, value={{"item_id": item_id, "title": title, "genres": ["Drama"]}}).get(timeout=10)
+producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
+
+
+@click.command()
+@address_options
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the stack's records and state, and of the models. [the user's data folder]",
+)
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
+def up(*, data: Path | None, workers: int, **given: Any) -> None:
+    """Run stack, topics, workers, trainer and scorekeeper until Ctrl-C.
+
+    Kafka and Redis are started only where none is given.
+    """
+    from streams.kafka.topics import create_topics  # noqa: PLC0415 - same
+    from streams.settings import data_folder  # noqa: PLC0415 - keeps help fast
+    from streams.stack import running_stack  # noqa: PLC0415 - same
+
+    folder = (data or data_folder() / "up").resolve()
+    given["registry"] = given["registry"] or os.environ.get("REELSTREAM_REGISTRY") or str(folder / "models")
+    kafka = given.pop("kafka") or os.environ.get("REELSTREAM_KAFKA")
+    redis = given.pop("redis") or os.environ.get("REELSTREAM_REDIS")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), running_stack(folder, kafka=kafka, redis=redis) as addresses:
+        settings = given_settings(given | {"kafka": addresses.kafka, "redis": addresses.redis})
+        if kafka is None:  # the local one lets everybody in, whatever the variables say of another
+            settings = replace(settings, security=KafkaSecurity())
+        create_topics(settings)
+        with _processes(settings, folder, workers) as processes:
+            await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
+            _tell(settings, folder)
+            _hold(processes)
+
+
+@contextlib.contextmanager
+def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[Server]]:
+    """Run workers, a trainer and a scorekeeper for the length of a ``with`` block."""
+    processes = [worker_process(settings, folder / f"worker-{n}.log", "--id", f"up-{n}") for n in range(workers)]
+    processes.append(trainer_process(settings, folder / "trainer.log"))
+    processes.append(scorekeeper_process(settings, folder / "scorekeeper.log"))
+    try:
+        for process in processes:
+            process.start()
+        yield processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.stop(STOP_S)
+
+
+def _tell(settings: Settings, folder: Path) -> None:
+    redis = without_password(settings.redis)
+    click.echo(f"kafka   {settings.kafka}\nredis   {redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
+    click.echo("Send three films and an event; these three lines work when pasted into Python:\n")
+    click.echo(EXAMPLE.format(kafka=settings.kafka, items=settings.prefix + ITEMS, ratings=settings.prefix + RATES))
+    click.echo(f"\nThen look:  reelstream recommend ann --redis {redis}\nCtrl-C ends everything.")
+
+
+def _hold(processes: list[Server], every_s: float = 1.0) -> None:
+    """Wait for Ctrl-C; a process that ends is started again, and one that keeps ending ends everything."""
+    restarts: Counter[int] = Counter()
+    forgotten_at = time.monotonic()
+    while True:
+        time.sleep(every_s)
+        if time.monotonic() - forgotten_at > WINDOW_S:
+            restarts.clear()
+            forgotten_at = time.monotonic()
+        for n, process in enumerate(processes):
+            if process.identity is not None:
+                continue
+            restarts[n] += 1
+            if restarts[n] > MOST_RESTARTS:
+                raise StackError(
+                    f"up: {process.name} must stay up, got {restarts[n]} ends, the latest with "
+                    f"{process.how_it_ended()}; the last lines of {process.log}:\n"
+                    f"{last_lines(process.log)}"
+                )
+            click.echo(
+                f"{process.name} ended with {process.how_it_ended()} and is started again; its last line in "
+                f"{process.log}:\n{process.last_words(1)}",
+                err=True,
+            )
+            process.start()

@@ -1,0 +1,3 @@
+"""Commands for data scientists: recorded logs, training and evaluation."""
+
+__all__: list[str] = []

@@ -1,0 +1,227 @@
+"""``reelstream eval``: figures that others can compute as well, with known methods beside them."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from commands.parts.drawing import drawing_module
+from commands.parts.splits import PATH, left_out, movies_option, split_at
+from commands.parts.training_options import progress_bar, training_of, training_options
+from commands.study.ablation import ablation
+from streams.errors import SettingsError
+
+if TYPE_CHECKING:
+    from commands.parts.eval_report import Evaluated
+    from model.network.neumf import NeuMFConfig
+    from model.training.fit import TrainingConfig
+    from replay.evaluation.protocol import Measured
+    from replay.evaluation.scorers import Method
+    from replay.evaluation.split import Split
+    from replay.evaluation.summary import Protocol
+
+__all__ = ["Choices", "evaluate", "protocol_options"]
+
+DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
+OURS = "Reelstream"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the options of the three protocols say.
+
+    Parameters
+    ----------
+    seed, seeds : of the split and the first run; how many runs.
+    k : length of the lists.
+    epochs, negatives, threads : of our training, and of everything.
+    baselines : as typed; None for the default ones.
+    only_baselines : whether ours is left out.
+    plot : where to draw, if anywhere.
+    quiet, as_json : what goes to stderr and to stdout.
+    """
+
+    seed: int
+    seeds: int
+    k: int
+    epochs: int
+    negatives: int
+    threads: int
+    baselines: str | None
+    only_baselines: bool
+    plot: Path | None
+    quiet: bool
+    as_json: bool
+
+
+def protocol_options(command: F) -> F:
+    """Add what the protocols share."""
+    for option in (
+        click.option(
+            "--plot",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Draw HR@K by history length into this PNG file.",
+        ),
+        click.option("--only-baselines", is_flag=True, help="Leave our own model out."),
+        click.option(
+            "--baselines",
+            metavar="NAMES",
+            help=f"Comma list, `all` or `none`; popularity is always there. [default: {','.join(DEFAULT)}]",
+        ),
+        click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="Length of the lists."),
+        click.option(
+            "--seeds",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Runs of each method that chance plays a part in, from --seed on: means and standard errors.",
+        ),
+        click.option(
+            "--validate", is_flag=True, help="Hold out each user's penultimate event, leave the test event alone."
+        ),
+    ):
+        command = option(command)
+    return training_options(command)
+
+
+@click.group()
+def evaluate() -> None:
+    """Train and measure on published protocols, beside known methods on the same events."""
+
+
+evaluate.add_command(ablation)
+
+
+@evaluate.command()
+@click.argument("path", type=PATH)
+@movies_option
+@protocol_options
+def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> None:
+    """Rank each test event of the NCF paper's split in PATH, a folder or zip, among 99 fixed others.
+
+    Without --movies no genres are known and the genre projection stays empty. Defaults were
+    chosen with --validate; the test file decided nothing.
+    """
+    from replay.evaluation.ncf import read_ncf  # noqa: PLC0415 - keeps --help fast
+
+    split = read_ncf(path, movies=movies, seed=given["seed"])
+    _run(split, "sampled", validate=validate, given=given)
+
+
+@evaluate.command()
+@click.argument("dataset")
+@protocol_options
+def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
+    """Hold out the last event of each user of DATASET, and rank it among 99 unseen items drawn at random.
+
+    DATASET is a name of `data list` or a path.
+    """
+    _run(left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
+
+
+@evaluate.command()
+@click.argument("dataset", metavar="PATH_OR_DATASET")
+@movies_option
+@protocol_options
+def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> None:
+    """Rank each held-out event among all items that its user had not touched.
+
+    The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`.
+    """
+    split = split_at(dataset, movies, given["seed"], negatives=False)
+    _run(split, "full", validate=validate, given=given)
+
+
+def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:
+    """Fit and rank every method, and print what came of it."""
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import torch  # noqa: PLC0415 - same
+
+    from commands.parts.eval_report import Evaluated, described, text  # noqa: PLC0415 - same
+    from model.network.neumf import NeuMFConfig  # noqa: PLC0415 - same
+    from replay.evaluation.summary import summary  # noqa: PLC0415 - same
+
+    choices = Choices(**given)
+    if validate:
+        split = split.validation(np.random.default_rng(choices.seed))
+    torch.set_num_threads(choices.threads)
+    network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs, choices.negatives)
+    known = _baselines(choices)
+    draw = _drawing(choices.plot) if choices.plot is not None else None
+    began = time.monotonic()
+    with _blas_limited(choices.threads):
+        found = {name: _runs(name, method, split, choices) for name, method in known.items()}
+        if not choices.only_baselines:
+            found = {OURS: _our_runs(split, network, training, choices)} | found
+    evaluated = Evaluated(
+        split=split,
+        summaries=tuple(summary(name, runs, split, protocol, choices.k) for name, runs in found.items()),
+        protocol=protocol,
+        held_out="penultimate" if validate else "last",
+        k=choices.k,
+        seed=choices.seed,
+        seeds=choices.seeds,
+        config={"network": asdict(network), "training": asdict(training)},
+        seconds=round(time.monotonic() - began, 1),
+    )
+    if draw is not None:
+        draw(evaluated)
+    click.echo(json.dumps(described(evaluated)) if choices.as_json else text(evaluated))
+
+
+def _baselines(choices: Choices) -> "dict[str, Method]":
+    """Return the chosen baselines; of the default ones those whose packages are there."""
+    from replay.evaluation.baselines import BASELINES, baseline  # noqa: PLC0415 - keeps --help fast
+
+    if choices.baselines is None:
+        found = {}
+        for name in DEFAULT:
+            try:
+                found[name] = baseline(name)
+            except SettingsError as error:
+                click.echo(f"left out: {error}", err=True)
+        return found
+    named = {"all": tuple(BASELINES), "none": ()}.get(choices.baselines, choices.baselines.split(","))
+    return {name.strip(): baseline(name.strip()) for name in dict.fromkeys(("popularity", *named))}
+
+
+def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tuple[Measured, ...]":
+    """Fit and rank one method over the seeds, and say on stderr how long each run took."""
+    from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - keeps --help fast
+
+    def tell(run: "Measured") -> None:
+        if not choices.quiet:
+            click.echo(f"{name}, seed {run.seed}: fitted in {run.fit_s:.1f} s, ranked in {run.rank_s:.1f} s", err=True)
+
+    return over_seeds(method, split, range(choices.seed, choices.seed + choices.seeds), choices.k, tell)
+
+
+def _our_runs(
+    split: "Split", network: "NeuMFConfig", training: "TrainingConfig", choices: Choices
+) -> "tuple[Measured, ...]":
+    from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - keeps --help fast
+
+    with progress_bar(quiet=choices.quiet) as progress:
+        return _runs(OURS, TrainedNeuMF(network, training, progress), split, choices)
+
+
+def _blas_limited(threads: int) -> AbstractContextManager[object]:
+    """Hold NumPy's products to the chosen threads too; without the baselines' packages they are too few to matter."""
+    try:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - a package of the extra `eval`
+    except ModuleNotFoundError:
+        return nullcontext()
+    limited: AbstractContextManager[object] = threadpool_limits(threads, "blas")
+    return limited
+
+
+def _drawing(path: Path) -> "Callable[[Evaluated], None]":
+    """Return what draws into a file, so that what is missing is told before hours of training and not after."""
+    draw = drawing_module("eval: --plot", path, "replay.evaluation.plot").draw
+    return lambda evaluated: draw(evaluated.summaries, path, evaluated.k, evaluated.title())

@@ -1,0 +1,138 @@
+"""``reelstream train --plain``: the NeuMF of the paper, trained and measured; no version of it is ever served."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.parts.training_options import progress_bar
+from streams.errors import DataError
+
+if TYPE_CHECKING:
+    from model.plain.fit import Backend, PlainProgress
+    from model.plain.network import PlainNeuMF
+    from replay.evaluation.baselines.plain_neumf import PaperNeuMF
+    from replay.evaluation.split import Split
+
+__all__ = ["train_plain"]
+
+
+def train_plain(
+    dataset: str,
+    *,
+    backend: "Backend",
+    epochs: int | None,
+    seed: int,
+    threads: int,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train on all but the last event of each user, rank that one among 99 unseen items, and print the figures.
+
+    Parameters
+    ----------
+    dataset : a name of ``data list`` or a path.
+    backend : what does the arithmetic.
+    epochs : passes over the data; None for the number chosen on users' penultimate events.
+    seed : of order, negatives and first weights.
+    threads : cores for the arithmetic.
+    out : where the weights go, as safetensors; nowhere if None.
+    quiet, as_json : no progress on stderr; one JSON object on stdout.
+    """
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import torch  # noqa: PLC0415 - same
+
+    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
+    from replay.evaluation.baselines.plain_neumf import PlainScorer  # noqa: PLC0415 - same
+    from replay.evaluation.leave_one_out import leave_one_out  # noqa: PLC0415 - same
+    from replay.evaluation.protocol import ranked  # noqa: PLC0415 - same
+
+    torch.set_num_threads(threads)
+    split = leave_one_out(read_dataset(dataset, seed=seed), np.random.default_rng(seed))
+    with _progress(quiet=quiet) as progress:
+        method = _method(backend, epochs, progress)
+        began = time.monotonic()
+        network = method.trained(split, np.random.default_rng(seed))
+        seconds = time.monotonic() - began
+    if out is not None:
+        _write(out, network, split)
+    ranks = ranked(PlainScorer(network, split.users), split)
+    report = _report(method, split, ranks.sampled, seconds, {"backend": backend, "seed": seed, "out": out and str(out)})
+    click.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _method(backend: "Backend", epochs: int | None, progress: "PlainProgress | None") -> "PaperNeuMF":
+    from model.plain.fit import PlainTraining  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.baselines.plain_neumf import PaperNeuMF  # noqa: PLC0415 - same
+
+    training = PlainTraining() if epochs is None else PlainTraining(epochs=epochs)
+    return PaperNeuMF(training=training, backend=backend, progress=progress)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> "Iterator[PlainProgress | None]":
+    from model.training.fit import Step  # noqa: PLC0415 - keeps --help fast
+
+    with progress_bar(quiet=quiet) as show:
+        yield show and (lambda number, of, loss: show(Step(number, of, loss)))
+
+
+def _write(out: Path, network: "PlainNeuMF", split: "Split") -> None:
+    """Write the weights, and beside them in the same file whose rows they are."""
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - keeps --help fast
+    from safetensors.torch import save  # noqa: PLC0415 - same
+
+    from streams.files import put_whole  # noqa: PLC0415 - same
+
+    rows = {"users": json.dumps(split.user_ids), "items": json.dumps(tuple(split.catalogue.items))}
+    weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
+    try:
+        put_whole(LocalFileSystem(), str(out.absolute()), save(weights, rows))
+    except OSError as error:
+        raise DataError(
+            f"train: weights must be writable at {out}, got {error}; name another file with --out"
+        ) from error
+
+
+def _report(
+    method: "PaperNeuMF", split: "Split", ranks: Any, seconds: float, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    from model.metrics.ranking import half_ranks, hit_rate, ndcg  # noqa: PLC0415 - keeps --help fast
+
+    training = method.training.sized(len(split.train))
+    counts = split.owners()[split.candidates]
+    popular = half_ranks(counts[:, 0], counts[:, 1:])
+    samples = training.epochs * len(split.train) * (1 + training.negatives)
+    return {
+        "metrics": {"hr@10": hit_rate(ranks), "ndcg@10": ndcg(ranks)},
+        "popularity": {"hr@10": hit_rate(popular), "ndcg@10": ndcg(popular)},
+        "protocol": f"each user's last event among {split.n_negatives} unseen items, half-rank ties",
+        "data": {"name": split.name, "sha256": split.sha256},
+        "users": len(split),
+        "items": split.n_items,
+        "events": len(split.train),
+        "config": {"network": asdict(method.network), "training": asdict(training)},
+        "samples": samples,
+        "samples_per_s": round(samples / seconds),
+        "epochs": training.epochs,
+        "seconds": round(seconds, 1),
+        **more,
+    }
+
+
+def _text(report: Mapping[str, Any]) -> str:
+    mine, popular = report["metrics"], report["popularity"]
+    beside = f"(popularity {popular['hr@10']:.4f}, {popular['ndcg@10']:.4f})"
+    sizes = f"{report['users']:,} users tested, {report['items']:,} items, {report['events']:,} training events"
+    speed = f"{report['epochs']} epochs in {report['seconds']} s, {report['samples_per_s']:,} samples a second"
+    return (
+        f"plain NeuMF ({report['backend']}): HR@10 {mine['hr@10']:.4f}, NDCG@10 {mine['ndcg@10']:.4f} {beside}\n"
+        f"{sizes}; {report['protocol']}\n"
+        f"{speed}; weights in {report['out'] or 'no file: name one with --out'}"
+    )

@@ -1,0 +1,194 @@
+"""``reelstream prequential``: does learning help? Every event is first tested, then learnt, over a whole log."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.parts.drawing import drawing_module, require_folder
+from commands.parts.prequential_options import Replayed, StreamOptions, learnt_first, opened, stream_options
+from streams.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replay.prequential.beside import Beside
+    from replay.prequential.outcome import Outcome
+    from replay.prequential.run import Run
+
+__all__ = ["prequential"]
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+RIVALS = ("popularity", "decayed popularity", "co-occurrence", "isgd")
+
+
+@click.command()
+@click.argument("dataset")
+@stream_options
+@click.option("--rivals", default=",".join(RIVALS), show_default=True, metavar="NAMES", help="Comma list, or `none`.")
+@click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also run a model that stops learning.")
+@click.option("--checkpoint", type=FILE, help="Keep the run here, and go on from it; removed at the end.")
+@click.option("--report", type=FILE, help="Write curves and tables: a page (.html) or a picture (.png, .svg).")
+def prequential(
+    dataset: str, *, rivals: str, frozen: bool, checkpoint: Path | None, report: Path | None, **given: Any
+) -> None:
+    """Replay DATASET, a name of `data list` or a path: test each event on the list of its moment, then learn it.
+
+    Lists come from what a worker calls, learning from what a trainer calls; trending is merged every
+    100 events. Rivals and the frozen model run beside it in a second process.
+    """
+    options = StreamOptions.taken(given)
+    write = _reporting(report)
+    names = _names(rivals, frozen=frozen)
+    if checkpoint is not None:
+        require_folder("prequential: --checkpoint", checkpoint)
+    replayed = opened(dataset, options)
+    _require_few_items(names, replayed)
+    began = time.monotonic()
+    from replay.prequential.outcome import FROZEN, ONLINE, Outcome  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.run import Run  # noqa: PLC0415 - same
+
+    run = Run(replayed.stream, replayed.config)
+    with _progress(run, quiet=options.quiet) as show:
+        tracks = _all_tracks(run, names, replayed.about, checkpoint, show, quiet=options.quiet)
+    ordered = {name: tracks[name] for name in sorted(names, key=lambda name: name != FROZEN)}
+    outcome = Outcome(run.stream, run.tally, run.marks, {ONLINE: run.tally.ranks} | ordered, run.config.road.serving.k)
+    _tell(outcome, options, replayed.about | {"seconds": round(time.monotonic() - began, 1)}, write)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+def _names(rivals: str, *, frozen: bool) -> list[str]:
+    """Return what runs beside, in the order in which it runs."""
+    from replay.prequential.baselines import RIVALS as KNOWN  # noqa: PLC0415 - same
+    from replay.prequential.outcome import FROZEN  # noqa: PLC0415 - keeps --help fast
+
+    names = [] if rivals == "none" else [name.strip() for name in rivals.split(",")]
+    if unknown := [name for name in names if name not in KNOWN]:
+        raise SettingsError(f"prequential: --rivals must be among {', '.join(KNOWN)}, got {', '.join(unknown)}")
+    return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
+
+
+def _require_few_items(names: list[str], replayed: Replayed) -> None:
+    from replay.prequential.baseline_ranks import MOST_ITEMS  # noqa: PLC0415 - keeps --help fast
+
+    n_items = len(replayed.stream.catalogue)
+    if "co-occurrence" in names and n_items > MOST_ITEMS:
+        others = ",".join(name for name in RIVALS if name != "co-occurrence")
+        raise SettingsError(
+            f"prequential: co-occurrence requires at most {MOST_ITEMS:,} items, got {n_items:,}; "
+            f"leave it out with --rivals '{others}'"
+        )
+
+
+def _all_tracks(
+    run: "Run",
+    names: list[str],
+    about: dict[str, Any],
+    checkpoint: Path | None,
+    show: "Callable[[Beside], None]",
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Run everything to the end and return the ranks of what ran beside."""
+    from replay.prequential.beside import Beside  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.checkpoint import keep, restore  # noqa: PLC0415 - same
+
+    kept = None if checkpoint is None else restore(checkpoint, run, about)
+    tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
+    with Beside(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
+        if kept is None:
+            learnt_first(run, quiet=quiet)
+        first = run.learner.champion if kept is None else kept.first
+        beside.freeze(first)
+
+        def keep_all() -> None:
+            if checkpoint is not None:
+                keep(checkpoint, run, first, tracks | beside.found, about)
+
+        keep_all()
+        for mark in run.blocks():
+            show(beside)
+            if mark is not None:
+                beside.collect()
+                keep_all()
+        found = len(beside.found)
+        while not beside.collect(wait_s=0.5):
+            show(beside)
+            if len(beside.found) > found:
+                found = len(beside.found)
+                keep_all()
+        return tracks | beside.found
+
+
+@contextmanager
+def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]":
+    """Yield what moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
+    if quiet:
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+    bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    tasks: list[Any] = []
+
+    def show(beside: "Beside") -> None:
+        if not tasks:
+            bars.start()
+            tasks.append(bars.add_task("test, then learn", total=len(run.stream), said=""))
+            tasks.append(bars.add_task("beside", total=beside.of, said="", visible=beside.of > 0))
+        bars.update(tasks[0], completed=run.done, said=_said(run))
+        bars.update(tasks[1], completed=beside.done)
+
+    try:
+        yield show
+    finally:
+        bars.stop()
+
+
+def _said(run: "Run") -> str:
+    """Return the hit rate so far and the rounds."""
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+
+    tests = int(np.searchsorted(run.stream.tests, run.done))
+    hits = np.isfinite(run.tally.ranks[:tests])
+    rate = f"HR@10 {hits.mean():.3f}, last 5,000 {hits[-5000:].mean():.3f}" if tests else ""
+    return f"{rate}, round {len(run.marks)}"
+
+
+def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
+    """Return what writes the report, so that what is missing is told before the run and not after it."""
+    if path is None:
+        return lambda *_: None
+    picture = drawing_module("prequential: --report", path, "replay.prequential.picture")
+    if path.suffix not in (".html", ".png", ".svg"):
+        raise SettingsError(f"prequential: --report requires a file ending in .html, .png or .svg, got {path.name!r}")
+
+    def write(outcome: "Outcome", heading: str) -> None:
+        if path.suffix != ".html":
+            picture.draw(outcome, path, heading)
+            return
+        from commands.parts.prequential_report import page  # noqa: PLC0415 - keeps --help fast
+
+        drawn = StringIO()
+        picture.figure_of(outcome, heading).savefig(drawn, format="svg")
+        path.write_text(page(outcome, heading, drawn.getvalue()), encoding="utf-8")
+
+    return write
+
+
+def _tell(
+    outcome: "Outcome", options: StreamOptions, about: dict[str, Any], report: "Callable[[Outcome, str], None]"
+) -> None:
+    from commands.parts.prequential_report import described, text, title  # noqa: PLC0415 - keeps --help fast
+
+    heading = title(outcome, options.least_stars)
+    report(outcome, heading)
+    click.echo(json.dumps(described(outcome, about)) if options.as_json else text(outcome, heading))

@@ -1,0 +1,281 @@
+"""``reelstream train``: a first model version, from a recorded log or archived events, into the registry."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from click.core import ParameterSource
+
+from commands.parts.training_options import progress_bar, training_of, training_options
+from commands.study.plain import train_plain
+from streams.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from model.catalogue import Catalogue
+    from model.training.fit import Course, Progress, TrainingConfig
+    from model.training.learner import Learner
+    from model.training.rounds import Candidate
+    from replay.datasets.readers import Dataset
+    from streams.registry.registry import Registry
+    from streams.settings import Settings
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.argument("dataset", required=False)
+@click.option("--from-archive", "archive", metavar="URL", help="Train on the events that `reelstream archiver` kept.")
+@click.option(
+    "--catalogue",
+    metavar="DATASET",
+    help="With --from-archive: take titles and genres from this recorded log, not from the topic catalog-items.",
+)
+@click.option("--kafka", help="With --from-archive: where that topic is, host:port,... [REELSTREAM_KAFKA]")
+@click.option("--prefix", help="With --from-archive: put before topic names. [REELSTREAM_PREFIX]")
+@click.option(
+    "--out", help="Folder or fsspec URL of the registry [REELSTREAM_REGISTRY]; with --plain a .safetensors file."
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help="Hold out each user's latest event, end after so many epochs without a better HR@10 on them, keep the best.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Further cycles of the learning rate within the epochs.",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the training here after each epoch, and go on from it where it exists; removed at the end.",
+)
+@click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
+@click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
+@training_options
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    *,
+    dataset: str | None,
+    archive: str | None,
+    catalogue: str | None,
+    out: str | None,
+    patience: int | None,
+    restarts: int,
+    device: str,
+    checkpoint: Path | None,
+    plain: bool,
+    backend: Literal["torch", "numpy"] | None,
+    epochs: int,
+    negatives: int,
+    seed: int,
+    threads: int,
+    quiet: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Train on DATASET, a name of `data list` or a path, or on archived events, and store the version.
+
+    The newest events are held out and ranked among the whole catalogue: HR@10 and NDCG@10 of the
+    version are stored with it, beside those of popularity. Serving it is a separate step.
+    """
+    if backend is not None and not plain:
+        raise click.UsageError("--backend goes with --plain")
+    if plain and (dataset is None or archive or catalogue or any(given.values())):
+        raise click.UsageError("--plain trains on a DATASET")
+    own_negatives = ctx.get_parameter_source("negatives") is not ParameterSource.DEFAULT
+    if plain and (patience or restarts or checkpoint or device != "cpu" or own_negatives):
+        raise click.UsageError("--negatives, --patience, --restarts, --checkpoint and --device do not go with --plain")
+    if plain:
+        given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
+        train_plain(
+            str(dataset),
+            backend=backend or "torch",
+            epochs=epochs if given_epochs else None,
+            seed=seed,
+            threads=threads,
+            out=None if out is None else Path(out),
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
+    if (dataset is None) == (archive is None):
+        raise click.UsageError("give either DATASET or --from-archive URL")
+    if archive is None and (catalogue or any(given.values())):
+        raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
+    _prepare_torch(threads, device)
+    log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
+    _registry(out).require_writable()
+    training = training_of(len(log.interactions), epochs, negatives)
+    learner = _learner(log, replace(training, patience=patience or 0, restarts=restarts, device=device))
+    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
+        trained = _trained(learner, log.catalogue, seed, progress, course)
+        report = _report(trained, learner, log, out, seed)
+    click.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _prepare_torch(threads: int, device: str) -> None:
+    import torch  # noqa: PLC0415 - keeps --help fast
+
+    torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("train: --device cuda requires a GPU that torch can use, got none; train with --device cpu")
+
+
+def _trained(
+    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", course: "Course"
+) -> "tuple[Candidate, float]":
+    """Return what the learner made of all it holds, and the seconds it took."""
+    import numpy as np  # noqa: PLC0415 - keeps --help fast
+
+    began = time.monotonic()
+    generator = np.random.default_rng(seed)
+    try:
+        candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, course=course)
+    except (ValueError, FloatingPointError) as error:
+        raise DataError(f"train: {error}") from error
+    return candidate, time.monotonic() - began
+
+
+def _report(
+    trained: "tuple[Candidate, float]", learner: "Learner", log: "Dataset", out: str | None, seed: int
+) -> dict[str, Any]:
+    """Measure and store what was trained, and return what there is to say about it."""
+    from model.training.gate import gate  # noqa: PLC0415 - keeps --help fast
+
+    candidate, seconds = trained
+    verdict = gate(candidate)
+    figures = {"hr@10": verdict.candidate.hit_rate, "ndcg@10": verdict.candidate.ndcg}
+    popularity = {"hr@10": verdict.popularity.hit_rate, "ndcg@10": verdict.popularity.ndcg}
+    version = _store(candidate.snapshot, out, figures | {"popularity_hr@10": popularity["hr@10"]}, seed)
+    return {
+        "metrics": figures,
+        "popularity": popularity,
+        "protocol": "newest events held out, ranked among all items the user does not know, half-rank ties",
+        "held_out": verdict.events,
+        "version": version.version_id,
+        "uri": version.uri,
+        "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
+        "users": len(candidate.snapshot.users),
+        "items": len(candidate.snapshot.items),
+        "events": candidate.material.trained_to,
+        "config": _described(learner.rounds.first, candidate.snapshot.describe()["config"]),
+        "seed": seed,
+        "epochs": candidate.training.epochs,
+        "scores": candidate.training.scores,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _recorded(name_or_path: str, seed: int) -> "Dataset":
+    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - keeps --help fast
+
+    return read_dataset(name_or_path, seed=seed)
+
+
+def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Dataset":
+    """Return the archived events with the items of a recorded log, or of the topic."""
+    from commands.parts.options import given_settings  # noqa: PLC0415 - beside its only use
+    from replay.datasets.archive import read_archive  # noqa: PLC0415 - keeps --help fast
+
+    settings = given_settings(given)
+    items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
+    return read_archive(url, items, settings.prefix)
+
+
+def _topic_items(settings: "Settings") -> "Catalogue":
+    import asyncio  # noqa: PLC0415 - beside its only use
+
+    from streams.errors import TopicError  # noqa: PLC0415 - same
+    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
+    from streams.reading.catalogue import CatalogueFeed  # noqa: PLC0415 - keeps --help fast
+
+    async def read() -> "Catalogue":
+        feed = CatalogueFeed(settings, lambda _: None)
+        try:
+            await feed.start()
+        finally:
+            await feed.stop()
+        return feed.catalogue
+
+    try:
+        verify_topics(settings)
+        return asyncio.run(read())
+    except TopicError as error:
+        raise TopicError(f"{error}; or take the items from a recorded log with --catalogue") from error
+
+
+@contextmanager
+def _kept(path: Path | None) -> "Iterator[Course]":
+    """Yield what keeps a training in a file and takes it up from there; the file is gone when all went well."""
+    from model.training.fit import Course  # noqa: PLC0415 - keeps --help fast
+    from streams.registry.checkpoints import read_checkpoint, write_checkpoint  # noqa: PLC0415 - same
+
+    if path is None:
+        yield Course()
+        return
+    yield Course(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
+    path.unlink(missing_ok=True)
+
+
+def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
+    """Return a learner that holds the whole log, every event as new."""
+    from model.history import Interaction  # noqa: PLC0415 - keeps --help fast
+    from model.training.learner import Learner, LearnerConfig  # noqa: PLC0415 - same
+    from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
+
+    n = len(log.interactions)
+    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), RoundConfig(first=training))
+    table = log.interactions
+    if "weight" not in table:
+        table = table.assign(kind="rate", weight=table["rating"] / 5.0)
+    rows = table[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False)
+    learner.observe((user, Interaction(item, ts, kind, weight)) for user, item, ts, kind, weight in rows)
+    return learner
+
+
+def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int) -> Any:
+    from importlib.metadata import version  # noqa: PLC0415 - beside its only use
+
+    return _registry(out).save(
+        snapshot,
+        parent=None,
+        metrics=figures,
+        offsets={},
+        created_ms=time.time_ns() // 1_000_000,
+        seed=seed,
+        code_revision=version("reelstream"),
+    )
+
+
+def _registry(out: str | None) -> "Registry":
+    from streams.registry.registry import Registry  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import Settings  # noqa: PLC0415 - same
+
+    return Registry(Settings.from_environment(registry=out).registry)
+
+
+def _described(training: "TrainingConfig", network: dict[str, Any]) -> dict[str, Any]:
+    from dataclasses import asdict  # noqa: PLC0415 - beside its only use
+
+    return {"network": network, "training": asdict(training)}
+
+
+def _text(report: dict[str, Any]) -> str:
+    mine, popular = report["metrics"], report["popularity"]
+    return (
+        f"{report['version']} in {report['uri']}\n"
+        f"trained on {report['events']:,} events of {report['users']:,} users in {report['seconds']} s\n"
+        f"whole catalogue, {report['held_out']:,} newest events: HR@10 {mine['hr@10']:.3f}, "
+        f"NDCG@10 {mine['ndcg@10']:.3f} (popularity {popular['hr@10']:.3f}, {popular['ndcg@10']:.3f})"
+    )

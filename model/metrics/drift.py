@@ -1,0 +1,121 @@
+"""When a version that serves has become worse than no model at all: its lists against popularity, event by event.
+
+Of the events on which just one of the two hits, D in all, popularity must lead by more than three times sqrt(D)
+(McNemar's test [1]_). Three, where the gate asks for one: the gate looks once at a version, but this question is asked
+every second, and whoever looks at one standard error again and again finds it sooner or later. Only personalised lists
+count, because a cold-start list is the same whatever version serves, and of these only lists whose places are all given
+by score: what chance put there is not the version's choice.
+
+Of each list only the first test counts. While no new lists come, because workers are away or behind, users go on with
+the list they have, and it grows old while popularity does not: its later tests speak against the workers' absence, not
+against the version. What follows from drift is not decided here.
+
+References
+----------
+.. [1] McNemar, "Note on the sampling error of the difference between correlated proportions",
+   Psychometrika 1947.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from math import sqrt
+
+from model.metrics.live import Credit, Shown
+
+__all__ = ["Drift", "DriftConfig", "DriftGuard"]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftConfig:
+    """How much evidence is asked for.
+
+    Parameters
+    ----------
+    least : tests of a version below which nothing is said of it.
+    most : its latest tests that are looked at; what was long ago says little about now.
+    sigmas : standard errors of the paired difference by which popularity must lead.
+    versions : versions whose tests are kept; lists of an earlier one are still tested for a while.
+    lists : latest lists that are known to be tested; a list beyond them would count once more.
+    """
+
+    least: int = 500
+    most: int = 5000
+    sigmas: float = 3.0
+    versions: int = 4
+    lists: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What speaks against a version: tests of its lists, hits of either side, and tests that just one of them hit."""
+
+    version: str
+    tests: int
+    hits: int
+    popularity_hits: int
+    apart: int
+
+    @property
+    def z(self) -> float:
+        """The lists' lead in standard errors of the paired difference: negative, as popularity leads."""
+        return (self.hits - self.popularity_hits) / sqrt(self.apart) if self.apart else 0.0
+
+    def metrics(self) -> dict[str, float]:
+        """Return the figures as they are announced."""
+        return {
+            "hit_rate": self.hits / self.tests,
+            "popularity_hit_rate": self.popularity_hits / self.tests,
+            "tests": float(self.tests),
+            "z": self.z,
+        }
+
+
+class DriftGuard:
+    """Keeps the latest tests of the latest versions and says which version has drifted.
+
+    Parameters
+    ----------
+    config : how much evidence is asked for.
+    k : places of a list that count.
+    """
+
+    def __init__(self, config: DriftConfig | None = None, k: int = 10) -> None:
+        self._config = config or DriftConfig()
+        self._k = k
+        self._tests: OrderedDict[str, deque[tuple[int, bool, bool]]] = OrderedDict()
+        self._tested: OrderedDict[str, None] = OrderedDict()
+
+    def observe(self, credit: Credit) -> None:
+        """Take note of one test, if it is the first of a list that a version personalised and chance did not fill."""
+        shown = credit.shown
+        if shown.version is None or shown.mode != "personalized" or shown.is_by_chance or not self._is_first(shown):
+            return
+        tests = self._tests.setdefault(shown.version, deque(maxlen=self._config.most))
+        self._tests.move_to_end(shown.version)
+        tests.append((shown.at_ms, credit.rank <= self._k, credit.popular_rank <= self._k))
+        if len(self._tests) > self._config.versions:
+            self._tests.popitem(last=False)
+
+    def _is_first(self, shown: Shown) -> bool:
+        is_first = shown.rec_id not in self._tested
+        self._tested[shown.rec_id] = None
+        self._tested.move_to_end(shown.rec_id)
+        if len(self._tested) > self._config.lists:
+            self._tested.popitem(last=False)
+        return is_first
+
+    def judge(self, version: str, since_ms: int) -> Drift | None:
+        """Return what speaks against the version that serves, or None while too little does.
+
+        Parameters
+        ----------
+        version : that serves.
+        since_ms : when it began to, milliseconds: lists that it made in an earlier turn do not count.
+        """
+        tests = [(mine, popular) for at_ms, mine, popular in self._tests.get(version, ()) if at_ms >= since_ms]
+        hits = sum(mine for mine, _ in tests)
+        popular_hits = sum(popular for _, popular in tests)
+        apart = sum(mine != popular for mine, popular in tests)
+        if len(tests) < self._config.least or hits - popular_hits >= -self._config.sigmas * sqrt(apart):
+            return None
+        return Drift(version, len(tests), hits, popular_hits, apart)

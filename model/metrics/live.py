@@ -1,0 +1,490 @@
+"""Which list an event is credited to, and how often lists were right: the live twin of a prequential run.
+
+Told of every published list and every event in the order of their times, a scoreboard looks each event's item up in
+the list that its user had seen last, or in the one that the event names, and asks popularity about the same event. No
+clock and no I/O: times come with what is told, and whoever tells keeps them in order. Everything is bounded.
+
+Figures outlive the process (``describe``, ``restore``), and so do tests and hits of each user of the experiment that
+runs (``take_drawn``): without them every user would be new after a restart, and the intervals too narrow. Lists, items
+and popularity do not: whoever starts again tells the latest records once more, and says of each whether the figures
+hold it already (``Told``).
+
+One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
+
+References
+----------
+.. [1] Gama, Sebastião and Rodrigues, "On evaluating stream learning algorithms", Machine Learning 2013 (each event is
+   tested first and learnt then).
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from math import inf, log2
+from typing import Any, Literal, TypeVar
+
+from model.metrics.intervals import UserSums
+from model.metrics.popularity import Popularity
+
+__all__ = ["ArmTally", "Credit", "Drawn", "DrawnUsers", "Scoreboard", "ScoreboardConfig", "Shown", "Tally", "Told"]
+
+Told = Literal["new", "counted", "before"]
+Group = tuple[str | None, str | None]
+Drawn = tuple[str, str]  # side of the experiment that runs, user id
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreboardConfig:
+    """Sizes.
+
+    Parameters
+    ----------
+    k : places of a list that count.
+    window : latest tests that the figures of the present are of.
+    lists : latest lists kept of one user, one of which an event may name.
+    items : latest items of one user, to tell an item that the user knows.
+    users : users kept; who was untouched for longest goes first.
+    remembered : latest items of all users together, a bound that is met in the same way.
+    groups : versions with their modes, and sides of experiments, whose figures are kept: the latest of each.
+    drawn : users of the experiment that runs, on both sides; tests of further ones are not counted in it.
+    renew_every : events after which the ranking by popularity is made anew.
+    """
+
+    k: int = 10
+    window: int = 5000
+    lists: int = 4
+    items: int = 500
+    users: int = 100_000
+    remembered: int = 5_000_000
+    groups: int = 50
+    drawn: int = 100_000
+    renew_every: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A published list.
+
+    Parameters
+    ----------
+    rec_id : its identity.
+    user_id : for whom.
+    at_ms : when, milliseconds.
+    mode, version : by which road and model version.
+    items : item ids, best first.
+    experiment, arm : what the user takes part in, and on which side; None without one.
+    is_by_chance : whether a place of it was left to chance.
+    """
+
+    rec_id: str
+    user_id: str
+    at_ms: int
+    mode: str
+    version: str | None
+    items: tuple[str, ...]
+    experiment: str | None = None
+    arm: str | None = None
+    is_by_chance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What came of one test.
+
+    Parameters
+    ----------
+    shown : the list that was tested.
+    rank : place of the item in it from 1, infinite where it is not.
+    popular_rank : place among the k most popular items that the user did not know, infinite beyond them.
+    is_named : whether the event named the list.
+    """
+
+    shown: Shown
+    rank: float
+    popular_rank: float
+    is_named: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures of some tests.
+
+    Parameters
+    ----------
+    tests, named : how many, and how many of them named their list.
+    hits, popularity_hits : on how many the item was among the first k.
+    gain, popularity_gain : sums of 1 / log2(1 + rank) of those: with one right item, NDCG times tests.
+    apart : tests that just one of list and popularity hit.
+    """
+
+    tests: int = 0
+    named: int = 0
+    hits: int = 0
+    gain: float = 0.0
+    popularity_hits: int = 0
+    popularity_gain: float = 0.0
+    apart: int = 0
+
+    def add(self, credit: Credit, k: int) -> None:
+        """Count one test."""
+        mine, popular = _gain(credit.rank, k), _gain(credit.popular_rank, k)
+        self.tests += 1
+        self.named += credit.is_named
+        self.hits += mine > 0.0
+        self.gain += mine
+        self.popularity_hits += popular > 0.0
+        self.popularity_gain += popular
+        self.apart += (mine > 0.0) != (popular > 0.0)
+
+    def describe(self) -> dict[str, Any]:
+        """Return counts and rates as JSON values; rates of no tests are 0."""
+        n = max(1, self.tests)
+        return {
+            **{name: getattr(self, name) for name in _COUNTS},
+            "hit_rate": self.hits / n,
+            "ndcg": self.gain / n,
+            "popularity_hit_rate": self.popularity_hits / n,
+            "popularity_ndcg": self.popularity_gain / n,
+        }
+
+    @classmethod
+    def restored(cls, described: Mapping[str, Any]) -> "Tally":
+        """Return the tally that was described; raise KeyError or TypeError if it is none."""
+        _require_numbers(described, (*_COUNTS, *_RATES))
+        return cls(**{name: described[name] for name in _COUNTS})
+
+
+_COUNTS = ("tests", "named", "hits", "gain", "popularity_hits", "popularity_gain", "apart")
+_RATES = ("hit_rate", "ndcg", "popularity_hit_rate", "popularity_ndcg")
+
+
+@dataclass(slots=True)
+class ArmTally:
+    """Figures of one side of an experiment, with what their uncertainty over users needs.
+
+    Parameters
+    ----------
+    tally : figures of its tests.
+    users, tests_squared, hits_squared, products : as in ``model.metrics.intervals.UserSums``.
+    left_out : tests of users beyond those that are kept, which are counted nowhere else here.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    users: int = 0
+    tests_squared: int = 0
+    hits_squared: int = 0
+    products: int = 0
+    left_out: int = 0
+
+    def sums(self) -> UserSums:
+        """Return the sums over users."""
+        return UserSums(
+            self.users, self.tally.tests, self.tally.hits, self.tests_squared, self.hits_squared, self.products
+        )
+
+    def add(self, credit: Credit, k: int, before: tuple[int, int] | None) -> None:
+        """Count one test of a user who had so many tests and hits on this side before, None for a user who is new."""
+        tests, hits = before or (0, 0)
+        hit = credit.rank <= k
+        self.tally.add(credit, k)
+        self.users += before is None
+        self.tests_squared += 2 * tests + 1  # (t + 1)^2 - t^2
+        self.hits_squared += (2 * hits + 1) * hit
+        self.products += (tests + 1) * (hits + hit) - tests * hits
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return self.tally.describe() | {name: getattr(self, name) for name in _SUMS}
+
+    @classmethod
+    def restored(cls, described: Mapping[str, Any]) -> "ArmTally":
+        """Return what was described; raise KeyError or TypeError if it is something else."""
+        _require_numbers(described, _SUMS)
+        return cls(Tally.restored(described), **{name: described[name] for name in _SUMS})
+
+
+_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnUsers:
+    """Users of the experiment that runs.
+
+    Parameters
+    ----------
+    users : side and user -> tests and hits.
+    is_whole : whether these are all of them; else those that have changed.
+    """
+
+    users: Mapping[Drawn, tuple[int, int]] = field(default_factory=dict)
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    experiment: str
+    since_ms: int  # of the list that was tested first
+
+
+@dataclass(slots=True)
+class _User:
+    lists: deque[Shown]
+    items: dict[str, None] = field(default_factory=dict)  # the latest last; a quarter of an OrderedDict
+
+
+class Scoreboard:
+    """Counts tests of lists as records are told.
+
+    Parameters
+    ----------
+    config : sizes.
+    """
+
+    def __init__(self, config: ScoreboardConfig | None = None) -> None:
+        self.config = config or ScoreboardConfig()
+        self.total = Tally()
+        self._users: OrderedDict[str, _User] = OrderedDict()
+        self._remembered = 0
+        self._popularity = Popularity(self.config.items + self.config.k, self.config.renew_every)
+        self._window: deque[Credit] = deque(maxlen=self.config.window)
+        self._versions: OrderedDict[Group, Tally] = OrderedDict()
+        self._sides: OrderedDict[Group, ArmTally] = OrderedDict()
+        self._running: _Running | None = None
+        self._drawn: dict[Drawn, tuple[int, int]] = {}
+        self._changed: set[Drawn] | None = None  # None: all of them
+
+    def shown(self, shown: Shown) -> None:
+        """Take note of a published list; one that is published once more is the same list as before."""
+        lists = self._touched(shown.user_id).lists
+        for kept in lists:
+            if kept.rec_id == shown.rec_id:
+                lists.remove(kept)
+                shown = replace(shown, at_ms=min(kept.at_ms, shown.at_ms))
+                break
+        lists.append(shown)
+
+    def happened(
+        self, user_id: str, item_id: str, at_ms: int, rec_id: str | None = None, told: Told = "new"
+    ) -> Credit | None:
+        """Test an event against the list before it, then learn it.
+
+        Parameters
+        ----------
+        user_id, item_id : who touched what.
+        at_ms : when, milliseconds; a list of that very millisecond comes after it.
+        rec_id : the list that the event says it came from. It came before the event whatever the times say, as the
+            producer's clock may be behind.
+        told : ``new`` is counted. After a restart, ``counted`` is what the restored figures hold already, and
+            ``before`` what they never held: nothing of it is counted, not even in the window.
+
+        Returns
+        -------
+        What came of the test, or None where there was none: the user has no list yet, or knew the item (which no list
+        has, and which is also what a producer's duplicate looks like).
+        """
+        user = self._touched(user_id)
+        credit = None if item_id in user.items else self._tested(user, item_id, at_ms, rec_id)
+        self._learn(user, item_id)
+        if credit is not None and told != "before":
+            self._window.append(credit)
+            if told == "new":
+                self._count(credit)
+        return credit
+
+    def latest(self) -> Tally:
+        """Return the figures of the window."""
+        return _tally(self._window, self.config.k)
+
+    def describe(self) -> dict[str, Any]:
+        """Return all figures as JSON values: in all and of the window (``latest``); groups newest first."""
+        versions = self._windowed(lambda shown: (shown.version, shown.mode))
+        sides = self._windowed(lambda shown: (shown.experiment, shown.arm))
+        nothing = Tally()
+        return {
+            "k": self.config.k,
+            "window": self.config.window,
+            "total": self.total.describe(),
+            "latest": self.latest().describe(),
+            "versions": [
+                {
+                    "version": group[0],
+                    "mode": group[1],
+                    "total": tally.describe(),
+                    "latest": versions.get(group, nothing).describe(),
+                }
+                for group, tally in reversed(self._versions.items())
+            ],
+            "arms": [
+                {
+                    "experiment": group[0],
+                    "arm": group[1],
+                    "total": side.describe(),
+                    "latest": sides.get(group, nothing).describe(),
+                }
+                for group, side in reversed(self._sides.items())
+            ],
+            "running": None if self._running is None else asdict(self._running),
+        }
+
+    def take_drawn(self, *, whole: bool = False) -> DrawnUsers:
+        """Return the users of the experiment that runs who have changed since they were last taken, or all of them."""
+        changed, self._changed = self._changed, set()
+        if whole or changed is None:
+            return DrawnUsers(dict(self._drawn))
+        return DrawnUsers({drawn: self._drawn[drawn] for drawn in changed}, is_whole=False)
+
+    def restore(self, described: Mapping[str, Any], drawn: Mapping[Drawn, tuple[int, int]] | None = None) -> bool:
+        """Take up the figures that an earlier scoreboard described; its window and lists come by telling again.
+
+        Parameters
+        ----------
+        described : the figures.
+        drawn : all users of the experiment that ran, as they were taken.
+
+        Returns
+        -------
+        Whether these users make up the figures of the experiment that ran. If not, it begins anew.
+
+        Raises
+        ------
+        ValueError
+            If it is not what ``describe`` returns.
+        """
+        try:
+            total = Tally.restored(described["total"])
+            versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
+            arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
+            running = None if described["running"] is None else _Running(**described["running"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
+        self.total = total
+        self._versions = OrderedDict(reversed(versions))
+        self._sides = OrderedDict(reversed(arms))
+        self._running = running
+        self._drawn = {} if running is None else dict(drawn or {})
+        self._changed = None
+        if running is None or self._is_made_up(running.experiment):
+            return True
+        self._sides = OrderedDict((group, side) for group, side in reversed(arms) if group[0] != running.experiment)
+        self._running, self._drawn = None, {}
+        return False
+
+    def _touched(self, user_id: str) -> _User:
+        """Return the user as the latest touched one, in the place of whoever was untouched for longest."""
+        user = self._users.get(user_id)
+        if user is None:
+            user = self._users[user_id] = _User(deque(maxlen=self.config.lists))
+            if len(self._users) > self.config.users:
+                self._forget_user()
+        else:
+            self._users.move_to_end(user_id)
+        return user
+
+    def _tested(self, user: _User, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
+        named = [shown for shown in user.lists if rec_id is not None and shown.rec_id == rec_id]
+        lists = named or [shown for shown in user.lists if shown.at_ms < at_ms]
+        if not lists:
+            return None
+        shown = lists[-1]
+        popular = self._popularity.top(user.items, self.config.k)
+        return Credit(shown, _rank(item_id, shown.items), _rank(item_id, popular), bool(named))
+
+    def _learn(self, user: _User, item_id: str) -> None:
+        before = len(user.items)
+        shared = self._popularity.count(item_id)
+        user.items.pop(shared, None)
+        user.items[shared] = None
+        if len(user.items) > self.config.items:
+            del user.items[next(iter(user.items))]
+        self._remembered += len(user.items) - before
+        while self._remembered > self.config.remembered and len(self._users) > 1:
+            self._forget_user()
+
+    def _forget_user(self) -> None:
+        _, user = self._users.popitem(last=False)
+        self._remembered -= len(user.items)
+
+    def _count(self, credit: Credit) -> None:
+        shown, k = credit.shown, self.config.k
+        self.total.add(credit, k)
+        self._grouped(self._versions, (shown.version, shown.mode), Tally).add(credit, k)
+        if shown.experiment is not None and shown.arm is not None and self._runs(shown.experiment, shown.at_ms):
+            side = self._grouped(self._sides, (shown.experiment, shown.arm), ArmTally)
+            self._count_drawn(side, (shown.arm, shown.user_id), credit)
+
+    def _runs(self, experiment: str, at_ms: int) -> bool:
+        """Return whether this experiment runs; it begins to with a list that is later than the other one's first."""
+        running = self._running
+        if running is not None and running.experiment == experiment:
+            return True
+        if any(name == experiment for name, _ in self._sides) or (running is not None and at_ms <= running.since_ms):
+            return False
+        self._running, self._drawn, self._changed = _Running(experiment, at_ms), {}, None
+        return True
+
+    def _count_drawn(self, side: ArmTally, drawn: Drawn, credit: Credit) -> None:
+        before = self._drawn.get(drawn)
+        if before is None and len(self._drawn) >= self.config.drawn:
+            side.left_out += 1
+            return
+        side.add(credit, self.config.k, before)
+        tests, hits = before or (0, 0)
+        self._drawn[drawn] = (tests + 1, hits + (credit.rank <= self.config.k))
+        if self._changed is not None:
+            self._changed.add(drawn)
+
+    def _is_made_up(self, experiment: str) -> bool:
+        """Return whether the users' tests and hits make up the sums of both sides."""
+        sides = {str(arm): side.sums() for (name, arm), side in self._sides.items() if name == experiment}
+        users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sides}
+        for (arm, _), counts in self._drawn.items():
+            users.setdefault(arm, []).append(counts)
+        return {arm: _sums(counts) for arm, counts in users.items()} == sides
+
+    def _grouped(self, groups: OrderedDict[Group, T], group: Group, make: Callable[[], T]) -> T:
+        if group not in groups:
+            groups[group] = make()
+        groups.move_to_end(group)
+        if len(groups) > self.config.groups:
+            groups.popitem(last=False)
+        return groups[group]
+
+    def _windowed(self, group_of: Callable[[Shown], Group]) -> dict[Group, Tally]:
+        grouped: dict[Group, list[Credit]] = {}
+        for credit in self._window:
+            grouped.setdefault(group_of(credit.shown), []).append(credit)
+        return {group: _tally(credits_, self.config.k) for group, credits_ in grouped.items()}
+
+
+def _tally(tests: Iterable[Credit], k: int) -> Tally:
+    tally = Tally()
+    for credit in tests:
+        tally.add(credit, k)
+    return tally
+
+
+def _require_numbers(described: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if not isinstance(described[name], int | float):
+            raise TypeError(f"{name} must be a number, got {described[name]!r}")
+
+
+def _sums(users: Iterable[tuple[int, int]]) -> UserSums:
+    each = tuple(users)
+    return UserSums(
+        len(each),
+        sum(tests for tests, _ in each),
+        sum(hits for _, hits in each),
+        sum(tests * tests for tests, _ in each),
+        sum(hits * hits for _, hits in each),
+        sum(tests * hits for tests, hits in each),
+    )
+
+
+def _rank(item_id: str, items: tuple[str, ...]) -> float:
+    return items.index(item_id) + 1.0 if item_id in items else inf
+
+
+def _gain(rank: float, k: int) -> float:
+    return 1.0 / log2(1.0 + rank) if rank <= k else 0.0

@@ -1,0 +1,3 @@
+"""NeuMF and its parts, and a version of it as a value."""
+
+__all__: list[str] = []

@@ -1,0 +1,221 @@
+"""Lists for users that the network knows too little about: what is trending, and what is like what they touched.
+
+The first event already changes the list. No training is needed, only the catalogue and the hot list; when
+even that is empty the newest of the catalogue is shown. Who is cold is decided in ``modes``, not here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.history import Interaction, Profile
+from model.ranking.content import ContentIndex, best_rows
+
+__all__ = ["ColdStart", "ColdStartConfig", "Scored", "Source", "Trending"]
+
+Source = Literal["neumf", "trending", "similar", "catalogue"]
+_Floats = NDArray[np.float32]
+_DECIMALS = 6  # scores closer than this are a tie: the last bits depend on how many users are scored together
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStartConfig:
+    """How trending and similarity are blended.
+
+    A user with ``m`` distinct known recent items gives similarity the share
+    ``most_share * m / (m + half_share_at)`` and trending the rest.
+
+    Parameters
+    ----------
+    most_share : share of similarity that is approached with many items, 0..1.
+    half_share_at : distinct items at which half of it is reached.
+    contrast : ratio of the highest trending score to the one at which trending stops being logarithmic;
+        with 100, an item of a tenth of the highest popularity gets about half its trend.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range.
+    """
+
+    most_share: float = 0.2
+    half_share_at: float = 3.0
+    contrast: float = 100.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.most_share <= 1.0:
+            raise ValueError(f"ColdStartConfig: most_share must be 0 to 1, got {self.most_share!r}")
+        if not 0.0 < self.half_share_at < float("inf"):
+            raise ValueError(f"ColdStartConfig: half_share_at must be positive, got {self.half_share_at!r}")
+        if not 0.0 < self.contrast < float("inf"):
+            raise ValueError(f"ColdStartConfig: contrast must be positive, got {self.contrast!r}")
+
+    def share(self, items: int) -> float:
+        """Return the share of similarity for a user with so many distinct known recent items, 0..1."""
+        return self.most_share * items / (items + self.half_share_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Trending:
+    """The hot list: item -> decayed popularity in any unit, best first."""
+
+    scores: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, scored: Iterable[tuple[str, float]]) -> "Trending":
+        """Order pairs by score, highest first, ties by id.
+
+        Raises
+        ------
+        ValueError
+            If a score is negative or not finite.
+        """
+        pairs = sorted(scored, key=lambda pair: (-pair[1], pair[0]))
+        for item_id, score in pairs:
+            if not isfinite(score) or score < 0.0:
+                raise ValueError(f"Trending: scores must be finite and not negative, got {score!r} for {item_id!r}")
+        return cls(MappingProxyType(dict(pairs)))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One recommended item.
+
+    Parameters
+    ----------
+    item_id : the item.
+    score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
+    source : the road or the part of the blend that weighed most; ``catalogue`` where no part knew the item.
+    reason : a sentence for people.
+    """
+
+    item_id: str
+    score: float
+    source: Source
+    reason: str
+
+
+class ColdStart:
+    """Ranks a catalogue for cold users.
+
+    Parameters
+    ----------
+    config : the blend.
+    """
+
+    def __init__(self, config: ColdStartConfig | None = None) -> None:
+        self.config = config or ColdStartConfig()
+
+    def rank(
+        self,
+        profiles: Sequence[Profile],
+        trending: Trending,
+        index: ContentIndex,
+        n: int,
+        *,
+        genre: str | None = None,
+        strict: bool = False,
+        exclude: Collection[str] = (),
+    ) -> list[list[Scored]]:
+        """Return each user's ``n`` best items, best first, without what they touched recently.
+
+        A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0 and
+        ``trend = log(1 + contrast * score / highest) / log(1 + contrast)``. Ties go to the newer film, then
+        to the catalogue's order; an empty hot list leaves just that order to a new user.
+
+        Parameters
+        ----------
+        profiles : B users.
+        trending : the hot list; items outside the catalogue are passed over.
+        index : the catalogue's vectors.
+        n : items per user; fewer come back only if no more are left.
+        genre : items of this genre come first.
+        strict : return nothing outside ``genre``.
+        exclude : items that nobody gets.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"ColdStart.rank: n must be at least 1, got {n!r}")
+        recents = [index.known(profile.recent) for profile in profiles]
+        share = np.array([self.config.share(len(recent)) for recent in recents], dtype=np.float32)[:, None]  # (B, 1)
+        trend = (1.0 - share) * _trend(trending, index, self.config.contrast)  # (B, N)
+        likeness = share * np.maximum(index.scores(index.profiles(recents)), 0.0)  # (B, N)
+        scores = np.round(trend + likeness, _DECIMALS)
+        wanted = None if genre is None else index.in_genre(genre)
+        if wanted is not None:
+            scores[:, wanted] += 1.0
+            if strict:
+                scores[:, ~wanted] = -np.inf
+        for place, recent in enumerate(recents):
+            scores[place, index.rows(recent)] = -np.inf
+        scores[:, [row for row in map(index.row, exclude) if row is not None]] = -np.inf
+        return [
+            self._list(index, recent, scores[place], trend[place], likeness[place], n, genre)
+            for place, recent in enumerate(recents)
+        ]
+
+    def _list(
+        self,
+        index: ContentIndex,
+        recent: Sequence[Interaction],
+        scores: _Floats,
+        trend: _Floats,
+        likeness: _Floats,
+        n: int,
+        genre: str | None,
+    ) -> list[Scored]:
+        """Return one user's list from the three lines (N,) of scores, -inf where an item may not be listed."""
+        rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
+        rows = rows[scores[rows] > -np.inf]
+        closest = _closest(index, recent, rows)
+        similar = (likeness[rows] > trend[rows]).tolist()
+        trends = (trend[rows] > 0.0).tolist()
+        wanted = [False] * len(rows) if genre is None else index.in_genre(genre)[rows].tolist()
+        listed = []
+        for place, (row, score) in enumerate(zip(rows.tolist(), scores[rows].tolist(), strict=True)):
+            source: Source = "catalogue"
+            if similar[place]:
+                source, reason = "similar", f"Similar to {closest[place]}"
+            elif trends[place]:
+                source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
+            else:
+                reason = "New in the catalogue"
+            listed.append(Scored(index.item_ids[row], score, source, reason))
+        return listed
+
+
+def _trend(trending: Trending, index: ContentIndex, contrast: float) -> _Floats:
+    """Return trending on the catalogue's rows, float32 (N,), 0..1 with 1 at the highest; zeros if nothing trends."""
+    scores = np.zeros(len(index), dtype=np.float64)
+    for item_id, score in trending.scores.items():
+        row = index.row(item_id)
+        if row is not None:
+            scores[row] = score
+    highest = scores.max(initial=0.0)
+    if highest == 0.0:
+        return scores.astype(np.float32)
+    trend: _Floats = (np.log1p(contrast * scores / highest) / np.log1p(contrast)).astype(np.float32)
+    return trend
+
+
+def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[np.int64]) -> list[str]:
+    """Return for each row the title of the recent item that spoke most for it; the newest where none did."""
+    newest = recent[: index.config.depth]
+    if not newest:
+        return [""] * len(rows)
+    touched = index.rows(newest)
+    cosines = index.vectors[rows] @ index.vectors[touched].T  # (n, L)
+    titles = [index.items[row].title for row in touched.tolist()]
+    return [titles[best] for best in (cosines * index.shares(newest)).argmax(axis=1).tolist()]

@@ -1,0 +1,408 @@
+"""Ranking: the best items of a whole catalogue for many users at once, exactly.
+
+The item side of every score is computed once per snapshot. For a batch of users the history tower runs
+once, and then the two heads are a few dense products over blocks small enough for a core's cache.
+Scoring given candidates reads from the same scores, so an evaluation measures what is served.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.history import Profile, distinct_items
+from model.network.cooccurrence import DEPTH, Recent
+from model.network.neumf import ItemSide
+from model.network.snapshot import Snapshot
+from model.vocabulary import Rows, Vocabulary
+
+__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
+
+BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
+FEATURES = 1 << 17  # scores that evidence is added to at once
+LEAST_SHARE = 16  # users for which another thread is worth waking
+TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
+PAIRS = 1 << 13  # pairs of user and item that are reranked at once: 3 MiB of item vectors
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBatch:
+    """What the network reads about a batch of users.
+
+    Parameters
+    ----------
+    users : int64 (B,), user rows, -1 if unknown.
+    items : int64 (B, L), rows of known distinct items, oldest first, -1 as padding at the end.
+    times : int64 (B, L), milliseconds.
+    weights : float32 (B, L), how much each interaction counts, 0..1.
+    """
+
+    users: Rows
+    items: Rows
+    times: Rows
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def taken(self, chosen: slice) -> "HistoryBatch":
+        """Return a part of the batch."""
+        return HistoryBatch(self.users[chosen], self.items[chosen], self.times[chosen], self.weights[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best items of each user, best first.
+
+    Parameters
+    ----------
+    rows : int64 (B, n), item rows; -1 where fewer than n items were left.
+    scores : float32 (B, n), the network's sigmoid, 0..1; 0 where ``rows`` is -1.
+    """
+
+    rows: Rows
+    scores: NDArray[np.float32]
+
+
+def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int) -> HistoryBatch:
+    """Return the histories of users as rows: the newest ``length`` known distinct items of each.
+
+    Unknown items are left out; a user unknown to ``users`` gets row -1.
+    """
+    histories = []
+    for profile in profiles:
+        known = [
+            (row, one.ts, one.weight) for one in distinct_items(profile.recent) if (row := items.row(one.item_id)) >= 0
+        ]
+        histories.append(known[:length][::-1])
+    batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
+    batch.users[:] = users.rows(profile.user_id for profile in profiles)
+    for place, history in enumerate(histories):
+        if history:
+            rows, times, weights = zip(*history, strict=True)
+            batch.items[place, : len(rows)] = rows
+            batch.times[place] = times[-1]
+            batch.times[place, : len(rows)] = times
+            batch.weights[place, : len(rows)] = weights
+    return batch
+
+
+def _empty_batch(n: int, length: int) -> HistoryBatch:
+    """Return ``n`` unknown users without history, to be filled."""
+    return HistoryBatch(
+        np.full(n, -1, dtype=np.int64),
+        np.full((n, length), -1, dtype=np.int64),
+        np.zeros((n, length), dtype=np.int64),
+        np.zeros((n, length), dtype=np.float32),
+    )
+
+
+class Ranker:
+    """Ranks all items of a snapshot.
+
+    Parameters
+    ----------
+    snapshot : the version to serve; it is read, never changed.
+    block : floats of the first MLP layer held at once, which bounds the memory of a call.
+    threads : between how many a batch of users is divided. Each goes its own way from tower to scores, where torch's
+        own threads meet after every operation and wait for the slower one; those should be left at one then.
+
+    Raises
+    ------
+    ValueError
+        If the snapshot has no items, or there is no thread.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK, threads: int = 1) -> None:
+        if threads < 1:
+            raise ValueError(f"Ranker: threads must be at least 1, got {threads!r}")
+        if not snapshot.items:
+            raise ValueError("Ranker: a snapshot with items is required, got none; train one first")
+        self.snapshot = snapshot
+        self._block = block
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ranking") if threads > 1 else None
+        self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
+        self.items = Vocabulary(snapshot.items)
+        self.users = Vocabulary(snapshot.users)
+        self._network = snapshot.network()
+        self._evidence = self._network.evidence_reader()
+        with torch.no_grad():
+            self._side = self._network.item_side()
+            self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
+            factors = self._network.item_factors
+            self._directions = factors / factors.norm(dim=1, keepdim=True).clamp(min=1.0e-12)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def histories(self, profiles: Sequence[Profile]) -> HistoryBatch:
+        """Return what the network reads about these users."""
+        return history_batch(profiles, self.items, self.users, self.snapshot.config.history_length)
+
+    def evidence(self, profile: Profile) -> int:
+        """Return how many distinct recent items of a user the snapshot knows."""
+        return sum(one.item_id in self.items for one in distinct_items(profile.recent))
+
+    def warm_up(self) -> None:
+        """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
+        batch = _empty_batch(1, self.snapshot.config.history_length)
+        batch.items[:, 0] = 0
+        self.rank(batch, 10)
+
+    def rank(
+        self,
+        histories: HistoryBatch,
+        n: int,
+        *,
+        excluded: NDArray[np.bool_] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+        texts: NDArray[np.float32] | None = None,
+    ) -> Ranked:
+        """Return each user's ``n`` best items, never one of their history.
+
+        Parameters
+        ----------
+        histories : of B users.
+        n : items per user.
+        excluded : bool (B, N), True where an item must not be returned.
+        allowed : bool (N,) or (B, N), True where it may be.
+        texts : float32 (B, T), what each user asks for, from ``model.network.intent``; zeros for nothing.
+
+        Returns
+        -------
+        Ranked
+            Best first, ties to the lower row; -1 where fewer than ``n`` items are left.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is not positive or a mask has another shape.
+        FloatingPointError
+            If a score is not a number.
+        """
+        if n < 1:
+            raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
+        logits = self.logits(histories, texts)  # (B, N)
+        banned = np.zeros(logits.shape, dtype=np.bool_)
+        rows, places = np.nonzero(histories.items >= 0)
+        banned[rows, histories.items[rows, places]] = True
+        if excluded is not None:
+            banned |= _fitting("excluded", excluded, logits.shape)
+        if allowed is not None:
+            banned |= ~_fitting("allowed", allowed, logits.shape)
+        logits.masked_fill_(torch.from_numpy(banned), float("-inf"))
+        best, chosen = _best(logits, min(n, len(self)))
+        gone = torch.isneginf(best)
+        result = _empty_ranked(len(histories), n)
+        result.rows[:, : best.shape[1]] = chosen.masked_fill_(gone, -1).numpy()
+        result.scores[:, : best.shape[1]] = best.sigmoid_().numpy()
+        return result
+
+    def score(self, histories: HistoryBatch, rows: Rows) -> NDArray[np.float32]:
+        """Return the logits of given items, float32 (B, C), taken from the scores that :meth:`rank` sorts.
+
+        rows : int64 (B, C), item rows.
+        """
+        return self.logits(histories).gather(1, torch.from_numpy(rows)).numpy()
+
+    @torch.no_grad()
+    def rerank(
+        self, histories: HistoryBatch, rows: Rows, texts: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the logits of given items, float32 (B, C), without computing those of the others.
+
+        They are those of :meth:`logits` up to rounding. Cheaper where C is a small part of the catalogue.
+
+        Parameters
+        ----------
+        histories : of B users.
+        rows : int64 (B, C), item rows.
+        texts : float32 (B, T), what each user asks for, if anything.
+
+        Raises
+        ------
+        ValueError
+            If the rows are not as many as the users, or not all in the catalogue.
+        FloatingPointError
+            If a logit is not a number or infinite.
+        """
+        if rows.ndim != 2 or len(rows) != len(histories):  # noqa: PLR2004 - users and items
+            raise ValueError(
+                f"Ranker.rerank: rows must be int64 ({len(histories)}, C), one line a user, got shape {rows.shape!r}"
+            )
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ValueError(
+                f"Ranker.rerank: rows must be 0 to {len(self) - 1}, got {rows.min().item()!r} to {rows.max().item()!r}"
+            )
+        users, wanted = self._user_vectors(histories), torch.from_numpy(rows)
+        asked = None if texts is None else torch.from_numpy(texts)
+        logits = torch.empty(wanted.shape)  # (B, C)
+        step = max(1, PAIRS // max(1, wanted.shape[1]))
+        for start in range(0, len(users), step):
+            some = slice(start, start + step)
+            side, places = self._side_of(wanted[some])
+            logits[some] = self._network.pair_logits(users[some], side, places, None if asked is None else asked[some])
+        if self._evidence is not None:
+            logits += self._network.evidence(torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows)))
+        _require_finite("Ranker.rerank", logits)
+        return logits.numpy()
+
+    def _side_of(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
+        """Return the item side of the given rows alone, and where each of them stands in it."""
+        flat = rows.flatten()
+        return _taken(self._side, flat), torch.arange(len(flat)).view(rows.shape)
+
+    def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
+        """Return the logit of every item for every user: float32 (B, N).
+
+        texts : float32 (B, T), what each user asks for, if anything.
+
+        Raises
+        ------
+        FloatingPointError
+            If one is not a number or infinite.
+        """
+        share = max(LEAST_SHARE, -(-len(histories) // self._threads))
+        if self._pool is None or len(histories) <= share:
+            return self._logits(histories, texts)
+        parts = [slice(start, start + share) for start in range(0, len(histories), share)]
+        asked = [None if texts is None else texts[part] for part in parts]
+        return torch.cat(list(self._pool.map(self._logits, map(histories.taken, parts), asked)))
+
+    @torch.no_grad()
+    def _logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None) -> Tensor:
+        logits = self._heads(self._user_vectors(histories), texts)
+        self._add_evidence(logits, histories)
+        _require_finite("Ranker.logits", logits)
+        return logits
+
+    def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
+        """Return for each item the history item whose vector points most nearly the same way.
+
+        rows : int64 (B, n), item rows, -1 for none.   Returns int64 (B, n), -1 where there is none.
+        """
+        with torch.no_grad():
+            items = torch.from_numpy(histories.items)
+            mine = self._directions[items.clamp(min=0)]  # (B, L, D)
+            theirs = self._directions[torch.from_numpy(rows).clamp(min=0)]  # (B, n, D)
+            alike = torch.bmm(theirs, mine.transpose(1, 2))  # (B, n, L)
+            alike.masked_fill_((items < 0).unsqueeze(1), float("-inf"))
+            found = items.gather(1, alike.argmax(dim=2)).numpy()
+        return np.where(rows >= 0, found, -1)
+
+    def _heads(
+        self, users: Tensor, texts: NDArray[np.float32] | None = None, rows: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """Return what GMF, MLP and biases add to the logits of user vectors (B, D): float32 (B, N), or (B, R) of rows.
+
+        With relu(x + u) = max(x, -u) + u a layer needs one pass over the pairs instead of two, and what the users
+        add to the layer above is computed once a user.
+        """
+        side, hidden_columns, network = self._side, self._hidden_columns, self._network
+        if rows is not None:
+            side = _taken(side, torch.from_numpy(rows))
+            hidden_columns = side.hidden.T.contiguous()
+        weight, fuse = network.second.weight, network.fuse_mlp
+        asked = None if texts is None else torch.from_numpy(texts)
+        users, first = network.asking(users, asked)  # (B, H1), what users put into the first layer
+        second = network.second(first)  # (B, H2), and through it into the second
+        logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
+        logits += (second @ fuse).unsqueeze(1)
+        below, above = -first.T.unsqueeze(2), -second.T.unsqueeze(2)  # (H, B, 1)
+        together = max(1, self._block // len(hidden_columns) // self._width)
+        lower = torch.empty(len(below) * together * self._width)
+        upper = torch.empty(len(above) * together * self._width)
+        for start in range(0, len(side.bias), self._width):
+            columns = hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
+            for user in range(0, len(users), together):
+                some = slice(user, user + together)
+                part = logits[some, start : start + self._width]  # (b, n)
+                hidden = lower[: len(below) * part.numel()].view(-1, *part.shape)  # (H1, b, n)
+                deeper = upper[: len(above) * part.numel()].view(-1, *part.shape)  # (H2, b, n)
+                torch.maximum(columns, below[:, some], out=hidden)
+                torch.mm(weight, hidden.flatten(1), out=deeper.flatten(1))
+                torch.maximum(deeper, above[:, some], out=deeper)
+                part += (fuse @ deeper.flatten(1)).view_as(part)
+        return logits
+
+    def _add_evidence(self, logits: Tensor, histories: HistoryBatch) -> None:
+        if self._evidence is None:
+            return
+        recent = recent_of(histories)
+        together = max(1, min(TOGETHER, FEATURES // len(self)))
+        for start in range(0, len(histories), together):
+            chosen = slice(start, start + together)
+            features = self._evidence.of_catalogue(recent.taken(chosen))
+            for weight, feature in zip(self._network.evidence.weights.tolist(), features, strict=True):
+                logits[chosen].add_(feature, alpha=weight)
+
+    def _user_vectors(self, histories: HistoryBatch) -> Tensor:
+        """Return float32 (B, D)."""
+        parts = [
+            self._read(histories.taken(slice(start, start + TOGETHER))) for start in range(0, len(histories), TOGETHER)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, self.snapshot.config.factors)
+
+    def _read(self, histories: HistoryBatch) -> Tensor:
+        items = torch.from_numpy(histories.items)
+        return self._network.users_now(
+            torch.from_numpy(histories.users),
+            items.clamp(min=0),
+            torch.from_numpy(histories.times),
+            torch.from_numpy(histories.weights),
+            (items >= 0).sum(dim=1),
+        )
+
+
+def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> Recent:
+    """Return the newest ``depth`` items of the same histories newest first, as the evidence reads them."""
+    lengths = (histories.items >= 0).sum(axis=1)
+    place = lengths[:, None] - 1 - np.arange(min(depth, histories.items.shape[1]))  # (B, J)
+    known, place = place >= 0, np.maximum(place, 0)
+    items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
+    times = np.take_along_axis(histories.times, place, axis=1)
+    return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+
+
+def _taken(side: ItemSide, rows: Tensor) -> ItemSide:
+    """Return the side of some rows, int64 (R,)."""
+    return ItemSide(side.factors[rows], side.hidden[rows], side.bias[rows])
+
+
+def _require_finite(where: str, logits: Tensor) -> None:
+    if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():  # one that is not spoils the sum
+        raise FloatingPointError(
+            f"{where}: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
+            f"of {logits.numel()!r}; roll back to an earlier version"
+        )
+
+
+def _empty_ranked(n_users: int, n: int) -> Ranked:
+    """Return lists without items, to be filled."""
+    return Ranked(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
+
+
+def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[np.bool_]:
+    if mask.dtype != np.bool_ or mask.shape not in (tuple(shape), (shape[1],)):
+        raise ValueError(
+            f"Ranker.rank: {name} must be bool of shape {tuple(shape)!r}, got {mask.dtype!r} {mask.shape!r}"
+        )
+    return mask
+
+
+def _best(logits: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the n highest logits (B, n) and their columns, best first, ties to the lower column."""
+    best, chosen = logits.topk(n, dim=1)
+    crowded = (logits >= best[:, -1:]).sum(dim=1) > n  # more items share the last place than fit
+    for user in torch.nonzero(crowded).flatten().tolist():
+        order = torch.argsort(logits[user], descending=True, stable=True)[:n]
+        best[user], chosen[user] = logits[user, order], order
+    chosen, order = chosen.sort(dim=1)
+    best = best.gather(1, order)
+    order = torch.argsort(best, dim=1, descending=True, stable=True)
+    return best.gather(1, order), chosen.gather(1, order)

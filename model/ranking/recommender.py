@@ -1,0 +1,233 @@
+"""Both roads to a list: personalised by NeuMF, cold start by trending and similarity; and who takes which.
+
+A ``Recommender`` is a value: the catalogue, the hot list and the model version it was built from never change
+under a batch. A new version, catalogue or hot list makes a new ``Recommender``, swapped in between batches.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.catalogue import Catalogue
+from model.history import Mode, Profile
+from model.ranking.cold_start import ColdStart, Scored, Trending
+from model.ranking.content import ContentIndex
+from model.ranking.exact import Ranker
+from model.ranking.modes import ModeConfig, decide
+
+__all__ = ["ANY", "Draft", "Recommender", "Wish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a list should be like.
+
+    Parameters
+    ----------
+    genre : items of this genre come first; with ``strict`` there are no others.
+    strict : whether a shorter list is better than other genres.
+    exclude : items not to list.
+    """
+
+    genre: str | None = None
+    strict: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+ANY = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A list before the seen items are dropped.
+
+    Parameters
+    ----------
+    profile : whom it is for.
+    mode : the road that was decided for.
+    evidence : number of distinct recent items that the model knows; what ``mode`` was decided by.
+    version : model version that scored it, None for cold start.
+    items : candidates, best first.
+    complete : whether a longer draft could hold no further items.
+    """
+
+    profile: Profile
+    mode: Mode
+    evidence: int
+    version: str | None
+    items: tuple[Scored, ...]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Everything a list is made of, at one moment.
+
+    Parameters
+    ----------
+    catalogue : what may be listed.
+    index : content vectors of the catalogue.
+    trending : the merged hot list.
+    cold_start : blends trending and similarity.
+    modes : the threshold between the roads.
+    ranker : the serving model version, or None before the first.
+    version : its name.
+    chosen : modes that were chosen by hand, by user id; they win over the threshold.
+    lacks_model : whether a version should serve that could not be loaded, and there is no other.
+    """
+
+    catalogue: Catalogue
+    index: ContentIndex
+    trending: Trending
+    cold_start: ColdStart
+    modes: ModeConfig
+    ranker: Ranker | None = None
+    version: str | None = None
+    chosen: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
+    lacks_model: bool = False
+
+    def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
+        """Return the same with another catalogue and its index."""
+        return self._with(catalogue=catalogue, index=index)
+
+    def with_trending(self, trending: Trending) -> "Recommender":
+        """Return the same with a newer hot list."""
+        return self._with(trending=trending)
+
+    def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
+        """Return the same with another model version."""
+        return self._with(ranker=ranker, version=version, lacks_model=False)
+
+    def without_model(self) -> "Recommender":
+        """Return the same, knowing that a version should serve which could not be loaded."""
+        return self._with(lacks_model=True)
+
+    def with_modes(self, modes: ModeConfig) -> "Recommender":
+        """Return the same with other thresholds."""
+        return self._with(modes=modes)
+
+    def with_chosen(self, chosen: Mapping[str, Mode]) -> "Recommender":
+        """Return the same with other modes chosen by hand."""
+        return self._with(chosen=chosen)
+
+    def beside(self, other: "Recommender") -> "Recommender":
+        """Return this model version and these thresholds with everything else of another recommender."""
+        return self._with(
+            catalogue=other.catalogue,
+            index=other.index,
+            trending=other.trending,
+            cold_start=other.cold_start,
+            chosen=other.chosen,
+        )
+
+    def genres_of(self, item_id: str) -> tuple[str, ...]:
+        """Return the genres of an item, none if the catalogue does not hold it."""
+        item = self.catalogue.find(item_id)
+        return () if item is None else item.genres
+
+    def decide(self, profile: Profile) -> tuple[Mode, int]:
+        """Return the road for this user now, and the evidence it was decided by."""
+        evidence = 0 if self.ranker is None else self.ranker.evidence(profile)
+        return decide(profile.mode, evidence, self.modes, self.chosen.get(profile.user_id)), evidence
+
+    def recommend(self, profiles: Sequence[Profile], n: int, wish: Wish = ANY) -> tuple[Draft, ...]:
+        """Rank for a batch of users.
+
+        Parameters
+        ----------
+        profiles : B users.
+        n : candidates per user; fewer come back where the catalogue or a strict wish has no more.
+
+        Returns
+        -------
+        B drafts in the order of ``profiles``.
+        """
+        decided = [self.decide(profile) for profile in profiles]
+        personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
+        cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
+        items: dict[int, tuple[Scored, ...]] = {}
+        for where, rank in ((personal, self._personalized), (cold, self._cold)):
+            if where:
+                items.update(zip(where, rank([profiles[at] for at in where], n, wish), strict=True))
+        return tuple(
+            Draft(
+                profile, mode, evidence, self.version if mode == "personalized" else None, items[at], len(items[at]) < n
+            )
+            for at, (profile, (mode, evidence)) in enumerate(zip(profiles, decided, strict=True))
+        )
+
+    def degraded(self, profiles: Sequence[Profile], n: int, wish: Wish = ANY) -> tuple[Draft, ...]:
+        """Return trending lists, for when scoring fails: no network and no similarity is asked."""
+        strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
+        lists = self._cold(strangers, n, wish)
+        return tuple(
+            Draft(profile, profile.mode, 0, None, tuple(items), len(items) < n)
+            for profile, items in zip(profiles, lists, strict=True)
+        )
+
+    def _with(self, **changed: Any) -> "Recommender":
+        other = replace(self, **changed)
+        same = other.catalogue is self.catalogue and other.ranker is self.ranker
+        if same and "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
+            other.__dict__["_listed"] = self._listed
+        return other
+
+    def _cold(self, profiles: Sequence[Profile], n: int, wish: Wish) -> list[tuple[Scored, ...]]:
+        ranked = self.cold_start.rank(
+            profiles, self.trending, self.index, n, genre=wish.genre, strict=wish.strict, exclude=wish.exclude
+        )
+        return [tuple(items) for items in ranked]
+
+    def _personalized(self, profiles: Sequence[Profile], n: int, wish: Wish) -> list[tuple[Scored, ...]]:
+        if wish.genre is None:
+            return self._ranked(profiles, n, self._mask(wish))
+        preferred = self._ranked(profiles, n, self._mask(wish) & self._of_genre(wish.genre))
+        if wish.strict or all(len(items) >= n for items in preferred):
+            return preferred
+        others = self._ranked(profiles, n, self._mask(wish) & ~self._of_genre(wish.genre))
+        return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
+
+    def _ranked(self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]) -> list[tuple[Scored, ...]]:
+        assert self.ranker is not None, "only users with evidence are personalised"
+        histories = self.ranker.histories(profiles)
+        ranked = self.ranker.rank(histories, n, allowed=allowed)
+        because = self.ranker.nearest(histories, ranked.rows)
+        ids = self.ranker.snapshot.items
+        return [
+            tuple(
+                Scored(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
+                for row, score, near in zip(*places, strict=True)
+                if row >= 0
+            )
+            for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
+        ]
+
+    def _reason(self, item_id: str | None) -> str:
+        item = None if item_id is None else self.catalogue.find(item_id)
+        return "Matches your taste" if item is None else f"Because of {item.title}"
+
+    @cached_property
+    def _listed(self) -> npt.NDArray[np.bool_]:
+        """Return which of the model's rows the catalogue still holds."""
+        assert self.ranker is not None, "only users with evidence are personalised"
+        return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
+
+    def _mask(self, wish: Wish) -> npt.NDArray[np.bool_]:
+        if not wish.exclude:
+            return self._listed
+        assert self.ranker is not None, "only users with evidence are personalised"
+        wanted = self._listed.copy()
+        rows = self.ranker.items.rows(wish.exclude)
+        wanted[rows[rows >= 0]] = False
+        return wanted
+
+    def _of_genre(self, genre: str) -> npt.NDArray[np.bool_]:
+        assert self.ranker is not None, "only users with evidence are personalised"
+        wanted = self.index.in_genre(genre)
+        rows = (self.index.row(item_id) for item_id in self.ranker.snapshot.items)
+        return np.fromiter((row is not None and wanted[row] for row in rows), np.bool_)

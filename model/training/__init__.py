@@ -1,0 +1,3 @@
+"""From histories to weights: fitting, rounds of fine-tuning, and the gate."""
+
+__all__: list[str] = []

@@ -1,0 +1,60 @@
+"""Whether a round left the weights within bounds: a version that exploded must not even be asked for lists.
+
+A loss that is not a number ends a training by itself. Weights can grow out of hand while the loss stays finite, and
+with a few held-out events the gate may not notice.
+"""
+
+import math
+
+import torch
+
+from model.network.neumf import ITEM_TABLES
+from model.network.snapshot import Snapshot
+
+__all__ = ["require_in_bounds"]
+
+COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
+ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
+GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
+SMALL = 0.1  # what counts as the least of before: new tables start near zero, trained ones have 0.02 to 2
+
+
+def require_in_bounds(before: Snapshot | None, after: Snapshot) -> None:
+    """Raise unless all learnt weights are finite, and none of before has exploded.
+
+    Of a table each row counts for itself, against the largest row of before: a round moves few rows, and one of them is
+    enough to be on top of every list.
+
+    Parameters
+    ----------
+    before : the version that the round started from, if any.
+    after : what the round led to.
+
+    Raises
+    ------
+    FloatingPointError
+        If a weight is not a number or infinite, or the root mean square of one or of a row has grown tenfold.
+    """
+    for name, weight in after.weights.items():
+        if name in COUNTED or not weight.numel():
+            continue
+        now = _size(name, weight)
+        if not math.isfinite(now):
+            raise FloatingPointError(f"round: finite weights are required, got others in {name!r}")
+        if before is None:
+            continue
+        was = before.weights.get(name)
+        most = GROWTH * max(SMALL, 0.0 if was is None or not was.numel() else _size(name, was))
+        if now > most:
+            raise FloatingPointError(
+                f"round: the root mean square of {name!r} must stay below {most:.3g}, got {now:.3g}; "
+                "lower the learning rate"
+            )
+
+
+def _size(name: str, weight: torch.Tensor) -> float:
+    """Return the root mean square, of a table that of its largest row."""
+    squares = weight.square()
+    if name not in ROWS:
+        return math.sqrt(float(squares.mean()))
+    return math.sqrt(float((squares.mean(dim=1) if squares.dim() > 1 else squares).max()))

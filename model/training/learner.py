@@ -1,0 +1,266 @@
+"""What the trainer process holds between two versions: users' latest events, what is new, the champion.
+
+A round goes ``observe`` (many times), ``fine_tune``, :func:`model.training.gate.gate`, ``settle``. Observing and
+training may happen in two threads: :meth:`Learner.material` copies what a round needs, and
+:func:`model.training.rounds.run_round` works on that copy alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from model.catalogue import Catalogue
+from model.history import Interaction, Profile, distinct_items
+from model.network.snapshot import Snapshot
+from model.training.fit import Course, Progress
+from model.training.gate import Verdict
+from model.training.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
+from model.training.update_scale import Pace
+
+__all__ = ["Learner", "LearnerConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerConfig:
+    """How much to keep.
+
+    Parameters
+    ----------
+    max_events : events kept when a version was promoted. Beyond it users are forgotten, so that those who stay are a
+        uniform sample of all there ever were; who has events that the champion has not learnt from is kept up to twice
+        as many.
+    max_events_per_user : latest events kept of one user, new ones as well: who has more of them between two versions is
+        learnt from these.
+    held_out_share : newest part of the new events that is kept for the gate.
+    max_held_out : its bound, in events.
+    least_held_out : events below which the gate holds a candidate for a champion's place.
+    """
+
+    max_events: int = 1_000_000
+    max_events_per_user: int = 200
+    held_out_share: float = 0.1
+    max_held_out: int = 2_000
+    least_held_out: int = 30
+
+    def __post_init__(self) -> None:
+        if min(self.max_events, self.max_events_per_user) < 1 or self.max_held_out < 0:
+            raise ValueError(f"LearnerConfig: bounds of at least 1 are required, got {self!r}")
+        if not 0.0 <= self.held_out_share < 1.0:
+            raise ValueError(f"LearnerConfig: held_out_share must be in [0, 1), got {self.held_out_share!r}")
+
+
+class Learner:
+    """The trainer's memory.
+
+    Parameters
+    ----------
+    config : bounds.
+    rounds : how a round trains.
+    champion : the version that serves, if there is one.
+    """
+
+    def __init__(
+        self,
+        config: LearnerConfig | None = None,
+        rounds: RoundConfig | None = None,
+        champion: Snapshot | None = None,
+    ) -> None:
+        self.config = config or LearnerConfig()
+        self.rounds = rounds or RoundConfig()
+        self.champion = champion
+        self._events: dict[str, list[tuple[int, Interaction]]] = {}
+        self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
+        self._size = 0
+        self._observed = 0
+        self._learnt = 0
+        self._rounds_end = 0
+        self._promotions: list[tuple[int, int]] = []
+        self.pace = Pace()
+
+    @property
+    def new_events(self) -> int:
+        """Return how many events were observed since the last settled round began."""
+        return self._observed - self._rounds_end
+
+    @property
+    def observed(self) -> int:
+        """Return the number of the latest event, counted from 1; a round names events by these numbers."""
+        return self._observed
+
+    def __len__(self) -> int:
+        return self._size
+
+    def observe(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
+        """Remember events, given as (user id, interaction) in order of arrival."""
+        for user_id, interaction in interactions:
+            self._observed += 1
+            events = self._events.get(user_id)
+            if events is None:
+                events = self._events[user_id] = []
+                heappush(self._reservoir, (_draw(user_id), user_id))
+            events.append((self._observed, interaction))
+            self._size += 1
+            if len(events) > self.config.max_events_per_user:
+                del events[0]
+                self._size -= 1
+            if self._size > 2 * self.config.max_events:
+                self._forget()
+
+    def _forget(self) -> None:
+        """Forget users until what is left fits, the lowest draws first: old ones, and new ones beyond twice the bound.
+
+        A user's draw is a hash of the id: to keep the highest ones is to keep a uniform sample without replacement
+        (bottom-k sampling), and the same one after a restart.
+        """
+        spared = []
+        while self._size > self.config.max_events and self._reservoir:
+            draw, user_id = heappop(self._reservoir)
+            if self._events[user_id][-1][0] > self._learnt:
+                spared.append((draw, user_id))
+            else:
+                self._size -= len(self._events.pop(user_id))
+        most = 1.5 if self._size > 2 * self.config.max_events else 2.0  # so that the next event is not too many again
+        for draw, user_id in spared:
+            if self._size > most * self.config.max_events:
+                self._size -= len(self._events.pop(user_id))
+            else:
+                heappush(self._reservoir, (draw, user_id))
+
+    def recall(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
+        """Remember events that the champion has already learnt from; before anything is observed.
+
+        Raises
+        ------
+        ValueError
+            If there are new events, which would become old by it.
+        """
+        if self._observed > self._learnt:
+            raise ValueError(f"Learner.recall: no new events are required, got {self._observed - self._learnt!r}")
+        self.observe(interactions)
+        self._learnt = self._rounds_end = self._observed
+        self._forget()
+
+    def position(self) -> dict[str, Any]:
+        """Return what :meth:`resume` needs: where the last round ended, the pace, and each promotion's two numbers.
+
+        Those are of the last event observed by then, and of the last one that the promoted version had learnt from.
+        """
+        promotions = [list(one) for one in self._promotions]
+        pace = {"rate": self.pace.rate, "work": self.pace.work}
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **pace}
+
+    def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
+        """Go on from a position, after the same events were observed anew, with :meth:`learnt_to` at each promotion.
+
+        Raises
+        ------
+        ValueError
+            If fewer events were observed than the position speaks of.
+        """
+        if position["rounds_end"] > self._observed:
+            raise ValueError(
+                f"Learner.resume: events up to {position['rounds_end']!r} are required, got {self._observed!r}"
+            )
+        self.champion, self._rounds_end = champion, int(position["rounds_end"])
+        self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
+        self.pace = Pace(position["rate"], position["work"])
+
+    def material(self, catalogue: Catalogue) -> Material:
+        """Copy what the next round reads, with the newest of the new events kept back for the gate."""
+        share = int((self._observed - self._learnt) * self.config.held_out_share)
+        trained_to = self._observed - min(share, self.config.max_held_out)
+        histories: dict[str, tuple[Interaction, ...]] = {}
+        fresh: dict[str, int] = {}
+        held_out: list[HeldOut] = []
+        for user_id, events in self._events.items():
+            kept = [one for number, one in events if number <= trained_to]
+            if kept:
+                histories[user_id] = tuple(kept)
+                fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
+            held_out += _held_out(user_id, [one for _, one in events], len(kept))
+        counts = Counter(one.item_id for history in histories.values() for one in history)
+        return Material(
+            self.champion,
+            catalogue,
+            histories,
+            fresh,
+            tuple(held_out),
+            counts,
+            trained_to,
+            self._observed,
+            self.config.held_out_share > 0.0 and share < self.config.max_held_out,
+        )
+
+    def fine_tune(
+        self,
+        catalogue: Catalogue,
+        *,
+        generator: np.random.Generator,
+        progress: Progress | None = None,
+        course: Course | None = None,
+    ) -> Candidate:
+        """Run one round on what was observed so far; the learner changes only when it is settled.
+
+        ``course`` accompanies a first training: checkpoints to keep or to go on from.
+
+        Raises
+        ------
+        ValueError
+            If no user has two events yet.
+        FloatingPointError
+            If training diverges.
+        """
+        return run_round(self.material(catalogue), self.paced_rounds(), generator, progress, course)
+
+    def paced_rounds(self) -> RoundConfig:
+        """Return how the next round trains, as the verdicts so far suggest."""
+        return self.pace.applied(self.rounds)
+
+    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
+        """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
+
+        Held-out events stay new, as training material of the next round. After any other verdict all of the
+        round's events stay new, for the champion has still not learnt from them.
+        """
+        self._rounds_end = candidate.material.observed_to
+        if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
+            self.pace = self.pace.after(verdict)
+        if verdict.promote:
+            self.champion = candidate.snapshot
+            self._promotions.append((self._observed, candidate.material.trained_to))
+            self.learnt_to(candidate.material.trained_to)
+
+    def give_up(self, *, diverged: bool = False) -> None:
+        """End a round that led to no candidate: its events stay new, and the next round waits for as many again.
+
+        After one that ``diverged`` the next one is more cautious.
+        """
+        self._rounds_end = self._observed
+        if diverged:
+            self.pace = self.pace.halved()
+
+    def learnt_to(self, number: int) -> None:
+        """Let events up to a number be old ones, and forget what does not fit."""
+        self._learnt = number
+        self._forget()
+
+
+def _draw(user_id: str) -> int:
+    """Return a number that is uniform over ids."""
+    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
+
+
+def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOut]:
+    """Return the events from place ``kept`` that came after another and with an item not touched before."""
+    found = []
+    for place in range(max(1, kept), len(events)):
+        before = tuple(reversed(events[:place]))
+        if all(one.item_id != events[place].item_id for one in before):
+            profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
+            found.append(HeldOut(profile, events[place].item_id))
+    return found

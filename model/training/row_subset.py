@@ -1,0 +1,69 @@
+"""Part of a network: the rows of the users and items that a round of fine-tuning reads, as a network of their own.
+
+An optimiser moves every row of a table that it is given, and takes time for each. On a copy of just the rows that the
+windows of a round touch, a step costs the same however large the catalogue is, and all other rows stay what they were,
+to the bit. What is learnt is put back afterwards.
+"""
+
+from dataclasses import dataclass
+from types import EllipsisType
+
+import numpy as np
+import torch
+
+from model.network.neumf import ITEM_TABLES, NeuMF
+from model.vocabulary import Rows
+
+__all__ = ["Chosen", "part_of", "put_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows of a part, all int64 and ascending.
+
+    Parameters
+    ----------
+    users, items : rows that it has.
+    learnt_users, learnt_items : those of them that are taken over when it is put back.
+    """
+
+    users: Rows
+    items: Rows
+    learnt_users: Rows
+    learnt_items: Rows
+
+    def user_places(self, rows: Rows) -> Rows:
+        """Return where rows of users stand in the part."""
+        return np.searchsorted(self.users, rows)
+
+    def item_places(self, rows: Rows) -> Rows:
+        """Return where rows of items stand in the part."""
+        return np.searchsorted(self.items, rows)
+
+
+@torch.no_grad()
+def part_of(network: NeuMF, chosen: Chosen) -> NeuMF:
+    """Return a network that has the chosen rows alone; the given one is left as it is."""
+    genres = network.item_genres[torch.from_numpy(chosen.items)]
+    part = NeuMF(network.config, len(chosen.users), genres.numpy(), generator=None)
+    part.evidence = network.evidence.part(chosen.items)
+    whole = dict(network.named_parameters())
+    for name, weight in part.named_parameters():
+        weight.copy_(whole[name][_rows(name, chosen.users, chosen.items)])
+    return part
+
+
+@torch.no_grad()
+def put_back(network: NeuMF, part: NeuMF, chosen: Chosen) -> None:
+    """Take over what a part has learnt: all that is no table, and of the tables the learnt rows."""
+    places = chosen.user_places(chosen.learnt_users), chosen.item_places(chosen.learnt_items)
+    whole = dict(network.named_parameters())
+    for name, weight in part.named_parameters():
+        whole[name][_rows(name, chosen.learnt_users, chosen.learnt_items)] = weight[_rows(name, *places)]
+
+
+def _rows(name: str, users: Rows, items: Rows) -> torch.Tensor | EllipsisType:
+    """Return which rows of a table are meant, all of what is no table."""
+    if name in ITEM_TABLES:
+        return torch.from_numpy(items)
+    return torch.from_numpy(users) if name == "user_factors" else ...

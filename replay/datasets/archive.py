@@ -1,0 +1,90 @@
+"""An archive of events as a recorded log, for training offline.
+
+Watches and ratings are interactions with the weights that they have in the state. What an item is, an archive does
+not know: the catalogue is given.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from model.catalogue import Catalogue, Item
+from replay.datasets.dataset import Dataset, Provenance
+from streams.archive.parquet import ArchivedFile, EventArchive
+from streams.errors import DataError
+from streams.kafka import topics
+
+__all__ = ["read_archive"]
+
+_STARS = 5.0  # weigh 1, as in `Rating.interaction`
+_COLUMNS = ("offset", "user_id", "item_id", "ts", "kind", "progress", "rating")
+
+
+def read_archive(url: str, items: Iterable[Item], prefix: str = "") -> Dataset:
+    """Read the archived events of an installation.
+
+    Parameters
+    ----------
+    url : where the archive is, see ``EventArchive``.
+    items : what the catalogue describes; an item that only events mention gets its id as title.
+    prefix : topic prefix of the installation.
+
+    Returns
+    -------
+    A log whose interactions have two more columns: ``kind`` (``watch`` or ``rate``) and ``weight`` (float64, 0..1, as
+    of ``Event.interaction``); ``rating`` is the weight in stars, and so may be below 0.5. The order is that of the
+    state: by event time, a watch before a rating, then as recorded. ``origin.sha256`` is over the names of the files.
+
+    Raises
+    ------
+    DataError
+        If the archive holds no event of these topics, cannot be read, or has a torn file.
+    """
+    archive = EventArchive(url)
+    names = [prefix + topic for topic in topics.EVENTS]
+    files = {at: files for at, files in archive.partitions().items() if at[0] in names}
+    tables = list(_tables(archive, files))
+    if not sum(table.num_rows for table in tables):
+        raise DataError(f"archive: {archive.url} must hold events of {' or '.join(names)}, got none")
+    interactions = _interactions(pa.concat_tables(tables))
+    described = {item.item_id: item for item in items}
+    mentioned = interactions["item_id"].unique()
+    catalogue = Catalogue.of([*described.values(), *(Item(one, one) for one in mentioned if one not in described)])
+    return Dataset("archive", catalogue, interactions, Provenance("archive", archive.url, _digest(files)))
+
+
+def _tables(archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> Iterator[pa.Table]:
+    for (_, partition), own in files.items():
+        for table in archive.rows(own, _COLUMNS):
+            yield table.append_column("partition", pa.array(np.full(table.num_rows, partition, np.int32)))
+
+
+def _interactions(table: pa.Table) -> pd.DataFrame:
+    is_rating = table.column("kind").to_numpy() == "rate"
+    weight = np.where(is_rating, table.column("rating").to_numpy() / _STARS, table.column("progress").to_numpy())
+    ts = table.column("ts").to_numpy()
+    order = np.lexsort((table.column("offset").to_numpy(), table.column("partition").to_numpy(), is_rating, ts))
+    columns = {
+        "user_id": _texts(table.column("user_id"), order),
+        "item_id": _texts(table.column("item_id"), order),
+        "rating": _STARS * weight[order],
+        "ts": ts[order],
+        "kind": np.where(is_rating, "rate", "watch")[order].astype(object),
+        "weight": weight[order],
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def _texts(ids: pa.ChunkedArray, order: np.ndarray) -> "pd.Series[str]":
+    """Return ids in order, each distinct one held once."""
+    encoded = ids.combine_chunks().dictionary_encode()
+    names = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
+    return pd.Series(names[encoded.indices.to_numpy()[order]], dtype=object)
+
+
+def _digest(files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> str:
+    ranges = [f"{file.topic} {file.partition} {file.first} {file.last}\n" for own in files.values() for file in own]
+    return hashlib.sha256("".join(ranges).encode()).hexdigest()

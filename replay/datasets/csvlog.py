@@ -1,0 +1,105 @@
+"""Any other log: one CSV file whose header names users, items and times, and ratings where there are any.
+
+Exported tables differ in names, quoting and clocks; what is read is told by the usual names, and whether a number
+counts seconds or milliseconds by its size. An event without a rating counts in full.
+"""
+
+import io
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from replay.datasets.ratings import LEAST_STARS, MAX_SECONDS, MOST_STARS
+from replay.datasets.titles import text
+from streams.errors import DataError
+from streams.records.ids import ID_RULE, is_id
+
+__all__ = ["log_ratings"]
+
+USERS = ("user_id", "user", "userid", "uid", "visitorid", "visitor_id", "customer_id", "session_id")
+ITEMS = ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "track_id", "article_id")
+TIMES = ("timestamp", "ts", "time", "datetime", "date", "unix_timestamp", "event_time", "created_at")
+RATINGS = ("rating", "stars", "score")
+MILLISECONDS_FROM = 1.0e11  # as seconds that is the year 5138, as milliseconds 1973
+
+
+def log_ratings(data: bytes, place: str) -> pd.DataFrame:
+    """Read a CSV or TSV log.
+
+    Parameters
+    ----------
+    data : the file: UTF-8 or Latin-1, a header, comma, semicolon or tab between fields, quotes where needed.
+    place : the file, for messages.
+
+    Returns
+    -------
+    Columns ``user_id``, ``item_id`` (categories of str), ``rating`` (float64 stars) and ``ts`` (int64 milliseconds).
+
+    Raises
+    ------
+    DataError
+        Naming the first line that breaks the format, what was required and what was got; also for no rows at all.
+    """
+    table = _table(data, place)
+    columns = {name.strip().lower(): name for name in table.columns}
+    users, items, times = (_column(table, columns, names, place) for names in (USERS, ITEMS, TIMES))
+    found = pd.DataFrame({"user_id": users.str.strip(), "item_id": items.str.strip()})
+    for name in ("user_id", "item_id"):
+        _refuse(~_each(found[name], is_id), table, place, f"{name} of {ID_RULE}")
+    rated = next((columns[name] for name in RATINGS if name in columns), None)
+    stars = pd.Series("", index=table.index) if rated is None else table[rated].str.strip()
+    found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MOST_STARS)
+    wrong = ~found["rating"].between(LEAST_STARS, MOST_STARS)
+    _refuse(wrong, table, place, f"a rating from {LEAST_STARS} to {MOST_STARS}, or no such column")
+    seconds = _seconds(times)
+    _refuse(~seconds.between(0, MAX_SECONDS), table, place, "a time in seconds, milliseconds or ISO 8601")
+    found["ts"] = np.rint(seconds * 1000).astype(np.int64)
+    return found[["user_id", "item_id", "rating", "ts"]].astype({"user_id": "category", "item_id": "category"})
+
+
+def _table(data: bytes, place: str) -> pd.DataFrame:
+    """Return all cells as text."""
+    header = data.partition(b"\n")[0]
+    separator = max((b",", b";", b"\t"), key=header.count).decode()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
+            table = pd.read_csv(
+                io.StringIO(text(data)), sep=separator, dtype=str, keep_default_na=False, index_col=False
+            )
+    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise DataError(f"data: {place} must be a table with a header, got {error}") from error
+    if table.empty:
+        raise DataError(f"data: {place} must hold events, got no rows")
+    return table
+
+
+def _column(table: pd.DataFrame, columns: dict[str, str], names: tuple[str, ...], place: str) -> "pd.Series[str]":
+    for name in names:
+        if name in columns:
+            return table[columns[name]]
+    raise DataError(f"data: {place} line 1 must name a column {', '.join(names)}, got {list(table.columns)!r}")
+
+
+def _seconds(times: "pd.Series[str]") -> "pd.Series[float]":
+    """Return each time in seconds, not a number where it cannot be told."""
+    numbers = pd.to_numeric(times, errors="coerce")
+    if numbers.isna().all():
+        moments = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601")
+        return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    return numbers / (1.0 if numbers.max() < MILLISECONDS_FROM else 1000.0)
+
+
+def _each(column: "pd.Series[str]", test: Callable[[str], bool]) -> "pd.Series[bool]":
+    """Return the test of every cell, asked once for each different text."""
+    answers = {text: test(text) for text in column.unique()}
+    return column.map(answers).astype(bool)
+
+
+def _refuse(wrong: "pd.Series[bool]", table: pd.DataFrame, place: str, required: str) -> None:
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.to_numpy())[0])
+        got = ",".join(map(str, table.iloc[row]))[:120]
+        raise DataError(f"data: {place} row {row + 1} after the header must hold {required}, got {got!r}")

@@ -1,0 +1,46 @@
+"""What every figure of ours stands beside: known methods, fitted on the same split in the same run.
+
+Each module is a thin layer around the library that does the work (scipy, implicit, scikit-learn, PyTorch). Their
+constants were chosen as ours were, on users' penultimate events of the NCF split, and are the defaults of each.
+``baseline`` finds one by name and imports only what that one needs.
+"""
+
+from importlib import import_module
+
+from replay.evaluation.scorers import Method
+from streams.errors import SettingsError
+
+__all__ = ["BASELINES", "baseline"]
+
+BASELINES = {
+    "popularity": ("popularity", "Popularity"),
+    "item-knn": ("item_knn", "ItemKNN"),
+    "ease": ("ease", "Ease"),
+    "als": ("als", "ImplicitALS"),
+    "svd": ("svd", "TruncatedSVD"),
+    "nmf": ("nmf", "NonNegative"),
+    "lightgcn": ("lightgcn", "LightGCN"),
+    "plain-neumf": ("plain_neumf", "PaperNeuMF"),
+}
+"""Module and class of each name, cheapest first."""
+
+
+def baseline(name: str) -> Method:
+    """Return a baseline with its chosen constants.
+
+    Raises
+    ------
+    SettingsError
+        If there is none of that name, or a package that it needs is not installed.
+    """
+    if name not in BASELINES:
+        raise SettingsError(f"eval: a baseline must be one of {', '.join(BASELINES)}, got {name!r}")
+    module, method = BASELINES[name]
+    try:
+        found: Method = getattr(import_module(f"replay.evaluation.baselines.{module}"), method)()
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise SettingsError(
+            f"eval: baseline {name} requires the package {package!r}, got none: pip install 'reelstream[eval]'"
+        ) from error
+    return found

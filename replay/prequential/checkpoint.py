@@ -1,0 +1,99 @@
+"""A run in the middle, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
+
+Profiles, trending and the learner's memory are a function of the events so far, and half a minute of work. Tallies, the
+champion, users' modes and what the second process has finished are kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.network.snapshot import Snapshot
+from model.training.checkpoint import Checkpoint, under
+from replay.prequential.run import Mark, Run, Tally
+from streams.errors import DataError
+from streams.registry.checkpoints import read_checkpoint, write_checkpoint
+
+__all__ = ["Kept", "keep", "restore"]
+
+Ranks = NDArray[np.float64]
+
+
+class Kept:
+    """What a file brought back: the first version, and the tracks that were finished."""
+
+    def __init__(self, first: Snapshot | None, tracks: dict[str, Ranks]) -> None:
+        self.first = first
+        self.tracks = tracks
+
+
+def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
+    """Write or replace the file; ``about`` is what must be the same when the run goes on."""
+    champion = run.learner.champion
+    tensors = {
+        f"{name}.{key}": weight
+        for name, snapshot in (("champion", champion), ("first", first))
+        for key, weight in (snapshot.weights if snapshot else {}).items()
+    }
+    tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
+    tensors |= {
+        "tally.ranks": torch.from_numpy(run.tally.ranks),
+        "tally.modes": torch.from_numpy(run.tally.modes),
+        "tally.versions": torch.from_numpy(run.tally.versions),
+    }
+    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    state = {
+        "about": dict(about),
+        "champion": champion.describe() if champion else None,
+        "first": first.describe() if first else None,
+        "done": run.done,
+        "promoted": run.promoted,
+        "learner": run.learner.position(),
+        "marks": [asdict(mark) for mark in run.marks],
+        "modes": run.road.state.modes(),
+    }
+    write_checkpoint(path, Checkpoint(copies, state))
+
+
+def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
+    """Bring a new run to where the file's stood; return the rest of what it holds, None where there is no file.
+
+    Raises
+    ------
+    DataError
+        If the file is of another run, or of something else.
+    """
+    found = read_checkpoint(path)
+    if found is None:
+        return None
+    if found.state.get("about") != dict(about):
+        raise DataError(
+            f"checkpoint: {path} must be of this run, {dict(about)!r}, got {found.state.get('about')!r}; remove it to "
+            "begin anew"
+        )
+    state = found.state
+    run.tally = Tally(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.marks = [Mark(**mark) for mark in state["marks"]]
+    for observed, learnt in state["learner"]["promotions"]:
+        run.warm_up(observed)
+        run.learner.learnt_to(learnt)
+    run.warm_up(state["done"])
+    for user_id, mode in state["modes"].items():
+        run.road.state.keep_mode(user_id, mode)
+    champion = _snapshot("champion", found)
+    run.learner.resume(champion, state["learner"])
+    if champion is not None:
+        run.promoted = state["promoted"] - 1
+        run.use(champion)
+    tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}
+    return Kept(_snapshot("first", found), tracks)
+
+
+def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:
+    described = found.state[name]
+    return None if described is None else Snapshot.restore(under(f"{name}.", found.tensors), described)

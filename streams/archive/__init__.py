@@ -1,0 +1,3 @@
+"""Accepted events as Parquet files, each event once."""
+
+__all__: list[str] = []

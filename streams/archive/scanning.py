@@ -1,0 +1,180 @@
+"""From the records of one partition to the files of the archive: decoded, without duplicates, split by day.
+
+Nothing here does I/O or knows a clock: what becomes a file is a function of the records alone, so two archivers that
+scan the same offsets archive the same events. When a file is closed is decided in ``agents.archiver.archiver``.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, groupby
+
+import pyarrow as pa
+
+from streams.archive.parquet import ArchivedEvent, Scan, to_rows
+from streams.records.decoding import RawRecord, decode_batch
+from streams.state.calls import DAY_MS
+
+__all__ = ["LastIds", "Scanner", "day_number"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DAY = 2_932_896  # days from the epoch to 9999-12-31
+_CHUNK = 1000  # events that become columns together; as objects they take five times the memory
+
+
+class LastIds:
+    """What one partition remembers to tell a producer's duplicates: bounded, and a function of its archived events.
+
+    An event is a duplicate if its id is among the last ``per_user`` archived ids of its user, as long as that one is
+    among the last ``in_all`` archived events of the partition. Feeding it the partition's newest ``in_all`` events
+    gives the same memory as having seen them all.
+
+    Parameters
+    ----------
+    per_user : 512, as in the state.
+    in_all : bound of the memory; 300 to 600 bytes each.
+    """
+
+    def __init__(self, per_user: int = 512, in_all: int = 50_000) -> None:
+        self._per_user = per_user
+        self._in_all = in_all
+        self._seen = 0
+        self._order: deque[tuple[str, str]] = deque()
+        self._users: dict[str, OrderedDict[str, int]] = {}  # user -> event id -> its number, oldest first
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def is_new(self, user_id: str, event_id: str) -> bool:
+        """Return False for a duplicate; else remember the event and return True."""
+        if event_id in self._users.get(user_id, ()):
+            return False
+        if len(self._order) == self._in_all:
+            self._forget_oldest()
+        ids = self._users.setdefault(user_id, OrderedDict())
+        if len(ids) == self._per_user:
+            ids.popitem(last=False)
+        ids[event_id] = self._seen
+        self._order.append((user_id, event_id))
+        self._seen += 1
+        return True
+
+    def _forget_oldest(self) -> None:
+        """Forget the oldest event, unless it fell out of its user's ids before."""
+        number = self._seen - len(self._order)
+        user_id, event_id = self._order.popleft()
+        ids = self._users.get(user_id, OrderedDict())
+        if ids.get(event_id) == number:
+            del ids[event_id]
+            if not ids:
+                del self._users[user_id]
+
+
+class Scanner:
+    """Collects what goes into the next files of one partition.
+
+    Parameters
+    ----------
+    topic, partition : whose records come; the topic with its prefix.
+    position : the first offset that is not archived.
+    prefix : topic prefix of this installation.
+    ids : the partition's memory of its newest archived events.
+    topic_id : of the topic, where the cluster tells it.
+    """
+
+    def __init__(
+        self, topic: str, partition: int, position: int, prefix: str, ids: LastIds, topic_id: str | None = None
+    ) -> None:
+        self._topic_id = topic_id
+        self._topic = topic
+        self._partition = partition
+        self._prefix = prefix
+        self._ids = ids
+        self._events: list[ArchivedEvent] = []
+        self._day = 0
+        self.position = position
+        self.closed: deque[Scan] = deque()  # ready to be written, in order
+        self._open(position)
+
+    @property
+    def pending(self) -> int:
+        """Records scanned since the last file was closed, those without a row included."""
+        return self._records
+
+    def add(self, records: Sequence[RawRecord]) -> int:
+        """Take in the next records of the partition and return how many events of them go into the archive.
+
+        A file is closed before the first record of a later day.
+        """
+        dated = zip(accumulate((day_number(one.origin.timestamp) for one in records), max), records, strict=True)
+        n = 0
+        for day, group in groupby(dated, key=lambda pair: pair[0]):
+            if self._records and day > self._day:
+                self.close()
+            if not self._records:
+                self._day = day
+            n += self._extend([record for _, record in group])
+        return n
+
+    def close(self) -> None:
+        """Close the current file, if any record was scanned for it."""
+        if self._records == 0:
+            return
+        self._gather()
+        self.closed.append(
+            Scan(
+                self._topic,
+                self._partition,
+                self._first,
+                self.position - 1,
+                _date(self._day),
+                tuple(self._rows),
+                self._rejected,
+                self._duplicates,
+                self._topic_id,
+            )
+        )
+        self._open(self.position)
+
+    def skip_to(self, position: int) -> None:
+        """Go on at a later offset, because Kafka no longer holds those before it; the archive shows the gap."""
+        self.close()
+        self.position = position
+        self._open(position)
+
+    def pass_to(self, position: int) -> None:
+        """Go on at a later offset, as those before it hold no record; the next file begins where the last one ended."""
+        self.position = position
+
+    def _open(self, first: int) -> None:
+        self._first = first
+        self._records = 0
+        self._rejected = 0
+        self._duplicates = 0
+        self._rows: list[pa.RecordBatch] = []
+
+    def _extend(self, records: Sequence[RawRecord]) -> int:
+        decoded = decode_batch(records, self._prefix)
+        new = [pair for pair in decoded.events if self._ids.is_new(pair[1].user_id, pair[1].event_id)]
+        self._events += new
+        self._records += len(records)
+        self._rejected += len(decoded.rejected)
+        self._duplicates += len(decoded.events) - len(new)
+        self.position = records[-1].origin.offset + 1
+        if len(self._events) >= _CHUNK:
+            self._gather()
+        return len(new)
+
+    def _gather(self) -> None:
+        if self._events:
+            self._rows.append(to_rows(self._events))
+            self._events = []
+
+
+def day_number(timestamp: int) -> int:
+    """Return the UTC day of a Kafka timestamp in milliseconds, days since 1970; outside 1970 to 9999 its ends."""
+    return min(max(timestamp // DAY_MS, 0), _LAST_DAY)
+
+
+def _date(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).date().isoformat()

@@ -1,0 +1,3 @@
+"""Dead letters, read back and sent again."""
+
+__all__: list[str] = []

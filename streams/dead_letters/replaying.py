@@ -1,0 +1,263 @@
+"""Sending dead letters back: mended by a function, checked against the contract, sent once, and noted.
+
+What was sent is noted in ``dead-letters`` itself, in the letter's own partition and after its delivery, so the memory
+of it lives as long as the letter. A crash between the two sends a burst again at the next replay; an event among them
+is known by its id, a film or a request replaces itself. Two replays at the same time do not see each other's notes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import orjson
+
+from model.catalogue import Item
+from streams.dead_letters.reading import Filter, Letter, Origins, Replayed, replay_note
+from streams.errors import TopicError
+from streams.kafka import topics
+from streams.kafka.sender import Delivery, NotTaken, Outgoing
+from streams.records.codec import BadRecord, decode_item, decode_request, encode
+from streams.records.decoding import RawRecord, decode_event
+from streams.records.records import Origin
+from streams.records.wrapping import open_json
+from streams.settings import Settings
+
+__all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
+
+BURST = 500  # records between two waits for the broker; what a crash can send twice
+BURST_BYTES = 16 * 1024 * 1024  # of them, before and after mending
+DELIVERY_S = 20.0  # for one record with its retries: a person waits, and a broker's restart takes seconds
+BY_THE_BROKER = "broker"  # the cause of what keeps its contract and the broker refuses all the same
+
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A record that keeps its contract, ready to go to ``topic`` (the full name)."""
+
+    letter: Letter
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A letter that is not sent, and why; ``value`` is what mending made of it."""
+
+    letter: Letter
+    cause: str
+    reason: str
+    value: bytes | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the letters of one replay.
+
+    Parameters
+    ----------
+    fit : kept their contract; sent, unless it was a rehearsal.
+    left_out : the function returned None for them.
+    before : had been replayed already.
+    refused : by cause.
+    """
+
+    fit: int = 0
+    left_out: int = 0
+    before: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def noted(entries: Iterable[Letter | Replayed]) -> Origins:
+    """Return the origins that were replayed before."""
+    found = Origins()
+    for entry in entries:
+        if isinstance(entry, Replayed):
+            found.add(entry.origin)
+    return found
+
+
+def choose(
+    entries: Iterable[Letter | Replayed], wanted: Filter, before: Origins, change: Change | None, prefix: str
+) -> Iterator[tuple[Outcome, Mended | Refused | None]]:
+    """Mend each wanted letter once, and give it with the running account; None stands for one that is not to be sent.
+
+    Parameters
+    ----------
+    before : origins replayed before; those are counted and left.
+    change : see ``mend``.
+    prefix : topic prefix of this installation.
+    """
+    outcome, seen = Outcome(), Origins()
+    for letter in entries:
+        if isinstance(letter, Replayed) or not wanted.takes(letter) or not seen.add(letter.origin):
+            continue
+        result = None
+        if letter.origin in before:
+            outcome.before += 1
+        else:
+            result = mend(letter, change, prefix)
+            outcome.fit += isinstance(result, Mended)
+            outcome.left_out += result is None
+            if isinstance(result, Refused):
+                outcome.refused[result.cause] += 1
+        yield outcome, result
+
+
+def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused | None:
+    """Return the record to send in a letter's place, why there is none, or None where ``change`` leaves it out.
+
+    The key becomes the id that the record is keyed by where it is another one.
+
+    Parameters
+    ----------
+    change : gets the JSON value, without a frame or envelope around it, or the bytes where they are not JSON, and
+        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the bytes go as
+        they are.
+    prefix : topic prefix of this installation.
+    """
+    if letter.cut_from is not None:
+        kept = len(letter.value or b"")
+        return Refused(
+            letter, "cut_off", f"the whole value is required, got the first {kept} of {letter.cut_from} bytes"
+        )
+    name = letter.origin.topic.removeprefix(prefix)
+    if not letter.origin.topic.startswith(prefix) or name not in _ID_OF:
+        return Refused(letter, "other_topic", f"a topic of {prefix!r} is required, got {letter.origin.topic!r}")
+    value = letter.value
+    if change is not None:
+        try:
+            made = change(_opened(value))
+            if made is None:
+                return None
+            value = made if isinstance(made, bytes) else encode(made)
+        except Exception as error:  # noqa: BLE001 - whatever a person's function raises is that letter's fate
+            return Refused(letter, "map_failed", f"the function raised {type(error).__name__}: {error}", value)
+    try:
+        key = _ID_OF[name](letter, value)
+    except BadRecord as error:
+        return Refused(letter, error.cause, error.detail, value)
+    return Mended(letter, letter.origin.topic, key, value)
+
+
+def _opened(value: bytes | None) -> Any:
+    try:
+        return open_json(value or b"")
+    except orjson.JSONDecodeError:
+        return value or b""
+
+
+def _user_of(name: str) -> Callable[[Letter, bytes | None], bytes]:
+    """Return a reading of the user; its letter's time is the measure, as it is before that of what is sent."""
+
+    def user_of(letter: Letter, value: bytes | None) -> bytes:
+        return decode_event(RawRecord(Origin(name, 0, 0, letter.timestamp), None, value), name).user_id.encode()
+
+    return user_of
+
+
+def _item_of(letter: Letter, value: bytes | None) -> bytes:
+    item = decode_item(None if value else letter.key, value)
+    return (item.item_id if isinstance(item, Item) else item).encode()
+
+
+def _asker_of(_: Letter, value: bytes | None) -> bytes:
+    return decode_request(value).user_id.encode()
+
+
+_ID_OF: dict[str, Callable[[Letter, bytes | None], bytes]] = {
+    topics.WATCHES: _user_of(topics.WATCHES),
+    topics.RATES: _user_of(topics.RATES),
+    topics.CATALOG: _item_of,
+    topics.REQUESTS: _asker_of,
+}
+
+
+class Sender:
+    """Sends mended records in bursts, and notes each burst when the broker has it; a context that ends with a burst.
+
+    Records that the broker refuses are in ``refused``, are not noted, and hold up no other.
+
+    Raises
+    ------
+    TopicError
+        If the cluster cannot be reached or does not answer; ``sent`` counts what is sent and noted.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._delivery = Delivery(settings, "dead letters", DELIVERY_S, linger_ms=5)
+        self._burst: list[Mended] = []
+        self._waiting = 0  # bytes of it
+        self.refused: list[Refused] = []
+        self.sent = 0
+
+    def __enter__(self) -> Self:
+        self._delivery.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                self._settle()
+        finally:
+            self._delivery.__exit__(kind, *rest)
+
+    def send(self, record: Mended) -> None:
+        """Send a record, at the latest with the end of the context."""
+        self._burst.append(record)
+        self._waiting += len(record.letter.value or b"") + len(record.value or b"")
+        if len(self._burst) >= BURST or self._waiting >= BURST_BYTES:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Send what waits; when all of it is delivered or refused, note what is delivered and wait for the notes."""
+        burst, self._burst, self._waiting = self._burst, [], 0
+        for one in burst:
+            headers = tuple(_told(one.letter))
+            self._delivery.send(Outgoing(one.topic, one.letter.letter_id, one.key, one.value, headers))
+        refused = {one.record.name: one for one in self._answered(f"{len(burst)} mended records")}
+        self.refused += [
+            Refused(one.letter, BY_THE_BROKER, refused[one.letter.letter_id].reason, one.value)
+            for one in burst
+            if one.letter.letter_id in refused
+        ]
+        taken = [one for one in burst if one.letter.letter_id not in refused]
+        letters = self._settings.prefix + topics.DEAD_LETTERS
+        for one in taken:
+            note = encode({"replayed": one.letter.letter_id, "to": one.topic})
+            headers = tuple(replay_note(one.letter.origin))
+            self._delivery.send(
+                Outgoing(letters, one.letter.letter_id, one.letter.key, note, headers, one.letter.partition)
+            )
+        what = f"notes on {len(taken)} records, which are sent already,"
+        for refusal in self._answered(what):
+            raise self._stopped(what, refusal)
+        self.sent += len(taken)
+
+    def _answered(self, what: str) -> list[NotTaken]:
+        """Wait until what was sent is delivered or refused, and return what was refused."""
+        self._delivery.flush()
+        for failure in self._delivery.failed:
+            raise self._stopped(what, failure)
+        refused, self._delivery.refused = self._delivery.refused, []
+        return refused
+
+    def _stopped(self, what: str, got: NotTaken) -> TopicError:
+        return TopicError(
+            f"dead letters: the cluster at {self._settings.kafka} must take {what} after {self.sent} others, "
+            f"got {got.reason} for {got.record.name}; run the same replay again when it is whole"
+        )
+
+
+def _told(letter: Letter) -> list[tuple[str, bytes]]:
+    """Return the headers that say where a replayed record comes from."""
+    origin = letter.origin
+    return [
+        ("replayed_from", f"{origin.topic}:{origin.partition}:{origin.offset}".encode()),
+        ("dead_letter", letter.letter_id.encode()),
+        ("cause", letter.cause.encode()),
+    ]

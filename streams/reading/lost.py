@@ -1,0 +1,33 @@
+"""One line for offsets that a reader still wanted and that the topic no longer holds, in every process the same."""
+
+import logging
+
+from streams.reading.range_reader import Place
+
+__all__ = ["say_lost"]
+
+logger = logging.getLogger(__name__)
+
+
+def say_lost(role: str, place: Place, first: int, kept: int, cure: str) -> int:
+    """Log ``events.lost`` at error level, and return how many offsets are gone; 0, and no line, where none is.
+
+    Only what lies before the first offset that the topic keeps is lost. Other offsets without a record are those of
+    transactions, aborted or their markers, or were compacted away.
+
+    Parameters
+    ----------
+    role : who wanted them.
+    place : topic with the prefix, and partition.
+    first : the first offset that was wanted.
+    kept : the first offset that the topic still holds.
+    cure : what follows, and what can be done.
+    """
+    n = max(0, kept - first)
+    if n:
+        logger.error(
+            "events.lost %s: %s offsets of %s[%d] from %d on are no longer in the topic; %s",
+            role, f"{n:,}", *place, first, cure,
+            extra={"role": role, "topic": place[0], "partition": place[1], "first": first, "offsets": n},
+        )  # fmt: skip
+    return n

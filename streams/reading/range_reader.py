@@ -1,0 +1,91 @@
+"""Records read once more: a stretch of one topic partition, and how far a consumer group has come.
+
+A consumer of no group and for one purpose; it moves nobody's position.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.clients import admin, consumer
+from streams.kafka.kafka_errors import cluster_error
+from streams.reading.unreadable import get_many
+from streams.records.decoding import RawRecord
+from streams.settings import Settings
+
+__all__ = ["Place", "Rereading", "committed_offsets", "rereading"]
+
+Place = tuple[str, int]
+_WAIT_MS = 500
+
+
+async def committed_offsets(settings: Settings, group: str, places: Iterable[Place]) -> dict[Place, int]:
+    """Return the offset of the next record of each place by what a group has committed; 0 where it never did.
+
+    Parameters
+    ----------
+    group : consumer group with the prefix.
+    places : topics with the prefix, and partitions.
+    """
+    wanted = [TopicPartition(topic, partition) for topic, partition in places]
+    client = admin(settings)
+    try:
+        await client.start()
+        found = await client.list_consumer_group_offsets(group, partitions=wanted)
+    except KafkaError as error:
+        raise cluster_error(error, f"group {group}: its offsets are required from {settings.kafka}") from error
+    finally:
+        await client.close()
+    return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
+
+
+class Rereading:
+    """Reads stretches of topic partitions, one after the other; made by ``rereading``."""
+
+    def __init__(self, reading: AIOKafkaConsumer) -> None:
+        self._reading = reading
+
+    async def first_kept(self, place: Place) -> int:
+        """Return the first offset of a place that the topic still holds."""
+        at = TopicPartition(*place)
+        kept = await self._reading.beginning_offsets([at])
+        return int(kept[at])
+
+    async def records(self, place: Place, first: int, end: int, most: int) -> AsyncIterator[list[RawRecord]]:
+        """Give the records from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
+
+        Offsets that hold no committed record are passed, as is everything that the topic no longer or not yet holds.
+        """
+        at = TopicPartition(*place)
+        self._reading.assign([at])
+        self._reading.seek(at, max(first, await self.first_kept(place)))
+        ends = await self._reading.end_offsets([at])
+        end = min(end, ends[at])
+        while await self._reading.position(at) < end:
+            found = await get_many("reading again", self._reading, at, timeout_ms=_WAIT_MS, max_records=most)
+            records = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
+            if records:
+                yield records
+
+
+@asynccontextmanager
+async def rereading(settings: Settings) -> AsyncIterator[Rereading]:
+    """Connect for the block.
+
+    Raises
+    ------
+    ClusterAway
+        If the cluster cannot serve for now.
+    TopicError
+        If it refuses, or a batch cannot be read.
+    """
+    reading = consumer(settings)
+    try:
+        await reading.start()
+        yield Rereading(reading)
+    except KafkaError as error:
+        raise cluster_error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
+    finally:
+        await reading.stop()

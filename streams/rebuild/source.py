@@ -1,0 +1,165 @@
+"""Every event that there is, for a rebuild: from the archive what Kafka no longer holds, and then from Kafka.
+
+Reading is split by partition into lanes, so that one lane's events are decoded while Redis applies another's. Nothing
+here knows Redis; where to begin is said by who asks.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.archive.parquet import EventArchive
+from streams.errors import TopicError
+from streams.kafka import topics
+from streams.kafka.clients import consumer
+from streams.reading.range_reader import Place
+from streams.reading.unreadable import get_many
+from streams.records.decoding import RawRecord, decode_batch
+from streams.records.records import Event, Origin
+from streams.settings import Settings
+
+__all__ = ["ArchiveLane", "KafkaLane", "LaneEvents", "Offsets", "event_places", "missing_offsets", "nested"]
+
+Offsets = Mapping[Place, int]
+LaneEvents = Sequence[tuple[Origin, Event]]
+_WAIT_MS = 500
+_FETCH_BYTES = 4 * 1024 * 1024  # of one partition at once: about 20,000 events
+
+
+def event_places(settings: Settings) -> tuple[Place, ...]:
+    """Return every partition of both event topics, named with the prefix."""
+    return tuple(
+        (settings.prefix + topic, partition) for topic in topics.EVENTS for partition in range(settings.partitions)
+    )
+
+
+def missing_offsets(wanted: Offsets, kept: Offsets) -> dict[Place, int]:
+    """Return how many offsets lie between what is wanted next and what is still kept, where there are any."""
+    return {place: kept[place] - offset for place, offset in wanted.items() if kept[place] > offset}
+
+
+class KafkaLane:
+    """The events of some partitions of both topics, in order within each.
+
+    Parameters
+    ----------
+    settings : where the topics are.
+    partitions : which ones.
+    """
+
+    def __init__(self, settings: Settings, partitions: Collection[int]) -> None:
+        self._settings = settings
+        self._places = {
+            TopicPartition(topic, partition): (topic, partition)
+            for topic, partition in event_places(settings)
+            if partition in partitions
+        }
+        self._next: dict[Place, int] = {}
+
+    async def start(self) -> None:
+        """Connect; raise TopicError if there is no cluster."""
+        self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
+        with _reached(self._settings):
+            await self._consumer.start()
+            self._consumer.assign(list(self._places))
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def bounds(self) -> tuple[dict[Place, int], dict[Place, int]]:
+        """Return the first offset that each partition still keeps, and the one after its last record."""
+        with _reached(self._settings):
+            kept = await self._consumer.beginning_offsets(list(self._places))
+            ends = await self._consumer.end_offsets(list(self._places))
+        return _by_place(kept), _by_place(ends)
+
+    def seek(self, offsets: Offsets) -> None:
+        """Go on from these offsets."""
+        for at, place in self._places.items():
+            self._next[place] = offsets[place]
+            self._consumer.seek(at, offsets[place])
+
+    def left(self, below: Offsets) -> int:
+        """Return how many offsets lie before these ones."""
+        return sum(max(0, below[place] - self._next[place]) for place in self._places.values())
+
+    async def read(self, below: Offsets, most: int) -> tuple[LaneEvents, int] | None:
+        """Return the next events before these offsets and how many records they were; None at the end.
+
+        Bad records are left out: the worker has made them dead letters.
+        """
+        wanted = [at for at, place in self._places.items() if self._next[place] < below[place]]
+        if not wanted:
+            return None
+        with _reached(self._settings):
+            found = await get_many("rebuild", self._consumer, *wanted, timeout_ms=_WAIT_MS, max_records=most)
+            records = [
+                RawRecord.of(one)
+                for at, batch in found.items()
+                for one in batch
+                if one.offset < below[self._places[at]]
+            ]
+            for at in wanted:
+                await self._move(at, below[self._places[at]])
+        return decode_batch(records, self._settings.prefix).events, len(records)
+
+    async def _move(self, at: TopicPartition, end: int) -> None:
+        stands = await self._consumer.position(at)
+        if stands > end:
+            self._consumer.seek(at, end)
+        self._next[self._places[at]] = min(stands, end)
+
+
+class ArchiveLane:
+    """The archived events of some partitions, one partition of one topic after the other.
+
+    Parameters
+    ----------
+    archive : where from.
+    partitions : which ones.
+    begin, below : first offset wanted, and the one to end before, of each place.
+    most : events of a batch.
+    """
+
+    def __init__(
+        self, archive: EventArchive, partitions: Collection[int], begin: Offsets, below: Offsets, most: int
+    ) -> None:
+        self._batches: Iterator[LaneEvents] = archive.read_events(
+            nested(begin), below=nested(below), topics={topic for topic, _ in below}, partitions=partitions, most=most
+        )
+
+    async def read(self) -> LaneEvents | None:
+        """Return the next events, of one partition of one topic; None at the end."""
+        return await asyncio.to_thread(next, self._batches, None)
+
+
+def nested(offsets: Offsets) -> dict[str, dict[int, int]]:
+    """Return offsets as the archive takes them: topic to partition to offset."""
+    by_topic = groupby(sorted(offsets.items()), key=lambda found: found[0][0])
+    return {topic: {place[1]: offset for place, offset in found} for topic, found in by_topic}
+
+
+def _by_place(offsets: Mapping[Any, int]) -> dict[Place, int]:
+    return {(at.topic, at.partition): offset for at, offset in offsets.items()}
+
+
+class _reached:  # noqa: N801 - reads as a word in `with`
+    """Turn a failure of Kafka inside the block into one line."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, KafkaError):
+            raise TopicError(
+                f"rebuild: both event topics are required from {self._settings.kafka}, got {error!r}; "
+                "run the same command again to go on"
+            ) from error

@@ -1,0 +1,188 @@
+"""Where a rebuild goes: an empty database, marked as unfinished until it is done.
+
+The next empty logical database of the same server can take the live one's place by ``SWAPDB``; anything else is filled
+all the same, and its address handed to the workers by their operator.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ResponseError
+
+from streams.errors import StateError
+from streams.redis.connection import answered, connect
+from streams.redis_url import database_of, in_database
+from streams.settings import Settings, without_password
+from streams.state.library import server_ids
+
+__all__ = ["REBUILDING", "Marker", "Target", "find_target"]
+
+REBUILDING = "state:rebuilding"
+_DATABASES = 16  # of a server that does not say how many it has
+_DATABASE = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What is being rebuilt: the topics of a prefix, in place of a database of the same server or of none there."""
+
+    prefix: str
+    partitions: int
+    live: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a rebuild goes.
+
+    Parameters
+    ----------
+    url : of the database.
+    live, index : numbers of the live and this database where they may be swapped, else None.
+    is_resumed : whether an unfinished rebuild is there.
+    """
+
+    url: str
+    live: int | None
+    index: int | None
+    is_resumed: bool
+
+
+async def find_target(settings: Settings, to: str | None = None) -> Target:
+    """Find the database to rebuild into, and mark it.
+
+    Parameters
+    ----------
+    settings : with the live database's URL.
+    to : a database number of the same server, or a URL; by default an unfinished rebuild of this installation, else
+        the next empty database of the same server.
+
+    Raises
+    ------
+    StateError
+        If it is neither empty nor an unfinished rebuild of this installation, is the live one, or none is empty.
+    """
+    if to is None:
+        url = await _next_database(settings)
+    elif _DATABASE.fullmatch(to):
+        url = in_database(settings.redis, int(to))
+    else:
+        url = to
+    live, target = connect(settings.redis), connect(url)
+    try:
+        indexes = await _swappable(settings.redis, live, url, target)
+        marker = Marker(settings.prefix, settings.partitions, indexes[0])
+        is_resumed = await _mark(url, target, marker)
+        return Target(url, *indexes, is_resumed)
+    finally:
+        await live.aclose()
+        await target.aclose()
+
+
+async def _next_database(settings: Settings) -> str:
+    """Return an unfinished rebuild of this installation, or else the next empty database after the live one."""
+    client = connect(settings.redis)
+    try:
+        if _is_cluster(client):
+            raise StateError(
+                "rebuild: a Redis Cluster has one database, so another server must be named, got none; "
+                "give --to URL of an empty one"
+            )
+        at = database_of(settings.redis)
+        with answered("rebuild: looking for an empty database"):
+            filled = await _filled(client)
+            last = await _databases(client)
+        marker = Marker(settings.prefix, settings.partitions, at)
+        for index in filled:
+            if index != at and await _marker(in_database(settings.redis, index)) == marker:
+                return in_database(settings.redis, index)
+    finally:
+        await client.aclose()
+    empty = [(at + step) % last for step in range(1, last) if (at + step) % last not in filled]
+    if not empty:
+        raise StateError(
+            f"rebuild: an empty one of the {last} databases of {without_password(settings.redis)} is required, "
+            "got none; empty one (redis-cli -n N FLUSHDB), or give --to URL of another server"
+        )
+    return in_database(settings.redis, empty[0])
+
+
+def _is_cluster(client: Any) -> bool:
+    return isinstance(client, RedisCluster)
+
+
+async def _filled(client: Redis) -> list[int]:
+    found = await client.info("keyspace")
+    return sorted(int(name.removeprefix("db")) for name in found if name.startswith("db"))
+
+
+async def _databases(client: Redis) -> int:
+    try:
+        found: Any = await client.config_get("databases")
+    except ResponseError:  # a managed server that lets nobody read its configuration
+        return _DATABASES
+    return int(found.get("databases", _DATABASES))
+
+
+async def _swappable(live_url: str, live: Redis, url: str, target: Redis) -> tuple[int | None, int | None]:
+    """Return both database numbers where one server holds both, else None twice; the same database is refused."""
+    if await server_ids(live) != await server_ids(target):
+        return None, None
+    at, index = database_of(live_url), database_of(url)
+    if at == index or _is_cluster(live):
+        raise StateError(
+            f"rebuild: another database than the live one is required, got {without_password(url)!r}; "
+            "give --to another one"
+        )
+    return at, index
+
+
+async def _marker(url: str) -> Marker | None:
+    client = connect(url)
+    try:
+        return _read(await _stored(client))
+    finally:
+        await client.aclose()
+
+
+async def _mark(url: str, target: Redis, marker: Marker) -> bool:
+    """Mark an empty target; return whether it was marked so before."""
+    stored = await _stored(target)
+    with answered("rebuild: looking at the target"):
+        size = int(await target.dbsize())
+    if stored is None and size > 0:
+        raise StateError(
+            f"rebuild: an empty database or an unfinished rebuild is required, got {without_password(url)} with "
+            f"{size} keys; empty that one (FLUSHDB there) or give --to another one"
+        )
+    if stored is not None and _read(stored) != marker:
+        raise StateError(
+            f"rebuild: an unfinished rebuild of {asdict(marker)} is required, got {without_password(url)} with one of "
+            f"{stored.decode(errors='replace')}; empty that one (FLUSHDB there) or give --to another one"
+        )
+    with answered("rebuild: marking the target"):
+        await target.set(REBUILDING, orjson.dumps(marker), nx=True)
+    return stored is not None
+
+
+async def _stored(client: Redis) -> bytes | None:
+    with answered("rebuild: looking for an unfinished rebuild"):
+        found: Any = await client.get(REBUILDING)
+    return None if found is None else bytes(found)
+
+
+def _read(stored: bytes | None) -> Marker | None:
+    if stored is None:
+        return None
+    try:
+        fields = orjson.loads(stored)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(fields, Mapping) or set(fields) != {"prefix", "partitions", "live"}:
+        return None
+    return Marker(fields["prefix"], fields["partitions"], fields["live"])

@@ -1,0 +1,289 @@
+"""Bytes to records and back: strict about what is required, deaf to what is unknown.
+
+A record that breaks its contract raises ``BadRecord`` with a ``cause`` from ``CAUSES``, so dead letters can be
+counted by cause. Decoding never guesses: only whole-number ids are turned into strings, and what is taken off values
+and keys is named in ``wrapping`` and ``keyforms``. An event's time is any whole number of 64 bits here; what it counts
+as, and whether it is in another unit, is decided in ``inbox``, which knows when the record was written.
+
+=================  ==================================================================================
+cause              the record
+=================  ==================================================================================
+``empty``          has no value, and its topic has no meaning for that
+``too_large``      is longer than ``MAX_BYTES``
+``not_json``       is not JSON in UTF-8, or is nested deeper than 1,023 levels
+``not_an_object``  is JSON, but no object
+``missing_field``  lacks a required field, or has null there
+``bad_field``      has a field of another type, length or range than its contract says
+``wrong_key``      has a key that is not its ``user_id`` (for the catalogue: ``item_id``) in any known form
+``wrong_unit``     has a time that is none in milliseconds, but one in another unit
+=================  ==================================================================================
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import islice
+from reprlib import Repr
+from typing import Any, TypeVar
+
+import orjson
+
+from model.catalogue import Item
+from streams.errors import RecordError
+from streams.records.ids import ID_RULE, MAX_ID, is_id
+from streams.records.key_forms import describe_key, named_by, readings
+from streams.records.lookalikes import describe_bytes, describe_fields, describe_json
+from streams.records.records import Event, Rating, Request, Watch
+from streams.records.wrapping import behind_frame, is_envelope
+
+__all__ = [
+    "CAUSES",
+    "DECODERS",
+    "MAX_BYTES",
+    "MAX_K",
+    "BadRecord",
+    "check_key",
+    "decode_item",
+    "decode_rating",
+    "decode_request",
+    "decode_watch",
+    "encode",
+]
+
+MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
+CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key", "wrong_unit")
+MAX_K = 200
+MAX_TITLE = 512
+MAX_GENRES = 32
+MAX_EXCLUDE = 1000
+LINE = 80  # characters of a value in a message
+WIDE = 20  # entries of it
+Fields = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class BadRecord(RecordError):  # noqa: N818 - the noun that operators see in dead letters
+    """A record that goes to the dead letters.
+
+    Parameters
+    ----------
+    cause : one of ``CAUSES``, as this module's docstring says.
+    detail : where, what was required and what was got.
+    """
+
+    def __init__(self, cause: str, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+def encode(record: object) -> bytes:
+    """Return a record (a dataclass or a plain mapping) as JSON bytes."""
+    return orjson.dumps(record, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):  # a read-only view of a dict, which orjson does not know
+        return dict(value)
+    raise TypeError(f"encode: a dataclass or JSON values are required, got {value!r}")
+
+
+def decode_watch(value: bytes | None) -> Watch:
+    """Read a value of ``watch-events``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    return Watch(
+        _id(fields, "event_id"),
+        _id(fields, "user_id"),
+        _id(fields, "item_id"),
+        _timestamp(fields),
+        _number(fields, "progress", 0.0, 1.0),
+        _optional(fields, "rec_id", _id),
+    )
+
+
+def decode_rating(value: bytes | None) -> Rating:
+    """Read a value of ``rate-events``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    return Rating(
+        _id(fields, "event_id"),
+        _id(fields, "user_id"),
+        _id(fields, "item_id"),
+        _timestamp(fields),
+        _number(fields, "rating", 0.5, 5.0),
+        _optional(fields, "rec_id", _id),
+    )
+
+
+def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
+    """Read a record of ``catalog-items``: the item, or its id alone where an empty value removes it.
+
+    The removed id is the one that the record's key names; an item's own id must be one that it can be read as.
+    """
+    if not value:
+        return _removed(key)
+    fields = _object(value)
+    item_id = _id(fields, "item_id")
+    check_key(key, "item_id", item_id)
+    genres = _list(fields, "genres", MAX_GENRES)
+    return Item(
+        item_id,
+        _text(fields, "title", MAX_TITLE),
+        _optional(fields, "year", _year),
+        tuple(_text({"genres": genre}, "genres", MAX_ID) for genre in genres),
+    )
+
+
+def decode_request(value: bytes | None) -> Request:
+    """Read a value of ``recommendation-requests``; raise BadRecord if it breaks the contract."""
+    fields = _object(value)
+    exclude = _list(fields, "exclude", MAX_EXCLUDE)
+    strict = fields.get("strict")
+    if not isinstance(strict, bool | None):
+        raise BadRecord("bad_field", f"strict must be true or false, got {_short(strict)}")
+    return Request(
+        _id(fields, "request_id"),
+        _id(fields, "user_id"),
+        _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else 10,
+        _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID)),
+        bool(strict),
+        tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
+    )
+
+
+def check_key(key: bytes | None, name: str, value: str) -> None:
+    """Raise BadRecord if a record has a key that cannot be read as the id that its field ``name`` holds."""
+    if key is not None and key != value.encode() and value not in readings(key, name):
+        raise BadRecord(
+            "wrong_key",
+            f"key must be the {name} {_short(value)} in UTF-8, in JSON or as a number of 8 bytes, or absent, "
+            f"got {_short(key)}{describe_key(key, name)}",
+        )
+
+
+DECODERS: Mapping[str, Callable[[bytes | None], Event]] = {
+    "watch-events": decode_watch,
+    "rate-events": decode_rating,
+}
+
+
+def _object(value: bytes | None) -> Fields:
+    if not value:
+        raise BadRecord("empty", "value must be a JSON object, got nothing")
+    if len(value) > MAX_BYTES:
+        raise BadRecord("too_large", f"value must be at most {MAX_BYTES} bytes, got {len(value)}")
+    try:
+        fields = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        fields = _framed(value, error)
+    if isinstance(fields, dict) and len(fields) == 2 and is_envelope(fields):  # noqa: PLR2004 - a schema and a payload
+        fields = fields["payload"]
+        if fields is None:
+            raise BadRecord("empty", "value must be a JSON object, got an envelope without a payload")
+    if not isinstance(fields, dict):
+        raise BadRecord("not_an_object", f"value must be a JSON object, got {_short(fields)}{describe_json(fields)}")
+    return fields
+
+
+def _framed(value: bytes, error: orjson.JSONDecodeError) -> Any:
+    """Return the JSON behind a schema registry's frame; raise BadRecord where there is none."""
+    try:
+        return orjson.loads(behind_frame(value) or b"")
+    except orjson.JSONDecodeError:
+        raise BadRecord(
+            "not_json", f"value must be JSON in UTF-8: {error}, got {_short(value)}{describe_bytes(value)}"
+        ) from None
+
+
+def _present(fields: Fields, name: str) -> Any:
+    value = fields.get(name)
+    if value is None:
+        names = _short(sorted(islice(fields, WIDE + 1)))
+        raise BadRecord("missing_field", f"{name} is required, got fields {names}{describe_fields(fields)}")
+    return value
+
+
+def _id(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if isinstance(value, str) and is_id(value):
+        return value
+    if type(value) is int:
+        return str(value)
+    value = _present(fields, name)
+    raise BadRecord("bad_field", f"{name} must be {ID_RULE}, or an integer, got {_short(value)}")
+
+
+def _removed(key: bytes | None) -> str:
+    if key is None:
+        raise BadRecord("missing_field", "key is required where an empty value removes an item, got none")
+    item_id = named_by(key, "item_id")
+    if item_id is None:
+        hint = describe_key(key, "item_id")
+        raise BadRecord("bad_field", f"key must be an item_id to remove, {ID_RULE}, got {_short(key)}{hint}")
+    return item_id
+
+
+def _text(fields: Fields, name: str, longest: int) -> str:
+    value = _present(fields, name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise BadRecord("bad_field", f"{name} must be 1 to {longest} printable characters, got {_short(value)}")
+    return value
+
+
+def _timestamp(fields: Fields) -> int:
+    value = fields.get("ts")
+    if type(value) is int and value < 2**63:  # the parser gives none below -2**63
+        return value
+    value = _present(fields, "ts")
+    raise BadRecord("bad_field", f"ts must be whole milliseconds since the epoch, in 64 bits, got {_short(value)}")
+
+
+def _year(fields: Fields, name: str) -> int:
+    return _whole(fields, name, 1800, 2200)
+
+
+def _whole(fields: Fields, name: str, least: int, most: int) -> int:
+    value = _present(fields, name)
+    if type(value) is not int or not least <= value <= most:
+        raise BadRecord("bad_field", f"{name} must be a whole number from {least} to {most}, got {_short(value)}")
+    return value
+
+
+def _list(fields: Fields, name: str, longest: int) -> list[Any]:
+    """Return an optional list; absent and null are empty."""
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > longest:
+        raise BadRecord("bad_field", f"{name} must be a list of at most {longest} entries, got {_short(value)}")
+    return value
+
+
+def _number(fields: Fields, name: str, least: float, most: float) -> float:
+    value: Any = fields.get(name)
+    if type(value) in (int, float) and least <= value <= most:  # which NaN is not
+        return float(value)
+    value = _present(fields, name)
+    raise BadRecord("bad_field", f"{name} must be a number from {least} to {most}, got {_short(value)}")
+
+
+def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T | None:
+    return None if fields.get(name) is None else read(fields, name)
+
+
+def _short(value: object) -> str:
+    """Describe a value in one line, however deep, wide or long it is."""
+    if isinstance(value, (str, bytes)):
+        text = repr(value[:LINE])  # reprlib would write out all of them before it cuts
+    elif isinstance(value, dict) and len(value) > WIDE:
+        text = _bounded().repr(dict(islice(value.items(), WIDE + 1)))  # reprlib would sort all of them first
+    else:
+        text = _bounded().repr(value)
+    return text if len(text) <= LINE else text[: LINE - 3] + "..."
+
+
+@cache
+def _bounded() -> Repr:
+    bounded = Repr()
+    bounded.maxlevel = 4
+    bounded.maxdict = bounded.maxlist = WIDE
+    bounded.maxstring = bounded.maxother = LINE
+    return bounded

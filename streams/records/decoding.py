@@ -1,0 +1,95 @@
+"""From raw Kafka records to events and requests: keys checked, times bounded, what cannot be read set aside.
+
+Everybody who reads the event topics reads them through here, so a worker, a trainer, an archive and a rebuild see the
+same events with the same times.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from streams.records.codec import DECODERS, BadRecord, check_key, decode_request
+from streams.records.records import Event, Origin, Request
+from streams.records.times import EARLIEST_MS, MAX_TS, bounded_ts, in_other_unit
+
+__all__ = ["Decoded", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_wish"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as Kafka delivered it; ``topic`` in ``origin`` carries the prefix."""
+
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+
+    @classmethod
+    def of(cls, record: Any) -> Self:
+        """Take over a consumer's record, of aiokafka or kafka-python."""
+        origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        return cls(origin, record.key, record.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that breaks its contract, why, and where it stood; becomes a dead letter."""
+
+    record: RawRecord
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One batch, split; both parts keep the order of the batch."""
+
+    events: tuple[tuple[Origin, Event], ...]
+    rejected: tuple[Rejected, ...]
+
+
+def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> Decoded:
+    """Decode event records, each as ``decode_event`` does.
+
+    Parameters
+    ----------
+    records : records of ``watch-events`` and ``rate-events``.
+    prefix : topic prefix of this installation.
+    """
+    events: list[tuple[Origin, Event]] = []
+    rejected: list[Rejected] = []
+    for record in records:
+        try:
+            events.append((record.origin, decode_event(record, record.origin.topic.removeprefix(prefix))))
+        except BadRecord as error:
+            rejected.append(Rejected(record, error.cause, error.detail))
+    return Decoded(tuple(events), tuple(rejected))
+
+
+def decode_event(record: RawRecord, name: str) -> Event:
+    """Decode one record of an event topic, whose ``name`` is without prefix; its time is what it counts as.
+
+    Raises
+    ------
+    BadRecord
+        If it breaks its contract, is under another's key, or tells its time in another unit.
+    """
+    event = DECODERS[name](record.value)
+    check_key(record.key, "user_id", event.user_id)
+    ts, recorded = event.ts, record.origin.timestamp
+    if EARLIEST_MS <= ts <= recorded <= MAX_TS:  # nearly always
+        return event
+    misread = in_other_unit(ts, recorded)
+    if misread is not None:
+        raise BadRecord("wrong_unit", misread)
+    counts_as = bounded_ts(ts, recorded)
+    return event if counts_as == ts else replace(event, ts=counts_as)
+
+
+def decode_wish(record: RawRecord) -> Request | Rejected:
+    """Decode one record of ``recommendation-requests``; a bad one comes back as what becomes its dead letter."""
+    try:
+        request = decode_request(record.value)
+        check_key(record.key, "user_id", request.user_id)
+    except BadRecord as error:
+        return Rejected(record, error.cause, error.detail)
+    return request

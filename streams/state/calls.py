@@ -1,0 +1,243 @@
+"""What ``functions.lua`` is sent, under which configuration, and what it answers; ``store`` makes the calls.
+
+A batch travels as one JSON object with a list for each field, because Lua decodes a few long lists faster than
+many small objects.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import starmap
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from model.history import Interaction, Mode, Profile
+from streams.records.records import Event, Origin, Rating
+from streams.state.keys import PartitionKeys, UserKeys, position_field
+
+__all__ = [
+    "DAY_MS",
+    "LIBRARY",
+    "Bounds",
+    "Place",
+    "SourcedEvent",
+    "StateConfig",
+    "StoredList",
+    "Verdict",
+    "heat_of",
+    "list_call",
+    "partition_call",
+    "read_call",
+    "read_profile",
+    "read_verdict",
+    "user_call",
+]
+
+LIBRARY = "reelstream_v3"
+DAY_MS = 24 * 60 * 60 * 1000
+_PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
+SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
+Place = tuple[str, int]
+Bounds = Mapping[Place, int]  # offsets that positions are known to have reached; absent where nothing is known
+_UNGUARDED: Bounds = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    """How much is remembered, and for how long.
+
+    Parameters
+    ----------
+    recent_length : interactions kept for each user; more than any history tower reads.
+    recent_returned : interactions of a profile; fewer, because every batch carries them for each user.
+    remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
+        last 512 events of one user are ample.
+    genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
+    hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
+        best for users with fewer than five events (ml-100k, test then learn).
+    idle_ms : wall time without an event after which a user is forgotten, 0 for never; a year, because somebody who
+        comes back after that is a new user to trending and to the model.
+    hot_read : hottest items that each partition gives to a merge.
+    hot_kept : items kept in each trending list.
+    """
+
+    recent_length: int = 200
+    recent_returned: int = 60
+    remembered_events: int = 512
+    genre_half_life_ms: int = 30 * DAY_MS
+    hot_half_life_ms: int = 7 * DAY_MS
+    idle_ms: int = 365 * DAY_MS
+    hot_read: int = 1000
+    hot_kept: int = 500
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            least = 0 if name == "idle_ms" else 1
+            if getattr(self, name) < least:
+                raise ValueError(f"state: {name} must be at least {least}, got {getattr(self, name)!r}")
+        if self.recent_returned > self.recent_length:
+            raise ValueError(
+                f"state: recent_returned must be at most recent_length {self.recent_length}, "
+                f"got {self.recent_returned!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """A published list to be looked up: ``sequence`` orders a user's lists, ``body`` is its JSON."""
+
+    user_id: str
+    sequence: int
+    mode: Mode
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one user's call said: the profile, the origins of the events that count, how many changed it now."""
+
+    profile: Profile
+    counted: tuple[Origin, ...]
+    fresh: int
+
+
+def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> Verdict:
+    """Read the answer of a user's call."""
+    fields = orjson.loads(reply)
+    counted = tuple(event[0] for event, flag in zip(events, fields[7], strict=True) if flag == "1")
+    return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
+
+
+def user_call(
+    user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str, bounds: Bounds = _UNGUARDED
+) -> tuple[Any, ...]:
+    """Apply a user's events, in order, unless a server answers that is not among ``servers`` (empty: any may).
+
+    It is also refused where a partition of theirs stands before its offset in ``bounds``; on a cluster that rests in
+    another slot than the user, so there must be none. Answered by what ``read_verdict`` reads.
+    """
+    keys = UserKeys.of(user_id)
+    columns, places = _columns(events)
+    guards, guard, least = _guarded(places, bounds)
+    batch = columns | {
+        "guard": guard,
+        "least": least,
+        "score": [origin.offset * _PARTITIONS + origin.partition for origin, _, _ in events],
+        "id": [event.event_id for _, event, _ in events],
+        "ts": [event.ts for _, event, _ in events],
+        "weight": [event.interaction().weight for _, event, _ in events],
+        "entry": [_entry(event) for _, event, _ in events],
+        "genres": [genres for _, _, genres in events],
+    }
+    return (
+        "FCALL", f"{LIBRARY}_apply", 6 + len(guards),
+        keys.profile, keys.recent, keys.seen, keys.genres, keys.watch_events, keys.rate_events, *guards,
+        servers, config.recent_length, config.recent_returned, config.remembered_events,
+        config.genre_half_life_ms, config.idle_ms, orjson.dumps(batch),
+    )  # fmt: skip
+
+
+def partition_call(
+    partition: int,
+    events: Sequence[SourcedEvent],
+    counted: AbstractSet[Origin],
+    config: StateConfig,
+    servers: str,
+    bounds: Bounds = _UNGUARDED,
+) -> tuple[Any, ...]:
+    """Count a partition's events by item, those in ``counted`` alone; the rest is as in ``user_call``."""
+    keys = PartitionKeys.of(partition)
+    columns, places = _columns(events)
+    batch = columns | {
+        "least": [bounds.get(place, -1) for place in places],
+        "counted": [origin in counted for origin, _, _ in events],
+        "ts": [event.ts for _, event, _ in events],
+        "heat": [heat_of(event) for _, event, _ in events],
+    }
+    return (
+        "FCALL", f"{LIBRARY}_count_items", 5,
+        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
+        servers, config.hot_half_life_ms, orjson.dumps(batch),
+    )  # fmt: skip
+
+
+def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
+    """Read a user; answered by what ``read_profile`` reads."""
+    keys = UserKeys.of(user_id)
+    return (
+        "FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, config.recent_returned,
+    )  # fmt: skip
+
+
+def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
+    """Put a list in place unless a newer one is there; answered by 1 if it was."""
+    keys = UserKeys.of(stored.user_id)
+    return (
+        "FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs,
+        stored.sequence, stored.mode, stored.body, config.idle_ms,
+    )  # fmt: skip
+
+
+def read_profile(user_id: str, reply: bytes) -> Profile:
+    """Read the answer of ``read_call``."""
+    return _profile(user_id, orjson.loads(reply))
+
+
+def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[Place, int]]:
+    """Return what both functions need, a list for each field, and the places by their number, from 1 as Lua counts.
+
+    Lua decodes few long lists faster than many objects. ``positions`` are the hash fields to read and write, and
+    ``position`` is the number of each event's.
+    """
+    places: dict[Place, int] = {}
+    position = [places.setdefault((origin.topic, origin.partition), len(places) + 1) for origin, _, _ in events]
+    interactions = [event.interaction() for _, event, _ in events]
+    columns = {
+        "positions": [position_field(topic, partition) for topic, partition in places],
+        "position": position,
+        "offset": [origin.offset for origin, _, _ in events],
+        "kind": [interaction.kind for interaction in interactions],
+        "item": [interaction.item_id for interaction in interactions],
+        "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
+    }
+    return columns, places
+
+
+def _guarded(places: Mapping[Place, int], bounds: Bounds) -> tuple[list[str], list[list[int]], list[list[int]]]:
+    """Return the keys of positions that have a bound, and for each key the positions' numbers and their bounds."""
+    guards: dict[str, tuple[list[int], list[int]]] = {}
+    for place, number in places.items():
+        least = bounds.get(place)
+        if least is not None:
+            numbers, leasts = guards.setdefault(PartitionKeys.of(place[1]).at, ([], []))
+            numbers.append(number)
+            leasts.append(least)
+    return list(guards), [numbers for numbers, _ in guards.values()], [leasts for _, leasts in guards.values()]
+
+
+def _entry(event: Event) -> str:
+    interaction = event.interaction()
+    return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
+
+
+def heat_of(event: Event) -> float:
+    """Return what an event adds to trending: half for being there, half for how it went."""
+    return 0.5 + 0.5 * event.interaction().weight
+
+
+def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
+    watches, ratings, rating_sum, first_ts, last_ts, mode, seen, _, _, recent, genres = fields
+    return Profile(
+        user_id,
+        watches,
+        ratings,
+        float(rating_sum),
+        first_ts,
+        last_ts,
+        mode,
+        seen,
+        tuple(starmap(Interaction, recent)),
+        MappingProxyType(genres),
+    )

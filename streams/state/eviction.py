@@ -1,0 +1,106 @@
+"""Whether Redis may forget keys to make room: with any policy but ``noeviction`` the state is not safe from it.
+
+Users, positions and the catalogue go as silently as anything else then. The policy is read at the start and every
+minute, from ``INFO memory``, or by ``CONFIG GET`` where that does not tell it; every primary of a cluster is asked.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from streams.errors import StateAway, StateError
+from streams.redis.connection import answered, connect_to_read
+from streams.settings import Settings
+from streams.state.rights import primaries
+
+__all__ = ["EVERY_S", "require_no_eviction", "watch_eviction"]
+
+EVERY_S = 60.0
+_SAFE = "noeviction"
+_POLICY = "maxmemory-policy"
+logger = logging.getLogger(__name__)
+
+
+def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -> str | None:
+    """Refuse a Redis that may evict keys.
+
+    Parameters
+    ----------
+    client : synchronous, of a server or a cluster.
+    role : for the message.
+    is_allowed : whether it is put up with all the same.
+
+    Returns
+    -------
+    What is to be said once: what is no longer promised, or that the policy cannot be read; else None.
+
+    Raises
+    ------
+    StateError
+        If a primary has another policy and that is not allowed.
+    StateAway
+        If Redis does not answer.
+    """
+    with answered(f"{role}: reading {_POLICY}"):
+        found = {_policy(server) for server in primaries(client)}
+    unsafe = sorted(policy for policy in found if policy not in (_SAFE, None))
+    if unsafe and is_allowed:
+        return (
+            f"{_POLICY} is {unsafe[0]}, allowed by REELSTREAM_ALLOW_EVICTION: users, counters, positions and titles "
+            "may vanish whenever memory is short, and only lost positions are noticed; the state is no longer promised "
+            "to be exact"
+        )
+    if unsafe:
+        raise StateError(
+            f"{role}: {_POLICY} must be {_SAFE}, got {unsafe[0]}, which lets Redis drop users and positions when "
+            f"memory is short; set it with CONFIG SET {_POLICY} {_SAFE}, or allow it with REELSTREAM_ALLOW_EVICTION=1"
+        )
+    if None in found:
+        return (
+            f"{_POLICY} cannot be read, because neither INFO nor CONFIG GET tells it to this user; "
+            f"make sure that it is {_SAFE}"
+        )
+    return None
+
+
+async def watch_eviction(role: str, settings: Settings, every_s: float = EVERY_S) -> None:
+    """Look now and every minute, for as long as the process lives; say in one warning what is to be said, once.
+
+    Raises
+    ------
+    StateError
+        As soon as a policy is found that is not allowed.
+    """
+    said: str | None = None
+    while True:
+        try:
+            warning = await asyncio.to_thread(_look, role, settings)
+        except StateAway:  # others wait for it, and say so
+            warning = said
+        if warning is not None and warning != said:
+            logger.warning("%s.eviction %s", role, warning)
+        said = warning or said
+        await asyncio.sleep(every_s)
+
+
+def _look(role: str, settings: Settings) -> str | None:
+    with connect_to_read(settings.redis) as client:
+        return require_no_eviction(client, role, is_allowed=settings.allow_eviction)
+
+
+def _policy(server: Redis) -> str | None:
+    """Return a server's policy, or None where neither command tells it to this user."""
+    try:
+        memory: Any = server.info("memory")
+        if "maxmemory_policy" in memory:
+            return str(memory["maxmemory_policy"])
+    except ResponseError:
+        pass
+    try:
+        found: Any = server.config_get(_POLICY)
+    except ResponseError:
+        return None
+    return next((str(value) for value in found.values()), None)

@@ -1,0 +1,512 @@
+#!lua name=reelstream_v3
+
+-- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
+-- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
+-- Their names and arguments are in calls.py; store.py and trending.py call them.
+
+local COLD = 'cold_start'
+local CHUNK = 4000          -- arguments of one command; Lua's stack holds about 8000
+local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights get a new landmark
+local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
+local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer
+local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
+
+local server                -- run id of this process; a restarted or another server has another
+
+local function this_server()
+  server = server or string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  return server
+end
+
+-- Refuse a call from a worker that does not know this server: it may hold less than that worker has seen applied.
+local function refusal(known_servers)
+  if known_servers == '' or string.find(known_servers, this_server(), 1, true) then return nil end
+  return redis.error_reply('UNKNOWNSERVER ' .. this_server())
+end
+
+-- The error for a partition position before what the caller knows to be applied: the database was emptied since.
+local function lost(position, stored, least)
+  return redis.error_reply(string.format('LOSTPOSITION %s is %.0f, not %.0f or more', position, stored, least))
+end
+
+-- Refuse a user's call where a partition's position was lost, before the user gets one that would hide what was lost.
+-- batch.guard[k] numbers the positions that rest in keys[first + k], batch.least[k] is where each must be.
+local function hidden_loss(keys, first, batch)
+  for k, numbers in ipairs(batch.guard) do
+    local fields = {}
+    for n, i in ipairs(numbers) do fields[n] = batch.positions[i] end
+    local stored = redis.call('HMGET', keys[first + k], unpack(fields))
+    for n, least in ipairs(batch.least[k]) do
+      local at = tonumber(stored[n] or -1)
+      if at < least then return lost(fields[n], at, least) end
+    end
+  end
+  return nil
+end
+
+-- The shortest text that Redis reads back as the same double.
+local function text(number)
+  if number == math.floor(number) and math.abs(number) < 9007199254740992 then
+    return string.format('%.0f', number)
+  end
+  local short = string.format('%.15g', number)
+  return tonumber(short) == number and short or string.format('%.17g', number)
+end
+
+local function call_in_chunks(command, key, arguments)
+  for first = 1, #arguments, CHUNK do
+    redis.call(command, key, unpack(arguments, first, math.min(first + CHUNK - 1, #arguments)))
+  end
+end
+
+-- Put the scores of those members that a zset holds into a table.
+local function scores_of(key, members, into)
+  for first = 1, #members, CHUNK do
+    local last = math.min(first + CHUNK - 1, #members)
+    local scores = redis.call('ZMSCORE', key, unpack(members, first, last))
+    for i = first, last do
+      local score = scores[i - first + 1]
+      if score then into[members[i]] = tonumber(score) end
+    end
+  end
+end
+
+-- users --------------------------------------------------------------------------------------------------------
+
+-- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 event ids of watches, 6 of ratings
+local EVENT_IDS = {watch = 5, rate = 6}
+local N_USER_KEYS = 6
+
+-- Recall the event ids applied before, for one kind. Ids are forgotten (oldest first) just before a call that brings
+-- new events reads them, never after it: so a redelivered call finds what it found the first time.
+local function recall(key, batch, kind, is_new, remembered)
+  local known, old_ids, new_ids = {}, {}, {}
+  for i, id in ipairs(batch.id) do
+    if batch.kind[i] == kind then
+      local ids = is_new[i] and new_ids or old_ids
+      ids[#ids + 1] = id
+    end
+  end
+  scores_of(key, old_ids, known)
+  if #new_ids > 0 then
+    redis.call('ZREMRANGEBYRANK', key, 0, -(remembered + 1))
+    scores_of(key, new_ids, known)
+  end
+  return {key = key, known = known, remembered = remembered, added = {}, n_added = 0, added_as = {}}
+end
+
+-- Whether an id is among the last ones that counted: those of this call and, before them, those stored.
+local function is_remembered(ids, id)
+  if not ids.known[id] then return false end
+  local newer = ids.added_as[id]
+    and ids.n_added - ids.added_as[id]
+    or ids.n_added + redis.call('ZREVRANK', ids.key, id)
+  return newer < ids.remembered
+end
+
+local function remember(ids, id, score)
+  ids.known[id] = score
+  ids.n_added = ids.n_added + 1
+  ids.added_as[id] = ids.n_added
+  ids.added[2 * ids.n_added - 1] = text(score)
+  ids.added[2 * ids.n_added] = id
+end
+
+-- Move the positions; return which events are beyond them, and whether any is.
+local function advance(batch, at)
+  local is_new, moved = {}, false
+  for i, offset in ipairs(batch.offset) do
+    local position = batch.position[i]
+    is_new[i] = offset > at[position]
+    if is_new[i] then at[position], moved = offset, true end
+  end
+  return is_new, moved
+end
+
+-- For each event: '1' if it counts (the same answer at every redelivery), and '1' if it changes the state now; and the
+-- numbers of those that do.
+local function judge(keys, batch, is_new, remembered)
+  local ids_of = {}
+  for kind, index in pairs(EVENT_IDS) do
+    ids_of[kind] = recall(keys[index], batch, kind, is_new, remembered)
+  end
+  local counted, fresh, chosen = {}, {}, {}
+  for i, id in ipairs(batch.id) do
+    local ids, score = ids_of[batch.kind[i]], batch.score[i]
+    local counts
+    if is_new[i] then
+      counts = not is_remembered(ids, id)
+    else
+      counts = ids.known[id] == nil or ids.known[id] == score
+    end
+    counted[i] = counts and '1' or '0'
+    fresh[i] = counts and is_new[i] and '1' or '0'
+    if counts and is_new[i] then
+      remember(ids, id, score)
+      chosen[#chosen + 1] = i
+    end
+  end
+  for kind, index in pairs(EVENT_IDS) do
+    call_in_chunks('ZADD', keys[index], ids_of[kind].added)
+  end
+  return table.concat(counted), table.concat(fresh), chosen
+end
+
+-- Whether an event is newer than an entry of the list, or as new and applied after it.
+local function is_newer(ts, kind, entry)
+  if ts ~= entry[2] then return ts > entry[2] end
+  return RANK[kind] >= RANK[entry[3]]
+end
+
+-- Insert an entry at its place in a newest-first list: before the first that is not newer.
+local function place(entries, entry, ts, kind)
+  local low, high = 1, #entries + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_newer(ts, kind, cjson.decode(entries[middle])) then high = middle else low = middle + 1 end
+  end
+  table.insert(entries, low, entry)
+end
+
+-- Whether each chosen event is newer than all before it; last_ts is the time of the newest entry, nil without one.
+local function is_in_order(key, batch, chosen, last_ts)
+  local newest
+  if last_ts then
+    local is_tie = batch.ts[chosen[1]] == last_ts
+    newest = is_tie and cjson.decode(redis.call('LINDEX', key, 0)) or {'', last_ts, 'watch'}
+  end
+  for _, i in ipairs(chosen) do
+    if newest and not is_newer(batch.ts[i], batch.kind[i], newest) then return false end
+    newest = {'', batch.ts[i], batch.kind[i]}
+  end
+  return true
+end
+
+local function remember_recent(key, batch, chosen, last_ts, length)
+  local entries, stale, in_order = {}, 0, is_in_order(key, batch, chosen, last_ts)
+  if in_order then
+    for n, i in ipairs(chosen) do entries[n] = batch.entry[i] end
+  else
+    entries = redis.call('LRANGE', key, 0, -1)
+    stale = #entries -- trimmed, not deleted first: a key that was deleted would have lost its expiry
+    for _, i in ipairs(chosen) do place(entries, batch.entry[i], batch.ts[i], batch.kind[i]) end
+  end
+  call_in_chunks(in_order and 'LPUSH' or 'RPUSH', key, entries)
+  redis.call('LTRIM', key, stale, stale + length - 1)
+end
+
+local function read_genres(key)
+  local stored, values = redis.call('HGETALL', key), {}
+  for i = 1, #stored, 2 do values[stored[i]] = tonumber(stored[i + 1]) end
+  return values
+end
+
+-- Bring the affinities forward to the newest event time, then add what is fresh with its own decay.
+local function like_genres(key, values, batch, chosen, before, now, half_life)
+  local decay = 2 ^ ((before - now) / half_life)
+  for genre, value in pairs(values) do values[genre] = value * decay end
+  for _, i in ipairs(chosen) do
+    local weight = batch.weight[i] * 2 ^ ((batch.ts[i] - now) / half_life)
+    for _, genre in ipairs(batch.genres[i]) do values[genre] = (values[genre] or 0) + weight end
+  end
+  local fields = {}
+  for genre, value in pairs(values) do
+    local stored = string.format('%.12g', value)
+    fields[#fields + 1] = genre
+    fields[#fields + 1] = stored
+    values[genre] = tonumber(stored) -- so that this call returns what a later one reads
+  end
+  call_in_chunks('HSET', key, fields)
+end
+
+-- A user as one JSON array:
+-- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, counted, fresh, recent, genres].
+local function render(keys, user, genres, counted, fresh, returned)
+  return table.concat({
+    '[', text(user.watches), ',', text(user.ratings), ',', text(user.rating_sum), ',',
+    text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
+    redis.call('SCARD', keys[3]), ',"', counted, '","', fresh, '",[',
+    table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],', cjson.encode(genres), ']',
+  })
+end
+
+local function read_user(key, positions)
+  local stored = redis.call(
+    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', unpack(positions)
+  )
+  local user = {
+    watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
+    first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
+    renewed = stored[7],
+  }
+  local at = {}
+  for i = 1, #positions do at[i] = tonumber(stored[7 + i] or -1) end
+  return user, at
+end
+
+local function count_into(user, batch, chosen)
+  if user.watches + user.ratings == 0 then
+    user.first_ts, user.last_ts = batch.ts[chosen[1]], batch.ts[chosen[1]]
+  end
+  for _, i in ipairs(chosen) do
+    if batch.kind[i] == 'watch' then
+      user.watches = user.watches + 1
+    else
+      user.ratings = user.ratings + 1
+      user.rating_sum = user.rating_sum + batch.stars[i]
+    end
+    user.first_ts = math.min(user.first_ts, batch.ts[i])
+    user.last_ts = math.max(user.last_ts, batch.ts[i])
+  end
+end
+
+local function write_user(key, user, positions, at)
+  local fields = {
+    'watches', text(user.watches), 'ratings', text(user.ratings), 'rating_sum', text(user.rating_sum),
+    'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts),
+  }
+  for i, position in ipairs(positions) do
+    fields[#fields + 1] = position
+    fields[#fields + 1] = text(at[i])
+  end
+  redis.call('HSET', key, unpack(fields))
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- How many kinds of things are known of a user; it grows with every key.
+local function n_kinds(user, genres)
+  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (next(genres) and 1 or 0)
+end
+
+-- A user is forgotten when no event has changed it for so long. Renewing six keys at each call would cost a quarter of
+-- it; so they are renewed once in a hundredth of that time, and when one of them is new.
+local function renew_expiry(keys, idle_ms, user, one_is_new)
+  idle_ms = tonumber(idle_ms)
+  if idle_ms == 0 then return end
+  local renewed = text(math.floor(now_ms() / math.ceil(idle_ms / 100)))
+  if renewed == user.renewed and not one_is_new then return end
+  redis.call('HSET', keys[1], 'renewed', renewed)
+  for i = 1, N_USER_KEYS do redis.call('PEXPIRE', keys[i], idle_ms) end
+end
+
+-- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
+-- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
+-- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, kind, item,
+-- ts, stars, weight, entry, genres}
+-- keys: the user's six, then the positions of the partitions that guard them
+local function apply(keys, args)
+  local refused = refusal(args[1])
+  if refused then return refused end
+  local length, returned, remembered, half_life =
+    tonumber(args[2]), tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local batch = cjson.decode(args[7])
+  refused = hidden_loss(keys, N_USER_KEYS, batch)
+  if refused then return refused end
+  local user, at = read_user(keys[1], batch.positions)
+  local genres = read_genres(keys[4])
+  local is_new, moved = advance(batch, at)
+  local counted, fresh, chosen = judge(keys, batch, is_new, remembered)
+  local before = n_kinds(user, genres)
+  if #chosen > 0 then
+    local last_ts = user.watches + user.ratings > 0 and user.last_ts or nil
+    count_into(user, batch, chosen)
+    remember_recent(keys[2], batch, chosen, last_ts, length)
+    local touched = {}
+    for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
+    call_in_chunks('SADD', keys[3], touched)
+    like_genres(keys[4], genres, batch, chosen, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
+  end
+  if moved then
+    write_user(keys[1], user, batch.positions, at)
+    renew_expiry(keys, args[6], user, n_kinds(user, genres) > before)
+  end
+  return render(keys, user, genres, counted, fresh, returned)
+end
+
+-- args: 1 entries returned
+local function read(keys, args)
+  local user = read_user(keys[1], {})
+  return render(keys, user, read_genres(keys[4]), '', '', tonumber(args[1]))
+end
+
+-- Put a user's list in place unless a newer one is there, and the mode it was published in with it.
+-- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten (0 never)
+local function store_list(keys, args)
+  local stored = tonumber(redis.call('HGET', keys[1], 'list_sequence') or -1)
+  if tonumber(args[1]) < stored then return 0 end
+  redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
+  if args[4] == '0' then
+    redis.call('SET', keys[2], args[3])
+  else
+    redis.call('SET', keys[2], args[3], 'PX', args[4])
+  end
+  return 1
+end
+
+-- items --------------------------------------------------------------------------------------------------------
+
+-- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
+-- streaming systems"): an event at ts adds heat * 2^((ts - landmark) / half_life) for good, and a reader divides by
+-- 2^((now - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
+local function move_landmark(key, clock, landmark)
+  local factor = 2 ^ ((clock.landmark - landmark) / clock.half_life)
+  redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', text(factor))
+  redis.call('ZREMRANGEBYSCORE', key, 0, FORGOTTEN)
+  clock.landmark = landmark
+end
+
+-- Bring the clock to where the batch's weights can be added.
+local function wind(key, clock, newest, half_life)
+  if not clock.landmark then
+    clock.landmark, clock.newest, clock.half_life = newest, newest, half_life
+  end
+  if clock.half_life ~= half_life then
+    move_landmark(key, clock, clock.newest)
+    clock.half_life = half_life
+  end
+  if newest - clock.landmark > HIGHEST_EXPONENT * half_life then move_landmark(key, clock, newest) end
+  clock.newest = math.max(clock.newest, newest)
+end
+
+local function increase(increments, item, by)
+  increments[item] = (increments[item] or 0) + by
+end
+
+local function add_to_hash(key, increments)
+  local items, fields = {}, {}
+  for item in pairs(increments) do items[#items + 1] = item end
+  for first = 1, #items, CHUNK do
+    local last = math.min(first + CHUNK - 1, #items)
+    local stored = redis.call('HMGET', key, unpack(items, first, last))
+    for i = first, last do
+      fields[#fields + 1] = items[i]
+      fields[#fields + 1] = text(tonumber(stored[i - first + 1] or 0) + increments[items[i]])
+    end
+  end
+  call_in_chunks('HSET', key, fields)
+end
+
+local function add_to_zset(key, increments)
+  local items, fields, stored = {}, {}, {}
+  for item in pairs(increments) do items[#items + 1] = item end
+  scores_of(key, items, stored)
+  for _, item in ipairs(items) do
+    fields[#fields + 1] = string.format('%.17g', (stored[item] or 0) + increments[item])
+    fields[#fields + 1] = item
+  end
+  call_in_chunks('ZADD', key, fields)
+end
+
+-- Add the events numbered in chosen to the counters, and their weights to hot.
+local function add_items(keys, batch, chosen, clock, half_life)
+  local newest = batch.ts[chosen[1]]
+  for _, i in ipairs(chosen) do newest = math.max(newest, batch.ts[i]) end
+  wind(keys[5], clock, newest, half_life)
+  local watches, ratings, rating_sum, hot = {}, {}, {}, {}
+  for _, i in ipairs(chosen) do
+    local item = batch.item[i]
+    if batch.kind[i] == 'watch' then
+      increase(watches, item, 1)
+    else
+      increase(ratings, item, 1)
+      increase(rating_sum, item, batch.stars[i])
+    end
+    increase(hot, item, batch.heat[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
+  end
+  add_to_hash(keys[2], watches)
+  add_to_hash(keys[3], ratings)
+  add_to_hash(keys[4], rating_sum)
+  add_to_zset(keys[5], hot)
+end
+
+-- For each position a mark, moved to where it stands now once it is SAFE_MS old, and then the mark before it is safe:
+-- the position of at least SAFE_MS ago. Returns the fields to write, by position `at:t:0` they are `mark:t:0`,
+-- `marked:t:0` (ms) and `safe:t:0`.
+local function keep_safe_positions(key, positions)
+  local now, fields = now_ms(), {}
+  for _, position in ipairs(positions) do
+    local name = string.sub(position, 3)
+    local stored = redis.call('HMGET', key, position, 'mark' .. name, 'marked' .. name)
+    if now - (tonumber(stored[3]) or 0) >= SAFE_MS then
+      local moved = {'safe' .. name, stored[2] or '-1', 'mark' .. name, stored[1] or '-1', 'marked' .. name, text(now)}
+      for _, field in ipairs(moved) do fields[#fields + 1] = field end
+    end
+  end
+  return fields
+end
+
+-- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
+-- args: 1 known servers, 2 half-life of hot in ms, 3 JSON of columns:
+-- {positions = {field, ...}, least = {offset, ...} where each position must be,
+-- and for each event: position, offset, counted, kind, item, ts, stars, heat}
+-- Returns how many events changed something now.
+local function count_items(keys, args)
+  local refused = refusal(args[1])
+  if refused then return refused end
+  local half_life, batch = tonumber(args[2]), cjson.decode(args[3])
+  local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', 'server', unpack(batch.positions))
+  local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
+  local at, chosen = {}, {}
+  for i, position in ipairs(batch.positions) do
+    at[i] = tonumber(stored[4 + i] or -1)
+    if at[i] < batch.least[i] then return lost(position, at[i], batch.least[i]) end
+  end
+  if stored[4] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
+  local is_new, moved = advance(batch, at)
+  for i, counts in ipairs(batch.counted) do
+    if is_new[i] and counts then chosen[#chosen + 1] = i end
+  end
+  if #chosen > 0 then add_items(keys, batch, chosen, clock, half_life) end
+  if not moved then return 0 end
+  local fields = keep_safe_positions(keys[1], batch.positions)
+  for i, position in ipairs(batch.positions) do
+    fields[#fields + 1] = position
+    fields[#fields + 1] = text(at[i])
+  end
+  if clock.landmark then
+    for name, value in pairs({landmark = clock.landmark, newest_ts = clock.newest, half_life_ms = clock.half_life}) do
+      fields[#fields + 1] = name
+      fields[#fields + 1] = text(value)
+    end
+  end
+  redis.call('HSET', keys[1], unpack(fields))
+  return #chosen
+end
+
+-- The hottest items of a partition and the clock their weights are relative to, read at one moment.
+-- keys: 1 at, 2 hot   args: 1 how many
+local function read_hot(keys, args)
+  local clock = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms')
+  return {clock, redis.call('ZRANGE', keys[2], 0, tonumber(args[1]) - 1, 'REV', 'WITHSCORES')}
+end
+
+-- keys: 1 zset   args: score, member, score, member, ...
+local function replace_zset(keys, args)
+  redis.call('DEL', keys[1])
+  call_in_chunks('ZADD', keys[1], args)
+  return #args / 2
+end
+
+-- Let workers follow another model, if the one that is expected serves; also 1 where that was done before.
+-- keys: 1 pointer
+-- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any)
+local function move_model(keys, args)
+  local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
+  if version == args[2] and promoted_at == args[4] then return 1 end
+  if args[1] ~= '*' and (version or '') ~= args[1] then return 0 end
+  if args[5] ~= '' and promoted_at ~= args[5] then return 0 end
+  redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
+  return 1
+end
+
+redis.register_function('reelstream_v3_apply', apply)
+redis.register_function('reelstream_v3_move_model', move_model)
+redis.register_function('reelstream_v3_store_list', store_list)
+redis.register_function('reelstream_v3_count_items', count_items)
+redis.register_function('reelstream_v3_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v3_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v3_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -1,0 +1,40 @@
+"""How far topic partitions are known to be applied: lower bounds, which stored positions never fall below.
+
+Positions only grow. One that stands before its bound, or is gone, was lost without a restart of the server: the
+database was emptied, or a key deleted or evicted. What is known holds for the servers that it was learnt from, so
+whoever compares another server with Kafka forgets it first. Redis is asked by ``state``.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from streams.records.records import Origin
+from streams.state.calls import Place
+
+__all__ = ["Known"]
+
+
+class Known:
+    """The bounds of one worker; nothing is known at first."""
+
+    def __init__(self) -> None:
+        self._bounds: dict[Place, int] = {}
+
+    @property
+    def bounds(self) -> Mapping[Place, int]:
+        """Offset of the last record of each place that is known to be applied; places without one are absent."""
+        return MappingProxyType(self._bounds)
+
+    def forget(self) -> None:
+        """Know nothing from now on."""
+        self._bounds = {}  # another one: whoever compares the old one goes on with it
+
+    def note(self, place: Place, offset: int) -> None:
+        """Learn that this record is applied; before the first record, -1, there is nothing to lose."""
+        if offset > self._bounds.get(place, -1):
+            self._bounds[place] = offset
+
+    def note_all(self, origins: Iterable[Origin]) -> None:
+        """Learn that these records are applied."""
+        for origin in origins:
+            self.note((origin.topic, origin.partition), origin.offset)

@@ -1,0 +1,103 @@
+"""Reading what Redis holds for people and apps: by the documented keys only, never changing anything.
+
+This is what any client in any language can do with docs/lookups.md in hand. The worker does not use it; its
+profiles come back from the calls that change them (``state``).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+from redis import Redis
+
+from model.catalogue import Item
+from model.history import Interaction, Profile
+from streams.redis.connection import answered
+from streams.state.keys import CATALOG, HOT_ALL, HOT_GENRES, UserKeys, genre_key
+
+__all__ = ["FoundList", "Lookups"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundList:
+    """A user's last published list as it was on the topic.
+
+    Parameters
+    ----------
+    body : its JSON, as stored; two lists are the same if their bodies are.
+    record : the fields of ``recommendations``.
+    """
+
+    body: str
+    record: Mapping[str, Any]
+
+
+class Lookups:
+    """Answers from Redis.
+
+    Parameters
+    ----------
+    client : a synchronous client that decodes responses; closed by who opened it.
+    """
+
+    def __init__(self, client: Redis) -> None:
+        self._client: Any = client  # redis-py types every reply as possibly awaitable
+
+    def recommendation(self, user_id: str) -> FoundList | None:
+        """Return the user's last list, or None if none was published."""
+        with answered(f"lookup of the list of user {user_id!r}"):
+            body = self._client.get(UserKeys.of(user_id).recs)
+        return None if body is None else FoundList(body, orjson.loads(body))
+
+    def profile(self, user_id: str, n: int = 20) -> Profile | None:
+        """Return the user's profile with the n latest interactions, or None for a user without events."""
+        keys = UserKeys.of(user_id)
+        with answered(f"lookup of the profile of user {user_id!r}"):
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hgetall(keys.profile)
+            pipeline.scard(keys.seen)
+            pipeline.lrange(keys.recent, 0, n - 1)
+            pipeline.hgetall(keys.genres)
+            counters, seen, recent, genres = pipeline.execute()
+        if "watches" not in counters:
+            return None
+        return Profile(
+            user_id,
+            int(counters["watches"]),
+            int(counters["ratings"]),
+            float(counters["rating_sum"]),
+            int(counters["first_ts"]),
+            int(counters["last_ts"]),
+            counters.get("mode", "cold_start"),
+            seen,
+            tuple(Interaction(*orjson.loads(entry)) for entry in recent),
+            MappingProxyType({genre: float(affinity) for genre, affinity in genres.items()}),
+        )
+
+    def hot(self, n: int, genre: str | None = None) -> tuple[tuple[str, float], ...]:
+        """Return the n hottest items, of one genre if given, hottest first."""
+        key = HOT_ALL if genre is None else genre_key(genre)
+        with answered("lookup of trending"):
+            found = self._client.zrange(key, 0, n - 1, desc=True, withscores=True)
+        return tuple((item_id, float(heat)) for item_id, heat in found)
+
+    def genres(self) -> tuple[str, ...]:
+        """Return the genres that have a trending list, by name."""
+        with answered("lookup of the genres"):
+            return tuple(sorted(self._client.smembers(HOT_GENRES)))
+
+    def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
+        """Return what the catalogue says about each item; items that it does not hold are left out."""
+        wanted = tuple(dict.fromkeys(item_ids))
+        if not wanted:
+            return {}
+        with answered("lookup of titles"):
+            found = self._client.hmget(CATALOG, wanted)
+        return {item_id: _item(item_id, body) for item_id, body in zip(wanted, found, strict=True) if body is not None}
+
+
+def _item(item_id: str, body: str) -> Item:
+    fields = orjson.loads(body)
+    return Item(item_id, fields["title"], fields["year"], tuple(fields["genres"]))

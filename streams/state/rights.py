@@ -1,0 +1,328 @@
+"""What an ACL user of Redis must be allowed, looked at before anything starts: each missing right is one line.
+
+Every command that a role will send, alone or from within a function, is put into a transaction that is thrown away
+(``MULTI``, and an end of the connection): the server refuses there and then what the user may not do, and does nothing.
+So this needs no right of an administrator. A user without ``MULTI`` is not looked at, and meets what is missing when it
+is needed.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.cluster import RedisCluster
+from redis.exceptions import NoPermissionError, ResponseError
+
+from streams.errors import StateError
+from streams.redis.connection import answered
+from streams.state.calls import LIBRARY
+from streams.state.keys import (
+    CATALOG,
+    CATALOG_REJECTED,
+    CHOSEN,
+    EXPERIMENT,
+    HOLD,
+    HOT_ALL,
+    HOT_GENRES,
+    MODEL,
+    QUALITY,
+    QUALITY_SERIES,
+    QUALITY_USERS,
+    TOPIC_IDS,
+    PartitionKeys,
+    UserKeys,
+    genre_key,
+    similar_key,
+)
+from streams.state.library import code_of_library, holds
+
+__all__ = ["missing_rights", "primaries", "require_rights"]
+
+logger = logging.getLogger(__name__)
+_USER, _PARTITION = UserKeys.of("ann"), PartitionKeys.of(0)
+_LOAD = ("FUNCTION", "LOAD", "REPLACE", "#!lua")
+_TWO_WORDS = ("FUNCTION", "CONFIG")
+Call = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """A command as it will be sent, and what it is for."""
+
+    feature: str
+    call: Call
+
+    @property
+    def name(self) -> str:
+        """The command as people write it."""
+        return " ".join(str(word) for word in self.call[: 2 if self.call[0] in _TWO_WORDS else 1])
+
+    def line(self, role: str, error: Exception) -> str:
+        """Say that it is missing, and the cure."""
+        got = " ".join(str(error).split())
+        if "a key" in got:  # as against "the 'key...' command"
+            key = next(str(word) for word in self.call[1:] if ":" in str(word))
+            family = f"{key.partition('}')[0]}}}*" if key.startswith("{") else f"{key.partition(':')[0]}:*"
+            return (
+                f"{role}: {self.name} of the key {key!r} must be allowed for {self.feature}, got {got!r}; "
+                f"an administrator allows it with ACL SETUSER <user> ~{family}"
+            )
+        grant = self.name.lower().replace(" ", "|")
+        return (
+            f"{role}: {self.name} must be allowed for {self.feature}, got {got!r}; an administrator allows it with "
+            f"ACL SETUSER <user> +{grant}"
+        )
+
+
+def _rights(feature: str, *calls: Call) -> tuple[_Right, ...]:
+    return tuple(_Right(feature, call) for call in calls)
+
+
+def _life(role: str) -> tuple[_Right, ...]:
+    index = f"alive:{role}"
+    return _rights(
+        "signs of life", ("SET", f"{index}:h:1", "{}"), ("ZADD", index, 1, "h:1"), ("ZREMRANGEBYSCORE", index, 0, 1)
+    )
+
+
+def _lease(role: str) -> tuple[_Right, ...]:
+    key = f"alive:id:{role}:x"
+    taken: tuple[Call, ...] = (("GET", key), ("PTTL", key), ("PEXPIRE", key, 1), ("SET", key, ""), ("DEL", key))
+    return _rights("its lease, one process at a time", ("EVAL", "return 1", 1, key), *taken)
+
+
+_FUNCTIONS = (
+    *_rights("finding out which server answers", ("INFO", "server")),
+    *_rights("its functions", _LOAD, ("FCALL", f"{LIBRARY}_move_model", 1, MODEL)),
+)
+_POINTER = _rights(
+    "the model that serves", ("HGETALL", MODEL), ("HMGET", MODEL, "version"), ("HSET", MODEL, "version", "")
+)
+_TOPICS = _rights(
+    "telling topics that were made anew",
+    ("HSETNX", TOPIC_IDS, "", ""),
+    ("HSET", TOPIC_IDS, "", ""),
+    ("HGETALL", TOPIC_IDS),
+    ("DEL", CATALOG_REJECTED),
+)
+_USERS = _rights(
+    "users and their lists",
+    ("FCALL", f"{LIBRARY}_apply", 1, _USER.profile),
+    ("FCALL_RO", f"{LIBRARY}_read", 1, _USER.profile),
+    ("HMGET", _USER.profile, "mode"),
+    ("HGET", _USER.profile, "mode"),
+    ("HSET", _USER.profile, "mode", ""),
+    ("HGETALL", _USER.genres),
+    ("LINDEX", _USER.recent, 0),
+    ("LRANGE", _USER.recent, 0, 0),
+    ("LPUSH", _USER.recent, ""),
+    ("RPUSH", _USER.recent, ""),
+    ("LTRIM", _USER.recent, 0, 0),
+    ("SADD", _USER.seen, ""),
+    ("SCARD", _USER.seen),
+    ("SMISMEMBER", _USER.seen, ""),
+    ("ZADD", _USER.watch_events, 0, ""),
+    ("ZMSCORE", _USER.watch_events, ""),
+    ("ZREVRANK", _USER.watch_events, ""),
+    ("ZREMRANGEBYRANK", _USER.watch_events, 0, 0),
+    ("PEXPIRE", _USER.profile, 1),
+    ("TIME",),
+    ("SET", _USER.recs, ""),
+)
+_ITEMS = _rights(
+    "item counters and positions",
+    ("HGET", _PARTITION.at, "server"),
+    ("HMGET", _PARTITION.at, "server"),
+    ("HSET", _PARTITION.at, "server", ""),
+    ("ZADD", _PARTITION.hot, 0, ""),
+    ("ZMSCORE", _PARTITION.hot, ""),
+    ("ZUNIONSTORE", _PARTITION.hot, 1, _PARTITION.hot),
+    ("ZREMRANGEBYSCORE", _PARTITION.hot, 0, 0),
+)
+_TRENDING = _rights(
+    "trending",
+    ("ZRANGE", _PARTITION.hot, 0, 0),
+    ("DEL", HOT_ALL),
+    ("ZADD", genre_key("x"), 0, ""),
+    ("ZREVRANGE", HOT_ALL, 0, 0),  # redis-py's word for a range that begins with the highest
+    ("SMEMBERS", HOT_GENRES),
+    ("SADD", HOT_GENRES, ""),
+    ("SREM", HOT_GENRES, ""),
+)
+_TITLES = _rights(
+    "titles and similar items",
+    ("HSET", CATALOG, "", ""),
+    ("HKEYS", CATALOG),
+    ("EXISTS", CATALOG),
+    ("HDEL", CATALOG, ""),
+    ("SET", similar_key("x"), ""),
+    ("DEL", similar_key("x")),
+    ("HGETALL", CATALOG_REJECTED),
+)
+_CHOICES = _rights(
+    "experiments and modes chosen by hand",
+    ("GET", EXPERIMENT),
+    ("HLEN", CHOSEN),
+    ("HGETALL", CHOSEN),
+)
+_FIGURES = _rights(
+    "live figures",
+    ("GET", QUALITY),
+    ("SET", QUALITY, ""),
+    ("EVAL", "return 1", 1, QUALITY_SERIES),
+    ("LINDEX", QUALITY_SERIES, 0),
+    ("LPUSH", QUALITY_SERIES, ""),
+    ("LTRIM", QUALITY_SERIES, 0, 0),
+    ("HGET", QUALITY_USERS, ""),
+    ("HGETALL", QUALITY_USERS),
+    ("HSET", QUALITY_USERS, "", ""),
+    ("DEL", QUALITY_USERS),
+)
+_DIGEST = _rights(
+    "going over all users",
+    ("SCAN", 0),
+    ("HMGET", _USER.profile, "mode"),
+    ("LRANGE", _USER.recent, 0, 0),
+    ("SMEMBERS", _USER.seen),
+    ("ZREVRANGE", _USER.watch_events, 0, 0),
+    ("HGETALL", _USER.genres),
+    ("HSCAN", _PARTITION.watches, 0),
+    ("ZSCAN", _PARTITION.hot, 0),
+)
+_REBUILD = (
+    *_FUNCTIONS,
+    *_TOPICS,
+    *_USERS,
+    *_ITEMS,
+    *_rights("going over all users", ("SCAN", 0), ("DBSIZE",)),
+    *_rights(
+        "asking the workers to wait",
+        ("SET", HOLD, ""),
+        ("GET", HOLD),
+        ("EXISTS", HOLD),
+        ("DEL", HOLD),
+        ("EVAL", "return 1", 1, HOLD),
+        ("ZRANGE", "alive:worker", 0, 0),
+        ("PTTL", "alive:worker:x"),
+    ),
+)
+_SWITCH = _rights(
+    "putting the rebuilt database in the live one's place",
+    ("SWAPDB", 0, 1),
+    ("SELECT", 0),
+    ("COPY", MODEL, MODEL),
+)
+_LEAVE = _rights(
+    "copying lists to another server", ("SCAN", 0), ("DUMP", MODEL), ("PTTL", MODEL), ("HMGET", _USER.profile, "mode")
+)
+_ARRIVE = _rights("copying lists from another server", ("RESTORE", MODEL, 0, ""), ("DBSIZE",))
+_OF_ROLE: dict[str, tuple[_Right, ...]] = {
+    "worker": (
+        *_FUNCTIONS,
+        *_USERS,
+        *_ITEMS,
+        *_TRENDING,
+        *_TITLES,
+        *_POINTER,
+        *_TOPICS,
+        *_CHOICES,
+        *_rights("waiting for a rebuild", ("EXISTS", HOLD)),
+        *_lease("worker"),
+        *_life("worker"),
+    ),
+    "trainer": (
+        *_FUNCTIONS,
+        *_POINTER,
+        *_TOPICS,
+        *_rights("keeping the versions of an experiment", ("GET", EXPERIMENT)),
+        *_lease("trainer"),
+        *_life("trainer"),
+    ),
+    "scorekeeper": (*_FUNCTIONS, *_POINTER, *_TOPICS, *_FIGURES, *_lease("scorekeeper"), *_life("scorekeeper")),
+    "digest": _DIGEST,
+    "rebuild": (*_REBUILD, *_SWITCH),
+    "rebuild elsewhere": _LEAVE,
+    "rebuild target": (*_FUNCTIONS, *_TOPICS, *_USERS, *_ITEMS, *_ARRIVE),
+}
+
+
+def primaries(client: Redis) -> Iterator[Redis]:
+    """Give a client of each server that holds the state: of the one, or of every primary of a cluster."""
+    cluster: Any = client  # the two kinds of client share no type
+    if not isinstance(cluster, RedisCluster):
+        yield client
+        return
+    shape: Any = cluster
+    for node in shape.get_primaries():
+        yield shape.get_redis_connection(node)
+
+
+def require_rights(client: Redis, role: str, tell: Callable[[str], None]) -> None:
+    """Raise StateError with the last line of ``missing_rights``, after the others were told, if there is any."""
+    lines = missing_rights(client, role)
+    for line in lines[:-1]:
+        tell(line)
+    if lines:
+        raise StateError(lines[-1])
+
+
+def missing_rights(client: Redis, role: str) -> tuple[str, ...]:
+    """Return a line for each right that a role needs and the user of this connection lacks, on any of its servers.
+
+    Parameters
+    ----------
+    client : synchronous, of a server or a cluster.
+    role : a process, or ``digest``, or ``rebuild``; into another server that is ``rebuild elsewhere`` of the live one
+        and ``rebuild target`` of the other.
+
+    Raises
+    ------
+    StateAway, StateError
+        If Redis does not answer, or refuses the connection.
+    """
+    lines: dict[str, None] = {}
+    with answered(f"{role}: looking at what this user may do"):
+        for server in primaries(client):
+            for right, error in _refused(server, _OF_ROLE[role], role):
+                if right.call != _LOAD or not _is_loaded(server):
+                    lines[right.line(role, error)] = None
+    return tuple(lines)
+
+
+def _refused(server: Redis, rights: Sequence[_Right], role: str) -> Iterator[tuple[_Right, NoPermissionError]]:
+    pool: Any = server.connection_pool
+    connection = pool.get_connection()
+    try:
+        try:
+            _ask(connection, ("MULTI",))
+        except NoPermissionError as error:
+            logger.warning(
+                "%s: MULTI is not allowed, so what else is missing shows only when it is needed: %s", role, error
+            )
+            return
+        for right in rights:
+            try:
+                _ask(connection, right.call)
+            except NoPermissionError as error:
+                yield right, error
+            except ResponseError:  # of a replica, of another slot, or full: that user may do it
+                continue
+    finally:
+        connection.disconnect()  # the transaction is gone with it
+        pool.release(connection)
+
+
+def _ask(connection: Any, call: Call) -> Any:
+    connection.send_command(*call)
+    return connection.read_response()
+
+
+def _is_loaded(server: Redis) -> bool:
+    """Return whether an administrator has loaded our functions, the very same."""
+    try:
+        found: Any = server.function_list(library=LIBRARY, withcode=True)
+    except NoPermissionError:
+        return False
+    return holds(found, code_of_library())

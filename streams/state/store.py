@@ -1,0 +1,487 @@
+"""Users, items and lists in Redis: every change is one guarded call of the functions in ``functions.lua``.
+
+A redelivered event changes nothing, whatever the cause (a crash, a rebalance, a rewind, a producer's retry), so
+Kafka may deliver at least once while the effect is exactly once. Keys are in ``keys`` and documented for readers
+in docs/lookups.md. Nothing here decides what to recommend or when a user's mode changes.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+
+import orjson
+from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import ResponseError
+
+from model.catalogue import Catalogue, Item
+from model.experiment import Experiment
+from model.history import Mode, Profile
+from streams.errors import StateError, StateMoved
+from streams.records.records import Event, Origin
+from streams.redis.connection import answered
+from streams.state.calls import (
+    DAY_MS,
+    LIBRARY,
+    Bounds,
+    Place,
+    SourcedEvent,
+    StateConfig,
+    StoredList,
+    list_call,
+    partition_call,
+    read_call,
+    read_profile,
+    read_verdict,
+    user_call,
+)
+from streams.state.experiments import MOST_CHOSEN, decode_chosen, decode_experiment
+from streams.state.keys import (
+    CATALOG,
+    CATALOG_REJECTED,
+    CHOSEN,
+    EXPERIMENT,
+    HOLD,
+    HOT_ALL,
+    MODEL,
+    TORN,
+    PartitionKeys,
+    UserKeys,
+    position_field,
+    similar_key,
+)
+from streams.state.known import Known
+from streams.state.library import install, server_ids
+from streams.state.trending import Trends, merge_hot
+
+__all__ = [
+    "ANY_VERSION",
+    "DAY_MS",
+    "Applied",
+    "ModelPointer",
+    "Position",
+    "SourcedEvent",
+    "State",
+    "StateConfig",
+    "StoredList",
+]
+
+ANY_VERSION = "*"  # no version is called so
+_MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
+_LOST = re.compile(r"LOSTPOSITION (\S+ is -?\d+, not \d+ or more)")
+_NO_BOUNDS: Bounds = MappingProxyType({})
+_CHUNK = 1000  # fields of one HSET
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch did.
+
+    Parameters
+    ----------
+    profiles : every user of the batch, after it.
+    latest : the last record of each user in the batch, with its origin.
+    counted : events that count, now or when they were delivered first; the rest are a producer's duplicates.
+    fresh : events that changed a user now; fewer than ``counted`` after a redelivery.
+    """
+
+    profiles: Mapping[str, Profile]
+    latest: Mapping[str, tuple[Origin, Event]]
+    counted: int
+    fresh: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPointer:
+    """The model that workers follow; ``promoted_at`` in milliseconds of the wall clock."""
+
+    version: str
+    uri: str
+    promoted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a topic partition is applied, by its item counters; -1 is before the first record.
+
+    Parameters
+    ----------
+    applied : offset of the last record.
+    certain : offset up to which the users know every record too, but perhaps not yet the lists made for them. On one
+        server that is ``applied``, because what it loses is the end of what it was told, and users are told first.
+        Where users rest on other servers it is the position of at least 10 s before, which has reached every disk and
+        replica that it will ever reach.
+    is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
+    """
+
+    applied: int
+    certain: int
+    is_foreign: bool = False
+
+
+class State:
+    """The state of one installation; a Redis database belongs to one.
+
+    Parameters
+    ----------
+    client : a connected redis-py client that returns bytes; closed by who opened it.
+    config : how much is remembered.
+    """
+
+    def __init__(self, client: Redis, config: StateConfig | None = None) -> None:
+        self._client = client
+        self._config = config or StateConfig()
+        self._servers: frozenset[str] = frozenset()
+        self._known = Known()
+        self._is_cluster = isinstance(client, RedisCluster)
+
+    async def install(self) -> None:
+        """Load the functions, replacing an earlier load of the same version.
+
+        Raises
+        ------
+        StateError
+            If the server cannot be reached or has no functions (Redis before 7).
+        """
+        await install(self._client)
+
+    async def know_servers(self) -> bool:
+        """From now on let no other server than those of this moment take events; return whether they are new.
+
+        A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
+        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at. What
+        was known of positions is forgotten: whoever calls this compares them next.
+
+        Raises
+        ------
+        StateError
+            If this is a cluster of which a part was emptied, as was found before.
+        """
+        with answered("state: asking which servers there are"):
+            found = await server_ids(self._client)
+            torn: Any = await self._client.get(TORN) if self._is_cluster else None
+        if torn is not None:
+            raise _unmendable(torn.decode(errors="replace"))
+        are_new = found != self._servers
+        self._servers = found
+        self._known.forget()
+        return are_new
+
+    async def has_moved(self) -> bool:
+        """Return whether other servers answer than ``know_servers`` has found, or positions were lost since.
+
+        Raises
+        ------
+        StateError
+            If it is a cluster that has lost positions, which cannot be mended.
+        """
+        bounds = dict(self._known.bounds)  # those of before the question: positions grow meanwhile
+        with answered("state: asking which servers there are"):
+            if await server_ids(self._client) != self._servers:
+                return True
+        return await self._has_lost(bounds)
+
+    async def is_held(self) -> bool:
+        """Return whether somebody asks all workers to wait (a rebuild that is about to take over)."""
+        with answered("state: asking whether to wait"):
+            return bool(await self._client.exists(HOLD))
+
+    async def apply(self, events: Sequence[SourcedEvent]) -> Applied:
+        """Apply a batch, each event at most once ever, and return every touched user.
+
+        Users first, then the partitions' item counters: both are guarded by themselves, so a crash between the
+        two is made good by redelivery. The next batch may be applied only after this call returned.
+
+        Parameters
+        ----------
+        events : origin, event, and the genres of its item; in the order of each partition.
+
+        Raises
+        ------
+        StateMoved
+            If a server answers that ``know_servers`` has not found, or a position that was known is gone or went
+            back (the database was emptied); nothing of the batch hides what was lost, and what was applied before
+            must be compared with what there is.
+        StateAway
+            If Redis cannot be reached for now; calling again is safe.
+        StateError
+            If it is a cluster that has lost positions, which cannot be mended.
+        """
+        servers = ",".join(sorted(self._servers))
+        users = _grouped(events, lambda event: event[1].user_id)
+        partitions = _grouped(events, lambda event: event[0].partition)
+        bounds = self._known.bounds
+        if self._is_cluster:  # a user's call cannot look at a partition's keys there, so that is done before
+            await self._require_kept({place: at for place, at in bounds.items() if place[1] in partitions})
+        guards = _NO_BOUNDS if self._is_cluster else bounds
+        with answered(f"state: applying {len(events)} events"):
+            replies = await self._call_all(
+                user_call(user_id, group, self._config, servers, guards) for user_id, group in users.items()
+            )
+            verdicts = [
+                read_verdict(user_id, group, reply)
+                for (user_id, group), reply in zip(users.items(), replies, strict=True)
+            ]
+            counted = {origin for verdict in verdicts for origin in verdict.counted}
+            await self._call_all(
+                partition_call(partition, group, counted, self._config, servers, bounds)
+                for partition, group in partitions.items()
+            )
+        self._known.note_all(origin for origin, _, _ in events)
+        return Applied(
+            MappingProxyType({verdict.profile.user_id: verdict.profile for verdict in verdicts}),
+            MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
+            len(counted),
+            sum(verdict.fresh for verdict in verdicts),
+        )
+
+    async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
+        """Return the profile of each user; one never seen has an empty one, and stays unknown."""
+        wanted = tuple(dict.fromkeys(user_ids))
+        with answered(f"state: reading {len(wanted)} profiles"):
+            replies = await self._call_all(read_call(user_id, self._config) for user_id in wanted)
+        return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
+
+    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of the candidates its user has touched by now."""
+        asked = [(profile.user_id, items) for profile, items in wanted if items]
+        with answered(f"state: reading what {len(asked)} users have seen"):
+            replies = iter(
+                await self._call_all(("SMISMEMBER", UserKeys.of(user_id).seen, *items) for user_id, items in asked)
+            )
+        return [
+            frozenset(item for item, seen in zip(items, next(replies), strict=True) if seen) if items else frozenset()
+            for _, items in wanted
+        ]
+
+    async def store_lists(self, lists: Sequence[StoredList]) -> int:
+        """Store published lists and their modes; a user's newer list stays. Returns how many were stored.
+
+        Call it after publication: a crash before it repeats the decision about the mode. Users must have been
+        applied before, so that asking for a list never makes a user.
+        """
+        with answered(f"state: storing {len(lists)} lists"):
+            replies = await self._call_all(list_call(stored, self._config) for stored in lists)
+        return sum(replies)
+
+    async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
+        """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.state.trending``."""
+        with answered("state: merging trending"):
+            return await merge_hot(
+                self._client, partitions, catalogue, read=self._config.hot_read, kept=self._config.hot_kept
+            )
+
+    async def hot(self, n: int) -> tuple[tuple[str, float], ...]:
+        """Return the n hottest items with their heat, hottest first."""
+        with answered("state: reading trending"):
+            found: Any = await self._client.zrange(HOT_ALL, 0, n - 1, desc=True, withscores=True)
+        return tuple((item.decode(), float(heat)) for item, heat in found)
+
+    async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:
+        """Write titles, years and genres for those who look up; remove what left the catalogue."""
+        fields = {item.item_id: _item_json(item) for item in put}
+        gone = tuple(remove)
+        with answered(f"state: writing {len(fields)} catalogue items"):
+            pipeline = self._client.pipeline(transaction=False)
+            for chunk in _chunks(tuple(fields.items())):
+                pipeline.hset(CATALOG, mapping=dict(chunk))
+            for removed in _chunks(gone):
+                pipeline.hdel(CATALOG, *removed)
+                for item_id in removed:
+                    pipeline.delete(similar_key(item_id))
+            await pipeline.execute()
+
+    async def rejected_items(self) -> dict[int, int]:
+        """Return, by partition, the offset of the last bad catalogue record that became a dead letter."""
+        with answered("state: reading which catalogue records were rejected"):
+            found: Any = await self._client.hgetall(CATALOG_REJECTED)
+        return {int(partition): int(offset) for partition, offset in found.items()}
+
+    async def note_rejected_items(self, offsets: Mapping[int, int]) -> None:
+        """Note the last bad catalogue record of these partitions, so that the next reader does not report it again."""
+        with answered("state: noting which catalogue records were rejected"):
+            await self._client.hset(CATALOG_REJECTED, mapping={str(at): offset for at, offset in offsets.items()})
+
+    async def catalogue_ids(self) -> frozenset[str]:
+        """Return the ids of the items that look-ups know."""
+        with answered("state: reading the ids of the catalogue"):
+            found: Any = await self._client.hkeys(CATALOG)
+        return frozenset(item_id.decode() for item_id in found)
+
+    async def has_catalogue(self) -> bool:
+        """Return whether any title is there."""
+        with answered("state: asking whether titles are there"):
+            return bool(await self._client.exists(CATALOG))
+
+    async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        """Write, for each item, its content-similar items with scores, best first."""
+        with answered(f"state: writing similar items of {len(similar)} items"):
+            await self._call_all(
+                ("SET", similar_key(item_id), orjson.dumps(others)) for item_id, others in similar.items()
+            )
+
+    async def current_model(self) -> ModelPointer | None:
+        """Return the model that workers follow, or None before the first was promoted."""
+        with answered("state: reading the current model"):
+            found: Any = await self._client.hgetall(MODEL)
+        if not found:
+            return None
+        return ModelPointer(found[b"version"].decode(), found[b"uri"].decode(), int(found[b"promoted_at"]))
+
+    async def move_model(self, pointer: ModelPointer, expected: ModelPointer | str | None = ANY_VERSION) -> bool:
+        """Let all workers follow this model; asking for the same again, after an answer that got lost, changes nothing.
+
+        Parameters
+        ----------
+        pointer : where to.
+        expected : version that must serve until now, None for none; by default it does not matter. A whole pointer
+            also says since when, so that a repetition never undoes what somebody else has chosen meanwhile.
+
+        Returns
+        -------
+        Whether the pointer is there now: False if another version than the expected one serves.
+        """
+        version, since = (
+            (expected.version, expected.promoted_at) if isinstance(expected, ModelPointer) else (expected or "", "")
+        )
+        with answered(f"state: moving the current model to {pointer.version!r}"):
+            call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, version)
+            [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at, since)])
+        return bool(moved)
+
+    async def experiment(self) -> Experiment | None:
+        """Return the experiment that runs, or None.
+
+        Raises
+        ------
+        StateError
+            If what is stored describes none.
+        """
+        with answered("state: reading the experiment"):
+            found: Any = await self._client.get(EXPERIMENT)
+        return None if found is None else decode_experiment(found)
+
+    async def chosen_modes(self) -> tuple[dict[str, Mode], tuple[str, ...]]:
+        """Return the modes that were chosen by hand, by user id, and what is wrong with fields that choose none.
+
+        Raises
+        ------
+        StateError
+            If there are more than ``streams.state.experiments.MOST_CHOSEN``, which are not read.
+        """
+        with answered("state: reading the modes chosen by hand"):
+            n: Any = await self._client.hlen(CHOSEN)
+            if n > MOST_CHOSEN:
+                raise StateError(f"state: at most {MOST_CHOSEN:,} fields are required under {CHOSEN}, got {n:,}")
+            found: Any = await self._client.hgetall(CHOSEN)
+        return decode_chosen(found)
+
+    async def positions(self, places: Iterable[Place]) -> dict[Place, Position]:
+        """Return how far each topic partition is applied; from now on it is known to be."""
+        wanted = tuple(places)
+        names = [position_field(topic, partition) for topic, partition in wanted]
+        with answered(f"state: reading the positions of {len(wanted)} partitions"):
+            found = await self._call_all(
+                ("HMGET", PartitionKeys.of(partition).at, name, name.replace("at:", "safe:", 1), "server")
+                for (_, partition), name in zip(wanted, names, strict=True)
+            )
+        positions = {}
+        for place, (*offsets, server) in zip(wanted, found, strict=True):
+            applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
+            is_foreign = server is not None and server.decode() not in self._servers
+            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
+            self._known.note(place, applied)
+        return positions
+
+    async def _has_lost(self, bounds: Bounds) -> bool:
+        """Return whether positions stand before these bounds; raise StateError where that cannot be mended."""
+        lost = await self._lost(bounds)
+        if not lost:
+            return False
+        place, at = next(iter(lost.items()))
+        what = f"{position_field(*place)} is {at}, not {bounds[place]} or more"
+        if self._is_cluster:
+            with answered("state: asking which servers there are"):
+                if await server_ids(self._client) != self._servers:
+                    return True  # they failed over meanwhile, and how much that may cost is known
+            await self._tear(what)
+        logger.error("state.positions_lost %s: the database was emptied, or keys deleted", what)
+        return True
+
+    async def _tear(self, what: str) -> NoReturn:
+        """Refuse a cluster of which a part was emptied, now and whenever a worker starts.
+
+        Which users it held is unknown, and who owns their partitions may not have noticed.
+        """
+        with answered("state: noting that a part was emptied"):
+            await self._client.set(TORN, what)
+        raise _unmendable(what)
+
+    async def _require_kept(self, bounds: Bounds) -> None:
+        """Raise StateMoved where positions were lost."""
+        if await self._has_lost(bounds):
+            raise _moved()
+
+    async def _lost(self, bounds: Bounds) -> dict[Place, int]:
+        """Return the positions that stand before these bounds."""
+        names = [position_field(topic, partition) for topic, partition in bounds]
+        with answered(f"state: comparing the positions of {len(bounds)} partitions"):
+            found = await self._call_all(
+                ("HGET", PartitionKeys.of(partition).at, name)
+                for (_, partition), name in zip(bounds, names, strict=True)
+            )
+        stored = ((place, -1 if at is None else int(at)) for place, at in zip(bounds, found, strict=True))
+        return {place: at for place, at in stored if at < bounds[place]}
+
+    async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call)
+        try:
+            return await pipeline.execute()
+        except ResponseError as error:
+            told = str(error).rpartition("caused error: ")[2]  # before it stands the command, with ids of anybody
+            lost = _LOST.search(told)
+            if lost and self._is_cluster:
+                await self._tear(lost[1])
+            if lost:
+                logger.error("state.positions_lost %s: the database was emptied, or keys deleted", lost[1])  # noqa: TRY400 - one line
+            if lost or any(word in told for word in _MOVED):
+                raise _moved() from error
+            raise
+
+
+def _moved() -> StateMoved:
+    return StateMoved(
+        "state: the Redis that was known is required, with all that was applied, got another one or an emptied one; "
+        "what it holds must be compared with what was applied"
+    )
+
+
+def _unmendable(what: str) -> StateError:
+    return StateError(
+        f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
+        "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "
+        "the state anew elsewhere with `reelstream rebuild --to URL`"
+    )
+
+
+def _item_json(item: Item) -> bytes:
+    return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres})
+
+
+def _grouped(events: Iterable[SourcedEvent], key: Callable[[SourcedEvent], T]) -> dict[T, list[SourcedEvent]]:
+    groups: dict[T, list[SourcedEvent]] = {}
+    for event in events:
+        groups.setdefault(key(event), []).append(event)
+    return groups
+
+
+def _chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (values[first : first + _CHUNK] for first in range(0, len(values), _CHUNK))

@@ -1,0 +1,92 @@
+"""Lists read back from the topic: what a worker writes comes back, and what no worker writes is none."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from agents.scorekeeper.published import shown_list
+from model.metrics.live import Shown
+from streams.records.codec import encode
+from streams.records.decoding import RawRecord
+from streams.records.records import ListedItem, Origin, Recommendation
+
+
+def published(value):
+    """Return a record of ``recommendations`` with Kafka timestamp 77."""
+    return RawRecord(Origin("recommendations", 0, 3, 77), b"u", value)
+
+
+A_LIST = Recommendation(
+    rec_id="r",
+    user_id="u",
+    ts=1,
+    mode="personalized",
+    model_version="v1",
+    k=2,
+    items=(ListedItem("a", 1, 0.5, "neumf", "why"), ListedItem("b", 2, 0.25, "neumf", "why")),
+    trigger={"request_id": "q"},
+    sequence=3,
+    event_ts=1,
+    published_ts=70,
+    experiment="x",
+    arm="b",
+)
+
+
+def test_a_workers_list_comes_back():
+    """Identity, road, items in order, experiment and the record's Kafka timestamp are those of the list."""
+    assert shown_list(published(encode(A_LIST))) == Shown("r", "u", 77, "personalized", "v1", ("a", "b"), "x", "b")
+
+
+def test_a_list_of_an_earlier_release_knows_no_experiment():
+    """Without the fields of experiments a list is of none."""
+    fields = orjson.loads(encode(A_LIST))
+    del fields["experiment"], fields["arm"]
+    found = shown_list(published(orjson.dumps(fields)))
+    assert (found.experiment, found.arm) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "taking_part", [{"arm": None}, {"experiment": None}, {"arm": "c"}, {"arm": {}}, {"experiment": 3}]
+)
+def test_half_an_experiment_is_none(taking_part):
+    """A list that does not name an experiment and side a or b of it is kept as one without."""
+    found = shown_list(published(encode(A_LIST)))
+    assert shown_list(published(orjson.dumps(orjson.loads(encode(A_LIST)) | taking_part))) == replace(
+        found, experiment=None, arm=None
+    )
+
+
+@pytest.mark.parametrize("chance", [{"propensity": 0.25}, {"source": "exploration"}])
+def test_a_place_left_to_chance_is_seen(chance):
+    """One item with a propensity below 1, or from exploration, makes the list one that chance filled."""
+    fields = orjson.loads(encode(A_LIST))
+    fields["items"][1] |= chance
+    assert shown_list(published(orjson.dumps(fields))).is_by_chance
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rec_id", None),
+        ("user_id", 5),
+        ("mode", ["x"]),
+        ("model_version", 1),
+        ("items", None),
+        ("items", ["a"]),
+        ("items", [{"item_id": 3}]),
+        ("items", [{}]),
+        ("items", [{"item_id": "a", "propensity": "low"}]),
+    ],
+)
+def test_a_field_of_another_type_makes_it_none(name, value):
+    """Each field that is looked at must be of its type."""
+    fields = orjson.loads(encode(A_LIST))
+    assert shown_list(published(orjson.dumps(fields | {name: value}))) is None
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b"3", b'"text"', b"\xff"])
+def test_what_is_no_object_is_none(value):
+    """Nothing, torn JSON and JSON of another shape are no lists."""
+    assert shown_list(published(value)) is None

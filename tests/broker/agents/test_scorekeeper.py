@@ -1,0 +1,367 @@
+"""The scorekeeper on a real Kafka and a real Redis: exact figures, restarts, and what follows when a version drifts."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from math import log2, sqrt
+
+import numpy as np
+import orjson
+import pytest
+from aiokafka import TopicPartition
+
+from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP, Scorekeeper, ScorekeeperConfig
+from model.metrics.drift import Drift, DriftConfig
+from model.metrics.live import Scoreboard, ScoreboardConfig, Shown
+from streams.kafka.clients import producer
+from streams.reading.reader import EventReader
+from streams.records.records import ModelVersion
+from streams.redis.connection import connect
+from streams.registry.versions import Archive, Lineage
+from streams.state.quality import QualityShelf, find_quality, find_series
+from streams.state.store import ModelPointer
+
+CONFIG = ScorekeeperConfig(
+    late_s=0.3, write_s=0.1, point_s=0.2, board=ScoreboardConfig(renew_every=1), drift=DriftConfig(least=20)
+)
+
+
+@pytest.fixture
+def installation(install):
+    """Return an installation with two partitions, with nothing running."""
+    return install()
+
+
+@asynccontextmanager
+async def keeping(installation, config=CONFIG):
+    """Run a scorekeeper of this process during the block; the end is as sudden for it as a kill."""
+    keeper = Scorekeeper(installation.settings, config)
+    running = asyncio.create_task(keeper.run())
+    try:
+        yield keeper
+        assert not running.done(), running.result()
+    finally:
+        while not running.done():  # one cancellation may be lost in a library that is connecting
+            running.cancel()
+            await asyncio.wait([running], timeout=1)
+
+
+def send(installation, topic, key, value, at_ms):
+    """Send a record with a Kafka timestamp of our choice; a mapping becomes JSON."""
+    body = orjson.dumps(value) if isinstance(value, dict) else value
+    name = installation.settings.prefix + topic
+    installation.producer.send(name, key=key.encode(), value=body, timestamp_ms=at_ms)
+
+
+def a_watch(user, item, rec_id=None):
+    """Return the fields of a watch."""
+    found = {"event_id": f"{user}-{item}", "user_id": user, "item_id": item, "ts": 1, "progress": 1.0}
+    return found if rec_id is None else found | {"rec_id": rec_id}
+
+
+def a_list(user, items, rec_id="r", version="v1", mode="personalized"):
+    """Return the fields of a list, as far as they are read."""
+    fields = {"rec_id": rec_id, "user_id": user, "mode": mode, "model_version": version}
+    return fields | {"items": [{"item_id": item} for item in items]}
+
+
+def stored(installation):
+    """Return the figures in Redis, or nothing."""
+    found = find_quality(installation.redis)
+    return {} if found is None else found.figures
+
+
+async def reached(until, installation, tests):
+    """Wait until so many tests are stored, and return the figures."""
+    there = lambda: stored(installation).get("total", {}).get("tests") == tests  # noqa: E731 - a condition
+    await asyncio.to_thread(until, there, 20, lambda: f"{tests} tests, got {stored(installation).get('total')}")
+    return stored(installation)
+
+
+async def started_once(installation, until, config=CONFIG):
+    """Let a scorekeeper see that nothing is there yet, so that everything is counted from then on."""
+    async with keeping(installation, config):
+        await reached(until, installation, 0)
+
+
+async def test_figures_by_hand(installation, until):
+    """Lists and events with chosen times, sent events first, give the figures that the rules give by hand."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "watch-events", "v", a_watch("v", "a"), t0 + 15)  # has no list
+    send(installation, "watch-events", "u", a_watch("u", "b", rec_id="first"), t0 + 20)  # in place 2 of the first
+    send(installation, "watch-events", "u", a_watch("u", "x"), t0 + 30)  # before the list of that millisecond: missed
+    send(installation, "watch-events", "u", a_watch("u", "c"), t0 + 40)  # in place 1 of the second
+    send(installation, "watch-events", "w", a_watch("w", "a"), t0 + 45)  # not listed, but popular
+    send(installation, "watch-events", "u", a_watch("u", "b"), t0 + 50)  # known
+    send(installation, "watch-events", "u", b"torn", t0 + 60)
+    send(installation, "recommendations", "u", a_list("u", "ab", "first"), t0 + 10)
+    send(installation, "recommendations", "u", a_list("u", "c", "second", version="v2"), t0 + 30)
+    send(installation, "recommendations", "w", a_list("w", "z", mode="cold_start", version=None), t0 + 5)
+    send(installation, "recommendations", "w", b"{}", t0 + 6)
+    installation.producer.flush(30)
+    async with keeping(installation) as keeper:
+        figures = await reached(until, installation, 4)
+        assert keeper.report.bad == 2
+    total = figures["total"]
+    assert (total["named"], total["hits"], total["popularity_hits"], total["apart"]) == (1, 2, 1, 3)
+    assert (total["gain"], total["popularity_gain"]) == pytest.approx((1 / log2(3) + 1, 1.0))
+    assert figures["latest"] == total
+    groups = {(one["version"], one["mode"]): one["total"]["tests"] for one in figures["versions"]}
+    assert groups == {("v1", "personalized"): 2, ("v2", "personalized"): 1, (None, "cold_start"): 1}
+    points = find_series(installation.redis)
+    assert [(point.tests, point.hit_rate, point.popularity_hit_rate) for point in points] in ([], [(4, 0.5, 0.25)])
+
+
+def a_stream(n, seed):
+    """Return n records in order of time: lists of random items for random users, on two sides, and watches."""
+    rng = np.random.default_rng(seed)
+    t0 = time.time_ns() // 1_000_000 - 600_000
+    records = []
+    for at in range(t0, t0 + n):
+        user = f"u{rng.integers(30)}"
+        if rng.random() < 0.4:
+            items = tuple(f"i{item}" for item in rng.permutation(60)[:10])
+            arm = "a" if int(user[1:]) % 2 else "b"
+            records.append(Shown(f"r{at}", user, at, "personalized", f"v{rng.integers(3)}", items, "x", arm))
+        else:
+            records.append((user, f"i{rng.integers(60)}", at))
+    return records
+
+
+def send_record(installation, record):
+    """Send a list or a watch of a stream."""
+    if isinstance(record, Shown):
+        fields = a_list(record.user_id, record.items, record.rec_id, record.version)
+        fields |= {"experiment": record.experiment, "arm": record.arm}
+        send(installation, "recommendations", record.user_id, fields, record.at_ms)
+    else:
+        user, item, at = record
+        send(installation, "watch-events", user, a_watch(user, item), at)
+
+
+async def test_restarts_count_nothing_twice_and_nothing_never(installation, until):
+    """Killed again and again in the middle of a stream, scorekeepers together count what one scoreboard counts."""
+    await started_once(installation, until)
+    stream = a_stream(1500, seed=4)
+    for first in range(0, 1500, 300):
+        for record in stream[first : first + 300]:
+            send_record(installation, record)
+        installation.producer.flush(30)
+        counted = stored(installation)["total"]["tests"]
+        async with keeping(installation, replace(CONFIG, write_s=0.0)):
+            more = lambda n=counted: stored(installation)["total"]["tests"] > n  # noqa: E731 - a condition
+            await asyncio.to_thread(until, more, 20, lambda: "something counted")
+    board = Scoreboard(CONFIG.board)
+    for record in stream:
+        if isinstance(record, Shown):
+            board.shown(record)
+        else:
+            board.happened(*record)
+    assert board.total.tests > 300
+    async with keeping(installation):
+        assert await reached(until, installation, board.total.tests) == board.describe()
+    fields = installation.redis.hgetall("{quality:live}:users")
+    users = {tuple(who.split("\n")): tuple(orjson.loads(counts)) for who, counts in fields.items() if who != "at_ms"}
+    assert users == board.take_drawn().users
+
+
+async def test_what_a_kill_left_is_made_good(installation, until):
+    """A rollback whose pointer moved is announced at the start, one that never moved it is not; lost figures return."""
+    await started_once(installation, until)
+    config = replace(CONFIG, rewrite_s=0.2)
+    left = find_quality(installation.redis)
+    client = connect(installation.settings.redis)
+    for serving, statuses in (("v2", []), ("v1", ["rolled_back"])):
+        serve(installation, serving, 5)
+        await QualityShelf(client).write(replace(left, announcing=ModelVersion("v1", "rolled_back", None, None, 5)))
+        async with keeping(installation, config):
+            done = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
+            await asyncio.to_thread(until, done, 20, lambda: "nothing left to announce")
+            installation.redis.delete("quality:live")
+            await reached(until, installation, 0)
+        assert [value["status"] for value in installation.values("model-versions")] == statuses
+    await client.aclose()
+
+
+async def test_what_was_there_before_the_first_start_is_learnt_and_not_counted(installation, until):
+    """A list from before is tested by an event from after; an event from before is not counted, but its item known."""
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "recommendations", "u", a_list("u", "ab"), t0)
+    send(installation, "watch-events", "u", a_watch("u", "a"), t0 + 1)
+    installation.producer.flush(30)
+    await started_once(installation, until)
+    send(installation, "watch-events", "u", a_watch("u", "a"), t0 + 2)
+    send(installation, "watch-events", "u", a_watch("u", "b"), t0 + 3)
+    installation.producer.flush(30)
+    async with keeping(installation):
+        figures = await reached(until, installation, 1)
+    assert (figures["total"]["hits"], figures["total"]["gain"]) == (1, 1 / log2(3))
+
+
+async def test_topics_made_anew_are_counted_from_their_first_record(installation, until):
+    """Figures of topics with other ids hold positions of those: all five records of the new ones are counted."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "recommendations", "u", a_list("u", "ab"), t0)
+    for n, item in enumerate("abcd"):
+        send(installation, "watch-events", "u", a_watch("u", item), t0 + 1 + n)
+    installation.producer.flush(30)
+    client = connect(installation.settings.redis)
+    left = find_quality(installation.redis)
+    assert set(left.topics) == set(left.offsets)
+    far = {topic: dict.fromkeys(partitions, 5) for topic, partitions in left.offsets.items()}
+    other = dict.fromkeys(left.topics, "00000000-0000-0000-0000-00000000cafe")
+    await QualityShelf(client).write(replace(left, began=far, offsets=far, topics=other))
+    await client.aclose()
+    async with keeping(installation) as keeper:
+        assert (await reached(until, installation, 4))["total"]["hits"] == 2
+        assert (keeper.report.records, keeper.report.lost) == (5, 0)
+
+
+async def test_the_group_is_told_that_markers_are_done(installation):
+    """After a committed and an aborted transaction, and silence, what is committed is the end of the partition."""
+    topic = f"{installation.settings.prefix}watch-events"
+    transactional = producer(installation.settings, transactional_id=topic)
+    reader = EventReader(installation.settings, SCOREKEEPER_GROUP)
+    await transactional.start()
+    await reader.start()
+    try:
+        async with keeping(installation), asyncio.timeout(20):
+            for end in (transactional.commit_transaction, transactional.abort_transaction):
+                await transactional.begin_transaction()
+                await transactional.send_and_wait(topic, orjson.dumps(a_watch("u", "a")), key=b"u", partition=0)
+                await end()
+            while await reader._consumer.committed(TopicPartition(topic, 0)) != 4:  # noqa: ASYNC110 - a broker
+                await asyncio.sleep(0.1)
+    finally:
+        await reader.stop()
+        await transactional.stop()
+
+
+def two_versions(installation, promoted_at):
+    """Store a version and its child, let the child serve, and return both ids."""
+    archive = Archive(installation.settings.registry)
+    ids = [None]
+    for n in range(2):
+        lineage = Lineage(ids[-1], {"hr@10": 0.5}, {}, n, 0, "test")
+        ids.append(archive.put({"content.json": b"%d" % n}, {}, lineage).version_id)
+    serve(installation, ids[2], promoted_at)
+    return ids[1:]
+
+
+def serve(installation, version, promoted_at):
+    """Move the pointer as somebody else would."""
+    pointer = {"version": version, "uri": f"file:///{version}", "promoted_at": promoted_at}
+    installation.redis.hset("model:current", mapping=pointer)
+
+
+def send_lost(installation, version, t0, item, users=30):
+    """Send lists that miss what all their users touch next, which popularity knows after the first of them."""
+    for user in range(users):
+        send(installation, "recommendations", f"u{user}", a_list(f"u{user}", "z", f"u{user}@{t0}", version), t0)
+    installation.producer.flush(30)
+    for user in range(users):
+        send(installation, "watch-events", f"u{user}", a_watch(f"u{user}", item), t0 + 1 + user)
+    installation.producer.flush(30)
+
+
+async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until):
+    """A child behind popularity is rolled back and announced; the parent begins anew, and has nobody to give way to."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    parent, child = two_versions(installation, t0)
+    send_lost(installation, child, t0, "a")
+    send_lost(installation, parent, t0 + 100, "b")  # from before its new turn
+    pointer = lambda: installation.redis.hgetall("model:current")  # noqa: E731 - asked again and again
+    async with keeping(installation) as keeper:
+        await asyncio.to_thread(until, lambda: pointer()["version"] == parent, 20, lambda: f"{parent}, got {pointer()}")
+        said = await asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "rolled_back"
+        )
+        await reached(until, installation, 60)
+        settled = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
+        await asyncio.to_thread(until, settled, 20, lambda: "a note that it was announced")
+        assert keeper.report.rolled_back == 1
+    metrics = said["metrics"]
+    assert (said["version"], said["parent"]) == (parent, None)
+    assert said["uri"] == pointer()["uri"] == Archive(installation.settings.registry).read(parent).uri
+    assert 20 <= metrics["tests"] <= 30
+    assert (metrics["hit_rate"], metrics["popularity_hit_rate"]) == (0.0, 1 - 1 / metrics["tests"])
+    assert metrics["z"] == pytest.approx(-sqrt(metrics["tests"] - 1))
+    assert said["cause"].startswith(f"{child} drifted: its personalised lists hit 0 of the latest ")
+    assert [record.key for record in installation.records("model-versions")] == [b"current"]
+    send_lost(installation, parent, int(pointer()["promoted_at"]) + 1, "c")
+    async with keeping(installation):
+        said = await asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "drifting"
+        )
+        await reached(until, installation, 90)
+        noted = lambda: settled() and find_quality(installation.redis).drifting == parent  # noqa: E731 - a condition
+        await asyncio.to_thread(until, noted, 20, lambda: "a note that it was said")
+    assert (said["version"], said["parent"], pointer()["version"]) == (parent, None, parent)
+    assert "it has no parent to go back to" in said["cause"]
+    send_lost(installation, parent, int(pointer()["promoted_at"]) + 100, "d")
+    async with keeping(installation) as keeper:
+        await reached(until, installation, 120)
+        await asyncio.sleep(5 * CONFIG.write_s)
+        assert keeper._guard.judge(parent, int(pointer()["promoted_at"])) is not None
+    assert [value["status"] for value in installation.values("model-versions")] == ["rolled_back", "drifting"]
+
+
+async def test_without_a_guard_nothing_is_rolled_back(installation, until):
+    """With the guard off a version that drifts serves on, though its tests are counted and speak against it."""
+    config = replace(CONFIG, guard=False)
+    await started_once(installation, until, config)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    _, child = two_versions(installation, t0)
+    send_lost(installation, child, t0, "a")
+    async with keeping(installation, config) as keeper:
+        await reached(until, installation, 30)
+        await asyncio.sleep(5 * CONFIG.write_s)
+        assert keeper._guard.judge(child, t0) is not None
+    assert installation.redis.hget("model:current", "version") == child
+    assert installation.values("model-versions") == []
+
+
+async def test_a_parent_that_is_gone_is_said(installation, until):
+    """Where the parent was deleted the child serves on, and the announcement says why."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    parent, child = two_versions(installation, t0)
+    Archive(installation.settings.registry).remove(parent)
+    send_lost(installation, child, t0, "a")
+    async with keeping(installation):
+        said = await asyncio.to_thread(installation.await_value, "model-versions", lambda _: True)
+    assert (said["status"], said["version"]) == ("drifting", child)
+    assert f"got {parent!r}" in said["cause"]
+    assert installation.redis.hget("model:current", "version") == child
+
+
+async def test_whoever_moves_the_pointer_meanwhile_wins(installation):
+    """A version chosen between the verdict and the rollback serves on, and nothing is announced."""
+    _, child = two_versions(installation, 5)
+    keeper = Scorekeeper(installation.settings, CONFIG)
+    await keeper._state.install()
+    stale = ModelPointer(child, "file:///child", 5)
+    serve(installation, "v000009-00000000", 6)
+    await keeper._answer(Drift(child, 30, 0, 29, 29), stale)
+    assert installation.redis.hget("model:current", "version") == "v000009-00000000"
+    assert installation.values("model-versions") == []
+    assert find_quality(installation.redis).announcing is None
+    await keeper._client.aclose()
+
+
+def test_the_command_counts_and_there_is_one(installation, until):
+    """`reelstream scorekeeper` shows signs of life, a second one is refused, and SIGTERM ends it with 0."""
+    with installation.process("scorekeeper") as first, installation.process("scorekeeper") as second:
+        first_says = lambda: ".ready" in first.said() or ".ready" in second.said()  # noqa: E731 - a condition
+        until(first_says, 60, lambda: first.said() + second.said())
+        keeper, refused = (first, second) if ".ready" in first.said() else (second, first)
+        assert refused.child.wait(30) == 1
+        assert "an installation has one" in refused.said()
+        until(lambda: installation.reports("scorekeeper"), 20, lambda: "a sign of life")
+        assert installation.redis.exists("quality:live")
+        assert keeper.terminate(10) == 0
+        assert "Traceback" not in keeper.said()

@@ -1,0 +1,385 @@
+"""The trainer as a process, on a real Kafka and a real Redis: promoted, announced, killed and taken up again."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from kafka import KafkaConsumer, TopicPartition
+
+from agents.trainer.trainer import TRAINER_GROUP, Trainer, TrainerConfig
+from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.training.fit import TrainingConfig
+from model.training.rounds import RoundConfig
+from streams.redis.heartbeat import RENEW_S
+from streams.registry.registry import Registry
+
+N_ITEMS = 80
+TS = 1_700_000_000_000
+
+
+def send_catalogue(installation, n):
+    """Send films without genres, so that only the order of events can be learnt."""
+    installation.send_all(
+        "catalog-items",
+        [(f"i{at}", {"item_id": f"i{at}", "title": f"Film {at}", "genres": []}) for at in range(n)],
+    )
+
+
+def chains(users, length, seed):
+    """Return watches in order of time: each user goes from some item to the next, which popularity cannot know."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, N_ITEMS, users)
+    return [
+        (
+            f"u{seed}-{user}",
+            {
+                "event_id": f"{seed}-{user}-{step}",
+                "user_id": f"u{seed}-{user}",
+                "item_id": f"i{(starts[user] + step) % N_ITEMS}",
+                "ts": TS + step * 1000,
+                "progress": 1.0,
+            },
+        )
+        for step in range(length)
+        for user in range(users)
+    ]
+
+
+def untrained():
+    """Return a small version that knows all films and has learnt nothing."""
+    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
+    return Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+
+
+def running_trainer(installation, config):
+    """Return a trainer and the task that runs it."""
+    trainer = Trainer(installation.settings, config)
+    return trainer, asyncio.create_task(trainer.run())
+
+
+def committed(installation):
+    """Return the offsets that the trainer's group has committed, as a version writes them."""
+    settings = installation.settings
+    group = settings.prefix + TRAINER_GROUP
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka, group_id=group, enable_auto_commit=False)
+    try:
+        found = {}
+        for name in (f"{settings.prefix}watch-events", f"{settings.prefix}rate-events"):
+            for partition in range(settings.partitions):
+                offset = consumer.committed(TopicPartition(name, partition))
+                if offset is not None:
+                    found.setdefault(name, {})[partition] = offset
+        return found
+    finally:
+        consumer.close()
+
+
+def test_versions_follow_the_events_and_survive_a_kill(install, until):
+    """A learnable stream is promoted with its offsets; killed and started again, the trainer goes on with changes."""
+    installation = install()
+    send_catalogue(installation, 1000)  # most of which nobody touches
+    options = ("--every-events", "400", "--first-events", "1000", "--every-s", "3600")
+    with installation.process("trainer", *options) as trainer:
+        trainer.await_ready()
+        installation.send_all("watch-events", chains(200, 6, seed=1))  # 1,200 events
+        first = installation.await_value("model-versions", lambda value: value["status"] == "promoted", 90)
+        registry = Registry(installation.settings.registry)
+        snapshot, version = registry.load(first["version"])
+        assert (first["parent"], first["uri"], first["metrics"]) == (None, version.uri, version.metrics)
+        assert version.metrics["hr@10"] > version.metrics["popularity_hr@10"]
+        assert set(snapshot.items) == {f"i{at}" for at in range(1000)}
+        pointer = installation.redis.hgetall("model:current")
+        assert (pointer["version"], pointer["uri"]) == (version.version_id, version.uri)
+        until(lambda: committed(installation) == version.offsets, 10, lambda: f"{version.offsets} committed")
+        # the newest tenth of what a round sees is held out and stays to be learnt
+        seen = sum(sum(partitions.values()) for partitions in version.offsets.values())
+        assert 0.9 * 1000 <= seen <= 0.9 * 1200
+        trainer.child.kill()
+        trainer.child.wait()
+    with installation.process("trainer", *options) as trainer:
+        trainer.await_ready()
+        assert f"from {version.version_id} with {seen} old events" in trainer.said()
+        decided = 0
+
+        def after_first():
+            """Return what was announced of the next version; more events where those before led to none."""
+            nonlocal decided
+            found = [one for one in installation.values("model-versions") if one["parent"] == version.version_id]
+            if len(found) >= decided and not any(one["status"] == "promoted" for one in found):
+                decided += 1
+                installation.send_all("watch-events", chains(150, 6, seed=1 + decided))  # 900 more events
+            return next((one for one in found if one["status"] == "promoted"), None)
+
+        until(after_first, 90, lambda: f"a second version, got {installation.values('model-versions')}")
+        second = after_first()
+        later = registry.read(second["version"])
+        assert (later.parent, later.counter) == (version.version_id, version.counter + 1)
+        assert "champion_hr@10" in later.metrics
+        assert (version.base, later.base) == (None, version.version_id)
+        assert later.size < version.size / 2
+        [topic] = later.offsets
+        assert all(later.offsets[topic][at] > version.offsets[topic][at] for at in range(2))
+        assert trainer.terminate(10) == 0
+        assert "Traceback" not in trainer.said()
+
+
+async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
+    """A candidate that never trained loses to popularity: announced as rejected, no pointer, nothing committed."""
+    installation = install()
+    send_catalogue(installation, 300)
+    rng = np.random.default_rng(1)
+    tails = rng.integers(10, 300, (60, 6))  # everybody sees six of many items and then five of ten hot ones
+    hot = np.stack([rng.permutation(10)[:5] for _ in range(60)])
+    watched = np.concatenate([tails, hot], axis=1)  # (60, 11)
+    installation.send_all(
+        "watch-events",
+        [
+            (
+                f"u{user}",
+                {
+                    "event_id": f"{user}-{step}",
+                    "user_id": f"u{user}",
+                    "item_id": f"i{watched[user, step]}",
+                    "ts": TS + step,
+                    "progress": 1.0,
+                },
+            )
+            for step in range(11)
+            for user in range(60)
+        ],
+    )
+    untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)
+    small = NeuMFConfig(
+        history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1, parts=("history", "gmf")
+    )  # without evidence, which knows something before any training
+    config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
+    _, running = running_trainer(installation, config)
+    try:
+        announced = asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "rejected"
+        )
+        found = await announced
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert (found["version"], found["parent"], found["uri"]) == (None, None, None)
+    assert found["metrics"]["hr@10"] < found["metrics"]["popularity_hr@10"]
+    [record] = installation.records("model-versions")
+    assert (record.key, json.loads(record.value)) == (b"rejected", found)
+    assert not installation.redis.exists("model:current")
+    assert Registry(installation.settings.registry).list() == ()
+    assert committed(installation) == {}
+
+
+async def test_diverging_rounds_roll_back_and_are_announced(install, until):
+    """Two rounds that explode blame the version they start from; when its parent's explode too, no version is."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    snapshot = untrained()
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    first = registry.save(snapshot, parent=None, **about)
+    old = registry.save(snapshot, parent=first.version_id, **about)
+    bad = registry.save(snapshot, parent=old.version_id, **about)
+    pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    absurd = TrainingConfig(epochs=2, batch=4, learning_rate=1.0e6)
+    config = TrainerConfig(every_events=100, every_s=3600.0, rounds=RoundConfig(tuning=absurd))
+    trainer, running = running_trainer(installation, config)
+    try:
+        sent = 0
+
+        def drifting():
+            nonlocal sent
+            if trainer.report.failed >= sent:  # enough for another round
+                sent += 1
+                installation.send_all("watch-events", chains(40, 5, seed=10 + sent))
+            return running.done() or any(one["status"] == "drifting" for one in installation.values("model-versions"))
+
+        await asyncio.to_thread(until, drifting, 60, lambda: f"a drifting version, got {trainer.report}")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    announced = [json.loads(record.value) for record in installation.records("model-versions")]
+    # a sixth round may fail before the trainer is ended
+    announced = announced[:6]
+    assert [one["status"] for one in announced] == ["failed", "failed", "rolled_back", "failed", "failed", "drifting"]
+    back = announced[2]
+    assert (back["version"], back["uri"]) == (old.version_id, old.uri)
+    assert f"2 rounds in a row from {bad.version_id} diverged" in back["cause"]
+    assert installation.redis.hget("model:current", "version") == old.version_id
+    assert announced[-1]["version"] == old.version_id
+    assert "as did those from the version after it" in announced[-1]["cause"]
+
+
+async def test_a_lost_pointer_is_put_back(install, until):
+    """When Redis is emptied under a trainer the last version serves again, also one that others chose since."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    registry = Registry(installation.settings.registry)
+    chosen, version = (registry.save(untrained(), parent=None, **about) for _ in range(2))
+    first, second = (
+        {"version": one.version_id, "uri": one.uri, "promoted_at": at} for one, at in ((version, "7"), (chosen, "8"))
+    )
+    installation.redis.hset("model:current", mapping=first)
+    trainer, running = running_trainer(installation, TrainerConfig())
+    try:
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 30, lambda: "a version"
+        )
+        for pointer in (first, second):
+            installation.redis.hset("model:current", mapping=pointer)
+            await asyncio.sleep(RENEW_S + 1.0)  # it looks once between two signs of life
+            installation.redis.flushdb()
+            await asyncio.to_thread(
+                until,
+                lambda: installation.redis.exists("model:current"),
+                10,
+                lambda pointer=pointer: f"{pointer}, got {trainer.report}",
+            )
+            assert installation.redis.hgetall("model:current") == pointer
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("offset", "topic_id"), [(10_000, None), (100, "00000000-0000-0000-0000-00000000cafe")])
+async def test_a_topic_that_was_made_anew_is_learnt_from(install, until, offset, topic_id):
+    """Offsets beyond the ends, or of a topic with another id, are of an old topic: all is new, and a round comes."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    snapshot = untrained()
+    topic = installation.settings.prefix + "watch-events"
+    about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    about |= {"offsets": {topic: {0: offset, 1: offset}}, "topic_ids": topic_id and {topic: topic_id}}
+    version = registry.save(snapshot, parent=None, **about)
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    installation.send_all("watch-events", chains(100, 6, seed=22))
+    trainer, running = running_trainer(installation, TrainerConfig(every_events=300, every_s=3600.0))
+    try:
+        await asyncio.to_thread(until, lambda: trainer.report.rounds == 1, 40, lambda: f"a round, got {trainer.report}")
+        assert trainer.report.events == 600
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_serving_version_that_is_nowhere_is_waited_for(install, until, tmp_path, caplog):
+    """Absent from registry and its own location it is one line and a fault; once in the latter it is taken up."""
+    installation = install()
+    other = Registry(str(tmp_path / "other"))
+    version = other.save(untrained(), parent=None, metrics={}, offsets={}, created_ms=1, seed=0, code_revision="test")
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    (tmp_path / "other").rename(tmp_path / "hidden")
+    trainer, running = running_trainer(installation, TrainerConfig(retry_s=0.1))
+    try:
+        fault = lambda: [report["fault"] for report in installation.reports("trainer")]  # noqa: E731 - asked again
+        await asyncio.to_thread(until, lambda: any(fault()), 20, fault)
+        assert fault()[0].startswith(f"{version.version_id} serves and cannot be loaded: registry ")
+        (tmp_path / "hidden").rename(tmp_path / "other")
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 20, lambda: trainer.report
+        )
+        await asyncio.to_thread(until, lambda: fault() == [None], 20, fault)
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    said = [record for record in caplog.records if record.getMessage().startswith("model.unloadable")]
+    assert [record.levelname for record in said] == ["ERROR"]
+
+
+async def test_a_full_disk_is_a_failed_round_and_the_next_one_is_promoted(install, until, small_disk):
+    """A version that does not fit is announced as failed and leaves nothing; with room the next one has all events."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    settings = replace(installation.settings, registry=str(small_disk.path / "models"))
+    quick = RoundConfig(first=TrainingConfig(epochs=4, least_steps=60))
+    trainer = Trainer(settings, TrainerConfig(first_events=500, every_s=3600.0, rounds=quick))
+    running = asyncio.create_task(trainer.run())
+    try:
+        installation.send_all("watch-events", chains(200, 6, seed=30))
+        failed = await asyncio.to_thread(
+            installation.await_value, "model-versions", lambda value: value["status"] == "failed", 60
+        )
+        assert "No space left on device" in failed["cause"]
+        assert not list(small_disk.path.rglob("*.*"))
+        assert Registry(settings.registry).list() == ()
+        small_disk.grow()
+        installation.send_all("watch-events", chains(200, 6, seed=31))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted == 1, 60, lambda: trainer.report)
+        [version] = Registry(settings.registry).list()
+        seen = sum(sum(partitions.values()) for partitions in version.offsets.values())
+        assert 0.9 * 1700 <= seen <= 2400
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_users_with_one_event_each_are_nothing_to_learn_from(install, until):
+    """A stream in which nobody comes back ends no trainer: it waits, and trains when users have come back."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    config = TrainerConfig(
+        first_events=100, every_events=100, rounds=RoundConfig(first=TrainingConfig(epochs=1, least_steps=20))
+    )
+    trainer, running = running_trainer(installation, config)
+    try:
+        installation.send_all("watch-events", chains(100, 1, seed=3))
+        await asyncio.to_thread(until, lambda: running.done() or trainer.report.rounds == 1, 30, lambda: "a round")
+        installation.send_all("watch-events", chains(100, 3, seed=4))
+
+        def decided():
+            return running.done() or trainer.report.promoted + trainer.report.rejected > 0
+
+        await asyncio.to_thread(until, decided, 30, lambda: "a decision about a version")
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_sigterm_does_not_wait_for_a_training(install):
+    """Stopped in the middle of a round that takes long, the trainer exits with 0 within ten seconds, nothing stored."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    with installation.process("trainer", "--first-events", "20000") as trainer:
+        trainer.await_ready()
+        installation.send_all("watch-events", chains(500, 40, seed=5))
+        installation.await_training()
+        assert trainer.terminate(10) == 0
+        assert "Traceback" not in trainer.said()
+    assert Registry(installation.settings.registry).list() == ()
+    assert committed(installation) == {}
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker", "scorekeeper"])
+def test_missing_topics_are_one_line(install, role):
+    """Without its topics a process says in one line how to make them, and exits with 1."""
+    installation = install()
+    with installation.process(role, "--prefix", "nobody-") as process:
+        assert process.child.wait(30) == 1
+    [line] = process.said().splitlines()
+    assert line.startswith("reelstream: topics at ")
+    assert line.endswith("create them with `reelstream topics create`")
+
+
+@pytest.mark.parametrize("role", ["trainer", "worker", "scorekeeper"])
+def test_an_unreachable_redis_is_one_line(install, role):
+    """Where no Redis listens a process says so in one line and exits with 1."""
+    installation = install()
+    with installation.process(role, "--redis", "redis://127.0.0.1:1/0") as process:
+        assert process.child.wait(40) == 1
+    [line] = [line for line in process.said().splitlines() if "INFO" not in line]
+    assert line.startswith("reelstream: ")
+    assert "Redis is required" in line
+    assert "127.0.0.1:1" in line

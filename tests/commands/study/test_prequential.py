@@ -1,0 +1,104 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from commands.study.prequential import prequential
+from commands.study.threshold import tune_threshold
+from replay.prequential.run import Run
+from streams.errors import DataError, SettingsError
+
+FAST = ("--epochs", "1", "--every", "120", "--rivals", "popularity,isgd", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """Return a MovieLens folder in which 30 users walk through 60 films, a film a minute."""
+    folder = tmp_path_factory.mktemp("log")
+    steps = [(step, user) for step in range(16) for user in range(30)]
+    lines = [f"{user},{(2 * user + step) % 60},{3 + step % 3},{60 * (step * 30 + user)}" for step, user in steps]
+    (folder / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
+    return folder
+
+
+def run(*arguments):
+    """Return what a run prints."""
+    return CliRunner().invoke(prequential, [*map(str, arguments), *FAST], catch_exceptions=False).stdout
+
+
+def test_a_run_is_one_object_and_a_page(log, tmp_path):
+    """Figures of ours, of the frozen model and of the rivals, by every part; a page that stands alone."""
+    report = json.loads(run(log, "--json", "--report", tmp_path / "page.html"))
+    assert set(report["methods"]) == {"Reelstream", "frozen", "popularity", "isgd"}
+    assert (report["events"], report["warm_up"], report["tests"]) == (480, 96, 384)
+    for method in report["methods"].values():
+        assert 0.0 <= method["ndcg@10"] <= method["hr@10"] <= 1.0
+        assert sum(part["tests"] for part in method["quarter"].values()) == 384
+    assert [mark["events"] for mark in report["rounds"]] == [96, 216, 336, 456]
+    assert isinstance(report["frozen_is_lower_in_every_quarter"], bool)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == page.count("</svg>") == 1
+    assert page.count("<table>") == 5
+    assert not any(outside in page for outside in ("src=", "<link", "@import"))
+
+
+def test_tables_are_for_people(log, tmp_path):
+    """Without --json there are tables and the notes below them; a picture is written."""
+    text = run(log, "--no-frozen", "--report", tmp_path / "curves.png")
+    assert "times popularity" in text
+    assert "HR@10 by past events" in text
+    assert "rounds of learning" in text
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
+    """Ended in its second round, the same command prints what a run in one piece prints, and leaves no file."""
+    kept = tmp_path / "kept"
+    whole = json.loads(run(log, "--json"))
+    learn = Run.round
+
+    def learn_and_end(self, *arguments, **named):
+        mark = learn(self, *arguments, **named)
+        if len(self.marks) == 3:
+            raise RuntimeError("the power went")
+        return mark
+
+    monkeypatch.setattr(Run, "round", learn_and_end)
+    with pytest.raises(RuntimeError, match="power"):
+        run(log, "--json", "--checkpoint", kept)
+    monkeypatch.undo()
+    assert kept.exists()
+    again = json.loads(run(log, "--json", "--checkpoint", kept))
+    assert again["methods"] == whole["methods"]
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--report", "page.pdf"], "ending in .html, .png or .svg"),
+        (["--report", "nowhere/page.html"], "a folder that exists"),
+        (["--rivals", "popularity,best"], "must be among popularity, .*, got best"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_the_run(log, options, said):
+    """The message names what was required and what was got."""
+    with pytest.raises(SettingsError, match=said):
+        CliRunner().invoke(prequential, [str(log), "--quiet", *options], catch_exceptions=False)
+
+
+def test_a_log_of_nothing_is_refused(log):
+    """Two events are none to test."""
+    with pytest.raises(DataError, match="2 events of"):
+        CliRunner().invoke(prequential, [str(log), "--quiet", "--limit", "2"], catch_exceptions=False)
+
+
+def test_a_threshold_is_proposed_from_two_passes(log, tmp_path):
+    """Hit rates for each number of past events that was tested, a proposal among them, and a picture."""
+    options = ["--epochs", "1", "--every", "200", "--quiet", "--most", "8", "--plot", str(tmp_path / "t.png")]
+    result = CliRunner().invoke(tune_threshold, [str(log), *options, "--json"], catch_exceptions=False)
+    report = json.loads(result.stdout)
+    assert [one["past_events"] for one in report["by_past_events"]] == list(range(3, 9))
+    assert sum(one["tests"] for one in report["by_past_events"]) == 30 * 6 - 6
+    assert 3 <= report["proposal"]["low"] <= report["proposal"]["threshold"] <= report["proposal"]["high"] <= 9
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from model.network.snapshot import Snapshot
+from model.ranking.exact import Ranker
+
+
+def _stored(snapshot):
+    """Return a snapshot after a trip through JSON and copied tensors."""
+    weights = {name: tensor.clone() for name, tensor in snapshot.weights.items()}
+    return Snapshot.restore(weights, json.loads(json.dumps(snapshot.describe())))
+
+
+def test_a_round_trip_gives_the_same_lists(ring, world):
+    """Rows and scores after restoring equal those before to the last bit."""
+    profiles = [world["profile"]("i3", "i5", "i6"), world["profile"]("i40", user_id="u7"), world["profile"]()]
+    lists = []
+    for snapshot in (ring.snapshot, _stored(ring.snapshot)):
+        ranker = Ranker(snapshot)
+        lists.append(ranker.rank(ranker.histories(profiles), 10))
+    assert np.array_equal(lists[0].rows, lists[1].rows)
+    assert np.array_equal(lists[0].scores, lists[1].scores)
+
+
+def test_a_round_trip_gives_the_same_ids_and_shape(ring):
+    """Configuration and the three vocabularies come back equal, tuples and all."""
+    restored = _stored(ring.snapshot)
+    assert (restored.config, restored.items) == (ring.snapshot.config, ring.snapshot.items)
+    assert (restored.users, restored.genres) == (ring.snapshot.users, ring.snapshot.genres)
+
+
+def test_training_a_network_leaves_its_snapshot_alone(ring):
+    """Changing the weights of the network that a snapshot gave does not reach the snapshot."""
+    before = ring.snapshot.weights["item_factors"].clone()
+    with torch.no_grad():
+        ring.snapshot.network().item_factors.zero_()
+    assert torch.equal(ring.snapshot.weights["item_factors"], before)
+
+
+def test_weights_are_contiguous_on_the_cpu(ring):
+    """What the registry stores needs no conversion."""
+    assert all(
+        tensor.is_contiguous() and tensor.dtype in (torch.float32, torch.int32) and tensor.device.type == "cpu"
+        for tensor in ring.snapshot.weights.values()
+    )
+
+
+def test_ids_must_fit_the_tables(ring):
+    """A user more than there are rows is refused."""
+    description = ring.snapshot.describe()
+    description["users"].append("one more")
+    with pytest.raises(ValueError, match="61"):
+        Snapshot.restore(ring.snapshot.weights, description)
+
+
+def test_a_missing_part_is_refused(ring):
+    """A description without genres, and weights without a table, are not a version."""
+    description = ring.snapshot.describe()
+    del description["genres"]
+    with pytest.raises(ValueError, match="genres"):
+        Snapshot.restore(ring.snapshot.weights, description)
+    weights = {name: tensor for name, tensor in ring.snapshot.weights.items() if name != "item_bias"}
+    with pytest.raises(ValueError, match="item_bias"):
+        Snapshot.restore(weights, ring.snapshot.describe()).network()

@@ -1,0 +1,206 @@
+"""Both roads and who takes which: order, wishes, modes, and what happens when there is no model."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.catalogue import Catalogue, Item
+from model.history import Interaction, Profile
+from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.ranking.cold_start import ColdStart, Trending
+from model.ranking.content import ContentIndex
+from model.ranking.exact import Ranker
+from model.ranking.modes import ModeConfig
+from model.ranking.recommender import Recommender, Wish
+
+ITEMS = tuple(f"i{n}" for n in range(20))
+DRAMAS = set(ITEMS[:8])
+CATALOGUE = Catalogue.of(
+    Item(item, f"Film {n}", 2000 + n, ("Drama",) if item in DRAMAS else ("Comedy",)) for n, item in enumerate(ITEMS)
+)
+
+
+@pytest.fixture(scope="module")
+def ranker():
+    """Return a ranker of a small network that knows all items, with random weights."""
+    genres = np.array([[item in DRAMAS, item not in DRAMAS] for item in ITEMS], dtype=np.float32)
+    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(3))
+    return Ranker(Snapshot.of(network, ITEMS, ("u",), ("Drama", "Comedy")))
+
+
+@pytest.fixture
+def recommender(ranker):
+    """Return a recommender with a model; i0 trends most, then i1, and so on."""
+    trending = Trending.of((item, float(20 - n)) for n, item in enumerate(ITEMS))
+    index = ContentIndex(CATALOGUE)
+    return Recommender(CATALOGUE, index, trending, ColdStart(), ModeConfig(5, 3), ranker, "v1")
+
+
+def user(user_id, touched, mode="cold_start"):
+    """Return a profile that touched these items, the newest first."""
+    recent = tuple(Interaction(item, 1000 - n, "watch", 1.0) for n, item in enumerate(touched))
+    return Profile(user_id, watches=len(recent), seen=len(recent), recent=recent, mode=mode)
+
+
+def ids(draft):
+    """Return the listed ids."""
+    return [item.item_id for item in draft.items]
+
+
+WARM = user("warm", ITEMS[:5])
+
+
+def by_score(ranker, profile):
+    """Return the items not touched by descending logit, the reference for personalised lists."""
+    logits = ranker.logits(ranker.histories([profile]))[0].numpy()
+    touched = {one.item_id for one in profile.recent}
+    return [ITEMS[row] for row in np.argsort(-logits, kind="stable") if ITEMS[row] not in touched]
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "after"),
+    [
+        (4, "cold_start", "cold_start"),
+        (5, "cold_start", "personalized"),
+        (3, "personalized", "personalized"),
+        (2, "personalized", "cold_start"),
+    ],
+)
+def test_the_road_is_decided_with_hysteresis(recommender, known, before, after):
+    """Five known items make a user personalised, fewer than three take it back, between the two nothing changes."""
+    assert recommender.decide(user("u", ITEMS[:known], before)) == (after, known)
+
+
+def test_only_distinct_items_that_the_model_knows_are_evidence(recommender):
+    """Two touches of one item and two items unknown to the model count as one."""
+    assert recommender.decide(user("u", ["i1", "i1", "new", "newer"])) == ("cold_start", 1)
+
+
+def test_without_a_model_everybody_is_cold(recommender):
+    """Evidence is nought before the first version, even for a user who was personalised."""
+    bare = recommender.with_model(None, None)
+    assert bare.decide(user("u", ITEMS[:9], "personalized")) == ("cold_start", 0)
+    [draft] = bare.recommend([WARM], 3)
+    assert (draft.mode, draft.version) == ("cold_start", None)
+
+
+def test_a_personalised_list_is_the_networks_order(recommender, ranker):
+    """Ten items by descending score, none of them touched, named with the version."""
+    [draft] = recommender.recommend([WARM], 10)
+    assert ids(draft) == by_score(ranker, WARM)[:10]
+    assert (draft.mode, draft.evidence, draft.version, draft.complete) == ("personalized", 5, "v1", False)
+    assert {item.source for item in draft.items} == {"neumf"}
+    titles = {f"Because of Film {n}" for n in range(5)}
+    assert {item.reason for item in draft.items} <= titles
+
+
+def test_a_draft_with_everything_is_complete(recommender):
+    """Asked for more than the 15 items that are left, a draft has them all and says so."""
+    [draft] = recommender.recommend([WARM], 16)
+    assert (len(draft.items), draft.complete) == (15, True)
+
+
+def test_a_mixed_batch_keeps_its_order(recommender):
+    """Cold and personalised users in turn get the lists they get alone, in the order given."""
+    profiles = [user("a", []), WARM, user("b", ["i3"]), user("c", ITEMS[5:11])]
+    together = recommender.recommend(profiles, 6)
+    assert [draft.profile.user_id for draft in together] == ["a", "warm", "b", "c"]
+    assert [draft.mode for draft in together] == ["cold_start", "personalized", "cold_start", "personalized"]
+    assert [ids(draft) for draft in together] == [ids(recommender.recommend([one], 6)[0]) for one in profiles]
+
+
+def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
+    """The three dramas that are left lead, then comedies fill up, both in the network's order."""
+    [draft] = recommender.recommend([WARM], 10, Wish("Drama"))
+    order = by_score(ranker, WARM)
+    dramas = [item for item in order if item in DRAMAS]
+    assert len(dramas) == 8 - 5
+    assert ids(draft) == (dramas + [item for item in order if item not in DRAMAS])[:10]
+
+
+def test_a_strict_genre_is_all_there_is(recommender, ranker):
+    """A strict wish yields the three dramas that are left and a complete draft; no items for an unknown genre."""
+    [draft] = recommender.recommend([WARM], 10, Wish("Drama", strict=True))
+    assert ids(draft) == [item for item in by_score(ranker, WARM) if item in DRAMAS]
+    assert draft.complete
+    [nothing] = recommender.recommend([WARM], 10, Wish("Western", strict=True))
+    assert (nothing.items, nothing.complete) == ((), True)
+
+
+def test_a_cold_wish_is_kept_as_well(recommender):
+    """For a stranger the eight dramas lead by trend; strictly there are only they; exclusions go."""
+    stranger = user("new", [])
+    [preferred] = recommender.recommend([stranger], 10, Wish("Drama"))
+    assert ids(preferred) == list(ITEMS[:10])  # i0 to i7 are dramas, i8 and i9 the hottest of the rest
+    [strict] = recommender.recommend([stranger], 10, Wish("Drama", strict=True, exclude=("i0", "i5", "absent")))
+    assert ids(strict) == ["i1", "i2", "i3", "i4", "i6", "i7"]
+
+
+def test_excluded_items_leave_the_others_in_order(recommender, ranker):
+    """Without the two best the third leads."""
+    order = by_score(ranker, WARM)
+    [draft] = recommender.recommend([WARM], 5, Wish(exclude=(order[0], order[1], "absent")))
+    assert ids(draft) == order[2:7]
+
+
+def test_what_left_the_catalogue_is_not_listed(recommender, ranker):
+    """After the best item leaves the catalogue it is gone from the next list, and its title from the reasons."""
+    best = by_score(ranker, WARM)[0]
+    recommender.recommend([WARM], 3)  # the mask of the old catalogue has been made
+    smaller = CATALOGUE.changed(remove=[best, *ITEMS[:5]])
+    [draft] = recommender.with_catalogue(smaller, ContentIndex(smaller)).recommend([WARM], 10)
+    assert best not in ids(draft)
+    assert {item.reason for item in draft.items} == {"Matches your taste"}
+
+
+def test_a_degraded_list_is_trending_and_changes_no_mode(recommender):
+    """It is what trends, for a warm user as for a stranger, with the mode that the profile had."""
+    drafts = recommender.degraded([WARM, user("p", ITEMS[:9], "personalized")], 4)
+    assert [ids(draft) for draft in drafts] == [["i0", "i1", "i2", "i3"]] * 2
+    assert [(draft.mode, draft.version) for draft in drafts] == [("cold_start", None), ("personalized", None)]
+
+
+def test_genres_of_unknown_items_are_none(recommender):
+    """The catalogue's genres, or none."""
+    assert recommender.genres_of("i0") == ("Drama",)
+    assert recommender.genres_of("absent") == ()
+
+
+def test_inputs_stay_as_they_were(recommender):
+    """A newer hot list makes a new recommender; the old one lists as before."""
+    before = recommender.recommend([user("new", [])], 3)
+    newer = recommender.with_trending(Trending.of([("i19", 9.0)]))
+    assert ids(newer.recommend([user("new", [])], 3)[0])[0] == "i19"
+    assert recommender.recommend([user("new", [])], 3) == before
+
+
+def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
+    """With one known item the chosen user is personalised, a neighbour with as many is not, and one without is cold."""
+    chosen = recommender.with_chosen({"u": "personalized", "warm": "cold_start", "new": "personalized"})
+    one = user("u", ITEMS[:1])
+    assert chosen.decide(one) == ("personalized", 1)
+    assert recommender.decide(one) == chosen.decide(user("v", ITEMS[:1])) == ("cold_start", 1)
+    assert chosen.decide(WARM) == ("cold_start", 5)
+    assert chosen.decide(user("new", [])) == ("cold_start", 0)
+    assert chosen.with_model(None, None).decide(one) == ("cold_start", 0)
+
+
+def test_beside_another_only_model_and_thresholds_are_its_own(recommender, ranker):
+    """Beside a recommender with newer trending, an arm takes everything from it but version and thresholds."""
+    arm = recommender.with_model(ranker, "v0").with_modes(ModeConfig(2, 2))
+    newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_chosen({"u": "cold_start"})
+    both = arm.beside(newer)
+    assert (both.version, both.ranker, both.modes) == ("v0", ranker, ModeConfig(2, 2))
+    assert (both.trending, both.chosen, both.catalogue) == (newer.trending, newer.chosen, newer.catalogue)
+
+
+def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommender, ranker):
+    """Rows listed are kept through trending, thresholds and choices, and looked up anew with another model."""
+    recommender.recommend([WARM], 3)
+    kept = recommender.__dict__["_listed"]
+    same = recommender.with_trending(Trending()).with_modes(ModeConfig(2, 2)).with_chosen({"u": "cold_start"})
+    assert same.__dict__["_listed"] is kept
+    assert same.with_model(ranker, "v2").__dict__["_listed"] is kept
+    assert "_listed" not in same.with_model(Ranker(ranker.snapshot), "v2").__dict__

@@ -1,0 +1,340 @@
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.ranking.exact import HistoryBatch, Ranked, Ranker
+from model.ranking.retrieval import (
+    LARGE_FROM,
+    RetrievalConfig,
+    RetrievingRanker,
+    build_ranker,
+    is_large,
+    measure_recall,
+)
+
+faiss = pytest.importorskip("faiss", reason="needs the extra large: pip install 'reelstream[large]'")
+
+N, CLUSTERS, LENGTH = 4000, 40, 8
+FEW = RetrievalConfig(candidates=40, per_item=4, sampled_users=128)
+CLUSTERED = replace(FEW, flat_to=100, probes=32)  # 1 << round(log2(2 sqrt 4000)) = 128 lists, of which a quarter
+SHAPE = NeuMFConfig(
+    history_length=LENGTH, factors=16, mlp_factors=8, genre_factors=4, hidden=(16, 8), blocks=1, dropout=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def snapshot():
+    """Return clustered items of uneven norms and biases under a network whose MLP takes part in each score."""
+    generator = torch.Generator().manual_seed(0)
+    genres = np.eye(4, dtype=np.float32)[np.arange(N) % 4]
+    network = NeuMF(SHAPE, 3, genres, generator)
+    centres = torch.randn(CLUSTERS, SHAPE.factors + SHAPE.mlp_factors, generator=generator)
+    vectors = centres[torch.arange(N) % CLUSTERS] + 0.5 * torch.randn(N, centres.shape[1], generator=generator)
+    vectors *= torch.empty(N, 1).uniform_(0.2, 0.6, generator=generator)
+    with torch.no_grad():
+        network.item_factors.copy_(vectors[:, : SHAPE.factors])
+        network.item_mlp_factors.copy_(vectors[:, SHAPE.factors :])
+        network.item_bias.normal_(0.0, 0.3, generator=generator)
+        network.fuse_mlp.mul_(3.0)
+    return Snapshot.of(network, tuple(map(str, range(N))), ("u", "v", "w"), ("a", "b", "c", "d"))
+
+
+@pytest.fixture(scope="module")
+def flat(snapshot):
+    """Return a ranker whose index is a plain table."""
+    return RetrievingRanker(snapshot, FEW)
+
+
+@pytest.fixture(scope="module")
+def clustered(snapshot):
+    """Return a ranker whose index has clusters."""
+    return RetrievingRanker(snapshot, CLUSTERED)
+
+
+@pytest.fixture(scope="module")
+def histories():
+    """Return 24 histories of items of one cluster each; the last one is empty."""
+    generator = np.random.default_rng(1)
+    items = np.array(
+        [user % CLUSTERS + CLUSTERS * generator.choice(N // CLUSTERS, LENGTH, replace=False) for user in range(24)]
+    )
+    items[-1] = -1
+    times = np.cumsum(generator.integers(1, 10**6, items.shape), axis=1)
+    return HistoryBatch(np.arange(24) % 4 - 1, items, times, np.ones(items.shape, dtype=np.float32))
+
+
+@pytest.fixture(params=["flat", "clustered"])
+def ranker(request):
+    """Return a ranker over each kind of index in turn."""
+    return request.getfixturevalue(request.param)
+
+
+def same(one: Ranked, other: Ranked):
+    """Tell whether two results hold the same lists, and the same scores up to rounding."""
+    return np.array_equal(one.rows, other.rows) and np.allclose(one.scores, other.scores, atol=1e-6)
+
+
+def test_the_mlp_takes_part(snapshot, histories):
+    """The MLP makes more than a tenth of the scores' variance, so that leaving it out of the index would show."""
+    logits = Ranker(snapshot).logits(histories)
+    mute = dict(snapshot.weights) | {"fuse_mlp": torch.zeros(8)}
+    rest = Ranker(replace(snapshot, weights=mute)).logits(histories)
+    assert ((logits - rest).var(dim=1) / logits.var(dim=1)).mean() > 0.1
+
+
+def test_forty_of_four_thousand_candidates_hold_the_best_ten(ranker, histories):
+    """A hundredth of the catalogue, reranked, finds at least 95 of 100 items of the exact lists."""
+    recall = measure_recall(ranker, histories)
+    assert (recall.n, recall.users) == (10, 24)
+    assert recall.mean >= 0.95
+    assert 0.0 <= recall.worst <= recall.mean <= 1.0
+
+
+def test_the_linear_part_of_the_mlp_finds_more(snapshot, flat, histories):
+    """With a ridge so large that only GMF and bias are left in the index, 20 candidates miss more than with it."""
+    narrow = replace(FEW, candidates=20, per_item=2)
+    without = RetrievingRanker(snapshot, replace(narrow, ridge=1e9))
+    assert measure_recall(without, histories).mean < measure_recall(flat.looking(narrow), histories).mean - 0.05
+
+
+def test_scores_are_those_of_the_full_network(ranker, histories):
+    """Each score is the sigmoid of the item's logit, not of what the index makes of it."""
+    ranked = ranker.rank(histories, 10)
+    logits = torch.from_numpy(Ranker.score(ranker, histories, ranked.rows))
+    assert np.allclose(ranked.scores, logits.sigmoid().numpy(), atol=1e-6)
+    assert (np.diff(ranked.scores, axis=1) <= 0).all()
+
+
+def test_nobody_is_given_their_history(ranker, histories):
+    """Items of a history are among its user's candidates, but never in the list."""
+    rows = ranker.rank(histories, 10).rows
+    assert not (rows[:, :, None] == histories.items[:, None, :]).any()
+    assert (rows >= 0).all()
+
+
+def test_recall_of_everything_is_one(flat, histories):
+    """With as many candidates as the catalogue has items, the lists are the exact ones."""
+    recall = measure_recall(flat.looking(replace(FEW, candidates=N)), histories.taken(slice(0, 5)), 7)
+    assert (recall.mean, recall.standard_error, recall.worst) == (1.0, 0.0, 1.0)
+
+
+def test_recall_is_the_share_of_the_exact_list(flat, histories):
+    """One candidate a user, of two items wanted, finds at most one of two; wanting none is refused."""
+    starved = flat.looking(replace(FEW, candidates=1, per_item=1))
+    one = histories.taken(slice(23, 24))  # without a history, so that no candidate is banned
+    assert measure_recall(starved, one, 1).mean in {0.0, 1.0}
+    assert measure_recall(starved, one, 1).standard_error == 0.0
+    with pytest.raises(ValueError, match="at least one user"):
+        measure_recall(flat, histories.taken(slice(0, 0)))
+
+
+def test_more_candidates_are_sought_until_the_list_is_full(ranker, histories):
+    """With all but 15 items excluded for each user, differently, the lists are those of the exact ranking."""
+    generator = np.random.default_rng(2)
+    excluded = np.ones((24, N), dtype=bool)
+    for user in range(24):
+        excluded[user, generator.choice(N, 15, replace=False)] = False
+    exact = Ranker.rank(ranker, histories, 10, excluded=excluded)
+    assert same(ranker.rank(histories, 10, excluded=excluded), exact)
+
+
+def test_only_what_is_allowed_is_proposed(ranker, histories):
+    """Of every tenth item, 400 of 4000, as much is found as of all; of 30 allowed ones everything is."""
+    tenth = np.arange(N) % 10 == 3
+    found = ranker.rank(histories, 10, allowed=tenth).rows
+    exact = Ranker.rank(ranker, histories, 10, allowed=tenth).rows
+    assert tenth[found].all()
+    assert np.mean([np.isin(*lists).mean() for lists in zip(exact, found, strict=True)]) >= 0.95
+    few = np.zeros(N, dtype=bool)
+    few[np.random.default_rng(3).choice(N, 30, replace=False)] = True
+    assert same(ranker.rank(histories, 10, allowed=few), Ranker.rank(ranker, histories, 10, allowed=few))
+
+
+def test_each_user_may_be_allowed_something_else(ranker, histories):
+    """A mask of one line a user is honoured line by line, down to a user who is allowed nothing."""
+    allowed = np.zeros((24, N), dtype=bool)
+    for user in range(24):
+        allowed[user, user : N : user + 1] = True
+    allowed[5] = False
+    ranked = ranker.rank(histories, 10, allowed=allowed)
+    assert (ranked.rows[5] == -1).all()
+    assert (ranked.scores[5] == 0.0).all()
+    for user in set(range(24)) - {5}:
+        assert allowed[user, ranked.rows[user]].all()
+
+
+def test_a_list_is_short_only_where_the_exact_one_is(ranker, histories):
+    """Of three allowed items three places are filled; of a catalogue emptied by exclusion, none."""
+    allowed = np.isin(np.arange(N), [1, 2, 3])
+    ranked = ranker.rank(histories, 5, allowed=allowed)
+    assert np.array_equal(np.sort(ranked.rows[-1]), [-1, -1, 1, 2, 3])
+    assert (ranker.rank(histories, 5, allowed=np.zeros(N, dtype=bool)).rows == -1).all()
+    assert (ranker.rank(histories, 5, excluded=np.ones((24, N), dtype=bool)).rows == -1).all()
+
+
+def test_ties_go_to_the_lower_row(snapshot):
+    """All items alike and no history: among the candidates that two more sources give, the lowest rows come first."""
+    weights = {name: tensor.clone() for name, tensor in snapshot.weights.items()}
+    for name in ("item_factors", "item_mlp_factors", "item_bias", "genre_factors"):
+        weights[name].zero_()
+
+    def low(histories):
+        return np.full((len(histories), 3), [7, -1, 2])
+
+    def lower(histories):
+        return np.full((len(histories), 2), [2, 0])
+
+    ranker = RetrievingRanker(replace(snapshot, weights=weights), replace(FEW, per_item=1), sources=(low, lower))
+    nobody = HistoryBatch(*(np.full(shape, -1) for shape in ((1,), (1, 1), (1, 1))), np.ones((1, 1), np.float32))
+    rows = ranker.rank(nobody, 40).rows[0]
+    assert rows[0] == 0
+    assert {2, 7} <= set(rows.tolist())
+    assert rows.tolist() == sorted(set(rows.tolist()))
+
+
+def test_other_sources_propose_what_the_index_does_not(snapshot, histories):
+    """The exact list, given as a source, is found whole, where 10 candidates of the index alone miss some."""
+    exact = Ranker(snapshot)
+    narrow = replace(CLUSTERED, candidates=10, per_item=1, probes=1)
+    alone = RetrievingRanker(snapshot, narrow)
+    helped = RetrievingRanker(snapshot, narrow, sources=(lambda asked: exact.rank(asked, 10).rows,))
+    assert measure_recall(alone, histories).mean < 1.0
+    assert measure_recall(helped, histories).mean == 1.0
+
+
+def test_building_again_gives_the_same_lists(snapshot, clustered, histories):
+    """Sampled users, clusters and order of reading follow from the seed alone."""
+    again = RetrievingRanker(snapshot, CLUSTERED)
+    first, second = clustered.rank(histories, 10), again.rank(histories, 10)
+    assert np.array_equal(first.rows, second.rows)
+    assert np.array_equal(first.scores, second.scores)
+
+
+def test_real_histories_can_replace_the_made_up_ones(snapshot, histories):
+    """The network is made linear over the given users, and finds their items."""
+    ranker = RetrievingRanker(snapshot, FEW, sample=histories)
+    assert measure_recall(ranker, histories).mean >= 0.95
+
+
+def test_weights_that_are_not_numbers_are_refused(snapshot):
+    """A spoilt item is noticed when the index is built, whoever it would have been proposed to."""
+    weights = {name: tensor.clone() for name, tensor in snapshot.weights.items()}
+    weights["item_bias"][17] = float("nan")
+    with pytest.raises(FloatingPointError, match="finite"):
+        RetrievingRanker(replace(snapshot, weights=weights), FEW)
+
+
+def test_what_exact_ranking_refuses_is_refused(flat, histories):
+    """No items wanted, and masks of another shape or type."""
+    with pytest.raises(ValueError, match="got 0"):
+        flat.rank(histories, 0)
+    with pytest.raises(ValueError, match="excluded must be bool"):
+        flat.rank(histories, 3, excluded=np.zeros((24, 3), dtype=bool))
+    with pytest.raises(ValueError, match="allowed must be bool"):
+        flat.rank(histories, 3, allowed=np.zeros(N, dtype=int))
+
+
+def test_nobody_to_rank_is_no_list(ranker, histories):
+    """An empty batch makes an empty result of the asked width."""
+    assert ranker.rank(histories.taken(slice(0, 0)), 4).rows.shape == (0, 4)
+
+
+def test_the_mode_decides_who_is_retrieved_from(snapshot):
+    """Exact never, faiss always, auto from 50,000 items."""
+    assert [is_large(n, "auto") for n in (LARGE_FROM - 1, LARGE_FROM)] == [False, True]
+    assert not is_large(10**9, "exact")
+    assert type(build_ranker(snapshot, "auto")) is Ranker
+    assert type(build_ranker(snapshot, "faiss", FEW)) is RetrievingRanker
+
+
+def test_without_the_package_the_cure_is_named(snapshot, monkeypatch):
+    """Whoever asks for retrieval without faiss is told what to install."""
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ValueError, match=r"reelstream\[large\]"):
+        build_ranker(snapshot, "faiss")
+
+
+def test_a_configuration_that_finds_nothing_is_refused():
+    """No candidates, no probes or no ridge."""
+    for wrong in ({"candidates": 0}, {"probes": 0}, {"ridge": 0.0}):
+        with pytest.raises(ValueError, match="RetrievalConfig"):
+            RetrievalConfig(**wrong)
+
+
+@pytest.fixture(scope="module")
+def later(snapshot):
+    """Return a later version: 200 items have other vectors, and 5 new ones are like old ones, a little more wanted."""
+    generator = torch.Generator().manual_seed(1)
+    changed = np.arange(0, N, 20)
+    weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
+    moved = torch.from_numpy(changed)
+    weights["item_factors"][moved] = weights["item_factors"][moved].flip(0)
+    weights["item_mlp_factors"][moved] = weights["item_mlp_factors"][moved].flip(0)
+    for name, weight in weights.items():
+        if weight.dim() and len(weight) == N:
+            new = weight[:5].clone() if name == "evidence.neighbours" else weight[:5] + 0.01
+            weights[name] = torch.cat([weight, new])
+    weights["item_bias"][N:] += 1.0
+    weights["second.weight"] += 0.02 * torch.randn(weights["second.weight"].shape, generator=generator)
+    return replace(snapshot, weights=weights, items=tuple(map(str, range(N + 5)))), changed
+
+
+def test_a_later_version_is_found_over_a_patched_index(ranker, later, histories):
+    """With the vectors of changed rows replaced, lists are nearly the exact ones, new items included."""
+    snapshot, changed = later
+    patched = ranker.patched(snapshot, changed)
+    assert (patched._replaced, ranker._replaced) == (len(changed) + 5, 0)
+    assert not (ranker.rank(histories, 10).rows >= N).any()  # the index before is as it was
+    anew = RetrievingRanker(snapshot, ranker.config)
+    assert (
+        measure_recall(patched, histories).mean > measure_recall(anew, histories).mean - 0.06
+    )  # far more moved than in a round
+    exact, found = (rows >= N for rows in (patched.rank_exactly(histories, 10).rows, patched.rank(histories, 10).rows))
+    assert 0.9 * exact.sum() <= found.sum() > 0
+    behind = ranker.patched(snapshot, np.empty(0, dtype=np.int64))  # as if nothing had changed but what is new
+    assert measure_recall(behind, histories).mean < measure_recall(patched, histories).mean
+
+
+def test_scores_after_a_patch_are_those_of_the_later_network(ranker, later, histories):
+    """Whatever the index proposes is scored by the later version."""
+    snapshot, changed = later
+    found, exact = ranker.patched(snapshot, changed).rank(histories, 10), Ranker(snapshot)
+    logits = exact.score(histories, found.rows)
+    assert np.allclose(found.scores, 1.0 / (1.0 + np.exp(-logits)), atol=1.0e-5)
+
+
+def test_what_changed_is_allowed_like_the_rest(ranker, later, histories):
+    """Of rows beside the index only allowed ones are proposed."""
+    snapshot, changed = later
+    allowed = np.arange(N + 5) % 2 == 1
+    rows = ranker.patched(snapshot, changed).rank(histories, 10, allowed=allowed).rows
+    assert (rows % 2 == 1).all()
+
+
+def test_patches_add_up_until_a_new_index_is_due(ranker, later):
+    """Replacements are counted, and once they are four times the catalogue the index is made anew."""
+    snapshot, changed = later
+    patched = ranker.patched(snapshot, changed)
+    for times in range(1, 4):
+        patched = patched.patched(snapshot, np.arange(N + 5))
+        assert patched._replaced == len(changed) + 5 + times * (N + 5)
+    assert patched.patched(snapshot, np.arange(N + 5))._replaced == 0
+
+
+def test_a_catalogue_that_outgrows_a_plain_table_gets_clusters(snapshot, later):
+    """One item more than a table may hold, and the index is of the other kind."""
+    ranker = RetrievingRanker(snapshot, replace(FEW, flat_to=N))
+    assert (ranker._index._n_lists, ranker.patched(*later)._index._n_lists) == (0, 128)
+
+
+def test_a_ranker_goes_on_where_it_is_told_what_changed(snapshot, later, flat):
+    """Without the rows that changed, and after an exact ranker, everything is built anew."""
+    after, changed = later
+    assert build_ranker(after, "faiss", FEW, before=flat, changed=changed)._replaced == len(changed) + 5
+    assert build_ranker(after, "faiss", FEW, before=flat)._replaced == 0
+    assert len(build_ranker(after, "faiss", FEW, before=Ranker(snapshot), changed=changed)) == N + 5

@@ -1,0 +1,375 @@
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.catalogue import Catalogue
+from model.history import Interaction
+from model.ranking.exact import Ranker
+from model.training.fit import TrainingConfig
+from model.training.gate import Quality, Verdict, compared, gate, held_out_ranks, is_not_worse
+from model.training.learner import Learner, LearnerConfig
+from model.training.rounds import HeldOut, RoundConfig
+from model.training.update_scale import Pace
+
+
+@pytest.fixture(scope="module")
+def rounds(ring):
+    """Return a configuration that trains the small network in a second."""
+    return RoundConfig(
+        network=ring.config,
+        first=TrainingConfig(epochs=20, batch=16, learning_rate=1.0e-2),
+        tuning=TrainingConfig(epochs=1, batch=16, learning_rate=1.0e-3),
+    )
+
+
+@pytest.fixture
+def learner(ring, rounds):
+    """Return a learner whose champion knows the ring and whose memory holds what it was trained on."""
+    learner = Learner(rounds=rounds, champion=ring.snapshot)
+    learner.recall(ring.events)
+    return learner
+
+
+def verdict(decision, lead=0, apart=0):
+    """Return a verdict of the gate on a hundred events."""
+    return Verdict(decision, Quality(0.2, 0.1), Quality(0.2, 0.1), Quality(0.1, 0.05), 100, lead, apart, 10)
+
+
+PROMOTE, REJECT, HOLD = verdict("promote"), verdict("reject", -9, 16), verdict("hold")
+
+
+def _watch(item_id, ts=10**9):
+    return Interaction(item_id, ts, "watch", 1.0)
+
+
+def test_new_events_are_counted_until_a_round_is_settled(learner, ring):
+    """Recalled events are not new; 20 observed ones are, until the round that saw them ends."""
+    assert learner.new_events == 0
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    assert learner.new_events == 20
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert learner.new_events == 20
+    learner.settle(candidate, PROMOTE)
+    assert learner.new_events == 0
+    assert learner.champion is candidate.snapshot
+
+
+def test_a_user_keeps_the_latest_events_up_to_the_bound(ring):
+    """Of four events with room for three, the first is gone."""
+    learner = Learner(LearnerConfig(max_events_per_user=3, held_out_share=0.0))
+    learner.observe([("u", _watch(item)) for item in "abcd"])
+    assert [one.item_id for one in learner.material(ring.catalogue).histories["u"]] == ["b", "c", "d"]
+    assert len(learner) == 3
+
+
+def test_the_users_who_stay_are_a_uniform_sample_of_all(ring):
+    """Of 2,000 old users with room for 500, early and late ones stay alike, and the same ones after a restart."""
+    config = LearnerConfig(max_events=500, held_out_share=0.0)
+    events = [(f"u{user}", _watch("x", user)) for user in range(2000)]
+    in_one, in_parts = Learner(config), Learner(config)
+    in_one.recall(events)
+    for start in range(0, 2000, 100):
+        in_parts.recall(events[start : start + 100])
+    kept = {int(user[1:]) for user in in_one.material(ring.catalogue).histories}
+    assert kept == {int(user[1:]) for user in in_parts.material(ring.catalogue).histories}
+    assert len(kept) == len(in_one) == 500
+    assert 80 < sum(user < 500 for user in kept) < 170  # a quarter, give or take four standard deviations
+
+
+def test_new_events_are_forgotten_last(ring):
+    """With room for three, new ones stay and the old go first; only beyond twice the room new ones go as well."""
+    learner = Learner(LearnerConfig(max_events=3, held_out_share=0.0))
+    learner.recall([("old", _watch("x"))])
+    learner.observe([(user, _watch("x")) for user in "abcde"])
+    assert set(learner.material(ring.catalogue).histories) == {"old", *"abcde"}
+    learner.observe([("f", _watch("x"))])
+    assert set(learner.material(ring.catalogue).histories) == set("abcdef")
+    learner.observe([("g", _watch("x"))])
+    assert len(learner) == 4  # seven are more than twice three; half as much again is left
+
+
+def test_the_newest_tenth_is_held_out_with_the_history_before_it(ring):
+    """Of ten new events of one user the tenth is held out, after nine; the others are trained on."""
+    learner = Learner()
+    learner.observe([("u", _watch(f"i{place}", place)) for place in range(10)])
+    material = learner.material(ring.catalogue)
+    (held,) = material.held_out
+    assert held.item_id == "i9"
+    assert [one.item_id for one in held.before.recent] == [f"i{place}" for place in range(8, -1, -1)]
+    assert len(material.histories["u"]) == 9
+    assert (material.trained_to, material.observed_to) == (9, 10)
+
+
+def test_held_out_events_are_bounded(ring):
+    """A tenth of 100 would be ten, the bound says three."""
+    learner = Learner(LearnerConfig(max_held_out=3))
+    learner.observe([("u", _watch(f"i{place}", place)) for place in range(100)])
+    assert len(learner.material(ring.catalogue).held_out) == 3
+
+
+def test_held_out_events_are_trained_on_in_the_next_round(learner, ring):
+    """After a promotion exactly the held-out two of twenty events are still new to the champion."""
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
+    learner.observe([("u2", _watch("i1"))])
+    fresh = learner.material(ring.catalogue).fresh
+    assert (fresh["u1"], fresh["u2"]) == (2, 1)
+
+
+def test_after_a_rejection_the_events_stay_to_be_learnt(learner, ring):
+    """The champion stays, and all twenty events are fresh again but the newest tenth."""
+    champion = learner.champion
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), REJECT)
+    assert learner.champion is champion
+    assert learner.material(ring.catalogue).fresh["u1"] == 18
+
+
+def test_new_events_cannot_be_recalled_over(learner):
+    """What the champion knows has to come before what it does not."""
+    learner.observe([("u1", _watch("i1"))])
+    with pytest.raises(ValueError, match="got 1"):
+        learner.recall([("u1", _watch("i2"))])
+
+
+def test_new_users_and_items_get_rows_and_old_rows_stay(learner, ring):
+    """The candidate's vocabularies begin with the champion's and end with the newcomers."""
+    learner.observe(
+        [("newcomer", _watch("brand new", 1)), ("newcomer", _watch("i3", 2)), ("newcomer", _watch("i4", 3))]
+    )
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    assert snapshot.items == (*ring.snapshot.items, "brand new")
+    assert snapshot.users == (*ring.snapshot.users, "newcomer")
+
+
+def _followers(snapshot, item):
+    """Return how often each item followed this one, by id."""
+    row = snapshot.items.index(item)
+    pairs = zip(snapshot.weights["evidence.neighbours"][row], snapshot.weights["evidence.counts"][row], strict=True)
+    return {snapshot.items[column]: float(count) for column, count in pairs if column >= 0}
+
+
+def test_a_round_adds_the_pairs_of_its_new_events(learner, ring):
+    """A walk i3, brand new, i4 adds 1 to i3 -> new, 1 to new -> i4 and 1 / 1.1 to i3 -> i4; a repeat adds nothing."""
+    walk = [_watch(item, at) for at, item in enumerate(["i3", "brand new", "i4", "i3"])]
+    learner.observe(("newcomer", one) for one in walk)
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    before, after = _followers(ring.snapshot, "i3"), _followers(snapshot, "i3")
+    assert after["brand new"] == 1.0
+    assert after["i4"] == pytest.approx(before["i4"] + 1 / 1.1)
+    assert _followers(snapshot, "brand new") == {"i4": 1.0}
+    others = {item: count for item, count in before.items() if item != "i4"}
+    assert {item: after[item] for item in others} == others
+
+
+def test_a_late_event_is_counted_and_no_other_again(learner, ring):
+    """After x1, x2, x3 were learnt, x0 comes with an earlier time: one more pair for each, and theirs stay."""
+    learner.observe(("late", _watch(f"x{place}", 10**9 + place)) for place in (1, 2, 3))
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
+    learner.observe([("late", _watch("x0", 10**9))])
+    snapshot = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    assert _followers(snapshot, "x0") == pytest.approx({"x1": 1.0, "x2": 1 / 1.1, "x3": 1 / 1.2})
+    assert _followers(snapshot, "x1") == pytest.approx({"x2": 1.0, "x3": 1 / 1.1})
+    touched = snapshot.weights["evidence.touched"]
+    assert [float(touched[snapshot.items.index(f"x{place}")]) for place in range(4)] == [1.0] * 4
+
+
+def test_events_are_counted_once_over_many_rounds(learner, ring):
+    """Three promoted rounds of one user who comes back to old items count what one pass over all events counts."""
+    events = [_watch(f"i{place % 12}", 10**9 + place) for place in range(30)]
+    for start in range(0, 30, 10):
+        learner.observe(("newcomer", one) for one in events[start : start + 10])
+        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
+    before, after = _followers(ring.snapshot, "i0"), _followers(learner.champion, "i0")
+    gained = {item: count - before.get(item, 0.0) for item, count in after.items()}
+    wanted = {f"i{place}": 1 / (1 + 0.1 * (place - 1)) for place in range(1, 12)}
+    assert {item: gain for item, gain in gained.items() if gain > 1e-6} == pytest.approx(wanted, rel=1e-5)
+
+
+def test_items_of_the_catalogue_that_nobody_touched_can_be_listed(ring):
+    """The ring's one untouched item has a row, last of all."""
+    assert ring.snapshot.items[-1] == "untouched"
+
+
+def test_an_item_that_left_the_catalogue_keeps_its_genres(learner, ring):
+    """A round with an empty catalogue changes no old item's genres."""
+    learner.observe([("u1", _watch("i3", 10**9)), ("u1", _watch("j", 10**9 + 1))])
+    snapshot = learner.fine_tune(Catalogue(), generator=np.random.default_rng(0)).snapshot
+    before = ring.snapshot.weights["item_genres"]
+    assert torch.equal(snapshot.weights["item_genres"][: len(before)], before)
+
+
+def test_a_round_changes_neither_champion_nor_material(learner, ring):
+    """Training works on copies."""
+    weights = {name: tensor.clone() for name, tensor in ring.snapshot.weights.items()}
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    before = copy.deepcopy(learner.material(ring.catalogue).histories)
+    learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert learner.material(ring.catalogue).histories == before
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in ring.snapshot.weights.items())
+
+
+def test_equal_seeds_make_equal_candidates(learner, ring, world):
+    """Two rounds on the same memory with one seed rank alike, bit for bit."""
+    learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+    scores = []
+    for _ in range(2):
+        ranker = Ranker(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(5)).snapshot)
+        scores.append(ranker.rank(ranker.histories([world["profile"]("i1", "i2")]), 5).scores)
+    assert np.array_equal(*scores)
+
+
+def test_a_first_version_must_hold_against_popularity(ring, rounds):
+    """On the ring's walks a first round clearly beats popularity and is promoted without a champion."""
+    learner = Learner(rounds=rounds)
+    learner.observe(ring.events)
+    verdict = gate(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), k=3)
+    assert verdict.promote
+    assert verdict.champion is None
+    assert verdict.candidate.hit_rate > verdict.popularity.hit_rate + 0.3
+
+
+def test_a_spoilt_candidate_is_turned_away(learner, ring, world):
+    """With its item vectors turned round, a candidate loses to the champion on 60 held-out events."""
+    learner.observe(world["walks"](60, 10, seed=5))
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    weights = dict(candidate.snapshot.weights)
+    weights["item_factors"] = weights["item_factors"].flip(0)
+    assert gate(candidate, k=3).promote
+    assert not gate(replace(candidate, snapshot=replace(candidate.snapshot, weights=weights)), k=3).promote
+
+
+def test_fine_tuning_does_not_forget_the_ring(learner, ring, world):
+    """After a round on one user's odd habits, other users' next items still come first as often, less 10 points."""
+    learner.observe([("odd", _watch(f"i{place * 7 % 50}", 10**9 + place)) for place in range(40)])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    events = {}
+    for user_id, event in world["walks"](100, 8, seed=77):
+        events.setdefault(user_id, []).append(event.item_id)
+    held_out = [HeldOut(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
+    before, after = (held_out_ranks(Ranker(one), held_out) for one in (ring.snapshot, candidate.snapshot))
+    assert np.mean(after <= 2) >= np.mean(before <= 2) - 0.1
+
+
+def test_first_events_of_new_users_alone_make_a_version(ring, rounds):
+    """With nothing to predict a round trains nothing, gives the newcomers rows and does not fail."""
+    learner = Learner(rounds=rounds, champion=ring.snapshot)
+    learner.observe([("new 1", _watch("i1")), ("new 2", _watch("j"))])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert candidate.training.steps == 0
+    assert candidate.snapshot.users[-2:] == ("new 1", "new 2")
+    assert (gate(candidate).decision, gate(candidate).events) == ("hold", 0)  # until there is something to judge by
+
+
+def test_a_round_predicts_no_more_than_its_bound(learner, ring):
+    """Of forty events an epoch three are new, and old windows of at most ten make up for most of the rest."""
+    learner.rounds = replace(learner.rounds, max_predicted=40, replay=100.0)
+    learner.observe([("newcomer", _watch(f"i{place}", 10**9 + place)) for place in range(4)])
+    result = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).training
+    samples = learner.rounds.tuning.epochs * (1 + learner.rounds.tuning.negatives)
+    assert 27 * samples < result.samples <= 40 * samples
+
+
+def test_a_long_window_alone_may_be_beyond_the_bound(learner, ring):
+    """A round of one event still trains on one window, whole."""
+    learner.rounds = replace(learner.rounds, max_predicted=2)
+    learner.observe([("newcomer", _watch(f"i{place}", 10**9 + place)) for place in range(8)])
+    result = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).training
+    assert result.samples == 7 * learner.rounds.tuning.epochs * (1 + learner.rounds.tuning.negatives)
+
+
+def test_an_item_without_a_row_is_a_miss(ring, world):
+    """What a version cannot list it cannot hit."""
+    held_out = [HeldOut(world["profile"]("i1"), "never heard of")]
+    assert held_out_ranks(Ranker(ring.snapshot), held_out).tolist() == [np.inf]
+
+
+@pytest.mark.parametrize(("mine", "theirs", "expected"), [(0, 0, True), (0, 1, True), (6, 10, True), (5, 11, False)])
+def test_not_worse_means_within_one_standard_error(mine, theirs, expected):
+    """A lead of 1 on 1 event and of 4 on 16 are within sqrt(1) and sqrt(16); one of 6 on 16 is not."""
+    candidate = np.array([True] * mine + [False] * theirs, dtype=np.bool_)
+    assert is_not_worse(*compared(candidate, ~candidate)) is expected
+
+
+def test_bounds_below_one_are_refused():
+    """A memory for no events is no memory."""
+    with pytest.raises(ValueError, match="at least 1"):
+        LearnerConfig(max_events=0)
+
+
+def test_few_held_out_events_hold_a_candidate(learner, ring):
+    """Two held-out events decide nothing about a champion's place; all events stay new, and pace and champion too."""
+    champion = learner.champion
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    held = gate(candidate, least=3)
+    assert (held.decision, held.events) == ("hold", 2)
+    assert gate(candidate, least=2).decision != "hold"
+    learner.settle(candidate, held)
+    assert learner.champion is champion
+    assert learner.pace == Pace()
+    assert learner.material(ring.catalogue).fresh["u1"] == 18
+
+
+def test_pace_follows_the_verdicts():
+    """Halved by a rejection, raised by a clear gain, drawn back to the middle by neither; work never grows."""
+    slow = Pace().after(REJECT)
+    assert slow == Pace(0.5, 0.5)
+    assert slow.after(HOLD) == slow
+    assert slow.after(PROMOTE) == Pace(0.5**0.5, 0.625)
+    assert Pace().after(verdict("promote", 5, 16)) == Pace(1.25, 1.0)
+    for said, limit in ((REJECT, Pace(0.125, 0.125)), (verdict("promote", 5, 16), Pace(2.0, 1.0))):
+        pace = Pace()
+        for _ in range(20):
+            pace = pace.after(said)
+        assert pace == limit
+
+
+def test_a_round_trains_at_its_pace(learner):
+    """After a rejection the rate and the events of the next round are half of the configured ones."""
+    learner.pace = Pace().after(REJECT)
+    paced, rounds = learner.paced_rounds(), learner.rounds
+    assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
+    assert paced.max_predicted == rounds.max_predicted / 2
+    assert paced.first == rounds.first
+
+
+def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
+    """A first version that leads popularity by far leaves the pace of the rounds that follow as configured."""
+    learner = Learner(rounds=rounds)
+    learner.observe(ring.events)
+    learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("promote", 9, 16))
+    assert learner.pace == Pace()
+
+
+def test_where_waiting_leads_to_no_more_events_a_candidate_is_not_held(ring, rounds):
+    """Of a held-out tail at its bound, 2 events, a user's first do not count: one is left, and it decides."""
+    learner = Learner(LearnerConfig(max_held_out=2), rounds, ring.snapshot)
+    learner.recall(ring.events)
+    learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(40)] + [("new", _watch("i1"))])
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    assert len(candidate.material.held_out) == 1
+    assert gate(candidate, least=30).decision != "hold"
+
+
+def test_a_learner_goes_on_with_the_same_memory(ring, rounds):
+    """Observed anew with its promotions at their places, a learner that forgot remembers whom it did before."""
+    config = LearnerConfig(max_events=120, held_out_share=0.0)
+    events = [(f"v{n % 60}", _watch(f"i{n % 20}", n)) for n in range(400)]
+    learner = Learner(config, rounds, ring.snapshot)
+    for start in range(0, 400, 80):
+        learner.observe(events[start : start + 80])
+        learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), PROMOTE)
+    again, observed = Learner(config, rounds), 0
+    for until, learnt in learner.position()["promotions"]:
+        again.observe(events[observed:until])
+        again.learnt_to(learnt)
+        observed = until
+    again.resume(learner.champion, learner.position())
+    remembered = learner.material(ring.catalogue)
+    assert len(learner) <= 120
+    assert again.material(ring.catalogue).histories == remembered.histories
+    assert (again.pace, again.position(), again.champion) == (learner.pace, learner.position(), learner.champion)

@@ -1,0 +1,87 @@
+"""An archive as a log to train on, and what its files cover."""
+
+import pytest
+
+from model.catalogue import Item
+from replay.audit import Coverage, cover, examine
+from replay.datasets.archive import read_archive
+from streams.archive.parquet import EventArchive, Scan, to_rows
+from streams.errors import DataError
+from streams.records.records import Origin, Rating, Watch
+
+DAY = "2023-11-14"
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Return an empty archive in a folder."""
+    return EventArchive(str(tmp_path))
+
+
+def write(archive, topic, partition, first, events, date=DAY):
+    """Archive events at consecutive offsets."""
+    rows = to_rows([(Origin(topic, partition, first + at, 1), event) for at, event in enumerate(events)])
+    return archive.write(Scan(topic, partition, first, first + len(events) - 1, date, [rows]))
+
+
+def test_watches_and_ratings_weigh_as_in_the_state(archive):
+    """A watch weighs its progress and a rating a fifth of its stars, just as ``interaction`` says; order is by time."""
+    watch, rating = Watch("a", "u", "i", 7, 0.3), Rating("b", "v", "j", 5, 3.5)
+    write(archive, "x-watch-events", 0, 0, [watch])
+    write(archive, "x-rate-events", 0, 0, [rating])
+    log = read_archive(archive.url, [], "x-")
+    rows = log.interactions[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False, name=None)
+    expected = [(fact.user_id, fact.interaction()) for fact in (rating, watch)]
+    assert list(rows) == [(user, one.item_id, one.ts, one.kind, one.weight) for user, one in expected]
+    assert log.interactions["rating"].tolist() == [3.5, 1.5]  # 5 * 0.3 stars
+    assert (log.origin.format, log.origin.file, len(log.origin.sha256)) == ("archive", archive.url, 64)
+
+
+def test_equal_times_are_ordered_as_in_the_state(archive):
+    """Of one moment a watch comes before a rating, and of one kind the lower partition and offset."""
+    write(archive, "rate-events", 0, 0, [Rating(f"r{n}", "u", f"r{n}", 1, 1.0) for n in range(2)])
+    write(archive, "watch-events", 1, 0, [Watch("w2", "v", "w2", 1, 1.0)])
+    write(archive, "watch-events", 0, 5, [Watch(f"w{n}", "u", f"w{n}", 1, 1.0) for n in range(2)])
+    assert read_archive(archive.url, []).interactions["item_id"].tolist() == ["w0", "w1", "w2", "r0", "r1"]
+
+
+def test_an_overlap_is_read_once(archive):
+    """Events that two files hold are in the log once."""
+    events = [Watch(f"e{n}", "u", f"i{n}", n, 1.0) for n in range(10)]
+    write(archive, "watch-events", 0, 0, events[:6])
+    write(archive, "watch-events", 0, 3, events[3:])
+    assert read_archive(archive.url, []).interactions["ts"].tolist() == list(range(10))
+
+
+def test_the_catalogue_is_the_given_one_and_what_events_name(archive):
+    """Described items keep title and genres, also where nobody touched them; another gets its id as title."""
+    write(archive, "watch-events", 0, 0, [Watch("a", "u", "i", 1, 1.0), Watch("b", "u", "new", 2, 1.0)])
+    described = [Item("i", "Heat", 1995, ("Crime",)), Item("idle", "Idle")]
+    log = read_archive(archive.url, described)
+    assert tuple(log.catalogue) == (*described, Item("new", "new"))
+
+
+def test_nothing_of_this_installation_is_an_error(archive):
+    """An archive that holds only another prefix's events names the topics that were looked for."""
+    write(archive, "other-watch-events", 0, 0, [Watch("a", "u", "i", 1, 1.0)])
+    with pytest.raises(DataError, match="must hold events of x-watch-events or x-rate-events, got none"):
+        read_archive(archive.url, [], "x-")
+
+
+def test_coverage_tells_gaps_and_overlaps(archive):
+    """Ranges 0-4, 3-9, 5-6 and 12-13 leave 10-11 out and have 3-4 and 5-6 twice; next is 14."""
+    for first, last, date in ((0, 4, DAY), (3, 9, DAY), (5, 6, DAY), (12, 13, "2023-11-15")):
+        write(archive, "w", 1, first, [Watch(f"e{n}", "u", "i", 1, 1.0) for n in range(first, last + 1)], date)
+    assert cover(archive) == (Coverage("w", 1, 4, 0, 14, ((10, 11),), ((3, 4), (5, 6)), (DAY, "2023-11-15")),)
+    counts = [counts["events"] for _, counts in examine(archive)]
+    assert counts == [5, 5, 0, 2]  # each offset where it was scanned first: 0-4, 5-9, none, 12-13
+
+
+def test_a_torn_file_is_one_finding_of_many(archive):
+    """Examining goes on after a torn file, which comes with its error in place of counts."""
+    files = [write(archive, "w", at, 0, [Watch("a", "u", "i", 1, 1.0)]) for at in range(3)]
+    with open(files[1].path, "ab") as torn:  # noqa: PTH123 - the archive's path is a string
+        torn.write(b"more")
+    found = [counts if isinstance(counts, dict) else type(counts) for _, counts in examine(archive)]
+    whole = {"events": 1, "rejected": 0, "duplicates": 0}
+    assert found == [whole, DataError, whole]

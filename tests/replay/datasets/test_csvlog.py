@@ -1,0 +1,81 @@
+import pytest
+
+from replay.datasets.readers import read_dataset
+from streams.errors import DataError
+
+
+def _read(tmp_path, text, name="log.csv"):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return read_dataset(tmp_path / name)
+
+
+def _rows(dataset):
+    return list(dataset.interactions.itertuples(index=False, name=None))
+
+
+def test_columns_are_found_by_their_usual_names_in_any_order(tmp_path):
+    """Extra columns, quotes and capitals do not matter, and a rating is kept."""
+    log = _read(tmp_path, 'note,Timestamp,MovieID,User,rating\n"a, b",200,7,x,3.5\n,100,"8",y,1\n')
+    assert _rows(log) == [("y", "8", 1.0, 100_000), ("x", "7", 3.5, 200_000)]
+    assert (log.origin.format, log.name) == ("table", "log")
+    assert [item.title for item in log.catalogue.items.values()] == ["7", "8"]
+
+
+def test_an_event_without_a_rating_counts_in_full(tmp_path):
+    """Five stars, by semicolons as some countries export."""
+    assert _rows(_read(tmp_path, "user;item;ts\nu;i;5\n")) == [("u", "i", 5.0, 5_000)]
+
+
+@pytest.mark.parametrize("time", ["1700000000", "1700000000000", "2023-11-14T22:13:20Z", "2023-11-14 23:13:20+01:00"])
+def test_clocks_are_told_apart(tmp_path, time):
+    """Seconds, milliseconds and two ways of writing the same moment."""
+    assert _rows(_read(tmp_path, f"user\titem\ttime\nu\ti\t{time}\n", "log.tsv"))[0][3] == 1_700_000_000_000
+
+
+def test_an_empty_rating_is_none(tmp_path):
+    """One event of two has stars; the other counts in full, and text may be Latin-1."""
+    (tmp_path / "log.csv").write_bytes("user,item,ts,rating\nu,\xe9t\xe9,5,2\nu,j,6,\n".encode("latin-1"))
+    assert _rows(read_dataset(tmp_path / "log.csv")) == [("u", "été", 2.0, 5_000), ("u", "j", 5.0, 6_000)]
+
+
+def test_ids_stay_as_they_are_written(tmp_path):
+    """007 is not 7, and NA is an id like any other."""
+    rows = _rows(_read(tmp_path, "user_id,item_id,timestamp\n007,NA,1\n7,nan,2\n"))
+    assert [row[:2] for row in rows] == [("007", "NA"), ("7", "nan")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "header"),
+        ("user,item,ts\n", "no rows"),
+        ("user,item\nu,i\n", "must name a column timestamp"),
+        ("item,ts\ni,1\n", "must name a column user_id"),
+        ("user,item,ts\nu,i,1\n,i,2\n", "row 2 .* user_id of 1 to 64"),
+        ("user,item,ts\nu,i,1\nu,a\x07b,2\n", "row 2 .* item_id of 1 to 64"),
+        ("user,item,ts\nu,i,1\nu,j,yesterday\n", "row 2 .* a time"),
+        ("user,item,ts\nu,i,-1\n", "row 1 .* a time"),
+        ("user,item,ts,rating\nu,i,1,4\nu,j,2,x\n", "row 2 .* a rating"),
+        ("user,item,ts\nu,i,1,2\nu,j,2,3\n", "table with a header"),
+        ("user,item,ts,rating\nu,i,1,11\n", "row 1 .* a rating"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, text, said):
+    """The first row that breaks the format is told, with what was required."""
+    with pytest.raises(DataError, match=said):
+        _read(tmp_path, text)
+
+
+def test_a_movielens_folder_stays_one(tmp_path):
+    """A table is looked for only where no known format is: movies.csv beside ratings.csv is no second log."""
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,3.0,4\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n2,Alien (1979),Horror\n")
+    assert read_dataset(tmp_path).origin.format == "movielens-csv"
+
+
+def test_two_tables_are_one_too_many(tmp_path):
+    """Which of them is meant must be said."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("user,item,ts\nu,i,1\n")
+    with pytest.raises(DataError, match="exactly one"):
+        read_dataset(tmp_path)

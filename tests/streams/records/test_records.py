@@ -1,0 +1,86 @@
+"""Records: what the model sees of them, and the identity of a list."""
+
+import dataclasses
+from hashlib import blake2b
+
+import orjson
+import pytest
+
+from model.history import Interaction
+from streams.records.codec import encode
+from streams.records.records import ListedItem, ModelVersion, Rating, Recommendation, Watch, recommendation_id
+
+
+def test_a_watch_weighs_its_progress():
+    """Three quarters seen weigh 0.75."""
+    assert Watch("e", "u", "i", 5, 0.75).interaction() == Interaction("i", 5, "watch", 0.75)
+
+
+def test_a_rating_weighs_its_share_of_five_stars():
+    """Four stars of five weigh 0.8, half a star 0.1, five stars 1."""
+    for stars, weight in ((4.0, 0.8), (0.5, 0.1), (5.0, 1.0)):
+        assert Rating("e", "u", "i", 5, stars).interaction() == Interaction("i", 5, "rate", weight)
+
+
+def test_a_lists_identity_is_the_hash_of_user_trigger_and_version():
+    """It is 12 bytes of BLAKE2b over the three joined by line breaks, in hex."""
+    expected = blake2b(b"u1\nwatch-events:0:7\nv000001-0123abcd", digest_size=12).hexdigest()
+    assert recommendation_id("u1", "watch-events:0:7", "v000001-0123abcd") == expected
+    assert len(expected) == 24
+
+
+def test_a_lists_identity_differs_with_each_part():
+    """Another user, trigger or version is another list, and no version is not a version of its own."""
+    parts = [("u1", "t:0:1", "v1"), ("u2", "t:0:1", "v1"), ("u1", "t:0:2", "v1"), ("u1", "t:0:1", "v2")]
+    assert len({recommendation_id(*part) for part in parts} | {recommendation_id("u1", "t:0:1", None)}) == 5
+
+
+def test_a_list_is_written_under_its_documented_names():
+    """The JSON of a recommendation has exactly the fields of the contract, items as objects."""
+    listed = ListedItem("i1", 1, 0.5, "trending", "Trending now")
+    trigger = {"topic": "watch-events", "partition": 0, "offset": 7, "event_id": "e1", "timestamp": 9}
+    record = Recommendation("r", "u1", 5, "cold_start", None, 10, (listed,), trigger, 3, 5, 8, "words", "b")
+    assert orjson.loads(encode(record)) == {
+        "rec_id": "r",
+        "user_id": "u1",
+        "ts": 5,
+        "mode": "cold_start",
+        "model_version": None,
+        "k": 10,
+        "items": [
+            {
+                "item_id": "i1",
+                "rank": 1,
+                "score": 0.5,
+                "source": "trending",
+                "reason": "Trending now",
+                "propensity": 1.0,
+            }
+        ],
+        "trigger": trigger,
+        "sequence": 3,
+        "event_ts": 5,
+        "published_ts": 8,
+        "experiment": "words",
+        "arm": "b",
+    }
+
+
+def test_a_version_decision_is_written_under_its_documented_names():
+    """The JSON of a model version has exactly the fields of the contract."""
+    record = ModelVersion("v1", "rolled_back", None, "/models/v1", 5, {"hr_10": 0.25}, "lists drifted")
+    assert orjson.loads(encode(record)) == {
+        "version": "v1",
+        "status": "rolled_back",
+        "parent": None,
+        "uri": "/models/v1",
+        "ts": 5,
+        "metrics": {"hr_10": 0.25},
+        "cause": "lists drifted",
+    }
+
+
+def test_records_cannot_be_changed():
+    """Records are frozen, so what was published is what was decided."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Watch("e", "u", "i", 5, 0.75).progress = 1.0

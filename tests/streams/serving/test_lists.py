@@ -1,0 +1,316 @@
+"""From profiles to lists: over-fetch and the seen filter, identities, wishes, degraded lists and mode changes.
+
+The seen sets here are a second implementation of ``SeenFilter``, a dictionary; that Redis answers alike is shown
+in tests/streams/state/test_store.py.
+"""
+
+import time
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model.catalogue import Catalogue, Item
+from model.history import Interaction, Profile
+from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.snapshot import Snapshot
+from model.ranking.cold_start import ColdStart, Trending
+from model.ranking.content import ContentIndex
+from model.ranking.exact import Ranker
+from model.ranking.modes import ModeConfig
+from model.ranking.recommender import ANY, Recommender, Wish
+from streams.records.records import Origin
+from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.lists import Conditions, Serving, ServingConfig, Trigger
+
+N = 200
+ITEMS = tuple(f"i{n}" for n in range(N))  # i0 trends most; even numbers are dramas
+CATALOGUE = Catalogue.of(Item(item, f"Film {n}", None, (("Drama", "Comedy")[n % 2],)) for n, item in enumerate(ITEMS))
+TRIGGER = Trigger.of_event(Origin("watch-events", 1, 7, 999), "e", 5)
+
+
+class Seen(dict):
+    """Seen sets by user, which count how often they were asked."""
+
+    asked = 0
+
+    async def seen_among(self, wanted):
+        """Return which of the given items each user has seen."""
+        self.asked += 1
+        return [frozenset(items) & self.get(profile.user_id, frozenset()) for profile, items in wanted]
+
+
+class Slow(Recommender):
+    """A recommender whose scoring takes a fifth of a second."""
+
+    def recommend(self, profiles, n, wish=ANY):
+        """Return the drafts late."""
+        time.sleep(0.2)
+        return super().recommend(profiles, n, wish)
+
+
+def network(factors):
+    """Return a small network that knows all items."""
+    genres = np.eye(2, dtype=np.float32)[np.arange(N) % 2]
+    shape = NeuMFConfig(history_length=10, factors=factors, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
+    return NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(5))
+
+
+def ranked(*, sick=False):
+    """Return a ranker; a sick one scores NaN, as a diverged model would."""
+    fitted = network(8)
+    if sick:
+        with torch.no_grad():
+            fitted.fuse_bias.fill_(float("nan"))
+    return Ranker(Snapshot.of(fitted, ITEMS, ("u",), ("Drama", "Comedy")))
+
+
+def made(kind=Recommender, ranker=None, version=None):
+    """Return a recommender over the catalogue, cold unless a ranker is given."""
+    trending = Trending.of((item, float(N - n)) for n, item in enumerate(ITEMS))
+    return kind(CATALOGUE, ContentIndex(CATALOGUE), trending, ColdStart(), ModeConfig(5, 3), ranker, version)
+
+
+def user(user_id, recent=(), seen=0, mode="cold_start"):
+    """Return a profile with these recent items and so many seen ones."""
+    touched = tuple(Interaction(item, 1000 - n, "watch", 1.0) for n, item in enumerate(recent))
+    return Profile(user_id, watches=seen, seen=seen, recent=touched, mode=mode, last_ts=5)
+
+
+def ids(answer):
+    """Return the listed ids of an answer."""
+    return [item.item_id for item in answer.recommendation.items]
+
+
+@pytest.fixture
+def serving():
+    """Return a function that makes a ``Serving`` over given seen sets."""
+    pools = []
+
+    def make(seen=None, config=None, failures=3):
+        config = config or ServingConfig(budget_s=30.0)
+        pools.append(Scoring(config.budget_s, Breaker(BreakerConfig(failures), time.monotonic)))
+        return Serving(config, pools[-1], Seen() if seen is None else seen, lambda: 123)
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+async def test_seen_items_are_dropped_from_the_over_fetch(serving):
+    """Without the 15 hottest, which are seen, the list is the next ten in one look: 40 candidates are enough."""
+    seen = Seen(u=set(ITEMS[:15]))
+    [answer] = await serving(seen).answer(made(), [(user("u", seen=15), TRIGGER)])
+    assert ids(answer) == list(ITEMS[15:25])
+    assert [item.rank for item in answer.recommendation.items] == list(range(1, 11))
+    assert seen.asked == 1
+
+
+async def test_a_user_who_saw_the_top_gets_deeper_ones(serving):
+    """With the 60 hottest seen, 40 candidates leave none and 160 leave the next ten; the neighbour is not disturbed."""
+    seen = Seen(u=set(ITEMS[:60]))
+    answers = await serving(seen).answer(made(), [(user("u", seen=60), TRIGGER), (user("v", seen=1), TRIGGER)])
+    assert [ids(answer) for answer in answers] == [list(ITEMS[60:70]), list(ITEMS[:10])]
+    assert seen.asked == 2
+
+
+async def test_a_user_who_saw_all_but_three_gets_three(serving):
+    """Where fewer than ten are left the list has what is left."""
+    seen = Seen(u=set(ITEMS[:-3]))
+    [answer] = await serving(seen).answer(made(), [(user("u", seen=N - 3), TRIGGER)])
+    assert ids(answer) == list(ITEMS[-3:])
+
+
+async def test_a_user_who_has_seen_everything_gets_an_empty_list(serving):
+    """There is an answer, with no items in it."""
+    [answer] = await serving(Seen(u=set(ITEMS))).answer(made(), [(user("u", seen=N), TRIGGER)])
+    assert answer.recommendation.items == ()
+    assert (answer.recommendation.user_id, answer.recommendation.k) == ("u", 10)
+
+
+async def test_a_warm_user_who_saw_the_top_gets_deeper_ones_as_well(serving):
+    """A personalised list, too, is the unlimited ranking without what was seen."""
+    ranker = ranked()
+    warm = user("u", ITEMS[:5], seen=105)
+    recommender = made(ranker=ranker, version="v1")
+    [whole] = recommender.recommend([warm], N)
+    order = [item.item_id for item in whole.items]
+    seen = Seen(u={*ITEMS[:5], *order[:100]})
+    [answer] = await serving(seen).answer(recommender, [(warm, TRIGGER)])
+    assert ids(answer) == order[100:110]
+
+
+async def test_answers_come_in_the_order_asked(serving):
+    """Seven users in chunks of two, some of whom need a deeper look, are answered in their order."""
+    wanted = [(user(f"u{n}", seen=60 * (n % 2)), TRIGGER) for n in range(7)]
+    seen = Seen({f"u{n}": set(ITEMS[:60]) for n in (1, 3, 5)})
+    config = ServingConfig(budget_s=30.0, chunk=2)
+    answers = await serving(seen, config).answer(made(), wanted)
+    assert [answer.recommendation.user_id for answer in answers] == [f"u{n}" for n in range(7)]
+    assert [ids(answer)[0] for answer in answers] == ["i0", "i60"] * 3 + ["i0"]
+
+
+async def test_nobody_asked_is_nobody_answered(serving):
+    """No users, no lists."""
+    assert await serving().answer(made(), []) == ()
+
+
+async def test_a_list_says_what_it_was_made_from(serving):
+    """Trigger, times, sequence and version are those of the event, the profile and the clock."""
+    [answer] = await serving().answer(made(), [(user("u", seen=3), TRIGGER)])
+    found = answer.recommendation
+    assert (found.ts, found.event_ts, found.published_ts, found.sequence) == (5, 5, 123, 3)
+    assert (found.mode, found.model_version, found.k) == ("cold_start", None, 10)
+    assert found.trigger == {
+        "topic": "watch-events",
+        "partition": 1,
+        "offset": 7,
+        "event_id": "e",
+        "timestamp": 999,
+    }
+
+
+async def test_the_identity_is_of_user_trigger_and_version(serving):
+    """The same event and version repeat the id; another version, event, user or a request make another."""
+    ranker = ranked()
+    warm = user("u", ITEMS[:5], seen=5)
+    first, second = made(ranker=ranker, version="v1"), made(ranker=ranker, version="v2")
+    later = Trigger.of_event(Origin("watch-events", 1, 8, 999), "e", 5)
+    redelivered = Trigger.of_event(Origin("watch-events", 1, 7, 999), "e", 5)
+    request = Trigger.of_request("e", 5)
+
+    async def rec_id(recommender, profile, trigger):
+        [answer] = await serving().answer(recommender, [(profile, trigger)])
+        return answer.recommendation.rec_id
+
+    same = await rec_id(first, warm, TRIGGER)
+    assert await rec_id(first, warm, redelivered) == same
+    others = {
+        await rec_id(second, warm, TRIGGER),
+        await rec_id(first, warm, later),
+        await rec_id(first, warm, request),
+        await rec_id(first, user("v", ITEMS[:5], seen=5), TRIGGER),
+    }
+    assert len(others) == 4
+    assert same not in others
+
+
+async def test_a_request_is_served_as_wished(serving):
+    """Three dramas without i0 that u has not seen; strictly no comedy even where dramas run out."""
+    asked = [(user("u", seen=1), Trigger.of_request("r", 5))]
+    seen = Seen(u={"i2"})
+    [answer] = await serving(seen).answer(made(), asked, k=3, wish=Wish("Drama", exclude=("i0",)))
+    assert (ids(answer), answer.recommendation.k) == (["i4", "i6", "i8"], 3)
+    assert answer.recommendation.trigger == {"request_id": "r"}
+    dramas = set(ITEMS[::2]) - {"i198"}
+    [preferred] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, wish=Wish("Drama"))
+    assert ids(preferred) == ["i198", "i1", "i3"]
+    [strict] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, wish=Wish("Drama", strict=True))
+    assert ids(strict) == ["i198"]
+
+
+async def test_a_sick_model_is_answered_by_a_degraded_list(serving):
+    """NaN scores yield the unseen trending items, marked degraded; the mode stays and no change is announced."""
+    warm = user("u", ITEMS[100:105], seen=6)
+    seen = Seen(u={*ITEMS[100:105], "i0"})
+    [answer] = await serving(seen).answer(made(ranker=ranked(sick=True), version="v1"), [(warm, TRIGGER)])
+    assert ids(answer) == list(ITEMS[1:11])
+    assert (answer.recommendation.mode, answer.recommendation.model_version) == ("degraded", None)
+    assert (answer.mode, answer.change) == ("cold_start", None)
+    [kept] = await serving(seen).answer(
+        made(ranker=ranked(sick=True), version="v1"), [(replace(warm, mode="personalized"), TRIGGER)]
+    )
+    assert (kept.mode, kept.change) == ("personalized", None)
+
+
+async def test_a_late_model_is_answered_by_a_degraded_list(serving):
+    """Scoring that takes 200 ms of a budget of 30 is answered before it ends."""
+    config = ServingConfig(budget_s=0.03)
+    warm = user("u", ITEMS[100:105], seen=5)
+    served = serving(config=config)
+    recommender = made(Slow)
+    began = time.monotonic()
+    [answer] = await served.answer(recommender, [(warm, TRIGGER)])
+    assert time.monotonic() - began < 0.2
+    assert answer.recommendation.mode == "degraded"
+    assert ids(answer) == list(ITEMS[:10])
+
+
+async def test_a_degraded_user_who_saw_the_top_gets_deeper_ones(serving):
+    """The seen filter goes deeper in a degraded list as well, with the breaker open in the meantime."""
+    seen = Seen(u=set(ITEMS[:60]))
+    warm = user("u", ITEMS[:5], seen=60)
+    recommender = made(ranker=ranked(sick=True), version="v1")
+    [answer] = await serving(seen, failures=1).answer(recommender, [(warm, TRIGGER)])
+    assert (ids(answer), answer.recommendation.mode) == (list(ITEMS[60:70]), "degraded")
+
+
+async def test_modes_change_exactly_on_crossing(serving):
+    """Evidence 1 to 6 and back to 1: announced at 5 upwards and at 2 downwards, and nowhere else."""
+    served, recommender = serving(), made(ranker=ranked(), version="v1")
+    mode, announced = "cold_start", []
+    for known in (1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1):
+        [answer] = await served.answer(recommender, [(user("u", ITEMS[:known], known, mode), TRIGGER)])
+        mode = answer.mode
+        assert answer.recommendation.mode == mode
+        if answer.change is not None:
+            announced.append((known, answer.change.previous, answer.change.mode, answer.change.evidence))
+    assert announced == [(5, "cold_start", "personalized", 5), (2, "personalized", "cold_start", 2)]
+
+
+EXPLORING = ServingConfig(budget_s=30.0, explore=2)
+
+
+async def test_the_last_places_are_drawn_from_the_further_candidates(serving):
+    """Of 40 candidates 3 are seen: eight keep their places, two come from the 29 behind, each with 2 / 29."""
+    seen = Seen(u={"i0", "i1", "i2"})
+    [answer] = await serving(seen, EXPLORING).answer(made(), [(user("u", seen=3), TRIGGER)])
+    places = answer.recommendation.items
+    assert ids(answer)[:8] == list(ITEMS[3:11])
+    assert set(ids(answer)[8:]) <= set(ITEMS[11:40])
+    assert [place.rank for place in places] == list(range(1, 11))
+    assert [place.source for place in places] == ["trending"] * 8 + ["exploration"] * 2
+    assert [place.propensity for place in places] == [1.0] * 8 + [2 / 29] * 2
+    assert all(place.reason for place in places)
+
+
+async def test_a_redelivered_event_draws_the_same_items(serving):
+    """The draw is of the list's identity: the same twice, another for most other events."""
+    triggers = [Trigger.of_event(Origin("watch-events", 1, offset, 999), "e", 5) for offset in range(20)]
+    wanted = [(user("u"), trigger) for trigger in triggers]
+    first = await serving(config=EXPLORING).answer(made(), wanted)
+    again = await serving(config=EXPLORING).answer(made(), wanted)
+    assert first == again
+    assert len({tuple(ids(answer)[8:]) for answer in first}) > 10  # of 32 * 31 equally likely pairs in order
+
+
+async def test_every_candidate_is_shown_as_often_as_its_propensity_says(serving):
+    """Over 3,200 identities 2 of 32 show each candidate 200 times, within four deviations sqrt(3200 * 15 / 256)."""
+    triggers = [Trigger.of_request(f"r{n}", 5) for n in range(3200)]
+    answers = await serving(config=EXPLORING).answer(made(), [(user("u"), trigger) for trigger in triggers])
+    shown = Counter(item for answer in answers for item in ids(answer)[8:])
+    assert set(shown) == set(ITEMS[8:40])
+    assert all(n == pytest.approx(200, abs=4 * 13.7) for n in shown.values())  # sqrt(187.5) = 13.7
+
+
+async def test_a_degraded_list_leaves_nothing_to_chance(serving):
+    """When the model is sick the trending list comes as ranked, every place certain."""
+    warm = user("u", ITEMS[100:105], seen=5)
+    [answer] = await serving(config=EXPLORING).answer(made(ranker=ranked(sick=True), version="v1"), [(warm, TRIGGER)])
+    assert answer.recommendation.mode == "degraded"
+    assert ids(answer) == list(ITEMS[:10])
+    assert {place.propensity for place in answer.recommendation.items} == {1.0}
+
+
+async def test_an_arm_is_written_on_its_lists_and_its_exploration_wins(serving):
+    """An arm with three places for chance, one with none, and one that leaves it to the configuration's two."""
+    served = serving(config=EXPLORING)
+    for slots, drawn in ((3, 3), (0, 0), (None, 2)):
+        under = Conditions("depth", "b", slots)
+        [answer] = await served.answer(made(), [(user("u"), TRIGGER)], under=under)
+        assert (answer.recommendation.experiment, answer.recommendation.arm) == ("depth", "b")
+        assert [place.source for place in answer.recommendation.items].count("exploration") == drawn
+    [plain] = await served.answer(made(), [(user("u"), TRIGGER)])
+    assert (plain.recommendation.experiment, plain.recommendation.arm) == (None, None)

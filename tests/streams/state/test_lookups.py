@@ -1,0 +1,217 @@
+"""The documented keys, read as an outsider would: plain redis-py and the names in docs/lookups.md, nothing of ours."""
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from model.catalogue import Catalogue, Item
+from model.experiment import Arm, Experiment
+from model.history import Interaction
+from model.metrics.live import Scoreboard, Shown
+from streams.errors import StateError
+from streams.records.records import Origin, Rating, Watch
+from streams.redis.connection import connect, connect_to_read
+from streams.redis.heartbeat import SignOfLife
+from streams.state.experiments import encode_experiment
+from streams.state.lookups import Lookups
+from streams.state.quality import LiveQuality, QualityPoint, QualityShelf
+from streams.state.store import ModelPointer, State, StoredList
+
+PAGE = Path(__file__).parents[3] / "docs" / "lookups.md"
+DEPTH = Experiment("depth", 0.25, Arm("a"), Arm("b", version="v1", personalize_at=3, explore=2), 7)
+LIST = b'{"user_id":"u{1}","items":[]}'
+KEYS = {
+    "user:{<id>}": "hash",
+    "user:{<id>}:recent": "list",
+    "user:{<id>}:seen": "set",
+    "user:{<id>}:genres": "hash",
+    "user:{<id>}:recs": "string",
+    "user:{<id>}:events:watch": "zset",
+    "user:{<id>}:events:rate": "zset",
+    "items:{p<k>}:at": "hash",
+    "items:{p<k>}:watches": "hash",
+    "items:{p<k>}:ratings": "hash",
+    "items:{p<k>}:rating_sum": "hash",
+    "items:{p<k>}:hot": "zset",
+    "hot:all": "zset",
+    "hot:genre:<g>": "zset",
+    "hot:genres": "set",
+    "similar:<item>": "string",
+    "catalog:items": "hash",
+    "catalog:rejected": "hash",
+    "alive:<role>": "zset",
+    "alive:<role>:<host>:<pid>": "string",
+    "model:current": "hash",
+    "experiment:current": "string",
+    "modes:chosen": "hash",
+    "topics:ids": "hash",
+    "quality:live": "string",
+    "{quality:live}:users": "hash",
+    "quality:series": "list",
+}
+
+
+@pytest.fixture
+async def written(redis_url):
+    """Write one of everything: user ``u{1}`` watched 10 (Drama) and rated 11, from partition 3."""
+    client = connect(redis_url)
+    state = State(client)
+    await state.install()
+    films = Catalogue.of([Item("10", "Heat", 1995, ("Drama",)), Item("11", "Out", None, ())])
+    await state.apply(
+        [
+            (Origin("watch-events", 3, 7), Watch("e1", "u{1}", "10", 1000, 0.5), ("Drama",)),
+            (Origin("rate-events", 3, 9), Rating("e2", "u{1}", "11", 2000, 4.5), ()),
+        ]
+    )
+    await state.store_lists([StoredList("u{1}", 2, "personalized", LIST)])
+    await state.merge_hot(4, films)
+    await state.put_catalogue(films)
+    await state.put_similar({"10": [("11", 0.25)]})
+    await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
+    await state.note_rejected_items({3: 11})
+    await client.hset("topics:ids", "watch-events", "a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
+    await client.set("experiment:current", encode_experiment(DEPTH))
+    await client.hset("modes:chosen", "u{1}", "personalized")
+    await SignOfLife(client, "worker").renew({"events": 2})
+    board = Scoreboard()
+    board.shown(Shown("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
+    board.happened("u{1}", "10", 2)
+    await QualityShelf(client).write(
+        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6), board.take_drawn()
+    )
+    await QualityShelf(client).add(QualityPoint(6, 1, 1.0, 0.0, "v1"))
+    await client.aclose()
+    return redis_url
+
+
+@pytest.fixture
+def plain(written):
+    """Return a client that knows nothing of ours."""
+    with Redis.from_url(written, decode_responses=True) as client:
+        yield client
+
+
+def test_the_page_names_every_key_with_its_type():
+    """Each row of the page's table is a key and its type; there are no others."""
+    rows = re.findall(r"^\| `([^`]+)` \| (\w+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(rows) == KEYS
+
+
+def test_redis_holds_the_documented_keys_and_no_others(plain):
+    """With the user, partition, genre and item filled in, names and types are those of the table."""
+    filled = {"<id>": "u%7B1%7D", "<k>": "3", "<g>": "Drama", "<item>": "10"}
+    filled |= {"<role>": "worker", "<host>": socket.gethostname(), "<pid>": str(os.getpid())}
+    wanted = {re.sub("<[a-z]+>", lambda found: filled[found[0]], key): kind for key, kind in KEYS.items()}
+    assert {key: plain.type(key) for key in plain.keys("*")} == wanted
+
+
+def test_a_user_is_read_by_documented_names(plain):
+    """Counters, positions, history, affinity and list are where and what the page says."""
+    user = "user:{u%7B1%7D}"
+    fields = plain.hgetall(user)
+    assert int(fields.pop("renewed")) > 5000  # in 3.65 days since 1970, by 2026
+    assert fields == {
+        "watches": "1",
+        "ratings": "1",
+        "rating_sum": "4.5",
+        "first_ts": "1000",
+        "last_ts": "2000",
+        "mode": "personalized",
+        "list_sequence": "2",
+        "at:watch-events:3": "7",
+        "at:rate-events:3": "9",
+    }
+    assert [json.loads(entry) for entry in plain.lrange(f"{user}:recent", 0, -1)] == [
+        ["11", 2000, "rate", 0.9],
+        ["10", 1000, "watch", 0.5],
+    ]
+    assert plain.smembers(f"{user}:seen") == {"10", "11"}
+    assert float(plain.hget(f"{user}:genres", "Drama")) == pytest.approx(0.5)
+    assert plain.get(f"{user}:recs") == LIST.decode()
+    assert plain.zscore(f"{user}:events:watch", "e1") == 7 * 4096 + 3
+
+
+def test_quality_is_read_by_documented_names(plain):
+    """Counts, rates, positions and points are where and what the page says."""
+    live = json.loads(plain.get("quality:live"))
+    assert (live["at_ms"], live["began"], live["offsets"]) == (
+        6,
+        {"watch-events": {"3": 0}},
+        {"watch-events": {"3": 8}},
+    )
+    total = live["figures"]["total"]
+    assert (total["tests"], total["named"], total["hits"], total["hit_rate"], total["ndcg"]) == (1, 0, 1, 1.0, 1.0)
+    assert (total["popularity_hits"], total["popularity_hit_rate"], total["apart"]) == (0, 0.0, 1)
+    [group] = live["figures"]["versions"]
+    assert (group["version"], group["mode"], group["total"], group["latest"]) == ("v1", "personalized", total, total)
+    assert live["figures"]["running"] == {"experiment": "depth", "since_ms": 1}
+    assert plain.hgetall("{quality:live}:users") == {"b\nu{1}": "[1,1]", "at_ms": "6"}
+    [point] = [json.loads(point) for point in plain.lrange("quality:series", 0, -1)]
+    assert point == {"at_ms": 6, "tests": 1, "hit_rate": 1.0, "popularity_hit_rate": 0.0, "version": "v1"}
+
+
+def test_items_are_read_by_documented_names(plain):
+    """Counters of a partition, trending, similar items, titles and the model's pointer."""
+    assert plain.hgetall("items:{p3}:watches") == {"10": "1"}
+    assert plain.hgetall("items:{p3}:ratings") == {"11": "1"}
+    assert plain.hgetall("items:{p3}:rating_sum") == {"11": "4.5"}
+    fields = plain.hgetall("items:{p3}:at")
+    marks = {name: fields.pop(name) for name in list(fields) if name.partition(":")[0] in ("mark", "marked", "safe")}
+    assert len(marks) == 3 * 2
+    assert fields.pop("server") == plain.info("server")["run_id"]
+    assert fields == {
+        "at:watch-events:3": "7",
+        "at:rate-events:3": "9",
+        "landmark": "2000",
+        "newest_ts": "2000",
+        "half_life_ms": str(7 * 24 * 60 * 60 * 1000),
+    }
+    assert plain.zrange("hot:all", 0, -1, desc=True) == ["11", "10"]
+    assert plain.zrange("hot:genre:Drama", 0, -1, desc=True) == ["10"]
+    assert json.loads(plain.get("similar:10")) == [["11", 0.25]]
+    assert json.loads(plain.hget("catalog:items", "11")) == {"title": "Out", "year": None, "genres": []}
+    assert plain.hgetall("model:current") == {"version": "v1", "uri": "file:///models/v1", "promoted_at": "5"}
+
+
+def test_what_people_have_chosen_is_read_by_documented_names(plain):
+    """The experiment is JSON with its arms, and a user's id is a field as it is."""
+    assert json.loads(plain.get("experiment:current")) == {
+        "name": "depth",
+        "share": 0.25,
+        "a": {"name": "a", "version": None, "personalize_at": None, "explore": None},
+        "b": {"name": "b", "version": "v1", "personalize_at": 3, "explore": 2},
+        "started_ms": 7,
+    }
+    assert plain.hgetall("modes:chosen") == {"u{1}": "personalized"}
+
+
+def test_lookups_read_the_same(written):
+    """Our own reader returns values of what the keys hold, and None for a stranger without making one."""
+    with connect_to_read(written) as client:
+        lookups = Lookups(client)
+        profile = lookups.profile("u{1}", n=1)
+        assert (profile.watches, profile.ratings, profile.mode, profile.seen) == (1, 1, "personalized", 2)
+        assert profile.recent == (Interaction("11", 2000, "rate", 0.9),)
+        assert lookups.recommendation("u{1}").record == {"user_id": "u{1}", "items": []}
+        assert [item_id for item_id, _ in lookups.hot(1)] == ["11"]
+        assert [item_id for item_id, _ in lookups.hot(5, "Drama")] == ["10"]
+        assert lookups.genres() == ("Drama",)
+        assert lookups.items(["10", "zz"]) == {"10": Item("10", "Heat", 1995, ("Drama",))}
+        assert lookups.profile("stranger") is None
+        assert lookups.recommendation("stranger") is None
+        assert not client.keys("*stranger*")
+
+
+def test_an_unreachable_server_is_told_in_one_line(unused_tcp_port):
+    """A lookup names what was looked up."""
+    with (
+        connect_to_read(f"redis://127.0.0.1:{unused_tcp_port}/0") as client,
+        pytest.raises(StateError, match="lookup of trending: an answer from Redis is required, got ConnectionError"),
+    ):
+        Lookups(client).hot(1)
