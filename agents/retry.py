@@ -15,7 +15,7 @@ from streams.errors import ClusterAway, StateAway, StateMoved
 __all__ = ["Patience"]
 
 T = TypeVar("T")
-LONGEST_WAIT_S = 2.0  # an idle question every two seconds costs nothing, and a list is late by no more than that
+MAX_WAIT_S = 2.0  # an idle question every two seconds costs nothing, and a list is late by no more than that
 
 
 class Patience:
@@ -34,7 +34,7 @@ class Patience:
 
     async def through(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what the call returns, however long a server is away; it is made anew each time, so must bear it."""
-        backoff = EqualJitterBackoff(cap=LONGEST_WAIT_S, base=0.1)
+        backoff = EqualJitterBackoff(cap=MAX_WAIT_S, base=0.1)
         redis, kafka = Availability("redis", self._role), Availability("kafka", self._role)
         failures = 0
         while True:

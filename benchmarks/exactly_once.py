@@ -21,7 +21,7 @@ import redis
 from commands.parts.children import await_alive, worker_process
 from replay.datasets.readers import read_dataset
 from replay.producer import replay, send_catalogue
-from replay.schedule import Selection, Trouble, plan
+from replay.schedule import Disturbance, Selection, plan
 from streams.kafka.topics import create_topics
 from streams.settings import Settings
 from streams.stack import running_stack
@@ -87,7 +87,7 @@ def main(dataset: str, workers: int, limit: int | None, *, kill: bool, as_json: 
             began = time.monotonic()
             sent = replay(
                 settings,
-                plan(log, selection=Selection("both", limit=limit), trouble=Trouble(duplicate=0.01, late=0.01)),
+                plan(log, selection=Selection("both", limit=limit), trouble=Disturbance(duplicate=0.01, late=0.01)),
             )
             with redis.Redis.from_url(settings.redis, decode_responses=True) as client:
                 if kill:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.vocabulary import Rows
 
-__all__ = ["Cuts", "Sequences", "Windows"]
+__all__ = ["Sequences", "Spans", "Windows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Sequences:
         shuffled = (self.items[order], self.times, self.weights[order], self.places[order], self.fresh[order])
         return Sequences(self.users, *shuffled)
 
-    def phased_cuts(self, length: int, generator: np.random.Generator) -> "Cuts":
+    def phased_cuts(self, length: int, generator: np.random.Generator) -> "Spans":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
 
         Every event but a user's first is predicted exactly once.
@@ -120,9 +120,9 @@ class Sequences:
         user, piece = _spread(-(-(counts - 1 + phase) // length))
         begin = starts[user] + piece * length - phase[user]
         last = starts[user] + counts[user] - 1
-        return Cuts(np.maximum(begin, starts[user]), np.minimum(begin + length, last))
+        return Spans(np.maximum(begin, starts[user]), np.minimum(begin + length, last))
 
-    def latest_cuts(self, length: int, events: ArrayLike) -> "Cuts":
+    def latest_cuts(self, length: int, events: ArrayLike) -> "Spans":
         """Cut pieces of ``length`` that end at each user's newest event and cover the latest ``events``.
 
         events : int64 (U,), how many of each user's latest events must be predicted, users in row order.
@@ -131,9 +131,9 @@ class Sequences:
         wanted = np.minimum(np.asarray(events, dtype=np.int64), counts - 1)
         user, piece = _spread(-(-wanted // length))
         end = starts[user] + counts[user] - 1 - piece * length
-        return Cuts(np.maximum(end - length, starts[user]), end)
+        return Spans(np.maximum(end - length, starts[user]), end)
 
-    def windows(self, cuts: "Cuts") -> Windows:
+    def windows(self, cuts: "Spans") -> Windows:
         """Return the windows of these cuts, as wide as the longest of them."""
         width = int((cuts.ends - cuts.begins).max(initial=1))
         at = cuts.begins[:, None] + np.arange(width)  # (B, L)
@@ -151,7 +151,7 @@ class Sequences:
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class Spans:
     """Pieces of histories by position: events ``begin .. end - 1`` are read, ``begin + 1 .. end`` predicted.
 
     Parameters
@@ -165,13 +165,13 @@ class Cuts:
     def __len__(self) -> int:
         return len(self.begins)
 
-    def taken(self, chosen: Rows) -> "Cuts":
+    def taken(self, chosen: Rows) -> "Spans":
         """Return the cuts at these places, int64 (B,)."""
-        return Cuts(self.begins[chosen], self.ends[chosen])
+        return Spans(self.begins[chosen], self.ends[chosen])
 
-    def joined(self, others: "Cuts") -> "Cuts":
+    def joined(self, others: "Spans") -> "Spans":
         """Return these cuts followed by others."""
-        return Cuts(np.concatenate([self.begins, others.begins]), np.concatenate([self.ends, others.ends]))
+        return Spans(np.concatenate([self.begins, others.begins]), np.concatenate([self.ends, others.ends]))
 
 
 def _spread(pieces: Rows) -> tuple[Rows, Rows]:

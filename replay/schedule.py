@@ -19,18 +19,18 @@ from streams.errors import DataError, SettingsError
 from streams.kafka.topics import RATES, WATCHES
 from streams.records.records import Event, Rating, Watch
 
-__all__ = ["Events", "Pace", "Planned", "Schedule", "Selection", "Trouble", "plan"]
+__all__ = ["Disturbance", "Events", "Planned", "Schedule", "Selection", "Speed", "plan"]
 
 Events = Literal["watch", "rate", "both"]
 SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
-FARTHEST_COPY = 50  # deliveries; a producer's retry follows within one batch or two
-FARTHEST_LATE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
-LONGEST_ID = 64  # of an event id, as the records' contract has it
+MAX_COPY_DISTANCE = 50  # deliveries; a producer's retry follows within one batch or two
+MAX_LATE_DISTANCE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
+MAX_ID_LENGTH = 64  # of an event id, as the records' contract has it
 CHUNK = 1 << 15  # rows that are turned into Python values at once
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Speed:
     """How fast: at most one of both; neither is as fast as it goes.
 
     Parameters
@@ -72,7 +72,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Disturbance:
     """What goes wrong on purpose.
 
     Parameters
@@ -162,8 +162,8 @@ def plan(
     dataset: Dataset,
     *,
     selection: Selection | None = None,
-    pace: Pace | None = None,
-    trouble: Trouble | None = None,
+    pace: Speed | None = None,
+    trouble: Disturbance | None = None,
 ) -> Schedule:
     """Lay out a replay.
 
@@ -179,7 +179,7 @@ def plan(
     DataError
         If no row is selected; the message tells the period that the log covers.
     """
-    selection, pace, trouble = selection or Selection(), pace or Pace(), trouble or Trouble()
+    selection, pace, trouble = selection or Selection(), pace or Speed(), trouble or Disturbance()
     rows = _selected(dataset, selection)
     kinds = 2 if selection.events == "both" else 1
     n = len(rows) * kinds
@@ -209,15 +209,15 @@ def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
     return rows.assign(number=number)
 
 
-def _order(n: int, trouble: Trouble) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _order(n: int, trouble: Disturbance) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return each delivery's event (int64), and whether it is a copy and whether it is late (bool)."""
     rng = np.random.default_rng(trouble.seed)
     position = np.arange(n, dtype=np.float64)
     delayed = rng.random(n) < trouble.late
     # Halves and quarters put a moved delivery behind the event that has the place it moves to.
-    position[delayed] += rng.integers(1, FARTHEST_LATE, size=int(delayed.sum()), endpoint=True) + 0.5
+    position[delayed] += rng.integers(1, MAX_LATE_DISTANCE, size=int(delayed.sum()), endpoint=True) + 0.5
     copied = np.flatnonzero(rng.random(n) < trouble.duplicate)
-    behind = rng.integers(1, FARTHEST_COPY, size=len(copied), endpoint=True) + 0.25
+    behind = rng.integers(1, MAX_COPY_DISTANCE, size=len(copied), endpoint=True) + 0.25
     event = np.concatenate((np.arange(n), copied))
     order = np.argsort(np.concatenate((position, position[copied] + behind)), kind="stable")
     event, is_copy = event[order], order >= n
@@ -225,7 +225,7 @@ def _order(n: int, trouble: Trouble) -> tuple[npt.NDArray[np.int64], npt.NDArray
     return event, is_copy, (event < newest) & ~is_copy
 
 
-def _due(ts: npt.NDArray[np.int64], pace: Pace) -> npt.NDArray[np.float64]:
+def _due(ts: npt.NDArray[np.int64], pace: Speed) -> npt.NDArray[np.float64]:
     """Return when each delivery is due, seconds; one that comes late is due with the one before it."""
     if pace.rate is not None:
         return np.arange(len(ts)) / pace.rate
@@ -237,7 +237,7 @@ def _due(ts: npt.NDArray[np.int64], pace: Pace) -> npt.NDArray[np.float64]:
 def _event_id(name: str, kind: str, user_id: str, item_id: str, ts: int, number: int) -> str:
     """Return an id of at most 64 characters: readable where that is unambiguous and short enough, else a digest."""
     text = f"{name}-{kind}-{user_id}-{item_id}-{ts}" + (f"-{number + 1}" if number else "")
-    if len(text) <= LONGEST_ID and text.isprintable() and "-" not in user_id and "-" not in item_id:
+    if len(text) <= MAX_ID_LENGTH and text.isprintable() and "-" not in user_id and "-" not in item_id:
         return text
     identity = "\n".join((name, user_id, item_id, str(ts), str(number)))
     return f"{kind}-{blake2b(identity.encode(), digest_size=24).hexdigest()}"

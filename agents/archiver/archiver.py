@@ -44,7 +44,7 @@ LAST_S = 4.0  # for the last files
 COMMIT_S = 5.0
 POSITION_S = 1.0  # it is known at once, unless Kafka must say where to go on
 FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
+MAX_WAIT_S = 30.0
 logger = logging.getLogger(__name__)
 
 
@@ -361,7 +361,7 @@ class Archiver:
 
     def _store_fails(self, error: ArchiveAway) -> None:
         self._failures += 1
-        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 10))
+        longest = min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 10))
         wait_s = self._random.uniform(longest / 2, longest)
         self._retry_at = time.monotonic() + wait_s
         self.report.store_away = True

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from model.metrics.live import Shown
+from model.metrics.live import PublishedList
 from streams.records.decoding import RawRecord
 
 __all__ = ["shown_list"]
@@ -18,11 +18,11 @@ __all__ = ["shown_list"]
 _ARMS = ("a", "b")
 
 
-def shown_list(record: RawRecord) -> Shown | None:
+def shown_list(record: RawRecord) -> PublishedList | None:
     """Return the list that a record of ``recommendations`` holds, or None where it holds none."""
     try:
         found = orjson.loads(record.value or b"")
-        shown = Shown(
+        shown = PublishedList(
             found["rec_id"],
             found["user_id"],
             record.origin.timestamp,

@@ -26,15 +26,15 @@ from streams.errors import StateError, TopicError
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch, WatchConfig
 from streams.kafka.model_versions import announce
-from streams.kafka.topic_ids import TopicIds, replaced
-from streams.reading.range_reader import Place
-from streams.reading.reader import EventReader, Offsets
+from streams.kafka.topic_ids import replaced
+from streams.reading.reader import EventReader
 from streams.reading.time_order import TimeOrder
 from streams.records.decoding import RawRecord, decode_batch
+from streams.records.positions import Offsets, TopicIds, TopicPartition
 from streams.records.records import ModelVersion
 from streams.redis.connection import connect
 from streams.redis.heartbeat import RENEW_S, SignOfLife
-from streams.registry.versions import Archive
+from streams.registry.versions import VersionStore
 from streams.settings import Settings
 from streams.state.eviction import watch_eviction
 from streams.state.keys import QUALITY
@@ -116,7 +116,7 @@ class Scorekeeper:
         self._client = connect(settings.redis)
         self._state = State(self._client)
         self._shelf = QualityShelf(self._client, self._config.series)
-        self._archive = Archive(settings.registry)
+        self._archive = VersionStore(settings.registry)
         self._lists = settings.prefix + topics.RECOMMENDATIONS
         names = (*topics.EVENTS, topics.RECOMMENDATIONS)
         self._reader = EventReader(settings, SCOREKEEPER_GROUP, names, "scorekeeper", "they are not counted")
@@ -192,7 +192,7 @@ class Scorekeeper:
         await self._write()
         logger.info("scorekeeper.ready with %s tests", self._board.total.tests)
 
-    def _goes_on(self, stored: LiveQuality, place: Place, low: int, end: int) -> int:
+    def _goes_on(self, stored: LiveQuality, place: TopicPartition, low: int, end: int) -> int:
         """Return the first offset of a place that the stored figures do not include, of those that it still holds."""
         topic, at = place
         if topic in replaced(stored.topics, self._cluster.ids):

@@ -8,7 +8,7 @@ would make the trainer grow by a megabyte a minute until the next promotion. The
 from array import array
 from bisect import bisect_right
 
-from streams.reading.reader import Offsets
+from streams.records.positions import Offsets
 from streams.records.records import Origin
 
 __all__ = ["Pending"]

@@ -33,9 +33,10 @@ from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.model_versions import key_of
 from streams.kafka.topic_ids import replaced
 from streams.reading.catalogue import CatalogueFeed
-from streams.reading.reader import EventReader, Offsets
+from streams.reading.reader import EventReader
 from streams.records.codec import encode
 from streams.records.decoding import decode_batch
+from streams.records.positions import Offsets
 from streams.records.records import ModelVersion, Status
 from streams.redis.connection import connect
 from streams.redis.heartbeat import RENEW_S, SignOfLife
@@ -211,7 +212,7 @@ class Trainer:
         await self._patience.through(lambda: self._reader.seek(offsets, back=back))
         while await self._reader.is_before(offsets):
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
-            self._learner.recall((event.user_id, event.interaction()) for _, event in decoded.events)
+            self._learner.preload((event.user_id, event.interaction()) for _, event in decoded.events)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._learner))
 
     async def _loaded(self, current: ModelPointer) -> tuple[Snapshot, Version, int] | None:
@@ -343,7 +344,7 @@ class Trainer:
         """
         self.report.failed += 1
         serving = self.report.model_version
-        self._learner.give_up(diverged=isinstance(error, FloatingPointError))
+        self._learner.abandon_round(diverged=isinstance(error, FloatingPointError))
         await self._announce(ModelVersion(None, "failed", serving, None, _now_ms(), cause=str(error)))
         self._diverged += isinstance(error, FloatingPointError)
         if serving is not None and self._diverged >= self._config.diverged_rounds:
@@ -369,7 +370,7 @@ class Trainer:
                 await self._announce(ModelVersion(serving, "drifting", None, None, _now_ms(), cause=cause))
             return
         pointer = ModelPointer(parent.version_id, parent.uri, _now_ms())
-        pace = self._learner.pace
+        pace = self._learner.update_scale
         if await self._move(pointer):
             logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)
             self.report.rolled_back += 1
@@ -379,7 +380,7 @@ class Trainer:
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), figures, cause)
             )
         await self._take_up()
-        self._learner.pace = pace
+        self._learner.update_scale = pace
 
     async def _trained(self) -> tuple[Candidate, Verdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
@@ -470,7 +471,7 @@ class Trainer:
 
     def _draws(self) -> dict[str, float]:
         """Return what a round's draws and steps are repeated by, beside the seed: its number, and its pace."""
-        pace = self._learner.pace
+        pace = self._learner.update_scale
         return {"round": float(self.report.rounds), "rate": pace.rate, "work": pace.work}
 
     async def _announce(self, decided: ModelVersion) -> None:

@@ -15,18 +15,18 @@ from agents.worker.requests import consume_requests
 from agents.worker.runtime import Worker, WorkerConfig, end_process
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
-from streams.kafka.publisher import Outbox
-from streams.kafka.topic_ids import keep_ids, recognise_topics
+from streams.kafka.publisher import Publisher
 from streams.reading.app import WORKER_GROUP, build_app
-from streams.reading.range_reader import Place
+from streams.records.positions import DAY_MS, TopicPartition
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.eviction import watch_eviction
-from streams.state.store import DAY_MS, State, StateConfig
+from streams.state.store import State, StateConfig
 
 if TYPE_CHECKING:
     import faust
@@ -49,8 +49,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
     app = build_app(settings, lambda error: end_process("fetching", error), partial(_applied, state), instance=instance)
 
-    def outbox() -> Outbox:
-        return Outbox(app.producer, settings.prefix)
+    def outbox() -> Publisher:
+        return Publisher(app.producer, settings.prefix)
 
     upkeep = Upkeep(
         settings,
@@ -66,7 +66,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
     event_topics = {settings.prefix + topic for topic in topics.EVENTS}
 
-    def assigned_events() -> frozenset[Place]:
+    def assigned_events() -> frozenset[TopicPartition]:
         return frozenset(place for place in _assigned(app) if place[0] in event_topics)
 
     def follows(origin: Origin) -> int:
@@ -119,8 +119,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
     names = [settings.prefix + name for name in topics.EVENTS]
     app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)
-    wishes = app.topic(settings.prefix + topics.REQUESTS, value_type=bytes, value_serializer="raw")
-    app.agent(wishes, name="requests", concurrency=1)(requests)
+    requested = app.topic(settings.prefix + topics.REQUESTS, value_type=bytes, value_serializer="raw")
+    app.agent(requested, name="requests", concurrency=1)(requests)
     app.task(run)
 
     async def close(*_: Any, **__: Any) -> None:
@@ -140,7 +140,7 @@ async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _applied(state: State, place: Place) -> int:
+async def _applied(state: State, place: TopicPartition) -> int:
     """Return the last offset of a partition that the state knows, whenever Redis answers; -1 for none."""
     found = await Patience().through(lambda: state.positions([place]))
     return found[place].applied
@@ -151,7 +151,7 @@ async def _recognise(settings: Settings) -> None:
     await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
 
 
-def _assigned(app: "faust.App") -> frozenset[Place]:
+def _assigned(app: "faust.App") -> frozenset[TopicPartition]:
     """Return the topic partitions that the app owns now; none before it has joined its group."""
     from faust.exceptions import ConsumerNotStarted  # noqa: PLC0415 - Faust is imported by `build_app`
 

@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from streams.errors import StateMoved
 from streams.reading.lost import say_lost
-from streams.reading.range_reader import Place, Rereading, committed_offsets, rereading
+from streams.reading.range_reader import Rereading, committed_offsets, rereading
 from streams.records.decoding import RawRecord
+from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 from streams.settings import Settings
 from streams.state.store import Position, State
@@ -44,7 +45,7 @@ class Mender:
         settings: Settings,
         group: str,
         state: State,
-        assigned: Callable[[], frozenset[Place]],
+        assigned: Callable[[], frozenset[TopicPartition]],
         answer: Callable[[Sequence[RawRecord]], Awaitable[None]],
         follows: Callable[[Origin], int],
     ) -> None:
@@ -54,9 +55,9 @@ class Mender:
         self._assigned = assigned
         self._answer = answer
         self._follows = follows
-        self._next: dict[Place, int] = {}
-        self._looked_at: frozenset[Place] = frozenset()
-        self._lost_to: dict[Place, int] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._looked_at: frozenset[TopicPartition] = frozenset()
+        self._lost_to: dict[TopicPartition, int] = {}
         self.mended = 0
         self.lost = 0
 
@@ -67,8 +68,8 @@ class Mender:
 
     async def before(self, origins: Iterable[Origin]) -> None:
         """Let Redis catch up to each record of a batch that does not follow what was handled."""
-        reached: dict[Place, int] = {}
-        doubtful: dict[Place, int] = {}
+        reached: dict[TopicPartition, int] = {}
+        doubtful: dict[TopicPartition, int] = {}
         for origin in origins:
             place = origin.topic, origin.partition
             due = reached.get(place, self._next.get(place, -1))
@@ -78,7 +79,7 @@ class Mender:
         if doubtful:
             await self._compare(doubtful)
 
-    def note_lost(self, place: Place, first: int, kept: int) -> None:
+    def note_lost(self, place: TopicPartition, first: int, kept: int) -> None:
         """Say that the topic no longer holds the offsets from ``first`` up to, not including, ``kept``; each once."""
         first = max(first, self._lost_to.get(place, 0))
         if first >= kept:
@@ -116,7 +117,7 @@ class Mender:
                 continue
             return
 
-    async def _compare(self, handled: Mapping[Place, int]) -> None:
+    async def _compare(self, handled: Mapping[TopicPartition, int]) -> None:
         """Read again what Redis does not know for certain below these offsets."""
         found = await self._state.positions(handled)
         firsts = {place: _first_doubtful(position) for place, position in found.items()}
@@ -127,7 +128,7 @@ class Mender:
             for place, end in wanted.items():
                 await self._mend(again, place, firsts[place], found[place].certain + 1, end)
 
-    async def _mend(self, again: Rereading, place: Place, first: int, unknown: int, end: int) -> None:
+    async def _mend(self, again: Rereading, place: TopicPartition, first: int, unknown: int, end: int) -> None:
         """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word.
 
         Up to ``unknown`` only lists may be missing, so what is no longer kept there is no event lost.

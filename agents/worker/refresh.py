@@ -25,7 +25,7 @@ from model.ranking.recommender import Recommender
 from model.ranking.retrieval import build_ranker, has_faiss, is_large
 from model.vocabulary import Rows
 from streams.errors import RegistryError, StateAway, StateError
-from streams.kafka.publisher import Outbox
+from streams.kafka.publisher import Publisher
 from streams.reading.catalogue import CatalogueFeed
 from streams.records.decoding import Rejected
 from streams.redis.heartbeat import RENEW_S, SignOfLife
@@ -130,7 +130,7 @@ class Upkeep:
         life: SignOfLife,
         leads: Callable[[], bool],
         report: WorkerReport,
-        outbox: Callable[[], Outbox],
+        outbox: Callable[[], Publisher],
     ) -> None:
         self._settings = settings
         self._config = config
@@ -283,9 +283,9 @@ class Upkeep:
         """Follow what people have chosen: the experiment, and the modes of single users."""
         await self.arms.look(lambda: self.recommender)
         self.report.experiment = None if self.arms.experiment is None else self.arms.experiment.name
-        chosen = self.recommender.chosen
+        chosen = self.recommender.overrides
         try:
-            chosen, wrong = await self._state.chosen_modes()
+            chosen, wrong = await self._state.mode_overrides()
         except StateAway:
             raise
         except StateError as error:  # those known before hold on
@@ -294,8 +294,8 @@ class Upkeep:
         if misread not in (None, self._misread):
             logger.error("modes.misread %s in all: %s", len(wrong), misread)
         self._misread = misread
-        if chosen != self.recommender.chosen:
-            self.recommender = self.recommender.with_chosen(chosen)
+        if chosen != self.recommender.overrides:
+            self.recommender = self.recommender.with_overrides(chosen)
             self.report.chosen = len(chosen)
 
     async def _look_at_hot(self) -> None:

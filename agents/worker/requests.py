@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from agents.worker.runtime import Worker, raw_record
-from model.ranking.recommender import Wish
-from streams.records.decoding import Rejected, decode_wish
+from model.ranking.recommender import ListFilter
+from streams.records.decoding import Rejected, decode_request_record
 from streams.serving.lists import Trigger
 
 __all__ = ["answer_request", "consume_requests"]
@@ -32,7 +32,7 @@ async def consume_requests(worker: Worker, stream: Any) -> None:
 async def answer_request(worker: Worker, event: Any) -> None:
     """Make and publish the list that one record asks for."""
     record = raw_record(event)
-    request = decode_wish(record)
+    request = decode_request_record(record)
     if isinstance(request, Rejected):
         await worker.deliver((), (request,), None)
         return
@@ -43,7 +43,7 @@ async def answer_request(worker: Worker, event: Any) -> None:
             worker.upkeep.recommender,
             [(profile, Trigger.of_request(request.request_id, profile.last_ts))],
             k=request.k,
-            wish=Wish(request.genre, request.strict, request.exclude),
+            list_filter=ListFilter(request.genre, request.strict, request.exclude),
         )
     )
     await worker.deliver([replace(answer, change=None) for answer in answers], (), None)

@@ -16,11 +16,11 @@ from agents.worker.recovery import Mender
 from agents.worker.refresh import Upkeep, UpkeepConfig
 from model.ranking.modes import ModeConfig
 from streams.errors import StreamError
-from streams.kafka.publisher import Outbox
+from streams.kafka.publisher import Publisher
 from streams.reading.app import WORKER_GROUP
-from streams.reading.range_reader import Place
 from streams.records.codec import encode
 from streams.records.decoding import RawRecord, Rejected
+from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 from streams.serving.lists import Answer, Serving, ServingConfig
 from streams.settings import Settings
@@ -69,8 +69,8 @@ class Worker:
         state: State,
         serving: Serving,
         upkeep: Upkeep,
-        outbox: Callable[[], Outbox],
-        assigned: Callable[[], frozenset[Place]],
+        outbox: Callable[[], Publisher],
+        assigned: Callable[[], frozenset[TopicPartition]],
         answer: Callable[["Worker", Sequence[RawRecord]], Awaitable[None]],
         follows: Callable[[Origin], int],
     ) -> None:

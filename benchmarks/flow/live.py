@@ -36,7 +36,7 @@ import redis
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.flow.live_stream import (
-    LONGEST_WAIT_S,
+    MAX_WAIT_S,
     PERSONALIZE_AT,
     Arrival,
     Arrivals,
@@ -52,7 +52,7 @@ from commands.parts.children import await_alive, trainer_process, worker_process
 from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from replay.producer import replay, send_catalogue
-from replay.schedule import Pace, plan
+from replay.schedule import Speed, plan
 from streams.kafka.topics import MODEL_VERSIONS, create_topics
 from streams.redis.heartbeat import find_alive
 from streams.settings import Settings
@@ -122,8 +122,8 @@ def fine_tuning(settings: Settings, trainer: Server) -> Iterator[None]:
             reports = [one for one in report_of(settings, "trainer") if running and one["pid"] == running.pid]
             return any(one["rounds"] >= 2 for one in reports)
 
-        if not wait_until(is_going, LONGEST_WAIT_S):
-            raise SystemExit(f"live: a second round was to begin within {LONGEST_WAIT_S:g} s, see {trainer.log}")
+        if not wait_until(is_going, MAX_WAIT_S):
+            raise SystemExit(f"live: a second round was to begin within {MAX_WAIT_S:g} s, see {trainer.log}")
         yield
     finally:
         trainer.stop(12.0)
@@ -177,8 +177,8 @@ def rolled_back(settings: Settings, logs: Sequence[Path]) -> dict[str, Any]:
 
 def awaited(log: Path, since: int, version: str) -> Swap:
     """Wait for a worker to take a version over and return what it says of that."""
-    if not wait_until(lambda: any(one.version == version for one in swaps(log, since)), LONGEST_WAIT_S):
-        raise SystemExit(f"live: {version} was to be served within {LONGEST_WAIT_S:g} s, see {log}")
+    if not wait_until(lambda: any(one.version == version for one in swaps(log, since)), MAX_WAIT_S):
+        raise SystemExit(f"live: {version} was to be served within {MAX_WAIT_S:g} s, see {log}")
     return next(one for one in swaps(log, since) if one.version == version)
 
 
@@ -239,12 +239,12 @@ def with_new_users(
     half = len(log.interactions) // 2
     known = sorted(set(log.interactions["item_id"].iloc[:half]))
     with traffic(settings, crowd(log, 1, load.rows), load.rate / 2):
-        if not wait_until(lambda: all(one["lists"] > 0 for one in report_of(settings, "worker")), LONGEST_WAIT_S):
-            raise SystemExit(f"live: both workers were to send lists within {LONGEST_WAIT_S:g} s")
+        if not wait_until(lambda: all(one["lists"] > 0 for one in report_of(settings, "worker")), MAX_WAIT_S):
+            raise SystemExit(f"live: both workers were to send lists within {MAX_WAIT_S:g} s")
         with fine_tuning(settings, trainer):
             since, began = [path.stat().st_size for path in logs], time.time() * 1000
-            replay(settings, plan(newcomers(log, known, load.users), pace=Pace(rate=load.rate / 2)))
-            wait_until(lambda: len(announced(settings, began)) >= PROMOTIONS, LONGEST_WAIT_S)
+            replay(settings, plan(newcomers(log, known, load.users), pace=Speed(rate=load.rate / 2)))
+            wait_until(lambda: len(announced(settings, began)) >= PROMOTIONS, MAX_WAIT_S)
         time.sleep(2.0)
     promoted = announced(settings, began)
     return {"first_list": first_lists(list(feed.all), load.users), "sync": synced(logs, since, promoted)}

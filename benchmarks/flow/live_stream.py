@@ -13,13 +13,13 @@ from commands.run.processes import worker as worker_command
 from replay.datasets.dataset import Dataset
 from replay.live import ListFeed
 from replay.producer import replay
-from replay.schedule import Pace, Planned, plan
+from replay.schedule import Planned, Speed, plan
 from streams.settings import Settings
 
 PERSONALIZE_AT = int(next(one.default for one in worker_command.params if one.name == "personalize_at"))  # type: ignore[arg-type]
 AT_ONCE = 50  # newcomers who take turns, so that half a second lies between two events of one
 MIXED = 2000  # neighbouring events that are mixed
-LONGEST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Load:
     @property
     def rows(self) -> int:
         """More events than a part sends."""
-        return int(self.rate * 4 * (LONGEST_WAIT_S + self.seconds))
+        return int(self.rate * 4 * (MAX_WAIT_S + self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def traffic(settings: Settings, events: Dataset, rate: float) -> Iterator[None]:
                 return
             yield planned
 
-    schedule = plan(events, pace=Pace(rate=rate))
+    schedule = plan(events, pace=Speed(rate=rate))
     sender = threading.Thread(target=lambda: replay(settings, until_stopped(schedule)), name="sender", daemon=True)
     sender.start()
     try:

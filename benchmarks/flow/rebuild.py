@@ -22,7 +22,7 @@ import redis
 from commands.parts.children import await_alive, worker_process
 from replay.datasets.readers import read_dataset
 from replay.producer import replay, send_catalogue
-from replay.schedule import Selection, Trouble, plan
+from replay.schedule import Disturbance, Selection, plan
 from streams.kafka.topics import create_topics
 from streams.redis.heartbeat import find_alive
 from streams.settings import Settings
@@ -69,7 +69,8 @@ def main(dataset: str, limit: int | None, partitions: int, *, as_json: bool) -> 
         create_topics(settings)
         send_catalogue(settings, log.catalogue)
         sent = replay(
-            settings, plan(log, selection=Selection("both", limit=limit), trouble=Trouble(duplicate=0.01, late=0.01))
+            settings,
+            plan(log, selection=Selection("both", limit=limit), trouble=Disturbance(duplicate=0.01, late=0.01)),
         )
         worker = worker_process(settings, Path(name) / "worker.log", "--log-level", "warning")
         worker.start()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "ab", "compare"]
 
-FEWEST_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
+MIN_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
 _NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -139,8 +139,8 @@ def compare(arms: "Mapping[str, UserSums]") -> Comparison:
         return Comparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
     lead = difference(arms["b"], arms["a"])
     fewest = min(sums.users for sums in arms.values())
-    if fewest < FEWEST_USERS:
-        too_few = f"too few users to tell: {fewest} on one side, at least {FEWEST_USERS} on each are required"
+    if fewest < MIN_USERS:
+        too_few = f"too few users to tell: {fewest} on one side, at least {MIN_USERS} on each are required"
         return Comparison(lead.value, None, None, too_few)
     if lead.low <= 0 <= lead.high:
         verdict = "not distinguishable from chance: the 95 % interval of the difference holds 0"

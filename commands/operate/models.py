@@ -32,11 +32,11 @@ def model() -> None:
 @_json_option
 def list_versions(*, as_json: bool, **given: Any) -> None:
     """List the versions, newest first; the one that serves is marked."""
-    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
 
     settings = given_settings(given)
     current = _current(settings)
-    versions = Archive(settings.registry).list()
+    versions = VersionStore(settings.registry).list()
     if as_json:
         described = [_described(version, current) for version in versions]
         click.echo(orjson.dumps({"current": current, "versions": described}).decode())
@@ -52,11 +52,11 @@ def list_versions(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     """Show one version, by default the one that serves, and check its files."""
-    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
 
     settings = given_settings(given)
     current = _current(settings)
-    version = Archive(settings.registry).verify(version_id or _required(current))
+    version = VersionStore(settings.registry).verify(version_id or _required(current))
     described = _described(version, current)
     if as_json:
         click.echo(orjson.dumps(described).decode())
@@ -75,12 +75,12 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
     """
-    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
 
     settings = given_settings(given)
     before = _current(settings)
     if version_id is None:
-        version_id = _parent(Archive(settings.registry).read(_required(before)))
+        version_id = _parent(VersionStore(settings.registry).read(_required(before)))
     _serve(settings, version_id, before, "rolled_back", as_json=as_json)
 
 
@@ -156,11 +156,11 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
     The one that serves, its parent, those of an experiment, and what any of these hold the changes to, are kept however
     old they are.
     """
-    from streams.registry.versions import Archive  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
 
     settings = given_settings(given)
     current = _current(settings)
-    archive = Archive(settings.registry)
+    archive = VersionStore(settings.registry)
     n_versions = len(archive.list())
     removed = archive.prune(keep, current, _pinned(settings))
     if as_json:

@@ -44,30 +44,30 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
 def _choose(client: "Redis", user_id: str, wanted: str) -> None:
     from streams.errors import StateError  # noqa: PLC0415 - same
     from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
-    from streams.state.experiments import MOST_CHOSEN  # noqa: PLC0415 - same
-    from streams.state.keys import CHOSEN  # noqa: PLC0415 - same
+    from streams.state.experiments import MAX_OVERRIDES  # noqa: PLC0415 - same
+    from streams.state.keys import OVERRIDES  # noqa: PLC0415 - same
 
     with answered(f"mode: choosing the mode of user {user_id!r}"):
         if wanted == _AUTO:
-            client.hdel(CHOSEN, user_id)
+            client.hdel(OVERRIDES, user_id)
             return
-        n: Any = client.hlen(CHOSEN)
-        if n >= MOST_CHOSEN and not client.hexists(CHOSEN, user_id):
+        n: Any = client.hlen(OVERRIDES)
+        if n >= MAX_OVERRIDES and not client.hexists(OVERRIDES, user_id):
             raise StateError(
-                f"mode: at most {MOST_CHOSEN:,} users may have a mode chosen by hand, got {n:,} and {user_id!r}; "
+                f"mode: at most {MAX_OVERRIDES:,} users may have a mode chosen by hand, got {n:,} and {user_id!r}; "
                 "let the threshold decide for some with `reelstream mode USER auto`"
             )
-        client.hset(CHOSEN, user_id, wanted)
+        client.hset(OVERRIDES, user_id, wanted)
 
 
 def _found(client: "Redis", user_id: str) -> dict[str, Any]:
     from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
-    from streams.state.keys import CHOSEN  # noqa: PLC0415 - same
+    from streams.state.keys import OVERRIDES  # noqa: PLC0415 - same
     from streams.state.lookups import Lookups  # noqa: PLC0415 - same
 
     profile = Lookups(client).profile(user_id, 1)
     with answered(f"mode: reading the mode of user {user_id!r}"):
-        chosen = client.hget(CHOSEN, user_id)
+        chosen = client.hget(OVERRIDES, user_id)
     return {
         "user_id": user_id,
         "unknown": profile is None,

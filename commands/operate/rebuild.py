@@ -51,9 +51,10 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
     """
     from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
     from streams.rebuild.rebuild import RebuildConfig  # noqa: PLC0415 - same
+    from streams.records.positions import DAY_MS  # noqa: PLC0415 - same
     from streams.redis.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
     from streams.state.rights import require_rights  # noqa: PLC0415 - same
-    from streams.state.store import DAY_MS, StateConfig  # noqa: PLC0415 - same
+    from streams.state.store import StateConfig  # noqa: PLC0415 - same
 
     settings = given_settings(given)
     verify_topics(settings)
@@ -80,11 +81,11 @@ async def _rebuild(
     settings: "Settings", config: "RebuildConfig", to: str | None, archive: str | None, *, is_switched: bool
 ) -> _Outcome:
     from streams.archive.parquet import EventArchive  # noqa: PLC0415 - keeps --help fast
-    from streams.kafka.topic_ids import recognise_topics  # noqa: PLC0415 - same
     from streams.rebuild.rebuild import Rebuild  # noqa: PLC0415 - same
     from streams.rebuild.switch import hand_over, switch  # noqa: PLC0415 - same
     from streams.rebuild.target import find_target  # noqa: PLC0415 - same
     from streams.redis.connection import connect  # noqa: PLC0415 - same
+    from streams.serving.known_topics import recognise_topics  # noqa: PLC0415 - same
     from streams.settings import without_password  # noqa: PLC0415 - same
 
     source = EventArchive(archive) if archive else None

@@ -14,7 +14,7 @@ import click
 
 from streams.errors import StreamError
 
-__all__ = ["end_within", "give_way", "log_level_option", "log_to_stderr", "run_until_stopped"]
+__all__ = ["exit_after", "log_level_option", "log_to_stderr", "lower_priority", "run_until_stopped"]
 
 NICENESS = 15
 CANCEL_S = 3.0  # between two cancellations: one may be lost in a library that is connecting
@@ -37,7 +37,7 @@ def log_to_stderr(level: str) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let processes that serve go first.
 
     Linux weighs sessions against each other before it looks at niceness (autogroups); a process that leads a session of
@@ -49,7 +49,7 @@ def give_way() -> None:
             Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
-def end_within(seconds: float) -> None:
+def exit_after(seconds: float) -> None:
     """End the process for certain after some seconds, whatever hangs."""
     timer = threading.Timer(seconds, os._exit, (HUNG_STATUS,))
     timer.daemon = True
@@ -76,7 +76,7 @@ def run_until_stopped(run: Callable[[], Coroutine[Any, Any, None]], within_s: fl
         running = asyncio.create_task(run())
 
         def end() -> None:
-            end_within(within_s)
+            exit_after(within_s)
             cancel()
 
         def cancel() -> None:

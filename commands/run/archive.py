@@ -12,7 +12,7 @@ import click
 import orjson
 
 from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.running import end_within, log_level_option, log_to_stderr
+from commands.parts.running import exit_after, log_level_option, log_to_stderr
 from streams.errors import StreamError
 from streams.settings import Settings, data_folder
 
@@ -84,7 +84,7 @@ def _run(settings: Settings, url: str, every_events: int, every_s: float) -> Non
         running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
 
         def end() -> None:
-            end_within(STOP_S)
+            exit_after(STOP_S)
             running.stop()
 
         for sign in (signal.SIGTERM, signal.SIGINT):

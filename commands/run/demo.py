@@ -162,11 +162,11 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
     import threading  # noqa: PLC0415 - only here
 
     from replay.producer import replay  # noqa: PLC0415 - keeps help fast
-    from replay.schedule import Pace, Selection, plan  # noqa: PLC0415 - same
+    from replay.schedule import Selection, Speed, plan  # noqa: PLC0415 - same
 
     _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the warm-up")
     show.before = _counted(show)
-    schedule = plan(show.log, selection=Selection(limit=end), pace=Pace(rate=rate))
+    schedule = plan(show.log, selection=Selection(limit=end), pace=Speed(rate=rate))
     live = _Tail(schedule, start)
     _say(
         f"live: {end - start:,} events at {rate:g}/s; the scorekeeper tests each on its user's list before it and is "

@@ -15,7 +15,7 @@ import click
 import orjson
 
 from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.running import end_within, give_way, log_level_option, log_to_stderr, run_until_stopped
+from commands.parts.running import exit_after, log_level_option, log_to_stderr, lower_priority, run_until_stopped
 from model.ranking.modes import ModeConfig
 from streams.errors import SettingsError, StateError
 from streams.settings import Settings
@@ -94,7 +94,7 @@ def _work(
                 self.loop.add_signal_handler(sign, self.end, sign)
 
         def end(self, sign: signal.Signals) -> None:
-            end_within(STOP_S)
+            exit_after(STOP_S)
             self._schedule_shutdown(sign)
 
     Process(
@@ -145,7 +145,7 @@ def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
     from agents.trainer.trainer import Trainer, TrainerConfig  # noqa: PLC0415 - imports torch
 
     torch.set_num_threads(threads)
-    give_way()
+    lower_priority()
 
     return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given)).run(), STOP_S)
 
@@ -182,8 +182,8 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
 
 def require_servers(role: str, settings: Settings) -> None:
     """Raise StreamError unless the topics are there and Redis serves, before anything heavy is imported."""
-    from streams.kafka.topic_ids import recognise_topics  # noqa: PLC0415 - keeps help fast
     from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
+    from streams.serving.known_topics import recognise_topics  # noqa: PLC0415 - keeps help fast
 
     verify_topics(settings)
     _require_redis(role, settings)

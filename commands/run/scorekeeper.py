@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.running import give_way, log_level_option, log_to_stderr, run_until_stopped
+from commands.parts.running import log_level_option, log_to_stderr, lower_priority, run_until_stopped
 from commands.run.processes import STOP_S, only_one, require_servers
 
 __all__ = ["scorekeeper"]
@@ -31,7 +31,7 @@ def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
     with only_one("scorekeeper", settings, "scorekeeper", "an installation has one: end it first"):
         from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig  # noqa: PLC0415 - keeps help fast
 
-        give_way()
+        lower_priority()
         config = ScorekeeperConfig(guard=guard)
         status = run_until_stopped(lambda: Scorekeeper(settings, config).run(), STOP_S)
     logging.shutdown()

@@ -23,7 +23,7 @@ __all__ = ["up"]
 
 ITEMS, RATES = "catalog-items", "rate-events"
 STOP_S = 12.0  # a worker drains within 9
-MOST_RESTARTS = 5  # of one process within the window
+MAX_RESTARTS = 5  # of one process within the window
 WINDOW_S = 600.0
 EXAMPLE = """\
 from kafka import KafkaProducer; import json; producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda value: json.dumps(value).encode())
@@ -102,7 +102,7 @@ def _hold(processes: list[Server], every_s: float = 1.0) -> None:
             if process.identity is not None:
                 continue
             restarts[n] += 1
-            if restarts[n] > MOST_RESTARTS:
+            if restarts[n] > MAX_RESTARTS:
                 raise StackError(
                     f"up: {process.name} must stay up, got {restarts[n]} ends, the latest with "
                     f"{process.how_it_ended()}; the last lines of {process.log}:\n"

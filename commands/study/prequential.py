@@ -75,13 +75,13 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
 
 
 def _require_few_items(names: list[str], replayed: Replayed) -> None:
-    from replay.prequential.baseline_ranks import MOST_ITEMS  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.baseline_ranks import MAX_ITEMS  # noqa: PLC0415 - keeps --help fast
 
     n_items = len(replayed.stream.catalogue)
-    if "co-occurrence" in names and n_items > MOST_ITEMS:
+    if "co-occurrence" in names and n_items > MAX_ITEMS:
         others = ",".join(name for name in RIVALS if name != "co-occurrence")
         raise SettingsError(
-            f"prequential: co-occurrence requires at most {MOST_ITEMS:,} items, got {n_items:,}; "
+            f"prequential: co-occurrence requires at most {MAX_ITEMS:,} items, got {n_items:,}; "
             f"leave it out with --rivals '{others}'"
         )
 

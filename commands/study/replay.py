@@ -76,12 +76,12 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     from replay.datasets.readers import read_dataset  # noqa: PLC0415 - imports pandas
     from replay.producer import offer_catalogue  # noqa: PLC0415 - imports kafka
     from replay.producer import replay as send  # noqa: PLC0415 - same
-    from replay.schedule import Pace, Selection, Trouble, plan  # noqa: PLC0415 - same
+    from replay.schedule import Disturbance, Selection, Speed, plan  # noqa: PLC0415 - same
     from streams.kafka.topics import verify_topics  # noqa: PLC0415 - imports kafka
 
-    pace = Pace(speed, rate)
+    pace = Speed(speed, rate)
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
-    trouble = Trouble(given["duplicate"], given["late"], seed)
+    trouble = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
     log = read_dataset(dataset, seed=seed)
     schedule = plan(log, selection=selection, pace=pace, trouble=trouble)

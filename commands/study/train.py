@@ -17,7 +17,7 @@ from streams.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from model.catalogue import Catalogue
-    from model.training.fit import Course, Progress, TrainingConfig
+    from model.training.fit import Progress, TrainingConfig, TrainingHooks
     from model.training.learner import Learner
     from model.training.rounds import Candidate
     from replay.datasets.readers import Dataset
@@ -133,7 +133,7 @@ def _prepare_torch(threads: int, device: str) -> None:
 
 
 def _trained(
-    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", course: "Course"
+    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", course: "TrainingHooks"
 ) -> "tuple[Candidate, float]":
     """Return what the learner made of all it holds, and the seconds it took."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
@@ -216,15 +216,15 @@ def _topic_items(settings: "Settings") -> "Catalogue":
 
 
 @contextmanager
-def _kept(path: Path | None) -> "Iterator[Course]":
+def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
     """Yield what keeps a training in a file and takes it up from there; the file is gone when all went well."""
-    from model.training.fit import Course  # noqa: PLC0415 - keeps --help fast
+    from model.training.fit import TrainingHooks  # noqa: PLC0415 - keeps --help fast
     from streams.registry.checkpoints import read_checkpoint, write_checkpoint  # noqa: PLC0415 - same
 
     if path is None:
-        yield Course()
+        yield TrainingHooks()
         return
-    yield Course(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
+    yield TrainingHooks(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
     path.unlink(missing_ok=True)
 
 

@@ -20,7 +20,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from math import sqrt
 
-from model.metrics.live import Credit, Shown
+from model.metrics.live import Credit, PublishedList
 
 __all__ = ["Drift", "DriftConfig", "DriftGuard"]
 
@@ -96,7 +96,7 @@ class DriftGuard:
         if len(self._tests) > self._config.versions:
             self._tests.popitem(last=False)
 
-    def _is_first(self, shown: Shown) -> bool:
+    def _is_first(self, shown: PublishedList) -> bool:
         is_first = shown.rec_id not in self._tested
         self._tested[shown.rec_id] = None
         self._tested.move_to_end(shown.rec_id)

@@ -7,7 +7,7 @@ clock and no I/O: times come with what is told, and whoever tells keeps them in 
 Figures outlive the process (``describe``, ``restore``), and so do tests and hits of each user of the experiment that
 runs (``take_drawn``): without them every user would be new after a restart, and the intervals too narrow. Lists, items
 and popularity do not: whoever starts again tells the latest records once more, and says of each whether the figures
-hold it already (``Told``).
+hold it already (``RecordStatus``).
 
 One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
 
@@ -26,9 +26,19 @@ from typing import Any, Literal, TypeVar
 from model.metrics.intervals import UserSums
 from model.metrics.popularity import Popularity
 
-__all__ = ["ArmTally", "Credit", "Drawn", "DrawnUsers", "Scoreboard", "ScoreboardConfig", "Shown", "Tally", "Told"]
+__all__ = [
+    "ArmTally",
+    "Credit",
+    "Drawn",
+    "DrawnUsers",
+    "PublishedList",
+    "RecordStatus",
+    "Scoreboard",
+    "ScoreboardConfig",
+    "Tally",
+]
 
-Told = Literal["new", "counted", "before"]
+RecordStatus = Literal["new", "counted", "before"]
 Group = tuple[str | None, str | None]
 Drawn = tuple[str, str]  # side of the experiment that runs, user id
 T = TypeVar("T")
@@ -63,7 +73,7 @@ class ScoreboardConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PublishedList:
     """A published list.
 
     Parameters
@@ -100,7 +110,7 @@ class Credit:
     is_named : whether the event named the list.
     """
 
-    shown: Shown
+    shown: PublishedList
     rank: float
     popular_rank: float
     is_named: bool
@@ -229,7 +239,7 @@ class _Running:
 
 @dataclass(slots=True)
 class _User:
-    lists: deque[Shown]
+    lists: deque[PublishedList]
     items: dict[str, None] = field(default_factory=dict)  # the latest last; a quarter of an OrderedDict
 
 
@@ -254,7 +264,7 @@ class Scoreboard:
         self._drawn: dict[Drawn, tuple[int, int]] = {}
         self._changed: set[Drawn] | None = None  # None: all of them
 
-    def shown(self, shown: Shown) -> None:
+    def shown(self, shown: PublishedList) -> None:
         """Take note of a published list; one that is published once more is the same list as before."""
         lists = self._touched(shown.user_id).lists
         for kept in lists:
@@ -265,7 +275,7 @@ class Scoreboard:
         lists.append(shown)
 
     def happened(
-        self, user_id: str, item_id: str, at_ms: int, rec_id: str | None = None, told: Told = "new"
+        self, user_id: str, item_id: str, at_ms: int, rec_id: str | None = None, told: RecordStatus = "new"
     ) -> Credit | None:
         """Test an event against the list before it, then learn it.
 
@@ -450,7 +460,7 @@ class Scoreboard:
             groups.popitem(last=False)
         return groups[group]
 
-    def _windowed(self, group_of: Callable[[Shown], Group]) -> dict[Group, Tally]:
+    def _windowed(self, group_of: Callable[[PublishedList], Group]) -> dict[Group, Tally]:
         grouped: dict[Group, list[Credit]] = {}
         for credit in self._window:
             grouped.setdefault(group_of(credit.shown), []).append(credit)

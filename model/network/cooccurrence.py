@@ -46,7 +46,7 @@ __all__ = [
 WINDOW = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
-MOST_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
+MAX_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
 TOGETHER = 1 << 22  # pairs summed at once, 80 MiB
 DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
@@ -115,7 +115,7 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
 
 def width_for(n_items: int, wanted: int) -> int:
     """Return how many neighbours of each of so many items may be kept, at most ``wanted``."""
-    return max(1, min(wanted, MOST_PAIRS // max(1, n_items)))
+    return max(1, min(wanted, MAX_PAIRS // max(1, n_items)))
 
 
 class Evidence(nn.Module):

@@ -24,7 +24,7 @@ __all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
 
 BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
 FEATURES = 1 << 17  # scores that evidence is added to at once
-LEAST_SHARE = 16  # users for which another thread is worth waking
+MIN_SHARE = 16  # users for which another thread is worth waking
 TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
 PAIRS = 1 << 13  # pairs of user and item that are reranked at once: 3 MiB of item vectors
 
@@ -144,7 +144,7 @@ class Ranker:
         """Return what the network reads about these users."""
         return history_batch(profiles, self.items, self.users, self.snapshot.config.history_length)
 
-    def evidence(self, profile: Profile) -> int:
+    def known_items(self, profile: Profile) -> int:
         """Return how many distinct recent items of a user the snapshot knows."""
         return sum(one.item_id in self.items for one in distinct_items(profile.recent))
 
@@ -267,7 +267,7 @@ class Ranker:
         FloatingPointError
             If one is not a number or infinite.
         """
-        share = max(LEAST_SHARE, -(-len(histories) // self._threads))
+        share = max(MIN_SHARE, -(-len(histories) // self._threads))
         if self._pool is None or len(histories) <= share:
             return self._logits(histories, texts)
         parts = [slice(start, start + share) for start in range(0, len(histories), share)]

@@ -1,6 +1,6 @@
 """When a user is cold and when personalised: a threshold with hysteresis.
 
-The evidence can shrink: recent items are bounded, a new model version may not know an item, a rollback may
+What is known can shrink: recent items are bounded, a new model version may not know an item, a rollback may
 know fewer. With a single threshold such a user would flip between two kinds of lists, and a ``ModeChange``
 would be published at each flip. So a user is promoted at ``personalize_at`` and taken back only well below.
 A person may have chosen a user's mode by hand; then the thresholds are not asked.
@@ -40,13 +40,13 @@ class ModeConfig:
             )
 
 
-def decide(mode: Mode, evidence: int, config: ModeConfig, chosen: Mode | None = None) -> Mode:
-    """Return the mode of a user who was in ``mode`` and has this much evidence.
+def decide(mode: Mode, known_items: int, config: ModeConfig, override: Mode | None = None) -> Mode:
+    """Return the mode of a user who was in ``mode`` and has so many known items.
 
-    Between the thresholds, ``demote_below <= evidence < personalize_at``, nothing changes. A mode that was chosen by
-    hand wins, but without any evidence there is nothing to personalise by, and the user is cold.
+    Between the thresholds, ``demote_below <= known_items < personalize_at``, nothing changes. A mode that was chosen by
+    hand wins, but without any known item there is nothing to personalise by, and the user is cold.
     """
-    if chosen is not None:
-        return "personalized" if chosen == "personalized" and evidence >= 1 else "cold_start"
+    if override is not None:
+        return "personalized" if override == "personalized" and known_items >= 1 else "cold_start"
     threshold = config.demote_below if mode == "personalized" else config.personalize_at
-    return "personalized" if evidence >= threshold else "cold_start"
+    return "personalized" if known_items >= threshold else "cold_start"

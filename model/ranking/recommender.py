@@ -20,11 +20,11 @@ from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig, decide
 
-__all__ = ["ANY", "Draft", "Recommender", "Wish"]
+__all__ = ["NO_FILTER", "CandidateList", "ListFilter", "Recommender"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ListFilter:
     """What a list should be like.
 
     Parameters
@@ -39,18 +39,18 @@ class Wish:
     exclude: tuple[str, ...] = ()
 
 
-ANY = Wish()
+NO_FILTER = ListFilter()
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CandidateList:
     """A list before the seen items are dropped.
 
     Parameters
     ----------
     profile : whom it is for.
     mode : the road that was decided for.
-    evidence : number of distinct recent items that the model knows; what ``mode`` was decided by.
+    known_items : number of distinct recent items that the model knows; what ``mode`` was decided by.
     version : model version that scored it, None for cold start.
     items : candidates, best first.
     complete : whether a longer draft could hold no further items.
@@ -58,7 +58,7 @@ class Draft:
 
     profile: Profile
     mode: Mode
-    evidence: int
+    known_items: int
     version: str | None
     items: tuple[Scored, ...]
     complete: bool
@@ -77,7 +77,7 @@ class Recommender:
     modes : the threshold between the roads.
     ranker : the serving model version, or None before the first.
     version : its name.
-    chosen : modes that were chosen by hand, by user id; they win over the threshold.
+    overrides : modes that were chosen by hand, by user id; they win over the threshold.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     """
 
@@ -88,7 +88,7 @@ class Recommender:
     modes: ModeConfig
     ranker: Ranker | None = None
     version: str | None = None
-    chosen: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
+    overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
@@ -111,18 +111,18 @@ class Recommender:
         """Return the same with other thresholds."""
         return self._with(modes=modes)
 
-    def with_chosen(self, chosen: Mapping[str, Mode]) -> "Recommender":
+    def with_overrides(self, overrides: Mapping[str, Mode]) -> "Recommender":
         """Return the same with other modes chosen by hand."""
-        return self._with(chosen=chosen)
+        return self._with(overrides=overrides)
 
-    def beside(self, other: "Recommender") -> "Recommender":
+    def with_surroundings_of(self, other: "Recommender") -> "Recommender":
         """Return this model version and these thresholds with everything else of another recommender."""
         return self._with(
             catalogue=other.catalogue,
             index=other.index,
             trending=other.trending,
             cold_start=other.cold_start,
-            chosen=other.chosen,
+            overrides=other.overrides,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
@@ -131,17 +131,19 @@ class Recommender:
         return () if item is None else item.genres
 
     def decide(self, profile: Profile) -> tuple[Mode, int]:
-        """Return the road for this user now, and the evidence it was decided by."""
-        evidence = 0 if self.ranker is None else self.ranker.evidence(profile)
-        return decide(profile.mode, evidence, self.modes, self.chosen.get(profile.user_id)), evidence
+        """Return the road for this user now, and the number of known items it was decided by."""
+        known_items = 0 if self.ranker is None else self.ranker.known_items(profile)
+        return decide(profile.mode, known_items, self.modes, self.overrides.get(profile.user_id)), known_items
 
-    def recommend(self, profiles: Sequence[Profile], n: int, wish: Wish = ANY) -> tuple[Draft, ...]:
+    def recommend(
+        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
+    ) -> tuple[CandidateList, ...]:
         """Rank for a batch of users.
 
         Parameters
         ----------
         profiles : B users.
-        n : candidates per user; fewer come back where the catalogue or a strict wish has no more.
+        n : candidates per user; fewer come back where the catalogue or a strict filter has no more.
 
         Returns
         -------
@@ -153,20 +155,27 @@ class Recommender:
         items: dict[int, tuple[Scored, ...]] = {}
         for where, rank in ((personal, self._personalized), (cold, self._cold)):
             if where:
-                items.update(zip(where, rank([profiles[at] for at in where], n, wish), strict=True))
+                items.update(zip(where, rank([profiles[at] for at in where], n, list_filter), strict=True))
         return tuple(
-            Draft(
-                profile, mode, evidence, self.version if mode == "personalized" else None, items[at], len(items[at]) < n
+            CandidateList(
+                profile,
+                mode,
+                known_items,
+                self.version if mode == "personalized" else None,
+                items[at],
+                len(items[at]) < n,
             )
-            for at, (profile, (mode, evidence)) in enumerate(zip(profiles, decided, strict=True))
+            for at, (profile, (mode, known_items)) in enumerate(zip(profiles, decided, strict=True))
         )
 
-    def degraded(self, profiles: Sequence[Profile], n: int, wish: Wish = ANY) -> tuple[Draft, ...]:
+    def degraded(
+        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
+    ) -> tuple[CandidateList, ...]:
         """Return trending lists, for when scoring fails: no network and no similarity is asked."""
         strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
-        lists = self._cold(strangers, n, wish)
+        lists = self._cold(strangers, n, list_filter)
         return tuple(
-            Draft(profile, profile.mode, 0, None, tuple(items), len(items) < n)
+            CandidateList(profile, profile.mode, 0, None, tuple(items), len(items) < n)
             for profile, items in zip(profiles, lists, strict=True)
         )
 
@@ -177,23 +186,29 @@ class Recommender:
             other.__dict__["_listed"] = self._listed
         return other
 
-    def _cold(self, profiles: Sequence[Profile], n: int, wish: Wish) -> list[tuple[Scored, ...]]:
+    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
         ranked = self.cold_start.rank(
-            profiles, self.trending, self.index, n, genre=wish.genre, strict=wish.strict, exclude=wish.exclude
+            profiles,
+            self.trending,
+            self.index,
+            n,
+            genre=list_filter.genre,
+            strict=list_filter.strict,
+            exclude=list_filter.exclude,
         )
         return [tuple(items) for items in ranked]
 
-    def _personalized(self, profiles: Sequence[Profile], n: int, wish: Wish) -> list[tuple[Scored, ...]]:
-        if wish.genre is None:
-            return self._ranked(profiles, n, self._mask(wish))
-        preferred = self._ranked(profiles, n, self._mask(wish) & self._of_genre(wish.genre))
-        if wish.strict or all(len(items) >= n for items in preferred):
+    def _personalized(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
+        if list_filter.genre is None:
+            return self._ranked(profiles, n, self._mask(list_filter))
+        preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre))
+        if list_filter.strict or all(len(items) >= n for items in preferred):
             return preferred
-        others = self._ranked(profiles, n, self._mask(wish) & ~self._of_genre(wish.genre))
+        others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre))
         return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
 
     def _ranked(self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]) -> list[tuple[Scored, ...]]:
-        assert self.ranker is not None, "only users with evidence are personalised"
+        assert self.ranker is not None, "only users with known items are personalised"
         histories = self.ranker.histories(profiles)
         ranked = self.ranker.rank(histories, n, allowed=allowed)
         because = self.ranker.nearest(histories, ranked.rows)
@@ -214,20 +229,20 @@ class Recommender:
     @cached_property
     def _listed(self) -> npt.NDArray[np.bool_]:
         """Return which of the model's rows the catalogue still holds."""
-        assert self.ranker is not None, "only users with evidence are personalised"
+        assert self.ranker is not None, "only users with known items are personalised"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
 
-    def _mask(self, wish: Wish) -> npt.NDArray[np.bool_]:
-        if not wish.exclude:
+    def _mask(self, list_filter: ListFilter) -> npt.NDArray[np.bool_]:
+        if not list_filter.exclude:
             return self._listed
-        assert self.ranker is not None, "only users with evidence are personalised"
+        assert self.ranker is not None, "only users with known items are personalised"
         wanted = self._listed.copy()
-        rows = self.ranker.items.rows(wish.exclude)
+        rows = self.ranker.items.rows(list_filter.exclude)
         wanted[rows[rows >= 0]] = False
         return wanted
 
     def _of_genre(self, genre: str) -> npt.NDArray[np.bool_]:
-        assert self.ranker is not None, "only users with evidence are personalised"
+        assert self.ranker is not None, "only users with known items are personalised"
         wanted = self.index.in_genre(genre)
         rows = (self.index.row(item_id) for item_id in self.ranker.snapshot.items)
         return np.fromiter((row is not None and wanted[row] for row in rows), np.bool_)

@@ -11,7 +11,7 @@ import torch
 from model.network.neumf import ITEM_TABLES
 from model.network.snapshot import Snapshot
 
-__all__ = ["require_in_bounds"]
+__all__ = ["require_not_diverged"]
 
 COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
 ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
@@ -19,7 +19,7 @@ GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a fe
 SMALL = 0.1  # what counts as the least of before: new tables start near zero, trained ones have 0.02 to 2
 
 
-def require_in_bounds(before: Snapshot | None, after: Snapshot) -> None:
+def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
     """Raise unless all learnt weights are finite, and none of before has exploded.
 
     Of a table each row counts for itself, against the largest row of before: a round moves few rows, and one of them is

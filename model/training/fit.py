@@ -26,12 +26,21 @@ from torch.nn import functional
 
 from model.network.cooccurrence import recent_at
 from model.network.neumf import NeuMF
-from model.sequences import Cuts, Sequences, Windows
+from model.sequences import Sequences, Spans, Windows
 from model.training.checkpoint import Checkpoint, captured, restore
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
-__all__ = ["Course", "Progress", "Step", "TrainingConfig", "TrainingResult", "fit", "fit_cuts", "torch_generator"]
+__all__ = [
+    "Progress",
+    "Step",
+    "TrainingConfig",
+    "TrainingHooks",
+    "TrainingResult",
+    "fit",
+    "fit_cuts",
+    "torch_generator",
+]
 
 SAID = 0.5  # share of an item's text that a made-up query keeps
 UNKNOWN = 0.5  # share of the made-up queries that come from nobody in particular
@@ -137,7 +146,7 @@ class TrainingResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingHooks:
     """What accompanies a training; every part is optional.
 
     Parameters
@@ -168,7 +177,7 @@ def fit(
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: Course | None = None,
+    course: TrainingHooks | None = None,
 ) -> TrainingResult:
     """Train a network in place on all events, with new cuts and a new order of ties in every epoch.
 
@@ -182,9 +191,9 @@ def fit(
         If a loss is not a number or infinite.
     """
     length = network.config.history_length
-    course = course or Course()
+    course = course or TrainingHooks()
 
-    def cut() -> tuple[Sequences, Cuts]:
+    def cut() -> tuple[Sequences, Spans]:
         shuffled = sequences.shuffled_ties(generator)
         return shuffled, shuffled.phased_cuts(length, generator)
 
@@ -207,11 +216,11 @@ def fit(
 def fit_cuts(
     network: NeuMF,
     sequences: Sequences,
-    epochs: Iterable[Cuts],
+    epochs: Iterable[Spans],
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: Course | None = None,
+    course: TrainingHooks | None = None,
     pool: Rows | None = None,
 ) -> TrainingResult:
     """Train a network in place on the cuts that each epoch gives; its evidence stays as it is.
@@ -238,7 +247,7 @@ def fit_cuts(
     for cuts in passes:
         _refuse_nothing(cuts, sequences)
     total = sum(math.ceil(len(cuts) / config.batch) for cuts in passes)
-    run = _Run(network, sequences, config, generator, total, course or Course(), progress, pool)
+    run = _Run(network, sequences, config, generator, total, course or TrainingHooks(), progress, pool)
     for cuts in passes:
         run.pass_over(sequences, cuts)
     return run.result()
@@ -254,7 +263,7 @@ class _Run:
         config: TrainingConfig,
         generator: np.random.Generator,
         total: int,
-        course: Course,
+        course: TrainingHooks,
         progress: Progress | None,
         pool: Rows | None = None,
     ) -> None:
@@ -283,7 +292,7 @@ class _Run:
         """Return how many steps were taken."""
         return len(self._losses)
 
-    def pass_over(self, sequences: Sequences, cuts: Cuts) -> None:
+    def pass_over(self, sequences: Sequences, cuts: Spans) -> None:
         """Take the steps of one epoch."""
         order = self._generator.permutation(len(cuts))
         for start in range(0, len(order), self._config.batch):
@@ -394,7 +403,7 @@ def _described(
     }
 
 
-def _refuse_nothing(cuts: Cuts, touched: Sequences) -> None:
+def _refuse_nothing(cuts: Spans, touched: Sequences) -> None:
     if not len(cuts):
         raise ValueError(f"fit: a user with two events is required, got {len(touched)!r} events, none to predict")
 

@@ -17,10 +17,10 @@ import numpy as np
 from model.catalogue import Catalogue
 from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
-from model.training.fit import Course, Progress
+from model.training.fit import Progress, TrainingHooks
 from model.training.gate import Verdict
 from model.training.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
-from model.training.update_scale import Pace
+from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
 
@@ -80,7 +80,7 @@ class Learner:
         self._learnt = 0
         self._rounds_end = 0
         self._promotions: list[tuple[int, int]] = []
-        self.pace = Pace()
+        self.update_scale = UpdateScale()
 
     @property
     def new_events(self) -> int:
@@ -131,7 +131,7 @@ class Learner:
             else:
                 heappush(self._reservoir, (draw, user_id))
 
-    def recall(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
+    def preload(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
         """Remember events that the champion has already learnt from; before anything is observed.
 
         Raises
@@ -140,7 +140,7 @@ class Learner:
             If there are new events, which would become old by it.
         """
         if self._observed > self._learnt:
-            raise ValueError(f"Learner.recall: no new events are required, got {self._observed - self._learnt!r}")
+            raise ValueError(f"Learner.preload: no new events are required, got {self._observed - self._learnt!r}")
         self.observe(interactions)
         self._learnt = self._rounds_end = self._observed
         self._forget()
@@ -151,7 +151,7 @@ class Learner:
         Those are of the last event observed by then, and of the last one that the promoted version had learnt from.
         """
         promotions = [list(one) for one in self._promotions]
-        pace = {"rate": self.pace.rate, "work": self.pace.work}
+        pace = {"rate": self.update_scale.rate, "work": self.update_scale.work}
         return {"rounds_end": self._rounds_end, "promotions": promotions, **pace}
 
     def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
@@ -168,7 +168,7 @@ class Learner:
             )
         self.champion, self._rounds_end = champion, int(position["rounds_end"])
         self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
-        self.pace = Pace(position["rate"], position["work"])
+        self.update_scale = UpdateScale(position["rate"], position["work"])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""
@@ -202,7 +202,7 @@ class Learner:
         *,
         generator: np.random.Generator,
         progress: Progress | None = None,
-        course: Course | None = None,
+        course: TrainingHooks | None = None,
     ) -> Candidate:
         """Run one round on what was observed so far; the learner changes only when it is settled.
 
@@ -219,7 +219,7 @@ class Learner:
 
     def paced_rounds(self) -> RoundConfig:
         """Return how the next round trains, as the verdicts so far suggest."""
-        return self.pace.applied(self.rounds)
+        return self.update_scale.applied(self.rounds)
 
     def settle(self, candidate: Candidate, verdict: Verdict) -> None:
         """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
@@ -229,20 +229,20 @@ class Learner:
         """
         self._rounds_end = candidate.material.observed_to
         if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
-            self.pace = self.pace.after(verdict)
+            self.update_scale = self.update_scale.after(verdict)
         if verdict.promote:
             self.champion = candidate.snapshot
             self._promotions.append((self._observed, candidate.material.trained_to))
             self.learnt_to(candidate.material.trained_to)
 
-    def give_up(self, *, diverged: bool = False) -> None:
+    def abandon_round(self, *, diverged: bool = False) -> None:
         """End a round that led to no candidate: its events stay new, and the next round waits for as many again.
 
         After one that ``diverged`` the next one is more cautious.
         """
         self._rounds_end = self._observed
         if diverged:
-            self.pace = self.pace.halved()
+            self.update_scale = self.update_scale.halved()
 
     def learnt_to(self, number: int) -> None:
         """Let events up to a number be old ones, and forget what does not fit."""

@@ -17,10 +17,10 @@ from model.network.cooccurrence import counted_pairs, width_for
 from model.network.intent import item_text, text_vectors
 from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
-from model.sequences import Cuts, Sequences
-from model.training.divergence import require_in_bounds
-from model.training.fit import Course, Progress, TrainingConfig, TrainingResult, fit, fit_cuts, torch_generator
-from model.training.row_subset import Chosen, part_of, put_back
+from model.sequences import Sequences, Spans
+from model.training.divergence import require_not_diverged
+from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_cuts, torch_generator
+from model.training.row_subset import RowSubset, extract, write_back
 from model.training.validation import HeldOutEvents
 from model.vocabulary import Rows, Vocabulary
 
@@ -104,7 +104,7 @@ def run_round(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: Course | None = None,
+    course: TrainingHooks | None = None,
 ) -> Candidate:
     """Return the candidate of one round; ``course`` accompanies a first one.
 
@@ -145,7 +145,7 @@ def run_round(
         ]
         sequences = known.admit(users, items, times, weights, is_fresh)
         snapshot, result = _tuned(known, champion, sequences, config, generator, progress)
-    require_in_bounds(champion, snapshot)
+    require_not_diverged(champion, snapshot)
     return Candidate(snapshot, material, result)
 
 
@@ -172,7 +172,7 @@ def train(
     training: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: Course | None = None,
+    course: TrainingHooks | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Train a first version on events given as columns of equal length, in any order.
 
@@ -205,7 +205,9 @@ def train(
     shape = replace(network, neighbours=width_for(n_items, network.neighbours))
     fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
     score = held_out.hit_rate if held_out else None
-    course = replace(course or Course(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score)
+    course = replace(
+        course or TrainingHooks(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score
+    )
     result = fit(fitted, sequences, training, generator, progress, course)
     return known.finished(fitted, generator), result
 
@@ -282,7 +284,7 @@ def _tuned(
     return known.finished(network, generator), result
 
 
-def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Cuts:
+def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Spans:
     """Return windows that end in each user's new events, and a random choice of all others."""
     starts, _ = sequences.bounds()
     latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
@@ -293,7 +295,7 @@ def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generat
     return latest.joined(_within(old.taken(generator.permutation(len(old))), n_old))
 
 
-def _within(cuts: Cuts, most: int, least: int = 0) -> Cuts:
+def _within(cuts: Spans, most: int, least: int = 0) -> Spans:
     """Return the first cuts, as many as predict ``most`` events together, and at least so many."""
     n = int(np.searchsorted(np.cumsum(cuts.ends - cuts.begins), most, side="right"))
     return cuts.taken(np.arange(min(len(cuts), max(least, n))))
@@ -303,7 +305,7 @@ def _fit_part(
     network: NeuMF,
     known: _Rows,
     sequences: Sequences,
-    epochs: list[Cuts],
+    epochs: list[Spans],
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
@@ -313,16 +315,16 @@ def _fit_part(
     for cuts in epochs:
         for begin, end in zip(cuts.begins.tolist(), cuts.ends.tolist(), strict=True):
             inside[begin : end + 1] = True
-    chosen = Chosen(
+    chosen = RowSubset(
         np.unique(sequences.users),
         np.unique(sequences.items),
         np.unique(sequences.users[inside]),
         np.unique(sequences.items[inside]),
     )
     rows = replace(sequences, users=chosen.user_places(sequences.users), items=chosen.item_places(sequences.items))
-    part = part_of(network, chosen)
+    part = extract(network, chosen)
     texts = known.texts(network.config.text_width, chosen.items)
     pool = chosen.item_places(chosen.learnt_items)
-    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, Course(texts=texts), pool)
-    put_back(network, part, chosen)
+    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
+    write_back(network, part, chosen)
     return result

@@ -14,11 +14,11 @@ import torch
 from model.network.neumf import ITEM_TABLES, NeuMF
 from model.vocabulary import Rows
 
-__all__ = ["Chosen", "part_of", "put_back"]
+__all__ = ["RowSubset", "extract", "write_back"]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RowSubset:
     """The rows of a part, all int64 and ascending.
 
     Parameters
@@ -42,7 +42,7 @@ class Chosen:
 
 
 @torch.no_grad()
-def part_of(network: NeuMF, chosen: Chosen) -> NeuMF:
+def extract(network: NeuMF, chosen: RowSubset) -> NeuMF:
     """Return a network that has the chosen rows alone; the given one is left as it is."""
     genres = network.item_genres[torch.from_numpy(chosen.items)]
     part = NeuMF(network.config, len(chosen.users), genres.numpy(), generator=None)
@@ -54,7 +54,7 @@ def part_of(network: NeuMF, chosen: Chosen) -> NeuMF:
 
 
 @torch.no_grad()
-def put_back(network: NeuMF, part: NeuMF, chosen: Chosen) -> None:
+def write_back(network: NeuMF, part: NeuMF, chosen: RowSubset) -> None:
     """Take over what a part has learnt: all that is no table, and of the tables the learnt rows."""
     places = chosen.user_places(chosen.learnt_users), chosen.item_places(chosen.learnt_items)
     whole = dict(network.named_parameters())

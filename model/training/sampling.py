@@ -17,7 +17,7 @@ from model.vocabulary import Rows
 
 __all__ = ["NegativeSampler"]
 
-MOST_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
+MAX_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
 ROUNDS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
 
 
@@ -45,7 +45,7 @@ class NegativeSampler:
         self._bias = np.zeros(self._stride, dtype=np.float32)
         self._bias[self._pool] = np.log1p(popular * (counts * (len(self._pool) / max(1, len(self._events))) - 1.0))
         keys = np.sort(sequences.users * self._stride + sequences.items)
-        self._touched = _Bits(keys) if int(keys.max(initial=0)) < MOST_BITS else _Keys(keys)
+        self._touched = _Bits(keys) if int(keys.max(initial=0)) < MAX_BITS else _Keys(keys)
 
     def draw(self, users: Rows, n: int, generator: np.random.Generator) -> Rows:
         """Return ``n`` item rows for each user: int64 (P, n).

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from model.training.gate import Verdict
 from model.training.rounds import RoundConfig
 
-__all__ = ["Pace"]
+__all__ = ["UpdateScale"]
 
 LEAST, MOST = 0.125, 2.0
 CLEAR = 1.0  # standard errors by which a gain is no chance
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class UpdateScale:
     """What the configured fine-tuning is multiplied by.
 
     Parameters
@@ -33,19 +33,19 @@ class Pace:
     rate: float = 1.0
     work: float = 1.0
 
-    def after(self, verdict: Verdict) -> "Pace":
+    def after(self, verdict: Verdict) -> "UpdateScale":
         """Return the pace of the next round."""
         if verdict.decision == "hold":
             return self
         if verdict.decision == "reject":
             return self.halved()
         if verdict.z >= CLEAR:
-            return Pace(min(MOST, self.rate * 1.25), min(1.0, self.work * 1.25))
-        return Pace(self.rate**0.5, min(1.0, self.work * 1.25))
+            return UpdateScale(min(MOST, self.rate * 1.25), min(1.0, self.work * 1.25))
+        return UpdateScale(self.rate**0.5, min(1.0, self.work * 1.25))
 
-    def halved(self) -> "Pace":
+    def halved(self) -> "UpdateScale":
         """Return the pace after a round that did harm."""
-        return Pace(max(LEAST, self.rate / 2.0), max(LEAST, self.work / 2.0))
+        return UpdateScale(max(LEAST, self.rate / 2.0), max(LEAST, self.work / 2.0))
 
     def applied(self, rounds: RoundConfig) -> RoundConfig:
         """Return a round's configuration at this pace."""

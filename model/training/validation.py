@@ -16,15 +16,15 @@ import torch
 from model.metrics.ranking import half_ranks, hit_rate
 from model.network.cooccurrence import recent_at
 from model.network.neumf import NeuMF
-from model.sequences import Cuts, Sequences
+from model.sequences import Sequences, Spans
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
 __all__ = ["HeldOutEvents"]
 
 NEGATIVES = 99
-LEAST_EVENTS = 3  # of a user whose latest one is held out: one to read, and one more to learn from
-MOST_USERS = 4096  # standard error of a hit rate of 0.8: 0.006
+MIN_EVENTS = 3  # of a user whose latest one is held out: one to read, and one more to learn from
+MAX_USERS = 4096  # standard error of a hit rate of 0.8: 0.006
 BATCH = 256
 
 
@@ -53,7 +53,7 @@ class HeldOutEvents:
             If there is no such user.
         """
         starts, counts = sequences.bounds()
-        last = (starts + counts - 1)[counts >= LEAST_EVENTS]
+        last = (starts + counts - 1)[counts >= MIN_EVENTS]
         if not len(last):
             raise ValueError(
                 f"fit: to stop early a user with three events is required, got {len(sequences)!r} events without one"
@@ -61,7 +61,7 @@ class HeldOutEvents:
         kept = np.ones(len(sequences), dtype=np.bool_)
         kept[last] = False
         before = sequences.taken(kept)
-        tested = np.sort(generator.permutation(last)[:MOST_USERS])
+        tested = np.sort(generator.permutation(last)[:MAX_USERS])
         others = NegativeSampler(sequences).draw(sequences.users[tested], NEGATIVES, generator)
         at = np.searchsorted(before.users, sequences.users[tested], side="right") - 1
         return cls(before, at, np.concatenate([sequences.items[tested][:, None], others], axis=1)), before
@@ -77,7 +77,7 @@ class HeldOutEvents:
         for start in range(0, len(self.at), BATCH):
             at, rows = self.at[start : start + BATCH], self.rows[start : start + BATCH]
             begins = np.maximum(at - network.config.history_length + 1, starts[start : start + BATCH])
-            read = self.before.windows(Cuts(begins, at + 1))
+            read = self.before.windows(Spans(begins, at + 1))
             told = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
             users = network.users_now(*(torch.from_numpy(array).to(device) for array in told))
             logits = network.pair_logits(users, side, torch.from_numpy(rows).to(device))

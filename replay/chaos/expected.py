@@ -15,19 +15,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["DAY_MS", "HOT_HALF_LIFE_MS", "Entry", "Expected", "Place", "Record", "UserState", "expect", "judge"]
+__all__ = [
+    "DAY_MS",
+    "HOT_HALF_LIFE_MS",
+    "Entry",
+    "Expected",
+    "Record",
+    "TopicPartition",
+    "UserState",
+    "expect",
+    "judge",
+]
 
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
 HOT_HALF_LIFE_MS = 7 * DAY_MS
 RECENT, REMEMBERED = 200, 512
-MOST_BYTES, LONGEST_ID, EARLIEST_MS, LATEST_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
+MAX_BYTES, MAX_ID_LENGTH, EARLIEST_MS, LATEST_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 Entry = tuple[str, int, str, float]  # item, ts, kind, weight
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
 
 
-class Place(NamedTuple):
+class TopicPartition(NamedTuple):
     """Where a record stands: its identity."""
 
     topic: str
@@ -38,7 +48,7 @@ class Place(NamedTuple):
 class Record(NamedTuple):
     """A record as it was read back; ``timestamp`` is Kafka's, milliseconds."""
 
-    place: Place
+    place: TopicPartition
     timestamp: int
     value: bytes | None
 
@@ -77,7 +87,7 @@ class Expected:
     items: Mapping[str, Mapping[str, float]]
     hot: Mapping[int, Mapping[str, float]]
     newest_ts: Mapping[int, int]
-    dead: Mapping[Place, str]
+    dead: Mapping[TopicPartition, str]
     requests: frozenset[str]
     positions: Mapping[tuple[str, int], int]
     events: int
@@ -124,7 +134,7 @@ class _Sorted:
             name: [] for name in ("topic", "partition", "offset", "id", "user", "item", "ts", "kind", "stars", "weight")
         }
     )
-    dead: dict[Place, str] = field(default_factory=dict)
+    dead: dict[TopicPartition, str] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
 
     def add(self, record: Record) -> None:
@@ -167,7 +177,7 @@ def judge(  # noqa: PLR0911 - one for each cause
     """Return the cause for which a record becomes a dead letter, or None, and its fields where it has any."""
     if not value:
         return "empty", {}
-    if len(value) > MOST_BYTES:
+    if len(value) > MAX_BYTES:
         return "too_large", {}
     try:
         fields = json.loads(value.decode(), parse_constant=_refuse)
@@ -219,7 +229,7 @@ def _refuse(constant: str) -> None:
 def _is_good(name: str, value: Any) -> bool:
     if name.endswith("_id"):
         text = str(value) if type(value) is int else value
-        return isinstance(text, str) and 1 <= len(text) <= LONGEST_ID and text.isprintable() and text.strip() == text
+        return isinstance(text, str) and 1 <= len(text) <= MAX_ID_LENGTH and text.isprintable() and text.strip() == text
     if name == "ts":
         return type(value) is int and -(2**63) <= value < 2**63
     low, high = (0.0, 1.0) if name == "progress" else (0.5, 5.0)

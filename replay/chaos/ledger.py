@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replay.chaos.compare import Row
-from replay.chaos.expected import Place, Record
+from replay.chaos.expected import Record, TopicPartition
 
 __all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
 
@@ -42,7 +42,7 @@ class Attempt:
 
     number: int
     end: End
-    places: Mapping[Place, int]
+    places: Mapping[TopicPartition, int]
     film: str | None = None
 
 
@@ -56,11 +56,11 @@ class Ledger:
         self._lock = threading.Lock()
         self._reached: dict[tuple[str, int], _Reached] = {}
         self._seen: Counter[int] = Counter()
-        self._attempt_at: dict[Place, int] = {}
-        self.acknowledged: dict[Place, int] = {}
+        self._attempt_at: dict[TopicPartition, int] = {}
+        self.acknowledged: dict[TopicPartition, int] = {}
         self.attempts: list[Attempt] = []
 
-    def stands(self, places: Mapping[Place, int]) -> None:
+    def stands(self, places: Mapping[TopicPartition, int]) -> None:
         """Note that records stand at these places."""
         with self._lock:
             self.acknowledged.update(places)
@@ -79,7 +79,7 @@ class Ledger:
         with self._lock:
             return sum(self._reached[place].count(at) for place, at in positions.items() if place in self._reached)
 
-    def check(self, records: Iterable[Record], lost: list[Place]) -> Iterator[Record]:
+    def check(self, records: Iterable[Record], lost: list[TopicPartition]) -> Iterator[Record]:
         """Pass records through, note of which transactions they are, and add to ``lost`` what was not seen."""
         self._attempt_at = {place: n for n, attempt in enumerate(self.attempts) for place in attempt.places}
         left = dict(self.acknowledged)

@@ -24,7 +24,7 @@ LARGEST = 200  # records of one transaction
 MEAN = 38  # of them: sizes are drawn evenly on a logarithmic scale from 1 to the largest, (200 - 1) / ln 200
 ABORTED = 0.25  # of the transactions
 DESCRIBING = 0.05  # of those that commit bring a film of their own: a new film costs every worker its indexes
-MOST_CARRIED = 400  # records of aborted transactions that wait for one that commits
+MAX_IN_TRANSACTION = 400  # records of aborted transactions that wait for one that commits
 EVENTS_PER_HANG = 100_000  # each holds its partitions back for seconds
 HUNG_USERS = 3  # whose partitions it holds back; the others must not notice
 
@@ -103,7 +103,7 @@ def mix(records: Iterable[Made], config: Mix) -> Iterator[Run | Transaction]:
             yield Transaction(number, client, codec, "hang", (), ghosts)
             number += 1
             client, codec = CLIENTS[number % len(CLIENTS)], CODECS[number // len(CLIENTS) % len(CODECS)]
-        if taken and len(carried) < MOST_CARRIED and random_.random() < ABORTED:
+        if taken and len(carried) < MAX_IN_TRANSACTION and random_.random() < ABORTED:
             ghosts = _ghosts(_film(ghost_film(number), (GENRES[number % len(GENRES)],)), taken[-3:], config.now_ms)
             yield Transaction(number, client, codec, "abort", taken, ghosts)
             carried += taken

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from kafka import TopicPartition
+from kafka import TopicPartition as ClientPartition
 
 from replay.chaos.compare import Row, compare
-from replay.chaos.expected import Expected, Place, expect
+from replay.chaos.expected import Expected, TopicPartition, expect
 from replay.chaos.faults import Done, plan
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
@@ -24,7 +24,7 @@ from streams.errors import RegistryError, StackError, StateError
 from streams.kafka.clients import blocking_consumer
 from streams.kafka.topics import create_topics
 from streams.redis.connection import answered, connect_to_read
-from streams.registry.versions import Archive
+from streams.registry.versions import VersionStore
 from streams.settings import Settings
 from streams.stack import open_stack
 from streams.stack.process import Server
@@ -168,7 +168,7 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
         ending.enter_context(saboteur)
         _hold(fleet, sender, saboteur, gauge, config, tell)
         tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
-        lost: list[Place] = []
+        lost: list[TopicPartition] = []
         records = read_records(settings, (WATCHES, RATES, REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
         expected = expect(ledger.check(records, lost), genres)
@@ -286,7 +286,7 @@ class _Group:
     def __init__(self, settings: Settings) -> None:
         self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP, isolation_level="read_uncommitted")
         self._places = [
-            TopicPartition(topic, partition)
+            ClientPartition(topic, partition)
             for topic in (WATCHES, RATES, REQUESTS)
             for partition in range(settings.partitions)
         ]
@@ -309,7 +309,7 @@ def _rows(
     settings: Settings,
     expected: Expected,
     ledger: Ledger,
-    lost: list[Place],
+    lost: list[TopicPartition],
     lagging: list[str],
     saboteur: Saboteur,
 ) -> list[Row]:
@@ -340,7 +340,7 @@ def _models(settings: Settings) -> Row:
     if serving is None:
         return Row("models: the serving version is whole", 0, 0)
     try:
-        Archive(settings.registry).verify(serving)
+        VersionStore(settings.registry).verify(serving)
     except RegistryError as error:
         return Row("models: the serving version is whole", 1, 1, (str(error),))
     return Row("models: the serving version is whole", 1, 0, (f"{torn} torn by kills, never served",) if torn else ())

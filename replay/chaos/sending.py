@@ -13,7 +13,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from replay.chaos.expected import Place
+from replay.chaos.expected import TopicPartition
 from replay.chaos.ledger import Ledger, fingerprint
 from replay.chaos.mixing import CLIENTS, Run, Transaction, count_events
 from replay.chaos.stream import REQUESTS, Made
@@ -25,7 +25,7 @@ from streams.settings import Compression, Settings
 
 __all__ = ["Sender", "send_items"]
 
-MOST_WAITING = 4000  # records that are out; enough to fill batches
+MAX_WAITING = 4000  # records that are out; enough to fill batches
 DELIVERY_MS = 120_000  # for one record, retries included: a broker is away for seconds
 LOOK_S = 0.01
 HANG_MS = 6_000  # after which the cluster ends a transaction that hangs: a stream must feel it, and a run end soon
@@ -124,7 +124,7 @@ class Sender:
         future = self._producers[codec].send(made.topic, value=made.value, key=made.key)
         self._out.append((fingerprint(made.value), future))
         self._settle_done()
-        while len(self._out) > MOST_WAITING:
+        while len(self._out) > MAX_WAITING:
             self._settle()
 
     def _settle_done(self) -> None:
@@ -134,7 +134,7 @@ class Sender:
     def _settle(self) -> None:
         number, future = self._out.popleft()
         stands = future.get(timeout=DELIVERY_MS / 1000)
-        self._ledger.stands({Place(stands.topic, stands.partition, stands.offset): number})
+        self._ledger.stands({TopicPartition(stands.topic, stands.partition, stands.offset): number})
 
     def _hand_over(self, transaction: Transaction) -> bool:
         """Give a transaction to the thread of its client; its records count as sent with the one that commits."""

@@ -15,10 +15,11 @@ from typing import Any, Protocol, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 from aiokafka.errors import KafkaError as AsynchronousError
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from kafka import TopicPartition as ClientPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from replay.chaos.expected import Place
+from replay.chaos.expected import TopicPartition
 from replay.chaos.ledger import Attempt, End, fingerprint
 from replay.chaos.mixing import CATALOG, Transaction
 from replay.chaos.stream import Made
@@ -42,7 +43,7 @@ class Client(Protocol):
     def begin(self) -> None:
         """Open a transaction."""
 
-    def send(self, records: Iterable[Made]) -> dict[Place, int]:
+    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
         """Write records and return where each stands, with its fingerprint, when all are acknowledged."""
 
     def end(self, *, commit: bool) -> None:
@@ -112,7 +113,7 @@ class Transactor:
             client = self._client(name, transaction, timeout_ms)
             if client is None:
                 return
-            places: dict[Place, int] = {}
+            places: dict[TopicPartition, int] = {}
             end: End = "aborted"
             with suppress(KafkaError):
                 client.begin()
@@ -125,11 +126,11 @@ class Transactor:
             if end != "aborted":
                 return
 
-    def _is_passed(self, places: Iterable[Place]) -> bool:
+    def _is_passed(self, places: Iterable[TopicPartition]) -> bool:
         """Wait until readers of committed records get past these places; return whether they did before all ends."""
-        ends: dict[TopicPartition, int] = {}
+        ends: dict[ClientPartition, int] = {}
         for place in places:
-            at = TopicPartition(place.topic, place.partition)
+            at = ClientPartition(place.topic, place.partition)
             ends[at] = max(ends.get(at, 0), place.offset + 1)
         deadline = time.monotonic() + ENDS_S
         while time.monotonic() < deadline:
@@ -165,7 +166,7 @@ class Transactor:
 def _attempt(client: Client, transaction: Transaction) -> tuple[Attempt, bool]:
     """Go through a transaction once; return what came of it, and whether its producer can go on."""
     is_commit = transaction.end == "commit"
-    places: dict[Place, int] = {}
+    places: dict[TopicPartition, int] = {}
     end: End = "aborted"
     is_usable = False
     with suppress(KafkaError):
@@ -193,10 +194,10 @@ def _film(transaction: Transaction) -> str | None:
     return next((made.key.decode() for made in transaction.ghosts if made.topic == CATALOG), None)
 
 
-def _stands(records: Iterable[Made], found: Iterable[Any]) -> dict[Place, int]:
+def _stands(records: Iterable[Made], found: Iterable[Any]) -> dict[TopicPartition, int]:
     """Return the places of records that are read back; the catalogue is compacted, so its places say nothing."""
     return {
-        Place(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
+        TopicPartition(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
         for made, stands in zip(records, found, strict=True)
         if made.topic != CATALOG
     }
@@ -223,7 +224,7 @@ class _Blocking:
     def begin(self) -> None:
         self._producer.begin_transaction()
 
-    def send(self, records: Iterable[Made]) -> dict[Place, int]:
+    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
         records = tuple(records)
         futures = [self._producer.send(made.topic, value=made.value, key=made.key) for made in records]
         self._producer.flush(timeout=ANSWER_S)
@@ -265,7 +266,7 @@ class _Asynchronous:
     def begin(self) -> None:
         self._wait(self._opened.begin_transaction())
 
-    def send(self, records: Iterable[Made]) -> dict[Place, int]:
+    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
         records = tuple(records)
         return _stands(records, self._wait(self._send(records)))
 

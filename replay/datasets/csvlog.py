@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from replay.datasets.ratings import LEAST_STARS, MAX_SECONDS, MOST_STARS
+from replay.datasets.ratings import MAX_SECONDS, MAX_STARS, MIN_STARS
 from replay.datasets.titles import text
 from streams.errors import DataError
 from streams.records.ids import ID_RULE, is_id
@@ -50,9 +50,9 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
         _refuse(~_each(found[name], is_id), table, place, f"{name} of {ID_RULE}")
     rated = next((columns[name] for name in RATINGS if name in columns), None)
     stars = pd.Series("", index=table.index) if rated is None else table[rated].str.strip()
-    found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MOST_STARS)
-    wrong = ~found["rating"].between(LEAST_STARS, MOST_STARS)
-    _refuse(wrong, table, place, f"a rating from {LEAST_STARS} to {MOST_STARS}, or no such column")
+    found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MAX_STARS)
+    wrong = ~found["rating"].between(MIN_STARS, MAX_STARS)
+    _refuse(wrong, table, place, f"a rating from {MIN_STARS} to {MAX_STARS}, or no such column")
     seconds = _seconds(times)
     _refuse(~seconds.between(0, MAX_SECONDS), table, place, "a time in seconds, milliseconds or ISO 8601")
     found["ts"] = np.rint(seconds * 1000).astype(np.int64)

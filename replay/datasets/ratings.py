@@ -17,9 +17,9 @@ from streams.errors import DataError
 from streams.records.ids import ID_RULE, is_id
 from streams.records.times import MAX_TS
 
-__all__ = ["LEAST_STARS", "MAX_SECONDS", "MOST_STARS", "Layout", "parse_ratings"]
+__all__ = ["MAX_SECONDS", "MAX_STARS", "MIN_STARS", "Layout", "parse_ratings"]
 
-LEAST_STARS, MOST_STARS = 0.5, 5.0
+MIN_STARS, MAX_STARS = 0.5, 5.0
 MAX_SECONDS = MAX_TS // 1000
 NEEDED = ("user_id", "item_id", "rating", "seconds")
 
@@ -101,7 +101,7 @@ def _is_good(table: pd.DataFrame, data: bytes, layout: Layout) -> bool:
     rows_start = data.find(b"\n") + 1 if layout.header else 0
     return (
         data.count(layout.separator, rows_start) == len(table) * (len(layout.columns) - 1)
-        and bool(table["rating"].between(LEAST_STARS, MOST_STARS).all())
+        and bool(table["rating"].between(MIN_STARS, MAX_STARS).all())
         and bool(table["seconds"].between(0, MAX_SECONDS).all())
         and _are_ids(table["user_id"].cat.categories)
         and _are_ids(table["item_id"].cat.categories)
@@ -129,8 +129,8 @@ def _breach(fields: list[str], layout: Layout) -> str | None:
     row = dict(zip(layout.columns, fields, strict=True))
     if not (is_id(row["user_id"]) and is_id(row["item_id"])):
         return f"user and item ids of {ID_RULE}"
-    if not _is_number(row["rating"], LEAST_STARS, MOST_STARS):
-        return f"a rating from {LEAST_STARS} to {MOST_STARS}"
+    if not _is_number(row["rating"], MIN_STARS, MAX_STARS):
+        return f"a rating from {MIN_STARS} to {MAX_STARS}"
     if not _is_number(row["seconds"], 0, MAX_SECONDS) or not (layout.fractions or row["seconds"].strip().isdigit()):
         return f"a timestamp in {'' if layout.fractions else 'whole '}seconds, 0 to {MAX_SECONDS}"
     return None

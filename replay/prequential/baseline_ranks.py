@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from replay.prequential.baselines import RIVALS, half_rank
 from replay.prequential.stream import Stream
 
-__all__ = ["MOST_ITEMS", "rival_ranks"]
+__all__ = ["MAX_ITEMS", "rival_ranks"]
 
-MOST_ITEMS = 20_000  # co-occurrence holds a count for each pair of items: 1.6 GB
+MAX_ITEMS = 20_000  # co-occurrence holds a count for each pair of items: 1.6 GB
 TOLD_EVERY = 1000
 
 

@@ -152,7 +152,7 @@ class Run:
         try:
             candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
         except (ValueError, FloatingPointError) as error:
-            self.learner.give_up(diverged=isinstance(error, FloatingPointError))
+            self.learner.abandon_round(diverged=isinstance(error, FloatingPointError))
             self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()

@@ -25,7 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from streams.errors import DataError
 from streams.files import put_whole
-from streams.reading.reader import Offsets
+from streams.records.positions import Offsets
 from streams.records.records import Event, Origin, Rating, Watch
 
 __all__ = ["FORMAT", "SCHEMA", "ArchiveAway", "ArchivedEvent", "ArchivedFile", "EventArchive", "Scan", "to_rows"]

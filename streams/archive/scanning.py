@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from streams.archive.parquet import ArchivedEvent, Scan, to_rows
 from streams.records.decoding import RawRecord, decode_batch
-from streams.state.calls import DAY_MS
+from streams.records.positions import DAY_MS
 
 __all__ = ["LastIds", "Scanner", "day_number"]
 

@@ -21,7 +21,8 @@ from streams.kafka import topics
 from streams.kafka.clients import cluster_client
 from streams.kafka.metadata import DescribedTopic, describe_topics
 from streams.kafka.partitions import require_partitions
-from streams.kafka.topic_ids import TopicIds, made_anew, replaced
+from streams.kafka.topic_ids import made_anew, replaced
+from streams.records.positions import TopicIds
 from streams.settings import Settings
 
 __all__ = ["ClusterWatch", "WatchConfig"]

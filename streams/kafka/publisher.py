@@ -12,15 +12,15 @@ from streams.records.codec import encode
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import ModeChange
 
-__all__ = ["Outbox", "Producer", "dead_letter_headers"]
+__all__ = ["Producer", "Publisher", "dead_letter_headers"]
 
-MOST_BYTES = 512 * 1024  # of a dead letter: half of what brokers take by default, as copies of copies grow
-MOST_KEY_BYTES = 64 * 1024  # a key of ours has at most 64 characters; with the value it must stay below that half again
+MAX_BYTES = 512 * 1024  # of a dead letter: half of what brokers take by default, as copies of copies grow
+MAX_KEY_BYTES = 64 * 1024  # a key of ours has at most 64 characters; with the value it must stay below that half again
 Record = tuple[str, bytes | None, bytes | None, Mapping[str, bytes] | None]
 
 
 class Producer(Protocol):
-    """What ``Outbox`` needs of a producer: Faust's Kafka producer, or a list of sent records."""
+    """What ``Publisher`` needs of a producer: Faust's Kafka producer, or a list of sent records."""
 
     async def send(
         self,
@@ -34,7 +34,7 @@ class Producer(Protocol):
         """Hand a record over; the returned awaitable ends when it is delivered."""
 
 
-class Outbox:
+class Publisher:
     """Sends lists, mode changes and dead letters, and waits for all of a batch together."""
 
     def __init__(self, producer: Producer, prefix: str = "") -> None:
@@ -70,7 +70,7 @@ def _fitting(letter: Rejected) -> tuple[bytes | None, bytes | None]:
     key, value = letter.record.key, letter.record.value
     if key is None and value is None:
         return None, b""
-    return key and key[:MOST_KEY_BYTES], value and value[:MOST_BYTES]
+    return key and key[:MAX_KEY_BYTES], value and value[:MAX_BYTES]
 
 
 def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
@@ -87,5 +87,5 @@ def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
 
 def _cuts(record: RawRecord) -> dict[str, bytes]:
     key, value = len(record.key or b""), len(record.value or b"")
-    cuts = {"cut_from_bytes": str(value).encode()} if value > MOST_BYTES else {}
-    return cuts if key <= MOST_KEY_BYTES else cuts | {"key_cut_from_bytes": str(key).encode()}
+    cuts = {"cut_from_bytes": str(value).encode()} if value > MAX_BYTES else {}
+    return cuts if key <= MAX_KEY_BYTES else cuts | {"key_cut_from_bytes": str(key).encode()}

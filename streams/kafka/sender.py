@@ -32,9 +32,9 @@ from streams.settings import Settings
 
 __all__ = ["Delivery", "NotTaken", "Outgoing"]
 
-MOST_WAITING = 20_000  # records; the client itself would take any number and grow
-MOST_FAILURES = 1_000  # records that failed, after which the cluster is taken for gone and sending ends
-MOST_REFUSED = 100  # records refused in a row, after which it is not the records; each costs a fifth of a second
+MAX_WAITING = 20_000  # records; the client itself would take any number and grow
+MAX_FAILURES = 1_000  # records that failed, after which the cluster is taken for gone and sending ends
+MAX_REFUSED = 100  # records refused in a row, after which it is not the records; each costs a fifth of a second
 SLACK_S = 15.0  # the client gives up a record by itself, within its delivery time; later it does not answer at all
 ABANDON_S = 1.0  # for closing where nothing is waited for any more
 _Answer: TypeAlias = FutureRecordMetadata | KafkaError
@@ -123,7 +123,7 @@ class Delivery:
         while out and _is_delivered(out[0][1]):
             out.popleft()
             self._refused_in_row = 0
-        if out and (len(out) > MOST_WAITING or _is_answered(out[0][1])):
+        if out and (len(out) > MAX_WAITING or _is_answered(out[0][1])):
             self._settle()
 
     def flush(self) -> None:
@@ -179,7 +179,7 @@ class Delivery:
             if error is not None and _is_refusal(error):
                 self.refused.append(NotTaken(record, _told(error)))
                 self._refused_in_row += 1
-                self.has_given_up |= self._refused_in_row >= MOST_REFUSED
+                self.has_given_up |= self._refused_in_row >= MAX_REFUSED
                 return []
         back = self._not_taken(sent)
         self._is_spent = bool(back)
@@ -228,7 +228,7 @@ class Delivery:
 
     def _fail(self, record: Outgoing, error: KafkaError) -> None:
         self.failed.append(NotTaken(record, _told(error)))
-        self.has_given_up |= len(self.failed) >= MOST_FAILURES
+        self.has_given_up |= len(self.failed) >= MAX_FAILURES
 
     def _made(self) -> KafkaProducer:
         with cluster_required(self._role, self._settings):

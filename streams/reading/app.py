@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streams.errors import TopicError
-from streams.reading.range_reader import Place
+from streams.records.positions import TopicPartition
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ WORKER_GROUP = "reelstream-worker"
 def build_app(
     settings: Settings,
     end: Callable[[TopicError], Any],
-    applied: Callable[[Place], Awaitable[int]],
+    applied: Callable[[TopicPartition], Awaitable[int]],
     *,
     instance: str | None = None,
 ) -> "faust.App":

@@ -26,7 +26,7 @@ __all__ = ["CatalogueFeed"]
 
 logger = logging.getLogger(__name__)
 POLL_MS = 200
-MOST_REJECTED = 1000
+MAX_REJECTED = 1000
 
 
 class CatalogueFeed:
@@ -45,7 +45,7 @@ class CatalogueFeed:
         self._lock = asyncio.Lock()
         self._consumer: Any = None
         self.catalogue = Catalogue()
-        self._rejected: deque[Rejected] = deque(maxlen=MOST_REJECTED)
+        self._rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
 
     async def start(self) -> None:
         """Connect and read to the end of the topic."""

@@ -21,8 +21,8 @@ from mode.utils.futures import notify
 
 from streams.errors import TopicError
 from streams.kafka.clients import READ_COMMITTED
-from streams.reading.range_reader import Place
 from streams.reading.unreadable import MOST, Positions, assignment_of, is_unreadable, read_carefully, states_of
+from streams.records.positions import TopicPartition
 
 __all__ = ["Lost", "Stalled", "drive"]
 
@@ -36,7 +36,7 @@ _WHO = "worker"
 class Lost:
     """Offsets of a partition that it no longer holds: from ``first`` up to, not including, ``kept``."""
 
-    place: Place
+    place: TopicPartition
     first: int
     kept: int
 
@@ -45,12 +45,14 @@ class Lost:
 class Stalled:
     """A partition that is not fetched: where it stands, and since how many seconds no answer came."""
 
-    place: Place
+    place: TopicPartition
     offset: int | None
     age_s: float
 
 
-def drive(app: faust.App, end: Callable[[TopicError], Any], applied: Callable[[Place], Awaitable[int]]) -> None:
+def drive(
+    app: faust.App, end: Callable[[TopicError], Any], applied: Callable[[TopicPartition], Awaitable[int]]
+) -> None:
     """Let an app use this driver; before it starts.
 
     Parameters
@@ -80,8 +82,8 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.reached: dict[Place, _Reached] = {}
-        self.due: dict[Place, int] = {}  # offset from which on nothing was handed out and nothing left out
+        self.reached: dict[TopicPartition, _Reached] = {}
+        self.due: dict[TopicPartition, int] = {}  # offset from which on nothing was handed out and nothing left out
         self.gaps: dict[tuple[str, int, int], int] = {}  # record -> the offset from which on nothing lies before it
         self.lost: list[Lost] = []
         self.gave_at: dict[int | None, float] = {}  # leader -> when records of it were taken last, wall clock
@@ -202,7 +204,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
             self.due.pop(place, None)
             _seek(consumer, at, kept[at])
 
-    async def _applied(self, place: Place) -> int:
+    async def _applied(self, place: TopicPartition) -> int:
         """Return the last offset of a partition that the state knows, which is asked in the app's own thread."""
         asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(place), self.app.loop)
         return int(await asyncio.wrap_future(asking))
@@ -332,7 +334,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
 class _Transport(Transport):  # type: ignore[misc]  # same
     Consumer = _Consumer
     end: Callable[[TopicError], Any]
-    applied: Callable[[Place], Awaitable[int]]
+    applied: Callable[[TopicPartition], Awaitable[int]]
 
 
 def _leaders(client: Any) -> Callable[[Any], int | None]:

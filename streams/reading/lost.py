@@ -2,14 +2,14 @@
 
 import logging
 
-from streams.reading.range_reader import Place
+from streams.records.positions import TopicPartition
 
 __all__ = ["say_lost"]
 
 logger = logging.getLogger(__name__)
 
 
-def say_lost(role: str, place: Place, first: int, kept: int, cure: str) -> int:
+def say_lost(role: str, place: TopicPartition, first: int, kept: int, cure: str) -> int:
     """Log ``events.lost`` at error level, and return how many offsets are gone; 0, and no line, where none is.
 
     Only what lies before the first offset that the topic keeps is lost. Other offsets without a record are those of

@@ -6,22 +6,25 @@ A consumer of no group and for one purpose; it moves nobody's position.
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.clients import admin, consumer
 from streams.kafka.kafka_errors import cluster_error
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
+from streams.records.positions import TopicPartition
 from streams.settings import Settings
 
-__all__ = ["Place", "Rereading", "committed_offsets", "rereading"]
+__all__ = ["Rereading", "committed_offsets", "rereading"]
 
-Place = tuple[str, int]
 _WAIT_MS = 500
 
 
-async def committed_offsets(settings: Settings, group: str, places: Iterable[Place]) -> dict[Place, int]:
+async def committed_offsets(
+    settings: Settings, group: str, places: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
     """Return the offset of the next record of each place by what a group has committed; 0 where it never did.
 
     Parameters
@@ -29,7 +32,7 @@ async def committed_offsets(settings: Settings, group: str, places: Iterable[Pla
     group : consumer group with the prefix.
     places : topics with the prefix, and partitions.
     """
-    wanted = [TopicPartition(topic, partition) for topic, partition in places]
+    wanted = [ClientPartition(topic, partition) for topic, partition in places]
     client = admin(settings)
     try:
         await client.start()
@@ -47,18 +50,18 @@ class Rereading:
     def __init__(self, reading: AIOKafkaConsumer) -> None:
         self._reading = reading
 
-    async def first_kept(self, place: Place) -> int:
+    async def first_kept(self, place: TopicPartition) -> int:
         """Return the first offset of a place that the topic still holds."""
-        at = TopicPartition(*place)
+        at = ClientPartition(*place)
         kept = await self._reading.beginning_offsets([at])
         return int(kept[at])
 
-    async def records(self, place: Place, first: int, end: int, most: int) -> AsyncIterator[list[RawRecord]]:
+    async def records(self, place: TopicPartition, first: int, end: int, most: int) -> AsyncIterator[list[RawRecord]]:
         """Give the records from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
 
         Offsets that hold no committed record are passed, as is everything that the topic no longer or not yet holds.
         """
-        at = TopicPartition(*place)
+        at = ClientPartition(*place)
         self._reading.assign([at])
         self._reading.seek(at, max(first, await self.first_kept(place)))
         ends = await self._reading.end_offsets([at])

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
@@ -16,14 +16,12 @@ from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.kafka_errors import cluster_error, cluster_required
 from streams.reading.lost import say_lost
-from streams.reading.range_reader import Place
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
+from streams.records.positions import Offsets, TopicPartition
 from streams.settings import Settings
 
-__all__ = ["EventReader", "Offsets"]
-
-Offsets = Mapping[str, Mapping[int, int]]
+__all__ = ["EventReader"]
 
 
 class EventReader:
@@ -53,10 +51,10 @@ class EventReader:
         self._group = settings.prefix + group
         self._role = role
         self._cure = cure
-        self._next: dict[TopicPartition, int] = {}  # the first offset that was neither read nor passed
+        self._next: dict[ClientPartition, int] = {}  # the first offset that was neither read nor passed
         self.lost = 0
         self._partitions = [
-            TopicPartition(settings.prefix + topic, partition)
+            ClientPartition(settings.prefix + topic, partition)
             for topic in names
             for partition in range(settings.partitions)
         ]
@@ -85,12 +83,12 @@ class EventReader:
                 self.note_lost((at.topic, at.partition), wanted, first[at])
             self._stand(at, max(first[at], (wanted or 0) - back))
 
-    def note_lost(self, place: Place, wanted: int, kept: int) -> None:
+    def note_lost(self, place: TopicPartition, wanted: int, kept: int) -> None:
         """Say and count what a place no longer holds of what was wanted."""
         self.lost += say_lost(self._role, place, wanted, kept, self._cure)
 
     async def read(
-        self, most: int, timeout_s: float, below: Offsets | None = None, without: Collection[Place] = ()
+        self, most: int, timeout_s: float, below: Offsets | None = None, without: Collection[TopicPartition] = ()
     ) -> list[RawRecord]:
         """Return the next records, in order within each partition; none if nothing came in time.
 
@@ -120,14 +118,14 @@ class EventReader:
         return records
 
     async def _pass_gaps(
-        self, wanted: Sequence[TopicPartition], found: dict[TopicPartition, list[ConsumerRecord]]
+        self, wanted: Sequence[ClientPartition], found: dict[ClientPartition, list[ConsumerRecord]]
     ) -> None:
         """Note how far each partition was read, and tell what was lost from offsets that never held a record of ours.
 
         Where what came does not follow what was read, the topic is asked what it keeps. Without an answer those records
         are read again: they leave ``found``.
         """
-        gaps: dict[TopicPartition, list[tuple[int, int]]] = {}
+        gaps: dict[ClientPartition, list[tuple[int, int]]] = {}
         ends = {at: await self._consumer.position(at) for at in wanted}  # past markers and aborted records
         for at, end in ends.items():
             batch = found.get(at)
@@ -151,7 +149,7 @@ class EventReader:
                 self.note_lost((at.topic, at.partition), first, min(kept[at], last))
             self._next[at] = ends[at]
 
-    def _stand(self, at: TopicPartition, offset: int) -> None:
+    def _stand(self, at: ClientPartition, offset: int) -> None:
         self._consumer.seek(at, offset)
         self._next[at] = offset
 
@@ -169,7 +167,7 @@ class EventReader:
         """Return the offset of each partition before which everything was read, or held no record of ours."""
         return _by_topic(self._next)
 
-    async def unread(self) -> frozenset[Place]:
+    async def unread(self) -> frozenset[TopicPartition]:
         """Return the topic partitions that hold more than was read, or of which it is not known yet.
 
         Known is what came with the latest answer to a fetch, half a second old at most on a cluster that answers.
@@ -193,7 +191,7 @@ class EventReader:
         A connection that is closed under a commit leaves aiokafka looking for its coordinator for good.
         """
         marks = {
-            TopicPartition(topic, partition): offset
+            ClientPartition(topic, partition): offset
             for topic, partitions in offsets.items()
             for partition, offset in partitions.items()
         }
@@ -204,7 +202,7 @@ class EventReader:
             await asyncio.wait({committing})
             raise
 
-    def _end(self, at: TopicPartition) -> int | None:
+    def _end(self, at: ClientPartition) -> int | None:
         """Return where reading ends for now, as far as the latest fetch knows: before the first open transaction."""
         stable: int | None = self._consumer.last_stable_offset(at)
         if stable is None or stable < 0:  # not known yet, or a broker without transactions
@@ -222,12 +220,12 @@ class EventReader:
                 error, f"{self._role}: offsets of the topics are required from {self._settings.kafka}"
             ) from error
 
-    async def _short_of(self, offsets: Offsets) -> Sequence[TopicPartition]:
+    async def _short_of(self, offsets: Offsets) -> Sequence[ClientPartition]:
         known = [at for at in self._partitions if at.partition in offsets.get(at.topic, {})]
         return [at for at in known if await self._consumer.position(at) < offsets[at.topic][at.partition]]
 
 
-def _by_topic(offsets: Mapping[TopicPartition, int]) -> Offsets:
+def _by_topic(offsets: Mapping[ClientPartition, int]) -> Offsets:
     found: dict[str, dict[int, int]] = {}
     for at, offset in offsets.items():
         found.setdefault(at.topic, {})[at.partition] = offset

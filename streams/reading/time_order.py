@@ -12,8 +12,8 @@ import heapq
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 
-from streams.reading.range_reader import Place
 from streams.records.decoding import RawRecord
+from streams.records.positions import TopicPartition
 
 __all__ = ["TimeOrder"]
 
@@ -28,16 +28,16 @@ class TimeOrder:
     late_ms : how long an earlier record may take to arrive.
     """
 
-    def __init__(self, places: Iterable[Place], last: str, late_ms: float) -> None:
+    def __init__(self, places: Iterable[TopicPartition], last: str, late_ms: float) -> None:
         self._last = last
         self._late_ms = late_ms
-        self._waiting: dict[Place, deque[tuple[RawRecord, float]]] = {place: deque() for place in places}
+        self._waiting: dict[TopicPartition, deque[tuple[RawRecord, float]]] = {place: deque() for place in places}
         self._heads: list[tuple[float, bool, str, int]] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def full(self, most: int) -> frozenset[Place]:
+    def full(self, most: int) -> frozenset[TopicPartition]:
         """Return the topic partitions of which at least so many records wait."""
         return frozenset(place for place, waiting in self._waiting.items() if len(waiting) >= most)
 
@@ -55,7 +55,7 @@ class TimeOrder:
             if len(waiting) == 1:
                 self._push(record, now_ms)
 
-    def ready(self, unread: Collection[Place], now_ms: float) -> Iterator[RawRecord]:
+    def ready(self, unread: Collection[TopicPartition], now_ms: float) -> Iterator[RawRecord]:
         """Give out, and forget, what is certain to be next.
 
         Parameters

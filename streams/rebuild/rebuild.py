@@ -18,8 +18,8 @@ from model.catalogue import Catalogue
 from streams.archive.parquet import EventArchive
 from streams.errors import TopicError
 from streams.reading.catalogue import CatalogueFeed
-from streams.reading.range_reader import Place
 from streams.rebuild.source import ArchiveLane, KafkaLane, Offsets, event_places, missing_offsets
+from streams.records.positions import TopicPartition
 from streams.records.records import Event, Origin
 from streams.settings import Settings
 from streams.state.store import State, StateConfig
@@ -146,9 +146,11 @@ class Rebuild:
         await _all(self._run(lane, ends) for lane in self._lanes)
         return self._done - before
 
-    async def bounds(self) -> tuple[dict[Place, int], dict[Place, int]]:
+    async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return the first offset that each place still keeps, and the one after its last record."""
-        found: list[tuple[dict[Place, int], dict[Place, int]]] = await _all(lane.bounds() for lane in self._lanes)
+        found: list[tuple[dict[TopicPartition, int], dict[TopicPartition, int]]] = await _all(
+            lane.bounds() for lane in self._lanes
+        )
         return _merged(kept for kept, _ in found), _merged(ends for _, ends in found)
 
     def seek(self, offsets: Offsets) -> None:
@@ -161,16 +163,16 @@ class Rebuild:
         self._touched = set()
         return self._touched
 
-    async def positions(self) -> dict[Place, int]:
+    async def positions(self) -> dict[TopicPartition, int]:
         """Return the last applied offset of each place in the database; -1 where nothing is."""
         found = await self._state.positions(event_places(self._settings))
         return {place: position.applied for place, position in found.items()}
 
-    async def _next_wanted(self) -> dict[Place, int]:
+    async def _next_wanted(self) -> dict[TopicPartition, int]:
         found = await self._state.positions(event_places(self._settings))
         return {place: position.certain + 1 for place, position in found.items()}
 
-    async def _archived_to(self, begin: Offsets) -> dict[Place, int]:
+    async def _archived_to(self, begin: Offsets) -> dict[TopicPartition, int]:
         """Return how far the archive goes on without a gap from where the database stands."""
         if self._archive is None:
             return dict(begin)
@@ -246,8 +248,8 @@ async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _merged(parts: Iterable[Offsets]) -> dict[Place, int]:
-    merged: dict[Place, int] = {}
+def _merged(parts: Iterable[Offsets]) -> dict[TopicPartition, int]:
+    merged: dict[TopicPartition, int] = {}
     for part in parts:
         merged.update(part)
     return merged

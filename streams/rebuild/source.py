@@ -9,35 +9,35 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
 
 from streams.archive.parquet import EventArchive
 from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.clients import consumer
-from streams.reading.range_reader import Place
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord, decode_batch
+from streams.records.positions import TopicPartition
 from streams.records.records import Event, Origin
 from streams.settings import Settings
 
 __all__ = ["ArchiveLane", "KafkaLane", "LaneEvents", "Offsets", "event_places", "missing_offsets", "nested"]
 
-Offsets = Mapping[Place, int]
+Offsets = Mapping[TopicPartition, int]
 LaneEvents = Sequence[tuple[Origin, Event]]
 _WAIT_MS = 500
 _FETCH_BYTES = 4 * 1024 * 1024  # of one partition at once: about 20,000 events
 
 
-def event_places(settings: Settings) -> tuple[Place, ...]:
+def event_places(settings: Settings) -> tuple[TopicPartition, ...]:
     """Return every partition of both event topics, named with the prefix."""
     return tuple(
         (settings.prefix + topic, partition) for topic in topics.EVENTS for partition in range(settings.partitions)
     )
 
 
-def missing_offsets(wanted: Offsets, kept: Offsets) -> dict[Place, int]:
+def missing_offsets(wanted: Offsets, kept: Offsets) -> dict[TopicPartition, int]:
     """Return how many offsets lie between what is wanted next and what is still kept, where there are any."""
     return {place: kept[place] - offset for place, offset in wanted.items() if kept[place] > offset}
 
@@ -54,11 +54,11 @@ class KafkaLane:
     def __init__(self, settings: Settings, partitions: Collection[int]) -> None:
         self._settings = settings
         self._places = {
-            TopicPartition(topic, partition): (topic, partition)
+            ClientPartition(topic, partition): (topic, partition)
             for topic, partition in event_places(settings)
             if partition in partitions
         }
-        self._next: dict[Place, int] = {}
+        self._next: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         """Connect; raise TopicError if there is no cluster."""
@@ -71,7 +71,7 @@ class KafkaLane:
         """Disconnect."""
         await self._consumer.stop()
 
-    async def bounds(self) -> tuple[dict[Place, int], dict[Place, int]]:
+    async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return the first offset that each partition still keeps, and the one after its last record."""
         with _reached(self._settings):
             kept = await self._consumer.beginning_offsets(list(self._places))
@@ -108,7 +108,7 @@ class KafkaLane:
                 await self._move(at, below[self._places[at]])
         return decode_batch(records, self._settings.prefix).events, len(records)
 
-    async def _move(self, at: TopicPartition, end: int) -> None:
+    async def _move(self, at: ClientPartition, end: int) -> None:
         stands = await self._consumer.position(at)
         if stands > end:
             self._consumer.seek(at, end)
@@ -144,7 +144,7 @@ def nested(offsets: Offsets) -> dict[str, dict[int, int]]:
     return {topic: {place[1]: offset for place, offset in found} for topic, found in by_topic}
 
 
-def _by_place(offsets: Mapping[Any, int]) -> dict[Place, int]:
+def _by_place(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:
     return {(at.topic, at.partition): offset for at, offset in offsets.items()}
 
 

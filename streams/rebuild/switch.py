@@ -19,15 +19,16 @@ from redis.exceptions import WatchError
 from streams.errors import StateError, TopicError
 from streams.kafka.topic_ids import replaced
 from streams.reading.app import WORKER_GROUP
-from streams.reading.range_reader import Place, committed_offsets
+from streams.reading.range_reader import committed_offsets
 from streams.rebuild.copy import Copied, Copier
 from streams.rebuild.rebuild import Rebuild
 from streams.rebuild.source import event_places
 from streams.rebuild.target import REBUILDING, Target
+from streams.records.positions import TopicPartition
 from streams.redis.connection import answered
 from streams.redis.heartbeat import EXPIRES_S
 from streams.settings import Settings
-from streams.state.keys import CHOSEN, EXPERIMENT, HOLD, MODEL, TOPIC_IDS
+from streams.state.keys import EXPERIMENT, HOLD, MODEL, OVERRIDES, TOPIC_IDS
 from streams.state.store import State
 
 __all__ = ["HOLD_S", "PATIENCE_S", "Switched", "hand_over", "switch"]
@@ -130,7 +131,7 @@ async def switch(
     return Switched(copied.lists, copied.unknown, workers, pause_s, len(changed))
 
 
-async def _committed(settings: Settings) -> dict[Place, int]:
+async def _committed(settings: Settings) -> dict[TopicPartition, int]:
     """Return where the workers' group stands; a cluster that never had a group makes its coordinator now."""
     began = time.monotonic()
     while True:
@@ -202,7 +203,7 @@ async def _signs(live: Any) -> list[tuple[dict[str, Any], int]]:
     return [(orjson.loads(report), left) for report, left in signs if report is not None]
 
 
-async def _positions(settings: Settings, live: Redis) -> dict[Place, int]:
+async def _positions(settings: Settings, live: Redis) -> dict[TopicPartition, int]:
     found = await State(live).positions(event_places(settings))
     return {place: position.applied for place, position in found.items()}
 
@@ -213,7 +214,7 @@ async def _topic_ids(client: Any) -> dict[str, str]:
     return {name.decode(): topic_id.decode() for name, topic_id in found.items()}
 
 
-def _require_ahead(live: dict[Place, int], rebuilt: dict[Place, int]) -> None:
+def _require_ahead(live: dict[TopicPartition, int], rebuilt: dict[TopicPartition, int]) -> None:
     behind = {place: (offset, rebuilt[place]) for place, offset in live.items() if offset > rebuilt[place]}
     if behind:
         (topic, partition), (offset, got) = next(iter(behind.items()))
@@ -239,9 +240,9 @@ async def _swap(live: Any, target: Any, at: int, index: int, token: str) -> None
                 raise lost
             pipeline.multi()
             pipeline.execute_command("SELECT", index)
-            pipeline.execute_command("DEL", REBUILDING, EXPERIMENT, CHOSEN)
+            pipeline.execute_command("DEL", REBUILDING, EXPERIMENT, OVERRIDES)
             pipeline.execute_command("SELECT", at)
-            for key in (MODEL, EXPERIMENT, CHOSEN):
+            for key in (MODEL, EXPERIMENT, OVERRIDES):
                 pipeline.execute_command("COPY", key, key, "DB", index, "REPLACE")
             pipeline.execute_command("SWAPDB", at, index)
             try:

@@ -12,7 +12,7 @@ from streams.records.codec import DECODERS, BadRecord, check_key, decode_request
 from streams.records.records import Event, Origin, Request
 from streams.records.times import EARLIEST_MS, MAX_TS, bounded_ts, in_other_unit
 
-__all__ = ["Decoded", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_wish"]
+__all__ = ["Decoded", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_request_record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def decode_event(record: RawRecord, name: str) -> Event:
     return event if counts_as == ts else replace(event, ts=counts_as)
 
 
-def decode_wish(record: RawRecord) -> Request | Rejected:
+def decode_request_record(record: RawRecord) -> Request | Rejected:
     """Decode one record of ``recommendation-requests``; a bad one comes back as what becomes its dead letter."""
     try:
         request = decode_request(record.value)

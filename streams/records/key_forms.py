@@ -16,7 +16,7 @@ from streams.records.wrapping import behind_frame, is_envelope
 
 __all__ = ["describe_key", "named_by", "readings"]
 
-MOST_BYTES = 4096  # of a key that is parsed: an id of 64 characters and Connect's schema of one field are below 1 KiB
+MAX_BYTES = 4096  # of a key that is parsed: an id of 64 characters and Connect's schema of one field are below 1 KiB
 NUMBERS = (8, 4)  # bytes of Java's Long and Integer
 TOLD = 64  # characters of a reading in a message
 
@@ -32,7 +32,7 @@ def readings(key: bytes, name: str) -> Iterator[str]:
     key : the bytes, as they came.
     name : the field that the id is in: the only one of a JSON object that names it.
     """
-    if len(key) > MOST_BYTES:
+    if len(key) > MAX_BYTES:
         return
     yield from _written(key, name)
     if len(key) in NUMBERS:
@@ -86,7 +86,7 @@ def _is_avro_text(behind: bytes) -> bool:
 
 def _in_json(key: bytes) -> Any:
     """Return what JSON in quotes or braces holds, without an envelope; None for anything else."""
-    if len(key) > MOST_BYTES or not key.startswith((b'"', b"{")):
+    if len(key) > MAX_BYTES or not key.startswith((b'"', b"{")):
         return None
     try:
         found = orjson.loads(key)

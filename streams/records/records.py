@@ -1,6 +1,6 @@
 """The records on the topics, as values.
 
-Past-tense facts come in (``Watch``, ``Rating``), wishes come in (``Request``), products go out
+Past-tense facts come in (``Watch``, ``Rating``), requests come in (``Request``), products go out
 (``Recommendation``, ``ModeChange``, ``ModelVersion``). How they become bytes is in ``codec``; which topic
 carries which is in ``topics``. orjson writes these dataclasses as they stand, so a field's name is the contract.
 """
@@ -156,13 +156,13 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class ModeChange:
-    """A user crossed the threshold; ``evidence`` is what was counted against it."""
+    """A user crossed the threshold; ``known_items`` is what was counted against it."""
 
     user_id: str
     ts: int
     previous: Mode
     mode: Mode
-    evidence: int
+    known_items: int
     model_version: str | None
     trigger: Mapping[str, Any]
 

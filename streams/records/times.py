@@ -10,7 +10,7 @@ or more than a day after the record is no time of an event, and if it is one in 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from streams.state.calls import DAY_MS
+from streams.records.positions import DAY_MS
 
 __all__ = ["EARLIEST_MS", "MAX_TS", "bounded_ts", "in_other_unit"]
 

@@ -53,7 +53,7 @@ _ATTEMPTS_ELSEWHERE = (
     1  # with a new look at the slots, or at who is primary: a failover takes seconds, which others wait
 )
 _FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 1.0
+_MAX_WAIT_S = 1.0
 _CONNECT_S = 2.0  # a local network answers within milliseconds
 _ANSWER_S = 5.0  # the slowest call, a rescaling of every trending weight, takes tens of milliseconds
 _READ_S = 3.0  # a person waits, and the look at a cluster or at Sentinels comes before
@@ -249,7 +249,7 @@ def _cure(error: Exception) -> str:
 
 
 def _backoff() -> ExponentialWithJitterBackoff:
-    return ExponentialWithJitterBackoff(base=_FIRST_WAIT_S, cap=_LONGEST_WAIT_S)
+    return ExponentialWithJitterBackoff(base=_FIRST_WAIT_S, cap=_MAX_WAIT_S)
 
 
 def _one_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ from model.network.delta import Delta
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows
 from streams.errors import RegistryError
-from streams.registry.versions import Archive, Lineage, Version
+from streams.registry.versions import Lineage, Version, VersionStore
 
 __all__ = ["Followed", "Registry"]
 
@@ -51,8 +51,8 @@ class Followed:
     changed: Rows | None
 
 
-class Registry(Archive):
-    """Model versions at an fsspec URL; ``list``, ``read`` and ``verify`` are those of ``Archive``."""
+class Registry(VersionStore):
+    """Model versions at an fsspec URL; ``list``, ``read`` and ``verify`` are those of ``VersionStore``."""
 
     def save(
         self,

@@ -24,13 +24,13 @@ from fsspec.implementations.local import LocalFileSystem
 from streams.errors import RegistryError
 from streams.files import put_whole
 
-__all__ = ["DESCRIPTION", "FORMAT", "Archive", "Lineage", "StoredFile", "Version"]
+__all__ = ["DESCRIPTION", "FORMAT", "Lineage", "StoredFile", "Version", "VersionStore"]
 
 FORMAT = 2  # 1 had no base
 DESCRIPTION = "version.json"
 _ID = re.compile(r"v(\d{6,18})-([0-9a-f]{8})")
 _FILE = re.compile(r"[a-z][a-z0-9_]{0,63}\.(json|safetensors)")
-_MOST_BYTES = 16 * 1024 * 1024  # of version.json, whose large parts rest in files of their own
+_MAX_BYTES = 16 * 1024 * 1024  # of version.json, whose large parts rest in files of their own
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +102,7 @@ class Version:
         return sum(file.bytes for file in self.files.values())
 
 
-class Archive:
+class VersionStore:
     """A folder of versions at an fsspec URL; a plain path is a local folder, created by the first write.
 
     Raises
@@ -186,7 +186,7 @@ class Archive:
             )
         path = self._path(version_id, DESCRIPTION)
         try:
-            content = self._files.cat_file(path, 0, _MOST_BYTES + 1)
+            content = self._files.cat_file(path, 0, _MAX_BYTES + 1)
         except FileNotFoundError:
             raise RegistryError(
                 f"registry {self.url}: a stored version is required, got {version_id!r}, which has no {DESCRIPTION}; "
@@ -371,8 +371,8 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
     """Check a description against its id and its format and return it as a value."""
-    if len(content) > _MOST_BYTES:
-        raise RegistryError(f"registry: {path} must have at most {_MOST_BYTES} bytes, got {len(content)}")
+    if len(content) > _MAX_BYTES:
+        raise RegistryError(f"registry: {path} must have at most {_MAX_BYTES} bytes, got {len(content)}")
     try:
         body = orjson.loads(content)
         written = body["format"]

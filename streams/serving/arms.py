@@ -12,9 +12,9 @@ from model.experiment import Arm, Experiment
 from model.history import Profile
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
-from model.ranking.recommender import ANY, Recommender, Wish
+from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
 from streams.errors import RegistryError, StateAway, StateError
-from streams.serving.lists import ORDINARY, Answer, Conditions, Serving, Trigger
+from streams.serving.lists import NO_EXPERIMENT, Answer, ExperimentContext, Serving, Trigger
 from streams.state.store import State
 
 __all__ = ["Arms"]
@@ -71,7 +71,7 @@ class Arms:
         wanted: Sequence[tuple[Profile, Trigger]],
         *,
         k: int | None = None,
-        wish: Wish = ANY,
+        list_filter: ListFilter = NO_FILTER,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given, each by the recommender of its user's arm.
 
@@ -79,13 +79,17 @@ class Arms:
         ----------
         serving : makes the lists.
         base : the recommender that serves now.
-        wanted, k, wish : as for ``Serving.answer``.
+        wanted, k, list_filter : as for ``Serving.answer``.
         """
         answers: dict[int, Answer] = {}
         for places, recommender, under in self._parts(base, wanted):
             asked = [wanted[place] for place in places]
             answers.update(
-                zip(places, await serving.answer(recommender, asked, k=k, wish=wish, under=under), strict=True)
+                zip(
+                    places,
+                    await serving.answer(recommender, asked, k=k, list_filter=list_filter, under=under),
+                    strict=True,
+                )
             )
         return tuple(answers[place] for place in range(len(wanted)))
 
@@ -123,10 +127,10 @@ class Arms:
 
     def _parts(
         self, base: Recommender, wanted: Sequence[tuple[Profile, Trigger]]
-    ) -> Iterator[tuple[Sequence[int], Recommender, Conditions]]:
+    ) -> Iterator[tuple[Sequence[int], Recommender, ExperimentContext]]:
         """Give, for each arm with users among these, their places, its recommender, and what their lists say."""
         if self.experiment is None:
-            yield range(len(wanted)), base, ORDINARY
+            yield range(len(wanted)), base, NO_EXPERIMENT
             return
         if base is not self._base:
             self._base = base
@@ -136,7 +140,7 @@ class Arms:
         for arm in experiment.arms:
             places = [place for place, side in enumerate(sides) if side is arm]
             if places:
-                yield places, made[arm.name], Conditions(experiment.name, arm.name, arm.explore)
+                yield places, made[arm.name], ExperimentContext(experiment.name, arm.name, arm.explore)
 
     def _recommender(self, arm: Arm, base: Recommender) -> Recommender:
         """Return what an arm is served by now; made from what it was before, which keeps what is known of its model."""
@@ -146,4 +150,4 @@ class Arms:
         modes = base.modes
         if arm.personalize_at is not None:
             modes = ModeConfig(arm.personalize_at, min(modes.demote_below, arm.personalize_at))
-        return self._made.get(arm.name, base).beside(base).with_model(ranker, version).with_modes(modes)
+        return self._made.get(arm.name, base).with_surroundings_of(base).with_model(ranker, version).with_modes(modes)

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from model.history import Mode, Profile
 from model.ranking.cold_start import Scored
 from model.ranking.exploration import explore
-from model.ranking.recommender import ANY, Draft, Recommender, Wish
+from model.ranking.recommender import NO_FILTER, CandidateList, ListFilter, Recommender
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
 
 __all__ = [
-    "ORDINARY",
+    "NO_EXPERIMENT",
     "Answer",
-    "Conditions",
+    "ExperimentContext",
     "Scorer",
     "Scores",
     "SeenFilter",
@@ -49,7 +49,7 @@ class ServingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class ExperimentContext:
     """Under what lists are made, as written on them.
 
     Parameters
@@ -63,7 +63,7 @@ class Conditions:
     explore: int | None = None
 
 
-ORDINARY = Conditions()
+NO_EXPERIMENT = ExperimentContext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,58 +138,70 @@ class Serving:
         wanted: Sequence[tuple[Profile, Trigger]],
         *,
         k: int | None = None,
-        wish: Wish = ANY,
-        under: Conditions = ORDINARY,
+        list_filter: ListFilter = NO_FILTER,
+        under: ExperimentContext = NO_EXPERIMENT,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given; a replay asks for several moments of one user at once."""
         answers: list[Answer] = []
         k = self._config.k if k is None else k
         for start in range(0, len(wanted), self._config.chunk):
             chunk = wanted[start : start + self._config.chunk]
-            drafts = await self._drafts(recommender, [profile for profile, _ in chunk], k, wish)
-            for (draft, degraded), (_, trigger) in zip(drafts, chunk, strict=True):
-                answers.append(self._answer(draft, trigger, k, under, degraded=degraded))
+            candidate_lists = await self._candidate_lists(
+                recommender, [profile for profile, _ in chunk], k, list_filter
+            )
+            for (candidates, degraded), (_, trigger) in zip(candidate_lists, chunk, strict=True):
+                answers.append(self._answer(candidates, trigger, k, under, degraded=degraded))
         return tuple(answers)
 
-    async def _drafts(
-        self, recommender: Recommender, profiles: Sequence[Profile], k: int, wish: Wish
-    ) -> list[tuple[Draft, bool]]:
+    async def _candidate_lists(
+        self, recommender: Recommender, profiles: Sequence[Profile], k: int, list_filter: ListFilter
+    ) -> list[tuple[CandidateList, bool]]:
         """Score, drop the seen, and look deeper for users who are left with too few."""
-        found: dict[int, tuple[Draft, bool]] = {}
+        found: dict[int, tuple[CandidateList, bool]] = {}
         short: Sequence[int] = range(len(profiles))
         n = k + self._config.overfetch
         while short:
             asked = [profiles[place] for place in short]
             scored, degraded = await self._scoring.within_budget(
-                partial(_scored, recommender, asked, n, wish), partial(_degraded, recommender, asked, n, wish)
+                partial(_scored, recommender, asked, n, list_filter),
+                partial(_degraded, recommender, asked, n, list_filter),
             )
             kept = dict(zip(short, await self._unseen(scored), strict=True))
-            found.update({place: (draft, degraded) for place, draft in kept.items()})
-            short = [place for place, draft in kept.items() if len(draft.items) < k and not draft.complete]
+            found.update({place: (candidates, degraded) for place, candidates in kept.items()})
+            short = [
+                place for place, candidates in kept.items() if len(candidates.items) < k and not candidates.complete
+            ]
             n *= 4
         return [found[place] for place in range(len(profiles))]
 
-    async def _unseen(self, drafts: Sequence[Draft]) -> list[Draft]:
+    async def _unseen(self, candidate_lists: Sequence[CandidateList]) -> list[CandidateList]:
         """Drop seen items; who has touched none needs no look-up."""
-        asked = [draft for draft in drafts if draft.profile.seen > 0]
+        asked = [candidates for candidates in candidate_lists if candidates.profile.seen > 0]
         seen = iter(
-            await self._seen.seen_among([(draft.profile, [item.item_id for item in draft.items]) for draft in asked])
+            await self._seen.seen_among(
+                [(candidates.profile, [item.item_id for item in candidates.items]) for candidates in asked]
+            )
         )
-        return [_without(draft, next(seen)) if draft.profile.seen > 0 else draft for draft in drafts]
+        return [
+            _without(candidates, next(seen)) if candidates.profile.seen > 0 else candidates
+            for candidates in candidate_lists
+        ]
 
-    def _answer(self, draft: Draft, trigger: Trigger, k: int, under: Conditions, *, degraded: bool) -> Answer:
-        profile = draft.profile
-        mode: ListMode = "degraded" if degraded else draft.mode
-        rec_id = recommendation_id(profile.user_id, trigger.identity, draft.version)
+    def _answer(
+        self, candidates: CandidateList, trigger: Trigger, k: int, under: ExperimentContext, *, degraded: bool
+    ) -> Answer:
+        profile = candidates.profile
+        mode: ListMode = "degraded" if degraded else candidates.mode
+        rec_id = recommendation_id(profile.user_id, trigger.identity, candidates.version)
         slots = self._config.explore if under.explore is None else under.explore
         recommendation = Recommendation(
             rec_id=rec_id,
             user_id=profile.user_id,
             ts=trigger.ts,
             mode=mode,
-            model_version=draft.version,
+            model_version=candidates.version,
             k=k,
-            items=_listed(draft.items, k, 0 if degraded else slots, rec_id),
+            items=_listed(candidates.items, k, 0 if degraded else slots, rec_id),
             trigger=trigger.described,
             sequence=profile.sequence,
             event_ts=trigger.ts,
@@ -197,32 +209,42 @@ class Serving:
             experiment=under.experiment,
             arm=under.arm,
         )
-        changed = not degraded and draft.mode != profile.mode
+        changed = not degraded and candidates.mode != profile.mode
         change = ModeChange(
-            profile.user_id, trigger.ts, profile.mode, draft.mode, draft.evidence, draft.version, trigger.described
+            profile.user_id,
+            trigger.ts,
+            profile.mode,
+            candidates.mode,
+            candidates.known_items,
+            candidates.version,
+            trigger.described,
         )
-        return Answer(recommendation, draft.mode, change if changed else None)
+        return Answer(recommendation, candidates.mode, change if changed else None)
 
 
-Scores = tuple[tuple[Draft, ...], bool]
+Scores = tuple[tuple[CandidateList, ...], bool]
 
 
-def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:
-    drafts = recommender.recommend(profiles, n, wish)
+def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
+    candidate_lists = recommender.recommend(profiles, n, list_filter)
     if not recommender.lacks_model:
-        return drafts, False
-    return tuple(replace(draft, mode=draft.profile.mode) for draft in drafts), True  # nobody was decided about
+        return candidate_lists, False
+    return tuple(
+        replace(candidates, mode=candidates.profile.mode) for candidates in candidate_lists
+    ), True  # nobody was decided about
 
 
-def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, wish: Wish) -> Scores:
-    return recommender.degraded(profiles, n, wish), True
+def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
+    return recommender.degraded(profiles, n, list_filter), True
 
 
-def _without(draft: Draft, seen: frozenset[str]) -> Draft:
+def _without(candidates: CandidateList, seen: frozenset[str]) -> CandidateList:
     if not seen:
-        return draft
-    items = tuple(item for item in draft.items if item.item_id not in seen)
-    return Draft(draft.profile, draft.mode, draft.evidence, draft.version, items, draft.complete)
+        return candidates
+    items = tuple(item for item in candidates.items if item.item_id not in seen)
+    return CandidateList(
+        candidates.profile, candidates.mode, candidates.known_items, candidates.version, items, candidates.complete
+    )
 
 
 def _listed(items: Sequence[Scored], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:

@@ -14,14 +14,13 @@ from typing import Any
 import orjson
 
 from model.history import Interaction, Mode, Profile
+from streams.records.positions import DAY_MS, TopicPartition
 from streams.records.records import Event, Origin, Rating
 from streams.state.keys import PartitionKeys, UserKeys, position_field
 
 __all__ = [
-    "DAY_MS",
     "LIBRARY",
     "Bounds",
-    "Place",
     "SourcedEvent",
     "StateConfig",
     "StoredList",
@@ -36,11 +35,9 @@ __all__ = [
 ]
 
 LIBRARY = "reelstream_v3"
-DAY_MS = 24 * 60 * 60 * 1000
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
-Place = tuple[str, int]
-Bounds = Mapping[Place, int]  # offsets that positions are known to have reached; absent where nothing is known
+Bounds = Mapping[TopicPartition, int]  # offsets that positions are known to have reached; absent where nothing is known
 _UNGUARDED: Bounds = MappingProxyType({})
 
 
@@ -185,13 +182,13 @@ def read_profile(user_id: str, reply: bytes) -> Profile:
     return _profile(user_id, orjson.loads(reply))
 
 
-def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[Place, int]]:
+def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[TopicPartition, int]]:
     """Return what both functions need, a list for each field, and the places by their number, from 1 as Lua counts.
 
     Lua decodes few long lists faster than many objects. ``positions`` are the hash fields to read and write, and
     ``position`` is the number of each event's.
     """
-    places: dict[Place, int] = {}
+    places: dict[TopicPartition, int] = {}
     position = [places.setdefault((origin.topic, origin.partition), len(places) + 1) for origin, _, _ in events]
     interactions = [event.interaction() for _, event, _ in events]
     columns = {
@@ -205,7 +202,9 @@ def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[Place
     return columns, places
 
 
-def _guarded(places: Mapping[Place, int], bounds: Bounds) -> tuple[list[str], list[list[int]], list[list[int]]]:
+def _guarded(
+    places: Mapping[TopicPartition, int], bounds: Bounds
+) -> tuple[list[str], list[list[int]], list[list[int]]]:
     """Return the keys of positions that have a bound, and for each key the positions' numbers and their bounds."""
     guards: dict[str, tuple[list[int], list[int]]] = {}
     for place, number in places.items():

@@ -12,11 +12,11 @@ import orjson
 from model.experiment import Arm, Experiment
 from model.history import Mode
 from streams.errors import StateError
-from streams.state.keys import CHOSEN, EXPERIMENT
+from streams.state.keys import EXPERIMENT, OVERRIDES
 
-__all__ = ["MOST_CHOSEN", "decode_chosen", "decode_experiment", "encode_experiment"]
+__all__ = ["MAX_OVERRIDES", "decode_experiment", "decode_overrides", "encode_experiment"]
 
-MOST_CHOSEN = 10_000  # every worker holds all of them and reads them again at each look
+MAX_OVERRIDES = 10_000  # every worker holds all of them and reads them again at each look
 _SHOWN = 200
 
 
@@ -44,7 +44,7 @@ def decode_experiment(value: bytes | str) -> Experiment:
         ) from error
 
 
-def decode_chosen(found: Mapping[bytes, bytes]) -> tuple[dict[str, Mode], tuple[str, ...]]:
+def decode_overrides(found: Mapping[bytes, bytes]) -> tuple[dict[str, Mode], tuple[str, ...]]:
     """Return the modes chosen by hand, by user id, and what is wrong with each field that chooses none."""
     chosen: dict[str, Mode] = {}
     wrong = []
@@ -52,13 +52,15 @@ def decode_chosen(found: Mapping[bytes, bytes]) -> tuple[dict[str, Mode], tuple[
         try:
             user_id, mode = field.decode(), value.decode()
         except UnicodeDecodeError:
-            wrong.append(f"a user id and a mode as UTF-8 are required under {CHOSEN}, got {field!r:.80}: {value!r:.80}")
+            wrong.append(
+                f"a user id and a mode as UTF-8 are required under {OVERRIDES}, got {field!r:.80}: {value!r:.80}"
+            )
             continue
         if mode in get_args(Mode):
             chosen[user_id] = cast("Mode", mode)
         else:
             wrong.append(
-                f"{' or '.join(get_args(Mode))} is required for user {user_id!r} under {CHOSEN}, got {mode!r}; "
+                f"{' or '.join(get_args(Mode))} is required for user {user_id!r} under {OVERRIDES}, got {mode!r}; "
                 f"set it with `reelstream mode {user_id} auto`"
             )
     return chosen, tuple(wrong)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 __all__ = [
     "CATALOG",
     "CATALOG_REJECTED",
-    "CHOSEN",
     "EXPERIMENT",
     "HOLD",
     "HOT_ALL",
     "HOT_GENRES",
     "MODEL",
+    "OVERRIDES",
     "QUALITY",
     "QUALITY_SERIES",
     "QUALITY_USERS",
@@ -34,7 +34,7 @@ CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
 EXPERIMENT = "experiment:current"
-CHOSEN = "modes:chosen"
+OVERRIDES = "modes:chosen"
 HOLD = "state:hold"
 TORN = "state:torn"
 QUALITY = "quality:live"

@@ -8,8 +8,8 @@ whoever compares another server with Kafka forgets it first. Redis is asked by `
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from streams.records.positions import TopicPartition
 from streams.records.records import Origin
-from streams.state.calls import Place
 
 __all__ = ["Known"]
 
@@ -18,10 +18,10 @@ class Known:
     """The bounds of one worker; nothing is known at first."""
 
     def __init__(self) -> None:
-        self._bounds: dict[Place, int] = {}
+        self._bounds: dict[TopicPartition, int] = {}
 
     @property
-    def bounds(self) -> Mapping[Place, int]:
+    def bounds(self) -> Mapping[TopicPartition, int]:
         """Offset of the last record of each place that is known to be applied; places without one are absent."""
         return MappingProxyType(self._bounds)
 
@@ -29,7 +29,7 @@ class Known:
         """Know nothing from now on."""
         self._bounds = {}  # another one: whoever compares the old one goes on with it
 
-    def note(self, place: Place, offset: int) -> None:
+    def note(self, place: TopicPartition, offset: int) -> None:
         """Learn that this record is applied; before the first record, -1, there is nothing to lose."""
         if offset > self._bounds.get(place, -1):
             self._bounds[place] = offset

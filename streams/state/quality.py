@@ -16,8 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from model.metrics.live import Drawn, DrawnUsers, Scoreboard, Tally
 from streams.errors import StateError
-from streams.kafka.topic_ids import TopicIds
-from streams.reading.reader import Offsets
+from streams.records.positions import Offsets, TopicIds
 from streams.records.records import ModelVersion
 from streams.redis.connection import answered
 from streams.state.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS

@@ -21,12 +21,12 @@ from streams.state.calls import LIBRARY
 from streams.state.keys import (
     CATALOG,
     CATALOG_REJECTED,
-    CHOSEN,
     EXPERIMENT,
     HOLD,
     HOT_ALL,
     HOT_GENRES,
     MODEL,
+    OVERRIDES,
     QUALITY,
     QUALITY_SERIES,
     QUALITY_USERS,
@@ -164,8 +164,8 @@ _TITLES = _rights(
 _CHOICES = _rights(
     "experiments and modes chosen by hand",
     ("GET", EXPERIMENT),
-    ("HLEN", CHOSEN),
-    ("HGETALL", CHOSEN),
+    ("HLEN", OVERRIDES),
+    ("HGETALL", OVERRIDES),
 )
 _FIGURES = _rights(
     "live figures",

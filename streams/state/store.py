@@ -21,13 +21,12 @@ from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
 from streams.errors import StateError, StateMoved
+from streams.records.positions import TopicPartition
 from streams.records.records import Event, Origin
 from streams.redis.connection import answered
 from streams.state.calls import (
-    DAY_MS,
     LIBRARY,
     Bounds,
-    Place,
     SourcedEvent,
     StateConfig,
     StoredList,
@@ -38,15 +37,15 @@ from streams.state.calls import (
     read_verdict,
     user_call,
 )
-from streams.state.experiments import MOST_CHOSEN, decode_chosen, decode_experiment
+from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
 from streams.state.keys import (
     CATALOG,
     CATALOG_REJECTED,
-    CHOSEN,
     EXPERIMENT,
     HOLD,
     HOT_ALL,
     MODEL,
+    OVERRIDES,
     TORN,
     PartitionKeys,
     UserKeys,
@@ -59,7 +58,6 @@ from streams.state.trending import Trends, merge_hot
 
 __all__ = [
     "ANY_VERSION",
-    "DAY_MS",
     "Applied",
     "ModelPointer",
     "Position",
@@ -366,22 +364,22 @@ class State:
             found: Any = await self._client.get(EXPERIMENT)
         return None if found is None else decode_experiment(found)
 
-    async def chosen_modes(self) -> tuple[dict[str, Mode], tuple[str, ...]]:
+    async def mode_overrides(self) -> tuple[dict[str, Mode], tuple[str, ...]]:
         """Return the modes that were chosen by hand, by user id, and what is wrong with fields that choose none.
 
         Raises
         ------
         StateError
-            If there are more than ``streams.state.experiments.MOST_CHOSEN``, which are not read.
+            If there are more than ``streams.state.experiments.MAX_OVERRIDES``, which are not read.
         """
         with answered("state: reading the modes chosen by hand"):
-            n: Any = await self._client.hlen(CHOSEN)
-            if n > MOST_CHOSEN:
-                raise StateError(f"state: at most {MOST_CHOSEN:,} fields are required under {CHOSEN}, got {n:,}")
-            found: Any = await self._client.hgetall(CHOSEN)
-        return decode_chosen(found)
+            n: Any = await self._client.hlen(OVERRIDES)
+            if n > MAX_OVERRIDES:
+                raise StateError(f"state: at most {MAX_OVERRIDES:,} fields are required under {OVERRIDES}, got {n:,}")
+            found: Any = await self._client.hgetall(OVERRIDES)
+        return decode_overrides(found)
 
-    async def positions(self, places: Iterable[Place]) -> dict[Place, Position]:
+    async def positions(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """Return how far each topic partition is applied; from now on it is known to be."""
         wanted = tuple(places)
         names = [position_field(topic, partition) for topic, partition in wanted]
@@ -427,7 +425,7 @@ class State:
         if await self._has_lost(bounds):
             raise _moved()
 
-    async def _lost(self, bounds: Bounds) -> dict[Place, int]:
+    async def _lost(self, bounds: Bounds) -> dict[TopicPartition, int]:
         """Return the positions that stand before these bounds."""
         names = [position_field(topic, partition) for topic, partition in bounds]
         with answered(f"state: comparing the positions of {len(bounds)} partitions"):

@@ -20,7 +20,7 @@ from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.exact import Ranker
 from replay.prequential.offline_worker import OfflineRoad
-from streams.kafka.publisher import Outbox
+from streams.kafka.publisher import Publisher
 from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
 from streams.redis.connection import connect
@@ -72,7 +72,7 @@ async def worker(redis_url, sent, tmp_path):
     await state.install()
 
     def outbox():
-        return Outbox(sent)
+        return Publisher(sent)
 
     life = SignOfLife(client, "worker")
     upkeep = Upkeep(settings, UpkeepConfig(), config.modes, state, life, lambda: False, WorkerReport(), outbox)
@@ -192,7 +192,7 @@ async def test_what_was_not_published_is_not_kept_and_comes_with_the_next_delive
     sent.refuses = False
     await answer_batch(worker, batch)
     [change] = sent.values("mode-changes")
-    assert (change["mode"], change["evidence"]) == ("personalized", 5)
+    assert (change["mode"], change["known_items"]) == ("personalized", 5)
     assert state.hget("user:{a}", "mode") == "personalized"
     await answer_batch(worker, [watched("a", "i9", 5)])
     assert len(sent.values("mode-changes")) == 1

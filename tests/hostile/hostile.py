@@ -23,7 +23,7 @@ from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from streams.errors import RegistryError
 from streams.records.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, encode
-from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_wish
+from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
 from streams.records.key_forms import readings
 from streams.records.records import Event, Origin, Rating, Request, Watch
 from streams.records.times import EARLIEST_MS, MAX_TS
@@ -178,7 +178,7 @@ def _read(record: RawRecord) -> Event | Request | Item | str | Rejected:
         except BadRecord as error:
             return Rejected(record, error.cause, error.detail)
     if record.origin.topic == "recommendation-requests":
-        return decode_wish(record)
+        return decode_request_record(record)
     decoded = decode_batch([record])
     assert len(decoded.events) + len(decoded.rejected) == 1
     return decoded.rejected[0] if decoded.rejected else decoded.events[0][1]

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from agents.scorekeeper.published import shown_list
-from model.metrics.live import Shown
+from model.metrics.live import PublishedList
 from streams.records.codec import encode
 from streams.records.decoding import RawRecord
 from streams.records.records import ListedItem, Origin, Recommendation
@@ -36,7 +36,9 @@ A_LIST = Recommendation(
 
 def test_a_workers_list_comes_back():
     """Identity, road, items in order, experiment and the record's Kafka timestamp are those of the list."""
-    assert shown_list(published(encode(A_LIST))) == Shown("r", "u", 77, "personalized", "v1", ("a", "b"), "x", "b")
+    assert shown_list(published(encode(A_LIST))) == PublishedList(
+        "r", "u", 77, "personalized", "v1", ("a", "b"), "x", "b"
+    )
 
 
 def test_a_list_of_an_earlier_release_knows_no_experiment():

@@ -20,7 +20,7 @@ from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from model.ranking.retrieval import RetrievingRanker
-from streams.kafka.publisher import Outbox
+from streams.kafka.publisher import Publisher
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
@@ -68,7 +68,7 @@ def upkeep_of(state, redis_url, tmp_path, *, leads=False, **chosen):
     settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2, **chosen)
     life = SignOfLife(connect(redis_url), "worker")
     return Upkeep(
-        settings, UpkeepConfig(), ModeConfig(), state, life, lambda: leads, WorkerReport(), lambda: Outbox(None)
+        settings, UpkeepConfig(), ModeConfig(), state, life, lambda: leads, WorkerReport(), lambda: Publisher(None)
     )
 
 

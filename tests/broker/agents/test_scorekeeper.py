@@ -13,12 +13,12 @@ from aiokafka import TopicPartition
 
 from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP, Scorekeeper, ScorekeeperConfig
 from model.metrics.drift import Drift, DriftConfig
-from model.metrics.live import Scoreboard, ScoreboardConfig, Shown
+from model.metrics.live import PublishedList, Scoreboard, ScoreboardConfig
 from streams.kafka.clients import producer
 from streams.reading.reader import EventReader
 from streams.records.records import ModelVersion
 from streams.redis.connection import connect
-from streams.registry.versions import Archive, Lineage
+from streams.registry.versions import Lineage, VersionStore
 from streams.state.quality import QualityShelf, find_quality, find_series
 from streams.state.store import ModelPointer
 
@@ -124,7 +124,7 @@ def a_stream(n, seed):
         if rng.random() < 0.4:
             items = tuple(f"i{item}" for item in rng.permutation(60)[:10])
             arm = "a" if int(user[1:]) % 2 else "b"
-            records.append(Shown(f"r{at}", user, at, "personalized", f"v{rng.integers(3)}", items, "x", arm))
+            records.append(PublishedList(f"r{at}", user, at, "personalized", f"v{rng.integers(3)}", items, "x", arm))
         else:
             records.append((user, f"i{rng.integers(60)}", at))
     return records
@@ -132,7 +132,7 @@ def a_stream(n, seed):
 
 def send_record(installation, record):
     """Send a list or a watch of a stream."""
-    if isinstance(record, Shown):
+    if isinstance(record, PublishedList):
         fields = a_list(record.user_id, record.items, record.rec_id, record.version)
         fields |= {"experiment": record.experiment, "arm": record.arm}
         send(installation, "recommendations", record.user_id, fields, record.at_ms)
@@ -155,7 +155,7 @@ async def test_restarts_count_nothing_twice_and_nothing_never(installation, unti
             await asyncio.to_thread(until, more, 20, lambda: "something counted")
     board = Scoreboard(CONFIG.board)
     for record in stream:
-        if isinstance(record, Shown):
+        if isinstance(record, PublishedList):
             board.shown(record)
         else:
             board.happened(*record)
@@ -242,7 +242,7 @@ async def test_the_group_is_told_that_markers_are_done(installation):
 
 def two_versions(installation, promoted_at):
     """Store a version and its child, let the child serve, and return both ids."""
-    archive = Archive(installation.settings.registry)
+    archive = VersionStore(installation.settings.registry)
     ids = [None]
     for n in range(2):
         lineage = Lineage(ids[-1], {"hr@10": 0.5}, {}, n, 0, "test")
@@ -286,7 +286,7 @@ async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until
         assert keeper.report.rolled_back == 1
     metrics = said["metrics"]
     assert (said["version"], said["parent"]) == (parent, None)
-    assert said["uri"] == pointer()["uri"] == Archive(installation.settings.registry).read(parent).uri
+    assert said["uri"] == pointer()["uri"] == VersionStore(installation.settings.registry).read(parent).uri
     assert 20 <= metrics["tests"] <= 30
     assert (metrics["hit_rate"], metrics["popularity_hit_rate"]) == (0.0, 1 - 1 / metrics["tests"])
     assert metrics["z"] == pytest.approx(-sqrt(metrics["tests"] - 1))
@@ -330,7 +330,7 @@ async def test_a_parent_that_is_gone_is_said(installation, until):
     await started_once(installation, until)
     t0 = time.time_ns() // 1_000_000 - 60_000
     parent, child = two_versions(installation, t0)
-    Archive(installation.settings.registry).remove(parent)
+    VersionStore(installation.settings.registry).remove(parent)
     send_lost(installation, child, t0, "a")
     async with keeping(installation):
         said = await asyncio.to_thread(installation.await_value, "model-versions", lambda _: True)

@@ -228,7 +228,7 @@ def test_a_new_version_changes_modes_without_a_restart(running):
         "ts": TS,
         "previous": "cold_start",
         "mode": "personalized",
-        "evidence": 6,
+        "known_items": 6,
         "model_version": version,
         "trigger": after["trigger"],
     }

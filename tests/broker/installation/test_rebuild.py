@@ -19,13 +19,13 @@ from redis import Redis
 
 from model.experiment import Arm, Experiment
 from streams.errors import StateError, TopicError
-from streams.kafka.topic_ids import recognise_topics
 from streams.kafka.topics import create_topics
 from streams.rebuild.rebuild import Rebuild, RebuildConfig
 from streams.rebuild.switch import hand_over, switch
 from streams.rebuild.target import REBUILDING, find_target
 from streams.redis.connection import connect
 from streams.redis_url import in_database
+from streams.serving.known_topics import recognise_topics
 from streams.stack import open_stack
 from streams.state.experiments import encode_experiment
 from streams.state.keys import HOLD

@@ -8,7 +8,7 @@ from redis import Redis
 
 from commands.operate.modes import mode
 from streams.errors import StateError
-from streams.state.experiments import MOST_CHOSEN
+from streams.state.experiments import MAX_OVERRIDES
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_wrong_usage_stores_nothing(invoke, client, arguments):
 
 def test_more_users_than_workers_should_hold_are_refused(invoke, client):
     """At the bound a further user is refused, one of those chosen may change, and one taken back makes room."""
-    client.hset("modes:chosen", mapping={f"u{n}": "cold_start" for n in range(MOST_CHOSEN)})
+    client.hset("modes:chosen", mapping={f"u{n}": "cold_start" for n in range(MAX_OVERRIDES)})
     refused = invoke("ann", "personalized").exception
     assert isinstance(refused, StateError)
     assert "at most 10,000 users" in str(refused)
@@ -69,4 +69,4 @@ def test_more_users_than_workers_should_hold_are_refused(invoke, client):
     assert client.hget("modes:chosen", "u7") == "personalized"
     assert invoke("u8", "auto").exit_code == 0
     assert invoke("ann", "personalized").exit_code == 0
-    assert client.hlen("modes:chosen") == MOST_CHOSEN
+    assert client.hlen("modes:chosen") == MAX_OVERRIDES

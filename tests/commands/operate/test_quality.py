@@ -9,7 +9,7 @@ from redis import Redis
 from scipy.stats import binomtest
 
 from commands.operate.quality import quality
-from model.metrics.live import Scoreboard, ScoreboardConfig, Shown
+from model.metrics.live import PublishedList, Scoreboard, ScoreboardConfig
 from streams.redis.connection import connect
 from streams.state.quality import LiveQuality, QualityShelf
 
@@ -50,7 +50,7 @@ def a_board():
     board = Scoreboard(ScoreboardConfig(renew_every=1))
     for user, arm in (("u", "b"), ("v", "b"), ("w", "c"), ("x", None)):
         version, mode = (None, "cold_start") if arm is None else ("v1", "personalized")
-        board.shown(Shown(f"r{user}", user, 1, mode, version, ("a",), arm and "colour", arm))
+        board.shown(PublishedList(f"r{user}", user, 1, mode, version, ("a",), arm and "colour", arm))
     for user, item in (("u", "a"), ("v", "z"), ("w", "a"), ("x", "y")):
         board.happened(user, item, 2)
     return board

@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from model.metrics.drift import Drift, DriftConfig, DriftGuard
-from model.metrics.live import Credit, Shown
+from model.metrics.live import Credit, PublishedList
 
 REC_IDS = (f"r{n}" for n in count())
 SMALL = DriftConfig(least=10, most=30)
@@ -14,7 +14,7 @@ SMALL = DriftConfig(least=10, most=30)
 
 def credit(mine, popular, *, version="v1", mode="personalized", at_ms=5, is_by_chance=False, rec_id=None):
     """Return a test, of a list of its own unless one is given, that list and popularity hit or not."""
-    shown = Shown(rec_id or next(REC_IDS), "u", at_ms, mode, version, ("a",), is_by_chance=is_by_chance)
+    shown = PublishedList(rec_id or next(REC_IDS), "u", at_ms, mode, version, ("a",), is_by_chance=is_by_chance)
     return Credit(shown, 1.0 if mine else inf, 1.0 if popular else inf, is_named=False)
 
 
@@ -119,6 +119,6 @@ def test_places_beyond_k_are_no_hits():
     """The item in place eleven of a list counts as missed."""
     guard = DriftGuard(SMALL)
     for _ in range(30):
-        shown = Shown(next(REC_IDS), "u", 5, "personalized", "v1", tuple("abcdefghijk"))
+        shown = PublishedList(next(REC_IDS), "u", 5, "personalized", "v1", tuple("abcdefghijk"))
         guard.observe(Credit(shown, 11.0, 10.0, is_named=False))
     assert guard.judge("v1", 0) == Drift("v1", tests=30, hits=0, popularity_hits=30, apart=30)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.metrics.live import ArmTally, Credit, DrawnUsers, Scoreboard, ScoreboardConfig, Shown, Tally
+from model.metrics.live import ArmTally, Credit, DrawnUsers, PublishedList, Scoreboard, ScoreboardConfig, Tally
 
 
 def listed(user_id, at_ms, items, rec_id=None, mode="personalized", version="v1", arm=None):
     """Return a published list; its identity is made of user and time unless given."""
     rec_id = rec_id or f"{user_id}@{at_ms}"
-    return Shown(rec_id, user_id, at_ms, mode, version, tuple(items), None if arm is None else "x", arm)
+    return PublishedList(rec_id, user_id, at_ms, mode, version, tuple(items), None if arm is None else "x", arm)
 
 
 def test_the_last_list_before_the_event_is_tested():
@@ -193,7 +193,7 @@ def test_sides_of_an_experiment_are_counted_by_user():
 def told_all(board, log, told="new"):
     """Tell a board of a log of lists and (user, item, time) events."""
     for record in log:
-        if isinstance(record, Shown):
+        if isinstance(record, PublishedList):
             board.shown(record)
         else:
             board.happened(*record, told=told)
@@ -223,12 +223,12 @@ def recounted(log, k):
     """Return what the whole log says, looked up from its start for every event: list, hit, popular hit."""
     tests = []
     for at, record in enumerate(log):
-        if isinstance(record, Shown):
+        if isinstance(record, PublishedList):
             continue
         user, item, _ = record
         before = log[:at]
-        shown = [one for one in before if isinstance(one, Shown) and one.user_id == user]
-        events = [one for one in before if not isinstance(one, Shown)]
+        shown = [one for one in before if isinstance(one, PublishedList) and one.user_id == user]
+        events = [one for one in before if not isinstance(one, PublishedList)]
         known = {one[1] for one in events if one[0] == user}
         if not shown or item in known:
             continue

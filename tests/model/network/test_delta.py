@@ -47,7 +47,7 @@ def tuned(ring):
     """Return the snapshot before a round of fine-tuning and the one after it, with new users, items and a genre."""
     tuning = TrainingConfig(epochs=1, batch=16, learning_rate=1.0e-3)
     learner = Learner(rounds=RoundConfig(network=ring.config, tuning=tuning), champion=ring.snapshot)
-    learner.recall(ring.events)
+    learner.preload(ring.events)
     interactions = [Interaction(f"i{item}", 10**9 + item, "watch", 1.0) for item in (3, 4, 60)]
     learner.observe((f"n{user}", one) for user in range(3) for one in interactions)
     return ring.snapshot, learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot

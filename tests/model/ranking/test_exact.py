@@ -193,7 +193,7 @@ def test_a_list_changes_with_an_event_and_without_training(ranker, world):
 
 def test_evidence_counts_distinct_known_items(ranker, world):
     """i3, i4, i3 and an unknown item are two."""
-    assert ranker.evidence(world["profile"]("i3", "i4", "i3", "never heard of")) == 2
+    assert ranker.known_items(world["profile"]("i3", "i4", "i3", "never heard of")) == 2
 
 
 def test_nearest_names_the_most_similar_item_of_the_history(ranker):

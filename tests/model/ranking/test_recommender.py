@@ -12,7 +12,7 @@ from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
-from model.ranking.recommender import Recommender, Wish
+from model.ranking.recommender import ListFilter, Recommender
 
 ITEMS = tuple(f"i{n}" for n in range(20))
 DRAMAS = set(ITEMS[:8])
@@ -90,7 +90,7 @@ def test_a_personalised_list_is_the_networks_order(recommender, ranker):
     """Ten items by descending score, none of them touched, named with the version."""
     [draft] = recommender.recommend([WARM], 10)
     assert ids(draft) == by_score(ranker, WARM)[:10]
-    assert (draft.mode, draft.evidence, draft.version, draft.complete) == ("personalized", 5, "v1", False)
+    assert (draft.mode, draft.known_items, draft.version, draft.complete) == ("personalized", 5, "v1", False)
     assert {item.source for item in draft.items} == {"neumf"}
     titles = {f"Because of Film {n}" for n in range(5)}
     assert {item.reason for item in draft.items} <= titles
@@ -113,7 +113,7 @@ def test_a_mixed_batch_keeps_its_order(recommender):
 
 def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
     """The three dramas that are left lead, then comedies fill up, both in the network's order."""
-    [draft] = recommender.recommend([WARM], 10, Wish("Drama"))
+    [draft] = recommender.recommend([WARM], 10, ListFilter("Drama"))
     order = by_score(ranker, WARM)
     dramas = [item for item in order if item in DRAMAS]
     assert len(dramas) == 8 - 5
@@ -122,26 +122,26 @@ def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
 
 def test_a_strict_genre_is_all_there_is(recommender, ranker):
     """A strict wish yields the three dramas that are left and a complete draft; no items for an unknown genre."""
-    [draft] = recommender.recommend([WARM], 10, Wish("Drama", strict=True))
+    [draft] = recommender.recommend([WARM], 10, ListFilter("Drama", strict=True))
     assert ids(draft) == [item for item in by_score(ranker, WARM) if item in DRAMAS]
     assert draft.complete
-    [nothing] = recommender.recommend([WARM], 10, Wish("Western", strict=True))
+    [nothing] = recommender.recommend([WARM], 10, ListFilter("Western", strict=True))
     assert (nothing.items, nothing.complete) == ((), True)
 
 
 def test_a_cold_wish_is_kept_as_well(recommender):
     """For a stranger the eight dramas lead by trend; strictly there are only they; exclusions go."""
     stranger = user("new", [])
-    [preferred] = recommender.recommend([stranger], 10, Wish("Drama"))
+    [preferred] = recommender.recommend([stranger], 10, ListFilter("Drama"))
     assert ids(preferred) == list(ITEMS[:10])  # i0 to i7 are dramas, i8 and i9 the hottest of the rest
-    [strict] = recommender.recommend([stranger], 10, Wish("Drama", strict=True, exclude=("i0", "i5", "absent")))
+    [strict] = recommender.recommend([stranger], 10, ListFilter("Drama", strict=True, exclude=("i0", "i5", "absent")))
     assert ids(strict) == ["i1", "i2", "i3", "i4", "i6", "i7"]
 
 
 def test_excluded_items_leave_the_others_in_order(recommender, ranker):
     """Without the two best the third leads."""
     order = by_score(ranker, WARM)
-    [draft] = recommender.recommend([WARM], 5, Wish(exclude=(order[0], order[1], "absent")))
+    [draft] = recommender.recommend([WARM], 5, ListFilter(exclude=(order[0], order[1], "absent")))
     assert ids(draft) == order[2:7]
 
 
@@ -178,7 +178,7 @@ def test_inputs_stay_as_they_were(recommender):
 
 def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
     """With one known item the chosen user is personalised, a neighbour with as many is not, and one without is cold."""
-    chosen = recommender.with_chosen({"u": "personalized", "warm": "cold_start", "new": "personalized"})
+    chosen = recommender.with_overrides({"u": "personalized", "warm": "cold_start", "new": "personalized"})
     one = user("u", ITEMS[:1])
     assert chosen.decide(one) == ("personalized", 1)
     assert recommender.decide(one) == chosen.decide(user("v", ITEMS[:1])) == ("cold_start", 1)
@@ -190,8 +190,8 @@ def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
 def test_beside_another_only_model_and_thresholds_are_its_own(recommender, ranker):
     """Beside a recommender with newer trending, an arm takes everything from it but version and thresholds."""
     arm = recommender.with_model(ranker, "v0").with_modes(ModeConfig(2, 2))
-    newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_chosen({"u": "cold_start"})
-    both = arm.beside(newer)
+    newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_overrides({"u": "cold_start"})
+    both = arm.with_surroundings_of(newer)
     assert (both.version, both.ranker, both.modes) == ("v0", ranker, ModeConfig(2, 2))
     assert (both.trending, both.chosen, both.catalogue) == (newer.trending, newer.chosen, newer.catalogue)
 
@@ -200,7 +200,7 @@ def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommende
     """Rows listed are kept through trending, thresholds and choices, and looked up anew with another model."""
     recommender.recommend([WARM], 3)
     kept = recommender.__dict__["_listed"]
-    same = recommender.with_trending(Trending()).with_modes(ModeConfig(2, 2)).with_chosen({"u": "cold_start"})
+    same = recommender.with_trending(Trending()).with_modes(ModeConfig(2, 2)).with_overrides({"u": "cold_start"})
     assert same.__dict__["_listed"] is kept
     assert same.with_model(ranker, "v2").__dict__["_listed"] is kept
     assert "_listed" not in same.with_model(Ranker(ranker.snapshot), "v2").__dict__

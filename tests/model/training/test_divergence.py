@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.history import Interaction
-from model.training.divergence import require_in_bounds
+from model.training.divergence import require_not_diverged
 from model.training.fit import TrainingConfig
 from model.training.learner import Learner
 from model.training.rounds import RoundConfig
@@ -20,14 +20,14 @@ def scaled(snapshot, name, factor):
 def test_an_ordinary_round_is_within_bounds(ring):
     """Weights that doubled, and counts that grew a thousandfold, are accepted."""
     for name, factor in (("item_factors", 2.0), ("evidence.counts", 1000.0), ("evidence.touched", 1000.0)):
-        require_in_bounds(ring.snapshot, scaled(ring.snapshot, name, factor))
+        require_not_diverged(ring.snapshot, scaled(ring.snapshot, name, factor))
 
 
 @pytest.mark.parametrize("name", ["item_factors", "second.weight", "fuse_gmf"])
 def test_an_exploding_norm_is_refused(ring, name):
     """A table whose norm grew a thousandfold is named, with what was allowed."""
     with pytest.raises(FloatingPointError, match=f"'{name}' must stay below"):
-        require_in_bounds(ring.snapshot, scaled(ring.snapshot, name, 1000.0))
+        require_not_diverged(ring.snapshot, scaled(ring.snapshot, name, 1000.0))
 
 
 @pytest.mark.parametrize("name", ["item_factors", "item_bias", "user_factors"])
@@ -38,16 +38,16 @@ def test_one_exploding_row_is_refused(ring, name):
     table = table.clone()
     table[7] = 300.0
     with pytest.raises(FloatingPointError, match=f"'{name}' must stay below"):
-        require_in_bounds(before, SimpleNamespace(weights={name: table}))
+        require_not_diverged(before, SimpleNamespace(weights={name: table}))
 
 
 def test_small_weights_may_grow(ring):
     """A table of zeros may become an ordinary one: its bound is 10 times 0.1, not 10 times nothing."""
     before = scaled(ring.snapshot, "user_factors", 0.0)
     ordinary = torch.full_like(ring.snapshot.weights["user_factors"], 0.9)
-    require_in_bounds(before, replace(before, weights={**before.weights, "user_factors": ordinary}))
+    require_not_diverged(before, replace(before, weights={**before.weights, "user_factors": ordinary}))
     with pytest.raises(FloatingPointError, match="must stay below 1,"):
-        require_in_bounds(before, replace(before, weights={**before.weights, "user_factors": 1.2 * ordinary}))
+        require_not_diverged(before, replace(before, weights={**before.weights, "user_factors": 1.2 * ordinary}))
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -56,14 +56,14 @@ def test_what_is_no_number_is_refused_even_of_a_first_version(ring, number):
     weight = ring.snapshot.weights["item_bias"].clone()
     weight[3] = number
     with pytest.raises(FloatingPointError, match="item_bias"):
-        require_in_bounds(None, replace(ring.snapshot, weights={**ring.snapshot.weights, "item_bias": weight}))
+        require_not_diverged(None, replace(ring.snapshot, weights={**ring.snapshot.weights, "item_bias": weight}))
 
 
 def test_a_round_at_an_absurd_rate_leads_to_no_candidate(ring):
     """With a learning rate of 50 the weights explode, and the round says so instead of offering a version."""
     tuning = TrainingConfig(epochs=2, batch=4, learning_rate=50.0)
     learner = Learner(rounds=RoundConfig(network=ring.config, tuning=tuning), champion=ring.snapshot)
-    learner.recall(ring.events)
+    learner.preload(ring.events)
     learner.observe([("u0", Interaction(f"i{item}", 10**9 + item, "watch", 1.0)) for item in range(40)])
     with pytest.raises(FloatingPointError):
         learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
@@ -72,9 +72,9 @@ def test_a_round_at_an_absurd_rate_leads_to_no_candidate(ring):
 def test_the_round_after_a_divergence_is_more_cautious(ring):
     """Its rate and its events are half of what was configured."""
     learner = Learner(rounds=RoundConfig(max_predicted=600), champion=ring.snapshot)
-    learner.give_up()
+    learner.abandon_round()
     assert learner.paced_rounds() == learner.rounds
-    learner.give_up(diverged=True)
+    learner.abandon_round(diverged=True)
     paced = learner.paced_rounds()
     assert paced.tuning.learning_rate == learner.rounds.tuning.learning_rate / 2
     assert paced.max_predicted == 300

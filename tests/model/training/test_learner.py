@@ -12,7 +12,7 @@ from model.training.fit import TrainingConfig
 from model.training.gate import Quality, Verdict, compared, gate, held_out_ranks, is_not_worse
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import HeldOut, RoundConfig
-from model.training.update_scale import Pace
+from model.training.update_scale import UpdateScale
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def rounds(ring):
 def learner(ring, rounds):
     """Return a learner whose champion knows the ring and whose memory holds what it was trained on."""
     learner = Learner(rounds=rounds, champion=ring.snapshot)
-    learner.recall(ring.events)
+    learner.preload(ring.events)
     return learner
 
 
@@ -70,9 +70,9 @@ def test_the_users_who_stay_are_a_uniform_sample_of_all(ring):
     config = LearnerConfig(max_events=500, held_out_share=0.0)
     events = [(f"u{user}", _watch("x", user)) for user in range(2000)]
     in_one, in_parts = Learner(config), Learner(config)
-    in_one.recall(events)
+    in_one.preload(events)
     for start in range(0, 2000, 100):
-        in_parts.recall(events[start : start + 100])
+        in_parts.preload(events[start : start + 100])
     kept = {int(user[1:]) for user in in_one.material(ring.catalogue).histories}
     assert kept == {int(user[1:]) for user in in_parts.material(ring.catalogue).histories}
     assert len(kept) == len(in_one) == 500
@@ -82,7 +82,7 @@ def test_the_users_who_stay_are_a_uniform_sample_of_all(ring):
 def test_new_events_are_forgotten_last(ring):
     """With room for three, new ones stay and the old go first; only beyond twice the room new ones go as well."""
     learner = Learner(LearnerConfig(max_events=3, held_out_share=0.0))
-    learner.recall([("old", _watch("x"))])
+    learner.preload([("old", _watch("x"))])
     learner.observe([(user, _watch("x")) for user in "abcde"])
     assert set(learner.material(ring.catalogue).histories) == {"old", *"abcde"}
     learner.observe([("f", _watch("x"))])
@@ -132,7 +132,7 @@ def test_new_events_cannot_be_recalled_over(learner):
     """What the champion knows has to come before what it does not."""
     learner.observe([("u1", _watch("i1"))])
     with pytest.raises(ValueError, match="got 1"):
-        learner.recall([("u1", _watch("i2"))])
+        learner.preload([("u1", _watch("i2"))])
 
 
 def test_new_users_and_items_get_rows_and_old_rows_stay(learner, ring):
@@ -310,19 +310,19 @@ def test_few_held_out_events_hold_a_candidate(learner, ring):
     assert gate(candidate, least=2).decision != "hold"
     learner.settle(candidate, held)
     assert learner.champion is champion
-    assert learner.pace == Pace()
+    assert learner.update_scale == UpdateScale()
     assert learner.material(ring.catalogue).fresh["u1"] == 18
 
 
 def test_pace_follows_the_verdicts():
     """Halved by a rejection, raised by a clear gain, drawn back to the middle by neither; work never grows."""
-    slow = Pace().after(REJECT)
-    assert slow == Pace(0.5, 0.5)
+    slow = UpdateScale().after(REJECT)
+    assert slow == UpdateScale(0.5, 0.5)
     assert slow.after(HOLD) == slow
-    assert slow.after(PROMOTE) == Pace(0.5**0.5, 0.625)
-    assert Pace().after(verdict("promote", 5, 16)) == Pace(1.25, 1.0)
-    for said, limit in ((REJECT, Pace(0.125, 0.125)), (verdict("promote", 5, 16), Pace(2.0, 1.0))):
-        pace = Pace()
+    assert slow.after(PROMOTE) == UpdateScale(0.5**0.5, 0.625)
+    assert UpdateScale().after(verdict("promote", 5, 16)) == UpdateScale(1.25, 1.0)
+    for said, limit in ((REJECT, UpdateScale(0.125, 0.125)), (verdict("promote", 5, 16), UpdateScale(2.0, 1.0))):
+        pace = UpdateScale()
         for _ in range(20):
             pace = pace.after(said)
         assert pace == limit
@@ -330,7 +330,7 @@ def test_pace_follows_the_verdicts():
 
 def test_a_round_trains_at_its_pace(learner):
     """After a rejection the rate and the events of the next round are half of the configured ones."""
-    learner.pace = Pace().after(REJECT)
+    learner.update_scale = UpdateScale().after(REJECT)
     paced, rounds = learner.paced_rounds(), learner.rounds
     assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
     assert paced.max_predicted == rounds.max_predicted / 2
@@ -342,13 +342,13 @@ def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
     learner = Learner(rounds=rounds)
     learner.observe(ring.events)
     learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("promote", 9, 16))
-    assert learner.pace == Pace()
+    assert learner.update_scale == UpdateScale()
 
 
 def test_where_waiting_leads_to_no_more_events_a_candidate_is_not_held(ring, rounds):
     """Of a held-out tail at its bound, 2 events, a user's first do not count: one is left, and it decides."""
     learner = Learner(LearnerConfig(max_held_out=2), rounds, ring.snapshot)
-    learner.recall(ring.events)
+    learner.preload(ring.events)
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(40)] + [("new", _watch("i1"))])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     assert len(candidate.material.held_out) == 1
@@ -372,4 +372,8 @@ def test_a_learner_goes_on_with_the_same_memory(ring, rounds):
     remembered = learner.material(ring.catalogue)
     assert len(learner) <= 120
     assert again.material(ring.catalogue).histories == remembered.histories
-    assert (again.pace, again.position(), again.champion) == (learner.pace, learner.position(), learner.champion)
+    assert (again.update_scale, again.position(), again.champion) == (
+        learner.update_scale,
+        learner.position(),
+        learner.champion,
+    )

@@ -8,7 +8,7 @@ from model.sequences import Sequences
 from model.training.fit import TrainingConfig
 from model.training.learner import Learner
 from model.training.rounds import RoundConfig
-from model.training.row_subset import Chosen, part_of, put_back
+from model.training.row_subset import RowSubset, extract, write_back
 
 
 def rows_of(*rows):
@@ -20,7 +20,7 @@ def test_a_part_says_what_the_whole_says(ring):
     """User vectors and logits of the rows it holds are those of the whole network."""
     network = ring.snapshot.network()
     users, items = rows_of(2, 5, 9), rows_of(0, 3, 4, 8, 20, 33)
-    part = part_of(network, Chosen(users, items, users, items))
+    part = extract(network, RowSubset(users, items, users, items))
     history = torch.tensor([[1, 3, 5]]), torch.tensor([[0, 60_000, 120_000]]), torch.ones(1, 3), torch.tensor([3])
     mine = part.users_now(torch.tensor([1]), *history)
     theirs = network.users_now(torch.tensor([5]), torch.tensor([[3, 8, 33]]), *history[1:])
@@ -35,7 +35,7 @@ def test_a_part_has_the_evidence_of_the_whole(ring):
     network = ring.snapshot.network()
     items = np.unique(ring.snapshot.network().evidence.neighbours.numpy()[3])[1:]
     items = np.union1d(items, rows_of(3)).astype(np.int64)
-    part = part_of(network, Chosen(rows_of(0), items, rows_of(), rows_of()))
+    part = extract(network, RowSubset(rows_of(0), items, rows_of(), rows_of()))
     columns = (np.zeros(len(items)), np.arange(len(items)), 60_000 * np.arange(len(items)), np.ones(len(items)))
     inside, outside = Sequences.of(*columns), Sequences.of(columns[0], items, *columns[2:])
     at, targets = np.arange(len(items) - 1), np.arange(1, len(items))[:, None]
@@ -48,20 +48,20 @@ def test_a_part_has_the_evidence_of_the_whole(ring):
 def test_putting_an_unchanged_part_back_changes_nothing(ring):
     """Taking a part out and putting it back leaves every weight as it was."""
     network = ring.snapshot.network()
-    chosen = Chosen(rows_of(1, 4), rows_of(2, 7, 9), rows_of(1, 4), rows_of(2, 7, 9))
-    put_back(network, part_of(network, chosen), chosen)
+    chosen = RowSubset(rows_of(1, 4), rows_of(2, 7, 9), rows_of(1, 4), rows_of(2, 7, 9))
+    write_back(network, extract(network, chosen), chosen)
     assert all(torch.equal(weight, ring.snapshot.weights[name]) for name, weight in network.state_dict().items())
 
 
 def test_only_learnt_rows_are_put_back(ring):
     """Of a part whose weights all moved by one, two item rows, one user row and the small weights arrive."""
     network = ring.snapshot.network()
-    chosen = Chosen(rows_of(1, 4), rows_of(2, 7, 9), rows_of(4), rows_of(2, 9))
-    part = part_of(network, chosen)
+    chosen = RowSubset(rows_of(1, 4), rows_of(2, 7, 9), rows_of(4), rows_of(2, 9))
+    part = extract(network, chosen)
     with torch.no_grad():
         for weight in part.parameters():
             weight.add_(1.0)
-    put_back(network, part, chosen)
+    write_back(network, part, chosen)
     before, after = ring.snapshot.weights, network.state_dict()
     moved = {
         name: (after[name] != before[name]).any(dim=1).nonzero().flatten().tolist()
@@ -78,7 +78,7 @@ def test_a_round_moves_no_row_that_its_windows_do_not_touch(ring, predicted):
     tuning = TrainingConfig(epochs=2, batch=8, learning_rate=1.0e-2)
     rounds = RoundConfig(network=ring.config, tuning=tuning, max_predicted=predicted)
     learner = Learner(rounds=rounds, champion=ring.snapshot)
-    learner.recall(event for event in ring.events if event[1].item_id in {"i0", "i1", "i2", "i3"})
+    learner.preload(event for event in ring.events if event[1].item_id in {"i0", "i1", "i2", "i3"})
     new = [("u0", Interaction(f"i{item}", 10**9 + item, "watch", 1.0)) for item in (10, 11, 12)]
     learner.observe(new)
     after = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot

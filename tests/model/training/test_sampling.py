@@ -46,7 +46,7 @@ def test_bits_and_keys_hold_the_same(monkeypatch):
     sequences = Sequences.of(users, items, range(150), [1.0] * 150)
     asked = np.repeat(np.arange(25), 37), np.tile(np.arange(37), 25)
     bits = NegativeSampler(sequences)
-    monkeypatch.setattr(sampling, "MOST_BITS", 0)
+    monkeypatch.setattr(sampling, "MAX_BITS", 0)
     keys = NegativeSampler(sequences)
     touched = set(zip(users.tolist(), items.tolist(), strict=True))
     expected = [pair in touched for pair in zip(*(rows.tolist() for rows in asked), strict=True)]

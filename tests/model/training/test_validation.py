@@ -4,7 +4,7 @@ import torch
 
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.sequences import Sequences
-from model.training.fit import Course, TrainingConfig, fit
+from model.training.fit import TrainingConfig, TrainingHooks, fit
 from model.training.validation import HeldOutEvents
 
 SMALL = NeuMFConfig(history_length=4, factors=8, mlp_factors=4, genre_factors=2, hidden=(4, 2), heads=1)
@@ -40,7 +40,7 @@ def test_learning_the_rule_raises_the_score():
     network = NeuMF(SMALL, 60, np.zeros((120, 0), dtype=np.float32), torch.Generator().manual_seed(0))
     before = held_out.hit_rate(network)
     config = TrainingConfig(epochs=15, batch=16, learning_rate=2.0e-2, patience=15)
-    result = fit(network, left, config, np.random.default_rng(0), course=Course(score=held_out.hit_rate))
+    result = fit(network, left, config, np.random.default_rng(0), course=TrainingHooks(score=held_out.hit_rate))
     assert before < 0.3
     assert max(result.scores) > 0.6
     assert held_out.hit_rate(network) == max(result.scores)

@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 
 from replay.chaos.compare import compare
-from replay.chaos.expected import Expected, Place, UserState
+from replay.chaos.expected import Expected, TopicPartition, UserState
 from replay.chaos.gauge import Size, cut_back, last_file
 from replay.chaos.observed import Observed, ObservedUser
 from replay.chaos.sabotage import torn_versions
 
 TS = 1_700_000_000_000
-BAD = Place("watch-events", 0, 7)
+BAD = TopicPartition("watch-events", 0, 7)
 EXPECTED = Expected(
     users={
         "u": UserState(

@@ -104,7 +104,7 @@ def test_what_the_client_itself_refuses_is_told_alike(settings):
 
 def test_where_everything_is_refused_sending_ends(settings, monkeypatch):
     """After five refusals in a row, the limit of this test, the rest counts as failed and nothing is sent any more."""
-    monkeypatch.setattr(sender, "MOST_REFUSED", 5)
+    monkeypatch.setattr(sender, "MAX_REFUSED", 5)
     delivery = sent(settings, [outgoing(settings, "small", str(n), LARGE) for n in range(20)])
     assert delivery.has_given_up
     assert [one.record.name for one in delivery.refused] == ["0", "1", "2", "3", "4"]

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_wish
+from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
 from streams.records.records import Origin, Rating, Request, Watch
 from streams.records.times import MAX_TS
 
@@ -90,7 +90,7 @@ def test_the_user_in_another_form_is_a_key(key):
     [(_, event)] = decode_batch([RawRecord(Origin("watch-events", 0, 1), key, WATCH)]).events
     assert event.user_id == "u"
     asked = RawRecord(Origin("recommendation-requests", 0, 1), key, b'{"request_id":"r","user_id":"u"}')
-    assert decode_wish(asked) == Request("r", "u")
+    assert decode_request_record(asked) == Request("r", "u")
 
 
 @pytest.mark.parametrize("key", [b"", b"v", b"U", b"u ", b"u\x00", b"\xff", b'"v"', b"\x00\x00\x00\x01u"])
@@ -100,7 +100,7 @@ def test_a_key_that_is_not_the_user_is_a_wrong_key(key):
     [rejected] = decode_batch([sent]).rejected
     assert (rejected.record, rejected.cause) == (sent, "wrong_key")
     asked = RawRecord(Origin("recommendation-requests", 0, 1), key, b'{"request_id":"r","user_id":"u"}')
-    wish = decode_wish(asked)
+    wish = decode_request_record(asked)
     assert isinstance(wish, Rejected)
     assert (wish.record, wish.cause) == (asked, "wrong_key")
 
@@ -109,7 +109,9 @@ def test_a_record_without_key_is_an_event():
     """State is right whatever the partition, so a producer may leave the key out."""
     [(_, event)] = decode_batch([RawRecord(Origin("watch-events", 3, 1), None, WATCH)]).events
     assert event.user_id == "u"
-    assert decode_wish(RawRecord(Origin("r", 0, 1), None, b'{"request_id":"r","user_id":7}')) == Request("r", "7")
+    assert decode_request_record(RawRecord(Origin("r", 0, 1), None, b'{"request_id":"r","user_id":7}')) == Request(
+        "r", "7"
+    )
 
 
 def test_a_whole_number_of_a_user_has_its_digits_as_key():
@@ -123,6 +125,6 @@ def test_a_whole_number_of_a_user_has_its_digits_as_key():
 def test_a_bad_request_is_set_aside_with_its_cause():
     """What the codec refuses comes back as a value, not as an error."""
     record = RawRecord(Origin("r", 0, 1), b"u", b'{"user_id":"u"}')
-    wish = decode_wish(record)
+    wish = decode_request_record(record)
     assert isinstance(wish, Rejected)
     assert (wish.record, wish.cause) == (record, "missing_field")

@@ -20,7 +20,7 @@ from streams.errors import RegistryError
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
 from streams.registry.registry import Registry
-from streams.registry.versions import FORMAT, Archive, Lineage
+from streams.registry.versions import FORMAT, Lineage, VersionStore
 
 LINEAGE = Lineage("v000001-0123abcd", {"hr_10": 0.25}, {"watch-events": {0: 7, 11: 3}}, 1_700_000_000_000, 42, "abc123")
 
@@ -111,7 +111,7 @@ def test_versions_are_listed_newest_first(url):
 
 def test_ids_beyond_six_digits_still_sort_by_counter(tmp_path):
     """After counter 999999 comes 1000000, and it is the newest although its text is the smaller."""
-    archive = Archive(str(tmp_path))
+    archive = VersionStore(str(tmp_path))
     first = archive.put({}, {}, LINEAGE).version_id
     (tmp_path / first).rename(tmp_path / first.replace("v000001", "v999999"))
     archive.put({}, {}, LINEAGE)
@@ -120,7 +120,7 @@ def test_ids_beyond_six_digits_still_sort_by_counter(tmp_path):
 
 def test_two_writers_with_the_same_counter_keep_both(tmp_path):
     """A version written by another trainer at the same moment has another hash, so both exist."""
-    apart = [Archive(str(tmp_path / name)) for name in ("a", "b")]
+    apart = [VersionStore(str(tmp_path / name)) for name in ("a", "b")]
     one, other = (
         archive.put({"weights.safetensors": content}, {}, LINEAGE)
         for archive, content in zip(apart, (b"x", b"y"), strict=True)
@@ -142,8 +142,8 @@ def test_a_version_without_its_description_does_not_exist(registry):
 def test_a_killed_writer_leaves_whole_versions_or_none(tmp_path):
     """A process killed while it writes one version after another leaves only versions that verify."""
     program = (
-        "import sys; from streams.registry.versions import Archive, Lineage\n"
-        "archive = Archive(sys.argv[1])\n"
+        "import sys; from streams.registry.versions import VersionStore, Lineage\n"
+        "archive = VersionStore(sys.argv[1])\n"
         "for n in range(10_000):\n"
         "    archive.put({'weights.safetensors': bytes(200_000), 'items.json': b'[]'}, {}, "
         "Lineage(None, {}, {}, n, 0, ''))\n"
@@ -156,7 +156,7 @@ def test_a_killed_writer_leaves_whole_versions_or_none(tmp_path):
             for _ in range(lines):
                 writer.stdout.readline()
             writer.send_signal(signal.SIGKILL)
-        archive = Archive(str(folder))
+        archive = VersionStore(str(folder))
         whole = archive.list()
         assert len(whole) >= lines
         assert [archive.verify(version.version_id) for version in whole] == list(whole)
@@ -437,7 +437,7 @@ def test_a_folder_with_an_absurd_number_is_told_before_anything_is_written(regis
 
 def test_a_full_disk_leaves_nothing_behind(small_disk):
     """Of two files of 40 kB the second does not fit: the error says so, nothing stays, and a small one is stored."""
-    archive = Archive(str(small_disk.path / "models"))
+    archive = VersionStore(str(small_disk.path / "models"))
     two = {"first.json": b"1" * 40_000, "second.json": b"2" * 40_000}
     with pytest.raises(RegistryError, match=r"second\.json must be writable \(40000 bytes\), got .*No space left"):
         archive.put(two, {}, replace(LINEAGE, parent=None))

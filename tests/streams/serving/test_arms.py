@@ -16,7 +16,7 @@ from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.modes import ModeConfig
-from streams.kafka.publisher import Outbox
+from streams.kafka.publisher import Publisher
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.registry.registry import Registry
@@ -76,7 +76,7 @@ async def upkeep(client, redis_url, tmp_path):
         SignOfLife(client, "worker"),
         lambda: False,
         WorkerReport(),
-        lambda: Outbox(None),
+        lambda: Publisher(None),
     )
     made.recommender = made.recommender.with_catalogue(CATALOGUE, ContentIndex(CATALOGUE)).with_trending(
         Trending.of((item, float(12 - n)) for n, item in enumerate(ITEMS))

@@ -20,10 +20,10 @@ from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
-from model.ranking.recommender import ANY, Recommender, Wish
+from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
 from streams.records.records import Origin
 from streams.serving.budget import Breaker, BreakerConfig, Scoring
-from streams.serving.lists import Conditions, Serving, ServingConfig, Trigger
+from streams.serving.lists import ExperimentContext, Serving, ServingConfig, Trigger
 
 N = 200
 ITEMS = tuple(f"i{n}" for n in range(N))  # i0 trends most; even numbers are dramas
@@ -45,10 +45,10 @@ class Seen(dict):
 class Slow(Recommender):
     """A recommender whose scoring takes a fifth of a second."""
 
-    def recommend(self, profiles, n, wish=ANY):
+    def recommend(self, profiles, n, list_filter=NO_FILTER):
         """Return the drafts late."""
         time.sleep(0.2)
-        return super().recommend(profiles, n, wish)
+        return super().recommend(profiles, n, list_filter)
 
 
 def network(factors):
@@ -201,13 +201,13 @@ async def test_a_request_is_served_as_wished(serving):
     """Three dramas without i0 that u has not seen; strictly no comedy even where dramas run out."""
     asked = [(user("u", seen=1), Trigger.of_request("r", 5))]
     seen = Seen(u={"i2"})
-    [answer] = await serving(seen).answer(made(), asked, k=3, wish=Wish("Drama", exclude=("i0",)))
+    [answer] = await serving(seen).answer(made(), asked, k=3, list_filter=ListFilter("Drama", exclude=("i0",)))
     assert (ids(answer), answer.recommendation.k) == (["i4", "i6", "i8"], 3)
     assert answer.recommendation.trigger == {"request_id": "r"}
     dramas = set(ITEMS[::2]) - {"i198"}
-    [preferred] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, wish=Wish("Drama"))
+    [preferred] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, list_filter=ListFilter("Drama"))
     assert ids(preferred) == ["i198", "i1", "i3"]
-    [strict] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, wish=Wish("Drama", strict=True))
+    [strict] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, list_filter=ListFilter("Drama", strict=True))
     assert ids(strict) == ["i198"]
 
 
@@ -256,7 +256,7 @@ async def test_modes_change_exactly_on_crossing(serving):
         mode = answer.mode
         assert answer.recommendation.mode == mode
         if answer.change is not None:
-            announced.append((known, answer.change.previous, answer.change.mode, answer.change.evidence))
+            announced.append((known, answer.change.previous, answer.change.mode, answer.change.known_items))
     assert announced == [(5, "cold_start", "personalized", 5), (2, "personalized", "cold_start", 2)]
 
 
@@ -308,7 +308,7 @@ async def test_an_arm_is_written_on_its_lists_and_its_exploration_wins(serving):
     """An arm with three places for chance, one with none, and one that leaves it to the configuration's two."""
     served = serving(config=EXPLORING)
     for slots, drawn in ((3, 3), (0, 0), (None, 2)):
-        under = Conditions("depth", "b", slots)
+        under = ExperimentContext("depth", "b", slots)
         [answer] = await served.answer(made(), [(user("u"), TRIGGER)], under=under)
         assert (answer.recommendation.experiment, answer.recommendation.arm) == ("depth", "b")
         assert [place.source for place in answer.recommendation.items].count("exploration") == drawn

@@ -7,7 +7,7 @@ import pytest
 from model.experiment import Arm, Experiment
 from streams.errors import StateError
 from streams.redis.connection import connect
-from streams.state.experiments import decode_chosen, decode_experiment, encode_experiment
+from streams.state.experiments import decode_experiment, decode_overrides, encode_experiment
 from streams.state.store import State
 
 DEPTH = Experiment("depth", 0.25, Arm("a", version="v1"), Arm("b", personalize_at=3, explore=2), 7)
@@ -68,9 +68,9 @@ def test_what_is_no_experiment_is_told_with_its_cure(value):
 async def test_chosen_modes_are_read_by_user(state):
     """Each field of the hash is a user, whatever the id holds, and its mode."""
     read, client = state
-    assert await read.chosen_modes() == ({}, ())
+    assert await read.mode_overrides() == ({}, ())
     await client.hset("modes:chosen", mapping={"é {1}": "personalized", "2": "cold_start"})
-    assert await read.chosen_modes() == ({"é {1}": "personalized", "2": "cold_start"}, ())
+    assert await read.mode_overrides() == ({"é {1}": "personalized", "2": "cold_start"}, ())
 
 
 async def test_more_choices_than_allowed_are_not_read(state):
@@ -78,12 +78,12 @@ async def test_more_choices_than_allowed_are_not_read(state):
     read, client = state
     await client.hset("modes:chosen", mapping={str(user): "cold_start" for user in range(10_001)})
     with pytest.raises(StateError, match="at most 10,000 fields are required under modes:chosen, got 10,001"):
-        await read.chosen_modes()
+        await read.mode_overrides()
 
 
 def test_fields_that_choose_no_mode_are_told_and_the_others_hold():
     """Another value than the two modes and bytes that are no text are named; the user beside them keeps the choice."""
-    chosen, wrong = decode_chosen({b"7": b"warm", b"\xff\xfe": b"personalized", b"8": b"cold_start"})
+    chosen, wrong = decode_overrides({b"7": b"warm", b"\xff\xfe": b"personalized", b"8": b"cold_start"})
     assert chosen == {"8": "cold_start"}
     assert "for user '7' under modes:chosen, got 'warm'; set it with" in wrong[0]
     assert "as UTF-8 are required" in wrong[1]

@@ -12,7 +12,7 @@ from redis import Redis
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction
-from model.metrics.live import Scoreboard, Shown
+from model.metrics.live import PublishedList, Scoreboard
 from streams.errors import StateError
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
@@ -80,7 +80,7 @@ async def written(redis_url):
     await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})
     board = Scoreboard()
-    board.shown(Shown("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
+    board.shown(PublishedList("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
     board.happened("u{1}", "10", 2)
     await QualityShelf(client).write(
         LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6), board.take_drawn()

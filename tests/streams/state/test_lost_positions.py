@@ -55,12 +55,12 @@ async def without_positions(client):
     await client.delete(PartitionKeys.of(0).at)
 
 
-async def put_back(client):
+async def write_back(client):
     """Set one position back by a record, as a copy of older keys does."""
     await client.hset(PartitionKeys.of(0).at, "at:watch-events:0", 2)
 
 
-@pytest.mark.parametrize("lose", [emptied, without_positions, put_back])
+@pytest.mark.parametrize("lose", [emptied, without_positions, write_back])
 async def test_a_lost_position_refuses_the_next_batch_as_a_whole(state, client, lose):
     """The batch is refused as of another Redis, and no key is written or changed by it."""
     await lose(client)
@@ -70,7 +70,7 @@ async def test_a_lost_position_refuses_the_next_batch_as_a_whole(state, client, 
     assert {key: await client.dump(key) for key in await client.keys("*")} == before
 
 
-@pytest.mark.parametrize("lose", [emptied, without_positions, put_back])
+@pytest.mark.parametrize("lose", [emptied, without_positions, write_back])
 async def test_a_lost_position_is_seen_without_a_batch(state, client, lose):
     """Asked whether something has moved the state says no before and yes after, and no again once it was compared."""
     assert not await state.has_moved()

@@ -15,7 +15,7 @@ from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
 from streams.state.store import ModelPointer, State
 
-ORDINARY = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
+NO_EXPERIMENT = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def missing(url, role):
 @pytest.mark.parametrize("role", ["worker", "trainer", "scorekeeper", "rebuild elsewhere"])
 def test_an_ordinary_user_lacks_nothing(as_user, role):
     """The rules that the manual gives are enough for every process, and nothing is left behind by asking."""
-    url = as_user(*ORDINARY)
+    url = as_user(*NO_EXPERIMENT)
     assert missing(url, role) == ()
     with connect_to_read(url) as client:
         assert client.dbsize() == 0
@@ -127,7 +127,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.move_model(ModelPointer("v", "m", 1))
     await state.current_model()
     await state.experiment()
-    await state.chosen_modes()
+    await state.mode_overrides()
     await SignOfLife(client, "worker").renew({})
     await client.aclose()
 
@@ -162,5 +162,5 @@ def test_without_multi_nothing_is_run(as_user, caplog):
     """A user who may not open a transaction is not looked at, which is said, and no command is tried in earnest."""
     assert missing(as_user("~*", "&*", "+@all", "-multi"), "worker") == ()
     assert "MULTI is not allowed" in caplog.text
-    with connect_to_read(as_user(*ORDINARY)) as client:
+    with connect_to_read(as_user(*NO_EXPERIMENT)) as client:
         assert client.dbsize() == 0

@@ -5,9 +5,10 @@ import pytest
 from model.catalogue import Item
 from model.history import Interaction, Profile
 from streams.errors import StateError, StateMoved
+from streams.records.positions import DAY_MS
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.state.store import DAY_MS, ModelPointer, Position, State, StateConfig, StoredList
+from streams.state.store import ModelPointer, Position, State, StateConfig, StoredList
 
 
 @pytest.fixture

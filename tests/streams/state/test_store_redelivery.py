@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from model.catalogue import Catalogue
+from streams.records.positions import DAY_MS
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.state.store import DAY_MS, State, StateConfig
+from streams.state.store import State, StateConfig
 
 USERS, ITEMS, PARTITIONS, EVENTS = 12, 25, 3, 400
 GENRES = ("Comedy", "Drama", "War")

@@ -1,0 +1,71 @@
+"""Which topics the positions in Redis belong to: the ids in the hash ``topics:ids``, written by whoever starts first.
+
+Model versions, the scorekeeper's figures and archived files hold the ids of their own. What ends and what is mended:
+the state is made of the event topics, so one of these that was made anew ends every process, and no start is allowed
+until a person has chosen a cure. The catalogue is read from its first record at every start anyway.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from redis.asyncio import Redis
+
+from streams.errors import StateError
+from streams.kafka import topics
+from streams.kafka.topic_ids import made_anew, read_topic_ids, replaced
+from streams.records.positions import TopicIds
+from streams.redis.connection import answered, connect_to_read
+from streams.settings import Settings
+from streams.state.keys import CATALOG_REJECTED, TOPIC_IDS
+
+__all__ = ["keep_ids", "recognise_topics"]
+
+_KEPT = (*topics.EVENTS, topics.CATALOG)  # of which Redis holds positions
+_KEEP_S = 2.0  # as often as the cluster is looked at
+logger = logging.getLogger(__name__)
+
+
+def recognise_topics(settings: Settings) -> None:
+    """Compare the topics with the ids that belong to the positions in Redis, and write those that are not known yet.
+
+    A catalogue that was made anew is said and taken: what Redis knows of its offsets is forgotten.
+
+    Raises
+    ------
+    TopicError
+        If an event topic was made anew, or the cluster does not answer.
+    StateError
+        If Redis does not answer.
+    """
+    names = [settings.prefix + name for name in _KEPT]
+    found = read_topic_ids(settings, names)
+    with answered("topics: comparing their ids with the known ones"), connect_to_read(settings.redis) as client:
+        for name, topic_id in found.items():
+            client.hsetnx(TOPIC_IDS, name, topic_id)
+        stored: Any = client.hgetall(TOPIC_IDS)
+        for name in replaced({name: stored[name] for name in names if name in stored}, found):
+            if name != settings.prefix + topics.CATALOG:
+                raise made_anew(name, settings, stored, found)
+            logger.warning("topic.made_anew %s: it is read from its first record", name)
+            client.delete(CATALOG_REJECTED)
+            client.hset(TOPIC_IDS, name, found[name])
+
+
+async def keep_ids(client: Redis, settings: Settings, known: Callable[[], TopicIds]) -> NoReturn:
+    """Write again and again the ids that Redis lacks: one that was emptied would take any topic for the known one.
+
+    Parameters
+    ----------
+    client : of the state; while it is away others wait for it, and say so.
+    known : returns the ids that this process has started with.
+    """
+    while True:
+        ids = known()
+        with suppress(StateError), answered("topics: keeping their ids"):
+            for name in (settings.prefix + name for name in _KEPT):
+                if name in ids:
+                    await client.hsetnx(TOPIC_IDS, name, ids[name])
+        await asyncio.sleep(_KEEP_S)
