@@ -141,6 +141,7 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
         text = "".join(lines)
         (exported,) = re.findall(r"^export (.+)$", text, re.MULTILINE)
         shell.environment |= dict(word.split("=", 1) for word in shlex.split(exported))
+        assert Path(shell.environment["REELSTREAM_REGISTRY"]).is_relative_to(shell.folder)
         (example,) = re.findall(r"^python (.+)$", text, re.MULTILINE)
         shell.run(f"python {README.parent / example}")
         with redis.Redis.from_url(shell.environment["REELSTREAM_REDIS"]) as client:

@@ -1,16 +1,14 @@
-"""The examples, run as their page says: beside `reelstream up`, with the addresses that it prints and nothing else."""
+"""The examples, run as their page says. That `reelstream up` prints what they need is proved beside the README."""
 
 import ast
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -20,14 +18,14 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = ("send_events.py", "look_up.py", "read_lists.py")
 MAX_LINES = 30
-START_S = 150.0  # `up` gives its processes 60, and has topics to make before
 LISTS_S = 60.0
+EXPORTED = {"REELSTREAM_KAFKA", "REELSTREAM_REGISTRY", "REELSTREAM_REDIS"}
 VERSION = re.compile(r"v\d{6}-[0-9a-f]{8}")
 
 
 @dataclass
 class Terminal:
-    """A terminal into which the line with ``export`` was pasted."""
+    """A terminal into which a line with ``export`` was pasted."""
 
     environment: dict[str, str]
 
@@ -54,30 +52,16 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def terminal(stack, _databases, until, tmp_path_factory):
-    """Give a terminal that knows what `reelstream up`, which runs beside it on the tests' servers, has printed."""
-    folder = tmp_path_factory.mktemp("up")
-    url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
-    with Redis.from_url(url) as client:
-        client.flushdb()
+def terminal(install):
+    """Give a terminal beside a worker: with what the line with ``export`` sets, and what keeps tests apart."""
+    installation = install()
+    own = {"REELSTREAM_PREFIX", "REELSTREAM_PARTITIONS"}
+    given = {name: value for name, value in installation.settings.environment().items() if name in EXPORTED | own}
     bare = {name: value for name, value in os.environ.items() if not name.startswith("REELSTREAM_")}
     bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
-    servers = {"REELSTREAM_KAFKA": stack.kafka, "REELSTREAM_REDIS": url, "REELSTREAM_PREFIX": f"t{os.getpid()}-up-"}
-    log = folder / "printed.log"
-    command = [sys.executable, "-m", "reelstream", "up", "--data", "data"]
-    with (
-        log.open("w") as out,
-        subprocess.Popen(command, cwd=folder, env=bare | servers, stdout=out, stderr=out) as child,
-    ):
-        try:
-            until(lambda: child.poll() is not None or "Ctrl-C" in log.read_text(), START_S, log.read_text)
-            assert child.poll() is None, log.read_text()
-            (line,) = re.findall(r"^export (.+)$", log.read_text(), re.MULTILINE)
-            yield Terminal(bare | dict(word.split("=", 1) for word in shlex.split(line)))
-            child.send_signal(signal.SIGINT)
-            assert child.wait(30) == 0, log.read_text()
-        finally:
-            child.kill()
+    with installation.process("worker") as worker:
+        worker.await_ready()
+        yield Terminal(bare | given)
 
 
 def blocks(page):
@@ -153,7 +137,7 @@ def test_lists_are_read_once(terminal, until, tmp_path):
 def test_a_log_of_ones_own(terminal, until, tmp_path):
     """The page's commands, in their order, make the log, a version that serves, and the list that the page promises."""
     up, export, make, train, promote, serving, play, look = blocks("own_log.md")
-    assert (up, export.split("=")[0]) == ("reelstream up\n", "export REELSTREAM_KAFKA")
+    assert (up, set(re.findall(r"(\w+)=", export))) == ("reelstream up\n", EXPORTED)
     assert terminal.run(make, tmp_path).splitlines()[-1] == "reader1,book7,1700000001"
     version = VERSION.findall(terminal.run(train, tmp_path))[0]
     assert f"*  {version}" in terminal.run(VERSION.sub(version, promote), tmp_path)
