@@ -1,5 +1,5 @@
-# The whole project from a bare machine: Python 3.11+, make and git. `make help` lists the targets.
-PYTHON ?= python3
+# The whole project from a bare machine: Python 3.11, make and git. `make help` lists the targets.
+PYTHON ?= python3.11
 # Processes that test side by side, each with a Kafka and a Valkey of its own: more than two cores, as most time is waiting.
 PYTEST_WORKERS ?= 3
 VENV := .venv

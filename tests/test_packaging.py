@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
@@ -112,6 +113,16 @@ def run(command, folder, **more):
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+def test_promised_python_is_the_one_that_tests():
+    """The project asks for the Python that runs this test, names no other, and is checked and linted as of that one."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    major, minor = sys.version_info[:2]
+    assert told["project"]["requires-python"] == f">={major}.{minor},<{major}.{minor + 1}"
+    named = [one.rpartition(" ")[2] for one in told["project"]["classifiers"] if ":: Python ::" in one]
+    assert named == [told["tool"]["mypy"]["python_version"]] == [f"{major}.{minor}"]
+    assert told["tool"]["ruff"]["target-version"] == f"py{major}{minor}"
 
 
 def test_image_runs_what_is_tested():

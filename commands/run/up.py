@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import time
 from collections import Counter
@@ -21,14 +22,10 @@ from streams.stack.process import Server, last_lines
 
 __all__ = ["up"]
 
-ITEMS, RATES = "catalog-items", "rate-events"
+EXAMPLE = "examples/send_events.py"  # in the folder of the sources
 STOP_S = 12.0  # a worker drains within 9
 MAX_RESTARTS = 5  # of one process within the window
 WINDOW_S = 600.0
-EXAMPLE = """\
-from kafka import KafkaProducer; import json; producer = KafkaProducer(bootstrap_servers="{kafka}", key_serializer=str.encode, value_serializer=lambda value: json.dumps(value).encode())
-for item_id, title in (("1", "The Glass Lantern"), ("2", "Paper Boats"), ("3", "Night Ferry")): producer.send("{items}", key=item_id, value={{"item_id": item_id, "title": title, "genres": ["Drama"]}}).get(timeout=10)
-producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": 1700000000000, "rating": 5}}); producer.flush()"""  # noqa: E501 - three lines to paste
 
 
 @click.command()
@@ -84,9 +81,18 @@ def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[
 def _tell(settings: Settings, folder: Path) -> None:
     redis = without_password(settings.redis)
     click.echo(f"kafka   {settings.kafka}\nredis   {redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
-    click.echo("Send three films and an event; these three lines work when pasted into Python:\n")
-    click.echo(EXAMPLE.format(kafka=settings.kafka, items=settings.prefix + ITEMS, ratings=settings.prefix + RATES))
-    click.echo(f"\nThen look:  reelstream recommend ann --redis {redis}\nCtrl-C ends everything.")
+    click.echo(f"In another terminal:\n\n{_export(settings)}\npython {EXAMPLE}\nreelstream recommend ann\n")
+    click.echo("Ctrl-C ends everything.")
+
+
+def _export(settings: Settings) -> str:
+    """Return the shell's line that gives another terminal these addresses, without one that holds a password."""
+    found = {"REELSTREAM_KAFKA": settings.kafka, "REELSTREAM_REGISTRY": settings.registry}
+    if settings.redis == without_password(settings.redis):
+        found["REELSTREAM_REDIS"] = settings.redis
+    if settings.prefix:
+        found["REELSTREAM_PREFIX"] = settings.prefix
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in found.items())
 
 
 def _hold(processes: list[Server], every_s: float = 1.0) -> None:

@@ -1,0 +1,38 @@
+"""What `up` prints for another terminal."""
+
+import shlex
+from importlib import import_module
+
+import pytest
+
+from reelstream import _COMMANDS
+from streams.settings import Settings
+
+UP = import_module(_COMMANDS["up"][0])
+
+
+def exported(**settings):
+    """Return the variables that the line with ``export`` sets in a shell."""
+    export, *words = shlex.split(UP._export(Settings("h:9", **settings)))
+    assert export == "export"
+    return dict(word.split("=", 1) for word in words)
+
+
+def test_addresses_are_exported():
+    """The line sets both servers' addresses and the registry, also one with a space in its path."""
+    assert exported(redis="redis://h:1/2", registry="/a folder/models") == {
+        "REELSTREAM_KAFKA": "h:9",
+        "REELSTREAM_REDIS": "redis://h:1/2",
+        "REELSTREAM_REGISTRY": "/a folder/models",
+    }
+
+
+def test_prefix_is_exported_where_there_is_one():
+    """Whoever sends beside a prefix has to know it."""
+    assert exported(redis="redis://h:1", registry="m", prefix="shop-")["REELSTREAM_PREFIX"] == "shop-"
+
+
+@pytest.mark.parametrize("address", ["redis://:word@h:1", "redis://ann:word@h:1/2", "redis://h:1?password=word"])
+def test_password_is_not_printed(address):
+    """An address of Redis that holds a password is left out: who gave it to `up` has it already."""
+    assert exported(redis=address, registry="m").keys() == {"REELSTREAM_KAFKA", "REELSTREAM_REGISTRY"}
