@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents.retry import Patience
+from agents.retry import Retry
 from agents.worker.events import answer_again, consume_events
 from agents.worker.fetching import FetchWatch
 from agents.worker.refresh import Upkeep, WorkerReport
@@ -105,7 +105,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         background.add(task)
         with worker.fatal("upkeep"):
             await worker.start()
-            await Patience().through(cluster.look)  # from here on a change is noticed; what came before is looked for
+            await Retry("worker").until_available(cluster.look)  # what changes from here on is noticed
             await _recognise(settings)
             eviction = watch_eviction("worker", settings)
             watching = (
@@ -142,13 +142,13 @@ async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 async def _applied(state: State, place: TopicPartition) -> int:
     """Return the last offset of a partition that the state knows, whenever Redis answers; -1 for none."""
-    found = await Patience().through(lambda: state.positions([place]))
+    found = await Retry("worker").until_available(state.positions, [place])
     return found[place].applied
 
 
 async def _recognise(settings: Settings) -> None:
     """Compare the topics with the ids that the state belongs to, whenever Redis answers."""
-    await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
+    await Retry("worker").until_available(asyncio.to_thread, recognise_topics, settings)
 
 
 def _assigned(app: "faust.App") -> frozenset[TopicPartition]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from agents.retry import Patience
+from agents.retry import Retry
 from agents.worker.fetching import FetchWatchConfig
 from agents.worker.recovery import Mender
 from agents.worker.refresh import Upkeep, UpkeepConfig
@@ -85,14 +85,14 @@ class Worker:
         self.in_turn = asyncio.Lock()
         group = settings.prefix + WORKER_GROUP
         self.mender = Mender(settings, group, state, assigned, lambda records: answer(self, records), follows)
-        self._waiting = Patience()
-        self._mending = Patience(self._recover)
+        self._waiting = Retry("worker")
+        self._mending = Retry("worker", self._recover)
 
     async def start(self) -> None:
         """Load what serving needs and let the agents go."""
-        await self._waiting.through(self.state.install)
-        await self._waiting.through(self.state.know_servers)
-        await self._waiting.through(self.upkeep.start)
+        await self._waiting.until_available(self.state.install)
+        await self._waiting.until_available(self.state.know_servers)
+        await self._waiting.until_available(self.upkeep.start)
         await self._wait_while_held()
         gc.collect()
         gc.freeze()  # what is loaded stays: walking torch's half a million objects again would stop lists for 0.15 s
@@ -105,7 +105,7 @@ class Worker:
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return the answer of a call to Redis, whenever it comes; only ``in_turn``, as it may have to mend first."""
-        return await self._mending.through(call)
+        return await self._mending.until_available(call)
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return the answer of a call that only reads, whenever it comes; at any time."""
@@ -114,14 +114,14 @@ class Worker:
             async with self.in_turn:
                 await self._recover()
 
-        return await Patience(recover_in_turn).through(call)
+        return await Retry("worker", recover_in_turn).until_available(call)
 
     async def watch_redis(self) -> None:
         """Between batches: wait while workers are asked to, and look at a Redis or at partitions that are new here."""
         while True:
-            if await self._waiting.through(self.state.is_held):
+            if await self._waiting.until_available(self.state.is_held):
                 await self._be_held()
-            elif await self._waiting.through(self.state.has_moved):
+            elif await self._waiting.until_available(self.state.has_moved):
                 async with self.in_turn:
                     await self._recover()
             elif self.mender.has_new_places:
@@ -133,7 +133,7 @@ class Worker:
         async with self.in_turn:
             logger.warning("worker.held until the key state:hold is gone")
             self.upkeep.report.held = True
-            await self._waiting.through(self.upkeep.show_life)
+            await self._waiting.until_available(self.upkeep.show_life)
             await self._wait_while_held()
             self.upkeep.report.held = False
             await self._recover()
@@ -143,10 +143,10 @@ class Worker:
         held = True
         while held:
             await asyncio.sleep(HELD_S)
-            held = await self._waiting.through(self.state.is_held)
+            held = await self._waiting.until_available(self.state.is_held)
 
     async def _recover(self) -> None:
-        await self._waiting.through(self.mender.recover)
+        await self._waiting.until_available(self.mender.recover)
         self.upkeep.report.mended = self.mender.mended
         self.upkeep.publish_again()
 
@@ -154,7 +154,7 @@ class Worker:
         """Read the catalogue to its end where a batch names an item that is not in it yet."""
         unknown = any(item_id not in self.upkeep.feed.catalogue for item_id in item_ids)
         if unknown and time.monotonic() - self._caught_up_at > CATCH_UP_S:
-            await self._waiting.through(self.upkeep.feed.catch_up)
+            await self._waiting.until_available(self.upkeep.feed.catch_up)
             self._caught_up_at = time.monotonic()
 
     async def deliver(
