@@ -16,7 +16,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from agents.retry import Patience
+from agents.retry import Retry
 from agents.scorekeeper.published import shown_list
 from agents.side_by_side import side_by_side
 from model.metrics.drift import Drift, DriftConfig, DriftGuard
@@ -138,7 +138,7 @@ class Scorekeeper:
         self._point_tests = 0
         self._drifting: str | None = None
         self._unannounced: ModelVersion | None = None
-        self._patience = Patience(self._state.install, "scorekeeper")  # nothing here depends on positions
+        self._retry = Retry("scorekeeper", self._state.install)  # nothing here depends on positions
         self.report = ScorekeeperReport(guard=self._config.guard)
 
     async def run(self) -> None:
@@ -148,10 +148,10 @@ class Scorekeeper:
         look whether the version that serves has drifted. Beside it, show signs of life and look at the cluster.
         """
         # Step 1
-        await self._patience.through(self._state.install)
+        await self._retry.until_available(self._state.install)
         await self._reader.start()
         try:
-            await self._patience.through(self._cluster.look)
+            await self._retry.until_available(self._cluster.look)
             eviction = watch_eviction("scorekeeper", self._settings)
             await side_by_side(self._count(), self._show_life(), self._cluster.run(), eviction)
         finally:
@@ -175,20 +175,20 @@ class Scorekeeper:
 
         What lies before is read again in either case, for the lists, users and popularity that it tells of.
         """
-        stored = await self._patience.through(self._shelf.read)
-        first, ends = await self._patience.through(self._reader.bounds)
+        stored = await self._retry.until_available(self._shelf.read)
+        first, ends = await self._retry.until_available(self._reader.bounds)
         if stored is None:
             self._began = {topic: dict(partitions) for topic, partitions in ends.items()}
             self._offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
         else:
-            self._restore(stored, await self._patience.through(self._shelf.users))
+            self._restore(stored, await self._retry.until_available(self._shelf.users))
             self._offsets = {
                 topic: {at: self._goes_on(stored, (topic, at), low, ends[topic][at]) for at, low in partitions.items()}
                 for topic, partitions in first.items()
             }
         self._point_tests = self._board.total.tests
         back = self._config.refill // self._settings.partitions
-        await self._patience.through(lambda: self._reader.seek(self._offsets, back=back))
+        await self._retry.until_available(self._reader.seek, self._offsets, back=back)
         await self._write()
         logger.info("scorekeeper.ready with %s tests", self._board.total.tests)
 
@@ -219,7 +219,7 @@ class Scorekeeper:
         """Forget a decision of an earlier scorekeeper that never took effect; any other may not have been announced."""
         if self._unannounced is None:
             return
-        current = await self._patience.through(self._state.current_model)
+        current = await self._retry.until_available(self._state.current_model)
         if current is None or current.version != self._unannounced.version:
             self._unannounced = None
             self._written = {}
@@ -295,7 +295,7 @@ class Scorekeeper:
         figures = self._board.describe()
         quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced, self._ids())
         drawn = self._board.take_drawn(whole=self._is_whole_due)
-        are_whole = await self._patience.through(lambda: self._shelf.write(quality, drawn))
+        are_whole = await self._retry.until_available(self._shelf.write, quality, drawn)
         self._is_whole_due = not are_whole
         self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()
         return figures
@@ -309,12 +309,12 @@ class Scorekeeper:
         self._point_at, self._point_tests = time.monotonic(), self.report.tests
         report = self.report
         point = QualityPoint(_now_ms(), report.tests, report.hit_rate, report.popularity_hit_rate, report.model_version)
-        await self._patience.through(lambda: self._shelf.add(point))
+        await self._retry.until_available(self._shelf.add, point)
 
     async def _look_after_model(self) -> None:
         """Look which version serves, and act where it has drifted and the guard is on."""
         await self._announce()
-        current = await self._patience.through(self._state.current_model)
+        current = await self._retry.until_available(self._state.current_model)
         self.report.model_version = None if current is None else current.version
         if current is None or not self._config.guard or self._unannounced is not None:
             return
@@ -343,7 +343,7 @@ class Scorekeeper:
             await self._decided(
                 ModelVersion(parent.version_id, "rolled_back", parent.parent, parent.uri, _now_ms(), metrics, cause)
             )
-            if not await self._patience.through(lambda: self._state.move_model(pointer, current)):
+            if not await self._retry.until_available(self._state.move_model, pointer, current):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
                 await self._decided(None)
                 return

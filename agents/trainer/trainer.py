@@ -17,7 +17,7 @@ from importlib.metadata import version as installed_version
 import numpy as np
 from aiokafka.errors import KafkaError
 
-from agents.retry import Patience
+from agents.retry import Retry
 from agents.side_by_side import side_by_side
 from agents.trainer.pending import Pending
 from model.network.snapshot import Snapshot
@@ -145,7 +145,7 @@ class Trainer:
         self._offsets: Offsets = {}
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
-        self._patience = Patience(self._state.install, "trainer")  # nothing here depends on positions
+        self._retry = Retry("trainer", self._state.install)  # nothing here depends on positions
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._round_ended_at = time.monotonic()
         self._changes = 0  # versions in a row up to the one that serves that hold changes alone
@@ -163,13 +163,13 @@ class Trainer:
         Beside it, follow the catalogue, show signs of life and look at the cluster.
         """
         # Step 1
-        await self._patience.through(self._state.install)
+        await self._retry.until_available(self._state.install)
         self._producer = producer(self._settings)
         await self._reader.start()
         await self._feed.start()
         await self._producer.start()
         try:
-            await self._patience.through(self._cluster.look)
+            await self._retry.until_available(self._cluster.look)
             eviction = watch_eviction("trainer", self._settings)
             await side_by_side(self._learn(), self._feed.follow(), self._show_life(), self._cluster.run(), eviction)
         finally:
@@ -196,7 +196,7 @@ class Trainer:
         current = self._pointer = await self._serving()
         if current is None:  # none was promoted yet, or a Redis that lost everything before we came has none
             self.report.model_version, self._offsets, self._changes = None, {}, 0
-            await self._patience.through(lambda: self._reader.seek({}))
+            await self._retry.until_available(self._reader.seek, {})
             logger.info("trainer.ready without a version")
             return
         found = await self._loaded(current)
@@ -209,7 +209,7 @@ class Trainer:
         self.report.model_version = version.version_id
         partitions = 2 * self._settings.partitions
         back = self._config.refill // partitions
-        await self._patience.through(lambda: self._reader.seek(offsets, back=back))
+        await self._retry.until_available(self._reader.seek, offsets, back=back)
         while await self._reader.is_before(offsets):
             decoded = decode_batch(await self._reader.read(5000, 0.5, below=offsets), self._settings.prefix)
             self._learner.preload((event.user_id, event.interaction()) for _, event in decoded.events)
@@ -236,7 +236,7 @@ class Trainer:
                 self.report.fault = None
                 return found
             await asyncio.sleep(self._config.retry_s)
-            if await self._patience.through(self._state.current_model) != current:
+            if await self._retry.until_available(self._state.current_model) != current:
                 self.report.fault = None
                 return None
 
@@ -256,7 +256,7 @@ class Trainer:
 
         Versions of earlier releases, and brokers before 2.8, tell no ids.
         """
-        _, ends = await self._patience.through(self._reader.bounds)
+        _, ends = await self._retry.until_available(self._reader.bounds)
         found: dict[str, dict[int, int]] = {}
         anew = replaced(version.details.get("topics", {}), self._cluster.ids)
         for topic, partitions in version.offsets.items():
@@ -277,8 +277,8 @@ class Trainer:
 
     async def _serving(self) -> ModelPointer | None:
         """Return what the pointer says, which is put back first where Redis has lost it."""
-        await self._patience.through(self._restore_pointer)
-        return await self._patience.through(self._state.current_model)
+        await self._retry.until_available(self._restore_pointer)
+        return await self._retry.until_available(self._state.current_model)
 
     async def _restore_pointer(self) -> None:
         """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
@@ -310,7 +310,7 @@ class Trainer:
         else:
             waited = time.monotonic() - self._round_ended_at
             due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
-        return due and await self._patience.through(self._reader.lag) < config.every_events
+        return due and await self._retry.until_available(self._reader.lag) < config.every_events
 
     async def _round(self) -> None:
         """Run one round: train, gate, and promote or reject.
@@ -454,7 +454,7 @@ class Trainer:
         current = await self._serving()
         if (None if current is None else current.version) != self.report.model_version:
             return False
-        return await self._patience.through(lambda: self._state.move_model(pointer, current))
+        return await self._retry.until_available(self._state.move_model, pointer, current)
 
     def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
         return self._registry.save(
@@ -476,7 +476,7 @@ class Trainer:
 
     async def _announce(self, decided: ModelVersion) -> None:
         """Announce a decision, however long Kafka is away; the topic keeps the latest of several."""
-        await self._patience.through(lambda: self._send(decided))
+        await self._retry.until_available(self._send, decided)
 
     async def _send(self, decided: ModelVersion) -> None:
         topic = self._settings.prefix + topics.MODEL_VERSIONS

@@ -1,26 +1,39 @@
-"""The worker process: a Faust app whose agents answer events and requests, and whose tasks keep it current."""
+"""The worker process: a Faust app whose agents answer events and requests, and whose tasks keep it current.
+
+The only place where the parts of a worker are joined.
+"""
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents.retry import Patience
-from agents.worker.events import answer_again, consume_events
+from agents.retry import Retry
+from agents.worker.batch import consume_events
+from agents.worker.catalogue import CatalogueFollower, CatalogueLetters, CataloguePublisher
 from agents.worker.fetching import FetchWatch
-from agents.worker.refresh import Upkeep, WorkerReport
+from agents.worker.model_follower import ModelFollower, ModelLoader
+from agents.worker.recovery import StateRecovery
+from agents.worker.redis_watch import watch_redis
+from agents.worker.refresh import Current, keep_refreshing
+from agents.worker.refreshers import LifeReporter, OverridesAndExperiment, TrendingMerger
+from agents.worker.rejections import Rejections
+from agents.worker.report import WorkerReport
 from agents.worker.requests import consume_requests
-from agents.worker.runtime import Worker, WorkerConfig, end_process
+from agents.worker.runtime import WORKER_GROUP, Worker, WorkerConfig, end_process
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.publisher import Publisher
-from streams.reading.app import WORKER_GROUP, build_app
+from streams.reading.app import build_app
 from streams.records.positions import DAY_MS, TopicPartition
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
+from streams.serving.arms import Arms
 from streams.serving.budget import Breaker, BreakerConfig, Scoring
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
@@ -30,8 +43,35 @@ from streams.state.store import State, StateConfig
 
 if TYPE_CHECKING:
     import faust
+    from redis.asyncio import Redis
 
-__all__ = ["WORKER_GROUP", "WorkerConfig", "build_worker"]
+__all__ = ["WORKER_GROUP", "Driver", "WorkerConfig", "build_worker", "join_worker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What a worker needs of the app that brings its records.
+
+    Parameters
+    ----------
+    publisher : returns what sends on the app's producer.
+    assigned : returns the topic partitions that are owned now.
+    follows : returns, of a record, the first offset from which on nothing lies before it.
+    """
+
+    publisher: Callable[[], Publisher]
+    assigned: Callable[[], frozenset[TopicPartition]]
+    follows: Callable[[Origin], int]
+
+    @classmethod
+    def of_app(cls, app: "faust.App", settings: Settings) -> "Driver":
+        """Return what a Faust app on our driver gives."""
+
+        def follows(origin: Origin) -> int:
+            found: int = app.consumer.follows(origin.topic, origin.partition, origin.offset)
+            return found
+
+        return cls(lambda: Publisher(app.producer, settings.prefix), partial(_assigned, app), follows)
 
 
 def build_worker(settings: Settings, config: WorkerConfig | None = None, instance: str | None = None) -> "faust.App":
@@ -46,35 +86,90 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     config = config or WorkerConfig()
     client = connect(settings.redis)
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
-
-    app = build_app(settings, lambda error: end_process("fetching", error), partial(_applied, state), instance=instance)
-
-    def outbox() -> Publisher:
-        return Publisher(app.producer, settings.prefix)
-
-    upkeep = Upkeep(
-        settings,
-        config.upkeep,
-        config.modes,
-        state,
-        SignOfLife(client, "worker"),
-        lambda: (settings.prefix + topics.WATCHES, 0) in _assigned(app),
-        WorkerReport(),
-        outbox,
-    )
+    app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
-    event_topics = {settings.prefix + topic for topic in topics.EVENTS}
+    worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), Driver.of_app(app, settings))
+    background: set[asyncio.Task[Any]] = set()
+
+    async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        background.add(task)
+        with worker.fatal("upkeep"):
+            await _run(worker, app, client)
+
+    async def close(*_: Any, **__: Any) -> None:
+        await _end(background)  # first: what they do next may need what is closed below
+        scoring.close()
+        await worker.stop()
+        await client.aclose()
+
+    _add_agents(app, worker)
+    app.task(run)
+    app.on_before_shutdown.connect(close)
+    return app
+
+
+def join_worker(
+    settings: Settings, config: WorkerConfig, state: State, serving: Serving, life: SignOfLife, driver: Driver
+) -> Worker:
+    """Return a worker of these parts, which takes events once it was started.
+
+    Parameters
+    ----------
+    settings, config : addresses, and sizes.
+    state : Redis.
+    serving : makes the lists.
+    life : where signs of life go.
+    driver : brings the records.
+    """
+    retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes)
+    rejections = Rejections(time.monotonic, report)
+    refresh = config.refresh
+    thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
+    loader = ModelLoader(settings, refresh.threads, thread)
+    arms = Arms(state, loader.load_pinned, refresh.retry_s)
+    catalogue = CatalogueFollower(settings, current, retry)
+
+    def leads() -> bool:
+        return (settings.prefix + topics.WATCHES, 0) in driver.assigned()
 
     def assigned_events() -> frozenset[TopicPartition]:
-        return frozenset(place for place in _assigned(app) if place[0] in event_topics)
+        names = {settings.prefix + topic for topic in topics.EVENTS}
+        return frozenset(partition for partition in driver.assigned() if partition[0] in names)
 
-    def follows(origin: Origin) -> int:
-        found: int = app.consumer.follows(origin.topic, origin.partition, origin.offset)
-        return found
+    titles = CataloguePublisher(state, refresh, leads, current, thread)
+    life_reporter = LifeReporter(life, report, rejections)
+    return Worker(
+        settings=settings,
+        config=config,
+        state=state,
+        retry=retry,
+        recovery=StateRecovery(settings, settings.prefix + WORKER_GROUP, state, assigned_events, driver.follows),
+        current=current,
+        arms=arms,
+        serving=serving,
+        publisher=driver.publisher,
+        catalogue=catalogue,
+        titles=titles,
+        life=life_reporter,
+        refreshers=(
+            ModelFollower(state, refresh, loader, current, report),
+            OverridesAndExperiment(state, refresh, arms, current, report),
+            TrendingMerger(state, refresh, settings.partitions, leads, current),
+            life_reporter,
+            titles,
+            CatalogueLetters(state, refresh, leads, catalogue.feed, driver.publisher, rejections),
+        ),
+        rejections=rejections,
+        report=report,
+        thread=thread,
+    )
 
-    worker = Worker(settings, config, state, serving, upkeep, outbox, assigned_events, answer_again, follows)
-    fetching = FetchWatch(settings, config.fetching, lambda: app.consumer, worker.mender, upkeep.report)
+
+def _add_agents(app: "faust.App", worker: Worker) -> None:
+    """Let the app's agents answer events and requests."""
 
     async def events(stream: Any) -> None:
         await consume_events(worker, stream)
@@ -82,12 +177,23 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def requests(stream: Any) -> None:
         await consume_requests(worker, stream)
 
+    prefix = worker.settings.prefix
+    names = [prefix + name for name in topics.EVENTS]
+    app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)
+    requested = app.topic(prefix + topics.REQUESTS, value_type=bytes, value_serializer="raw")
+    app.agent(requested, name="requests", concurrency=1)(requests)
+
+
+async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
+    """Start the worker, and keep it current and watched until cancelled."""
+    settings = worker.settings
+
     async def reread_catalogue() -> None:
-        await upkeep.feed.reread()
-        await _recognise(settings)
+        await worker.catalogue.feed.reread()
+        await _recognise(worker.retry, settings)
 
     def kafka_is_away(seconds: float | None) -> None:
-        upkeep.report.kafka_away_s = seconds
+        worker.report.kafka_away_s = seconds
 
     cluster = ClusterWatch(
         settings,
@@ -96,41 +202,19 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         reread={topics.CATALOG: reread_catalogue},
         told=kafka_is_away,
     )
-
-    background: set[asyncio.Task[Any]] = set()
-
-    async def run() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        background.add(task)
-        with worker.fatal("upkeep"):
-            await worker.start()
-            await Patience().through(cluster.look)  # from here on a change is noticed; what came before is looked for
-            await _recognise(settings)
-            eviction = watch_eviction("worker", settings)
-            watching = (
-                worker.watch_redis(),
-                cluster.run(),
-                fetching.run(),
-                eviction,
-                keep_ids(client, settings, lambda: cluster.ids),
-            )
-            await asyncio.gather(*watching, *(loop() for loop in upkeep.loops()))
-
-    names = [settings.prefix + name for name in topics.EVENTS]
-    app.agent(app.topic(*names, value_type=bytes, value_serializer="raw"), name="events", concurrency=1)(events)
-    requested = app.topic(settings.prefix + topics.REQUESTS, value_type=bytes, value_serializer="raw")
-    app.agent(requested, name="requests", concurrency=1)(requests)
-    app.task(run)
-
-    async def close(*_: Any, **__: Any) -> None:
-        await _end(background)  # first: what they do next may need what is closed below
-        scoring.close()
-        await upkeep.stop()
-        await client.aclose()
-
-    app.on_before_shutdown.connect(close)
-    return app
+    fetching = FetchWatch(settings, worker.config.fetching, lambda: app.consumer, worker.recovery, worker.report)
+    await worker.start()
+    await worker.retry.until_available(cluster.look)  # from here on a change is noticed; what came before is looked for
+    await _recognise(worker.retry, settings)
+    await asyncio.gather(
+        watch_redis(worker),
+        cluster.run(),
+        fetching.run(),
+        watch_eviction("worker", settings),
+        keep_ids(client, settings, lambda: cluster.ids),
+        worker.catalogue.feed.follow(),
+        *(keep_refreshing(refresher) for refresher in worker.refreshers),
+    )
 
 
 async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -140,15 +224,15 @@ async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _applied(state: State, place: TopicPartition) -> int:
+async def _applied(state: State, partition: TopicPartition) -> int:
     """Return the last offset of a partition that the state knows, whenever Redis answers; -1 for none."""
-    found = await Patience().through(lambda: state.positions([place]))
-    return found[place].applied
+    found = await Retry("worker").until_available(state.positions, [partition])
+    return found[partition].applied
 
 
-async def _recognise(settings: Settings) -> None:
+async def _recognise(retry: Retry, settings: Settings) -> None:
     """Compare the topics with the ids that the state belongs to, whenever Redis answers."""
-    await Patience().through(lambda: asyncio.to_thread(recognise_topics, settings))
+    await retry.until_available(asyncio.to_thread, recognise_topics, settings)
 
 
 def _assigned(app: "faust.App") -> frozenset[TopicPartition]:

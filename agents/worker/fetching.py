@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agents.worker.recovery import Mender
-from agents.worker.refresh import StalledPartition, WorkerReport
+from agents.worker.recovery import StateRecovery
+from agents.worker.report import StalledPartition, WorkerReport
 from streams.errors import TopicError
 from streams.settings import Settings
 
@@ -47,7 +47,7 @@ class FetchWatch:
     settings : of the cluster, for what is said.
     config : when to tell, and when to end.
     consumer : returns the driver's consumer.
-    mender : counts what is gone.
+    recovery : counts what is gone.
     report : where it is told, and where ``kafka_away_s`` says whether the cluster answers at all.
     """
 
@@ -56,13 +56,13 @@ class FetchWatch:
         settings: Settings,
         config: FetchWatchConfig,
         consumer: Callable[[], Any],
-        mender: Mender,
+        recovery: StateRecovery,
         report: WorkerReport,
     ) -> None:
         self._settings = settings
         self._config = config
         self._consumer = consumer
-        self._mender = mender
+        self._recovery = recovery
         self._report = report
         self._answered_since = -math.inf  # since when the cluster has answered, as far as it was ever away
 
@@ -81,10 +81,10 @@ class FetchWatch:
     async def look(self) -> None:
         """Look once; raises as ``run`` does."""
         for lost in self._consumer().take_lost():
-            self._mender.note_lost(lost.place, lost.first, lost.kept)
+            self._recovery.note_lost(lost.place, lost.first, lost.kept)
         found = self._consumer().stalled(self._config.shown_s)
         known = {one.partition for one in self._report.stalled}
-        self._report.lost = self._mender.lost
+        self._report.lost = self._recovery.lost
         self._report.stalled = [
             StalledPartition(f"{topic}[{partition}]", one.offset, round(one.age_s, 1))
             for one in found

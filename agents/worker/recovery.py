@@ -1,41 +1,61 @@
-"""Making good what Redis has lost: what it should know, by Kafka, is compared with what it knows, and read again.
+"""What a Redis lacks of that which was handled, as ranges of offsets to be read again.
 
 A Redis that was restarted from a file without its last second, that failed over to a replica, or that was restored
 from a backup stands before the offsets that were handled. Events after the lost ones must wait until those are applied
-again, because a user's position would hide them; the fence of ``streams.state.store`` sees to that, and here is the
-cure.
+again, because a user's position would hide them. The fence of ``streams.state.store`` sees to that. Here positions are
+compared and ranges named; ``agents.worker.batch`` reads them and applies their records.
 """
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from streams.errors import StateMoved
 from streams.reading.lost import say_lost
-from streams.reading.range_reader import Rereading, committed_offsets, rereading
+from streams.reading.range_reader import Rereading, committed_offsets
 from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 from streams.settings import Settings
 from streams.state.store import Position, State
 
-__all__ = ["Mender"]
+__all__ = ["OffsetRange", "StateRecovery"]
 
 logger = logging.getLogger(__name__)
 LISTS_BEHIND = 1024  # records: more than a batch, so lists lost with what was told last to Redis are made again too
-TOGETHER = 1000  # records answered at once: within LISTS_BEHIND, so that mending can itself be cut off
+MAX_RECORDS = 1000  # answered at once: within LISTS_BEHIND, so that a recovery can itself be cut off
+SAY_AGAIN_S = 5.0  # between two words about one range
 
 
-class Mender:
-    """Knows how far one worker has come in each place, and brings Redis there.
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """Records of one topic partition that must be read again.
+
+    Parameters
+    ----------
+    partition : topic with the prefix, and partition.
+    first : offset from which on lists may be missing.
+    unapplied : offset from which on events may be missing too; it may lie at the end or behind it.
+    end : offset behind the last record.
+    """
+
+    partition: TopicPartition
+    first: int
+    unapplied: int
+    end: int
+
+
+class StateRecovery:
+    """Knows how far one worker has come in each partition, and compares Redis with that.
+
+    A check is over once its ranges are applied and ``note_recovered`` was called. One that is cut off is made again.
 
     Parameters
     ----------
     settings : where the topics are.
     group : the workers' consumer group, with the prefix.
     state : Redis.
-    assigned : the places that this worker owns now.
-    answer : applies records once more and makes their users' lists anew.
+    assigned : the partitions that this worker owns now.
     follows : returns, of a record, the first offset from which on nothing lies before it: lower than its own where
         only control records and aborted ones do.
     """
@@ -46,19 +66,18 @@ class Mender:
         group: str,
         state: State,
         assigned: Callable[[], frozenset[TopicPartition]],
-        answer: Callable[[Sequence[RawRecord]], Awaitable[None]],
         follows: Callable[[Origin], int],
     ) -> None:
         self._settings = settings
         self._group = group
         self._state = state
         self._assigned = assigned
-        self._answer = answer
         self._follows = follows
         self._next: dict[TopicPartition, int] = {}
-        self._looked_at: frozenset[TopicPartition] = frozenset()
+        self._checked: frozenset[TopicPartition] = frozenset()
+        self._in_check: frozenset[TopicPartition] = frozenset()
         self._lost_to: dict[TopicPartition, int] = {}
-        self.mended = 0
+        self.recovered = 0
         self.lost = 0
 
     def note(self, origins: Iterable[Origin]) -> None:
@@ -66,87 +85,84 @@ class Mender:
         for origin in origins:
             self._next[origin.topic, origin.partition] = origin.offset + 1
 
-    async def before(self, origins: Iterable[Origin]) -> None:
-        """Let Redis catch up to each record of a batch that does not follow what was handled."""
+    async def catch_up_to(self, origins: Iterable[Origin]) -> Sequence[OffsetRange]:
+        """Return what Redis lacks before those records of a batch that do not follow what was handled."""
         reached: dict[TopicPartition, int] = {}
         doubtful: dict[TopicPartition, int] = {}
         for origin in origins:
-            place = origin.topic, origin.partition
-            due = reached.get(place, self._next.get(place, -1))
+            partition = origin.topic, origin.partition
+            due = reached.get(partition, self._next.get(partition, -1))
             if due != origin.offset and not self._follows(origin) <= due <= origin.offset:
-                doubtful[place] = origin.offset
-            reached[place] = origin.offset + 1
-        if doubtful:
-            await self._compare(doubtful)
-
-    def note_lost(self, place: TopicPartition, first: int, kept: int) -> None:
-        """Say that the topic no longer holds the offsets from ``first`` up to, not including, ``kept``; each once."""
-        first = max(first, self._lost_to.get(place, 0))
-        if first >= kept:
-            return
-        self._lost_to[place] = kept
-        self.lost += say_lost("worker", place, first, kept, "if they held events, rebuild from the archive")
+                doubtful[partition] = origin.offset
+            reached[partition] = origin.offset + 1
+        return await self._missing(doubtful)
 
     @property
-    def has_new_places(self) -> bool:
-        """Whether this worker owns places that were not looked at since it got them."""
-        return bool(self._assigned() - self._looked_at)
+    def has_unchecked(self) -> bool:
+        """Whether this worker owns partitions that were not checked since it got them."""
+        return bool(self._assigned() - self._checked)
 
-    async def look(self, *, everywhere: bool) -> None:
-        """Compare the places owned with Redis, all of them or those new since the last look."""
-        assigned = self._assigned()
-        wanted = assigned if everywhere else assigned - self._looked_at
-        handled = {place: self._next[place] for place in wanted if place in self._next}
-        unknown = [place for place in wanted if place not in self._next]
+    async def check_positions(self) -> Sequence[OffsetRange]:
+        """Compare the unchecked partitions with Redis, and return what it lacks of what was handled."""
+        self._in_check = self._assigned()
+        wanted = self._in_check - self._checked
+        handled = {partition: self._next[partition] for partition in wanted if partition in self._next}
+        unknown = [partition for partition in wanted if partition not in self._next]
         if unknown:
             handled |= await committed_offsets(self._settings, self._group, unknown)
-        await self._compare(handled)
-        self._looked_at = assigned
+        return await self._missing(handled)
 
-    async def recover(self) -> None:
-        """Get to know the Redis that answers now, prepare it, and bring it to where this worker was.
+    async def check_state(self) -> Sequence[OffsetRange]:
+        """Prepare the Redis that answers now, get to know it, and check the positions of all partitions owned."""
+        self._checked = frozenset()
+        await self._state.install()
+        await self._state.know_servers()
+        return await self.check_positions()
 
-        Repeats itself where that Redis goes away for yet another one meanwhile.
+    def note_recovered(self) -> None:
+        """Say that all ranges of the last check are applied."""
+        self._checked = self._in_check
+
+    async def read(self, reader: Rereading, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:
+        """Give a range's records in batches, each to be applied before the next is asked for.
+
+        A range that holds no record, but the ends of transactions, is passed without a word. Before ``unapplied`` only
+        lists may be missing, so what is no longer kept there is no event lost.
         """
-        while True:
-            try:
-                await self._state.install()
-                await self._state.know_servers()
-                await self.look(everywhere=True)
-            except StateMoved:
-                continue
-            return
-
-    async def _compare(self, handled: Mapping[TopicPartition, int]) -> None:
-        """Read again what Redis does not know for certain below these offsets."""
-        found = await self._state.positions(handled)
-        firsts = {place: _first_doubtful(position) for place, position in found.items()}
-        wanted = {place: end for place, end in handled.items() if firsts[place] < end}
-        if not wanted:
-            return
-        async with rereading(self._settings) as again:
-            for place, end in wanted.items():
-                await self._mend(again, place, firsts[place], found[place].certain + 1, end)
-
-    async def _mend(self, again: Rereading, place: TopicPartition, first: int, unknown: int, end: int) -> None:
-        """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word.
-
-        Up to ``unknown`` only lists may be missing, so what is no longer kept there is no event lost.
-        """
+        partition, end = missing.partition, missing.end
         began = said_at = time.monotonic()
-        self.note_lost(place, unknown, min(end, await again.first_kept(place)))
+        self.note_lost(partition, missing.unapplied, min(end, await reader.first_kept(partition)))
         n = 0
-        async for records in again.records(place, first, end, TOGETHER):
+        async for records in reader.records(partition, missing.first, end, MAX_RECORDS):
             if n == 0:
-                logger.warning("worker.mending %s[%d] from offset %d to %d", *place, first, end)
-            await self._answer(records)
+                logger.warning("worker.mending %s[%d] from offset %d to %d", *partition, missing.first, end)
+            yield records
             n += len(records)
-            if time.monotonic() - said_at > 5.0:  # noqa: PLR2004 - seconds between two words about it
+            if time.monotonic() - said_at > SAY_AGAIN_S:
                 said_at = time.monotonic()
-                logger.warning("worker.mending %s[%d] at %d of %d", *place, records[-1].origin.offset, end)
-        self.mended += n
+                logger.warning("worker.mending %s[%d] at %d of %d", *partition, records[-1].origin.offset, end)
+        self.recovered += n
         if n:
-            logger.warning("worker.mended %s[%d] %d records in %.1f s", *place, n, time.monotonic() - began)
+            logger.warning("worker.mended %s[%d] %d records in %.1f s", *partition, n, time.monotonic() - began)
+
+    def note_lost(self, partition: TopicPartition, first: int, kept: int) -> None:
+        """Say that the topic no longer holds the offsets from ``first`` up to, not including, ``kept``; each once."""
+        first = max(first, self._lost_to.get(partition, 0))
+        if first >= kept:
+            return
+        self._lost_to[partition] = kept
+        self.lost += say_lost("worker", partition, first, kept, "if they held events, rebuild from the archive")
+
+    async def _missing(self, handled: Mapping[TopicPartition, int]) -> Sequence[OffsetRange]:
+        """Return the ranges below these offsets that Redis does not know for certain."""
+        if not handled:
+            return ()
+        found = await self._state.positions(handled)
+        ranges = (
+            OffsetRange(partition, _first_doubtful(found[partition]), found[partition].certain + 1, end)
+            for partition, end in handled.items()
+        )
+        return tuple(one for one in ranges if one.first < one.end)
 
 
 def _first_doubtful(position: Position) -> int:

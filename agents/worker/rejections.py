@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from agents.worker.report import WorkerReport
 from streams.records.decoding import Rejected
 
 __all__ = ["QUIET_S", "Rejections"]
@@ -22,10 +23,12 @@ class Rejections:
     Parameters
     ----------
     clock : seconds that only grow.
+    report : where their number is told: events, requests and films alike.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], report: WorkerReport) -> None:
         self._clock = clock
+        self._report = report
         self._told_at: float | None = None  # None after a minute without any
         self._causes: Counter[str] = Counter()
         self._first: Rejected | None = None
@@ -34,6 +37,7 @@ class Rejections:
         """Count letters that were sent; the first after a minute without any are told at once."""
         if not rejected:
             return
+        self._report.rejected += len(rejected)
         self._causes.update(one.cause for one in rejected)
         self._first = self._first or rejected[0]
         if self._told_at is None:

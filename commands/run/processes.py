@@ -80,12 +80,12 @@ def _work(
     import torch  # noqa: PLC0415 - heavy
 
     from agents.worker.app import WorkerConfig, build_worker  # noqa: PLC0415 - same
-    from agents.worker.refresh import UpkeepConfig  # noqa: PLC0415 - imports the two above
+    from agents.worker.refresh import RefreshConfig  # noqa: PLC0415 - imports the two above
     from streams.serving.lists import ServingConfig  # noqa: PLC0415 - same
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = ModeConfig(personalize_at, min(MODES.demote_below, personalize_at))
-    config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), upkeep=UpkeepConfig(threads=threads))
+    config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), refresh=RefreshConfig(threads=threads))
     app = build_worker(settings, config, instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from agents.retry import Patience
+from agents.retry import Retry
 from streams.errors import ClusterAway, StateAway, StateMoved, TopicError
 from streams.reading.range_reader import committed_offsets
 from streams.settings import Settings
@@ -26,7 +26,7 @@ def failing(*errors):
 async def test_a_server_that_is_away_is_waited_for(caplog, error, name):
     """Two failures are said once with the server's name, and its return with the number of attempts."""
     caplog.set_level(logging.WARNING)
-    assert await Patience(role="trainer").through(failing(error, error)) == 7
+    assert await Retry("trainer").until_available(failing(error, error)) == 7
     first, second = [record.getMessage() for record in caplog.records]
     assert first == f"{name}.unavailable trainer for 0 s: gone"
     assert second.startswith(f"{name}.available trainer after ")
@@ -38,7 +38,7 @@ async def test_a_server_that_is_away_is_waited_for(caplog, error, name):
 async def test_what_waiting_does_not_cure_is_raised(error):
     """A topic that is wrong, and another Redis where nobody knows what to do about it, end the call."""
     with pytest.raises(type(error)):
-        await Patience().through(failing(error))
+        await Retry("worker").until_available(failing(error))
 
 
 async def test_a_cluster_that_does_not_listen_is_away():

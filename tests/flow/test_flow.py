@@ -10,14 +10,17 @@ from faust.events import Event
 from faust.types.tuples import ConsumerMessage
 from redis import Redis
 
-from agents.worker.events import answer_again, answer_batch
-from agents.worker.refresh import Upkeep, UpkeepConfig, WorkerReport
+from agents.worker.app import Driver, join_worker
+from agents.worker.batch import answer_batch
+from agents.worker.catalogue import CatalogueLetters
+from agents.worker.refresh import RefreshConfig
 from agents.worker.requests import answer_request
-from agents.worker.runtime import Worker, WorkerConfig, raw_record
+from agents.worker.runtime import WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
+from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from replay.prequential.offline_worker import OfflineRoad
 from streams.kafka.publisher import Publisher
@@ -71,18 +74,13 @@ async def worker(redis_url, sent, tmp_path):
     state, config = State(client), WorkerConfig()
     await state.install()
 
-    def outbox():
-        return Publisher(sent)
-
-    life = SignOfLife(client, "worker")
-    upkeep = Upkeep(settings, UpkeepConfig(), config.modes, state, life, lambda: False, WorkerReport(), outbox)
-    upkeep.feed.catalogue = CATALOGUE
-    upkeep._catalogue_changed(CATALOGUE)
     scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: TS)
-    yield Worker(
-        settings, config, state, serving, upkeep, outbox, frozenset, answer_again, lambda origin: origin.offset
-    )
+    driver = Driver(lambda: Publisher(sent), frozenset, lambda origin: origin.offset)
+    joined = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), driver)
+    joined.catalogue.feed.catalogue = CATALOGUE
+    joined.current.recommender = joined.current.recommender.with_catalogue(CATALOGUE, ContentIndex(CATALOGUE))
+    yield joined
     scoring.close()
     await client.aclose()
 
@@ -116,7 +114,7 @@ def serve(worker, *, sick=False):
         with torch.no_grad():
             network.fuse_bias.fill_(float("nan"))
     ranker = Ranker(Snapshot.of(network, ITEMS, ("u",), ("Drama",)))
-    worker.upkeep.recommender = worker.upkeep.recommender.with_model(ranker, "v1")
+    worker.current.recommender = worker.current.recommender.with_model(ranker, "v1")
 
 
 async def test_a_batch_becomes_one_list_for_each_touched_user(worker, sent, state):
@@ -142,7 +140,7 @@ async def test_a_redelivered_batch_repeats_the_identities_and_changes_nothing(wo
     first, second = sent.values("recommendations")
     assert first == second
     assert state.hgetall("user:{a}") == before
-    assert (worker.upkeep.report.events, worker.upkeep.report.applied) == (4, 2)
+    assert (worker.report.events, worker.report.applied) == (4, 2)
 
 
 async def test_a_bad_record_goes_aside_with_its_bytes(worker, sent):
@@ -151,7 +149,7 @@ async def test_a_bad_record_goes_aside_with_its_bytes(worker, sent):
     assert [(key, value) for topic, key, value in sent if topic == "dead-letters"] == [(b"k", b"\xff")]
     [found] = sent.values("recommendations")
     assert found["sequence"] == 2
-    assert worker.upkeep.report.rejected == 1
+    assert worker.report.rejected == 1
 
 
 async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog):
@@ -159,12 +157,13 @@ async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog
     await answer_batch(worker, [event("watch-events", 0, b"\xff"), event("watch-events", 1, b"[]")])
     await answer_request(worker, event("recommendation-requests", 0, {"request_id": "r"}))
     film = RawRecord(Origin("catalog-items", 0, 3), b"f", b"{")
-    worker.upkeep.feed.take_rejected = lambda: (Rejected(film, "not_json", "value must be JSON"),)
-    worker.upkeep._leads = lambda: True
-    await worker.upkeep._report_rejected()
-    await worker.upkeep._report_rejected()  # read again, it is known to be out
+    feed = worker.catalogue.feed
+    feed.take_rejected = lambda: (Rejected(film, "not_json", "value must be JSON"),)
+    letters = CatalogueLetters(worker.state, RefreshConfig(), lambda: True, feed, worker.publisher, worker.rejections)
+    await letters.refresh()
+    await letters.refresh()  # read again, it is known to be out
     assert [key for topic, key, _ in sent if topic == "dead-letters"] == [b"k", b"k", b"k", b"f"]
-    assert worker.upkeep.report.rejected == 4
+    assert worker.report.rejected == 4
     [line] = [message for message in caplog.messages if message.startswith("worker.dead_letters")]
     assert line.startswith(
         "worker.dead_letters 2: not_json 1, not_an_object 1; the first is watch-events[0] offset 0, "
@@ -210,7 +209,7 @@ async def test_a_degraded_list_writes_no_mode(worker, sent, state):
     await answer_batch(worker, [watched("a", "i9", 6)])
     assert [change["mode"] for change in sent.values("mode-changes")] == ["personalized"]
     assert state.hget("user:{a}", "mode") == "personalized"
-    assert worker.upkeep.report.degraded == 1
+    assert worker.report.degraded == 1
 
 
 async def test_a_personalised_user_stays_so_through_a_degraded_list(worker, sent, state):
@@ -272,11 +271,11 @@ async def test_both_roads_give_the_same_lists(worker, sent):
         if number % 4 == 3:
             await worker.state.merge_hot(2, CATALOGUE)
             trending = Trending.of(await worker.state.hot(500))
-            worker.upkeep.recommender = worker.upkeep.recommender.with_trending(trending)
+            worker.current.recommender = worker.current.recommender.with_trending(trending)
             road.merge_trending()
         if number == 10:
             serve(worker)
-            road.use(worker.upkeep.recommender.ranker, "v1")
+            road.use(worker.current.recommender.ranker, "v1")
     published = sent.values("recommendations")
     assert len(published) == len(made) > 60
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}

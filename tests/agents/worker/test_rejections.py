@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from agents.worker.rejections import Rejections
+from agents.worker.report import WorkerReport
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import Origin
 
@@ -29,7 +30,7 @@ def clock():
 def rejections(clock, caplog):
     """Return a fresh account, whose lines are recorded."""
     caplog.set_level(logging.WARNING, "agents.worker.rejections")
-    return Rejections(clock)
+    return Rejections(clock, WorkerReport())
 
 
 def letter(cause, offset):

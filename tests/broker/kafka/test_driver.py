@@ -11,8 +11,8 @@ from kafka import KafkaProducer, TopicPartition
 
 from agents.archiver.archiver import Archiver
 from agents.worker.fetching import FetchWatch, FetchWatchConfig
-from agents.worker.recovery import Mender
-from agents.worker.refresh import WorkerReport
+from agents.worker.recovery import StateRecovery
+from agents.worker.report import WorkerReport
 from streams.errors import TopicError
 from streams.kafka.clients import blocking_admin, blocking_consumer
 from streams.kafka.topics import create_topics
@@ -236,10 +236,10 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
     await asyncio.to_thread(send, settings, [b"x"] * 3)
     async with consuming(settings) as found:
         await eventually(lambda: len(found.taken) == 3, 20, "3 records")
-        mender = Mender(settings, "unused", None, frozenset, None, None)
+        recovery = StateRecovery(settings, "unused", None, frozenset, None)
         quick = FetchWatchConfig(shown_s=2.5, ends_s=4.0)
         reports = report, silent = WorkerReport(), WorkerReport(kafka_away_s=5.0)
-        watch, waiting = (FetchWatch(settings, quick, lambda: found.app.consumer, mender, one) for one in reports)
+        watch, waiting = (FetchWatch(settings, quick, lambda: found.app.consumer, recovery, one) for one in reports)
         await watch.look()
         assert report.stalled == []
         broker.pause()

@@ -8,8 +8,9 @@ import pytest
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from agents.worker.recovery import Mender
+from agents.worker.recovery import StateRecovery
 from streams.kafka.clients import blocking_admin, blocking_consumer
+from streams.reading.range_reader import rereading
 from streams.records.records import Origin, Watch
 from streams.redis.connection import connect
 from streams.state.keys import PartitionKeys
@@ -66,13 +67,10 @@ async def test_what_left_retention_after_it_was_applied_is_not_lost(cut):
     events = [(Origin(topic, 0, n), Watch(f"e{n}", "u", f"i{n}", TS + n, 1.0), ()) for n in range(10)]
     await state.apply(events)
     await client.hset(PartitionKeys.of(0).at, "server", "another")
-    again = []
-
-    async def answer(records):
-        again.extend(record.origin.offset for record in records)
-
-    mender = Mender(cut.settings, "unused", state, lambda: frozenset({(topic, 0)}), answer, lambda one: one.offset)
-    mender.note(origin for origin, *_ in events)
-    await mender.look(everywhere=True)
+    recovery = StateRecovery(cut.settings, "unused", state, lambda: frozenset({(topic, 0)}), lambda one: one.offset)
+    recovery.note(origin for origin, *_ in events)
+    ranges = await recovery.check_positions()
+    async with rereading(cut.settings) as reader:
+        batches = [records for one in ranges async for records in recovery.read(reader, one)]
     await client.aclose()
-    assert (again, mender.lost) == ([8, 9], 0)
+    assert ([record.origin.offset for records in batches for record in records], recovery.lost) == ([8, 9], 0)

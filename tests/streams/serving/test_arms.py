@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents.worker.refresh import Upkeep, UpkeepConfig, WorkerReport
+from agents.worker.app import Driver, join_worker
+from agents.worker.model_follower import ModelFollower
+from agents.worker.refresh import RefreshConfig
+from agents.worker.refreshers import OverridesAndExperiment
+from agents.worker.runtime import WorkerConfig
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction, Profile
@@ -15,7 +19,6 @@ from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
-from model.ranking.modes import ModeConfig
 from streams.kafka.publisher import Publisher
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
@@ -63,48 +66,47 @@ async def client(redis_url):
 
 
 @pytest.fixture
-async def upkeep(client, redis_url, tmp_path):
-    """Return the upkeep of a worker that looks only when it is told to."""
+async def worker(client, redis_url, tmp_path):
+    """Return a worker that looks only when it is told to."""
     settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2)
     state = State(client)
     await state.install()
-    made = Upkeep(
-        settings,
-        UpkeepConfig(retry_s=0.0),
-        ModeConfig(),
-        state,
-        SignOfLife(client, "worker"),
-        lambda: False,
-        WorkerReport(),
-        lambda: Publisher(None),
-    )
-    made.recommender = made.recommender.with_catalogue(CATALOGUE, ContentIndex(CATALOGUE)).with_trending(
-        Trending.of((item, float(12 - n)) for n, item in enumerate(ITEMS))
-    )
+    driver = Driver(lambda: Publisher(None), frozenset, None)
+    config = WorkerConfig(refresh=RefreshConfig(retry_s=0.0))
+    made = join_worker(settings, config, state, None, SignOfLife(client, "worker"), driver)
+    made.current.recommender = made.current.recommender.with_catalogue(
+        CATALOGUE, ContentIndex(CATALOGUE)
+    ).with_trending(Trending.of((item, float(12 - n)) for n, item in enumerate(ITEMS)))
     yield made
-    made._thread.shutdown()
+    made.thread.shutdown()
 
 
-async def serve(upkeep, version):
+async def refresh(worker, kind):
+    """Let the one refresher of a class look once."""
+    [found] = [refresher for refresher in worker.refreshers if type(refresher) is kind]
+    await found.refresh()
+
+
+async def serve(worker, version):
     """Let the worker follow the pointer to a version."""
-    await upkeep._state.move_model(ModelPointer(version, "somewhere", 1))
-    await upkeep._look_at_model()
+    await worker.state.move_model(ModelPointer(version, "somewhere", 1))
+    await refresh(worker, ModelFollower)
 
 
-async def run(upkeep, client, a, b, name="depth"):
+async def run(worker, client, a, b, name="depth"):
     """Store an experiment of two arms in equal shares and let the worker look; return the experiment."""
     experiment = Experiment(name, 0.5, a, b, 1)
     await client.set("experiment:current", encode_experiment(experiment))
-    await upkeep._look_at_choices()
+    await refresh(worker, OverridesAndExperiment)
     return experiment
 
 
-async def lists(upkeep, known=5, mode="cold_start"):
+async def lists(worker, known=5, mode="cold_start"):
     """Return by user the answer to thirty users who know so many items; the order of the answers is checked."""
     recent = tuple(Interaction(item, 1000 - n, "watch", 1.0) for n, item in enumerate(ITEMS[:known]))
     wanted = [(Profile(user, watches=known, recent=recent, mode=mode), Trigger.of_request("r", 1)) for user in USERS]
-    serving = Serving(ServingConfig(k=3), AtLeisure(), upkeep._state, lambda: 1)
-    answers = await upkeep.arms.answer(serving, upkeep.recommender, wanted)
+    serving = Serving(ServingConfig(k=3), AtLeisure(), worker.state, lambda: 1)
+    answers = await worker.arms.answer(serving, worker.current.recommender, wanted)
     assert [answer.recommendation.user_id for answer in answers] == USERS
     return {answer.recommendation.user_id: answer for answer in answers}
 
@@ -117,162 +119,162 @@ def by_arm(answers, told):
     return found
 
 
-async def test_each_arm_is_served_by_its_version(upkeep, client, versions):
+async def test_each_arm_is_served_by_its_version(worker, client, versions):
     """Users of b get the pinned version, those of a what serves, and a follows the pointer while b stays."""
-    await serve(upkeep, versions[0])
-    experiment = await run(upkeep, client, Arm("a"), Arm("b", version=versions[1]))
-    answers = await lists(upkeep)
+    await serve(worker, versions[0])
+    experiment = await run(worker, client, Arm("a"), Arm("b", version=versions[1]))
+    answers = await lists(worker)
     assert {user: answer.recommendation.arm for user, answer in answers.items()} == {
         user: experiment.arm_of(user).name for user in USERS
     }
     assert {answer.recommendation.experiment for answer in answers.values()} == {"depth"}
     assert by_arm(answers, lambda one: one.model_version) == {"a": {versions[0]}, "b": {versions[1]}}
-    await serve(upkeep, versions[2])
-    assert by_arm(await lists(upkeep), lambda one: one.model_version) == {"a": {versions[2]}, "b": {versions[1]}}
-    assert upkeep.report.experiment == "depth"
+    await serve(worker, versions[2])
+    assert by_arm(await lists(worker), lambda one: one.model_version) == {"a": {versions[2]}, "b": {versions[1]}}
+    assert worker.report.experiment == "depth"
 
 
-async def test_each_arm_ranks_with_its_own_weights(upkeep, client, versions):
+async def test_each_arm_ranks_with_its_own_weights(worker, client, versions):
     """A list of arm b is the one that everybody gets when its version serves all."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", version=versions[1]))
-    compared = await lists(upkeep)
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", version=versions[1]))
+    compared = await lists(worker)
     await client.delete("experiment:current")
-    await upkeep._look_at_choices()
-    await serve(upkeep, versions[1])
-    alone = await lists(upkeep)
+    await refresh(worker, OverridesAndExperiment)
+    await serve(worker, versions[1])
+    alone = await lists(worker)
     on_b = [user for user in USERS if compared[user].recommendation.arm == "b"]
     assert on_b
     assert all(compared[user].recommendation.items == alone[user].recommendation.items for user in on_b)
     assert {alone[user].recommendation.arm for user in USERS} == {None}
 
 
-async def test_a_version_that_serves_is_not_loaded_twice(upkeep, client, versions):
+async def test_a_version_that_serves_is_not_loaded_twice(worker, client, versions):
     """Pinned while it serves a version is the very ranker that serves, and stays so when the pointer moves on."""
-    await serve(upkeep, versions[0])
-    ranker = upkeep.recommender.ranker
-    await run(upkeep, client, Arm("a"), Arm("b", version=versions[0]))
-    assert upkeep.arms._pinned == {versions[0]: ranker}
-    await serve(upkeep, versions[1])
-    await upkeep._look_at_choices()
-    assert upkeep.arms._pinned == {versions[0]: ranker}
-    assert by_arm(await lists(upkeep), lambda one: one.model_version) == {"a": {versions[1]}, "b": {versions[0]}}
+    await serve(worker, versions[0])
+    ranker = worker.current.recommender.ranker
+    await run(worker, client, Arm("a"), Arm("b", version=versions[0]))
+    assert worker.arms._pinned == {versions[0]: ranker}
+    await serve(worker, versions[1])
+    await refresh(worker, OverridesAndExperiment)
+    assert worker.arms._pinned == {versions[0]: ranker}
+    assert by_arm(await lists(worker), lambda one: one.model_version) == {"a": {versions[1]}, "b": {versions[0]}}
 
 
-async def test_a_pinned_version_is_let_go_at_the_end(upkeep, client, versions):
+async def test_a_pinned_version_is_let_go_at_the_end(worker, client, versions):
     """After the experiment nothing holds the second ranker any more, and lists name no arm."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", version=versions[1]))
-    await lists(upkeep)
-    pinned = weakref.ref(upkeep.arms._pinned[versions[1]])
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", version=versions[1]))
+    await lists(worker)
+    pinned = weakref.ref(worker.arms._pinned[versions[1]])
     await client.delete("experiment:current")
-    await upkeep._look_at_choices()
+    await refresh(worker, OverridesAndExperiment)
     gc.collect()
     assert pinned() is None
-    assert by_arm(await lists(upkeep), lambda one: one.model_version) == {None: {versions[0]}}
-    assert upkeep.report.experiment is None
+    assert by_arm(await lists(worker), lambda one: one.model_version) == {None: {versions[0]}}
+    assert worker.report.experiment is None
 
 
-async def test_a_version_that_cannot_be_loaded_is_replaced_by_what_serves(upkeep, client, versions, tmp_path, caplog):
+async def test_a_version_that_cannot_be_loaded_is_replaced_by_what_serves(worker, client, versions, tmp_path, caplog):
     """Torn, the pinned version is refused and b's lists name the one that made them; mended, it is taken."""
     weights = tmp_path / "models" / versions[1] / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", version=versions[1]))
-    assert by_arm(await lists(upkeep), lambda one: one.model_version) == {"a": {versions[0]}, "b": {versions[0]}}
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", version=versions[1]))
+    assert by_arm(await lists(worker), lambda one: one.model_version) == {"a": {versions[0]}, "b": {versions[0]}}
     assert f"{versions[0]} serves in its place" in caplog.text
     weights.write_bytes(whole)
-    await upkeep._look_at_choices()
-    assert by_arm(await lists(upkeep), lambda one: one.model_version) == {"a": {versions[0]}, "b": {versions[1]}}
+    await refresh(worker, OverridesAndExperiment)
+    assert by_arm(await lists(worker), lambda one: one.model_version) == {"a": {versions[0]}, "b": {versions[1]}}
 
 
-async def test_each_arm_has_its_own_threshold(upkeep, client, versions):
+async def test_each_arm_has_its_own_threshold(worker, client, versions):
     """With two known items b is personalised at 2 and a at 3 is not; at 1 item both fall back."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", personalize_at=2))
-    assert by_arm(await lists(upkeep, 2), lambda one: one.mode) == {"a": {"cold_start"}, "b": {"personalized"}}
-    kept = by_arm(await lists(upkeep, 2, "personalized"), lambda one: one.mode)
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", personalize_at=2))
+    assert by_arm(await lists(worker, 2), lambda one: one.mode) == {"a": {"cold_start"}, "b": {"personalized"}}
+    kept = by_arm(await lists(worker, 2, "personalized"), lambda one: one.mode)
     assert kept == {"a": {"personalized"}, "b": {"personalized"}}  # both demote below 2
-    assert by_arm(await lists(upkeep, 1, "personalized"), lambda one: one.mode) == {
+    assert by_arm(await lists(worker, 1, "personalized"), lambda one: one.mode) == {
         "a": {"cold_start"},
         "b": {"cold_start"},
     }
 
 
-async def test_a_higher_threshold_takes_nobody_back(upkeep, client, versions):
+async def test_a_higher_threshold_takes_nobody_back(worker, client, versions):
     """With four known items a user who was personalised stays so where a cold one needs nine: taken back is below 2."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", personalize_at=9))
-    assert by_arm(await lists(upkeep, 5), lambda one: one.mode) == {"a": {"personalized"}, "b": {"cold_start"}}
-    kept = by_arm(await lists(upkeep, 4, "personalized"), lambda one: one.mode)
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", personalize_at=9))
+    assert by_arm(await lists(worker, 5), lambda one: one.mode) == {"a": {"personalized"}, "b": {"cold_start"}}
+    kept = by_arm(await lists(worker, 4, "personalized"), lambda one: one.mode)
     assert kept == {"a": {"personalized"}, "b": {"personalized"}}
 
 
-async def test_each_arm_explores_as_it_says(upkeep, client, versions):
+async def test_each_arm_explores_as_it_says(worker, client, versions):
     """Arm b leaves one of three places to chance, arm a none."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", explore=1))
-    explored = by_arm(await lists(upkeep), lambda one: [item.source for item in one.items].count("exploration"))
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", explore=1))
+    explored = by_arm(await lists(worker), lambda one: [item.source for item in one.items].count("exploration"))
     assert explored == {"a": {0}, "b": {1}}
 
 
-async def test_trending_reaches_the_arms(upkeep, client, versions):
+async def test_trending_reaches_the_arms(worker, client, versions):
     """A newer hot list is that of both arms, and what was found out about their models is kept."""
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", version=versions[1]))
-    await lists(upkeep)
-    listed = upkeep.arms._made["b"].__dict__["_listed"]
-    upkeep.recommender = upkeep.recommender.with_trending(Trending.of([("i11", 9.0)]))
-    answers = await lists(upkeep, 0)
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", version=versions[1]))
+    await lists(worker)
+    listed = worker.arms._made["b"].__dict__["_listed"]
+    worker.current.recommender = worker.current.recommender.with_trending(Trending.of([("i11", 9.0)]))
+    answers = await lists(worker, 0)
     assert by_arm(answers, lambda one: one.items[0].item_id) == {"a": {"i11"}, "b": {"i11"}}
-    assert upkeep.arms._made["b"].__dict__["_listed"] is listed
+    assert worker.arms._made["b"].__dict__["_listed"] is listed
 
 
-async def test_what_cannot_be_understood_changes_nothing_else(upkeep, client, versions, caplog):
+async def test_what_cannot_be_understood_changes_nothing_else(worker, client, versions, caplog):
     """A garbled experiment is none and a garbled mode keeps those known; each is told once, and lists go on."""
-    await serve(upkeep, versions[0])
+    await serve(worker, versions[0])
     await client.hset("modes:chosen", "u0", "cold_start")
-    await upkeep._look_at_choices()
+    await refresh(worker, OverridesAndExperiment)
     await client.set("experiment:current", b"{")
     await client.hset("modes:chosen", "u1", "warm")
     for _ in range(2):
-        await upkeep._look_at_choices()
-    answers = await lists(upkeep)
+        await refresh(worker, OverridesAndExperiment)
+    answers = await lists(worker)
     assert by_arm(answers, lambda one: one.model_version) == {None: {versions[0], None}}
     assert [user for user in USERS if answers[user].recommendation.mode == "cold_start"] == ["u0"]
     assert (caplog.text.count("experiment.misread"), caplog.text.count("modes.misread")) == (1, 1)
 
 
-async def test_a_mode_chosen_by_hand_holds_in_every_arm_until_it_is_taken_back(upkeep, client, versions):
+async def test_a_mode_chosen_by_hand_holds_in_every_arm_until_it_is_taken_back(worker, client, versions):
     """Both arms honour it at the worker's next look, and the threshold decides again afterwards."""
-    await serve(upkeep, versions[0])
-    experiment = await run(upkeep, client, Arm("a"), Arm("b", personalize_at=9))
+    await serve(worker, versions[0])
+    experiment = await run(worker, client, Arm("a"), Arm("b", personalize_at=9))
     one = {side: next(user for user in USERS if experiment.arm_of(user).name == side) for side in ("a", "b")}
     await client.hset("modes:chosen", mapping={one["a"]: "cold_start", one["b"]: "personalized"})
-    await upkeep._look_at_choices()
-    answers = await lists(upkeep)
+    await refresh(worker, OverridesAndExperiment)
+    answers = await lists(worker)
     assert (answers[one["a"]].mode, answers[one["b"]].mode) == ("cold_start", "personalized")
-    assert upkeep.report.chosen == 2
+    assert worker.report.chosen == 2
     assert (answers[one["b"]].change.previous, answers[one["b"]].change.mode) == ("cold_start", "personalized")
     await client.delete("modes:chosen")
-    await upkeep._look_at_choices()
-    answers = await lists(upkeep)
+    await refresh(worker, OverridesAndExperiment)
+    answers = await lists(worker)
     assert (answers[one["a"]].mode, answers[one["b"]].mode) == ("personalized", "cold_start")
 
 
-async def test_an_experiment_may_end_while_a_batch_is_answered(upkeep, client, versions):
+async def test_an_experiment_may_end_while_a_batch_is_answered(worker, client, versions):
     """The users of both arms are answered though the experiment ended between the two."""
 
     class Ending(AtLeisure):
         async def within_budget(self, score, fallback):
             await client.delete("experiment:current")
-            await upkeep._look_at_choices()
+            await refresh(worker, OverridesAndExperiment)
             return await super().within_budget(score, fallback)
 
-    await serve(upkeep, versions[0])
-    await run(upkeep, client, Arm("a"), Arm("b", explore=1))
-    serving = Serving(ServingConfig(k=3), Ending(), upkeep._state, lambda: 1)
+    await serve(worker, versions[0])
+    await run(worker, client, Arm("a"), Arm("b", explore=1))
+    serving = Serving(ServingConfig(k=3), Ending(), worker.state, lambda: 1)
     wanted = [(Profile(user, recent=()), Trigger.of_request("r", 1)) for user in USERS]
-    answers = await upkeep.arms.answer(serving, upkeep.recommender, wanted)
+    answers = await worker.arms.answer(serving, worker.current.recommender, wanted)
     assert {answer.recommendation.arm for answer in answers} == {"a", "b"}

@@ -1,0 +1,144 @@
+"""The catalogue in a worker: every item in time for its events, titles for look-ups, bad records to dead letters."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+from agents.retry import Retry
+from agents.worker.refresh import Current, RefreshConfig
+from agents.worker.rejections import Rejections
+from model.catalogue import Catalogue
+from model.ranking.content import ContentIndex, Neighbours
+from streams.errors import StateError
+from streams.kafka.publisher import Publisher
+from streams.reading.catalogue import CatalogueFeed
+from streams.settings import Settings
+from streams.state.store import State
+
+__all__ = ["CatalogueFollower", "CatalogueLetters", "CataloguePublisher"]
+
+CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
+
+
+class CatalogueFollower:
+    """Lets the catalogue that serves be that of the topic.
+
+    Parameters
+    ----------
+    settings : where the topic is.
+    current : the recommender whose catalogue is replaced.
+    retry : waits for Kafka.
+    """
+
+    def __init__(self, settings: Settings, current: Current, retry: Retry) -> None:
+        self._current = current
+        self._retry = retry
+        self._caught_up_at = 0.0
+        self.feed = CatalogueFeed(settings, self._take_over)
+
+    async def know(self, item_ids: Iterable[str]) -> None:
+        """Read the catalogue to its end where one of these items is not in it yet."""
+        is_known = all(item_id in self.feed.catalogue for item_id in item_ids)
+        if not is_known and time.monotonic() - self._caught_up_at > CATCH_UP_S:
+            await self._retry.until_available(self.feed.catch_up)
+            self._caught_up_at = time.monotonic()
+
+    def _take_over(self, catalogue: Catalogue) -> None:
+        self._current.recommender = self._current.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+
+
+class CataloguePublisher:
+    """Writes titles and similar items for look-ups when the catalogue has changed, or Redis has lost them.
+
+    Parameters
+    ----------
+    state : Redis.
+    config : how often, and how many neighbours.
+    leads : whether this worker does now what only one should do.
+    current : the recommender whose catalogue is written.
+    thread : where similar items are computed.
+    """
+
+    is_needed_to_serve = False
+
+    def __init__(
+        self, state: State, config: RefreshConfig, leads: Callable[[], bool], current: Current, thread: Executor
+    ) -> None:
+        self._state = state
+        self._n_similar = config.similar
+        self._leads = leads
+        self._current = current
+        self._thread = thread
+        self._published: Catalogue | None = None
+        self.period_s = config.trending_s
+
+    def publish_again(self) -> None:
+        """Publish the catalogue once more, for a Redis that may have lost what was written last."""
+        self._published = None
+
+    async def refresh(self) -> None:
+        """Write what look-ups do not know."""
+        catalogue, index = self._current.recommender.catalogue, self._current.recommender.index
+        if not self._leads():
+            return
+        if catalogue is self._published and (not catalogue.items or await self._state.has_catalogue()):
+            return
+        self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
+        try:
+            gone = await self._state.catalogue_ids() - catalogue.items.keys()
+            await self._state.put_catalogue(catalogue, gone)
+            similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, index)
+            await self._state.put_similar(similar)
+        except StateError:
+            self.publish_again()
+            raise
+
+    def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
+        return dict(index.similar_to_all(self._n_similar))
+
+
+class CatalogueLetters:
+    """Sends bad catalogue records to the dead letters; every worker reads them, one reports each of them once.
+
+    Parameters
+    ----------
+    state : Redis, which knows those that were reported.
+    config : how often.
+    leads : whether this worker does now what only one should do.
+    feed : read the records.
+    publisher : returns where dead letters go.
+    rejections : the account of dead letters.
+    """
+
+    is_needed_to_serve = False
+
+    def __init__(
+        self,
+        state: State,
+        config: RefreshConfig,
+        leads: Callable[[], bool],
+        feed: CatalogueFeed,
+        publisher: Callable[[], Publisher],
+        rejections: Rejections,
+    ) -> None:
+        self._state = state
+        self._leads = leads
+        self._feed = feed
+        self._publisher = publisher
+        self._rejections = rejections
+        self.period_s = config.trending_s
+
+    async def refresh(self) -> None:
+        """Send those that were read since the last time and nobody has reported."""
+        if not self._leads():
+            return
+        rejected = self._feed.take_rejected()
+        reported = await self._state.rejected_items() if rejected else {}
+        news = [one for one in rejected if one.record.origin.offset > reported.get(one.record.origin.partition, -1)]
+        if news:
+            await self._publisher().publish(rejected=news)
+            self._rejections.note(news)
+            await self._state.note_rejected_items(
+                {one.record.origin.partition: one.record.origin.offset for one in news}  # ascending: the last wins
+            )

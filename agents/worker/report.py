@@ -1,0 +1,52 @@
+"""What a worker tells about itself with each sign of life; ``reelstream health`` prints it."""
+
+import os
+from dataclasses import dataclass, field
+
+__all__ = ["StalledPartition", "WorkerReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class StalledPartition:
+    """A partition that is not fetched: the next offset it would give, and seconds since its last answer."""
+
+    partition: str
+    offset: int | None
+    age_s: float
+
+
+@dataclass(slots=True)
+class WorkerReport:
+    """The state of a worker; its counters begin with the process, and its fields are those of the JSON.
+
+    ``rejected`` counts the dead letters that it sent: events, requests and films. ``mended`` counts the records that
+    it applied again because Redis had lost them. ``patched`` and ``loaded`` count the versions taken over as changes
+    alone and whole. For the one that serves ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so
+    long lists were still of the one before. ``chosen`` is the number of modes set by hand. ``lost`` counts offsets that
+    left retention before they were read; ``stalled`` names what Kafka does not answer for.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
+    that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
+    """
+
+    events: int = 0
+    applied: int = 0
+    rejected: int = 0
+    lists: int = 0
+    degraded: int = 0
+    batches: int = 0
+    batch_ms: float = 0.0
+    mended: int = 0
+    held: bool = False
+    model_version: str | None = None
+    patched: int = 0
+    loaded: int = 0
+    sync_bytes: int = 0
+    sync_ms: int = 0
+    experiment: str | None = None
+    chosen: int = 0
+    lost: int = 0
+    stalled: list[StalledPartition] = field(default_factory=list)
+    kafka_away_s: float | None = None
+    unloaded: str | None = None
+    fault: str | None = None
+    pid: int = field(default_factory=os.getpid)

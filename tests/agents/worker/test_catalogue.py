@@ -1,0 +1,57 @@
+"""The catalogue as look-ups know it: written by the worker that leads, on a real Redis."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from agents.worker.catalogue import CataloguePublisher
+from agents.worker.refresh import Current, RefreshConfig
+from model.catalogue import Catalogue, Item
+from model.ranking.content import ContentIndex
+from model.ranking.modes import ModeConfig
+from streams.redis.connection import connect
+from streams.state.store import State
+
+
+@pytest.fixture
+async def state(redis_url):
+    """Return the installed state of an empty database."""
+    client = connect(redis_url)
+    installed = State(client)
+    await installed.install()
+    yield installed
+    await client.aclose()
+
+
+@pytest.fixture
+def current():
+    """Return what serves one film."""
+    made = Current.empty(ModeConfig())
+    film = Item("i", "Film", 1999, ("Drama",))
+    made.recommender = replace(made.recommender, catalogue=Catalogue.of([film]), index=ContentIndex(Catalogue()))
+    return made
+
+
+async def test_titles_that_were_lost_are_published_again(state, current):
+    """A leader writes titles once; where Redis has lost them it does so again, though no event of its own tells."""
+    with ThreadPoolExecutor(1) as thread:
+        titles = CataloguePublisher(state, RefreshConfig(), lambda: True, current, thread)
+        await titles.refresh()
+        await state.put_catalogue([], ["i"])  # the last title of all
+        await titles.refresh()
+        assert await state.catalogue_ids() == {"i"}
+        await state.put_catalogue([Item("j", "Another", 2000, ())])
+        await titles.refresh()
+        assert await state.catalogue_ids() == {"i", "j"}  # nothing is written where titles are there
+        titles.publish_again()
+        await titles.refresh()
+        assert await state.catalogue_ids() == {"i"}  # written as a whole, for a Redis that may have lost some
+
+
+async def test_who_does_not_lead_writes_no_titles(state, current):
+    """One worker publishes for all; the others leave Redis as it is."""
+    with ThreadPoolExecutor(1) as thread:
+        titles = CataloguePublisher(state, RefreshConfig(), lambda: False, current, thread)
+        await titles.refresh()
+        assert await state.catalogue_ids() == frozenset()

@@ -1,0 +1,83 @@
+"""What a Redis lacks, on a real one: which ranges are named, and how long a check stays open."""
+
+import pytest
+
+from agents.worker.recovery import LISTS_BEHIND, OffsetRange, StateRecovery
+from streams.records.records import Origin, Watch
+from streams.redis.connection import connect
+from streams.settings import Settings
+from streams.state.keys import PartitionKeys
+from streams.state.store import State
+
+TS = 1_700_000_000_000
+PARTITION = "watch-events", 0
+
+
+@pytest.fixture
+async def client(redis_url):
+    """Return a client of an empty database."""
+    connected = connect(redis_url)
+    yield connected
+    await connected.aclose()
+
+
+@pytest.fixture
+async def state(client):
+    """Return a state that knows two thousand events of one partition."""
+    installed = State(client)
+    await installed.install()
+    await installed.know_servers()
+    await installed.apply([(at, Watch(f"e{at.offset}", "u", "i", TS, 1.0), ()) for at in origins(0, 2000)])
+    return installed
+
+
+@pytest.fixture
+def recovery(state):
+    """Return the recovery of a worker that owns the partition and has handled those events."""
+    settings = Settings("unused:1", "redis://unused", "unused")
+    made = StateRecovery(settings, "unused", state, lambda: frozenset({PARTITION}), lambda origin: origin.offset)
+    made.note(origins(0, 2000))
+    return made
+
+
+def origins(first, end):
+    """Return the places of the records from one offset up to another."""
+    return [Origin(*PARTITION, offset, TS) for offset in range(first, end)]
+
+
+async def test_a_batch_that_follows_lacks_nothing(recovery):
+    """Records that begin where the last batch ended name no range, nor do those that were handled before."""
+    assert await recovery.catch_up_to(origins(2000, 2010)) == ()
+    assert await recovery.catch_up_to(origins(1990, 2010)) == ()
+
+
+async def test_a_gap_before_a_batch_is_named(recovery):
+    """Behind 2000 handled events a batch that begins at 2003 lacks three, and so does one with the gap inside."""
+    missing = OffsetRange(PARTITION, first=2000, unapplied=2000, end=2003)
+    assert await recovery.catch_up_to(origins(2003, 2010)) == (missing,)
+    assert await recovery.catch_up_to([*origins(1995, 2000), *origins(2003, 2010)]) == (missing,)
+
+
+async def test_lists_are_missing_where_another_server_wrote_the_position(recovery, client):
+    """A position that an unknown server wrote makes the lists of the 1,024 records before it doubtful, no event."""
+    await client.hset(PartitionKeys.of(0).at, "server", "another")
+    assert await recovery.check_positions() == (
+        OffsetRange(PARTITION, first=2000 - LISTS_BEHIND, unapplied=2000, end=2000),
+    )
+
+
+async def test_an_emptied_database_lacks_everything(recovery, client):
+    """After FLUSHDB all that was handled is named, from the first offset on."""
+    await client.flushdb()
+    assert await recovery.check_state() == (OffsetRange(PARTITION, first=0, unapplied=0, end=2000),)
+
+
+async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client):
+    """What was named once is named again by the next check, if whoever applied it was cut off; afterwards no more."""
+    await client.flushdb()
+    [missing] = await recovery.check_state()
+    assert recovery.has_unchecked
+    assert await recovery.check_positions() == (missing,)
+    recovery.note_recovered()
+    assert not recovery.has_unchecked
+    assert await recovery.check_positions() == ()
