@@ -8,7 +8,7 @@ added to the user's vector in GMF as well. One linear layer over ``[GMF | MLP | 
 Departs from [1]_ in five ways: the history tower; the evidence of ``model.network.cooccurrence``; one user vector for
 both heads (items keep one vector per head); a bias per item; and the first MLP layer is written as the sum of its
 inputs' parts, which is the same function and lets the item part be computed once per model version. The model of the
-paper itself is ``NeuMF.plain``.
+paper itself is in ``model.plain``.
 
 References
 ----------
@@ -29,7 +29,6 @@ from torch.nn import functional
 from model.network.cooccurrence import Evidence, EvidenceReader, width_for
 from model.network.history_tower import HistoryTower, dropped, unset_linear
 from model.network.intent import TEXT_WIDTH, IntentTower
-from model.plain.network import PlainConfig, PlainNeuMF
 
 __all__ = ["ITEM_TABLES", "PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
 
@@ -178,13 +177,6 @@ class NeuMF(nn.Module):
     def evidence_reader(self) -> EvidenceReader | None:
         """Return what reads the evidence as it is now; None for a network without it."""
         return EvidenceReader(self.evidence) if "evidence" in self.config.parts else None
-
-    @classmethod
-    def plain(
-        cls, n_users: int, n_items: int, generator: torch.Generator, config: PlainConfig | None = None
-    ) -> PlainNeuMF:
-        """Return the model of the paper [1]_, for comparison."""
-        return PlainNeuMF(config or PlainConfig(), n_users, n_items, generator)
 
     @property
     def n_users(self) -> int:

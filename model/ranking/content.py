@@ -147,11 +147,6 @@ class ContentIndex:
         """Return the cosines of profiles (B, D) with every item, float32 (B, N)."""
         return profiles @ self.vectors.T
 
-    def profile_scores(self, recent: Sequence[Interaction]) -> _Floats:
-        """Return the cosine of one user's profile with every item, float32 (N,); zeros without known items."""
-        row: _Floats = self.scores(self.profiles([recent]))[0]
-        return row
-
     def similar(self, item_id: str, n: int) -> Neighbours:
         """Return up to ``n`` items closest to an item, with cosines, best first; () if it is like no other."""
         row = self._rows.get(item_id)
