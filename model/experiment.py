@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-__all__ = ["Arm", "Experiment", "Side"]
+__all__ = ["Arm", "ArmName", "Experiment"]
 
-Side = Literal["a", "b"]
+ArmName = Literal["a", "b"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION = re.compile(r"\S{1,64}")
@@ -36,7 +36,7 @@ class Arm:
         there is no such side.
     """
 
-    name: Side
+    name: ArmName
     version: str | None = None
     personalize_at: int | None = None
     explore: int | None = None

@@ -20,7 +20,7 @@ from agents.retry import Patience
 from agents.scorekeeper.published import shown_list
 from agents.side_by_side import side_by_side
 from model.metrics.drift import Drift, DriftConfig, DriftGuard
-from model.metrics.live import Drawn, Scoreboard, ScoreboardConfig
+from model.metrics.live import ExperimentUser, Scoreboard, ScoreboardConfig
 from streams.availability import Availability
 from streams.errors import StateError, TopicError
 from streams.kafka import topics
@@ -205,7 +205,7 @@ class Scorekeeper:
         self._reader.note_lost(place, wanted, low)
         return max(low, min(wanted, end))
 
-    def _restore(self, stored: LiveQuality, drawn: Mapping[Drawn, tuple[int, int]]) -> None:
+    def _restore(self, stored: LiveQuality, drawn: Mapping[ExperimentUser, tuple[int, int]]) -> None:
         try:
             if not self._board.restore(stored.figures, drawn):
                 logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")

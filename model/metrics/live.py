@@ -24,13 +24,13 @@ from math import inf, log2
 from typing import Any, Literal, TypeVar
 
 from model.metrics.intervals import UserSums
-from model.metrics.popularity import Popularity
+from model.metrics.popularity import PopularityRanking
 
 __all__ = [
     "ArmTally",
     "Credit",
-    "Drawn",
-    "DrawnUsers",
+    "ExperimentUser",
+    "ExperimentUsers",
     "PublishedList",
     "RecordStatus",
     "Scoreboard",
@@ -40,7 +40,7 @@ __all__ = [
 
 RecordStatus = Literal["new", "counted", "before"]
 Group = tuple[str | None, str | None]
-Drawn = tuple[str, str]  # side of the experiment that runs, user id
+ExperimentUser = tuple[str, str]  # side of the experiment that runs, user id
 T = TypeVar("T")
 
 
@@ -218,7 +218,7 @@ _SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnUsers:
+class ExperimentUsers:
     """Users of the experiment that runs.
 
     Parameters
@@ -227,18 +227,18 @@ class DrawnUsers:
     is_whole : whether these are all of them; else those that have changed.
     """
 
-    users: Mapping[Drawn, tuple[int, int]] = field(default_factory=dict)
+    users: Mapping[ExperimentUser, tuple[int, int]] = field(default_factory=dict)
     is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningExperiment:
     experiment: str
     since_ms: int  # of the list that was tested first
 
 
 @dataclass(slots=True)
-class _User:
+class _RememberedUser:
     lists: deque[PublishedList]
     items: dict[str, None] = field(default_factory=dict)  # the latest last; a quarter of an OrderedDict
 
@@ -254,15 +254,15 @@ class Scoreboard:
     def __init__(self, config: ScoreboardConfig | None = None) -> None:
         self.config = config or ScoreboardConfig()
         self.total = Tally()
-        self._users: OrderedDict[str, _User] = OrderedDict()
+        self._users: OrderedDict[str, _RememberedUser] = OrderedDict()
         self._remembered = 0
-        self._popularity = Popularity(self.config.items + self.config.k, self.config.renew_every)
+        self._popularity = PopularityRanking(self.config.items + self.config.k, self.config.renew_every)
         self._window: deque[Credit] = deque(maxlen=self.config.window)
         self._versions: OrderedDict[Group, Tally] = OrderedDict()
         self._sides: OrderedDict[Group, ArmTally] = OrderedDict()
-        self._running: _Running | None = None
-        self._drawn: dict[Drawn, tuple[int, int]] = {}
-        self._changed: set[Drawn] | None = None  # None: all of them
+        self._running: _RunningExperiment | None = None
+        self._drawn: dict[ExperimentUser, tuple[int, int]] = {}
+        self._changed: set[ExperimentUser] | None = None  # None: all of them
 
     def shown(self, shown: PublishedList) -> None:
         """Take note of a published list; one that is published once more is the same list as before."""
@@ -337,14 +337,16 @@ class Scoreboard:
             "running": None if self._running is None else asdict(self._running),
         }
 
-    def take_drawn(self, *, whole: bool = False) -> DrawnUsers:
+    def take_drawn(self, *, whole: bool = False) -> ExperimentUsers:
         """Return the users of the experiment that runs who have changed since they were last taken, or all of them."""
         changed, self._changed = self._changed, set()
         if whole or changed is None:
-            return DrawnUsers(dict(self._drawn))
-        return DrawnUsers({drawn: self._drawn[drawn] for drawn in changed}, is_whole=False)
+            return ExperimentUsers(dict(self._drawn))
+        return ExperimentUsers({drawn: self._drawn[drawn] for drawn in changed}, is_whole=False)
 
-    def restore(self, described: Mapping[str, Any], drawn: Mapping[Drawn, tuple[int, int]] | None = None) -> bool:
+    def restore(
+        self, described: Mapping[str, Any], drawn: Mapping[ExperimentUser, tuple[int, int]] | None = None
+    ) -> bool:
         """Take up the figures that an earlier scoreboard described; its window and lists come by telling again.
 
         Parameters
@@ -365,7 +367,7 @@ class Scoreboard:
             total = Tally.restored(described["total"])
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
-            running = None if described["running"] is None else _Running(**described["running"])
+            running = None if described["running"] is None else _RunningExperiment(**described["running"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
@@ -380,18 +382,18 @@ class Scoreboard:
         self._running, self._drawn = None, {}
         return False
 
-    def _touched(self, user_id: str) -> _User:
+    def _touched(self, user_id: str) -> _RememberedUser:
         """Return the user as the latest touched one, in the place of whoever was untouched for longest."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = _User(deque(maxlen=self.config.lists))
+            user = self._users[user_id] = _RememberedUser(deque(maxlen=self.config.lists))
             if len(self._users) > self.config.users:
                 self._forget_user()
         else:
             self._users.move_to_end(user_id)
         return user
 
-    def _tested(self, user: _User, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
+    def _tested(self, user: _RememberedUser, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
         named = [shown for shown in user.lists if rec_id is not None and shown.rec_id == rec_id]
         lists = named or [shown for shown in user.lists if shown.at_ms < at_ms]
         if not lists:
@@ -400,7 +402,7 @@ class Scoreboard:
         popular = self._popularity.top(user.items, self.config.k)
         return Credit(shown, _rank(item_id, shown.items), _rank(item_id, popular), bool(named))
 
-    def _learn(self, user: _User, item_id: str) -> None:
+    def _learn(self, user: _RememberedUser, item_id: str) -> None:
         before = len(user.items)
         shared = self._popularity.count(item_id)
         user.items.pop(shared, None)
@@ -430,10 +432,10 @@ class Scoreboard:
             return True
         if any(name == experiment for name, _ in self._sides) or (running is not None and at_ms <= running.since_ms):
             return False
-        self._running, self._drawn, self._changed = _Running(experiment, at_ms), {}, None
+        self._running, self._drawn, self._changed = _RunningExperiment(experiment, at_ms), {}, None
         return True
 
-    def _count_drawn(self, side: ArmTally, drawn: Drawn, credit: Credit) -> None:
+    def _count_drawn(self, side: ArmTally, drawn: ExperimentUser, credit: Credit) -> None:
         before = self._drawn.get(drawn)
         if before is None and len(self._drawn) >= self.config.drawn:
             side.left_out += 1

@@ -8,10 +8,10 @@ it the harder opponent. Here it is counted as events come, in bounded memory; a 
 from collections import Counter
 from collections.abc import Collection
 
-__all__ = ["Popularity"]
+__all__ = ["PopularityRanking"]
 
 
-class Popularity:
+class PopularityRanking:
     """Counts items, and tells the most-touched ones.
 
     Parameters

@@ -37,7 +37,7 @@ __all__ = [
     "Evidence",
     "EvidenceReader",
     "Kernel",
-    "Recent",
+    "RecentItems",
     "counted_pairs",
     "recent_at",
     "width_for",
@@ -73,7 +73,7 @@ DEPTH = max(kernel.depth for kernel in KERNELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentItems:
     """The newest items of P askers, newest first.
 
     Parameters
@@ -87,12 +87,12 @@ class Recent:
     gaps_s: NDArray[np.float32]
     own: NDArray[np.float32] | None = None
 
-    def taken(self, chosen: slice) -> "Recent":
+    def taken(self, chosen: slice) -> "RecentItems":
         """Return some of the askers."""
-        return Recent(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
+        return RecentItems(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
 
 
-def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> Recent:
+def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> RecentItems:
     """Return what is read to predict the event after each position ``at`` of the sequences, int64 (P,).
 
     Parameters
@@ -106,11 +106,11 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
     gaps = (sequences.times[at][:, None] - sequences.times[place]).astype(np.float32) / np.float32(1000.0)
     items = np.where(known, sequences.items[place], -1)
     if not counted:
-        return Recent(items, gaps)
+        return RecentItems(items, gaps)
     lags = sequences.places[at + 1][:, None] - sequences.places[place]
     is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
     own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags))
-    return Recent(items, gaps, own * known)
+    return RecentItems(items, gaps, own * known)
 
 
 def width_for(n_items: int, wanted: int) -> int:
@@ -244,14 +244,14 @@ class EvidenceReader:
         scale = evidence.scale.cpu().numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
-    def of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+    def of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the features of each asker with each of its items, float32 (P, C, F).
 
         rows : int64 (P, C), item rows; while training the event that really came is the first of each row.
         """
         return np.asarray(np.sqrt(self.sums_of_pairs(recent, rows) * self._rescale))
 
-    def sums_of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+    def sums_of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the decayed sums that the features are the scaled roots of, float32 (P, C, F)."""
         if self._dense is None and recent.own is None:
             return self._sums_by_product(recent, rows)
@@ -267,14 +267,14 @@ class EvidenceReader:
         ]
         return np.stack(sums, axis=2)
 
-    def of_catalogue(self, recent: Recent) -> Iterator[Tensor]:
+    def of_catalogue(self, recent: RecentItems) -> Iterator[Tensor]:
         """Give each feature of each asker with every item, float32 (P, N), one after the other."""
         for (items, weights), rescale in zip(_weighted(recent), self._rescale.tolist(), strict=True):
             sums = self._summed(items, weights)
             np.sqrt(sums.numpy(), out=sums.numpy())  # torch takes six times as long for a zero, and most may be zeros
             yield sums.mul_(math.sqrt(rescale))
 
-    def followers(self, recent: Recent, n: int) -> Rows:
+    def followers(self, recent: RecentItems, n: int) -> Rows:
         """Return the items that follow each recent item most often for their popularity: int64 (P, J * n), -1 for none.
 
         Strongest first for each recent item, ties to the lower row.
@@ -308,7 +308,7 @@ class EvidenceReader:
             )
         return torch.from_numpy(self._product(items, weights).toarray())
 
-    def _sums_by_product(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+    def _sums_by_product(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the sums of pairs, float32 (P, C, F), from what follows the askers' items at all.
 
         One look-up for each candidate instead of one for each of the asker's items: 64 users with 400 candidates each
@@ -368,7 +368,7 @@ def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
     return np.where(inside, 1.0 / (1.0 + FADING * (np.where(inside, lags, 1) - 1.0)), 0.0).astype(np.float32)
 
 
-def _decays(recent: Recent) -> list[NDArray[np.float32]]:
+def _decays(recent: RecentItems) -> list[NDArray[np.float32]]:
     """Return per kernel the weight of each recent item, float32 (P, depth)."""
     steps = np.broadcast_to(np.arange(recent.items.shape[1], dtype=np.float32), recent.items.shape)
     by: dict[str, NDArray[np.float32]] = {"steps": steps, "seconds": np.maximum(recent.gaps_s, 0.0)}
@@ -378,7 +378,7 @@ def _decays(recent: Recent) -> list[NDArray[np.float32]]:
     ]
 
 
-def _weighted(recent: Recent) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+def _weighted(recent: RecentItems) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """Give per kernel the recent items, int64 (P, depth), row 0 of weight zero where there are no more, and weights."""
     known = recent.items >= 0
     items = np.where(known, recent.items, 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.history import Interaction, Profile
 from model.ranking.content import ContentIndex, best_rows
 
-__all__ = ["ColdStart", "ColdStartConfig", "Scored", "Source", "Trending"]
+__all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending"]
 
 Source = Literal["neumf", "trending", "similar", "catalogue"]
 _Floats = NDArray[np.float32]
@@ -86,7 +86,7 @@ class Trending:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredItem:
     """One recommended item.
 
     Parameters
@@ -124,7 +124,7 @@ class ColdStart:
         genre: str | None = None,
         strict: bool = False,
         exclude: Collection[str] = (),
-    ) -> list[list[Scored]]:
+    ) -> list[list[ScoredItem]]:
         """Return each user's ``n`` best items, best first, without what they touched recently.
 
         A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0 and
@@ -175,7 +175,7 @@ class ColdStart:
         likeness: _Floats,
         n: int,
         genre: str | None,
-    ) -> list[Scored]:
+    ) -> list[ScoredItem]:
         """Return one user's list from the three lines (N,) of scores, -inf where an item may not be listed."""
         rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
         rows = rows[scores[rows] > -np.inf]
@@ -192,7 +192,7 @@ class ColdStart:
                 source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
             else:
                 reason = "New in the catalogue"
-            listed.append(Scored(index.item_ids[row], score, source, reason))
+            listed.append(ScoredItem(index.item_ids[row], score, source, reason))
         return listed
 
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.history import Profile, distinct_items
-from model.network.cooccurrence import DEPTH, Recent
+from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
+__all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
 
 BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
 FEATURES = 1 << 17  # scores that evidence is added to at once
@@ -55,7 +55,7 @@ class HistoryBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankedLists:
     """The best items of each user, best first.
 
     Parameters
@@ -162,7 +162,7 @@ class Ranker:
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
-    ) -> Ranked:
+    ) -> RankedLists:
         """Return each user's ``n`` best items, never one of their history.
 
         Parameters
@@ -359,14 +359,14 @@ class Ranker:
         )
 
 
-def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> Recent:
+def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     """Return the newest ``depth`` items of the same histories newest first, as the evidence reads them."""
     lengths = (histories.items >= 0).sum(axis=1)
     place = lengths[:, None] - 1 - np.arange(min(depth, histories.items.shape[1]))  # (B, J)
     known, place = place >= 0, np.maximum(place, 0)
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
-    return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+    return RecentItems(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
 
 
 def _taken(side: ItemSide, rows: Tensor) -> ItemSide:
@@ -382,9 +382,9 @@ def _require_finite(where: str, logits: Tensor) -> None:
         )
 
 
-def _empty_ranked(n_users: int, n: int) -> Ranked:
+def _empty_ranked(n_users: int, n: int) -> RankedLists:
     """Return lists without items, to be filled."""
-    return Ranked(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
+    return RankedLists(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
 
 
 def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from model.catalogue import Catalogue
 from model.history import Mode, Profile
-from model.ranking.cold_start import ColdStart, Scored, Trending
+from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig, decide
@@ -60,7 +60,7 @@ class CandidateList:
     mode: Mode
     known_items: int
     version: str | None
-    items: tuple[Scored, ...]
+    items: tuple[ScoredItem, ...]
     complete: bool
 
 
@@ -152,7 +152,7 @@ class Recommender:
         decided = [self.decide(profile) for profile in profiles]
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
         cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
-        items: dict[int, tuple[Scored, ...]] = {}
+        items: dict[int, tuple[ScoredItem, ...]] = {}
         for where, rank in ((personal, self._personalized), (cold, self._cold)):
             if where:
                 items.update(zip(where, rank([profiles[at] for at in where], n, list_filter), strict=True))
@@ -186,7 +186,7 @@ class Recommender:
             other.__dict__["_listed"] = self._listed
         return other
 
-    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
+    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         ranked = self.cold_start.rank(
             profiles,
             self.trending,
@@ -198,7 +198,9 @@ class Recommender:
         )
         return [tuple(items) for items in ranked]
 
-    def _personalized(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
+    def _personalized(
+        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter
+    ) -> list[tuple[ScoredItem, ...]]:
         if list_filter.genre is None:
             return self._ranked(profiles, n, self._mask(list_filter))
         preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre))
@@ -207,7 +209,9 @@ class Recommender:
         others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre))
         return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
 
-    def _ranked(self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]) -> list[tuple[Scored, ...]]:
+    def _ranked(
+        self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]
+    ) -> list[tuple[ScoredItem, ...]]:
         assert self.ranker is not None, "only users with known items are personalised"
         histories = self.ranker.histories(profiles)
         ranked = self.ranker.rank(histories, n, allowed=allowed)
@@ -215,7 +219,7 @@ class Recommender:
         ids = self.ranker.snapshot.items
         return [
             tuple(
-                Scored(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
+                ScoredItem(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
                 for row, score, near in zip(*places, strict=True)
                 if row >= 0
             )

@@ -28,16 +28,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, Ranked, Ranker, recent_of
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker, recent_of
 from model.vocabulary import Rows
 
 __all__ = [
     "LARGE_FROM",
-    "Recall",
+    "CandidateSource",
     "RetrievalConfig",
     "RetrievalMode",
+    "RetrievalRecall",
     "RetrievingRanker",
-    "Source",
     "build_ranker",
     "has_faiss",
     "is_large",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 RetrievalMode = Literal["auto", "exact", "faiss"]
-Source = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
+CandidateSource = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
 
 LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users then fill a worker's 150 ms
 LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
@@ -84,7 +84,7 @@ class RetrievalConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class RetrievalRecall:
     """How much of the exact lists retrieval found.
 
     Parameters
@@ -169,7 +169,7 @@ class RetrievingRanker(Ranker):
         snapshot: Snapshot,
         config: RetrievalConfig | None = None,
         *,
-        sources: Sequence[Source] = (),
+        sources: Sequence[CandidateSource] = (),
         sample: HistoryBatch | None = None,
     ) -> None:
         super().__init__(snapshot)
@@ -216,7 +216,7 @@ class RetrievingRanker(Ranker):
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
-    ) -> Ranked:
+    ) -> RankedLists:
         """Return each user's ``n`` best items among the candidates, never one of their history.
 
         Contract, parameters and errors are those of :meth:`Ranker.rank`; ties go to the lower row. Where the masks
@@ -229,7 +229,9 @@ class RetrievingRanker(Ranker):
         if texts is not None:
             return super().rank(histories, n, excluded=excluded, allowed=allowed, texts=texts)
         mask = _Mask(histories, len(self), excluded, allowed)
-        ranked = Ranked(np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32))
+        ranked = RankedLists(
+            np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32)
+        )
         width = max(self.config.candidates, self.config.per_item * n)
         asking = np.arange(len(histories))
         while len(asking):
@@ -250,13 +252,13 @@ class RetrievingRanker(Ranker):
         other.config = config
         return other
 
-    def rank_exactly(self, histories: HistoryBatch, n: int) -> Ranked:
+    def rank_exactly(self, histories: HistoryBatch, n: int) -> RankedLists:
         """Return the best items of the whole catalogue, as :class:`Ranker` does."""
         return super().rank(histories, n)
 
     def _retrieved(
         self, histories: HistoryBatch, n: int, mask: "_Mask", width: int
-    ) -> tuple[Ranked, NDArray[np.bool_]]:
+    ) -> tuple[RankedLists, NDArray[np.bool_]]:
         """Return the best of up to ``width`` candidates, and which users had enough of them: bool (B,)."""
         if mask.is_narrow(width):
             rows = np.broadcast_to(mask.listed(), (len(histories), mask.n_allowed))
@@ -317,7 +319,7 @@ class RetrievingRanker(Ranker):
         return vectors, (square + LEAST * identity) / len(users)
 
 
-def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> Recall:
+def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> RetrievalRecall:
     """Compare retrieved lists with those of the exact ranking.
 
     Parameters
@@ -341,7 +343,7 @@ def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 1
                 raise ValueError("measure_recall: users with items left to list are required, got one without")
             shares.append(np.isin(best[best >= 0], mine).mean())
     error = np.std(shares, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
-    return Recall(n, len(shares), float(np.mean(shares)), float(error), float(np.min(shares)))
+    return RetrievalRecall(n, len(shares), float(np.mean(shares)), float(error), float(np.min(shares)))
 
 
 class _Index:
@@ -477,11 +479,11 @@ def _of_users(histories: HistoryBatch, chosen: NDArray[np.int64]) -> HistoryBatc
     )
 
 
-def _best(logits: Tensor, rows: Rows, n: int) -> Ranked:
+def _best(logits: Tensor, rows: Rows, n: int) -> RankedLists:
     """Return the n best of candidates (B, C) whose rows ascend, so that a stable order gives ties to the lower row."""
     best, order = logits.sort(dim=1, descending=True, stable=True)
     best, order = best[:, :n], order[:, :n]
-    ranked = Ranked(np.full((len(rows), n), -1, dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32))
+    ranked = RankedLists(np.full((len(rows), n), -1, dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32))
     ranked.rows[:, : best.shape[1]] = np.take_along_axis(rows, order.numpy(), axis=1)
     ranked.scores[:, : best.shape[1]] = best.sigmoid().numpy()  # of minus infinity it is 0
     return ranked

@@ -204,7 +204,7 @@ def fit(
         network.evidence.calibrate(sequences, length, generator)
     steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
-    run = _Run(network, sequences, config, generator, epochs * steps, course, progress)
+    run = _TrainingRun(network, sequences, config, generator, epochs * steps, course, progress)
     if course.start is not None:
         run.restore(course.start)
     while run.epochs < epochs and not run.is_over():
@@ -247,13 +247,13 @@ def fit_cuts(
     for cuts in passes:
         _refuse_nothing(cuts, sequences)
     total = sum(math.ceil(len(cuts) / config.batch) for cuts in passes)
-    run = _Run(network, sequences, config, generator, total, course or TrainingHooks(), progress, pool)
+    run = _TrainingRun(network, sequences, config, generator, total, course or TrainingHooks(), progress, pool)
     for cuts in passes:
         run.pass_over(sequences, cuts)
     return run.result()
 
 
-class _Run:
+class _TrainingRun:
     """One training under way."""
 
     def __init__(

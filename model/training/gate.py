@@ -26,9 +26,18 @@ from numpy.typing import NDArray
 from model.metrics.ranking import full_ranks, hit_rate, ndcg
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
-from model.training.rounds import Candidate, HeldOut
+from model.training.rounds import Candidate, HeldOutEvent
 
-__all__ = ["Decision", "Quality", "Verdict", "compared", "gate", "held_out_ranks", "is_not_worse", "popularity_ranks"]
+__all__ = [
+    "Decision",
+    "GateVerdict",
+    "HeldOutQuality",
+    "compared",
+    "gate",
+    "held_out_ranks",
+    "is_not_worse",
+    "popularity_ranks",
+]
 
 Decision = Literal["promote", "reject", "hold"]
 
@@ -36,20 +45,20 @@ BATCH = 256  # events ranked at once: 256 x 3,706 scores are 4 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class HeldOutQuality:
     """HR@k and NDCG@k of one scorer."""
 
     hit_rate: float
     ndcg: float
 
     @classmethod
-    def of(cls, ranks: NDArray[np.float64], k: int) -> "Quality":
+    def of(cls, ranks: NDArray[np.float64], k: int) -> "HeldOutQuality":
         """Summarise ranks."""
         return cls(hit_rate(ranks, k), ndcg(ranks, k))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """What the gate decided, and on what.
 
     Parameters
@@ -63,9 +72,9 @@ class Verdict:
     """
 
     decision: Decision
-    candidate: Quality
-    champion: Quality | None
-    popularity: Quality
+    candidate: HeldOutQuality
+    champion: HeldOutQuality | None
+    popularity: HeldOutQuality
     events: int
     lead: int
     apart: int
@@ -82,7 +91,7 @@ class Verdict:
         return self.lead / sqrt(self.apart) if self.apart else 0.0
 
 
-def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
+def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> GateVerdict:
     """Decide about a candidate against the champion it started from, or popularity if there was none.
 
     Parameters
@@ -100,11 +109,11 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
     against = popular if theirs is None else theirs
     lead, apart = compared(mine <= k, against <= k)
     is_thin = theirs is not None and material.may_wait and len(mine) < least
-    return Verdict(
+    return GateVerdict(
         "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
-        Quality.of(mine, k),
-        None if theirs is None else Quality.of(theirs, k),
-        Quality.of(popular, k),
+        HeldOutQuality.of(mine, k),
+        None if theirs is None else HeldOutQuality.of(theirs, k),
+        HeldOutQuality.of(popular, k),
         len(material.held_out),
         lead,
         apart,
@@ -122,22 +131,24 @@ def is_not_worse(lead: int, apart: int) -> bool:
     return -lead <= sqrt(apart)
 
 
-def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOut]) -> NDArray[np.float64]:
+def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
     """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown."""
     return _ranks(ranker, held_out, None)
 
 
-def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOut], popularity: Mapping[str, int]) -> NDArray[np.float64]:
+def popularity_ranks(
+    ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]
+) -> NDArray[np.float64]:
     """Return the ranks by number of interactions, over the same items as the ranker's."""
     counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.float32)
     return _ranks(ranker, held_out, counts)
 
 
-def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOut]) -> NDArray[np.float64] | None:
+def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64] | None:
     return None if champion is None else held_out_ranks(Ranker(champion), held_out)
 
 
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOut], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
+def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
     ranks = [np.empty(0)]
     for start in range(0, len(held_out), BATCH):
         events = held_out[start : start + BATCH]

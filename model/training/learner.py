@@ -18,8 +18,8 @@ from model.catalogue import Catalogue
 from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
-from model.training.gate import Verdict
-from model.training.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
+from model.training.gate import GateVerdict
+from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
 from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
@@ -176,7 +176,7 @@ class Learner:
         trained_to = self._observed - min(share, self.config.max_held_out)
         histories: dict[str, tuple[Interaction, ...]] = {}
         fresh: dict[str, int] = {}
-        held_out: list[HeldOut] = []
+        held_out: list[HeldOutEvent] = []
         for user_id, events in self._events.items():
             kept = [one for number, one in events if number <= trained_to]
             if kept:
@@ -221,7 +221,7 @@ class Learner:
         """Return how the next round trains, as the verdicts so far suggest."""
         return self.update_scale.applied(self.rounds)
 
-    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
+    def settle(self, candidate: Candidate, verdict: GateVerdict) -> None:
         """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
 
         Held-out events stay new, as training material of the next round. After any other verdict all of the
@@ -255,12 +255,12 @@ def _draw(user_id: str) -> int:
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
 
 
-def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOut]:
+def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOutEvent]:
     """Return the events from place ``kept`` that came after another and with an item not touched before."""
     found = []
     for place in range(max(1, kept), len(events)):
         before = tuple(reversed(events[:place]))
         if all(one.item_id != events[place].item_id for one in before):
             profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
-            found.append(HeldOut(profile, events[place].item_id))
+            found.append(HeldOutEvent(profile, events[place].item_id))
     return found

@@ -21,10 +21,10 @@ from model.sequences import Sequences, Spans
 from model.training.divergence import require_not_diverged
 from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_cuts, torch_generator
 from model.training.row_subset import RowSubset, extract, write_back
-from model.training.validation import HeldOutEvents
+from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
+__all__ = ["Candidate", "HeldOutEvent", "Material", "RoundConfig", "run_round", "train"]
 
 OLD_EVENTS = 20  # that a user is counted on for, where users are chosen whose windows are replayed
 
@@ -55,7 +55,7 @@ class RoundConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutEvent:
     """One event kept from training: the user as they were before it, and the item that came."""
 
     before: Profile
@@ -83,7 +83,7 @@ class Material:
     catalogue: Catalogue
     histories: Mapping[str, tuple[Interaction, ...]]
     fresh: Mapping[str, int]
-    held_out: tuple[HeldOut, ...]
+    held_out: tuple[HeldOutEvent, ...]
     popularity: Mapping[str, int]
     trained_to: int
     observed_to: int
@@ -137,7 +137,7 @@ def run_round(
             course=course,
         )
     else:
-        known = _Rows(champion, material.catalogue)
+        known = _VersionVocabularies(champion, material.catalogue)
         is_fresh = [
             place >= len(history) - material.fresh[user_id]
             for user_id, history in trained_on.items()
@@ -196,11 +196,11 @@ def train(
     FloatingPointError
         If training diverges.
     """
-    known = _Rows(None, catalogue)
+    known = _VersionVocabularies(None, catalogue)
     sequences = known.admit(users, items, times, weights)
     held_out = None
     if training.patience:
-        held_out, sequences = HeldOutEvents.of(sequences, generator)
+        held_out, sequences = ValidationEvents.of(sequences, generator)
     n_items = max(len(known.items), len(catalogue.items))
     shape = replace(network, neighbours=width_for(n_items, network.neighbours))
     fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
@@ -212,7 +212,7 @@ def train(
     return known.finished(fitted, generator), result
 
 
-class _Rows:
+class _VersionVocabularies:
     """The vocabularies of a version in the making."""
 
     def __init__(self, parent: Snapshot | None, catalogue: Catalogue) -> None:
@@ -259,7 +259,7 @@ class _Rows:
 
 
 def _tuned(
-    known: _Rows,
+    known: _VersionVocabularies,
     champion: Snapshot,
     sequences: Sequences,
     config: RoundConfig,
@@ -303,7 +303,7 @@ def _within(cuts: Spans, most: int, least: int = 0) -> Spans:
 
 def _fit_part(
     network: NeuMF,
-    known: _Rows,
+    known: _VersionVocabularies,
     sequences: Sequences,
     epochs: list[Spans],
     config: RoundConfig,

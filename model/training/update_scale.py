@@ -11,7 +11,7 @@ References
 
 from dataclasses import dataclass, replace
 
-from model.training.gate import Verdict
+from model.training.gate import GateVerdict
 from model.training.rounds import RoundConfig
 
 __all__ = ["UpdateScale"]
@@ -33,7 +33,7 @@ class UpdateScale:
     rate: float = 1.0
     work: float = 1.0
 
-    def after(self, verdict: Verdict) -> "UpdateScale":
+    def after(self, verdict: GateVerdict) -> "UpdateScale":
         """Return the pace of the next round."""
         if verdict.decision == "hold":
             return self

@@ -20,7 +20,7 @@ from model.sequences import Sequences, Spans
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
-__all__ = ["HeldOutEvents"]
+__all__ = ["ValidationEvents"]
 
 NEGATIVES = 99
 MIN_EVENTS = 3  # of a user whose latest one is held out: one to read, and one more to learn from
@@ -29,7 +29,7 @@ BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutEvents:
+class ValidationEvents:
     """Held-out events and their competitors.
 
     Parameters
@@ -44,7 +44,7 @@ class HeldOutEvents:
     rows: Rows
 
     @classmethod
-    def of(cls, sequences: Sequences, generator: np.random.Generator) -> tuple["HeldOutEvents", Sequences]:
+    def of(cls, sequences: Sequences, generator: np.random.Generator) -> tuple["ValidationEvents", Sequences]:
         """Hold out the latest event of every user who has three or more, and return what is left as well.
 
         Raises

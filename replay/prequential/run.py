@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress
-from model.training.gate import Decision, Verdict, gate
+from model.training.gate import Decision, GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
 from replay.prequential.offline_worker import OfflineRoad, RoadConfig
@@ -177,7 +177,7 @@ class Run:
         self.tally.versions[place] = self.promoted
 
 
-def _mark(events: int, verdict: Verdict, training_s: float, gate_s: float) -> Mark:
+def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> Mark:
     champion = verdict.champion or verdict.popularity
     return Mark(
         events, verdict.decision, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s

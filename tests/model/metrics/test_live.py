@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.metrics.live import ArmTally, Credit, DrawnUsers, PublishedList, Scoreboard, ScoreboardConfig, Tally
+from model.metrics.live import ArmTally, Credit, ExperimentUsers, PublishedList, Scoreboard, ScoreboardConfig, Tally
 
 
 def listed(user_id, at_ms, items, rec_id=None, mode="personalized", version="v1", arm=None):
@@ -324,8 +324,8 @@ def test_only_changed_users_are_taken_after_the_first_time():
         board.happened(user, "a", 2)
     board.take_drawn()
     board.happened("u", "z", 3)
-    assert board.take_drawn() == DrawnUsers({("b", "u"): (2, 1)}, is_whole=False)
-    assert board.take_drawn() == DrawnUsers({}, is_whole=False)
+    assert board.take_drawn() == ExperimentUsers({("b", "u"): (2, 1)}, is_whole=False)
+    assert board.take_drawn() == ExperimentUsers({}, is_whole=False)
     assert board.take_drawn(whole=True).users == {("b", "u"): (2, 1), ("b", "v"): (1, 1)}
 
 
@@ -365,7 +365,7 @@ def test_another_experiment_ends_the_one_before():
     figures = board.describe()
     assert [(one["experiment"], one["total"]["tests"]) for one in figures["arms"]] == [("y", 1), ("x", 1)]
     assert figures["running"] == {"experiment": "y", "since_ms": 20}
-    assert board.take_drawn() == DrawnUsers({("b", "u"): (1, 0)}, is_whole=True)
+    assert board.take_drawn() == ExperimentUsers({("b", "u"): (1, 0)}, is_whole=True)
 
 
 @pytest.mark.parametrize("described", [{}, {"total": 3}, {"total": {"tests": 1}, "versions": [], "arms": []}])

@@ -7,7 +7,7 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.ranking.cold_start import ColdStart, ColdStartConfig, Scored, Trending
+from model.ranking.cold_start import ColdStart, ColdStartConfig, ScoredItem, Trending
 from model.ranking.content import ContentConfig, ContentIndex
 
 GENRES_ONLY = ContentConfig(genres=1.0, years=0.0, titles=0.0)
@@ -40,9 +40,9 @@ def ids(found):
 def test_a_new_user_gets_pure_trending():
     """With contrast 100 the top has trend 1 and a tenth of it log(11)/log(101); the rest fills up, newest first."""
     first, second, third, fourth = ranked(user())
-    assert first == Scored("b", 1.0, "trending", "Trending now")
+    assert first == ScoredItem("b", 1.0, "trending", "Trending now")
     assert (second.item_id, second.score) == ("a", pytest.approx(math.log(11) / math.log(101), abs=1e-6))
-    assert third == Scored("c", 0.0, "catalogue", "New in the catalogue")
+    assert third == ScoredItem("c", 0.0, "catalogue", "New in the catalogue")
     assert fourth.item_id == "d"
 
 
@@ -109,7 +109,7 @@ def test_an_empty_hot_list_is_filled_from_the_catalogue():
 def test_items_outside_the_catalogue_are_passed_over():
     """A hot item that the catalogue does not hold is not listed and does not scale the others."""
     found = ranked(user(), trending=Trending.of([("gone", 1000.0), ("b", 1.0)]))
-    assert found[0] == Scored("b", 1.0, "trending", "Trending now")
+    assert found[0] == ScoredItem("b", 1.0, "trending", "Trending now")
     assert "gone" not in ids(found)
 
 

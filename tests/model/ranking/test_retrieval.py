@@ -7,7 +7,7 @@ import torch
 
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, Ranked, Ranker
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker
 from model.ranking.retrieval import (
     LARGE_FROM,
     RetrievalConfig,
@@ -74,7 +74,7 @@ def ranker(request):
     return request.getfixturevalue(request.param)
 
 
-def same(one: Ranked, other: Ranked):
+def same(one: RankedLists, other: RankedLists):
     """Tell whether two results hold the same lists, and the same scores up to rounding."""
     return np.array_equal(one.rows, other.rows) and np.allclose(one.scores, other.scores, atol=1e-6)
 

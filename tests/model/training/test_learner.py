@@ -9,9 +9,9 @@ from model.catalogue import Catalogue
 from model.history import Interaction
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
-from model.training.gate import Quality, Verdict, compared, gate, held_out_ranks, is_not_worse
+from model.training.gate import GateVerdict, HeldOutQuality, compared, gate, held_out_ranks, is_not_worse
 from model.training.learner import Learner, LearnerConfig
-from model.training.rounds import HeldOut, RoundConfig
+from model.training.rounds import HeldOutEvent, RoundConfig
 from model.training.update_scale import UpdateScale
 
 
@@ -35,7 +35,9 @@ def learner(ring, rounds):
 
 def verdict(decision, lead=0, apart=0):
     """Return a verdict of the gate on a hundred events."""
-    return Verdict(decision, Quality(0.2, 0.1), Quality(0.2, 0.1), Quality(0.1, 0.05), 100, lead, apart, 10)
+    return GateVerdict(
+        decision, HeldOutQuality(0.2, 0.1), HeldOutQuality(0.2, 0.1), HeldOutQuality(0.1, 0.05), 100, lead, apart, 10
+    )
 
 
 PROMOTE, REJECT, HOLD = verdict("promote"), verdict("reject", -9, 16), verdict("hold")
@@ -249,7 +251,7 @@ def test_fine_tuning_does_not_forget_the_ring(learner, ring, world):
     events = {}
     for user_id, event in world["walks"](100, 8, seed=77):
         events.setdefault(user_id, []).append(event.item_id)
-    held_out = [HeldOut(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
+    held_out = [HeldOutEvent(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
     before, after = (held_out_ranks(Ranker(one), held_out) for one in (ring.snapshot, candidate.snapshot))
     assert np.mean(after <= 2) >= np.mean(before <= 2) - 0.1
 
@@ -283,7 +285,7 @@ def test_a_long_window_alone_may_be_beyond_the_bound(learner, ring):
 
 def test_an_item_without_a_row_is_a_miss(ring, world):
     """What a version cannot list it cannot hit."""
-    held_out = [HeldOut(world["profile"]("i1"), "never heard of")]
+    held_out = [HeldOutEvent(world["profile"]("i1"), "never heard of")]
     assert held_out_ranks(Ranker(ring.snapshot), held_out).tolist() == [np.inf]
 
 
