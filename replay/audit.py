@@ -21,13 +21,13 @@ from streams.reading.polling import read_up_to
 from streams.records.decoding import RawRecord, decode_batch
 from streams.settings import Settings
 
-__all__ = ["Comparison", "Coverage", "compare", "cover", "examine"]
+__all__ = ["ArchiveComparison", "PartitionCoverage", "compare_with_topics", "cover", "examine"]
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class PartitionCoverage:
     """What the files of one partition say.
 
     Parameters
@@ -51,7 +51,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ArchiveComparison:
     """What a partition of a topic still holds, beside the archive.
 
     Parameters
@@ -74,7 +74,7 @@ class Comparison:
     different: int
 
 
-def cover(archive: EventArchive) -> tuple[Coverage, ...]:
+def cover(archive: EventArchive) -> tuple[PartitionCoverage, ...]:
     """Return what the names of the files say, by topic and partition; no file is opened."""
     return tuple(_covered(at, files) for at, files in archive.partitions().items())
 
@@ -99,7 +99,7 @@ def examine(archive: EventArchive) -> Iterator[tuple[ArchivedFile, Mapping[str, 
             reached = max(reached, file.last + 1)
 
 
-def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
+def compare_with_topics(archive: EventArchive, settings: Settings) -> Iterator[ArchiveComparison]:
     """Read what the event topics hold, and give for each partition how the archive differs.
 
     Raises
@@ -127,7 +127,7 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
         consumer.close()
 
 
-def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> Coverage:
+def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> PartitionCoverage:
     gaps: list[Range] = []
     overlaps: list[Range] = []
     reached = files[0].first
@@ -138,7 +138,9 @@ def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> Coverage:
             overlaps.append((file.first, min(file.last, reached - 1)))
         reached = max(reached, file.last + 1)
     days = sorted(file.date for file in files)
-    return Coverage(*at, len(files), files[0].first, reached, tuple(gaps), tuple(overlaps), (days[0], days[-1]))
+    return PartitionCoverage(
+        *at, len(files), files[0].first, reached, tuple(gaps), tuple(overlaps), (days[0], days[-1])
+    )
 
 
 def _require_order(file: ArchivedFile, offsets: list[int]) -> None:
@@ -152,15 +154,15 @@ def _require_order(file: ArchivedFile, offsets: list[int]) -> None:
 
 def _compared(
     archive: EventArchive,
-    covered: Coverage | None,
+    covered: PartitionCoverage | None,
     consumer: KafkaConsumer,
     at: TopicPartition,
     held: Range,
     settings: Settings,
-) -> Comparison:
+) -> ArchiveComparison:
     kept, end = held
     if covered is None:
-        return Comparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
+        return ArchiveComparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
     until = min(end, covered.next)  # an archiver may write on meanwhile
     events = _each(
         archive.read_events(below={at.topic: {at.partition: until}}, topics=[at.topic], partitions=[at.partition])
@@ -184,7 +186,9 @@ def _compared(
             different += archived != expected
             archived = next(events, None)
     different += (archived is not None) + sum(1 for _ in events)
-    return Comparison(at.topic, at.partition, kept, end, compared, max(0, end - covered.next), missing, different)
+    return ArchiveComparison(
+        at.topic, at.partition, kept, end, compared, max(0, end - covered.next), missing, different
+    )
 
 
 def _accepted(

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from kafka import TopicPartition
 
-from replay.schedule import Planned
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.clients import blocking_consumer
@@ -22,7 +22,7 @@ from streams.kafka.kafka_errors import cluster_required
 from streams.reading.polling import poll
 from streams.settings import Settings
 
-__all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]
+__all__ = ["ConsumerLag", "DeliveryCounter", "LastList", "ListFeed"]
 
 LATENCIES = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
 
@@ -118,7 +118,7 @@ class ListFeed:
             )
 
 
-class SentCount:
+class DeliveryCounter:
     """Counts the deliveries that are made, so that it can be told whether the newest list of a user has seen them all.
 
     ``sequence`` is how many events of each user that is, a producer's copies left out; ``sent`` counts deliveries.
@@ -128,7 +128,7 @@ class SentCount:
         self.sequence: Counter[str] = Counter()
         self.sent = 0
 
-    def counting(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
+    def counting(self, schedule: Iterable[PlannedDelivery]) -> Iterator[PlannedDelivery]:
         """Pass a schedule through, counting each delivery just before it is made."""
         for planned in schedule:
             self.sequence[planned.record.user_id] += not planned.is_copy

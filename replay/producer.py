@@ -11,25 +11,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from model.catalogue import Catalogue
-from replay.schedule import Planned
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.kafka.sender import Delivery, NotTaken, Outgoing
 from streams.kafka.topics import CATALOG
 from streams.records.codec import encode
 from streams.settings import Settings
 
-__all__ = ["Progress", "Sent", "SentItems", "offer_catalogue", "paced", "replay", "send_catalogue"]
+__all__ = [
+    "CatalogueReport",
+    "DeliveryProgress",
+    "ReplayReport",
+    "offer_catalogue",
+    "paced",
+    "replay",
+    "send_catalogue",
+]
 
 LINGER_MS = 10  # fills batches at a few thousand records a second, and is small beside the worker's own batching
 BATCH_BYTES = 128 * 1024
 DELIVERY_S = 60.0  # for one record with its retries; a broker's restart takes seconds
 SLACK_S = 0.002  # a record may leave this early; sleeping for less would cost more than it paces
 TELL_EVERY = 500  # deliveries between two calls of the progress
-Progress = Callable[[int, int], None]
+DeliveryProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ReplayReport:
     """What a replay delivered.
 
     Parameters
@@ -60,14 +68,14 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class SentItems:
+class CatalogueReport:
     """How many items of a catalogue were delivered, and which were not."""
 
     items: int
     not_taken: tuple[NotTaken, ...] = ()
 
 
-def offer_catalogue(settings: Settings, catalogue: Catalogue) -> SentItems:
+def offer_catalogue(settings: Settings, catalogue: Catalogue) -> CatalogueReport:
     """Send every item and wait until each is delivered or refused.
 
     Raises
@@ -80,7 +88,7 @@ def offer_catalogue(settings: Settings, catalogue: Catalogue) -> SentItems:
             delivery.send(_outgoing(settings, CATALOG, item.item_id, item.item_id, item))
         delivery.flush()
     not_taken = (*delivery.refused, *delivery.failed)
-    return SentItems(len(catalogue) - len(not_taken), not_taken)
+    return CatalogueReport(len(catalogue) - len(not_taken), not_taken)
 
 
 def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
@@ -103,12 +111,12 @@ def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
 
 def replay(
     settings: Settings,
-    schedule: Iterable[Planned],
+    schedule: Iterable[PlannedDelivery],
     *,
-    progress: Progress | None = None,
+    progress: DeliveryProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Sent:
+) -> ReplayReport:
     """Send a schedule, each delivery when it is due, as fast as possible where it is behind.
 
     Parameters
@@ -127,7 +135,7 @@ def replay(
     TopicError
         If the cluster cannot be reached.
     """
-    tally = _Tally(progress)
+    tally = _DeliveryCounts(progress)
     started = clock()
     interrupted = False
     with _delivery(settings) as delivery:
@@ -143,7 +151,7 @@ def replay(
             interrupted = True
         delivery.flush()
     not_taken = (*delivery.refused, *delivery.failed)
-    return Sent(
+    return ReplayReport(
         sum(tally.topics.values()),
         tally.duplicates,
         tally.late,
@@ -157,8 +165,8 @@ def replay(
 
 
 def paced(
-    schedule: Iterable[Planned], *, clock: Callable[[], float], sleep: Callable[[float], None]
-) -> Iterator[Planned]:
+    schedule: Iterable[PlannedDelivery], *, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[PlannedDelivery]:
     """Yield each delivery when it is due, at most 2 ms early, without waiting where it is overdue."""
     started = clock()
     for planned in schedule:
@@ -168,17 +176,17 @@ def paced(
         yield planned
 
 
-class _Tally:
+class _DeliveryCounts:
     """Counts of what was sent so far."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: DeliveryProgress | None) -> None:
         self.topics: Counter[str] = Counter()
         self.duplicates = 0
         self.late = 0
         self._n = 0
         self._progress = progress
 
-    def count(self, planned: Planned) -> None:
+    def count(self, planned: PlannedDelivery) -> None:
         self._n += 1
         self.topics[planned.topic] += 1
         self.duplicates += planned.is_copy

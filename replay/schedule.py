@@ -19,7 +19,7 @@ from streams.errors import DataError, SettingsError
 from streams.kafka.topics import RATES, WATCHES
 from streams.records.records import Event, Rating, Watch
 
-__all__ = ["Disturbance", "Events", "Planned", "Schedule", "Selection", "Speed", "plan"]
+__all__ = ["Disturbance", "Events", "PlannedDelivery", "Schedule", "Selection", "Speed", "plan"]
 
 Events = Literal["watch", "rate", "both"]
 SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
@@ -93,7 +93,7 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedDelivery:
     """One delivery.
 
     Parameters
@@ -114,7 +114,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The deliveries of a replay in their order; iterating makes each ``Planned``, as often as one likes.
+    """The deliveries of a replay in their order; iterating makes each ``PlannedDelivery``, as often as one likes.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __iter__(self) -> Iterator[Planned]:
+    def __iter__(self) -> Iterator[PlannedDelivery]:
         for start in range(0, len(self), CHUNK):
             part = slice(start, start + CHUNK)
             rows = self.rows.iloc[self.row[part]]
@@ -155,7 +155,7 @@ class Schedule:
                     if is_watch
                     else Rating(event_id, user_id, item_id, ts, rating)
                 )
-                yield Planned(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
+                yield PlannedDelivery(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
 
 
 def plan(

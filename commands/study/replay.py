@@ -14,7 +14,7 @@ from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from replay.producer import Progress, Sent, SentItems
+    from replay.producer import CatalogueReport, DeliveryProgress, ReplayReport
     from streams.kafka.sender import NotTaken
 
 __all__ = ["replay"]
@@ -102,7 +102,7 @@ def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[
     return speed, rate
 
 
-def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
+def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) -> None:
     """Print what was sent; raise if something was not delivered, exit 130 after an interrupt."""
     not_taken = (*items.not_taken, *sent.not_taken)
     facts = {
@@ -146,7 +146,7 @@ def _row(not_taken: "NotTaken") -> dict[str, str]:
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator["Progress"]:
+def _progress_bar(total: int) -> Iterator["DeliveryProgress"]:
     """Show deliveries, their rate and the event date on stderr, if that is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - keeps --help fast
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415

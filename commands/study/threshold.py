@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from replay.prequential.run import Run
-    from replay.prequential.threshold import Evidence, Proposal
+    from replay.prequential.run import PrequentialRun
+    from replay.prequential.threshold import ModeHitRates, Proposal
 
 __all__ = ["tune_threshold"]
 
@@ -45,16 +45,16 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     from model.ranking.modes import ModeConfig  # noqa: PLC0415 - same
-    from replay.prequential.run import Run  # noqa: PLC0415 - same
-    from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose  # noqa: PLC0415 - same
+    from replay.prequential.run import PrequentialRun  # noqa: PLC0415 - same
+    from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose  # noqa: PLC0415 - same
 
     began = time.monotonic()
     stream = low_history(replayed.stream, most)
-    cold = _hits(Run(stream, always_cold(replayed.config)), "cold start", options)
-    personalised = _hits(Run(stream, always_personalised(replayed.config)), "personalised", options)
+    cold = _hits(PrequentialRun(stream, always_cold(replayed.config)), "cold start", options)
+    personalised = _hits(PrequentialRun(stream, always_personalised(replayed.config)), "personalised", options)
     present = ModeConfig().personalize_at
     proposal = propose(stream, cold, personalised, present, np.random.default_rng(options.seed))
-    evidence = evidence_of(stream, cold, personalised)
+    evidence = mode_hit_rates(stream, cold, personalised)
     draw(evidence, proposal)
     if options.as_json:
         told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in evidence]}
@@ -63,7 +63,7 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
         click.echo(_text(evidence, proposal, present, replayed.stream.name))
 
 
-def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Run a pass to its end and return bool (T,), which tests its lists hit."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
     from rich.console import Console  # noqa: PLC0415 - same
@@ -80,7 +80,7 @@ def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.
     return np.isfinite(run.tally.ranks)
 
 
-def _text(evidence: "Sequence[Evidence]", proposal: "Proposal", present: int, name: str) -> str:
+def _text(evidence: "Sequence[ModeHitRates]", proposal: "Proposal", present: int, name: str) -> str:
     lines = [f"{name}: HR@10 by number of past events", "", " past   tests    cold  personalised"]
     for one in evidence:
         mark = "  <- proposed threshold" if one.past_events == proposal.threshold else ""
@@ -96,7 +96,7 @@ def _text(evidence: "Sequence[Evidence]", proposal: "Proposal", present: int, na
     return "\n".join(lines)
 
 
-def _drawing(path: Path | None) -> "Callable[[Sequence[Evidence], Proposal], None]":
+def _drawing(path: Path | None) -> "Callable[[Sequence[ModeHitRates], Proposal], None]":
     """Return what draws, so that what is missing is told before the run and not after it."""
     if path is None:
         return lambda *_: None

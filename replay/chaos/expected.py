@@ -21,7 +21,7 @@ __all__ = [
     "Entry",
     "Expected",
     "Record",
-    "TopicPartition",
+    "RecordAddress",
     "UserState",
     "expect",
     "judge",
@@ -37,7 +37,7 @@ Entry = tuple[str, int, str, float]  # item, ts, kind, weight
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
 
 
-class TopicPartition(NamedTuple):
+class RecordAddress(NamedTuple):
     """Where a record stands: its identity."""
 
     topic: str
@@ -48,7 +48,7 @@ class TopicPartition(NamedTuple):
 class Record(NamedTuple):
     """A record as it was read back; ``timestamp`` is Kafka's, milliseconds."""
 
-    place: TopicPartition
+    place: RecordAddress
     timestamp: int
     value: bytes | None
 
@@ -87,7 +87,7 @@ class Expected:
     items: Mapping[str, Mapping[str, float]]
     hot: Mapping[int, Mapping[str, float]]
     newest_ts: Mapping[int, int]
-    dead: Mapping[TopicPartition, str]
+    dead: Mapping[RecordAddress, str]
     requests: frozenset[str]
     positions: Mapping[tuple[str, int], int]
     events: int
@@ -102,7 +102,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
     records : of both event topics and of the requests, in order of offset within each partition.
     genres : of each item of the catalogue.
     """
-    sorting = _Sorted()
+    sorting = _SortedRecords()
     for record in records:
         sorting.add(record)
     table = sorting.table()
@@ -126,7 +126,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
 
 
 @dataclass(slots=True)
-class _Sorted:
+class _SortedRecords:
     """Records set apart as they come: the columns of the events, and what is no event."""
 
     columns: dict[str, list[Any]] = field(
@@ -134,7 +134,7 @@ class _Sorted:
             name: [] for name in ("topic", "partition", "offset", "id", "user", "item", "ts", "kind", "stars", "weight")
         }
     )
-    dead: dict[TopicPartition, str] = field(default_factory=dict)
+    dead: dict[RecordAddress, str] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
 
     def add(self, record: Record) -> None:

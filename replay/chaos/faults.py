@@ -7,7 +7,7 @@ hits is decided when it happens, by the fault's own number.
 import random
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "Done", "Fault", "plan"]
+__all__ = ["KINDS", "Fault", "FaultRecord", "plan"]
 
 KINDS = (
     "worker killed",
@@ -33,7 +33,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FaultRecord:
     """One fault that happened.
 
     Parameters

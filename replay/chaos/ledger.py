@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from replay.chaos.compare import Row
-from replay.chaos.expected import Record, TopicPartition
+from replay.chaos.compare import DifferenceRow
+from replay.chaos.expected import Record, RecordAddress
 
 __all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
 
@@ -42,7 +42,7 @@ class Attempt:
 
     number: int
     end: End
-    places: Mapping[TopicPartition, int]
+    places: Mapping[RecordAddress, int]
     film: str | None = None
 
 
@@ -54,18 +54,18 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reached: dict[tuple[str, int], _Reached] = {}
+        self._reached: dict[tuple[str, int], _CertainOffsets] = {}
         self._seen: Counter[int] = Counter()
-        self._attempt_at: dict[TopicPartition, int] = {}
-        self.acknowledged: dict[TopicPartition, int] = {}
+        self._attempt_at: dict[RecordAddress, int] = {}
+        self.acknowledged: dict[RecordAddress, int] = {}
         self.attempts: list[Attempt] = []
 
-    def stands(self, places: Mapping[TopicPartition, int]) -> None:
+    def stands(self, places: Mapping[RecordAddress, int]) -> None:
         """Note that records stand at these places."""
         with self._lock:
             self.acknowledged.update(places)
             for place in places:
-                self._reached.setdefault((place.topic, place.partition), _Reached()).add(place.offset)
+                self._reached.setdefault((place.topic, place.partition), _CertainOffsets()).add(place.offset)
 
     def ended(self, attempt: Attempt) -> None:
         """Note that a transaction ended."""
@@ -79,7 +79,7 @@ class Ledger:
         with self._lock:
             return sum(self._reached[place].count(at) for place, at in positions.items() if place in self._reached)
 
-    def check(self, records: Iterable[Record], lost: list[TopicPartition]) -> Iterator[Record]:
+    def check(self, records: Iterable[Record], lost: list[RecordAddress]) -> Iterator[Record]:
         """Pass records through, note of which transactions they are, and add to ``lost`` what was not seen."""
         self._attempt_at = {place: n for n, attempt in enumerate(self.attempts) for place in attempt.places}
         left = dict(self.acknowledged)
@@ -106,7 +106,7 @@ class Ledger:
             if attempt.film is not None and attempt.end != "committed" and not self._seen[n]
         )
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[DifferenceRow]:
         """Return, of each end, how many transactions came out otherwise; after ``check``."""
         return [
             self._row("committed", "transactions: committed, and not whole"),
@@ -115,14 +115,14 @@ class Ledger:
             self._row("uncertain", "transactions: answer lost, whole nor gone"),
         ]
 
-    def _row(self, end: End, what: str) -> Row:
+    def _row(self, end: End, what: str) -> DifferenceRow:
         there = [(n, attempt) for n, attempt in enumerate(self.attempts) if attempt.end == end]
         wrong = [
             f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.places)} records can be read"
             for n, attempt in there
             if self._seen[n] not in _right(end, len(attempt.places))
         ]
-        return Row(what, len(there), len(wrong), tuple(wrong[:SHOWN]))
+        return DifferenceRow(what, len(there), len(wrong), tuple(wrong[:SHOWN]))
 
 
 def _right(end: End, n: int) -> tuple[int, ...]:
@@ -130,7 +130,7 @@ def _right(end: End, n: int) -> tuple[int, ...]:
     return {"committed": (n,), "uncertain": (0, n)}.get(end, (0,))
 
 
-class _Reached:
+class _CertainOffsets:
     """Offsets of one partition that count; nearly in order, as several producers write at once."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition as ClientPartition
+from kafka import TopicPartition
 
-from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Record, TopicPartition
+from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Record, RecordAddress
 from streams.kafka.clients import blocking_consumer
 from streams.reading.polling import read_up_to
 from streams.redis.connection import answered, connect_to_read
@@ -58,7 +58,7 @@ class Observed:
     items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     hot: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     newest_ts: Mapping[int, int] = field(default_factory=dict)
-    dead: Mapping[tuple[TopicPartition, str], int] = field(default_factory=dict)
+    dead: Mapping[tuple[RecordAddress, str], int] = field(default_factory=dict)
     last_lists: Mapping[str, int] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
     films: Mapping[str, str] = field(default_factory=dict)
@@ -182,10 +182,10 @@ def unserved(redis: str, wanted: Mapping[str, int]) -> int:
 
 def read_topics(settings: Settings) -> Observed:
     """Read the dead letters and what is needed of the lists."""
-    dead: Counter[tuple[TopicPartition, str]] = Counter()
+    dead: Counter[tuple[RecordAddress, str]] = Counter()
     for message in _messages(settings, "dead-letters"):
         headers = {name: content.decode() for name, content in message.headers}
-        place = TopicPartition(headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        place = RecordAddress(headers["topic"], int(headers["partition"]), int(headers["offset"]))
         dead[place, headers["cause"]] += 1
     last: dict[str, int] = {}
     answered_ids: set[str] = set()
@@ -204,7 +204,7 @@ def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:
     """Give the records of these topics, in order of offset within each partition."""
     for topic in topics:
         for message in _messages(settings, topic):
-            place = TopicPartition(message.topic, message.partition, message.offset)
+            place = RecordAddress(message.topic, message.partition, message.offset)
             yield Record(place, message.timestamp, message.value)
 
 
@@ -212,7 +212,7 @@ def _messages(settings: Settings, topic: str) -> Iterator[Any]:
     """Give every message that a topic holds now."""
     consumer = blocking_consumer(settings, "chaos", max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024)
     try:
-        places = [ClientPartition(topic, partition) for partition in range(settings.partitions)]
+        places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         for found in read_up_to(consumer, consumer.end_offsets(places), "chaos"):

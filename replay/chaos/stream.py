@@ -20,8 +20,8 @@ __all__ = [
     "RATES",
     "REQUESTS",
     "WATCHES",
-    "Made",
     "StreamConfig",
+    "StreamRecord",
     "break_record",
     "make_catalogue",
     "read_key",
@@ -37,7 +37,7 @@ GENRES = ("Action", "Comedy", "Drama", "Horror", "Noir", "Romance", "Sci-Fi", "W
 Fields = dict[str, Any]
 
 
-class Made(NamedTuple):
+class StreamRecord(NamedTuple):
     """A record to be sent; the topic is without the prefix."""
 
     topic: str
@@ -96,9 +96,9 @@ def make_catalogue(config: StreamConfig) -> tuple[Fields, ...]:
     )
 
 
-def stream(config: StreamConfig) -> Iterator[Made]:
+def stream(config: StreamConfig) -> Iterator[StreamRecord]:
     """Give the records in the order of sending; equal configurations give equal records."""
-    waiting: list[tuple[int, int, Made]] = []  # retries, by the place at which they are due
+    waiting: list[tuple[int, int, StreamRecord]] = []  # retries, by the place at which they are due
     n_events = 0
     for at, (made, retry_after) in enumerate(_fresh(config)):
         while waiting and waiting[0][0] <= at and n_events < config.events:
@@ -112,7 +112,7 @@ def stream(config: StreamConfig) -> Iterator[Made]:
             heapq.heappush(waiting, (at + retry_after, at, made))
 
 
-def _fresh(config: StreamConfig) -> Iterator[tuple[Made, int]]:
+def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, int]]:
     """Give what is sent for the first time, and after how many records it is repeated (0: never)."""
     steps = np.zeros(config.users, np.int64)
     user_odds, item_odds = _power_law(config.users, 0.8), _power_law(config.items, 0.9)
@@ -135,7 +135,7 @@ def _chunk(
     steps: np.ndarray[Any, np.dtype[np.int64]],
     user_odds: np.ndarray[Any, np.dtype[np.float64]],
     item_odds: np.ndarray[Any, np.dtype[np.float64]],
-) -> Iterator[tuple[Made, int]]:
+) -> Iterator[tuple[StreamRecord, int]]:
     n = min(CHUNK, config.events - first)
     users = np.minimum(np.searchsorted(user_odds, rng.random(n)), config.users - 1)
     drawn = np.minimum(np.searchsorted(item_odds, rng.random(n)), config.items - 1)
@@ -160,12 +160,12 @@ def _chunk(
             yield _request(fields, number, is_bad=luck[i] < config.requests / 5), 0
         key = _key(fields["user_id"])
         if luck[i] > 1 - config.bad:
-            yield Made(topic, key, break_record(fields, rng)), 0
+            yield StreamRecord(topic, key, break_record(fields, rng)), 0
             continue
         after = int(near[i]) if retry[i] < config.retried else 0
         if retry[i] > 1 - config.retried_late:
             after = int(far[i])
-        yield Made(topic, key, _json(fields)), after
+        yield StreamRecord(topic, key, _json(fields)), after
 
 
 def _times(config: StreamConfig, first: int, n: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -210,9 +210,9 @@ def _json(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def _request(fields: Fields, number: int, *, is_bad: bool) -> Made:
+def _request(fields: Fields, number: int, *, is_bad: bool) -> StreamRecord:
     asked = {"request_id": f"r{number}", "user_id": fields["user_id"], "k": 0 if is_bad else 5}
-    return Made(REQUESTS, _key(fields["user_id"]), _json(asked))
+    return StreamRecord(REQUESTS, _key(fields["user_id"]), _json(asked))
 
 
 _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (

@@ -15,14 +15,13 @@ from typing import Any, Protocol, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 from aiokafka.errors import KafkaError as AsynchronousError
-from kafka import KafkaProducer
-from kafka import TopicPartition as ClientPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from replay.chaos.expected import TopicPartition
+from replay.chaos.expected import RecordAddress
 from replay.chaos.ledger import Attempt, End, fingerprint
 from replay.chaos.mixing import CATALOG, Transaction
-from replay.chaos.stream import Made
+from replay.chaos.stream import StreamRecord
 from streams.kafka.clients import blocking_consumer, blocking_producer, producer
 from streams.settings import Compression, Settings
 
@@ -43,7 +42,7 @@ class Client(Protocol):
     def begin(self) -> None:
         """Open a transaction."""
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         """Write records and return where each stands, with its fingerprint, when all are acknowledged."""
 
     def end(self, *, commit: bool) -> None:
@@ -113,7 +112,7 @@ class Transactor:
             client = self._client(name, transaction, timeout_ms)
             if client is None:
                 return
-            places: dict[TopicPartition, int] = {}
+            places: dict[RecordAddress, int] = {}
             end: End = "aborted"
             with suppress(KafkaError):
                 client.begin()
@@ -126,11 +125,11 @@ class Transactor:
             if end != "aborted":
                 return
 
-    def _is_passed(self, places: Iterable[TopicPartition]) -> bool:
+    def _is_passed(self, places: Iterable[RecordAddress]) -> bool:
         """Wait until readers of committed records get past these places; return whether they did before all ends."""
-        ends: dict[ClientPartition, int] = {}
+        ends: dict[TopicPartition, int] = {}
         for place in places:
-            at = ClientPartition(place.topic, place.partition)
+            at = TopicPartition(place.topic, place.partition)
             ends[at] = max(ends.get(at, 0), place.offset + 1)
         deadline = time.monotonic() + ENDS_S
         while time.monotonic() < deadline:
@@ -166,7 +165,7 @@ class Transactor:
 def _attempt(client: Client, transaction: Transaction) -> tuple[Attempt, bool]:
     """Go through a transaction once; return what came of it, and whether its producer can go on."""
     is_commit = transaction.end == "commit"
-    places: dict[TopicPartition, int] = {}
+    places: dict[RecordAddress, int] = {}
     end: End = "aborted"
     is_usable = False
     with suppress(KafkaError):
@@ -194,10 +193,10 @@ def _film(transaction: Transaction) -> str | None:
     return next((made.key.decode() for made in transaction.ghosts if made.topic == CATALOG), None)
 
 
-def _stands(records: Iterable[Made], found: Iterable[Any]) -> dict[TopicPartition, int]:
+def _stands(records: Iterable[StreamRecord], found: Iterable[Any]) -> dict[RecordAddress, int]:
     """Return the places of records that are read back; the catalogue is compacted, so its places say nothing."""
     return {
-        TopicPartition(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
+        RecordAddress(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
         for made, stands in zip(records, found, strict=True)
         if made.topic != CATALOG
     }
@@ -224,7 +223,7 @@ class _Blocking:
     def begin(self) -> None:
         self._producer.begin_transaction()
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         records = tuple(records)
         futures = [self._producer.send(made.topic, value=made.value, key=made.key) for made in records]
         self._producer.flush(timeout=ANSWER_S)
@@ -266,11 +265,11 @@ class _Asynchronous:
     def begin(self) -> None:
         self._wait(self._opened.begin_transaction())
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         records = tuple(records)
         return _stands(records, self._wait(self._send(records)))
 
-    async def _send(self, records: tuple[Made, ...]) -> list[Any]:
+    async def _send(self, records: tuple[StreamRecord, ...]) -> list[Any]:
         futures = [await self._opened.send(made.topic, value=made.value, key=made.key) for made in records]
         return list(await asyncio.gather(*futures))
 

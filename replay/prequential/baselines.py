@@ -17,13 +17,21 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RIVALS", "CoOccurrence", "DecayedPopularity", "Isgd", "Popularity", "Rival", "half_rank"]
+__all__ = [
+    "STREAM_BASELINES",
+    "AllTimePopularity",
+    "CoOccurrence",
+    "DecayedPopularity",
+    "Isgd",
+    "StreamBaseline",
+    "half_rank",
+]
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
 DAY_MS = 24 * 60 * 60 * 1000
 
 
-class Rival(Protocol):
+class StreamBaseline(Protocol):
     """One method; ``scores`` may be kept no longer than until the next event is learnt."""
 
     name: ClassVar[str]
@@ -43,7 +51,7 @@ def half_rank(scores: Scores, item: int, known: NDArray[np.int64]) -> float:
     return 1.0 + better + equal / 2.0
 
 
-class Popularity:
+class AllTimePopularity:
     """The items with most events."""
 
     name = "popularity"
@@ -152,6 +160,6 @@ class Isgd:
         return self._generator.normal(0.0, 0.1, (n, self.factors)).astype(np.float32)
 
 
-RIVALS: Mapping[str, type[Popularity] | type[DecayedPopularity] | type[CoOccurrence] | type[Isgd]] = {
-    rival.name: rival for rival in (Popularity, DecayedPopularity, CoOccurrence, Isgd)
+STREAM_BASELINES: Mapping[str, type[AllTimePopularity] | type[DecayedPopularity] | type[CoOccurrence] | type[Isgd]] = {
+    baseline.name: baseline for baseline in (AllTimePopularity, DecayedPopularity, CoOccurrence, Isgd)
 }

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from model.network.snapshot import Snapshot
 from model.training.checkpoint import Checkpoint, under
-from replay.prequential.run import Mark, Run, Tally
+from replay.prequential.run import ListTrack, PrequentialRun, RoundMark
 from streams.errors import DataError
 from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
-__all__ = ["Kept", "keep", "restore"]
+__all__ = ["SavedTracks", "keep", "restore"]
 
 Ranks = NDArray[np.float64]
 
 
-class Kept:
+class SavedTracks:
     """What a file brought back: the first version, and the tracks that were finished."""
 
     def __init__(self, first: Snapshot | None, tracks: dict[str, Ranks]) -> None:
@@ -32,7 +32,9 @@ class Kept:
         self.tracks = tracks
 
 
-def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
+def keep(
+    path: Path, run: PrequentialRun, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]
+) -> None:
     """Write or replace the file; ``about`` is what must be the same when the run goes on."""
     champion = run.learner.champion
     tensors = {
@@ -60,7 +62,7 @@ def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Rank
     write_checkpoint(path, Checkpoint(copies, state))
 
 
-def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
+def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedTracks | None:
     """Bring a new run to where the file's stood; return the rest of what it holds, None where there is no file.
 
     Raises
@@ -77,8 +79,8 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
             "begin anew"
         )
     state = found.state
-    run.tally = Tally(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
-    run.marks = [Mark(**mark) for mark in state["marks"]]
+    run.tally = ListTrack(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.marks = [RoundMark(**mark) for mark in state["marks"]]
     for observed, learnt in state["learner"]["promotions"]:
         run.warm_up(observed)
         run.learner.learnt_to(learnt)
@@ -91,7 +93,7 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
         run.promoted = state["promoted"] - 1
         run.use(champion)
     tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}
-    return Kept(_snapshot("first", found), tracks)
+    return SavedTracks(_snapshot("first", found), tracks)
 
 
 def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:

@@ -20,13 +20,13 @@ from streams.records.records import Event, Origin, Recommendation
 from streams.serving.lists import Scores, Serving, ServingConfig, Trigger
 from streams.state.calls import StateConfig
 
-__all__ = ["OfflineRoad", "RoadConfig"]
+__all__ = ["OfflineWorker", "OfflineWorkerConfig"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class RoadConfig:
+class OfflineWorkerConfig:
     """How lists are made; each part is what a worker reads.
 
     Parameters
@@ -41,7 +41,7 @@ class RoadConfig:
     trending: int = 500
 
 
-class _AtLeisure:
+class _UnlimitedBudget:
     """Scores at once and for as long as it takes; an error ends the replay."""
 
     async def within_budget(self, score: Callable[[], Scores], fallback: Callable[[], Scores]) -> Scores:  # noqa: ARG002 - a Scorer's signature
@@ -49,7 +49,7 @@ class _AtLeisure:
         return score()
 
 
-class OfflineRoad:
+class OfflineWorker:
     """A worker's road over one log.
 
     Parameters
@@ -58,10 +58,10 @@ class OfflineRoad:
     config : how lists are made.
     """
 
-    def __init__(self, catalogue: Catalogue, config: RoadConfig | None = None) -> None:
-        self._config = config or RoadConfig()
+    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+        self._config = config or OfflineWorkerConfig()
         self.state = OfflineState(self._config.state)
-        self._serving = Serving(self._config.serving, _AtLeisure(), self.state, lambda: 0)
+        self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
         self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:

@@ -19,17 +19,17 @@ from model.training.fit import Progress
 from model.training.gate import Decision, GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
-from replay.prequential.offline_worker import OfflineRoad, RoadConfig
+from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.stream import Stream
 from streams.records.records import Event, Origin, Recommendation
 
-__all__ = ["MODES", "Mark", "Run", "RunConfig", "Tally"]
+__all__ = ["MODES", "ListTrack", "PrequentialConfig", "PrequentialRun", "RoundMark"]
 
 MODES = ("cold_start", "personalized")
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
+class PrequentialConfig:
     """When to learn, and how.
 
     Parameters
@@ -43,13 +43,13 @@ class RunConfig:
     round_every: int = 5000
     merge_every: int = 100
     seed: int = 0
-    road: RoadConfig = field(default_factory=RoadConfig)
+    road: OfflineWorkerConfig = field(default_factory=OfflineWorkerConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RoundMark:
     """One round: after how many events, what the gate said, and how long training and gate took, in seconds.
 
     A round that could not be trained has failed; it has no figures.
@@ -65,7 +65,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ListTrack:
     """What came of each test, in order.
 
     Parameters
@@ -80,12 +80,12 @@ class Tally:
     versions: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, tests: int) -> "Tally":
+    def empty(cls, tests: int) -> "ListTrack":
         """Return a tally to be filled."""
         return cls(np.full(tests, np.inf), np.zeros(tests, dtype=np.int8), np.zeros(tests, dtype=np.int32))
 
 
-class Run:
+class PrequentialRun:
     """One pass over a stream.
 
     Parameters
@@ -94,13 +94,13 @@ class Run:
     config : when to learn, and how.
     """
 
-    def __init__(self, stream: Stream, config: RunConfig) -> None:
+    def __init__(self, stream: Stream, config: PrequentialConfig) -> None:
         self.stream = stream
         self.config = config
-        self.road = OfflineRoad(stream.catalogue, config.road)
+        self.road = OfflineWorker(stream.catalogue, config.road)
         self.learner = Learner(config.learner, config.rounds)
-        self.tally = Tally.empty(len(stream.tests))
-        self.marks: list[Mark] = []
+        self.tally = ListTrack.empty(len(stream.tests))
+        self.marks: list[RoundMark] = []
         self.done = 0  # events
         self.promoted = 0
 
@@ -132,7 +132,7 @@ class Run:
         self.done = stop
         self.road.merge_trending()
 
-    def blocks(self) -> Iterator[Mark | None]:
+    def blocks(self) -> Iterator[RoundMark | None]:
         """Go on to the end of the stream; give, after each block, the mark of the round after it, if one was due."""
         while self.done < len(self.stream):
             self.block()
@@ -142,7 +142,7 @@ class Run:
         """Tell whether a round of learning is due."""
         return bool(self.config.round_every) and self.learner.new_events >= self.config.round_every
 
-    def round(self, progress: Progress | None = None) -> Mark:
+    def round(self, progress: Progress | None = None) -> RoundMark:
         """Run a round of learning as the trainer does, and serve what it promotes.
 
         One that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing.
@@ -153,7 +153,7 @@ class Run:
             candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
         except (ValueError, FloatingPointError) as error:
             self.learner.abandon_round(diverged=isinstance(error, FloatingPointError))
-            self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
+            self.marks.append(RoundMark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()
         verdict = gate(candidate, least=self.config.learner.least_held_out)
@@ -177,8 +177,8 @@ class Run:
         self.tally.versions[place] = self.promoted
 
 
-def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> Mark:
+def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> RoundMark:
     champion = verdict.champion or verdict.popularity
-    return Mark(
+    return RoundMark(
         events, verdict.decision, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
     )

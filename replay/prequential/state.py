@@ -24,7 +24,7 @@ RANK = {"watch": 0, "rate": 1}  # of two events at the same time, the rating is 
 
 
 @dataclass(slots=True)
-class _User:
+class _UserRecord:
     """One user; ``recent`` is oldest first, ``seen`` holds the number of the event that touched an item first."""
 
     watches: int = 0
@@ -47,13 +47,13 @@ class OfflineState:
 
     def __init__(self, config: StateConfig | None = None) -> None:
         self._config = config or StateConfig()
-        self._users: dict[str, _User] = {}
+        self._users: dict[str, _UserRecord] = {}
         self._heat = _Heat(self._config.hot_half_life_ms)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events in their order."""
         for event in events:
-            self._take(self._users.setdefault(event.user_id, _User()), event)
+            self._take(self._users.setdefault(event.user_id, _UserRecord()), event)
             self._heat.add(event.item_id, event.ts, heat_of(event))
 
     def profile(self, user_id: str) -> Profile:
@@ -97,7 +97,7 @@ class OfflineState:
         heat = self._heat.hottest(self._config.hot_read)
         return Trending.of(merge([heat], catalogue, self._config.hot_kept).everything[:kept])
 
-    def _take(self, user: _User, event: Event) -> None:
+    def _take(self, user: _UserRecord, event: Event) -> None:
         one = event.interaction()
         if not user.recent:
             user.first_ts = user.last_ts = one.ts

@@ -19,7 +19,7 @@ from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.exact import Ranker
-from replay.prequential.offline_worker import OfflineRoad
+from replay.prequential.offline_worker import OfflineWorker
 from streams.kafka.publisher import Publisher
 from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
@@ -265,7 +265,7 @@ def mixed_log(n):
 
 async def test_both_roads_give_the_same_lists(worker, sent):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    road, made = OfflineRoad(CATALOGUE), []
+    road, made = OfflineWorker(CATALOGUE), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
         made += road.take([decode_batch(map(raw_record, batch)).events])

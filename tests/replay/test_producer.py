@@ -4,8 +4,8 @@ import logging
 import pytest
 
 from model.catalogue import Catalogue, Item
-from replay.producer import Sent, paced, replay, send_catalogue
-from replay.schedule import Planned
+from replay.producer import ReplayReport, paced, replay, send_catalogue
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.records.records import Rating
 from streams.settings import Settings
@@ -30,7 +30,7 @@ class Watchmaker:
 
 def due(*seconds):
     """Return deliveries that are due then."""
-    return [Planned(s, "rate-events", Rating(f"e{s}", "u", "i", 1, 3.0), False, False) for s in seconds]
+    return [PlannedDelivery(s, "rate-events", Rating(f"e{s}", "u", "i", 1, 3.0), False, False) for s in seconds]
 
 
 def test_deliveries_wait_for_their_time():
@@ -61,8 +61,8 @@ def test_a_high_rate_sleeps_once_for_several_deliveries():
 
 def test_rate_of_what_was_sent():
     """300 deliveries in 1.5 s are 200 each second; nothing in no time is none."""
-    assert Sent(300, 0, 0, 1.5).rate == 200
-    assert Sent(0, 0, 0, 0.0).rate == 0
+    assert ReplayReport(300, 0, 0, 1.5).rate == 200
+    assert ReplayReport(0, 0, 0, 0.0).rate == 0
 
 
 @pytest.fixture

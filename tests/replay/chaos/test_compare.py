@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 
 from replay.chaos.compare import compare
-from replay.chaos.expected import Expected, TopicPartition, UserState
-from replay.chaos.gauge import Size, cut_back, last_file
+from replay.chaos.expected import Expected, RecordAddress, UserState
+from replay.chaos.gauge import FileSize, cut_back, last_file
 from replay.chaos.observed import Observed, ObservedUser
 from replay.chaos.sabotage import torn_versions
 
 TS = 1_700_000_000_000
-BAD = TopicPartition("watch-events", 0, 7)
+BAD = RecordAddress("watch-events", 0, 7)
 EXPECTED = Expected(
     users={
         "u": UserState(
@@ -172,10 +172,10 @@ def test_the_file_is_cut_back_to_what_it_was(files, age_s, applied, kept):
     """The last append-only file gets the length that it had so long before the end, or before something was applied."""
     last = "appendonly.aof.2.incr.aof"
     sizes = [
-        Size(4.0, "appendonly.aof.1.incr.aof", 50, 5),
-        Size(7.0, last, 400, 10),
-        Size(8.0, last, 500, 20),
-        Size(9.0, last, 800, 30),
+        FileSize(4.0, "appendonly.aof.1.incr.aof", 50, 5),
+        FileSize(7.0, last, 400, 10),
+        FileSize(8.0, last, 500, 20),
+        FileSize(9.0, last, 800, 30),
     ]
     assert cut_back(files, sizes, ended_s=10.0, age_s=age_s, applied=applied) == 1000 - kept
     assert last_file(files).stat().st_size == kept

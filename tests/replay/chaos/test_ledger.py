@@ -1,6 +1,6 @@
 import pytest
 
-from replay.chaos.expected import Record, TopicPartition
+from replay.chaos.expected import Record, RecordAddress
 from replay.chaos.ledger import Attempt, Ledger, fingerprint
 
 TS = 1_700_000_000_000
@@ -8,7 +8,7 @@ TS = 1_700_000_000_000
 
 def place(offset, partition=0):
     """Return a place on the first event topic."""
-    return TopicPartition("watch-events", partition, offset)
+    return RecordAddress("watch-events", partition, offset)
 
 
 def promised(*offsets, value=b"x"):

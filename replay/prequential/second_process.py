@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 
 from model.network.snapshot import Snapshot
 from model.training.checkpoint import Checkpoint
-from replay.prequential.baseline_ranks import rival_ranks
+from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.outcome import FROZEN
-from replay.prequential.run import Run, RunConfig
+from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.stream import Stream
 from streams.errors import DataError
 from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
-__all__ = ["Beside", "frozen_ranks"]
+__all__ = ["SecondProcess", "frozen_ranks"]
 
 Ranks = NDArray[np.float64]
 FIRST, RANKS, ERROR = "first", "ranks", "error.txt"
 POLL_S = 0.2
 
 
-class Beside:
+class SecondProcess:
     """The tracks of a second process.
 
     Parameters
@@ -43,7 +43,7 @@ class Beside:
     names : rivals to run, and ``FROZEN``, for which :meth:`freeze` must be called.
     """
 
-    def __init__(self, stream: Stream, config: RunConfig, names: Sequence[str]) -> None:
+    def __init__(self, stream: Stream, config: PrequentialConfig, names: Sequence[str]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
         self._folder = tempfile.TemporaryDirectory(prefix="reelstream-")
         self._done = context.Value("q", 0)
@@ -110,10 +110,10 @@ class Beside:
 
 
 def frozen_ranks(
-    stream: Stream, snapshot: Snapshot | None, config: RunConfig, told: Callable[[int], None] | None = None
+    stream: Stream, snapshot: Snapshot | None, config: PrequentialConfig, told: Callable[[int], None] | None = None
 ) -> Ranks:
     """Return the ranks of a model that never learns after the warm-up."""
-    run = Run(stream, replace(config, round_every=0))
+    run = PrequentialRun(stream, replace(config, round_every=0))
     run.warm_up(stream.warm)
     if snapshot is not None:
         run.use(snapshot)
@@ -123,7 +123,7 @@ def frozen_ranks(
     return run.tally.ranks
 
 
-def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done: Any) -> None:
+def _work(stream: Stream, config: PrequentialConfig, names: list[str], folder: str, done: Any) -> None:
     torch.set_num_threads(1)
     try:
         for number, name in enumerate(names):
@@ -135,7 +135,7 @@ def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done
             if name == FROZEN:
                 ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, told)
             else:
-                ranks = rival_ranks(stream, name, config.seed, told)
+                ranks = baseline_ranks(stream, name, config.seed, told)
             write_checkpoint(Path(folder) / f"{name}.ranks", Checkpoint({RANKS: torch.from_numpy(ranks)}, {}))
             told(len(stream))
     except Exception as error:
