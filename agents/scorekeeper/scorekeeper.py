@@ -245,14 +245,14 @@ class Scorekeeper:
         if origin.topic == self._lists:
             shown = shown_list(record)
             if shown is not None:
-                self._board.shown(shown)
+                self._board.add_list(shown)
             self.report.bad += is_new and shown is None
             return
         decoded = decode_batch([record], self._settings.prefix)
         self.report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self._began.get(origin.topic, {}).get(origin.partition, 0)
         for _, event in decoded.events:
-            credit = self._board.happened(
+            credit = self._board.add_event(
                 event.user_id,
                 event.item_id,
                 origin.timestamp,
@@ -294,7 +294,7 @@ class Scorekeeper:
         """Store what is counted up to these offsets, and return the figures."""
         figures = self._board.describe()
         quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced, self._ids())
-        drawn = self._board.take_drawn(whole=self._is_whole_due)
+        drawn = self._board.take_users(whole=self._is_whole_due)
         are_whole = await self._patience.through(lambda: self._shelf.write(quality, drawn))
         self._is_whole_due = not are_whole
         self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()

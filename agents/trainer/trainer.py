@@ -386,8 +386,8 @@ class Trainer:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
         run = asyncio.get_running_loop().run_in_executor
         material = await run(self._training, self._learner.material, self._feed.catalogue)  # nothing observes meanwhile
-        candidate = await run(self._training, run_round, material, self._learner.paced_rounds(), generator)
-        judge = partial(gate, candidate, least=self._config.learner.least_held_out)
+        candidate = await run(self._training, run_round, material, self._learner.scaled_rounds(), generator)
+        judge = partial(gate, candidate, min_events=self._config.learner.least_held_out)
         return candidate, await run(self._training, judge)
 
     async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> None:

@@ -43,12 +43,12 @@ __all__ = [
     "width_for",
 ]
 
-WINDOW = 20  # events after which one thing no longer counts as following another
+WINDOW_EVENTS = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
-MAX_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
-TOGETHER = 1 << 22  # pairs summed at once, 80 MiB
-DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
+MAX_NEIGHBOURS = 4_000_000  # neighbours kept in all: 32 MB of a version
+PAIRS_PER_SUM = 1 << 22  # 80 MiB
+MAX_DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
 
 
@@ -115,7 +115,7 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
 
 def width_for(n_items: int, wanted: int) -> int:
     """Return how many neighbours of each of so many items may be kept, at most ``wanted``."""
-    return max(1, min(wanted, MAX_PAIRS // max(1, n_items)))
+    return max(1, min(wanted, MAX_NEIGHBOURS // max(1, n_items)))
 
 
 class Evidence(nn.Module):
@@ -240,7 +240,7 @@ class EvidenceReader:
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
         self._least = evidence.least()  # a pair that would not be kept without an event must not speak for it either
-        self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
+        self._dense = table.toarray() if len(counts) <= MAX_DENSE_ITEMS else None
         scale = evidence.scale.cpu().numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
@@ -335,7 +335,7 @@ def counted_pairs(sequences: Sequences, n_items: int) -> Any:
     parts: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
     for before, after, weight in _pairs(sequences):
         parts.append((before, after, np.full(len(before), weight, dtype=np.float32)))
-        if sum(len(part[0]) for part in parts) > TOGETHER:
+        if sum(len(part[0]) for part in parts) > PAIRS_PER_SUM:
             total, parts = total + _added(parts, n_items), []
     return total + _added(parts, n_items) if parts else total
 
@@ -350,7 +350,7 @@ def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
 
     Of two events at the same time nobody knows which came first: each counts half after the other.
     """
-    for lag in range(1, WINDOW + 1):
+    for lag in range(1, WINDOW_EVENTS + 1):
         counted = sequences.users[lag:] == sequences.users[:-lag]
         counted &= sequences.fresh[lag:] | sequences.fresh[:-lag]
         is_tied = sequences.times[lag:] == sequences.times[:-lag]
@@ -364,7 +364,7 @@ def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
 def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
     """Return 1 / (1 + 0.1 (lag - 1)) for lags of 1 to 20 and 0 for others, float32."""
     lags = np.asarray(lag)
-    inside = (lags >= 1) & (lags <= WINDOW)
+    inside = (lags >= 1) & (lags <= WINDOW_EVENTS)
     return np.where(inside, 1.0 / (1.0 + FADING * (np.where(inside, lags, 1) - 1.0)), 0.0).astype(np.float32)
 
 

@@ -38,7 +38,7 @@ ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")  # learnt, a row
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
-AT_ONCE = 64  # new items compared with all old ones at once
+NEW_ITEMS_PER_BLOCK = 64  # that are compared with all old ones at once
 START_BIAS = -2.0  # of the logit, where evidence adds two to what really comes next and little to the rest
 
 
@@ -333,7 +333,7 @@ class NeuMF(nn.Module):
         n_old = self.n_items
         padded = functional.pad(genres[n_old:], (0, 1))  # torch finds nothing unique among rows without columns
         kinds, kind = torch.unique(padded, dim=0, return_inverse=True)  # catalogues have few sets of genres
-        alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(AT_ONCE)]
+        alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(NEW_ITEMS_PER_BLOCK)]
         beside = None if together is None else sparse.csr_matrix(together[n_old:, :n_old])
         starts = {}
         for name in ITEM_TABLES:

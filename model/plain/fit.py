@@ -29,7 +29,7 @@ from model.vocabulary import Rows
 __all__ = ["Backend", "PlainProgress", "PlainTraining", "batches", "fit_numpy", "fit_torch", "train_plain"]
 
 MIN_BATCH = 64
-STEPS = 120  # in an epoch of a small log
+STEPS_PER_EPOCH = 120  # of a small log, as on ml-1m
 
 Backend = Literal["torch", "numpy"]
 PlainProgress = Callable[[int, int, float], None]
@@ -64,7 +64,7 @@ class PlainTraining:
 
     def sized(self, events: int) -> "PlainTraining":
         """Return the same with a batch so small that an epoch of so many events has about 120 steps, as on ml-1m."""
-        return replace(self, batch=min(self.batch, max(MIN_BATCH, events // STEPS)))
+        return replace(self, batch=min(self.batch, max(MIN_BATCH, events // STEPS_PER_EPOCH)))
 
     def steps(self, events: int) -> int:
         """Return the number of steps on so many events."""

@@ -28,11 +28,11 @@ class ColdStartConfig:
     """How trending and similarity are blended.
 
     A user with ``m`` distinct known recent items gives similarity the share
-    ``most_share * m / (m + half_share_at)`` and trending the rest.
+    ``max_share * m / (m + half_share_at)`` and trending the rest.
 
     Parameters
     ----------
-    most_share : share of similarity that is approached with many items, 0..1.
+    max_share : share of similarity that is approached with many items, 0..1.
     half_share_at : distinct items at which half of it is reached.
     contrast : ratio of the highest trending score to the one at which trending stops being logarithmic;
         with 100, an item of a tenth of the highest popularity gets about half its trend.
@@ -43,13 +43,13 @@ class ColdStartConfig:
         If a field is out of its range.
     """
 
-    most_share: float = 0.2
+    max_share: float = 0.2
     half_share_at: float = 3.0
     contrast: float = 100.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.most_share <= 1.0:
-            raise ValueError(f"ColdStartConfig: most_share must be 0 to 1, got {self.most_share!r}")
+        if not 0.0 <= self.max_share <= 1.0:
+            raise ValueError(f"ColdStartConfig: max_share must be 0 to 1, got {self.max_share!r}")
         if not 0.0 < self.half_share_at < float("inf"):
             raise ValueError(f"ColdStartConfig: half_share_at must be positive, got {self.half_share_at!r}")
         if not 0.0 < self.contrast < float("inf"):
@@ -57,7 +57,7 @@ class ColdStartConfig:
 
     def share(self, items: int) -> float:
         """Return the share of similarity for a user with so many distinct known recent items, 0..1."""
-        return self.most_share * items / (items + self.half_share_at)
+        return self.max_share * items / (items + self.half_share_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,12 @@ RetrievalMode = Literal["auto", "exact", "faiss"]
 CandidateSource = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
 
 LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users then fill a worker's 150 ms
-LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
-TOGETHER = 16  # users whose whole catalogue is scored at once, 4 MB each at a million items
-FOLLOWED, FOLLOWERS = 50, 8  # newest items of a user, and how many that follow each are candidates
-REPLACED = 4.0  # times the catalogue: after so many replaced vectors an index is made anew
-EXACT_FROM = 8  # scoring everything costs no more than retrieving this fraction of it
+REGISTER_FLOATS = 16  # faiss scans vectors of any other width 20 times slower
+USERS_PER_BLOCK = 16  # whose whole catalogue is scored at once: 4 MB each at a million items
+RECENT_ITEMS = 50  # of a user, whose followers are candidates
+FOLLOWERS_PER_ITEM = 8  # those that follow a recent item most often
+MAX_REPLACEMENTS = 4.0  # replaced vectors for each item; then the index is made anew
+EXACT_RATIO = 8  # retrieving one item costs as much as scoring so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ class RetrievingRanker(Ranker):
         """
         n, flat_to = len(snapshot.items), self.config.flat_to
         rows = np.union1d(changed, np.arange(len(self), n))
-        if self._replaced + len(rows) > REPLACED * n or (n > flat_to) != (len(self) > flat_to):
+        if self._replaced + len(rows) > MAX_REPLACEMENTS * n or (n > flat_to) != (len(self) > flat_to):
             return RetrievingRanker(snapshot, self.config, sources=self._sources)
         other = copy(self)
         other._go_on(snapshot, rows)  # noqa: SLF001 - of its own class
@@ -236,7 +237,7 @@ class RetrievingRanker(Ranker):
         asking = np.arange(len(histories))
         while len(asking):
             some, part = _of_users(histories, asking), mask.of_users(asking)
-            if EXACT_FROM * width >= len(self) and not part.is_narrow(width):
+            if EXACT_RATIO * width >= len(self) and not part.is_narrow(width):
                 found = super().rank(some, n, excluded=part.excluded, allowed=part.allowed)
                 done = np.ones(len(asking), dtype=np.bool_)
             else:
@@ -278,7 +279,7 @@ class RetrievingRanker(Ranker):
         queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
         proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
         if self._evidence is not None:
-            proposed.append(self._evidence.followers(recent_of(histories, FOLLOWED), FOLLOWERS))
+            proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
         proposed += [source(histories) for source in self._sources]
         rows = np.sort(np.concatenate(proposed, axis=1), axis=1)
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
@@ -305,8 +306,8 @@ class RetrievingRanker(Ranker):
         gmf = (gmf if rows is None else gmf[torch.from_numpy(rows)]).T.contiguous()  # (D + 1, N)
         square = users.T @ users
         left = -(square @ gmf)
-        for start in range(0, len(users), TOGETHER):
-            some = slice(start, start + TOGETHER)
+        for start in range(0, len(users), USERS_PER_BLOCK):
+            some = slice(start, start + USERS_PER_BLOCK)
             left.addmm_(users[some].T, self._heads(users[some, :-1], rows=rows))
         identity = square.diagonal().mean() * torch.eye(len(square))
         pull = self.config.ridge * identity
@@ -316,7 +317,7 @@ class RetrievingRanker(Ranker):
                 "RetrievingRanker: finite item vectors are required, got "
                 f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
             )
-        return vectors, (square + LEAST * identity) / len(users)
+        return vectors, (square + MIN_SPREAD * identity) / len(users)
 
 
 def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> RetrievalRecall:
@@ -335,8 +336,8 @@ def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 1
     if not len(histories):
         raise ValueError("measure_recall: at least one user is required, got none")
     shares = []
-    for start in range(0, len(histories), TOGETHER):
-        some = histories.taken(slice(start, start + TOGETHER))
+    for start in range(0, len(histories), USERS_PER_BLOCK):
+        some = histories.taken(slice(start, start + USERS_PER_BLOCK))
         exact, found = ranker.rank_exactly(some, n).rows, ranker.rank(some, n).rows
         for best, mine in zip(exact, found, strict=True):
             if best[0] < 0:
@@ -359,7 +360,7 @@ class _Index:
             self._index = self._faiss.IndexFlatIP(width)
         else:
             self._index = self._clustered(width)
-            sample = generator.choice(n, min(n, POINTS * self._n_lists), replace=False)
+            sample = generator.choice(n, min(n, ITEMS_PER_CLUSTER * self._n_lists), replace=False)
             self._index.train(padded[np.sort(sample)])
         self._index.add(padded)
 
@@ -370,7 +371,7 @@ class _Index:
         index = faiss.IndexIVFScalarQuantizer(
             self._coarse, width, self._n_lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         )
-        index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, ROUNDS, POINTS
+        index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, CLUSTER_ROUNDS, ITEMS_PER_CLUSTER
         return index
 
     def patched(self, rows: Rows, vectors: NDArray[np.float32], n: int) -> "_Index":
@@ -406,9 +407,9 @@ class _Index:
         return found
 
 
-LEAST = 1.0e-3  # of the mean square: no direction counts for less than this, whoever was sampled
-POINTS = 64  # items a cluster is made from; more take longer and find no more
-ROUNDS = 8  # of k-means
+MIN_SPREAD = 1.0e-3  # of the mean square: no direction counts for less, whoever was sampled
+ITEMS_PER_CLUSTER = 64  # that one is made from; more take longer and find no more
+CLUSTER_ROUNDS = 8  # of k-means
 
 
 class _Mask:
@@ -496,7 +497,7 @@ def _with_one(users: Tensor) -> Tensor:
 
 def _padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the vectors with zeros behind, up to a whole number of registers."""
-    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % LANES))))
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % REGISTER_FLOATS))))
 
 
 def _faiss() -> Any:
@@ -520,10 +521,10 @@ def _faiss() -> Any:
 def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryBatch:
     """Return histories of n users as the item vectors suggest them: some of the nearest items of a random one.
 
-    Lengths, paces (from seconds to weeks between two events) and identities are spread evenly.
+    Lengths, gaps (from seconds to weeks between two events) and identities are spread evenly.
     """
     length, n_items = ranker.snapshot.config.history_length, len(ranker)
-    pool = np.sort(generator.choice(n_items, min(n_items, POOL), replace=False))
+    pool = np.sort(generator.choice(n_items, min(n_items, POOL_ITEMS), replace=False))
     factors = ranker.snapshot.weights["item_factors"][torch.from_numpy(pool)]
     directions = torch.nn.functional.normalize(factors, dim=1)
     near = min(len(pool), 4 * length)
@@ -532,13 +533,13 @@ def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryB
         n_events = generator.integers(1, length + 1)
         nearest = pool[(directions @ directions[seed]).topk(near).indices.numpy()]
         items[user, : min(n_events, near)] = generator.permutation(nearest)[:n_events]
-    pace = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))  # milliseconds
+    gap_ms = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))
     return HistoryBatch(
         generator.integers(-1, len(ranker.users), n),
         items,
-        np.cumsum(generator.exponential(pace, (n, length)), axis=1).astype(np.int64),
+        np.cumsum(generator.exponential(gap_ms, (n, length)), axis=1).astype(np.int64),
         generator.uniform(0.2, 1.0, (n, length)).astype(np.float32),
     )
 
 
-POOL = 1 << 14  # items among which the neighbours of a made-up history are sought
+POOL_ITEMS = 1 << 14  # among which the neighbours of a made-up history are sought

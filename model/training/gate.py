@@ -32,7 +32,7 @@ __all__ = [
     "Decision",
     "GateVerdict",
     "HeldOutQuality",
-    "compared",
+    "compare_hits",
     "gate",
     "held_out_ranks",
     "is_not_worse",
@@ -41,7 +41,7 @@ __all__ = [
 
 Decision = Literal["promote", "reject", "hold"]
 
-BATCH = 256  # events ranked at once: 256 x 3,706 scores are 4 MB
+EVENTS_PER_BATCH = 256  # 256 x 3,706 scores are 4 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +91,14 @@ class GateVerdict:
         return self.lead / sqrt(self.apart) if self.apart else 0.0
 
 
-def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> GateVerdict:
+def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdict:
     """Decide about a candidate against the champion it started from, or popularity if there was none.
 
     Parameters
     ----------
     candidate : with the events that were held out of it.
     k : length of the lists.
-    least : held-out events below which a candidate for a champion's place is held, as long as waiting leads to more of
-        them.
+    min_events : with fewer held-out events a candidate is held where there is a champion, as long as more will come.
     """
     material = candidate.material
     ranker = Ranker(candidate.snapshot)
@@ -107,8 +106,8 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> GateVerdict:
     popular = popularity_ranks(ranker, material.held_out, material.popularity)
     theirs = _champion_ranks(material.champion, material.held_out)
     against = popular if theirs is None else theirs
-    lead, apart = compared(mine <= k, against <= k)
-    is_thin = theirs is not None and material.may_wait and len(mine) < least
+    lead, apart = compare_hits(mine <= k, against <= k)
+    is_thin = theirs is not None and material.may_wait and len(mine) < min_events
     return GateVerdict(
         "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
         HeldOutQuality.of(mine, k),
@@ -121,7 +120,7 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> GateVerdict:
     )
 
 
-def compared(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
+def compare_hits(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
     """Return by how many hits the candidate leads, and on how many events just one of the two hits."""
     return int(candidate_hits.sum()) - int(other_hits.sum()), int(np.count_nonzero(candidate_hits != other_hits))
 
@@ -150,8 +149,8 @@ def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOutEvent])
 
 def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
     ranks = [np.empty(0)]
-    for start in range(0, len(held_out), BATCH):
-        events = held_out[start : start + BATCH]
+    for start in range(0, len(held_out), EVENTS_PER_BATCH):
+        events = held_out[start : start + EVENTS_PER_BATCH]
         histories = ranker.histories([event.before for event in events])
         scores = ranker.logits(histories).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
         known = np.zeros(scores.shape, dtype=np.bool_)

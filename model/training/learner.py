@@ -146,13 +146,13 @@ class Learner:
         self._forget()
 
     def position(self) -> dict[str, Any]:
-        """Return what :meth:`resume` needs: where the last round ended, the pace, and each promotion's two numbers.
+        """Return what :meth:`resume` needs: where the last round ended, the scale, and each promotion's two numbers.
 
         Those are of the last event observed by then, and of the last one that the promoted version had learnt from.
         """
         promotions = [list(one) for one in self._promotions]
-        pace = {"rate": self.update_scale.rate, "work": self.update_scale.work}
-        return {"rounds_end": self._rounds_end, "promotions": promotions, **pace}
+        scale = {"rate": self.update_scale.rate, "work": self.update_scale.work}
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale}
 
     def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
         """Go on from a position, after the same events were observed anew, with :meth:`learnt_to` at each promotion.
@@ -202,11 +202,11 @@ class Learner:
         *,
         generator: np.random.Generator,
         progress: Progress | None = None,
-        course: TrainingHooks | None = None,
+        hooks: TrainingHooks | None = None,
     ) -> Candidate:
         """Run one round on what was observed so far; the learner changes only when it is settled.
 
-        ``course`` accompanies a first training: checkpoints to keep or to go on from.
+        ``hooks`` accompanies a first training: checkpoints to keep or to go on from.
 
         Raises
         ------
@@ -215,9 +215,9 @@ class Learner:
         FloatingPointError
             If training diverges.
         """
-        return run_round(self.material(catalogue), self.paced_rounds(), generator, progress, course)
+        return run_round(self.material(catalogue), self.scaled_rounds(), generator, progress, hooks)
 
-    def paced_rounds(self) -> RoundConfig:
+    def scaled_rounds(self) -> RoundConfig:
         """Return how the next round trains, as the verdicts so far suggest."""
         return self.update_scale.applied(self.rounds)
 

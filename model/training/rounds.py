@@ -19,7 +19,7 @@ from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
 from model.sequences import Sequences, Spans
 from model.training.divergence import require_not_diverged
-from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_cuts, torch_generator
+from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
 from model.training.row_subset import RowSubset, extract, write_back
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
@@ -104,9 +104,9 @@ def run_round(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> Candidate:
-    """Return the candidate of one round; ``course`` accompanies a first one.
+    """Return the candidate of one round; ``hooks`` accompanies a first one.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def run_round(
             training=config.first,
             generator=generator,
             progress=progress,
-            course=course,
+            hooks=hooks,
         )
     else:
         known = _VersionVocabularies(champion, material.catalogue)
@@ -172,7 +172,7 @@ def train(
     training: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Train a first version on events given as columns of equal length, in any order.
 
@@ -187,7 +187,7 @@ def train(
     network, training : shape, and how to train.
     generator : of everything random.
     progress : called after each step.
-    course : checkpoints to keep or to go on from; texts and scores are seen to here.
+    hooks : checkpoints to keep or to go on from; texts and scores are seen to here.
 
     Raises
     ------
@@ -205,10 +205,10 @@ def train(
     shape = replace(network, neighbours=width_for(n_items, network.neighbours))
     fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
     score = held_out.hit_rate if held_out else None
-    course = replace(
-        course or TrainingHooks(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score
+    hooks = replace(
+        hooks or TrainingHooks(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score
     )
-    result = fit(fitted, sequences, training, generator, progress, course)
+    result = fit(fitted, sequences, training, generator, progress, hooks)
     return known.finished(fitted, generator), result
 
 
@@ -276,29 +276,29 @@ def _tuned(
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, pairs)
     length = network.config.history_length
-    cuts = [_chosen_cuts(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
-    epochs = [one for one in cuts if len(one)]
+    spans = [_chosen_spans(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
+    epochs = [one for one in spans if len(one)]
     if not epochs:
         return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
     result = _fit_part(network, known, sequences, epochs, config, generator, progress)
     return known.finished(network, generator), result
 
 
-def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Spans:
+def _chosen_spans(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Spans:
     """Return windows that end in each user's new events, and a random choice of all others."""
     starts, _ = sequences.bounds()
-    latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
+    latest = sequences.latest_spans(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
     latest = _within(latest.taken(generator.permutation(len(latest))), max(1, config.max_predicted // 2), least=1)
     predicted = int((latest.ends - latest.begins).sum())
-    old = sequences.phased_cuts(length, generator)
+    old = sequences.phased_spans(length, generator)
     n_old = min(round(config.replay * max(1, predicted)), config.max_predicted - predicted)
     return latest.joined(_within(old.taken(generator.permutation(len(old))), n_old))
 
 
-def _within(cuts: Spans, most: int, least: int = 0) -> Spans:
-    """Return the first cuts, as many as predict ``most`` events together, and at least so many."""
-    n = int(np.searchsorted(np.cumsum(cuts.ends - cuts.begins), most, side="right"))
-    return cuts.taken(np.arange(min(len(cuts), max(least, n))))
+def _within(spans: Spans, most: int, least: int = 0) -> Spans:
+    """Return the first spans, as many as predict ``most`` events together, and at least so many."""
+    n = int(np.searchsorted(np.cumsum(spans.ends - spans.begins), most, side="right"))
+    return spans.taken(np.arange(min(len(spans), max(least, n))))
 
 
 def _fit_part(
@@ -310,10 +310,10 @@ def _fit_part(
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> TrainingResult:
-    """Train on the cuts of each epoch, and move no other rows than those of the users and items in their windows."""
+    """Train on the spans of each epoch, and move no other rows than those of the users and items in their windows."""
     inside = np.zeros(len(sequences), dtype=np.bool_)
-    for cuts in epochs:
-        for begin, end in zip(cuts.begins.tolist(), cuts.ends.tolist(), strict=True):
+    for spans in epochs:
+        for begin, end in zip(spans.begins.tolist(), spans.ends.tolist(), strict=True):
             inside[begin : end + 1] = True
     chosen = RowSubset(
         np.unique(sequences.users),
@@ -325,6 +325,6 @@ def _fit_part(
     part = extract(network, chosen)
     texts = known.texts(network.config.text_width, chosen.items)
     pool = chosen.item_places(chosen.learnt_items)
-    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
+    result = fit_spans(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
     write_back(network, part, chosen)
     return result

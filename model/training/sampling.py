@@ -18,7 +18,7 @@ from model.vocabulary import Rows
 __all__ = ["NegativeSampler"]
 
 MAX_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
-ROUNDS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
+MAX_DRAWS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
 
 
 class NegativeSampler:
@@ -58,7 +58,7 @@ class NegativeSampler:
         """
         flat, owners = self._drawn(len(users) * n, generator), np.repeat(users, n)
         wrong = np.flatnonzero(self.is_touched(owners, flat))
-        for _ in range(ROUNDS):
+        for _ in range(MAX_DRAWS):
             if not len(wrong):
                 break
             flat[wrong] = self._drawn(len(wrong), generator)

@@ -156,7 +156,7 @@ class PrequentialRun:
             self.marks.append(RoundMark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()
-        verdict = gate(candidate, least=self.config.learner.least_held_out)
+        verdict = gate(candidate, min_events=self.config.learner.least_held_out)
         self.learner.settle(candidate, verdict)
         if verdict.promote:
             self.use(candidate.snapshot)

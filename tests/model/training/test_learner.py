@@ -9,7 +9,7 @@ from model.catalogue import Catalogue
 from model.history import Interaction
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
-from model.training.gate import GateVerdict, HeldOutQuality, compared, gate, held_out_ranks, is_not_worse
+from model.training.gate import GateVerdict, HeldOutQuality, compare_hits, gate, held_out_ranks, is_not_worse
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import HeldOutEvent, RoundConfig
 from model.training.update_scale import UpdateScale
@@ -293,7 +293,7 @@ def test_an_item_without_a_row_is_a_miss(ring, world):
 def test_not_worse_means_within_one_standard_error(mine, theirs, expected):
     """A lead of 1 on 1 event and of 4 on 16 are within sqrt(1) and sqrt(16); one of 6 on 16 is not."""
     candidate = np.array([True] * mine + [False] * theirs, dtype=np.bool_)
-    assert is_not_worse(*compared(candidate, ~candidate)) is expected
+    assert is_not_worse(*compare_hits(candidate, ~candidate)) is expected
 
 
 def test_bounds_below_one_are_refused():
@@ -307,9 +307,9 @@ def test_few_held_out_events_hold_a_candidate(learner, ring):
     champion = learner.champion
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
-    held = gate(candidate, least=3)
+    held = gate(candidate, min_events=3)
     assert (held.decision, held.events) == ("hold", 2)
-    assert gate(candidate, least=2).decision != "hold"
+    assert gate(candidate, min_events=2).decision != "hold"
     learner.settle(candidate, held)
     assert learner.champion is champion
     assert learner.update_scale == UpdateScale()
@@ -333,10 +333,10 @@ def test_pace_follows_the_verdicts():
 def test_a_round_trains_at_its_pace(learner):
     """After a rejection the rate and the events of the next round are half of the configured ones."""
     learner.update_scale = UpdateScale().after(REJECT)
-    paced, rounds = learner.paced_rounds(), learner.rounds
-    assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
-    assert paced.max_predicted == rounds.max_predicted / 2
-    assert paced.first == rounds.first
+    scaled, rounds = learner.scaled_rounds(), learner.rounds
+    assert scaled.tuning.learning_rate == rounds.tuning.learning_rate / 2
+    assert scaled.max_predicted == rounds.max_predicted / 2
+    assert scaled.first == rounds.first
 
 
 def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
@@ -354,7 +354,7 @@ def test_where_waiting_leads_to_no_more_events_a_candidate_is_not_held(ring, rou
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(40)] + [("new", _watch("i1"))])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     assert len(candidate.material.held_out) == 1
-    assert gate(candidate, least=30).decision != "hold"
+    assert gate(candidate, min_events=30).decision != "hold"
 
 
 def test_a_learner_goes_on_with_the_same_memory(ring, rounds):

@@ -40,7 +40,7 @@ def test_learning_the_rule_raises_the_score():
     network = NeuMF(SMALL, 60, np.zeros((120, 0), dtype=np.float32), torch.Generator().manual_seed(0))
     before = held_out.hit_rate(network)
     config = TrainingConfig(epochs=15, batch=16, learning_rate=2.0e-2, patience=15)
-    result = fit(network, left, config, np.random.default_rng(0), course=TrainingHooks(score=held_out.hit_rate))
+    result = fit(network, left, config, np.random.default_rng(0), hooks=TrainingHooks(score=held_out.hit_rate))
     assert before < 0.3
     assert max(result.scores) > 0.6
     assert held_out.hit_rate(network) == max(result.scores)
