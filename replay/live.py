@@ -24,7 +24,7 @@ from streams.settings import Settings
 
 __all__ = ["ConsumerLag", "DeliveryCounter", "LastList", "ListFeed"]
 
-LATENCIES = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
+MAX_DELAYS = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ListFeed:
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="list feed", daemon=True)
-        self._delays: deque[float] = deque(maxlen=LATENCIES)
+        self._delays: deque[float] = deque(maxlen=MAX_DELAYS)
         self.last: dict[str, LastList] = {}
         self.modes: Counter[str] = Counter()
         self.received = 0

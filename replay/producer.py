@@ -23,9 +23,9 @@ __all__ = [
     "DeliveryProgress",
     "ReplayReport",
     "offer_catalogue",
-    "paced",
     "replay",
     "send_catalogue",
+    "when_due",
 ]
 
 LINGER_MS = 10  # fills batches at a few thousand records a second, and is small beside the worker's own batching
@@ -140,7 +140,7 @@ def replay(
     interrupted = False
     with _delivery(settings) as delivery:
         try:
-            for planned in paced(schedule, clock=clock, sleep=sleep):
+            for planned in when_due(schedule, clock=clock, sleep=sleep):
                 if delivery.has_given_up:
                     interrupted = True
                     break
@@ -164,7 +164,7 @@ def replay(
     )
 
 
-def paced(
+def when_due(
     schedule: Iterable[PlannedDelivery], *, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[PlannedDelivery]:
     """Yield each delivery when it is due, at most 2 ms early, without waiting where it is overdue."""

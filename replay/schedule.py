@@ -26,7 +26,7 @@ SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a ratin
 MAX_COPY_DISTANCE = 50  # deliveries; a producer's retry follows within one batch or two
 MAX_LATE_DISTANCE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
 MAX_ID_LENGTH = 64  # of an event id, as the records' contract has it
-CHUNK = 1 << 15  # rows that are turned into Python values at once
+ROWS_PER_CHUNK = 1 << 15  # that become Python values together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ class Speed:
 
     def __post_init__(self) -> None:
         if self.speed is not None and self.rate is not None:
-            raise SettingsError(f"replay: one pace is required, got speed {self.speed!r} and rate {self.rate!r}")
+            raise SettingsError(
+                f"replay: one of speed and rate is required, got speed {self.speed!r} and rate {self.rate!r}"
+            )
         for name, value in (("speed", self.speed), ("rate", self.rate)):
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"replay: {name} must be a number above 0, got {value!r}")
@@ -138,8 +140,8 @@ class Schedule:
         return len(self.row)
 
     def __iter__(self) -> Iterator[PlannedDelivery]:
-        for start in range(0, len(self), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(self), ROWS_PER_CHUNK):
+            part = slice(start, start + ROWS_PER_CHUNK)
             rows = self.rows.iloc[self.row[part]]
             columns = (
                 self.due_s[part].tolist(),
@@ -162,8 +164,8 @@ def plan(
     dataset: Dataset,
     *,
     selection: Selection | None = None,
-    pace: Speed | None = None,
-    trouble: Disturbance | None = None,
+    speed: Speed | None = None,
+    disturbance: Disturbance | None = None,
 ) -> Schedule:
     """Lay out a replay.
 
@@ -171,22 +173,22 @@ def plan(
     ----------
     dataset : the log, in its order.
     selection : which part, and as what; by default all of it, as ratings.
-    pace : how fast; by default as fast as it goes.
-    trouble : what goes wrong on purpose; by default nothing.
+    speed : how fast; by default as fast as it goes.
+    disturbance : what goes wrong on purpose; by default nothing.
 
     Raises
     ------
     DataError
         If no row is selected; the message tells the period that the log covers.
     """
-    selection, pace, trouble = selection or Selection(), pace or Speed(), trouble or Disturbance()
+    selection, speed, disturbance = selection or Selection(), speed or Speed(), disturbance or Disturbance()
     rows = _selected(dataset, selection)
     kinds = 2 if selection.events == "both" else 1
     n = len(rows) * kinds
-    event, is_copy, is_late = _order(n, trouble)
+    event, is_copy, is_late = _order(n, disturbance)
     row = event // kinds
     is_watch = event % 2 == 0 if kinds == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
-    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], pace))
+    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], speed))
 
 
 def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
@@ -209,14 +211,16 @@ def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
     return rows.assign(number=number)
 
 
-def _order(n: int, trouble: Disturbance) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _order(
+    n: int, disturbance: Disturbance
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return each delivery's event (int64), and whether it is a copy and whether it is late (bool)."""
-    rng = np.random.default_rng(trouble.seed)
+    rng = np.random.default_rng(disturbance.seed)
     position = np.arange(n, dtype=np.float64)
-    delayed = rng.random(n) < trouble.late
+    delayed = rng.random(n) < disturbance.late
     # Halves and quarters put a moved delivery behind the event that has the place it moves to.
     position[delayed] += rng.integers(1, MAX_LATE_DISTANCE, size=int(delayed.sum()), endpoint=True) + 0.5
-    copied = np.flatnonzero(rng.random(n) < trouble.duplicate)
+    copied = np.flatnonzero(rng.random(n) < disturbance.duplicate)
     behind = rng.integers(1, MAX_COPY_DISTANCE, size=len(copied), endpoint=True) + 0.25
     event = np.concatenate((np.arange(n), copied))
     order = np.argsort(np.concatenate((position, position[copied] + behind)), kind="stable")
@@ -225,12 +229,12 @@ def _order(n: int, trouble: Disturbance) -> tuple[npt.NDArray[np.int64], npt.NDA
     return event, is_copy, (event < newest) & ~is_copy
 
 
-def _due(ts: npt.NDArray[np.int64], pace: Speed) -> npt.NDArray[np.float64]:
+def _due(ts: npt.NDArray[np.int64], speed: Speed) -> npt.NDArray[np.float64]:
     """Return when each delivery is due, seconds; one that comes late is due with the one before it."""
-    if pace.rate is not None:
-        return np.arange(len(ts)) / pace.rate
-    if pace.speed is not None:
-        return np.maximum.accumulate(ts - ts.min()) / (1000.0 * pace.speed)
+    if speed.rate is not None:
+        return np.arange(len(ts)) / speed.rate
+    if speed.speed is not None:
+        return np.maximum.accumulate(ts - ts.min()) / (1000.0 * speed.speed)
     return np.zeros(len(ts))
 
 

@@ -106,7 +106,7 @@ def traffic(settings: Settings, events: Dataset, rate: float) -> Iterator[None]:
                 return
             yield planned
 
-    schedule = plan(events, pace=Speed(rate=rate))
+    schedule = plan(events, speed=Speed(rate=rate))
     sender = threading.Thread(target=lambda: replay(settings, until_stopped(schedule)), name="sender", daemon=True)
     sender.start()
     try:

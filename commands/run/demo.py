@@ -166,7 +166,7 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
     _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the warm-up")
     show.before = _counted(show)
-    schedule = plan(show.log, selection=Selection(limit=end), pace=Speed(rate=rate))
+    schedule = plan(show.log, selection=Selection(limit=end), speed=Speed(rate=rate))
     live = _Tail(schedule, start)
     _say(
         f"live: {end - start:,} events at {rate:g}/s; the scorekeeper tests each on its user's list before it and is "

@@ -60,7 +60,7 @@ def prequential(
         tracks = _all_tracks(run, names, replayed.about, checkpoint, show, quiet=options.quiet)
     ordered = {name: tracks[name] for name in sorted(names, key=lambda name: name != FROZEN)}
     outcome = PrequentialOutcome(
-        run.stream, run.tally, run.marks, {ONLINE: run.tally.ranks} | ordered, run.config.road.serving.k
+        run.stream, run.track, run.marks, {ONLINE: run.track.ranks} | ordered, run.config.road.serving.k
     )
     _tell(outcome, options, replayed.about | {"seconds": round(time.monotonic() - began, 1)}, write)
     if checkpoint is not None:
@@ -162,7 +162,7 @@ def _said(run: "PrequentialRun") -> str:
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     tests = int(np.searchsorted(run.stream.tests, run.done))
-    hits = np.isfinite(run.tally.ranks[:tests])
+    hits = np.isfinite(run.track.ranks[:tests])
     rate = f"HR@10 {hits.mean():.3f}, last 5,000 {hits[-5000:].mean():.3f}" if tests else ""
     return f"{rate}, round {len(run.marks)}"
 

@@ -79,12 +79,12 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     from replay.schedule import Disturbance, Selection, Speed, plan  # noqa: PLC0415 - same
     from streams.kafka.topics import verify_topics  # noqa: PLC0415 - imports kafka
 
-    pace = Speed(speed, rate)
+    timing = Speed(speed, rate)
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
-    trouble = Disturbance(given["duplicate"], given["late"], seed)
+    disturbance = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
     log = read_dataset(dataset, seed=seed)
-    schedule = plan(log, selection=selection, pace=pace, trouble=trouble)
+    schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance)
     items = offer_catalogue(settings, log.catalogue)
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)

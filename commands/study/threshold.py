@@ -54,13 +54,13 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     personalised = _hits(PrequentialRun(stream, always_personalised(replayed.config)), "personalised", options)
     present = ModeConfig().personalize_at
     proposal = propose(stream, cold, personalised, present, np.random.default_rng(options.seed))
-    evidence = mode_hit_rates(stream, cold, personalised)
-    draw(evidence, proposal)
+    groups = mode_hit_rates(stream, cold, personalised)
+    draw(groups, proposal)
     if options.as_json:
-        told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in evidence]}
+        told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in groups]}
         click.echo(json.dumps(replayed.about | told | {"seconds": round(time.monotonic() - began, 1)}))
     else:
-        click.echo(_text(evidence, proposal, present, replayed.stream.name))
+        click.echo(_text(groups, proposal, present, replayed.stream.name))
 
 
 def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
@@ -77,12 +77,12 @@ def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarr
         task = bar.add_task(name, total=len(run.stream))
         for _ in run.blocks():
             bar.update(task, completed=run.done)
-    return np.isfinite(run.tally.ranks)
+    return np.isfinite(run.track.ranks)
 
 
-def _text(evidence: "Sequence[ModeHitRates]", proposal: "Proposal", present: int, name: str) -> str:
+def _text(groups: "Sequence[ModeHitRates]", proposal: "Proposal", present: int, name: str) -> str:
     lines = [f"{name}: HR@10 by number of past events", "", " past   tests    cold  personalised"]
-    for one in evidence:
+    for one in groups:
         mark = "  <- proposed threshold" if one.past_events == proposal.threshold else ""
         lines.append(f"{one.past_events:5} {one.tests:7,}  {one.cold:.4f}        {one.personalised:.4f}{mark}")
     lines.append("")
@@ -101,4 +101,4 @@ def _drawing(path: Path | None) -> "Callable[[Sequence[ModeHitRates], Proposal],
     if path is None:
         return lambda *_: None
     draw = drawing_module("tune-threshold: --plot", path, "replay.prequential.picture").draw_threshold
-    return lambda evidence, proposal: draw(evidence, proposal, path)
+    return lambda groups, proposal: draw(groups, proposal, path)

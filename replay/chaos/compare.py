@@ -13,7 +13,7 @@ from replay.chaos.observed import Observed, ObservedUser
 
 __all__ = ["DifferenceRow", "compare"]
 
-SHOWN = 5  # examples of each row
+MAX_EXAMPLES = 5  # of each row
 RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
 NOTHING = 1e-12  # a weight below this is as good as none
 COUNTERS = ("watches", "ratings", "rating_sum")
@@ -55,7 +55,7 @@ def compare(
         _row("users", dict.fromkeys(expected.users, "a user"), dict.fromkeys(state.users, "a user")),
         *_user_rows(expected.users, state.users),
         *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
-        _row("items: trending weights", _flat(expected.hot), _flat(state.hot), _is_close),
+        _row("items: trending weights", _flat(expected.trending), _flat(state.trending), _is_close),
         _row("items: newest time of a partition", expected.newest_ts, state.newest_ts),
         *_dead_letter_rows(expected, topics),
         _row(
@@ -74,7 +74,7 @@ def compare(
 
 def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> DifferenceRow:
     shown = {film: place for films in (topics.films, state.films) for film, place in films.items() if film in ghosts}
-    examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:SHOWN]]
+    examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:MAX_EXAMPLES]]
     return DifferenceRow("films of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
 
 
@@ -145,7 +145,7 @@ def _row(
         for key, value in got.items()
         if key not in wanted and not _is_nothing(value)
     ]
-    return DifferenceRow(what, len(wanted.keys() | got.keys()), len(different), tuple(different[:SHOWN]))
+    return DifferenceRow(what, len(wanted.keys() | got.keys()), len(different), tuple(different[:MAX_EXAMPLES]))
 
 
 def _is_close(left: float, right: float) -> bool:
@@ -167,8 +167,8 @@ def _is_same_recent(left: list[Any], right: list[Any]) -> bool:
     )
 
 
-def _flat(hot: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
-    return {(partition, item): weight for partition, items in hot.items() for item, weight in items.items()}
+def _flat(trending: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
+    return {(partition, item): weight for partition, items in trending.items() for item, weight in items.items()}
 
 
 def _differing(wanted: Any, got: Any) -> str:
@@ -189,4 +189,4 @@ def _short(value: Any) -> str:
 
 
 def _shown(found: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(_short(one) for one, _ in zip(found, range(SHOWN), strict=False))
+    return tuple(_short(one) for one, _ in zip(found, range(MAX_EXAMPLES), strict=False))

@@ -20,7 +20,7 @@ KINDS = (
     "trainer killed",
     "worker paused",
 )
-EARLIEST, LATEST = 0.05, 0.95  # shares of the records between which faults happen
+FIRST_SHARE, LAST_SHARE = 0.05, 0.95  # of the records: faults happen between the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,6 @@ def plan(faults: int, seed: int) -> tuple[Fault, ...]:
         kinds += random_.sample(KINDS, len(KINDS)) if kinds else KINDS
     kinds = kinds[:faults]
     random_.shuffle(kinds)
-    each = (LATEST - EARLIEST) / max(1, faults)
-    shares = [EARLIEST + each * random_.uniform(n, n + 1) for n in range(faults)]
+    each = (LAST_SHARE - FIRST_SHARE) / max(1, faults)
+    shares = [FIRST_SHARE + each * random_.uniform(n, n + 1) for n in range(faults)]
     return tuple(Fault(kind, share, random_.randrange(2**32)) for kind, share in zip(kinds, shares, strict=True))

@@ -20,7 +20,7 @@ from streams.redis.connection import connect_to_read
 __all__ = ["FileSize", "Gauge", "cut_back", "last_file"]
 
 EVERY_S = 0.1
-KEPT = 300  # sizes: half a minute
+MAX_SIZES = 300  # that are kept: half a minute
 
 
 class FileSize(NamedTuple):
@@ -55,7 +55,7 @@ class Gauge:
         self._count = count
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
-        self.sizes: deque[FileSize] = deque(maxlen=KEPT)
+        self.sizes: deque[FileSize] = deque(maxlen=MAX_SIZES)
         self.applied = 0
         self.furthest = 0
 

@@ -20,7 +20,7 @@ __all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
 
 End = Literal["committed", "aborted", "hung", "uncertain"]
 ENDS: tuple[End, ...] = ("committed", "aborted", "hung", "uncertain")
-SHOWN = 5  # examples of each row
+MAX_EXAMPLES = 5  # of each row
 
 
 def fingerprint(value: bytes | None) -> int:
@@ -122,7 +122,7 @@ class Ledger:
             for n, attempt in there
             if self._seen[n] not in _right(end, len(attempt.places))
         ]
-        return DifferenceRow(what, len(there), len(wrong), tuple(wrong[:SHOWN]))
+        return DifferenceRow(what, len(there), len(wrong), tuple(wrong[:MAX_EXAMPLES]))
 
 
 def _right(end: End, n: int) -> tuple[int, ...]:

@@ -21,11 +21,11 @@ __all__ = ["CATALOG", "CLIENTS", "CODECS", "Mix", "PlainRecords", "Transaction",
 CATALOG = "catalog-items"
 CODECS: tuple[Compression, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
 CLIENTS = ("kafka-python", "aiokafka")
-LARGEST = 200  # records of one transaction
-MEAN = 38  # of them: sizes are drawn evenly on a logarithmic scale from 1 to the largest, (200 - 1) / ln 200
-ABORTED = 0.25  # of the transactions
-DESCRIBING = 0.05  # of those that commit bring a film of their own: a new film costs every worker its indexes
-MAX_IN_TRANSACTION = 400  # records of aborted transactions that wait for one that commits
+MAX_TRANSACTION_RECORDS = 200
+MEAN_TRANSACTION_RECORDS = 38  # sizes are drawn evenly on a logarithmic scale from 1 to 200: (200 - 1) / ln 200
+ABORTED_SHARE = 0.25  # of the transactions
+DESCRIBING_SHARE = 0.05  # of those that commit bring a film of their own: a new film costs every worker its indexes
+MAX_CARRIED_RECORDS = 400  # of aborted transactions, until one commits
 EVENTS_PER_HANG = 100_000  # each holds its partitions back for seconds
 HUNG_USERS = 3  # whose partitions it holds back; the others must not notice
 
@@ -85,12 +85,14 @@ def mix(records: Iterable[StreamRecord], config: Mix) -> Iterator[PlainRecords |
     carried: list[StreamRecord] = []
     stream, n_events, n_runs, number = iter(records), 0, 0, 0
     while True:
-        mean_run = MEAN * (1 - config.share) / config.share if config.share else LARGEST
+        mean_run = (
+            MEAN_TRANSACTION_RECORDS * (1 - config.share) / config.share if config.share else MAX_TRANSACTION_RECORDS
+        )
         run = _take(stream, random_.randint(1, max(1, round(2 * mean_run))))
         if run:
             yield PlainRecords(CODECS[n_runs % len(CODECS)], run)
             n_runs, n_events = n_runs + 1, n_events + count_events(run)
-        taken = _take(stream, round(LARGEST ** random_.random())) if config.share else ()
+        taken = _take(stream, round(MAX_TRANSACTION_RECORDS ** random_.random())) if config.share else ()
         if not run and not taken and not carried:
             return
         if not taken and not carried:
@@ -104,12 +106,12 @@ def mix(records: Iterable[StreamRecord], config: Mix) -> Iterator[PlainRecords |
             yield Transaction(number, client, codec, "hang", (), ghosts)
             number += 1
             client, codec = CLIENTS[number % len(CLIENTS)], CODECS[number // len(CLIENTS) % len(CODECS)]
-        if taken and len(carried) < MAX_IN_TRANSACTION and random_.random() < ABORTED:
+        if taken and len(carried) < MAX_CARRIED_RECORDS and random_.random() < ABORTED_SHARE:
             ghosts = _ghosts(_film(ghost_film(number), (GENRES[number % len(GENRES)],)), taken[-3:], config.now_ms)
             yield Transaction(number, client, codec, "abort", taken, ghosts)
             carried += taken
         else:
-            films = (_film(f"late-{number}", (GENRES[0],)),) if random_.random() < DESCRIBING else ()
+            films = (_film(f"late-{number}", (GENRES[0],)),) if random_.random() < DESCRIBING_SHARE else ()
             yield Transaction(number, client, codec, "commit", (*carried, *taken, *films))
             carried = []
         number += 1

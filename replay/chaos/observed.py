@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Record, RecordAddress
+from replay.chaos.expected import TRENDING_HALF_LIFE_MS, Entry, Record, RecordAddress
 from streams.kafka.clients import blocking_consumer
 from streams.reading.polling import read_up_to
 from streams.redis.connection import answered, connect_to_read
@@ -19,7 +19,7 @@ from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
 
-CHUNK = 500  # users whose keys are read in one round trip
+USERS_PER_READ = 500  # in one round trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Observed:
     ----------
     users : by user id.
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
-    hot : partition -> item -> heat as of the newest event time of the partition.
+    trending : partition -> item -> heat as of the newest event time of the partition.
     newest_ts : that time, by partition.
     dead : how often each pair of place and cause is among the dead letters.
     last_lists : highest sequence among the lists of each user on topic ``recommendations``.
@@ -56,7 +56,7 @@ class Observed:
 
     users: Mapping[str, ObservedUser] = field(default_factory=dict)
     items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    hot: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    trending: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     newest_ts: Mapping[int, int] = field(default_factory=dict)
     dead: Mapping[tuple[RecordAddress, str], int] = field(default_factory=dict)
     last_lists: Mapping[str, int] = field(default_factory=dict)
@@ -69,11 +69,11 @@ def read_state(redis: str, partitions: int) -> Observed:
     with answered("chaos: reading the state"), connect_to_read(redis) as client:
         users: dict[str, ObservedUser] = {}
         names = [key[6:-1] for key in client.scan_iter("user:{*}", count=5000) if key.endswith("}")]
-        for first in range(0, len(names), CHUNK):
-            chunk = names[first : first + CHUNK]
+        for first in range(0, len(names), USERS_PER_READ):
+            chunk = names[first : first + USERS_PER_READ]
             users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
         items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}}
-        hot: dict[int, dict[str, float]] = {}
+        trending: dict[int, dict[str, float]] = {}
         newest: dict[int, int] = {}
         for partition in range(partitions):
             for name, total in items.items():
@@ -83,14 +83,14 @@ def read_state(redis: str, partitions: int) -> Observed:
             if "newest_ts" in at:
                 newest[partition] = int(at["newest_ts"])
                 age = newest[partition] - int(at["landmark"])
-                scale = 2.0 ** (age / HOT_HALF_LIFE_MS)
+                scale = 2.0 ** (age / TRENDING_HALF_LIFE_MS)
                 weights: Any = client.zrange(f"items:{{p{partition}}}:hot", 0, -1, withscores=True)
-                hot[partition] = {item: weight / scale for item, weight in weights}
+                trending[partition] = {item: weight / scale for item, weight in weights}
         films = _described(client)
     for user, one in users.items():
         for item in (*one.seen, *one.listed):
             films.setdefault(item, f"user {user}")
-    return Observed(users=users, items=items, hot=hot, newest_ts=newest, films=films)
+    return Observed(users=users, items=items, trending=trending, newest_ts=newest, films=films)
 
 
 def _described(client: Any) -> dict[str, str]:
@@ -168,14 +168,14 @@ def unserved(redis: str, wanted: Mapping[str, int]) -> int:
     missing = 0
     with answered("chaos: reading who has a list"), connect_to_read(redis) as client:
         users = list(wanted)
-        for first in range(0, len(users), CHUNK):
+        for first in range(0, len(users), USERS_PER_READ):
             pipeline: Any = client.pipeline(transaction=False)
-            for user in users[first : first + CHUNK]:
+            for user in users[first : first + USERS_PER_READ]:
                 pipeline.hget(f"user:{{{names[user]}}}", "list_sequence")
             found = pipeline.execute()
             missing += sum(
                 int(sequence or -1) < wanted[user]
-                for user, sequence in zip(users[first : first + CHUNK], found, strict=True)
+                for user, sequence in zip(users[first : first + USERS_PER_READ], found, strict=True)
             )
     return missing
 

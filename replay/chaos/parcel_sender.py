@@ -25,7 +25,7 @@ from streams.settings import Compression, Settings
 
 __all__ = ["ParcelSender", "send_items"]
 
-MAX_WAITING = 4000  # records that are out; enough to fill batches
+MAX_RECORDS_OUT = 4000  # records that are out; enough to fill batches
 DELIVERY_MS = 120_000  # for one record, retries included: a broker is away for seconds
 LOOK_S = 0.01
 HANG_MS = 6_000  # after which the cluster ends a transaction that hangs: a stream must feel it, and a run end soon
@@ -124,7 +124,7 @@ class ParcelSender:
         future = self._producers[codec].send(made.topic, value=made.value, key=made.key)
         self._out.append((fingerprint(made.value), future))
         self._settle_done()
-        while len(self._out) > MAX_WAITING:
+        while len(self._out) > MAX_RECORDS_OUT:
             self._settle()
 
     def _settle_done(self) -> None:

@@ -34,8 +34,8 @@ __all__ = ["ChaosConfig", "Crew", "Report", "run"]
 PARTITIONS = 6  # shared evenly by one, two and three workers
 WORKER_GROUP = "reelstream-worker"
 VALKEY_KILLED = frozenset({"valkey killed", "rebalance while mending"})  # kinds of fault
-STALLED_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
-SERVED_S = 60.0  # for the lists of the last events, after these are applied
+MAX_STALL_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
+MAX_SERVING_S = 60.0  # for the lists of the last events, after these are applied
 LOOK_S = 0.2
 TELL_S = 5.0
 Tell = Callable[[str], None]
@@ -228,9 +228,9 @@ def _hold(
         current = (sender.sent, gauge.furthest, len(saboteur.done))
         if current != progress:
             progress, moved_at = current, now
-        if now - moved_at > STALLED_S:
+        if now - moved_at > MAX_STALL_S:
             raise StackError(
-                f"chaos: records must move within {STALLED_S:g} s, got {sender.sent:,} sent and {gauge.furthest:,} "
+                f"chaos: records must move within {MAX_STALL_S:g} s, got {sender.sent:,} sent and {gauge.furthest:,} "
                 f"applied of {config.events:,}, workers {fleet.up}"
             )
         if now - told_at >= TELL_S:
@@ -252,14 +252,14 @@ def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, 
             now = time.monotonic()
             if lagging != before:
                 before, moved_at = lagging, now
-            if now - moved_at > STALLED_S:
+            if now - moved_at > MAX_STALL_S:
                 return lagging
             if now - told_at >= TELL_S:
                 told_at = now
                 tell(f"           waiting for {len(lagging)} positions, such as {lagging[0]}")
             time.sleep(LOOK_S)
     wanted = {user: one.watches + one.ratings for user, one in expected.users.items()}
-    deadline = time.monotonic() + SERVED_S
+    deadline = time.monotonic() + MAX_SERVING_S
     while unserved(settings.redis, wanted) and time.monotonic() < deadline:
         fleet.revive()
         time.sleep(1.0)

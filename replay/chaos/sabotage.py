@@ -24,7 +24,7 @@ __all__ = ["Saboteur", "torn_versions"]
 
 LOOK_S = 0.02
 AIM_S = 0.002  # a version is being written for a few milliseconds
-BOTH = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
+WITH_WORKER_SHARE = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
 MENDS_S = 30.0  # from the start of Valkey to the first mending: a worker looks twice a second, if it is not stopped
 SESSION_S = 6.0  # after which the group gives a silent worker's partitions away
 
@@ -191,7 +191,7 @@ class Saboteur:
         return _FaultResult(f"{broker.name} with SIGKILL, started again after {away:.1f} s, serving after {took:.1f} s")
 
     def _kill_valkey(self, random_: random.Random) -> _FaultResult:
-        return self._lose(random_, random_.choice(self._fleet.up) if random_.random() < BOTH else None)
+        return self._lose(random_, random_.choice(self._fleet.up) if random_.random() < WITH_WORKER_SHARE else None)
 
     def _lose(self, random_: random.Random, slot: int | None) -> _FaultResult:
         """Kill Valkey, take its last moment away, and start it again; with the worker of a slot, if one is given."""

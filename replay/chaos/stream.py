@@ -30,7 +30,7 @@ __all__ = [
 
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_unit")
-CHUNK = 10_000
+EVENTS_PER_CHUNK = 10_000
 DAY_MS = 24 * 60 * 60 * 1000
 FAR_FUTURE_MS = 4_000_000_000_000  # 2096: a clock that is wrong, but a time that a record may carry
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Noir", "Romance", "Sci-Fi", "War")
@@ -116,7 +116,7 @@ def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, int]]:
     """Give what is sent for the first time, and after how many records it is repeated (0: never)."""
     steps = np.zeros(config.users, np.int64)
     user_odds, item_odds = _power_law(config.users, 0.8), _power_law(config.items, 0.9)
-    for first in range(0, config.events, CHUNK):
+    for first in range(0, config.events, EVENTS_PER_CHUNK):
         rng = np.random.default_rng((config.seed, first))
         yield from _chunk(config, first, rng, steps, user_odds, item_odds)
 
@@ -136,7 +136,7 @@ def _chunk(
     user_odds: np.ndarray[Any, np.dtype[np.float64]],
     item_odds: np.ndarray[Any, np.dtype[np.float64]],
 ) -> Iterator[tuple[StreamRecord, int]]:
-    n = min(CHUNK, config.events - first)
+    n = min(EVENTS_PER_CHUNK, config.events - first)
     users = np.minimum(np.searchsorted(user_odds, rng.random(n)), config.users - 1)
     drawn = np.minimum(np.searchsorted(item_odds, rng.random(n)), config.items - 1)
     goes_on, is_watch = rng.random(n) < 0.6, rng.random(n) < 0.6  # noqa: PLR2004 - the stream's character

@@ -33,7 +33,7 @@ RECONNECT_MS = 1000  # at most, to a broker that was killed; by itself kafka-pyt
 TIMEOUT_MS = 60_000  # of a transaction that goes on: longer than its records may take
 CLOSE_S = 2.0
 ENDS_S = 120.0  # for the cluster to end a transaction beyond its timeout: brokers may be away for long
-AGAIN_S = 0.5  # between two tries to reach a cluster that is away
+RETRY_S = 0.5  # between two tries to reach a cluster that is away
 
 
 class Client(Protocol):
@@ -137,7 +137,7 @@ class Transactor:
                 stable = consumer.end_offsets(list(ends))
                 if all(stable[at] > end for at, end in ends.items()):  # the marker is passed too
                     return True
-            if self._stop.wait(AGAIN_S):
+            if self._stop.wait(RETRY_S):
                 return False
         return True
 
@@ -152,7 +152,7 @@ class Transactor:
             try:
                 made = open_client(transaction.client, self._settings, name, transaction.codec, timeout_ms)
             except KafkaError:
-                if self._stop.wait(AGAIN_S):
+                if self._stop.wait(RETRY_S):
                     return None
             else:
                 self._clients[name] = made
@@ -202,7 +202,7 @@ def _stands(records: Iterable[StreamRecord], found: Iterable[Any]) -> dict[Recor
     }
 
 
-_PATIENCE = {
+_TIMEOUTS = {
     "max_block_ms": int(ANSWER_S * 1000),
     "delivery_timeout_ms": int(ANSWER_S * 1000),
     "reconnect_backoff_max_ms": RECONNECT_MS,
@@ -213,7 +213,7 @@ class _Blocking:
     """kafka-python."""
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
-        self._producer: KafkaProducer = blocking_producer(settings, "chaos", linger_ms=2, **_PATIENCE, **options)
+        self._producer: KafkaProducer = blocking_producer(settings, "chaos", linger_ms=2, **_TIMEOUTS, **options)
         try:
             self._producer.init_transactions()
         except KafkaError:

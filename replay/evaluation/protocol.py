@@ -17,7 +17,7 @@ from replay.evaluation.split import Split
 
 __all__ = ["MethodRun", "RankingPass", "over_seeds", "rank_held_out", "run_method"]
 
-BATCH = 256  # users scored at once: 256 x 3,706 scores are 4 MB
+USERS_PER_BATCH = 256  # users scored at once: 256 x 3,706 scores are 4 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
     """
     sampled, full = np.empty(len(split)), np.empty(len(split))
     recommended = np.zeros(split.n_items, dtype=np.int64)
-    for start in range(0, len(split), BATCH):
-        batch = slice(start, min(start + BATCH, len(split)))
+    for start in range(0, len(split), USERS_PER_BATCH):
+        batch = slice(start, min(start + USERS_PER_BATCH, len(split)))
         scores = scorer.scores(batch.start, batch.stop)  # (B, N)
         candidates = split.candidates[batch]
         picked = np.take_along_axis(scores, candidates, axis=1)

@@ -19,7 +19,7 @@ from streams.errors import DataError
 
 __all__ = ["FactorScorer", "FixedScorer", "HistoryScorer", "ItemScorer", "Method", "RankerScorer"]
 
-RECENT = 200  # interactions of a profile, as the state keeps them
+MAX_RECENT = 200  # interactions of a profile, as the state keeps them
 
 
 class ItemScorer(Protocol):
@@ -128,7 +128,7 @@ class RankerScorer:
 
     def _profile(self, place: int) -> Profile:
         """Return a tested user's latest events before the held-out one, newest first."""
-        length = max(RECENT, self._ranker.snapshot.config.history_length)
+        length = max(MAX_RECENT, self._ranker.snapshot.config.history_length)
         end = int(self._ends[place])
         latest = self._split.train.iloc[max(int(self._begins[place]), end - length) : end]
         columns = (latest[name].tolist() for name in ("item", "ts", "weight"))

@@ -11,11 +11,11 @@ from replay.prequential.stream import Stream
 __all__ = ["MAX_ITEMS", "baseline_ranks"]
 
 MAX_ITEMS = 20_000  # co-occurrence holds a count for each pair of items: 1.6 GB
-TOLD_EVERY = 1000
+EVENTS_PER_CALL = 1000
 
 
 def baseline_ranks(
-    stream: Stream, name: str, seed: int, told: Callable[[int], None] | None = None
+    stream: Stream, name: str, seed: int, progress: Callable[[int], None] | None = None
 ) -> NDArray[np.float64]:
     """Return the rank of each tested item, float64 (T,), infinite for an item that nobody had touched.
 
@@ -24,7 +24,7 @@ def baseline_ranks(
     stream : what happens.
     name : a key of ``STREAM_BASELINES``.
     seed : of what is random.
-    told : called now and then with the number of events that are done.
+    progress : called now and then with the number of events that are done.
     """
     n_items = max(int(stream.items.max()) + 1, len(stream.catalogue))
     baseline = STREAM_BASELINES[name](n_items, seed)
@@ -36,8 +36,8 @@ def baseline_ranks(
         if place is not None and not stream.is_novel[place]:
             ranks[place] = half_rank(baseline.scores(user, ts), item, owned.before(user, int(stream.history[place])))
         baseline.learn(user, item, ts)
-        if told is not None and number % TOLD_EVERY == 0:
-            told(number)
+        if progress is not None and number % EVENTS_PER_CALL == 0:
+            progress(number)
     return ranks
 
 

@@ -44,9 +44,9 @@ def keep(
     }
     tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
     tensors |= {
-        "tally.ranks": torch.from_numpy(run.tally.ranks),
-        "tally.modes": torch.from_numpy(run.tally.modes),
-        "tally.versions": torch.from_numpy(run.tally.versions),
+        "tally.ranks": torch.from_numpy(run.track.ranks),
+        "tally.modes": torch.from_numpy(run.track.modes),
+        "tally.versions": torch.from_numpy(run.track.versions),
     }
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     state = {
@@ -57,7 +57,7 @@ def keep(
         "promoted": run.promoted,
         "learner": run.learner.position(),
         "marks": [asdict(mark) for mark in run.marks],
-        "modes": run.road.state.modes(),
+        "modes": run.worker.state.modes(),
     }
     write_checkpoint(path, Checkpoint(copies, state))
 
@@ -79,14 +79,14 @@ def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedT
             "begin anew"
         )
     state = found.state
-    run.tally = ListTrack(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.track = ListTrack(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
     run.marks = [RoundMark(**mark) for mark in state["marks"]]
     for observed, learnt in state["learner"]["promotions"]:
         run.warm_up(observed)
         run.learner.learnt_to(learnt)
     run.warm_up(state["done"])
     for user_id, mode in state["modes"].items():
-        run.road.state.keep_mode(user_id, mode)
+        run.worker.state.keep_mode(user_id, mode)
     champion = _snapshot("champion", found)
     run.learner.resume(champion, state["learner"])
     if champion is not None:

@@ -113,14 +113,14 @@ def _by_length(axes: Axes, outcome: PrequentialOutcome) -> None:
     axes.set_axisbelow(True)
 
 
-def draw_threshold(evidence: Sequence[ModeHitRates], proposal: Proposal, path: Path) -> None:
+def draw_threshold(groups: Sequence[ModeHitRates], proposal: Proposal, path: Path) -> None:
     """Write a PNG file: hit rates of cold and personalised lists by past events, and the proposed threshold."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    past = [one.past_events for one in evidence]
+    past = [one.past_events for one in groups]
     for name, colour in (("cold", OTHERS[1]), ("personalised", COLOURS[ONLINE])):
-        rates = np.array([getattr(one, name) for one in evidence])
-        spread = np.sqrt(rates * (1.0 - rates) / np.array([one.tests for one in evidence]))
+        rates = np.array([getattr(one, name) for one in groups])
+        spread = np.sqrt(rates * (1.0 - rates) / np.array([one.tests for one in groups]))
         axes.plot(past, rates, color=colour, label=name, marker=".")
         axes.fill_between(past, rates - spread, rates + spread, color=colour, alpha=0.2, linewidth=0)
     axes.axvspan(proposal.low - 0.5, proposal.high - 0.5, color="#27ae60", alpha=0.15, label="95 % of the draws")

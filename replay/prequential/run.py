@@ -97,9 +97,9 @@ class PrequentialRun:
     def __init__(self, stream: Stream, config: PrequentialConfig) -> None:
         self.stream = stream
         self.config = config
-        self.road = OfflineWorker(stream.catalogue, config.road)
+        self.worker = OfflineWorker(stream.catalogue, config.road)
         self.learner = Learner(config.learner, config.rounds)
-        self.tally = ListTrack.empty(len(stream.tests))
+        self.track = ListTrack.empty(len(stream.tests))
         self.marks: list[RoundMark] = []
         self.done = 0  # events
         self.promoted = 0
@@ -108,15 +108,15 @@ class PrequentialRun:
         """Apply events up to one, without lists."""
         for start in range(self.done, until, self.config.merge_every):
             events = list(self.stream.events(start, min(start + self.config.merge_every, until)))
-            self.road.state.apply(event for _, event in events)
+            self.worker.state.apply(event for _, event in events)
             self._observe(events)
         self.done = until
-        self.road.merge_trending()
+        self.worker.merge_trending()
 
     def use(self, snapshot: Snapshot) -> None:
         """Serve a version from here on."""
         self.promoted += 1
-        self.road.use(Ranker(snapshot), str(self.promoted))
+        self.worker.use(Ranker(snapshot), str(self.promoted))
 
     def block(self) -> None:
         """Test and reveal the next events, up to the next merge of trending."""
@@ -126,11 +126,11 @@ class PrequentialRun:
         events = list(self.stream.events(self.done, stop))
         first, last = np.searchsorted(self.stream.tests, (self.done, stop)).tolist()
         tested = (self.stream.tests[first:last] - self.done).tolist()
-        for place, made in zip(range(first, last), self.road.ask(events, tested), strict=True):
+        for place, made in zip(range(first, last), self.worker.ask(events, tested), strict=True):
             self._score(place, made)
         self._observe(events)
         self.done = stop
-        self.road.merge_trending()
+        self.worker.merge_trending()
 
     def blocks(self) -> Iterator[RoundMark | None]:
         """Go on to the end of the stream; give, after each block, the mark of the round after it, if one was due."""
@@ -172,9 +172,9 @@ class PrequentialRun:
         item_id = self.stream.item_ids[self.stream.tests[place]]
         listed = [item.item_id for item in made.items]
         if item_id in listed and not self.stream.is_novel[place]:
-            self.tally.ranks[place] = 1.0 + listed.index(item_id)
-        self.tally.modes[place] = MODES.index(made.mode)
-        self.tally.versions[place] = self.promoted
+            self.track.ranks[place] = 1.0 + listed.index(item_id)
+        self.track.modes[place] = MODES.index(made.mode)
+        self.track.versions[place] = self.promoted
 
 
 def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> RoundMark:

@@ -120,7 +120,7 @@ def frozen_ranks(
     for _ in run.blocks():
         if told is not None:
             told(run.done)
-    return run.tally.ranks
+    return run.track.ranks
 
 
 def _work(stream: Stream, config: PrequentialConfig, names: list[str], folder: str, done: Any) -> None:

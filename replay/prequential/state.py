@@ -19,7 +19,7 @@ from streams.state.trending import PartitionHeat, merge
 
 __all__ = ["OfflineState"]
 
-HIGHEST_EXPONENT = 256.0  # doublings after which the weights get a new landmark
+MAX_EXPONENT = 256.0  # doublings after which the weights get a new landmark
 RANK = {"watch": 0, "rate": 1}  # of two events at the same time, the rating is the newer
 
 
@@ -133,7 +133,7 @@ class _Heat:
         if not self._rows:
             self._landmark = self._newest = ts
         self._newest = max(self._newest, ts)
-        if (ts - self._landmark) / self._half_life_ms > HIGHEST_EXPONENT:
+        if (ts - self._landmark) / self._half_life_ms > MAX_EXPONENT:
             self._weights *= 2.0 ** ((self._landmark - ts) / self._half_life_ms)
             self._landmark = ts
         row = self._rows.setdefault(item_id, len(self._rows))

@@ -265,18 +265,18 @@ def mixed_log(n):
 
 async def test_both_roads_give_the_same_lists(worker, sent):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    road, made = OfflineWorker(CATALOGUE), []
+    offline, made = OfflineWorker(CATALOGUE), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
-        made += road.take([decode_batch(map(raw_record, batch)).events])
+        made += offline.take([decode_batch(map(raw_record, batch)).events])
         if number % 4 == 3:
             await worker.state.merge_hot(2, CATALOGUE)
             trending = Trending.of(await worker.state.hot(500))
             worker.upkeep.recommender = worker.upkeep.recommender.with_trending(trending)
-            road.merge_trending()
+            offline.merge_trending()
         if number == 10:
             serve(worker)
-            road.use(worker.upkeep.recommender.ranker, "v1")
+            offline.use(worker.upkeep.recommender.ranker, "v1")
     published = sent.values("recommendations")
     assert len(published) == len(made) > 60
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}

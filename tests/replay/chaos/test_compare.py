@@ -24,7 +24,7 @@ EXPECTED = Expected(
         )
     },
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    hot={0: {"a": 0.75, "b": 0.9}},
+    trending={0: {"a": 0.75, "b": 0.9}},
     newest_ts={0: TS + 1},
     dead={BAD: "not_json"},
     requests=frozenset({"r1"}),
@@ -43,7 +43,7 @@ USER = ObservedUser(
 STATE = Observed(
     users={"u": USER},
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    hot={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
+    trending={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
     newest_ts={0: TS + 1},
 )
 TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 2, "only-asked": 0}, answered=frozenset({"r1"}))
@@ -87,8 +87,8 @@ def test_equal_states_have_no_difference():
         (replace(STATE, items=dict(STATE.items) | {"watches": {"a": 2.0}}), "items: watches"),
         (replace(STATE, items=dict(STATE.items) | {"ratings": {}}), "items: ratings"),
         (replace(STATE, items=dict(STATE.items) | {"rating_sum": {"b": 3.5}}), "items: rating_sum"),
-        (replace(STATE, hot={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
-        (replace(STATE, hot={}), "items: trending weights"),
+        (replace(STATE, trending={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
+        (replace(STATE, trending={}), "items: trending weights"),
         (replace(STATE, newest_ts={0: TS}), "items: newest time of a partition"),
     ],
 )

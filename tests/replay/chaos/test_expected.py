@@ -92,8 +92,8 @@ def test_items_are_summed_over_partitions_and_hot_is_not():
         "ratings": {"a": 1.0, "b": 1.0},
         "rating_sum": {"a": 5.0, "b": 2.0},
     }
-    assert found.hot[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
-    assert found.hot[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
+    assert found.trending[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
+    assert found.trending[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
     assert found.newest_ts == {0: NOW, 1: NOW - 14 * DAY}
 
 

@@ -107,11 +107,11 @@ def test_a_list_never_knows_its_own_event(stream, whole):
     others = [*events[:25], (origin, replace(event, item_id="i0", ts=event.ts + 1)), *events[26:]]
     lists = []
     for some in (events, others):
-        road = OfflineWorker(stream.catalogue)
-        road.state.apply(one for _, one in stream.events(0, 400))
-        road.merge_trending()
-        road.use(Ranker(whole.learner.champion), "1")
-        lists.append([made.items for made in road.ask(some, range(100))])
+        worker = OfflineWorker(stream.catalogue)
+        worker.state.apply(one for _, one in stream.events(0, 400))
+        worker.merge_trending()
+        worker.use(Ranker(whole.learner.champion), "1")
+        lists.append([made.items for made in worker.ask(some, range(100))])
     assert event.item_id != "i0"
     assert lists[0][:26] == lists[1][:26]
     assert lists[0][26:] != lists[1][26:]
@@ -127,9 +127,9 @@ def test_learning_beats_chance_and_the_frozen_model_can_be_run_beside(stream, wh
         beside.freeze(first)
         while not beside.collect(wait_s=0.2):
             assert beside.done <= beside.of
-    assert np.isfinite(whole.tally.ranks).mean() > 0.5
+    assert np.isfinite(whole.track.ranks).mean() > 0.5
     assert len(whole.marks) >= 4
-    assert whole.tally.versions.max() == whole.promoted
+    assert whole.track.versions.max() == whole.promoted
     assert beside.found["popularity"].tolist() == baseline_ranks(stream, "popularity", 0).tolist()
     assert beside.found[FROZEN].tolist() == frozen_ranks(stream, first, CONFIG).tolist()
 
@@ -141,8 +141,8 @@ def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path)
     assert restore(tmp_path / "kept", resumed, {"run": 1}) is not None
     assert stream.warm < resumed.done < len(stream)
     finished(resumed)
-    assert resumed.tally.ranks.tolist() == whole.tally.ranks.tolist()
-    assert resumed.tally.modes.tolist() == whole.tally.modes.tolist()
+    assert resumed.track.ranks.tolist() == whole.track.ranks.tolist()
+    assert resumed.track.modes.tolist() == whole.track.modes.tolist()
     assert [mark.events for mark in resumed.marks] == [mark.events for mark in whole.marks]
     assert [mark.candidate for mark in resumed.marks] == [mark.candidate for mark in whole.marks]
 
@@ -198,10 +198,10 @@ def test_asking_before_is_having_been_told_after(stream, whole):
     """The list just before an event is the one published after the event before it, while nothing else changes."""
     asked, told = OfflineWorker(stream.catalogue), OfflineWorker(stream.catalogue)
     events = list(stream.events(0, 200))
-    for road in (asked, told):
-        road.use(Ranker(whole.learner.champion), "1")
-        road.state.apply(event for _, event in events[:50])
-        road.merge_trending()
+    for worker in (asked, told):
+        worker.use(Ranker(whole.learner.champion), "1")
+        worker.state.apply(event for _, event in events[:50])
+        worker.merge_trending()
     places = [place for place in range(150) if place % 3]
     before = dict(zip(places, asked.ask(events[50:], places), strict=True))
     last, modes = {}, set()
@@ -217,9 +217,9 @@ def test_asking_before_is_having_been_told_after(stream, whole):
 
 def test_a_batch_gets_one_list_for_each_user_it_touched(stream):
     """Two events of one user in a batch make one list, of the later moment; in two batches they make two."""
-    road = OfflineWorker(stream.catalogue)
+    worker = OfflineWorker(stream.catalogue)
     events = [(Origin("rate-events", 0, n), Rating(str(n), "u", f"i{n}", n, 4.0)) for n in range(3)]
-    made = road.take([events[:2], events[2:]])
+    made = worker.take([events[:2], events[2:]])
     assert [(one.user_id, one.sequence) for one in made] == [("u", 2), ("u", 3)]
     assert {item.item_id for item in made[0].items}.isdisjoint({"i0", "i1"})
     assert "i2" not in {item.item_id for item in made[1].items}
@@ -286,13 +286,13 @@ def test_a_moving_average_of_few_is_of_those():
 
 def test_an_outcome_parts_its_tests(stream, whole):
     """Every way of parting the tests covers each of them once, and a switch of mode is counted once."""
-    outcome = PrequentialOutcome(stream, whole.tally, whole.marks, {ONLINE: whole.tally.ranks}, 10)
+    outcome = PrequentialOutcome(stream, whole.track, whole.marks, {ONLINE: whole.track.ranks}, 10)
     for some in slices(outcome).values():
         assert np.sum([part.is_in for part in some], axis=0).tolist() == [1] * len(stream.tests)
     users = stream.users[stream.tests]
-    switched = sum(int(np.abs(np.diff(whole.tally.modes[users == user])).sum()) for user in np.unique(users))
+    switched = sum(int(np.abs(np.diff(whole.track.modes[users == user])).sum()) for user in np.unique(users))
     assert len(outcome.switches()) == switched > 0
-    assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.tally.ranks).mean()
+    assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.track.ranks).mean()
 
 
 def low_stream(users, history):
@@ -341,5 +341,5 @@ def test_both_passes_test_the_same_events(stream):
         personalised.block()
     done = int(np.searchsorted(low.tests, cold.done))
     assert done > 20
-    assert not cold.tally.modes[:done].any()
-    assert personalised.tally.modes[:done].all()
+    assert not cold.track.modes[:done].any()
+    assert personalised.track.modes[:done].all()
