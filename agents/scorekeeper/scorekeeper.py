@@ -62,7 +62,7 @@ class ScorekeeperConfig:
     rewrite_s : seconds after which they are written though nothing has changed: Redis may have lost them.
     point_s : seconds between two points of the series.
     series : points that are kept.
-    board, drift : sizes of what is counted, and how much evidence the guard asks for.
+    board, drift : sizes of what is counted, and how many tests the guard asks for.
     watch : how often to look at the cluster.
     """
 

@@ -85,7 +85,7 @@ def main() -> None:
     for candidates in given.candidates:
         for probes in given.probes:
             config = replace(ranker.config, candidates=candidates, per_item=1, probes=probes)
-            _report(ranker.looking(config), histories)
+            _report(ranker.with_config(config), histories)
 
 
 def _report(ranker: RetrievingRanker, histories: HistoryBatch) -> None:

@@ -27,7 +27,7 @@ __all__ = ["Drift", "DriftConfig", "DriftGuard"]
 
 @dataclass(frozen=True, slots=True)
 class DriftConfig:
-    """How much evidence is asked for.
+    """How many tests are asked for, and how clear they must be.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class DriftConfig:
     max_tests : its latest tests that are looked at; what was long ago says little about now.
     sigmas : standard errors of the paired difference by which popularity must lead.
     versions : versions whose tests are kept; lists of an earlier one are still tested for a while.
-    lists : latest lists that are known to be tested; a list beyond them would count once more.
+    lists : latest lists whose first test is remembered; an older list would count once more.
     """
 
     min_tests: int = 500
@@ -83,7 +83,7 @@ class DriftGuard:
 
     Parameters
     ----------
-    config : how much evidence is asked for.
+    config : how many tests are asked for, and how clear they must be.
     k : places of a list that count.
     """
 

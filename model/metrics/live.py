@@ -1,12 +1,12 @@
 """Which list an event is credited to, and how often lists were right: the live twin of a prequential run.
 
-Told of every published list and every event in the order of their times, a scoreboard looks each event's item up in
-the list that its user had seen last, or in the one that the event names, and asks popularity about the same event. No
-clock and no I/O: times come with what is told, and whoever tells keeps them in order. Everything is bounded.
+A scoreboard takes every published list and every event, in the order of their times. It looks for an event's item in
+the list that the event names, else in the list that its user saw last, and asks popularity about the same event. No
+clock and no I/O: the records bring their times, and the caller keeps them in order. Everything is bounded.
 
-Figures outlive the process (``describe``, ``restore``), and so do tests and hits of each user of the experiment that
-runs (``take_users``): without them every user would be new after a restart, and the intervals too narrow. Lists, items
-and popularity do not: whoever starts again tells the latest records once more, and says of each whether the figures
+Figures outlive the process (``describe``, ``restore``). So do tests and hits of each user of the experiment that runs
+(``take_users``): without them every user would be new after a restart, and the intervals too narrow. Lists, items and
+popularity do not: after a restart the caller adds the latest records once more, and says of each whether the figures
 hold it already (``RecordStatus``).
 
 One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
@@ -244,7 +244,7 @@ class _RememberedUser:
 
 
 class Scoreboard:
-    """Counts tests of lists as records are told.
+    """Counts tests of lists as records are added.
 
     Parameters
     ----------
@@ -347,7 +347,7 @@ class Scoreboard:
     def restore(
         self, described: Mapping[str, Any], users: Mapping[ExperimentUser, tuple[int, int]] | None = None
     ) -> bool:
-        """Take up the figures that an earlier scoreboard described; its window and lists come by telling again.
+        """Take up the figures that an earlier scoreboard described; its window and lists come back with the records.
 
         Parameters
         ----------
@@ -383,7 +383,7 @@ class Scoreboard:
         return False
 
     def _touched(self, user_id: str) -> _RememberedUser:
-        """Return the user as the latest touched one, in the place of whoever was untouched for longest."""
+        """Return the user, now the latest touched one; a new user takes the place of the one untouched for longest."""
         user = self._users.get(user_id)
         if user is None:
             user = self._users[user_id] = _RememberedUser(deque(maxlen=self.config.lists))

@@ -1,8 +1,8 @@
-"""The plain rival of every list: what most users have touched so far, without what the user knows.
+"""The baseline of every list: what most users have touched so far, without what the user knows.
 
-It is asked about the same events as the lists and knows all of them up to that moment without any delay, which makes
-it the harder opponent. Here it is counted as events come, in bounded memory; a log at rest is counted by
-``replay.evaluation.baselines``.
+It is asked about the same events as the lists. It knows every event before them without any delay, which makes it
+harder to beat. This one counts events as they come, in bounded memory; ``replay.evaluation.baselines`` counts a log at
+rest.
 """
 
 from collections import Counter

@@ -1,12 +1,12 @@
 """Evidence: which items followed which, counted from the stream, as inputs of the last layer.
 
-For each item the counts say how often another came after it within a few events of the same user [1]_; events of one
-time count half in each order. What a user's latest items say about an item is a decayed sum of normalised counts;
-three decays make three features, and the network learns a weight for each beside its own heads. Counts change by
-addition alone, so that a round adds the pairs that its new events make, and an event moves a user's features at once.
+A count says how often one item came within a few events after another, over all users [1]_. Two events of the same
+time count half in each order. A feature of a user and an item is the decayed sum of the normalised counts from the
+user's latest items to that item. Three decays make three features, and the network learns a weight for each. Counts
+only grow: a round adds the pairs that its new events make. A user's features change with the user's next event.
 
-While training, a pair of items owes part of its count to the very event that is predicted. That part is known
-exactly and taken off, so that a feature means the same in training and in service.
+In training, the predicted event has itself added to the counts that it is predicted from. That part is known exactly
+and subtracted, so that a feature means the same in training and in serving.
 
 The square root of the sums serves as well as their logarithm and is zero where nothing is known
 (``benchmarks/learning/quality.md``, which also has the decays and what else was tried).
@@ -46,7 +46,7 @@ __all__ = [
 WINDOW_EVENTS = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
-MAX_NEIGHBOURS = 4_000_000  # neighbours kept in all: 32 MB of a version
+MAX_NEIGHBOURS = 4_000_000  # of all items together: 32 MB of a version
 PAIRS_PER_SUM = 1 << 22  # 80 MiB
 MAX_DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
@@ -54,7 +54,7 @@ START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """How fast what an item says fades.
+    """How fast the weight of a recent item fades.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ class RecentItems:
     ----------
     items : int64 (P, J), item rows, -1 where there are no more.
     gaps_s : float32 (P, J), seconds from each to the newest.
-    own : float32 (P, J), while training: what the predicted event itself has added to the count of its item after each.
+    own : float32 (P, J), in training: what the predicted event itself has added to the count of its item after each of
+        these; None in serving.
     """
 
     items: Rows
@@ -93,12 +94,14 @@ class RecentItems:
 
 
 def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> RecentItems:
-    """Return what is read to predict the event after each position ``at`` of the sequences, int64 (P,).
+    """Return the items that the event after each of some positions is predicted from.
 
     Parameters
     ----------
+    sequences : of all users.
+    at : int64 (P,), positions in them.
     depth : newest items read, at most; no more than what ranking will have.
-    counted : whether that event is the next one of the sequences and was counted with them.
+    counted : whether the sequences hold the predicted event as the next one, so that it was counted with them.
     """
     place = at[:, None] - np.arange(min(depth, DEPTH))  # (P, J)
     known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
@@ -155,9 +158,9 @@ class Evidence(nn.Module):
         self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
 
     def part(self, rows: Rows) -> "Evidence":
-        """Return what is known about some items beside each other, int64 (R,), ascending; ``weights`` are copied.
+        """Return a copy with the evidence among some items alone; their totals stay those over all items.
 
-        Their totals stay those of all items.
+        rows : int64 (R,), ascending.
         """
         part = Evidence(len(rows), self.counts.shape[1])
         place = np.full(len(self.touched), -1, dtype=np.int32)
@@ -174,9 +177,9 @@ class Evidence(nn.Module):
         return part
 
     def least(self) -> NDArray[np.float32]:
-        """Return the normalised count below which nothing was kept, of each row, float32 (N,).
+        """Return for each row the normalised count below which it kept no neighbour, float32 (N,).
 
-        Of a row that is not full that is zero.
+        It is zero for a row that is not full.
         """
         if self._least is not None:
             return self._least
@@ -218,7 +221,7 @@ class Evidence(nn.Module):
         self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
 
     def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
-        """Set the scale of the features so that what really came next has one on average, over a sample of events."""
+        """Set the scale so that a feature of the item that came next is one on average, over a sample of events."""
         follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
         at = follows[generator.permutation(len(follows))[:4096]]
         sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at, depth), sequences.items[at + 1][:, None])
@@ -252,7 +255,7 @@ class EvidenceReader:
         return np.asarray(np.sqrt(self.sums_of_pairs(recent, rows) * self._rescale))
 
     def sums_of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
-        """Return the decayed sums that the features are the scaled roots of, float32 (P, C, F)."""
+        """Return the decayed sums, float32 (P, C, F); the features are their scaled roots."""
         if self._dense is None and recent.own is None:
             return self._sums_by_product(recent, rows)
         known = recent.items >= 0

@@ -200,12 +200,14 @@ class NeuMF(nn.Module):
 
     def identity(self, users: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return identity vectors (B, D) of user rows (B,): zeros for row -1, and for hidden ones."""
-        shown = (users >= 0).to(self.user_factors.dtype)
+        visible = (users >= 0).to(self.user_factors.dtype)
         if generator is not None:
-            shown = shown * torch.empty_like(shown).bernoulli_(1.0 - self.config.identity_dropout, generator=generator)
+            visible = visible * torch.empty_like(visible).bernoulli_(
+                1.0 - self.config.identity_dropout, generator=generator
+            )
         if self.n_users == 0:
             return torch.zeros(len(users), self.config.factors, device=users.device)
-        return functional.embedding(users.clamp(min=0), self.user_factors) * shown.unsqueeze(1)
+        return functional.embedding(users.clamp(min=0), self.user_factors) * visible.unsqueeze(1)
 
     def asking(
         self, users: Tensor, texts: Tensor | None = None, generator: torch.Generator | None = None
@@ -348,7 +350,7 @@ class NeuMF(nn.Module):
 
     @torch.no_grad()
     def _leave_out(self) -> None:
-        """Keep the parts that the network is made without at zero."""
+        """Set the parts that the configuration leaves out to zero, and keep them there."""
         outlets: dict[str, list[Tensor]] = {
             "identity": [self.user_factors],
             "history": [self.tower.after.weight, self.tower.after.bias],

@@ -1,7 +1,7 @@
 """Training the paper's NeuMF, in PyTorch or in NumPy, on the same batches.
 
 Every event is a positive in each epoch, with negatives drawn anew; a batch is a matrix, so no example is ever looked
-at by Python. The same draws and the same rates go to both backends: from the same weights they take the same course.
+at by Python. The same draws and the same rates go to both backends: from the same weights they take the same steps.
 No I/O and no clock: progress is a call-back.
 
 References
@@ -167,9 +167,9 @@ def fit_numpy(
     def step(users: Rows, items: Rows, rate: float) -> float:
         labels = np.zeros(items.shape, dtype=weights["fuse.weight"].dtype)
         labels[:, 0] = 1.0
-        passed = forward(weights, np.repeat(users, items.shape[1]), items.reshape(-1))
-        adam.apply(weights, backward(weights, passed, labels.reshape(-1)), rate)
-        return loss(passed.logits, labels.reshape(-1))
+        cache = forward(weights, np.repeat(users, items.shape[1]), items.reshape(-1))
+        adam.apply(weights, backward(weights, cache, labels.reshape(-1)), rate)
+        return loss(cache.logits, labels.reshape(-1))
 
     return _fit(step, events, config, generator, progress)
 

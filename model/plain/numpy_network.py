@@ -69,17 +69,17 @@ def loss(logits: Array, labels: Array) -> float:
     return float(np.mean(np.maximum(logits, 0.0) - labels * logits + np.log1p(np.exp(-np.abs(logits)))))
 
 
-def backward(weights: Weights, passed: ForwardPass, labels: Array) -> dict[str, Array]:
+def backward(weights: Weights, cache: ForwardPass, labels: Array) -> dict[str, Array]:
     """Return the gradient of the mean loss by each weight, of its shape.
 
     Steps, each by the chain rule from the one before:
     1 logits; 2 fusion; 3 GMF vectors; 4 layers, last to first; 5 MLP vectors.
     """
-    users, items, inputs = passed.users, passed.items, passed.inputs
+    users, items, inputs = cache.users, cache.items, cache.inputs
     p, q = weights["gmf_user"][users], weights["gmf_item"][items]
     n_factors = p.shape[1]
     # Step 1: dL/ds = (sigmoid(s) - y) / P
-    ds = (_sigmoid(passed.logits) - labels) / len(labels)
+    ds = (_sigmoid(cache.logits) - labels) / len(labels)
     # Step 2: dL/dh = sum_P ds [g | x_K],  dL/dh_0 = sum_P ds
     gradients: dict[str, Array] = {
         "fuse.weight": (ds @ np.concatenate([p * q, inputs[-1]], axis=1))[np.newaxis],

@@ -1,7 +1,7 @@
 """Lists for users that the network knows too little about: what is trending, and what is like what they touched.
 
-The first event already changes the list. No training is needed, only the catalogue and the hot list; when
-even that is empty the newest of the catalogue is shown. Who is cold is decided in ``modes``, not here.
+The first event already changes the list. It takes no training, only the catalogue and the trending list; while that
+is empty, the newest items of the catalogue come first. ``modes`` decides who is cold.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -62,7 +62,7 @@ class ColdStartConfig:
 
 @dataclass(frozen=True, slots=True)
 class Trending:
-    """The hot list: item -> decayed popularity in any unit, best first."""
+    """The trending list: item -> decayed popularity in any unit, best first."""
 
     scores: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -93,7 +93,8 @@ class ScoredItem:
     ----------
     item_id : the item.
     score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
-    source : the road or the part of the blend that weighed most; ``catalogue`` where no part knew the item.
+    source : ``neumf`` in a personalised list, else the part of the blend that weighed most; ``catalogue`` where no
+        part knew the item.
     reason : a sentence for people.
     """
 
@@ -129,12 +130,12 @@ class ColdStart:
 
         A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0 and
         ``trend = log(1 + contrast * score / highest) / log(1 + contrast)``. Ties go to the newer film, then
-        to the catalogue's order; an empty hot list leaves just that order to a new user.
+        to the catalogue's order; an empty trending list leaves just that order to a new user.
 
         Parameters
         ----------
         profiles : B users.
-        trending : the hot list; items outside the catalogue are passed over.
+        trending : the trending list; items outside the catalogue are ignored.
         index : the catalogue's vectors.
         n : items per user; fewer come back only if no more are left.
         genre : items of this genre come first.

@@ -108,8 +108,8 @@ class Ranker:
     ----------
     snapshot : the version to serve; it is read, never changed.
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
-    threads : between how many a batch of users is divided. Each goes its own way from tower to scores, where torch's
-        own threads meet after every operation and wait for the slower one; those should be left at one then.
+    threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. Torch's own
+        threads would wait for each other after every operation, so leave those at one.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Both roads to a list: personalised by NeuMF, cold start by trending and similarity; and who takes which.
+"""Lists of both modes: personalised by NeuMF, or cold start by trending and similarity; and who gets which.
 
-A ``Recommender`` is a value: the catalogue, the hot list and the model version it was built from never change
-under a batch. A new version, catalogue or hot list makes a new ``Recommender``, swapped in between batches.
+A ``Recommender`` is a value: its catalogue, trending list and model version never change under a batch. A new one of
+these makes a new ``Recommender``, which takes its place between two batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,11 +49,11 @@ class CandidateList:
     Parameters
     ----------
     profile : whom it is for.
-    mode : the road that was decided for.
-    known_items : number of distinct recent items that the model knows; what ``mode`` was decided by.
+    mode : of the list.
+    known_items : number of distinct recent items that the model knows; it decides the mode.
     version : model version that scored it, None for cold start.
     items : candidates, best first.
-    complete : whether a longer draft could hold no further items.
+    complete : whether a longer list could hold no further items.
     """
 
     profile: Profile
@@ -72,12 +72,12 @@ class Recommender:
     ----------
     catalogue : what may be listed.
     index : content vectors of the catalogue.
-    trending : the merged hot list.
+    trending : the merged trending list.
     cold_start : blends trending and similarity.
-    modes : the threshold between the roads.
+    modes : the thresholds between the two modes.
     ranker : the serving model version, or None before the first.
     version : its name.
-    overrides : modes that were chosen by hand, by user id; they win over the threshold.
+    overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     """
 
@@ -96,7 +96,7 @@ class Recommender:
         return self._with(catalogue=catalogue, index=index)
 
     def with_trending(self, trending: Trending) -> "Recommender":
-        """Return the same with a newer hot list."""
+        """Return the same with a newer trending list."""
         return self._with(trending=trending)
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
@@ -112,7 +112,7 @@ class Recommender:
         return self._with(modes=modes)
 
     def with_overrides(self, overrides: Mapping[str, Mode]) -> "Recommender":
-        """Return the same with other modes chosen by hand."""
+        """Return the same with other mode overrides."""
         return self._with(overrides=overrides)
 
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
@@ -131,7 +131,7 @@ class Recommender:
         return () if item is None else item.genres
 
     def decide(self, profile: Profile) -> tuple[Mode, int]:
-        """Return the road for this user now, and the number of known items it was decided by."""
+        """Return this user's mode now, and the number of known items that it was decided by."""
         known_items = 0 if self.ranker is None else self.ranker.known_items(profile)
         return decide(profile.mode, known_items, self.modes, self.overrides.get(profile.user_id)), known_items
 
@@ -147,7 +147,7 @@ class Recommender:
 
         Returns
         -------
-        B drafts in the order of ``profiles``.
+        B candidate lists in the order of ``profiles``.
         """
         decided = [self.decide(profile) for profile in profiles]
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
@@ -171,7 +171,7 @@ class Recommender:
     def degraded(
         self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
     ) -> tuple[CandidateList, ...]:
-        """Return trending lists, for when scoring fails: no network and no similarity is asked."""
+        """Return trending lists, for when scoring fails; they need neither the network nor similarity."""
         strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
         lists = self._cold(strangers, n, list_filter)
         return tuple(
@@ -182,7 +182,7 @@ class Recommender:
     def _with(self, **changed: Any) -> "Recommender":
         other = replace(self, **changed)
         same = other.catalogue is self.catalogue and other.ranker is self.ranker
-        if same and "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
+        if same and "_listed" in self.__dict__:  # a trending list comes every second, and changes nothing about it
             other.__dict__["_listed"] = self._listed
         return other
 

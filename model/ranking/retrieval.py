@@ -7,7 +7,8 @@ What may get lost are items that the first step does not propose, so its recall 
 
 The MLP is no inner product. Its linear part is one, though: over users as histories make them, an item's logit
 is regressed on the user vector, and the coefficients, added to the item's GMF vector and bias, become its vector
-in the index. Evidence is none either: what follows a user's newest items most often is proposed beside the index.
+in the index. Evidence is no inner product either: the items that most often follow a user's newest ones are proposed
+beside the index.
 
 This is the only module that needs faiss [1]_, which comes with the extra ``large``; it is imported on first use.
 
@@ -110,7 +111,7 @@ def has_faiss() -> bool:
 
 
 def is_large(n_items: int, mode: RetrievalMode) -> bool:
-    """Return whether a catalogue of this size is to be retrieved from."""
+    """Return whether a catalogue of this size needs retrieval."""
     return mode == "faiss" or (mode == "auto" and n_items >= LARGE_FROM)
 
 
@@ -129,7 +130,7 @@ def build_ranker(
     ----------
     mode : ``exact``, ``faiss``, or ``auto``, which retrieves from ``LARGE_FROM`` items.
     threads : of an exact ranker.
-    before : the ranker of an earlier version, whose index may be gone on with.
+    before : the ranker of an earlier version, whose index may be patched.
     changed : int64, the rows of items that differ from that version; None where that is not known.
 
     Raises
@@ -155,7 +156,7 @@ class RetrievingRanker(Ranker):
     snapshot : the version to serve.
     config : how wide to look.
     sources : more candidates, such as neighbours of a user's latest items; asked at each ranking.
-    sample : real histories to make the network linear over; made-up ones if None.
+    sample : real histories over which the network is made linear; made-up ones if None.
 
     Raises
     ------
@@ -184,11 +185,11 @@ class RetrievingRanker(Ranker):
         self._replaced = 0  # vectors in the index that were replaced by those of a later version
 
     def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
-        """Return a ranker of a version that goes on from this one, with a copy of its index.
+        """Return a ranker of a version that continues this one, with a patched copy of its index.
 
-        In the copy the vectors of the rows that changed are replaced by those of the new version. Those of the others
-        and the clusters stay a little behind, which may cost a candidate but never a score. After so many replacements
-        that each vector may have been replaced four times a new index is made.
+        The copy takes the new version's vectors of the rows that changed. The other vectors and the clusters stay a
+        little behind, which may cost a candidate but never a score. After four replacements for each vector the ranker
+        builds a new index instead.
 
         Parameters
         ----------
@@ -200,10 +201,10 @@ class RetrievingRanker(Ranker):
         if self._replaced + len(rows) > MAX_REPLACEMENTS * n or (n > flat_to) != (len(self) > flat_to):
             return RetrievingRanker(snapshot, self.config, sources=self._sources)
         other = copy(self)
-        other._go_on(snapshot, rows)  # noqa: SLF001 - of its own class
+        other._continue(snapshot, rows)  # noqa: SLF001 - of its own class
         return other
 
-    def _go_on(self, snapshot: Snapshot, rows: Rows) -> None:
+    def _continue(self, snapshot: Snapshot, rows: Rows) -> None:
         Ranker.__init__(self, snapshot)
         vectors, _ = self._linear(rows)
         self._index = self._index.patched(rows, (vectors @ self._turn).numpy(), len(self))
@@ -247,7 +248,7 @@ class RetrievingRanker(Ranker):
             width *= 4
         return ranked
 
-    def looking(self, config: RetrievalConfig) -> "RetrievingRanker":
+    def with_config(self, config: RetrievalConfig) -> "RetrievingRanker":
         """Return the same over the same index with other ``candidates``, ``per_item`` and ``probes``."""
         other = copy(self)
         other.config = config

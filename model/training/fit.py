@@ -27,7 +27,7 @@ from torch.nn import functional
 from model.network.cooccurrence import recent_at
 from model.network.neumf import NeuMF
 from model.sequences import Sequences, Spans, Windows
-from model.training.checkpoint import Checkpoint, captured, restore
+from model.training.checkpoint import Checkpoint, capture, restore
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 KEPT_WORDS = 0.5  # share of an item's text that a made-up query keeps
-STRANGERS = 0.5  # share of the made-up queries that come from nobody in particular
+STRANGERS = 0.5  # share of the made-up queries whose user is hidden
 FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
 
@@ -64,7 +64,7 @@ class TrainingConfig:
     patience : epochs without a better score after which training ends, its best weights kept; 0 to train on.
     weight_decay : of AdamW.
     clip : largest norm of the gradient.
-    queries : share of the events that are asked for in words as well, where items have texts.
+    queries : share of the events for which a query in words is made up, where items have texts.
     device : ``"cpu"``, or ``"cuda"`` with bfloat16 where precision allows.
 
     Raises
@@ -147,14 +147,14 @@ class TrainingResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainingHooks:
-    """What accompanies a training; every part is optional.
+    """What a training calls and reads besides its events; every part is optional.
 
     Parameters
     ----------
     texts : float32 (N, T), the text vector of each item, to learn intents from.
     score : how good the network is on events kept from training, asked after each epoch; more is better.
-    keep : is given a checkpoint after each epoch, to go on from later.
-    start : a checkpoint of the same training to go on from.
+    keep : takes a checkpoint after each epoch, to continue from later.
+    start : a checkpoint of the same training to continue from.
     """
 
     texts: NDArray[np.float32] | None = None
@@ -300,7 +300,7 @@ class _TrainingRun:
             self._step(sequences, windows)
 
     def end_epoch(self) -> None:
-        """Score the network, keep it if it is the best so far, and give away a checkpoint."""
+        """Score the network, keep it if it is the best so far, and hand out a checkpoint."""
         self.epochs += 1
         if self._hooks.score is not None:
             self._scores.append(self._hooks.score(self._network))
@@ -324,7 +324,7 @@ class _TrainingRun:
         return TrainingResult(self.steps, self._samples, float(np.mean(last)), self.epochs, tuple(self._scores))
 
     def restore(self, start: Checkpoint) -> None:
-        """Go on where a checkpoint was taken."""
+        """Continue where a checkpoint was taken."""
         state = restore(start, self._about, self._network, self._optimiser, self._generator, self._dropout)
         self._losses, self._samples, self._scores = state["losses"], state["samples"], state["scores"]
         self.epochs, self._best = state["epochs"], state["best"]
@@ -332,7 +332,7 @@ class _TrainingRun:
     def _checkpoint(self) -> Checkpoint:
         state = {"losses": self._losses, "samples": self._samples, "scores": self._scores, "epochs": self.epochs}
         parts = (self._network, self._optimiser, self._generator, self._dropout)
-        return captured(self._about, state, self._best, *parts)
+        return capture(self._about, state, self._best, *parts)
 
     def _step(self, sequences: Sequences, windows: Windows) -> None:
         for group in self._optimiser.param_groups:
@@ -371,9 +371,10 @@ class _TrainingRun:
         return functional.binary_cross_entropy_with_logits(logits, labels)
 
     def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:
-        """Return text vectors (P, T) of some of the items that come next, half of their words unsaid.
+        """Return made-up queries for some of the items that come next, and which users may be read.
 
-        Half of those who ask are somebody unknown, so that the text must do: 0 of float32 (P, 1), 1 for the others.
+        The queries are text vectors (P, T) of the items with half of the words left out, zeros where nothing is asked.
+        For half of the queries the user is hidden, so that the text alone must do: 0 in float32 (P, 1), elsewhere 1.
         """
         if self._texts is None:
             return None, None
@@ -391,7 +392,7 @@ class _TrainingRun:
 def _described(
     network: NeuMF, touched: Sequences, config: TrainingConfig, generator: np.random.Generator, total: int
 ) -> dict[str, Any]:
-    """Return what must be the same when a training goes on: data, shape, constants, and where chance begins."""
+    """Return what must be the same when a training continues: data, shape, constants, and where chance begins."""
     columns = (touched.users, touched.items, touched.times, touched.weights)
     return {
         "events": len(touched),

@@ -5,9 +5,9 @@ before it. A candidate is *not worse* unless the champion's lists hit more often
 error of the paired difference: of the events on which just one of the two hits, D in all, the champion
 must lead by more than sqrt(D) to stop a candidate (McNemar's test [1]_ at one sigma). A stricter rule
 would turn away half of the candidates that are exactly as good, and the model would stop following its
-users. A first version is held against popularity by the same rule. On a few events even a much worse candidate
-would pass, so below a least number of them the decision is to *hold*: nothing changes, and the next round, with these
-events and more, decides. Where no event is ever held out nothing speaks against a candidate.
+users. A first version is compared with popularity by the same rule. With few events even a much worse candidate
+would pass, so below a minimum the decision is to *hold*: nothing changes, and the next round decides, with these events
+and more. Where no events are ever held out, every candidate passes.
 
 References
 ----------

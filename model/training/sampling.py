@@ -1,8 +1,8 @@
 """Items that a user did not touch, drawn at random: the negatives of implicit feedback.
 
-Drawn uniformly, most negatives are items that nobody wants, and little is learnt from them. A share drawn by popularity
-shows the network harder ones; what that does to the logits is known and taken off again [1]_, so that they mean the
-same as after uniform draws.
+Most uniform draws are items that nobody wants, and the network learns little from them. A share of the draws goes by
+popularity and shows it harder ones. That shifts the logits by a known amount, which is subtracted again [1]_, so that
+they mean the same as after uniform draws.
 
 References
 ----------

@@ -78,8 +78,8 @@ class ValidationEvents:
             at, rows = self.at[start : start + EVENTS_PER_BATCH], self.rows[start : start + EVENTS_PER_BATCH]
             begins = np.maximum(at - network.config.history_length + 1, starts[start : start + EVENTS_PER_BATCH])
             read = self.before.windows(Spans(begins, at + 1))
-            told = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
-            users = network.users_now(*(torch.from_numpy(array).to(device) for array in told))
+            inputs = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
+            users = network.users_now(*(torch.from_numpy(array).to(device) for array in inputs))
             logits = network.pair_logits(users, side, torch.from_numpy(rows).to(device))
             scores = logits.float().cpu()
             if reader is not None:

@@ -148,7 +148,7 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     recent = recent_at(sequences, np.array([3, 11 + 12, 0]), counted=False)
     every = np.broadcast_to(np.arange(30), (3, 30))
     dense = EvidenceReader(evidence)
-    monkeypatch.setattr(model.network.cooccurrence, "DENSE_ITEMS", 5)
+    monkeypatch.setattr(model.network.cooccurrence, "MAX_DENSE_ITEMS", 5)
     sparse = EvidenceReader(evidence)
     for reader in (dense, sparse):
         assert np.allclose(
@@ -197,7 +197,7 @@ def test_pairs_are_summed_in_parts_of_any_size(monkeypatch):
     generator = np.random.default_rng(4)
     sequences = _sequences(*(generator.permutation(15)[:9] for _ in range(20)))
     whole = counted_pairs(sequences, 15).toarray()
-    monkeypatch.setattr(model.network.cooccurrence, "TOGETHER", 100)
+    monkeypatch.setattr(model.network.cooccurrence, "PAIRS_PER_SUM", 100)
     assert np.allclose(counted_pairs(sequences, 15).toarray(), whole)
     assert np.allclose(whole, _naive(sequences, 15))
     last = np.arange(len(sequences)) == 8  # the ninth event of the first user, eight others before it
