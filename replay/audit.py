@@ -1,8 +1,7 @@
-"""Whether an archive says the truth: by itself, and beside what the topics still hold.
+"""Whether an archive says the truth: by itself, and compared with what the topics still hold.
 
-By itself: every file opens, holds what its name says, and the ranges leave no gap. Beside the topics: every record
-that Kafka still has is decoded again, and what the archive should hold of it is compared event by event. Nothing is
-repaired here.
+By itself: every file opens and holds what its name says, and the ranges leave no gap. Against the topics: the audit
+decodes every record that Kafka still has, and compares it with the archive event by event. It repairs nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,8 +34,8 @@ class PartitionCoverage:
     topic, partition : whose.
     files : how many.
     first, next : the first offset scanned, and the one after the last.
-    gaps : ranges between files that nobody scanned, both ends included: Kafka deleted them before they were archived.
-    overlaps : ranges that more than one file scanned; readers take each offset from one of them.
+    gaps : ranges between files, both ends included: Kafka deleted them before an archiver read them.
+    overlaps : ranges that more than one file holds; readers take each offset from one of them.
     dates : the first and the last day.
     """
 
@@ -52,7 +51,7 @@ class PartitionCoverage:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveComparison:
-    """What a partition of a topic still holds, beside the archive.
+    """What a partition of a topic still holds, compared with the archive.
 
     Parameters
     ----------

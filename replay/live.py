@@ -1,6 +1,6 @@
 """What a consumer team sees, measured: lists as they arrive, how late they are, and whether everybody has one.
 
-How often they were right is counted by the scorekeeper (``agents.scorekeeper.scorekeeper``), from the topics alone.
+The scorekeeper (``agents.scorekeeper.scorekeeper``) counts how often they were right, from the topics alone.
 """
 
 import threading
@@ -24,7 +24,7 @@ from streams.settings import Settings
 
 __all__ = ["ConsumerLag", "DeliveryCounter", "LastList", "ListFeed"]
 
-MAX_DELAYS = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
+MAX_DELAYS = 200_000  # the latest, for the percentiles: hours at any rate of a demo
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ class ListFeed:
 
 
 class DeliveryCounter:
-    """Counts the deliveries that are made, so that it can be told whether the newest list of a user has seen them all.
+    """Counts deliveries as they are made, to tell later whether a user's newest list has seen them all.
 
-    ``sequence`` is how many events of each user that is, a producer's copies left out; ``sent`` counts deliveries.
+    ``sequence`` counts the events of each user, without a producer's copies; ``sent`` counts all deliveries.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Sending a catalogue and a schedule to Kafka, on time and counted.
 
 The key is the user, so that one partition holds a user's events in the order they were sent. Sending is idempotent and
-waits for all replicas; a record that the broker refuses, or that fails after that, is told by its id and its reason,
-never dropped in silence, and the others go on (``streams.kafka.sender``).
+waits for all replicas. A record that fails does not stop the others: the report names it with its reason
+(``streams.kafka.sender``).
 """
 
 import time
@@ -32,7 +32,7 @@ LINGER_MS = 10  # fills batches at a few thousand records a second, and is small
 BATCH_BYTES = 128 * 1024
 DELIVERY_S = 60.0  # for one record with its retries; a broker's restart takes seconds
 SLACK_S = 0.002  # a record may leave this early; sleeping for less would cost more than it paces
-TELL_EVERY = 500  # deliveries between two calls of the progress
+DELIVERIES_PER_CALL = 500  # of the progress
 DeliveryProgress = Callable[[int, int], None]
 
 
@@ -46,7 +46,7 @@ class ReplayReport:
     duplicates, late : how many of them were copies, and late.
     seconds : from the first to the confirmation of the last.
     errors : how many were not delivered; the first one's reason is in ``first_error``.
-    not_taken : those, in the order in which they were given up.
+    not_taken : those that were not delivered, in the order in which they failed.
     interrupted : whether it ended early, by the keyboard or because the cluster was gone.
     topics : deliveries by topic, without the prefix.
     """
@@ -128,7 +128,7 @@ def replay(
 
     Returns
     -------
-    What was sent; an interrupt from the keyboard ends the sending, not the account of it.
+    What was sent; an interrupt from the keyboard ends the sending, and the report says how far it came.
 
     Raises
     ------
@@ -191,7 +191,7 @@ class _DeliveryCounts:
         self.topics[planned.topic] += 1
         self.duplicates += planned.is_copy
         self.late += planned.is_late
-        if self._progress is not None and self._n % TELL_EVERY == 0:
+        if self._progress is not None and self._n % DELIVERIES_PER_CALL == 0:
             self._progress(self._n, planned.record.ts)
 
 

@@ -1,7 +1,7 @@
 """Which record of a log is sent when: pure, seeded, the same stream for the same arguments.
 
-Time may be compressed, replaced by an even rate, or dropped; deliveries may be repeated or delayed on purpose, the
-way a producer's retry or a phone without a signal would. Sending is the business of ``producer``.
+Time may be compressed, replaced by an even rate, or dropped. Deliveries may come twice or late on purpose, as after a
+producer's retry or from a phone without a signal. ``producer`` does the sending.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ ROWS_PER_CHUNK = 1 << 15  # that become Python values together
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast: at most one of both; neither is as fast as it goes.
+    """How fast: by one of the two; without either, as fast as it goes.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class PlannedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The deliveries of a replay in their order; iterating makes each ``PlannedDelivery``, as often as one likes.
+    """The deliveries of a replay in their order; each iteration makes every ``PlannedDelivery`` anew.
 
     Parameters
     ----------

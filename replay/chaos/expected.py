@@ -1,8 +1,8 @@
-"""The final state, computed from the records of the topics alone, by a second road.
+"""The final state, computed from the records of the topics alone, independently of the worker.
 
-Written from README.md and docs/lookups.md; it shares nothing with the worker: JSON is read by ``json``, the rules for
-what a record must hold are written down again here, and what the worker adds up event by event is a few operations
-on a table. So an agreement of the two is evidence.
+Written from README.md and docs/lookups.md; it shares nothing with the worker. ``json`` reads the JSON, the rules for
+what a record must hold stand here a second time, and a few operations on a table replace what the worker adds up event
+by event. So the two agree only if both are right, or wrong in the same way.
 """
 
 import json

@@ -1,7 +1,7 @@
 """How far a run is, measured all the time from Redis, and how its append-only file grew.
 
-Redis goes away and goes back during a run, so the latest answer and the furthest one are both kept. The sizes of the
-append-only file allow to cut it back to what it was a moment before.
+Redis goes away and goes back during a run, so the gauge keeps both the latest answer and the furthest one. From the
+sizes of the append-only file it can cut that file back to what it was a moment before.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""What the cluster has promised, as the producers were told: records that stand, and transactions by how they ended.
+"""What the cluster has promised the producers: records that stand, and transactions by how they ended.
 
-A transaction is kept once for each attempt, with the places that its records were acknowledged at. Whether it is in the
-topics, whole or not at all, is seen when they are read back. Of an attempt whose last answer was lost nobody knows the
-end, and both are right; its records were sent again in any case.
+The ledger keeps a transaction once for each attempt, with the places where its records were acknowledged. Reading the
+topics back shows whether it is in them, whole or not at all. Nobody knows how an attempt ended whose last answer was
+lost: either end is right, and its records were sent again in any case.
 """
 
 import bisect

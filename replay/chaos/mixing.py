@@ -1,9 +1,8 @@
-"""Parting a stream among producers: runs of plain records, each in a codec, and transactions that end in three ways.
+"""Dividing a stream into parcels: plain records, each parcel in a codec, and transactions that end in three ways.
 
-Which records go together, by whose client, in which codec and to which end follows from a seed, so equal streams give
-equal parcels. Records of a transaction that is aborted come again in a later one; its ghosts, events and a film made
-for it alone, never do. A parcel is a value: ``parcel_sender`` and
-``transacting`` bring it to Kafka.
+A seed decides which records go together, by whose client, in which codec and to which end, so equal streams give equal
+parcels. The records of an aborted transaction come again in a later one. Its ghosts, which are events and a film made
+for it alone, never do. A parcel is a value; ``parcel_sender`` and ``transacting`` bring it to Kafka.
 """
 
 import itertools
@@ -32,7 +31,7 @@ HUNG_USERS = 3  # whose partitions it holds back; the others must not notice
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How a stream is parted.
+    """How a stream is divided.
 
     Parameters
     ----------
@@ -79,7 +78,7 @@ class Transaction(NamedTuple):
 
 
 def mix(records: Iterable[StreamRecord], config: Mix) -> Iterator[PlainRecords | Transaction]:
-    """Give the records in parcels, in the order of sending; every record is in a run or in one commit."""
+    """Give the records in parcels, in the order of sending; every record is among plain ones or in one commit."""
     random_ = random.Random(config.seed)
     hangs_at = [int((n + 0.5) / (config.hangs + 1) * config.events) for n in range(config.hangs)]
     carried: list[StreamRecord] = []

@@ -1,7 +1,7 @@
 """Bringing the stream to Kafka in threads: idempotent or in transactions, in every codec, and no faster than allowed.
 
-What was acknowledged, and where it then stood, goes to the ledger as numbers, so that a million of them fit: it is what
-the cluster has promised to keep.
+The ledger gets the place and the fingerprint of each acknowledged record, as numbers, so that a million of them fit:
+they are what the cluster has promised to keep.
 """
 
 import queue
@@ -38,7 +38,7 @@ class ParcelSender:
     ----------
     settings : where the topics are.
     parcels : what to send.
-    ledger : told what is acknowledged.
+    ledger : takes what is acknowledged.
     allowance : how many event records may have been sent by now; asked again and again.
     """
 
@@ -166,7 +166,7 @@ class ParcelSender:
                     continue
                 if transaction is None:
                     return
-                transactor.through(transaction, self._ledger.ended)
+                transactor.complete(transaction, self._ledger.ended)
         finally:
             transactor.close()
 

@@ -1,4 +1,4 @@
-"""One whole run: stack, processes, stream and faults; then the end is waited for and everything is compared."""
+"""One whole run: start stack, processes, stream and faults, wait for the end, and compare everything."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -281,8 +281,8 @@ def _behind(gauge: Gauge, wanted: Mapping[tuple[str, int], int]) -> Iterator[str
 class _WorkerGroup:
     """What the workers' group has committed, as the cluster sees it.
 
-    Everything is at its end by now, so the group must pass the high watermark, which lies behind the last marker of a
-    transaction: a reader of everything is told it, and one of committed records the last stable offset.
+    Every transaction has ended by now, so the group must reach the high watermark, which lies behind the last marker.
+    Readers of uncommitted records get the high watermark; readers of committed ones get the last stable offset.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Breaking things when they are due, one after the other, and noting what was hit.
 
-The trainer is aimed at by a thread of its own, because the moment in which it saves has to be waited for.
+A thread of its own aims at the trainer, because it has to wait for the moment in which the trainer saves.
 """
 
 import os
@@ -48,7 +48,7 @@ class Saboteur:
     registry : folder of the model versions.
     lose : whether a killed Valkey loses its last second or two.
     aim_s : how long the trainer's saving is waited for.
-    tell : told about each fault.
+    tell : called with a line about each fault.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 Users and items are drawn from power laws; a user often goes on to the item after the last one, so that there is
 something to learn. Among the events are retries (the same bytes again), late and tied times, times of broken clocks,
-ids that need escaping, and records that break their contract in every way. Bytes are made here without the
-codec: what is right about them is computed again from the topics by ``expected``.
+ids that need escaping, and records that break their contract in every way. This module makes the bytes without the
+codec; ``expected`` computes from the topics what is right about them.
 """
 
 import heapq

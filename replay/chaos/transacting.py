@@ -90,8 +90,8 @@ class Transactor:
         self._stop = stop
         self._clients: dict[str, Client] = {}
 
-    def through(self, transaction: Transaction, done: Callable[[Attempt], None]) -> None:
-        """Repeat a transaction until it ended as it should; told about each attempt."""
+    def complete(self, transaction: Transaction, done: Callable[[Attempt], None]) -> None:
+        """Repeat a transaction until it ends as it should; ``done`` takes each attempt."""
         name = f"chaos-{transaction.client}-{transaction.codec}"
         wanted: End = "committed" if transaction.end == "commit" else "aborted"
         while not self._stop.is_set():

@@ -94,7 +94,7 @@ def fetch(name: str, *, folder: Path | None = None, grouplens: str = GROUPLENS, 
     Raises
     ------
     DataError
-        If no such release is known, or no source led to a copy that passes its check; the message gives each
+        If no such release is known, or no source gave a copy that passes its check; the message gives each
         source's reason and what to do instead.
     """
     if name not in RELEASES:

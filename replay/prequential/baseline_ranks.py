@@ -1,4 +1,4 @@
-"""The rivals over a stream: each is tested on the events that the lists are tested on, and then learns."""
+"""The baselines over a stream: each is tested on the events that the lists are tested on, and then learns."""
 
 from collections.abc import Callable, Sequence
 

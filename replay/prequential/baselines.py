@@ -1,7 +1,7 @@
 """What a stream recommender must beat: methods that learn from each event the moment they were tested on it.
 
-Each scores the whole catalogue; an item that has not occurred scores nothing, or with ISGD what its first vector, a
-random one, gives. A tested item's rank among those its user does not know counts ties half.
+Each scores the whole catalogue. An item that has not occurred scores nothing, or with ISGD what its random first vector
+gives. The rank of a tested item is among those its user does not know, and a tie counts half.
 Row numbers, not ids: whoever replays numbers users and items in order of appearance.
 
 References
@@ -32,7 +32,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 class StreamBaseline(Protocol):
-    """One method; ``scores`` may be kept no longer than until the next event is learnt."""
+    """One method; its ``scores`` are valid until it learns the next event."""
 
     name: ClassVar[str]
 
@@ -69,7 +69,7 @@ class AllTimePopularity:
 
 
 class DecayedPopularity:
-    """The items with most events of late: an event counts half after a week, which is what trending is made of."""
+    """The items with most events of late: an event counts half after a week, as in trending."""
 
     name = "decayed popularity"
     half_life_ms = 7 * DAY_MS

@@ -1,7 +1,7 @@
-"""A run in the middle, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
+"""An unfinished run, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
 
-Profiles, trending and the learner's memory are a function of the events so far, and half a minute of work. Tallies, the
-champion, users' modes and what the second process has finished are kept.
+Profiles, trending and the learner's memory follow from the events so far, in half a minute. The file keeps the track of
+the lists, the champion, the users' modes and the tracks that the second process has finished.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class SavedTracks:
 def keep(
     path: Path, run: PrequentialRun, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]
 ) -> None:
-    """Write or replace the file; ``about`` is what must be the same when the run goes on."""
+    """Write or replace the file; ``about`` is what must be the same when the run continues."""
     champion = run.learner.champion
     tensors = {
         f"{name}.{key}": weight
@@ -63,7 +63,7 @@ def keep(
 
 
 def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedTracks | None:
-    """Bring a new run to where the file's stood; return the rest of what it holds, None where there is no file.
+    """Bring a new run to where the file's run was, and return the saved tracks; None where there is no file.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The worker's road from events to lists, offline: the same serving, the same recommender, an offline state.
+"""A worker's way from events to lists, offline: the same serving, the same recommender, an offline state.
 
-What a worker leaves to a timer happens at counted events here (trending is merged, a version is swapped in), so that a
-replay gives the same lists every time.
+A worker merges trending and takes up a version by the clock. Here both happen after so many events, so that a replay
+gives the same lists every time.
 """
 
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -32,7 +32,7 @@ class OfflineWorkerConfig:
     Parameters
     ----------
     serving, modes, state : of the worker; no budget holds in a replay.
-    trending : items of the hot list that are kept in memory.
+    trending : items of the trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
@@ -50,7 +50,7 @@ class _UnlimitedBudget:
 
 
 class OfflineWorker:
-    """A worker's road over one log.
+    """Makes the lists of one log as a worker does.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class OfflineWorker:
     def ask(self, events: Sequence[tuple[Origin, Event]], tested: Collection[int]) -> tuple[Recommendation, ...]:
         """Return the list of a user just before each tested event, and apply all events, one after the other.
 
-        Test, then learn: what a request of that moment would be answered with.
+        Test, then learn: a request of that moment would get this list.
 
         Parameters
         ----------
@@ -126,4 +126,4 @@ def _result(never_waiting: Coroutine[Any, Any, T]) -> T:
         result: T = ended.value
         return result
     never_waiting.close()
-    raise AssertionError("the offline road waits for nobody")
+    raise AssertionError("the offline worker waits for nobody")

@@ -1,4 +1,4 @@
-"""What a prequential run comes to: one track of ranks for each method, and the figures that are read from them."""
+"""What came of a prequential run: a track of ranks for each method, and their figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class PrequentialOutcome:
     Parameters
     ----------
     stream : what was tested.
-    online : the tally of the learning model.
+    online : what came of each test of the learning model.
     marks : its rounds, the first one included.
     tracks : float64 (T,) ranks by method, ours first.
     k : length of the lists.
@@ -82,7 +82,7 @@ class PrequentialOutcome:
         return (self.tracks[name] <= self.k).astype(np.float64)
 
     def switches(self) -> NDArray[np.int64]:
-        """Return the tests before which a user had last been in the other mode: int64 (S,)."""
+        """Return the tests whose mode differs from that of the same user's test before: int64 (S,)."""
         users = self.stream.users[self.stream.tests]
         order = np.argsort(users, kind="stable")
         same_user = users[order][1:] == users[order][:-1]
@@ -91,7 +91,7 @@ class PrequentialOutcome:
 
 
 def slices(outcome: PrequentialOutcome) -> dict[str, tuple[EvaluationSlice, ...]]:
-    """Return the parts that a report shows, by what they were parted by; empty ones are left out."""
+    """Return the slices that a report shows, by what they divide the tests by; empty ones are left out."""
     stream, tests = outcome.stream, len(outcome.stream.tests)
     low, high = LENGTHS
     quarter = np.arange(tests) * QUARTERS // tests

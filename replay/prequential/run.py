@@ -2,7 +2,7 @@
 
 For each event of a user with a past: make the list that a request of that moment would get, look for the event's item
 in it, and only then reveal the event. After every so many events a round of learning runs, with the learner, the gate
-and the promotion of the trainer. Left without rounds the same run shows the frozen model.
+and the promotion of the trainer. Without rounds the same run shows the frozen model.
 """
 
 import time
@@ -37,7 +37,8 @@ class PrequentialConfig:
     round_every : events between two rounds of learning; 0 to never learn after the warm-up.
     merge_every : events between two merges of trending.
     seed : of everything random; round n uses (seed, n).
-    road, learner, rounds : as a worker and a trainer have them.
+    road : how lists are made, as a worker makes them; reports and checkpoints have it under this name.
+    learner, rounds : as a trainer has them.
     """
 
     round_every: int = 5000
@@ -50,7 +51,7 @@ class PrequentialConfig:
 
 @dataclass(frozen=True, slots=True)
 class RoundMark:
-    """One round: after how many events, what the gate said, and how long training and gate took, in seconds.
+    """One round: after how many events it ran, what the gate said, and how many seconds training and gate took.
 
     A round that could not be trained has failed; it has no figures.
     """
@@ -81,7 +82,7 @@ class ListTrack:
 
     @classmethod
     def empty(cls, tests: int) -> "ListTrack":
-        """Return a tally to be filled."""
+        """Return a track to be filled."""
         return cls(np.full(tests, np.inf), np.zeros(tests, dtype=np.int8), np.zeros(tests, dtype=np.int32))
 
 

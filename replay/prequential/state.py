@@ -1,7 +1,7 @@
 """What Redis holds while serving, held in memory while replaying: profiles, seen items, modes, trending.
 
 The second implementation of what ``streams.state.store`` does in Redis, for one process and events that come once and
-are never lost, so nothing is guarded and nothing expires. Genre affinities are left out: no list is made from them.
+are never lost, so it guards nothing and lets nothing expire. It has no genre affinities: no list is made from them.
 """
 
 from bisect import bisect_right
@@ -93,7 +93,7 @@ class OfflineState:
         return frozenset(item for item in items if user.seen.get(item, profile.sequence + 1) <= profile.sequence)
 
     def trending(self, catalogue: Catalogue, kept: int) -> Trending:
-        """Return the hot list as a worker reads it after a merge."""
+        """Return the trending list as a worker reads it after a merge."""
         heat = self._heat.hottest(self._config.hot_read)
         return Trending.of(merge([heat], catalogue, self._config.hot_kept).everything[:kept])
 

@@ -2,8 +2,8 @@
 
 One stream is tested twice. In one pass every list is cold start, in the other every list is personalised that can be;
 the rounds of learning go on as ever. A threshold t takes cold lists below t past events and personalised ones from
-there on, so from the two tallies the hit rate of every threshold is known, and the best one can be picked. A user's
-tests hang together, so uncertainty comes from drawing users anew (cluster bootstrap [1]_).
+there on. So the hits of the two passes give the hit rate of every threshold, and the best one can be picked. The tests
+of one user are not independent, so the uncertainty comes from drawing users anew (cluster bootstrap [1]_).
 
 References
 ----------
@@ -43,7 +43,7 @@ class Proposal:
     Parameters
     ----------
     threshold : past events from which personalised lists hit more often in total; the lowest of equals.
-    low, high : the middle 95 % of the thresholds that other draws of users propose.
+    low, high : the middle 95 % of the thresholds that other draws of users lead to.
     hit_rate : over all tests with that threshold.
     gain, gain_low, gain_high : over the present threshold, and the middle 95 % of it.
     """

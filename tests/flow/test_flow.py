@@ -1,4 +1,4 @@
-"""Records in, lists out: the worker's road without Kafka, on a real Redis and with a list for a producer."""
+"""Records in, lists out: the worker without Kafka, on a real Redis and with a list for a producer."""
 
 import time
 
@@ -232,7 +232,7 @@ async def test_a_user_who_has_seen_everything_gets_an_empty_list(worker, sent):
 
 
 async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
-    """Answered by the personalised road, a request keeps neither list nor mode and announces nothing."""
+    """Answered with a personalised list, a request keeps neither list nor mode and announces nothing."""
     await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(5)])
     before = {key: state.dump(key) for key in state.keys("user:*")}
     serve(worker)

@@ -303,7 +303,7 @@ def test_bounds_below_one_are_refused():
 
 
 def test_few_held_out_events_hold_a_candidate(learner, ring):
-    """Two held-out events decide nothing about a champion's place; all events stay new, and pace and champion too."""
+    """Two held-out events decide nothing about a champion's place; all events stay new, and scale and champion too."""
     champion = learner.champion
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
@@ -324,10 +324,10 @@ def test_pace_follows_the_verdicts():
     assert slow.after(PROMOTE) == UpdateScale(0.5**0.5, 0.625)
     assert UpdateScale().after(verdict("promote", 5, 16)) == UpdateScale(1.25, 1.0)
     for said, limit in ((REJECT, UpdateScale(0.125, 0.125)), (verdict("promote", 5, 16), UpdateScale(2.0, 1.0))):
-        pace = UpdateScale()
+        scale = UpdateScale()
         for _ in range(20):
-            pace = pace.after(said)
-        assert pace == limit
+            scale = scale.after(said)
+        assert scale == limit
 
 
 def test_a_round_trains_at_its_pace(learner):
@@ -340,7 +340,7 @@ def test_a_round_trains_at_its_pace(learner):
 
 
 def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
-    """A first version that leads popularity by far leaves the pace of the rounds that follow as configured."""
+    """A first version that leads popularity by far leaves the scale of the rounds that follow as configured."""
     learner = Learner(rounds=rounds)
     learner.observe(ring.events)
     learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("promote", 9, 16))

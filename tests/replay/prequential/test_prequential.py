@@ -148,7 +148,7 @@ def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path)
 
 
 def test_a_second_process_that_ends_is_told(stream):
-    """A rival that nobody knows ends it with its cause; one that was killed says that it said nothing."""
+    """A baseline that nobody knows ends it with its cause; one that was killed says that it said nothing."""
     with SecondProcess(stream, CONFIG, ["nobody"]) as beside, pytest.raises(DataError, match="KeyError: 'nobody'"):
         all_of(beside)
     with SecondProcess(stream, CONFIG, [FROZEN]) as beside:
