@@ -26,7 +26,7 @@ from replay.datasets.readers import Dataset, read_dataset
 DAY_MS = 86_400_000
 EVENTS_PER_REFRESH = 100
 BRIEF = ("trending alone, half-life 10 d", "defaults")
-MAX_PAST_EVENTS = 9  # past events of a user at most: the tenth event is the last that is ranked
+MAX_PAST_EVENTS = 9  # of a user: the tenth event is the last that is ranked
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Training the paper's NeuMF, in PyTorch or in NumPy, on the same batches.
 
-Every event is a positive in each epoch, with negatives drawn anew; a batch is a matrix, so no example is ever looked
-at by Python. The same draws and the same rates go to both backends: from the same weights they take the same steps.
+Every event is a positive in each epoch, with negatives drawn anew. A batch is a matrix, so Python never looks at a
+single example. The same draws and the same rates go to both backends: from the same weights they take the same steps.
 No I/O and no clock: progress is a call-back.
 
 References

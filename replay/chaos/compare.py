@@ -1,6 +1,6 @@
 """The table of differences: what must be there against what is there.
 
-A pure function of two values; where they come from is the business of ``expected`` and ``observed``.
+A pure function of two values, which ``expected`` and ``observed`` make.
 """
 
 import math
@@ -42,7 +42,7 @@ class DifferenceRow:
 def compare(
     expected: Expected, state: Observed, topics: Observed, ghosts: frozenset[str] = frozenset()
 ) -> list[DifferenceRow]:
-    """Return the table; all is right if no row that is not mere information has a difference.
+    """Return the table; all is right if only rows of mere information have differences.
 
     Parameters
     ----------
