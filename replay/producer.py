@@ -135,7 +135,7 @@ def replay(
     TopicError
         If the cluster cannot be reached.
     """
-    tally = _DeliveryCounts(progress)
+    counts = _DeliveryCounts(progress)
     started = clock()
     interrupted = False
     with _delivery(settings) as delivery:
@@ -146,20 +146,20 @@ def replay(
                     break
                 event = planned.record
                 delivery.send(_outgoing(settings, planned.topic, event.event_id, event.user_id, event))
-                tally.count(planned)
+                counts.count(planned)
         except KeyboardInterrupt:
             interrupted = True
         delivery.flush()
     not_taken = (*delivery.refused, *delivery.failed)
     return ReplayReport(
-        sum(tally.topics.values()),
-        tally.duplicates,
-        tally.late,
+        sum(counts.topics.values()),
+        counts.duplicates,
+        counts.late,
         clock() - started,
         len(not_taken),
         not_taken[0].reason if not_taken else None,
         interrupted,
-        dict(tally.topics),
+        dict(counts.topics),
         not_taken,
     )
 

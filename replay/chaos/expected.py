@@ -38,7 +38,7 @@ Table = Any  # a DataFrame or a Series: the types of their columns are known to 
 
 
 class RecordAddress(NamedTuple):
-    """Where a record stands: its identity."""
+    """Where a record stands, which is its identity."""
 
     topic: str
     partition: int
@@ -48,7 +48,7 @@ class RecordAddress(NamedTuple):
 class Record(NamedTuple):
     """A record as it was read back; ``timestamp`` is Kafka's, milliseconds."""
 
-    place: RecordAddress
+    address: RecordAddress
     timestamp: int
     value: bytes | None
 
@@ -138,20 +138,20 @@ class _SortedRecords:
     requests: set[str] = field(default_factory=set)
 
     def add(self, record: Record) -> None:
-        topic = record.place.topic
+        topic = record.address.topic
         cause, fields = judge(topic, record.value, record.timestamp)
         if cause is not None:
-            self.dead[record.place] = cause
+            self.dead[record.address] = cause
         elif topic == REQUESTS:
             self.requests.add(str(fields["request_id"]))
         else:
             self._add_event(record, fields)
 
     def _add_event(self, record: Record, fields: Mapping[str, Any]) -> None:
-        is_watch = record.place.topic == WATCHES
+        is_watch = record.address.topic == WATCHES
         stars = 0.0 if is_watch else float(fields["rating"])
         row = (
-            *record.place,
+            *record.address,
             str(fields["event_id"]),
             str(fields["user_id"]),
             str(fields["item_id"]),

@@ -1,8 +1,8 @@
 """What the cluster has promised the producers: records that stand, and transactions by how they ended.
 
-The ledger keeps a transaction once for each attempt, with the places where its records were acknowledged. Reading the
-topics back shows whether it is in them, whole or not at all. Nobody knows how an attempt ended whose last answer was
-lost: either end is right, and its records were sent again in any case.
+The ledger keeps a transaction once for each attempt, with the addresses where its records were acknowledged. Reading
+the topics back shows whether it is in them, whole or not at all. Nobody knows how an attempt ended whose last answer
+was lost: either end is right, and its records were sent again in any case.
 """
 
 import bisect
@@ -36,13 +36,13 @@ class Attempt:
     ----------
     number : of the transaction.
     end : ``uncertain`` where a commit was asked for and its answer never came.
-    places : where its records were acknowledged, with their fingerprints; those that were not have none.
+    addresses : where its records were acknowledged, with their fingerprints; those that were not have none.
     film : that only this attempt describes, or None.
     """
 
     number: int
     end: End
-    places: Mapping[RecordAddress, int]
+    addresses: Mapping[RecordAddress, int]
     film: str | None = None
 
 
@@ -60,35 +60,37 @@ class Ledger:
         self.acknowledged: dict[RecordAddress, int] = {}
         self.attempts: list[Attempt] = []
 
-    def stands(self, places: Mapping[RecordAddress, int]) -> None:
-        """Note that records stand at these places."""
+    def stands(self, addresses: Mapping[RecordAddress, int]) -> None:
+        """Note that records stand at these addresses."""
         with self._lock:
-            self.acknowledged.update(places)
-            for place in places:
-                self._reached.setdefault((place.topic, place.partition), _CertainOffsets()).add(place.offset)
+            self.acknowledged.update(addresses)
+            for address in addresses:
+                self._reached.setdefault((address.topic, address.partition), _CertainOffsets()).add(address.offset)
 
     def ended(self, attempt: Attempt) -> None:
         """Note that a transaction ended."""
         if attempt.end == "committed":
-            self.stands(attempt.places)
+            self.stands(attempt.addresses)
         with self._lock:
             self.attempts.append(attempt)
 
     def count_applied(self, positions: Mapping[tuple[str, int], int]) -> int:
         """Return how many of the records that stand are at or before these offsets: markers and the aborted are not."""
         with self._lock:
-            return sum(self._reached[place].count(at) for place, at in positions.items() if place in self._reached)
+            return sum(
+                self._reached[partition].count(at) for partition, at in positions.items() if partition in self._reached
+            )
 
     def check(self, records: Iterable[Record], lost: list[RecordAddress]) -> Iterator[Record]:
         """Pass records through, note of which transactions they are, and add to ``lost`` what was not seen."""
-        self._attempt_at = {place: n for n, attempt in enumerate(self.attempts) for place in attempt.places}
+        self._attempt_at = {address: n for n, attempt in enumerate(self.attempts) for address in attempt.addresses}
         left = dict(self.acknowledged)
         for record in records:
             number = fingerprint(record.value)
-            if left.get(record.place) == number:
-                del left[record.place]
-            n = self._attempt_at.get(record.place)
-            if n is not None and self.attempts[n].places[record.place] == number:
+            if left.get(record.address) == number:
+                del left[record.address]
+            n = self._attempt_at.get(record.address)
+            if n is not None and self.attempts[n].addresses[record.address] == number:
                 self._seen[n] += 1
             yield record
         lost.extend(left)
@@ -118,9 +120,9 @@ class Ledger:
     def _row(self, end: End, what: str) -> DifferenceRow:
         there = [(n, attempt) for n, attempt in enumerate(self.attempts) if attempt.end == end]
         wrong = [
-            f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.places)} records can be read"
+            f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.addresses)} records can be read"
             for n, attempt in there
-            if self._seen[n] not in _right(end, len(attempt.places))
+            if self._seen[n] not in _right(end, len(attempt.addresses))
         ]
         return DifferenceRow(what, len(there), len(wrong), tuple(wrong[:MAX_EXAMPLES]))
 

@@ -118,7 +118,7 @@ def mix(records: Iterable[StreamRecord], config: Mix) -> Iterator[PlainRecords |
 
 def count_events(records: Iterable[StreamRecord]) -> int:
     """Return how many of these records are on the event topics."""
-    return sum(made.topic in {WATCHES, RATES} for made in records)
+    return sum(record.topic in {WATCHES, RATES} for record in records)
 
 
 def ghost_film(number: int) -> str:
@@ -134,10 +134,12 @@ def _ghosts(described: StreamRecord, beside: tuple[StreamRecord, ...], now_ms: i
     """Return a film that exists nowhere else, events and a request about it, of the users of some records."""
     film = described.key.decode()
     ghosts = [described]
-    for n, made in enumerate(beside):
-        event = {"event_id": f"{film}-{n}", "user_id": read_key(made.key), "item_id": film, "ts": now_ms}
+    for n, record in enumerate(beside):
+        event = {"event_id": f"{film}-{n}", "user_id": read_key(record.key), "item_id": film, "ts": now_ms}
         topic = RATES if n == 1 else WATCHES
-        ghosts.append(StreamRecord(topic, made.key, _json(event | ({"rating": 5.0} if n == 1 else {"progress": 1.0}))))
+        ghosts.append(
+            StreamRecord(topic, record.key, _json(event | ({"rating": 5.0} if n == 1 else {"progress": 1.0})))
+        )
     asked = {"request_id": film, "user_id": read_key(beside[0].key)}
     return (*ghosts, StreamRecord(REQUESTS, beside[0].key, _json(asked)))
 

@@ -48,7 +48,7 @@ class Observed:
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
     trending : partition -> item -> heat as of the newest event time of the partition.
     newest_ts : that time, by partition.
-    dead : how often each pair of place and cause is among the dead letters.
+    dead : how often each pair of address and cause is among the dead letters.
     last_lists : highest sequence among the lists of each user on topic ``recommendations``.
     answered : ids of the requests that have a list.
     films : each film that is shown anywhere, and the first place where it was found.
@@ -185,8 +185,8 @@ def read_topics(settings: Settings) -> Observed:
     dead: Counter[tuple[RecordAddress, str]] = Counter()
     for message in _messages(settings, "dead-letters"):
         headers = {name: content.decode() for name, content in message.headers}
-        place = RecordAddress(headers["topic"], int(headers["partition"]), int(headers["offset"]))
-        dead[place, headers["cause"]] += 1
+        address = RecordAddress(headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        dead[address, headers["cause"]] += 1
     last: dict[str, int] = {}
     answered_ids: set[str] = set()
     films: dict[str, str] = {}
@@ -204,18 +204,18 @@ def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:
     """Give the records of these topics, in order of offset within each partition."""
     for topic in topics:
         for message in _messages(settings, topic):
-            place = RecordAddress(message.topic, message.partition, message.offset)
-            yield Record(place, message.timestamp, message.value)
+            address = RecordAddress(message.topic, message.partition, message.offset)
+            yield Record(address, message.timestamp, message.value)
 
 
 def _messages(settings: Settings, topic: str) -> Iterator[Any]:
     """Give every message that a topic holds now."""
     consumer = blocking_consumer(settings, "chaos", max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024)
     try:
-        places = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        for found in read_up_to(consumer, consumer.end_offsets(places), "chaos"):
+        partitions = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        for found in read_up_to(consumer, consumer.end_offsets(partitions), "chaos"):
             for batch in found.values():
                 yield from batch
     finally:

@@ -1,6 +1,6 @@
 """Bringing the stream to Kafka in threads: idempotent or in transactions, in every codec, and no faster than allowed.
 
-The ledger gets the place and the fingerprint of each acknowledged record, as numbers, so that a million of them fit:
+The ledger gets the address and the fingerprint of each acknowledged record, as numbers, so that a million of them fit:
 they are what the cluster has promised to keep.
 """
 
@@ -96,10 +96,10 @@ class ParcelSender:
     def _run(self) -> None:
         for parcel in self._parcels:
             if isinstance(parcel, PlainRecords):
-                for made in parcel.records:
-                    if made.topic != REQUESTS and not self._is_allowed(1):
+                for record in parcel.records:
+                    if record.topic != REQUESTS and not self._is_allowed(1):
                         return
-                    self._send(made, parcel.codec)
+                    self._send(record, parcel.codec)
             elif not self._hand_over(parcel):
                 return
         for transactions in self._queues.values():
@@ -118,11 +118,11 @@ class ParcelSender:
         self.sent += n
         return not self._stop.is_set()
 
-    def _send(self, made: StreamRecord, codec: Compression) -> None:
+    def _send(self, record: StreamRecord, codec: Compression) -> None:
         if codec not in self._producers:
             self._producers[codec] = _producer(self._settings, codec)
-        future = self._producers[codec].send(made.topic, value=made.value, key=made.key)
-        self._out.append((fingerprint(made.value), future))
+        future = self._producers[codec].send(record.topic, value=record.value, key=record.key)
+        self._out.append((fingerprint(record.value), future))
         self._settle_done()
         while len(self._out) > MAX_RECORDS_OUT:
             self._settle()

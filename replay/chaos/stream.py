@@ -100,16 +100,16 @@ def stream(config: StreamConfig) -> Iterator[StreamRecord]:
     """Give the records in the order of sending; equal configurations give equal records."""
     waiting: list[tuple[int, int, StreamRecord]] = []  # retries, by the place at which they are due
     n_events = 0
-    for at, (made, retry_after) in enumerate(_fresh(config)):
+    for at, (record, retry_after) in enumerate(_fresh(config)):
         while waiting and waiting[0][0] <= at and n_events < config.events:
             yield heapq.heappop(waiting)[2]
             n_events += 1
         if n_events >= config.events:
             return
-        yield made
-        n_events += made.topic != REQUESTS
+        yield record
+        n_events += record.topic != REQUESTS
         if retry_after:
-            heapq.heappush(waiting, (at + retry_after, at, made))
+            heapq.heappush(waiting, (at + retry_after, at, record))
 
 
 def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, int]]:

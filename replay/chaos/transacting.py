@@ -112,25 +112,25 @@ class Transactor:
             client = self._client(name, transaction, timeout_ms)
             if client is None:
                 return
-            places: dict[RecordAddress, int] = {}
+            addresses: dict[RecordAddress, int] = {}
             end: End = "aborted"
             with suppress(KafkaError):
                 client.begin()
-                places = client.send(transaction.ghosts)
-                if self._stop.wait(timeout_ms / 1000) or not self._is_passed(places):
+                addresses = client.send(transaction.ghosts)
+                if self._stop.wait(timeout_ms / 1000) or not self._is_passed(addresses):
                     return
                 end = _late(client)
             self._drop(name)
-            done(Attempt(transaction.number, end, places, _film(transaction)))
+            done(Attempt(transaction.number, end, addresses, _film(transaction)))
             if end != "aborted":
                 return
 
-    def _is_passed(self, places: Iterable[RecordAddress]) -> bool:
-        """Wait until readers of committed records get past these places; return whether they did before all ends."""
+    def _is_passed(self, addresses: Iterable[RecordAddress]) -> bool:
+        """Wait until readers of committed records get past these addresses; return whether they did before all ends."""
         ends: dict[TopicPartition, int] = {}
-        for place in places:
-            at = TopicPartition(place.topic, place.partition)
-            ends[at] = max(ends.get(at, 0), place.offset + 1)
+        for address in addresses:
+            at = TopicPartition(address.topic, address.partition)
+            ends[at] = max(ends.get(at, 0), address.offset + 1)
         deadline = time.monotonic() + ENDS_S
         while time.monotonic() < deadline:
             with suppress(KafkaError), closing(blocking_consumer(self._settings, "chaos")) as consumer:
@@ -165,17 +165,17 @@ class Transactor:
 def _attempt(client: Client, transaction: Transaction) -> tuple[Attempt, bool]:
     """Go through a transaction once; return what came of it, and whether its producer can go on."""
     is_commit = transaction.end == "commit"
-    places: dict[RecordAddress, int] = {}
+    addresses: dict[RecordAddress, int] = {}
     end: End = "aborted"
     is_usable = False
     with suppress(KafkaError):
         client.begin()
-        places = client.send((*transaction.records, *transaction.ghosts))
+        addresses = client.send((*transaction.records, *transaction.ghosts))
         end = "uncertain" if is_commit else "aborted"
         client.end(commit=is_commit)
         end = "committed" if is_commit else "aborted"
         is_usable = True
-    return Attempt(transaction.number, end, places, _film(transaction)), is_usable
+    return Attempt(transaction.number, end, addresses, _film(transaction)), is_usable
 
 
 def _late(client: Client) -> End:
@@ -190,15 +190,15 @@ def _late(client: Client) -> End:
 
 
 def _film(transaction: Transaction) -> str | None:
-    return next((made.key.decode() for made in transaction.ghosts if made.topic == CATALOG), None)
+    return next((record.key.decode() for record in transaction.ghosts if record.topic == CATALOG), None)
 
 
 def _stands(records: Iterable[StreamRecord], found: Iterable[Any]) -> dict[RecordAddress, int]:
-    """Return the places of records that are read back; the catalogue is compacted, so its places say nothing."""
+    """Return the addresses of records that are read back; the catalogue is compacted, so its addresses say nothing."""
     return {
-        RecordAddress(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
-        for made, stands in zip(records, found, strict=True)
-        if made.topic != CATALOG
+        RecordAddress(stands.topic, stands.partition, stands.offset): fingerprint(record.value)
+        for record, stands in zip(records, found, strict=True)
+        if record.topic != CATALOG
     }
 
 
@@ -225,7 +225,7 @@ class _Blocking:
 
     def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         records = tuple(records)
-        futures = [self._producer.send(made.topic, value=made.value, key=made.key) for made in records]
+        futures = [self._producer.send(record.topic, value=record.value, key=record.key) for record in records]
         self._producer.flush(timeout=ANSWER_S)
         return _stands(records, [future.get(timeout=ANSWER_S) for future in futures])
 
@@ -270,7 +270,7 @@ class _Asynchronous:
         return _stands(records, self._wait(self._send(records)))
 
     async def _send(self, records: tuple[StreamRecord, ...]) -> list[Any]:
-        futures = [await self._opened.send(made.topic, value=made.value, key=made.key) for made in records]
+        futures = [await self._opened.send(record.topic, value=record.value, key=record.key) for record in records]
         return list(await asyncio.gather(*futures))
 
     def end(self, *, commit: bool) -> None:
