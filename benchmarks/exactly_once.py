@@ -87,7 +87,7 @@ def main(dataset: str, workers: int, limit: int | None, *, kill: bool, as_json: 
             began = time.monotonic()
             sent = replay(
                 settings,
-                plan(log, selection=Selection("both", limit=limit), trouble=Disturbance(duplicate=0.01, late=0.01)),
+                plan(log, selection=Selection("both", limit=limit), disturbance=Disturbance(duplicate=0.01, late=0.01)),
             )
             with redis.Redis.from_url(settings.redis, decode_responses=True) as client:
                 if kill:

@@ -1,8 +1,10 @@
-"""What to recommend: catalogue, histories, NeuMF and its training, ranking, cold start, metrics.
+"""What to recommend, as values and pure functions: no clock, no I/O, no log.
 
-The flow: interactions become a history (``history``), the network scores it against every item (``neumf``,
-``ranking``), users without enough history get a blend of trending and similar items (``coldstart``), and
-``recommender`` joins both roads. Nothing here does I/O or reads a clock.
+``catalogue`` holds the items, ``history`` what a user did and the profile that the state returns. ``vocabulary`` gives
+ids their rows, ``sequences`` cuts many histories into arrays for training, and ``experiment`` says which arm a user is
+in. ``network`` turns histories into scores, ``ranking`` turns scores into lists, ``training`` turns events into a new
+version, ``metrics`` says how good lists are, and ``plain`` holds the NeuMF of the paper for comparison. The modules at
+this level import no room; everybody else may import them.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Two ways to serve, side by side: which user takes part on which side of an experiment.
+"""Two ways to serve, compared: which arm of an experiment each user is in.
 
-Nobody's side is stored: it is a hash of the experiment's name and the user's id, so every worker, every restart and
-every reader comes to the same side, and an experiment of another name draws its users anew.
+No arm of a user is stored: it is a hash of the experiment's name and the user's id. Every worker, every restart and
+every reader computes the same arm, and an experiment of another name draws its users anew.
 """
 
 import re
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-__all__ = ["Arm", "Experiment", "Side"]
+__all__ = ["Arm", "ArmName", "Experiment"]
 
-Side = Literal["a", "b"]
+ArmName = Literal["a", "b"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION = re.compile(r"\S{1,64}")
@@ -20,11 +20,11 @@ _RANGE = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """How the users of one side are served; None leaves a setting as the worker has it.
+    """How the users of one arm are served; None leaves a setting as the worker has it.
 
     Parameters
     ----------
-    name : the side.
+    name : ``a`` or ``b``.
     version : model version that scores their lists; None for whatever serves.
     personalize_at : known items that make a user personalised.
     explore : places of a list that are left to chance.
@@ -33,10 +33,10 @@ class Arm:
     ------
     ValueError
         If ``personalize_at`` is no whole number from 1 on, ``explore`` none from 0 on, ``version`` cannot be an id, or
-        there is no such side.
+        there is no such arm.
     """
 
-    name: Side
+    name: ArmName
     version: str | None = None
     personalize_at: int | None = None
     explore: int | None = None
@@ -56,15 +56,15 @@ class Experiment:
 
     Parameters
     ----------
-    name : 1 to 64 letters, digits, dots, dashes and underscores; decides with the id who is on which side.
-    share : of the users on side b, more than 0 and less than 1.
+    name : 1 to 64 letters, digits, dots, dashes and underscores; decides with the user's id who is in which arm.
+    share : of the users in arm b, more than 0 and less than 1.
     a, b : the arms.
     started_ms : wall clock of the start, milliseconds.
 
     Raises
     ------
     ValueError
-        If the name, the share or the time cannot be used, the arms stand on the wrong sides, or nothing but their names
+        If the name, the share or the time cannot be used, an arm has the other's name, or nothing but their names
         differs.
     """
 
@@ -82,7 +82,7 @@ class Experiment:
         if not 0 < self.share < 1:
             raise ValueError(
                 f"Experiment {self.name!r}: share must be more than 0 and less than 1, got {self.share!r}; "
-                "with nobody on one side there is nothing to compare"
+                "with nobody in one arm there is nothing to compare"
             )
         _require_whole(self.started_ms, 0, f"Experiment {self.name!r}: started_ms")
         if (self.a.name, self.b.name) != ("a", "b"):
@@ -97,10 +97,10 @@ class Experiment:
             )
 
     def arm_of(self, user_id: str) -> Arm:
-        """Return the arm that a user is on, always the same.
+        """Return the arm that a user is in, always the same.
 
         The first 8 bytes of BLAKE2b over name, newline and id, read as a big-endian fraction of 2**64, are uniform
-        over [0, 1); below ``share`` the user is on side b.
+        over [0, 1); below ``share`` the user is in arm b.
         """
         digest = blake2b(f"{self.name}\n{user_id}".encode(), digest_size=8).digest()
         return self.b if int.from_bytes(digest) / _RANGE < self.share else self.a

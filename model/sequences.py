@@ -109,7 +109,7 @@ class Sequences:
         shuffled = (self.items[order], self.times, self.weights[order], self.places[order], self.fresh[order])
         return Sequences(self.users, *shuffled)
 
-    def phased_cuts(self, length: int, generator: np.random.Generator) -> "Spans":
+    def phased_spans(self, length: int, generator: np.random.Generator) -> "Spans":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
 
         Every event but a user's first is predicted exactly once.
@@ -122,7 +122,7 @@ class Sequences:
         last = starts[user] + counts[user] - 1
         return Spans(np.maximum(begin, starts[user]), np.minimum(begin + length, last))
 
-    def latest_cuts(self, length: int, events: ArrayLike) -> "Spans":
+    def latest_spans(self, length: int, events: ArrayLike) -> "Spans":
         """Cut pieces of ``length`` that end at each user's newest event and cover the latest ``events``.
 
         events : int64 (U,), how many of each user's latest events must be predicted, users in row order.
@@ -133,14 +133,14 @@ class Sequences:
         end = starts[user] + counts[user] - 1 - piece * length
         return Spans(np.maximum(end - length, starts[user]), end)
 
-    def windows(self, cuts: "Spans") -> Windows:
-        """Return the windows of these cuts, as wide as the longest of them."""
-        width = int((cuts.ends - cuts.begins).max(initial=1))
-        at = cuts.begins[:, None] + np.arange(width)  # (B, L)
-        is_event = at < cuts.ends[:, None]
-        at = np.where(is_event, at, cuts.ends[:, None] - 1)
+    def windows(self, spans: "Spans") -> Windows:
+        """Return the windows of these spans, as wide as the longest of them."""
+        width = int((spans.ends - spans.begins).max(initial=1))
+        at = spans.begins[:, None] + np.arange(width)  # (B, L)
+        is_event = at < spans.ends[:, None]
+        at = np.where(is_event, at, spans.ends[:, None] - 1)
         return Windows(
-            self.users[cuts.begins],
+            self.users[spans.begins],
             np.where(is_event, self.items[at], 0),
             self.times[at],
             np.where(is_event, self.weights[at], np.float32(0.0)),
@@ -166,11 +166,11 @@ class Spans:
         return len(self.begins)
 
     def taken(self, chosen: Rows) -> "Spans":
-        """Return the cuts at these places, int64 (B,)."""
+        """Return the spans at these places, int64 (B,)."""
         return Spans(self.begins[chosen], self.ends[chosen])
 
     def joined(self, others: "Spans") -> "Spans":
-        """Return these cuts followed by others."""
+        """Return these spans followed by others."""
         return Spans(np.concatenate([self.begins, others.begins]), np.concatenate([self.ends, others.ends]))
 
 

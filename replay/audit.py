@@ -1,8 +1,7 @@
-"""Whether an archive says the truth: by itself, and beside what the topics still hold.
+"""Whether an archive says the truth: by itself, and compared with what the topics still hold.
 
-By itself: every file opens, holds what its name says, and the ranges leave no gap. Beside the topics: every record
-that Kafka still has is decoded again, and what the archive should hold of it is compared event by event. Nothing is
-repaired here.
+By itself: every file opens and holds what its name says, and the ranges leave no gap. Against the topics: the audit
+decodes every record that Kafka still has, and compares it with the archive event by event. It repairs nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,13 +20,13 @@ from streams.reading.polling import read_up_to
 from streams.records.decoding import RawRecord, decode_batch
 from streams.settings import Settings
 
-__all__ = ["Comparison", "Coverage", "compare", "cover", "examine"]
+__all__ = ["ArchiveComparison", "PartitionCoverage", "compare_with_topics", "cover", "examine"]
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class PartitionCoverage:
     """What the files of one partition say.
 
     Parameters
@@ -35,8 +34,8 @@ class Coverage:
     topic, partition : whose.
     files : how many.
     first, next : the first offset scanned, and the one after the last.
-    gaps : ranges between files that nobody scanned, both ends included: Kafka deleted them before they were archived.
-    overlaps : ranges that more than one file scanned; readers take each offset from one of them.
+    gaps : ranges between files, both ends included: Kafka deleted them before an archiver read them.
+    overlaps : ranges that more than one file holds; readers take each offset from one of them.
     dates : the first and the last day.
     """
 
@@ -51,8 +50,8 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What a partition of a topic still holds, beside the archive.
+class ArchiveComparison:
+    """What a partition of a topic still holds, compared with the archive.
 
     Parameters
     ----------
@@ -74,7 +73,7 @@ class Comparison:
     different: int
 
 
-def cover(archive: EventArchive) -> tuple[Coverage, ...]:
+def cover(archive: EventArchive) -> tuple[PartitionCoverage, ...]:
     """Return what the names of the files say, by topic and partition; no file is opened."""
     return tuple(_covered(at, files) for at, files in archive.partitions().items())
 
@@ -99,7 +98,7 @@ def examine(archive: EventArchive) -> Iterator[tuple[ArchivedFile, Mapping[str, 
             reached = max(reached, file.last + 1)
 
 
-def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
+def compare_with_topics(archive: EventArchive, settings: Settings) -> Iterator[ArchiveComparison]:
     """Read what the event topics hold, and give for each partition how the archive differs.
 
     Raises
@@ -127,7 +126,7 @@ def compare(archive: EventArchive, settings: Settings) -> Iterator[Comparison]:
         consumer.close()
 
 
-def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> Coverage:
+def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> PartitionCoverage:
     gaps: list[Range] = []
     overlaps: list[Range] = []
     reached = files[0].first
@@ -138,7 +137,9 @@ def _covered(at: tuple[str, int], files: tuple[ArchivedFile, ...]) -> Coverage:
             overlaps.append((file.first, min(file.last, reached - 1)))
         reached = max(reached, file.last + 1)
     days = sorted(file.date for file in files)
-    return Coverage(*at, len(files), files[0].first, reached, tuple(gaps), tuple(overlaps), (days[0], days[-1]))
+    return PartitionCoverage(
+        *at, len(files), files[0].first, reached, tuple(gaps), tuple(overlaps), (days[0], days[-1])
+    )
 
 
 def _require_order(file: ArchivedFile, offsets: list[int]) -> None:
@@ -152,15 +153,15 @@ def _require_order(file: ArchivedFile, offsets: list[int]) -> None:
 
 def _compared(
     archive: EventArchive,
-    covered: Coverage | None,
+    covered: PartitionCoverage | None,
     consumer: KafkaConsumer,
     at: TopicPartition,
     held: Range,
     settings: Settings,
-) -> Comparison:
+) -> ArchiveComparison:
     kept, end = held
     if covered is None:
-        return Comparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
+        return ArchiveComparison(at.topic, at.partition, kept, end, 0, end - kept, 0, 0)
     until = min(end, covered.next)  # an archiver may write on meanwhile
     events = _each(
         archive.read_events(below={at.topic: {at.partition: until}}, topics=[at.topic], partitions=[at.partition])
@@ -184,7 +185,9 @@ def _compared(
             different += archived != expected
             archived = next(events, None)
     different += (archived is not None) + sum(1 for _ in events)
-    return Comparison(at.topic, at.partition, kept, end, compared, max(0, end - covered.next), missing, different)
+    return ArchiveComparison(
+        at.topic, at.partition, kept, end, compared, max(0, end - covered.next), missing, different
+    )
 
 
 def _accepted(

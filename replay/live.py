@@ -1,6 +1,6 @@
 """What a consumer team sees, measured: lists as they arrive, how late they are, and whether everybody has one.
 
-How often they were right is counted by the scorekeeper (``agents.scorekeeper.scorekeeper``), from the topics alone.
+The scorekeeper (``agents.scorekeeper.scorekeeper``) counts how often they were right, from the topics alone.
 """
 
 import threading
@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from kafka import TopicPartition
 
-from replay.schedule import Planned
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.clients import blocking_consumer
@@ -22,9 +22,9 @@ from streams.kafka.kafka_errors import cluster_required
 from streams.reading.polling import poll
 from streams.settings import Settings
 
-__all__ = ["ConsumerLag", "LastList", "ListFeed", "SentCount"]
+__all__ = ["ConsumerLag", "DeliveryCounter", "LastList", "ListFeed"]
 
-LATENCIES = 200_000  # latest list delays kept for the percentiles: hours at any rate shown here
+MAX_DELAYS = 200_000  # the latest, for the percentiles: hours at any rate of a demo
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ListFeed:
         self._consumer.assign([TopicPartition(topic, partition) for partition in range(settings.partitions)])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="list feed", daemon=True)
-        self._delays: deque[float] = deque(maxlen=LATENCIES)
+        self._delays: deque[float] = deque(maxlen=MAX_DELAYS)
         self.last: dict[str, LastList] = {}
         self.modes: Counter[str] = Counter()
         self.received = 0
@@ -118,17 +118,17 @@ class ListFeed:
             )
 
 
-class SentCount:
-    """Counts the deliveries that are made, so that it can be told whether the newest list of a user has seen them all.
+class DeliveryCounter:
+    """Counts deliveries as they are made, to tell later whether a user's newest list has seen them all.
 
-    ``sequence`` is how many events of each user that is, a producer's copies left out; ``sent`` counts deliveries.
+    ``sequence`` counts the events of each user, without a producer's copies; ``sent`` counts all deliveries.
     """
 
     def __init__(self) -> None:
         self.sequence: Counter[str] = Counter()
         self.sent = 0
 
-    def counting(self, schedule: Iterable[Planned]) -> Iterator[Planned]:
+    def counting(self, schedule: Iterable[PlannedDelivery]) -> Iterator[PlannedDelivery]:
         """Pass a schedule through, counting each delivery just before it is made."""
         for planned in schedule:
             self.sequence[planned.record.user_id] += not planned.is_copy

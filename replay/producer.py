@@ -1,8 +1,8 @@
 """Sending a catalogue and a schedule to Kafka, on time and counted.
 
 The key is the user, so that one partition holds a user's events in the order they were sent. Sending is idempotent and
-waits for all replicas; a record that the broker refuses, or that fails after that, is told by its id and its reason,
-never dropped in silence, and the others go on (``streams.kafka.sender``).
+waits for all replicas. A record that fails does not stop the others: the report names it with its reason
+(``streams.kafka.sender``).
 """
 
 import time
@@ -11,25 +11,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from model.catalogue import Catalogue
-from replay.schedule import Planned
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.kafka.sender import Delivery, NotTaken, Outgoing
 from streams.kafka.topics import CATALOG
 from streams.records.codec import encode
 from streams.settings import Settings
 
-__all__ = ["Progress", "Sent", "SentItems", "offer_catalogue", "paced", "replay", "send_catalogue"]
+__all__ = [
+    "CatalogueReport",
+    "DeliveryProgress",
+    "ReplayReport",
+    "offer_catalogue",
+    "replay",
+    "send_catalogue",
+    "when_due",
+]
 
 LINGER_MS = 10  # fills batches at a few thousand records a second, and is small beside the worker's own batching
 BATCH_BYTES = 128 * 1024
 DELIVERY_S = 60.0  # for one record with its retries; a broker's restart takes seconds
 SLACK_S = 0.002  # a record may leave this early; sleeping for less would cost more than it paces
-TELL_EVERY = 500  # deliveries between two calls of the progress
-Progress = Callable[[int, int], None]
+DELIVERIES_PER_CALL = 500  # of the progress
+DeliveryProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ReplayReport:
     """What a replay delivered.
 
     Parameters
@@ -38,7 +46,7 @@ class Sent:
     duplicates, late : how many of them were copies, and late.
     seconds : from the first to the confirmation of the last.
     errors : how many were not delivered; the first one's reason is in ``first_error``.
-    not_taken : those, in the order in which they were given up.
+    not_taken : those that were not delivered, in the order in which they failed.
     interrupted : whether it ended early, by the keyboard or because the cluster was gone.
     topics : deliveries by topic, without the prefix.
     """
@@ -60,14 +68,14 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class SentItems:
+class CatalogueReport:
     """How many items of a catalogue were delivered, and which were not."""
 
     items: int
     not_taken: tuple[NotTaken, ...] = ()
 
 
-def offer_catalogue(settings: Settings, catalogue: Catalogue) -> SentItems:
+def offer_catalogue(settings: Settings, catalogue: Catalogue) -> CatalogueReport:
     """Send every item and wait until each is delivered or refused.
 
     Raises
@@ -80,7 +88,7 @@ def offer_catalogue(settings: Settings, catalogue: Catalogue) -> SentItems:
             delivery.send(_outgoing(settings, CATALOG, item.item_id, item.item_id, item))
         delivery.flush()
     not_taken = (*delivery.refused, *delivery.failed)
-    return SentItems(len(catalogue) - len(not_taken), not_taken)
+    return CatalogueReport(len(catalogue) - len(not_taken), not_taken)
 
 
 def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
@@ -103,12 +111,12 @@ def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
 
 def replay(
     settings: Settings,
-    schedule: Iterable[Planned],
+    schedule: Iterable[PlannedDelivery],
     *,
-    progress: Progress | None = None,
+    progress: DeliveryProgress | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Sent:
+) -> ReplayReport:
     """Send a schedule, each delivery when it is due, as fast as possible where it is behind.
 
     Parameters
@@ -120,45 +128,45 @@ def replay(
 
     Returns
     -------
-    What was sent; an interrupt from the keyboard ends the sending, not the account of it.
+    What was sent; an interrupt from the keyboard ends the sending, and the report says how far it came.
 
     Raises
     ------
     TopicError
         If the cluster cannot be reached.
     """
-    tally = _Tally(progress)
+    counts = _DeliveryCounts(progress)
     started = clock()
     interrupted = False
     with _delivery(settings) as delivery:
         try:
-            for planned in paced(schedule, clock=clock, sleep=sleep):
+            for planned in when_due(schedule, clock=clock, sleep=sleep):
                 if delivery.has_given_up:
                     interrupted = True
                     break
                 event = planned.record
                 delivery.send(_outgoing(settings, planned.topic, event.event_id, event.user_id, event))
-                tally.count(planned)
+                counts.count(planned)
         except KeyboardInterrupt:
             interrupted = True
         delivery.flush()
     not_taken = (*delivery.refused, *delivery.failed)
-    return Sent(
-        sum(tally.topics.values()),
-        tally.duplicates,
-        tally.late,
+    return ReplayReport(
+        sum(counts.topics.values()),
+        counts.duplicates,
+        counts.late,
         clock() - started,
         len(not_taken),
         not_taken[0].reason if not_taken else None,
         interrupted,
-        dict(tally.topics),
+        dict(counts.topics),
         not_taken,
     )
 
 
-def paced(
-    schedule: Iterable[Planned], *, clock: Callable[[], float], sleep: Callable[[float], None]
-) -> Iterator[Planned]:
+def when_due(
+    schedule: Iterable[PlannedDelivery], *, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[PlannedDelivery]:
     """Yield each delivery when it is due, at most 2 ms early, without waiting where it is overdue."""
     started = clock()
     for planned in schedule:
@@ -168,22 +176,22 @@ def paced(
         yield planned
 
 
-class _Tally:
+class _DeliveryCounts:
     """Counts of what was sent so far."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: DeliveryProgress | None) -> None:
         self.topics: Counter[str] = Counter()
         self.duplicates = 0
         self.late = 0
         self._n = 0
         self._progress = progress
 
-    def count(self, planned: Planned) -> None:
+    def count(self, planned: PlannedDelivery) -> None:
         self._n += 1
         self.topics[planned.topic] += 1
         self.duplicates += planned.is_copy
         self.late += planned.is_late
-        if self._progress is not None and self._n % TELL_EVERY == 0:
+        if self._progress is not None and self._n % DELIVERIES_PER_CALL == 0:
             self._progress(self._n, planned.record.ts)
 
 

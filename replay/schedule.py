@@ -1,7 +1,7 @@
 """Which record of a log is sent when: pure, seeded, the same stream for the same arguments.
 
-Time may be compressed, replaced by an even rate, or dropped; deliveries may be repeated or delayed on purpose, the
-way a producer's retry or a phone without a signal would. Sending is the business of ``producer``.
+Time may be compressed, replaced by an even rate, or dropped. Deliveries may come twice or late on purpose, as after a
+producer's retry or from a phone without a signal. ``producer`` does the sending.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ from streams.errors import DataError, SettingsError
 from streams.kafka.topics import RATES, WATCHES
 from streams.records.records import Event, Rating, Watch
 
-__all__ = ["Disturbance", "Events", "Planned", "Schedule", "Selection", "Speed", "plan"]
+__all__ = ["Disturbance", "Events", "PlannedDelivery", "Schedule", "Selection", "Speed", "plan"]
 
 Events = Literal["watch", "rate", "both"]
 SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
 MAX_COPY_DISTANCE = 50  # deliveries; a producer's retry follows within one batch or two
 MAX_LATE_DISTANCE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
 MAX_ID_LENGTH = 64  # of an event id, as the records' contract has it
-CHUNK = 1 << 15  # rows that are turned into Python values at once
+ROWS_PER_CHUNK = 1 << 15  # that become Python values together
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast: at most one of both; neither is as fast as it goes.
+    """How fast: by one of the two; without either, as fast as it goes.
 
     Parameters
     ----------
@@ -44,7 +44,9 @@ class Speed:
 
     def __post_init__(self) -> None:
         if self.speed is not None and self.rate is not None:
-            raise SettingsError(f"replay: one pace is required, got speed {self.speed!r} and rate {self.rate!r}")
+            raise SettingsError(
+                f"replay: one of speed and rate is required, got speed {self.speed!r} and rate {self.rate!r}"
+            )
         for name, value in (("speed", self.speed), ("rate", self.rate)):
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"replay: {name} must be a number above 0, got {value!r}")
@@ -93,7 +95,7 @@ class Disturbance:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedDelivery:
     """One delivery.
 
     Parameters
@@ -114,7 +116,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The deliveries of a replay in their order; iterating makes each ``Planned``, as often as one likes.
+    """The deliveries of a replay in their order; each iteration makes every ``PlannedDelivery`` anew.
 
     Parameters
     ----------
@@ -137,9 +139,9 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.row)
 
-    def __iter__(self) -> Iterator[Planned]:
-        for start in range(0, len(self), CHUNK):
-            part = slice(start, start + CHUNK)
+    def __iter__(self) -> Iterator[PlannedDelivery]:
+        for start in range(0, len(self), ROWS_PER_CHUNK):
+            part = slice(start, start + ROWS_PER_CHUNK)
             rows = self.rows.iloc[self.row[part]]
             columns = (
                 self.due_s[part].tolist(),
@@ -155,15 +157,15 @@ class Schedule:
                     if is_watch
                     else Rating(event_id, user_id, item_id, ts, rating)
                 )
-                yield Planned(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
+                yield PlannedDelivery(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
 
 
 def plan(
     dataset: Dataset,
     *,
     selection: Selection | None = None,
-    pace: Speed | None = None,
-    trouble: Disturbance | None = None,
+    speed: Speed | None = None,
+    disturbance: Disturbance | None = None,
 ) -> Schedule:
     """Lay out a replay.
 
@@ -171,22 +173,22 @@ def plan(
     ----------
     dataset : the log, in its order.
     selection : which part, and as what; by default all of it, as ratings.
-    pace : how fast; by default as fast as it goes.
-    trouble : what goes wrong on purpose; by default nothing.
+    speed : how fast; by default as fast as it goes.
+    disturbance : what goes wrong on purpose; by default nothing.
 
     Raises
     ------
     DataError
         If no row is selected; the message tells the period that the log covers.
     """
-    selection, pace, trouble = selection or Selection(), pace or Speed(), trouble or Disturbance()
+    selection, speed, disturbance = selection or Selection(), speed or Speed(), disturbance or Disturbance()
     rows = _selected(dataset, selection)
     kinds = 2 if selection.events == "both" else 1
     n = len(rows) * kinds
-    event, is_copy, is_late = _order(n, trouble)
+    event, is_copy, is_late = _order(n, disturbance)
     row = event // kinds
     is_watch = event % 2 == 0 if kinds == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
-    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], pace))
+    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], speed))
 
 
 def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
@@ -209,14 +211,16 @@ def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:
     return rows.assign(number=number)
 
 
-def _order(n: int, trouble: Disturbance) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _order(
+    n: int, disturbance: Disturbance
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return each delivery's event (int64), and whether it is a copy and whether it is late (bool)."""
-    rng = np.random.default_rng(trouble.seed)
+    rng = np.random.default_rng(disturbance.seed)
     position = np.arange(n, dtype=np.float64)
-    delayed = rng.random(n) < trouble.late
+    delayed = rng.random(n) < disturbance.late
     # Halves and quarters put a moved delivery behind the event that has the place it moves to.
     position[delayed] += rng.integers(1, MAX_LATE_DISTANCE, size=int(delayed.sum()), endpoint=True) + 0.5
-    copied = np.flatnonzero(rng.random(n) < trouble.duplicate)
+    copied = np.flatnonzero(rng.random(n) < disturbance.duplicate)
     behind = rng.integers(1, MAX_COPY_DISTANCE, size=len(copied), endpoint=True) + 0.25
     event = np.concatenate((np.arange(n), copied))
     order = np.argsort(np.concatenate((position, position[copied] + behind)), kind="stable")
@@ -225,12 +229,12 @@ def _order(n: int, trouble: Disturbance) -> tuple[npt.NDArray[np.int64], npt.NDA
     return event, is_copy, (event < newest) & ~is_copy
 
 
-def _due(ts: npt.NDArray[np.int64], pace: Speed) -> npt.NDArray[np.float64]:
+def _due(ts: npt.NDArray[np.int64], speed: Speed) -> npt.NDArray[np.float64]:
     """Return when each delivery is due, seconds; one that comes late is due with the one before it."""
-    if pace.rate is not None:
-        return np.arange(len(ts)) / pace.rate
-    if pace.speed is not None:
-        return np.maximum.accumulate(ts - ts.min()) / (1000.0 * pace.speed)
+    if speed.rate is not None:
+        return np.arange(len(ts)) / speed.rate
+    if speed.speed is not None:
+        return np.maximum.accumulate(ts - ts.min()) / (1000.0 * speed.speed)
     return np.zeros(len(ts))
 
 

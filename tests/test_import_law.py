@@ -36,7 +36,7 @@ MAY_ALSO_IMPORT = {
     "replay.evaluation.baselines.plain_neumf": {"torch"},
     "replay.evaluation.baselines.svd": {"sklearn"},
     "replay.chaos.transacting": {"aiokafka"},
-    "replay.prequential.beside": {"torch"},
+    "replay.prequential.second_process": {"torch"},
     "replay.prequential.checkpoint": {"torch"},
     "replay.prequential.picture": {"matplotlib"},
     "replay.evaluation.plot": {"matplotlib"},

@@ -20,7 +20,7 @@ from agents.retry import Retry
 from agents.scorekeeper.published import shown_list
 from agents.side_by_side import side_by_side
 from model.metrics.drift import Drift, DriftConfig, DriftGuard
-from model.metrics.live import Drawn, Scoreboard, ScoreboardConfig
+from model.metrics.live import ExperimentUser, Scoreboard, ScoreboardConfig
 from streams.availability import Availability
 from streams.errors import StateError, TopicError
 from streams.kafka import topics
@@ -62,7 +62,7 @@ class ScorekeeperConfig:
     rewrite_s : seconds after which they are written though nothing has changed: Redis may have lost them.
     point_s : seconds between two points of the series.
     series : points that are kept.
-    board, drift : sizes of what is counted, and how much evidence the guard asks for.
+    board, drift : sizes of what is counted, and how many tests the guard asks for.
     watch : how often to look at the cluster.
     """
 
@@ -205,7 +205,7 @@ class Scorekeeper:
         self._reader.note_lost(place, wanted, low)
         return max(low, min(wanted, end))
 
-    def _restore(self, stored: LiveQuality, drawn: Mapping[Drawn, tuple[int, int]]) -> None:
+    def _restore(self, stored: LiveQuality, drawn: Mapping[ExperimentUser, tuple[int, int]]) -> None:
         try:
             if not self._board.restore(stored.figures, drawn):
                 logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
@@ -245,14 +245,14 @@ class Scorekeeper:
         if origin.topic == self._lists:
             shown = shown_list(record)
             if shown is not None:
-                self._board.shown(shown)
+                self._board.add_list(shown)
             self.report.bad += is_new and shown is None
             return
         decoded = decode_batch([record], self._settings.prefix)
         self.report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self._began.get(origin.topic, {}).get(origin.partition, 0)
         for _, event in decoded.events:
-            credit = self._board.happened(
+            credit = self._board.add_event(
                 event.user_id,
                 event.item_id,
                 origin.timestamp,
@@ -294,7 +294,7 @@ class Scorekeeper:
         """Store what is counted up to these offsets, and return the figures."""
         figures = self._board.describe()
         quality = LiveQuality(figures, self._began, offsets, _now_ms(), self._drifting, self._unannounced, self._ids())
-        drawn = self._board.take_drawn(whole=self._is_whole_due)
+        drawn = self._board.take_users(whole=self._is_whole_due)
         are_whole = await self._retry.until_available(self._shelf.write, quality, drawn)
         self._is_whole_due = not are_whole
         self._written, self._stored_at = offsets if are_whole else {}, time.monotonic()

@@ -21,7 +21,7 @@ from agents.retry import Retry
 from agents.side_by_side import side_by_side
 from agents.trainer.pending import Pending
 from model.network.snapshot import Snapshot
-from model.training.gate import Verdict, gate
+from model.training.gate import GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import Candidate, RoundConfig, run_round
 from streams.availability import SAY_AGAIN_S, Availability
@@ -382,15 +382,15 @@ class Trainer:
         await self._take_up()
         self._learner.update_scale = pace
 
-    async def _trained(self) -> tuple[Candidate, Verdict]:
+    async def _trained(self) -> tuple[Candidate, GateVerdict]:
         generator = np.random.default_rng((self._config.seed, self.report.rounds))
         run = asyncio.get_running_loop().run_in_executor
         material = await run(self._training, self._learner.material, self._feed.catalogue)  # nothing observes meanwhile
-        candidate = await run(self._training, run_round, material, self._learner.paced_rounds(), generator)
-        judge = partial(gate, candidate, least=self._config.learner.least_held_out)
+        candidate = await run(self._training, run_round, material, self._learner.scaled_rounds(), generator)
+        judge = partial(gate, candidate, min_events=self._config.learner.least_held_out)
         return candidate, await run(self._training, judge)
 
-    async def _decide(self, candidate: Candidate, verdict: Verdict) -> None:
+    async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> None:
         if verdict.promote:
             if not await self._promote(candidate, verdict):
                 await self._take_up()
@@ -406,7 +406,7 @@ class Trainer:
         self.report.rejected += verdict.decision == "reject"
         self.report.held += verdict.decision == "hold"
 
-    async def _promote(self, candidate: Candidate, verdict: Verdict) -> bool:
+    async def _promote(self, candidate: Candidate, verdict: GateVerdict) -> bool:
         """Let a version serve.
 
         Steps: 1 store it with the offsets it contains; 2 move the pointer; 3 announce it; 4 commit the offsets.
@@ -456,7 +456,7 @@ class Trainer:
             return False
         return await self._retry.until_available(self._state.move_model, pointer, current)
 
-    def _store(self, candidate: Candidate, verdict: Verdict, offsets: Offsets) -> Version:
+    def _store(self, candidate: Candidate, verdict: GateVerdict, offsets: Offsets) -> Version:
         return self._registry.save(
             candidate.snapshot,
             parent=self.report.model_version,
@@ -501,7 +501,7 @@ class Trainer:
             await asyncio.sleep(RENEW_S)
 
 
-def _figures(verdict: Verdict) -> dict[str, float]:
+def _figures(verdict: GateVerdict) -> dict[str, float]:
     """Return the gate's figures as they are stored and announced."""
     figures = {
         "hr@10": verdict.candidate.hit_rate,

@@ -243,7 +243,7 @@ def with_new_users(
             raise SystemExit(f"live: both workers were to send lists within {MAX_WAIT_S:g} s")
         with fine_tuning(settings, trainer):
             since, began = [path.stat().st_size for path in logs], time.time() * 1000
-            replay(settings, plan(newcomers(log, known, load.users), pace=Speed(rate=load.rate / 2)))
+            replay(settings, plan(newcomers(log, known, load.users), speed=Speed(rate=load.rate / 2)))
             wait_until(lambda: len(announced(settings, began)) >= PROMOTIONS, MAX_WAIT_S)
         time.sleep(2.0)
     promoted = announced(settings, began)

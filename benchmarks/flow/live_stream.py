@@ -13,7 +13,7 @@ from commands.run.processes import worker as worker_command
 from replay.datasets.dataset import Dataset
 from replay.live import ListFeed
 from replay.producer import replay
-from replay.schedule import Planned, Speed, plan
+from replay.schedule import PlannedDelivery, Speed, plan
 from streams.settings import Settings
 
 PERSONALIZE_AT = int(next(one.default for one in worker_command.params if one.name == "personalize_at"))  # type: ignore[arg-type]
@@ -100,13 +100,13 @@ def traffic(settings: Settings, events: Dataset, rate: float) -> Iterator[None]:
     """Send at a steady rate until the ``with`` block ends."""
     stop = threading.Event()
 
-    def until_stopped(schedule: Iterable[Planned]) -> Iterator[Planned]:
+    def until_stopped(schedule: Iterable[PlannedDelivery]) -> Iterator[PlannedDelivery]:
         for planned in schedule:
             if stop.is_set():
                 return
             yield planned
 
-    schedule = plan(events, pace=Speed(rate=rate))
+    schedule = plan(events, speed=Speed(rate=rate))
     sender = threading.Thread(target=lambda: replay(settings, until_stopped(schedule)), name="sender", daemon=True)
     sender.start()
     try:

@@ -105,7 +105,7 @@ def delays(settings: Settings, dataset: Dataset, rate: float) -> dict[str, float
             time.sleep(0.1)
         time.sleep(3.0)  # read what is there from before
         feed.forget_delays()
-        sent = replay(settings, plan(dataset, pace=Speed(rate=rate)))
+        sent = replay(settings, plan(dataset, speed=Speed(rate=rate)))
         time.sleep(1.0)
         p50, p95, p99 = feed.delay_ms(50, 95, 99)
     return {"rate": sent.rate, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}

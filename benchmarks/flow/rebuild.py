@@ -70,7 +70,7 @@ def main(dataset: str, limit: int | None, partitions: int, *, as_json: bool) -> 
         send_catalogue(settings, log.catalogue)
         sent = replay(
             settings,
-            plan(log, selection=Selection("both", limit=limit), trouble=Disturbance(duplicate=0.01, late=0.01)),
+            plan(log, selection=Selection("both", limit=limit), disturbance=Disturbance(duplicate=0.01, late=0.01)),
         )
         worker = worker_process(settings, Path(name) / "worker.log", "--log-level", "warning")
         worker.start()

@@ -26,7 +26,7 @@ from replay.datasets.readers import Dataset, read_dataset
 DAY_MS = 86_400_000
 EVENTS_PER_REFRESH = 100
 BRIEF = ("trending alone, half-life 10 d", "defaults")
-MOST_PAST = 9  # past events of a user at most: the tenth event is the last that is ranked
+MAX_PAST_EVENTS = 9  # of a user: the tenth event is the last that is ranked
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def batches(dataset: Dataset, trending_days: float) -> Iterator[Batch]:
             trending = Trending.of((item, weight / now) for item, weight in heat.items())
         recent = past.setdefault(user_id, deque(maxlen=20))
         counts[user_id] = counts.get(user_id, 0) + 1
-        if at >= len(log) // 5 and 1 < counts[user_id] <= MOST_PAST + 1:
+        if at >= len(log) // 5 and 1 < counts[user_id] <= MAX_PAST_EVENTS + 1:
             profiles.append(Profile(user_id, recent=tuple(recent)))
             targets.append(item_id)
         recent.appendleft(Interaction(item_id, int(ts), "rate", float(rating) / 5.0))
@@ -80,7 +80,7 @@ def hit_rates(walked: list[Batch], dataset: Dataset, case: Case) -> np.ndarray:
     """Return hits@10 by number of past events, float64 (9,), and the overall rate last: (10,)."""
     index = ContentIndex(dataset.catalogue, case.content)
     cold_start = ColdStart(case.blend)
-    hits, asked = np.zeros(MOST_PAST), np.zeros(MOST_PAST)
+    hits, asked = np.zeros(MAX_PAST_EVENTS), np.zeros(MAX_PAST_EVENTS)
     for batch in walked:
         lists = cold_start.rank(batch.profiles, batch.trending, index, 10)
         for profile, target, listed in zip(batch.profiles, batch.targets, lists, strict=True):
@@ -93,10 +93,10 @@ def cases() -> Iterator[tuple[str, Case]]:
     """Name the runs: trending alone, the defaults, and each constant moved by itself."""
     usual = Case()
     for days in (3.0, 10.0, 30.0, 90.0, 3650.0):
-        yield f"trending alone, half-life {days:g} d", Case(ColdStartConfig(most_share=0.0), trending_days=days)
+        yield f"trending alone, half-life {days:g} d", Case(ColdStartConfig(max_share=0.0), trending_days=days)
     yield "defaults", usual
-    for most_share in (0.1, 0.2, 0.3, 0.4, 1.0):
-        yield f"most_share {most_share:g}", replace(usual, blend=replace(usual.blend, most_share=most_share))
+    for max_share in (0.1, 0.2, 0.3, 0.4, 1.0):
+        yield f"max_share {max_share:g}", replace(usual, blend=replace(usual.blend, max_share=max_share))
     for half_share_at in (0.3, 1.0, 3.0, 10.0):
         yield (
             f"half_share_at {half_share_at:g}",
@@ -145,7 +145,7 @@ def main() -> None:
         latency(dataset)
         return
     walks: dict[float, list[Batch]] = {}
-    print(f"{'':36}{'all':>8}" + "".join(f"{past:>7}" for past in range(1, MOST_PAST + 1)))
+    print(f"{'':36}{'all':>8}" + "".join(f"{past:>7}" for past in range(1, MAX_PAST_EVENTS + 1)))
     for name, case in cases():
         if arguments.brief and name not in BRIEF:
             continue

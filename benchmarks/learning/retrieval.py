@@ -36,13 +36,13 @@ from replay.datasets.readers import read_dataset
 
 CLUSTERS, EACH, USERS, EVENTS = 80, 50, 2000, 60
 NEAR, NOISE = 10, 0.25
-LARGE = 300_000  # events from which larger batches leave enough steps
-SINGLE = 300  # users asked alone: three lie beyond the 99th percentile
+MIN_LARGE_EVENTS = 300_000  # from here on larger batches leave enough steps
+SINGLE_USERS = 300  # asked one by one: three lie beyond the 99th percentile
 
 Log = list[tuple[str, Interaction]]
 
 
-class Grown(NamedTuple):
+class GrownSnapshot(NamedTuple):
     """A snapshot of many items, and which item each of them was grown from."""
 
     snapshot: Snapshot
@@ -85,7 +85,7 @@ def main() -> None:
     for candidates in given.candidates:
         for probes in given.probes:
             config = replace(ranker.config, candidates=candidates, per_item=1, probes=probes)
-            _report(ranker.looking(config), histories)
+            _report(ranker.with_config(config), histories)
 
 
 def _report(ranker: RetrievingRanker, histories: HistoryBatch) -> None:
@@ -93,7 +93,7 @@ def _report(ranker: RetrievingRanker, histories: HistoryBatch) -> None:
     together = _milliseconds(lambda: ranker.rank(histories, 10), 7) / len(histories)
     alone = [
         _milliseconds(partial(ranker.rank, histories.taken(slice(at, at + 1)), 10), 1)[0]
-        for at in np.arange(SINGLE) % len(histories)
+        for at in np.arange(SINGLE_USERS) % len(histories)
     ]
     print(
         f"{ranker.config.probes:4} probes, {ranker.config.candidates} candidates: recall@10 {recall.mean:.4f} "
@@ -134,7 +134,8 @@ def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:
 def _trained(log: Log, catalogue: Catalogue, epochs: int) -> Snapshot:
     rounds = RoundConfig()
     rounds = replace(
-        rounds, first=replace(rounds.first, epochs=epochs, least_steps=0, batch=16 if len(log) < LARGE else 64)
+        rounds,
+        first=replace(rounds.first, epochs=epochs, least_steps=0, batch=16 if len(log) < MIN_LARGE_EVENTS else 64),
     )
     learner = Learner(LearnerConfig(max_events=len(log) + 1, max_events_per_user=len(log) + 1), rounds)
     learner.observe(log)
@@ -150,7 +151,7 @@ def _histories(ranker: Ranker, log: Log, n: int) -> HistoryBatch:
     return ranker.histories([Profile(user, recent=tuple(events[::-1])) for user, events in recent.items()])
 
 
-def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> Grown:
+def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnapshot:
     weights = dict(small.weights)
     directions = torch.nn.functional.normalize(weights["item_factors"], dim=1)
     nearest = (directions @ directions.T).fill_diagonal_(-2.0).topk(NEAR).indices  # (n_small, NEAR)
@@ -166,7 +167,7 @@ def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> Grown:
     width = width_for(n, small.config.neighbours)
     weights |= _grown_evidence(small, source, width, generator)
     shape = replace(small.config, neighbours=width)
-    return Grown(Snapshot(shape, weights, tuple(map(str, range(n))), small.users, small.genres), source)
+    return GrownSnapshot(Snapshot(shape, weights, tuple(map(str, range(n))), small.users, small.genres), source)
 
 
 def _grown_evidence(
@@ -189,7 +190,7 @@ def _grown_evidence(
     }
 
 
-def _moved(histories: HistoryBatch, grown: Grown, generator: np.random.Generator) -> HistoryBatch:
+def _moved(histories: HistoryBatch, grown: GrownSnapshot, generator: np.random.Generator) -> HistoryBatch:
     """Return the histories with each item replaced by a random one that was grown from it."""
     order = np.argsort(grown.source.numpy(), kind="stable")
     wanted = np.maximum(histories.items, 0)

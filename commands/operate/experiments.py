@@ -18,7 +18,7 @@ from commands.parts.tables import table
 if TYPE_CHECKING:
     from redis import Redis
 
-    from model.experiment import Arm, Experiment, Side
+    from model.experiment import Arm, ArmName, Experiment
     from model.metrics.intervals import UserSums
     from streams.settings import Settings
     from streams.state.quality import LiveQuality
@@ -150,7 +150,7 @@ def compare(arms: "Mapping[str, UserSums]") -> Comparison:
     return Comparison(lead.value, lead.low, lead.high, verdict)
 
 
-def _arm(side: "Side", given: Mapping[str, Any]) -> "Arm":
+def _arm(side: "ArmName", given: Mapping[str, Any]) -> "Arm":
     from model.experiment import Arm  # noqa: PLC0415 - with the rest
 
     return Arm(side, given[f"{side}_version"], given[f"{side}_personalize_at"], given[f"{side}_explore"])

@@ -8,7 +8,7 @@ from commands.parts.tables import Row, table
 from model.metrics.ranking import hit_rate, ndcg
 from replay.evaluation.baselines.popularity import ranks_with_ties_won
 from replay.evaluation.split import Split
-from replay.evaluation.summary import Estimate, Group, Protocol, Quality, Summary
+from replay.evaluation.summary import Estimate, MethodSummary, Protocol, ProtocolQuality, UserGroup
 
 __all__ = ["Evaluated", "described", "text"]
 
@@ -32,7 +32,7 @@ class Evaluated:
     """
 
     split: Split
-    summaries: tuple[Summary, ...]
+    summaries: tuple[MethodSummary, ...]
     protocol: Protocol
     held_out: str
     k: int
@@ -85,7 +85,7 @@ def text(evaluated: Evaluated) -> str:
     return "\n".join(parts)
 
 
-def _described(one: Summary, evaluated: Evaluated) -> dict[str, Any]:
+def _described(one: MethodSummary, evaluated: Evaluated) -> dict[str, Any]:
     k = evaluated.k
     return {
         "runs": one.runs,
@@ -99,7 +99,7 @@ def _described(one: Summary, evaluated: Evaluated) -> dict[str, Any]:
     }
 
 
-def _quality(quality: Quality, k: int) -> dict[str, float]:
+def _quality(quality: ProtocolQuality, k: int) -> dict[str, float]:
     return _flat(
         {
             f"hr@{k}": quality.hit_rate,
@@ -110,7 +110,7 @@ def _quality(quality: Quality, k: int) -> dict[str, float]:
     )
 
 
-def _group(group: Group, k: int) -> dict[str, float]:
+def _group(group: UserGroup, k: int) -> dict[str, float]:
     return {"users": group.users} | _flat({f"hr@{k}": group.hit_rate, f"ndcg@{k}": group.ndcg})
 
 

@@ -10,7 +10,7 @@ import click
 from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
-    from replay.prequential.run import Run, RunConfig
+    from replay.prequential.run import PrequentialConfig, PrequentialRun
     from replay.prequential.stream import Stream
 
 __all__ = ["Replayed", "StreamOptions", "learnt_first", "opened", "stream_options"]
@@ -43,7 +43,7 @@ class Replayed:
     """A stream, how it is replayed, and what tells this from other replays."""
 
     stream: "Stream"
-    config: "RunConfig"
+    config: "PrequentialConfig"
     about: dict[str, Any]
 
 
@@ -96,14 +96,14 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
 
     from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
     from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.prequential.run import RunConfig  # noqa: PLC0415 - same
+    from replay.prequential.run import PrequentialConfig  # noqa: PLC0415 - same
     from replay.prequential.stream import Stream  # noqa: PLC0415 - same
 
     torch.set_num_threads(options.threads)
     log = read_dataset(dataset, seed=options.seed)
     stream = Stream.of(log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit)
     rounds = replace(RoundConfig(), first=training_of(stream.warm, options.epochs))
-    config = RunConfig(round_every=options.every, seed=options.seed, rounds=rounds)
+    config = PrequentialConfig(round_every=options.every, seed=options.seed, rounds=rounds)
     about = {
         "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
         "events": len(stream),
@@ -115,7 +115,7 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
     return Replayed(stream, config, about)
 
 
-def learnt_first(run: "Run", *, quiet: bool) -> None:
+def learnt_first(run: "PrequentialRun", *, quiet: bool) -> None:
     """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
     run.warm_up(run.stream.warm)
     with progress_bar(quiet=quiet) as progress:

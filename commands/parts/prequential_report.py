@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any
 
 from commands.parts.tables import Row, table
-from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, Outcome, moving_average, parts
+from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, PrequentialOutcome, moving_average, slices
 
 __all__ = ["described", "page", "text", "title"]
 
@@ -16,16 +16,16 @@ HEADINGS = {"history": "by past events", "quarter": "by quarter", "second": "wit
 POINTS = 200  # of a curve in JSON
 
 
-def title(outcome: Outcome, least_stars: float) -> str:
+def title(outcome: PrequentialOutcome, least_stars: float) -> str:
     """Return one line: what was replayed, and by which protocol."""
     stream = outcome.stream
     stars = f" of {least_stars:g} stars or more" if least_stars else ""
     return f"{stream.name}: {len(stream):,} events{stars}, test then learn, {len(stream.tests):,} tests, all items"
 
 
-def described(outcome: Outcome, about: Mapping[str, Any]) -> dict[str, Any]:
+def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str, Any]:
     """Return all figures as JSON-able values."""
-    split = parts(outcome)
+    split = slices(outcome)
     step = max(1, len(outcome.stream.tests) // POINTS)
     return {
         **about,
@@ -50,7 +50,7 @@ def described(outcome: Outcome, about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def text(outcome: Outcome, heading: str) -> str:
+def text(outcome: PrequentialOutcome, heading: str) -> str:
     """Return what is printed for people."""
     lines = [heading, "", table(_overall(outcome))]
     for by, words in HEADINGS.items():
@@ -58,7 +58,7 @@ def text(outcome: Outcome, heading: str) -> str:
     return "\n".join([*lines, *_notes(outcome)])
 
 
-def page(outcome: Outcome, heading: str, picture: str) -> str:
+def page(outcome: PrequentialOutcome, heading: str, picture: str) -> str:
     """Return a page that needs nothing else; ``picture`` is SVG."""
     tables = [_overall(outcome), *(_by(outcome, by, words) for by, words in HEADINGS.items())]
     out = StringIO()
@@ -86,7 +86,7 @@ def _flat(figures: Figures, k: int) -> dict[str, float]:
     return {"tests": figures.tests, f"hr@{k}": figures.hit_rate, f"ndcg@{k}": figures.ndcg}
 
 
-def _overall(outcome: Outcome) -> list[Row]:
+def _overall(outcome: PrequentialOutcome) -> list[Row]:
     rows: list[Row] = [("", f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity")]
     popular = outcome.figures("popularity").hit_rate if "popularity" in outcome.tracks else 0.0
     for name in outcome.tracks:
@@ -96,14 +96,14 @@ def _overall(outcome: Outcome) -> list[Row]:
     return rows
 
 
-def _by(outcome: Outcome, by: str, words: str) -> list[Row]:
-    some = parts(outcome)[by]
+def _by(outcome: PrequentialOutcome, by: str, words: str) -> list[Row]:
+    some = slices(outcome)[by]
     rows: list[Row] = [(f"HR@{outcome.k} {words}", *(f"{part.name} ({len(part):,})" for part in some))]
     rows += [(name, *(f"{outcome.figures(name, part).hit_rate:.4f}" for part in some)) for name in outcome.tracks]
     return rows
 
 
-def _notes(outcome: Outcome) -> list[str]:
+def _notes(outcome: PrequentialOutcome) -> list[str]:
     """Return what must stand under every table."""
     stream, rounds = outcome.stream, outcome.marks[1:]
     rate = outcome.figures(ONLINE).hit_rate
@@ -129,8 +129,8 @@ def _notes(outcome: Outcome) -> list[str]:
     return notes
 
 
-def _frozen_is_lower(outcome: Outcome) -> bool | None:
+def _frozen_is_lower(outcome: PrequentialOutcome) -> bool | None:
     if FROZEN not in outcome.tracks:
         return None
-    quarters = parts(outcome)["quarter"]
+    quarters = slices(outcome)["quarter"]
     return all(outcome.figures(FROZEN, part).hit_rate < outcome.figures(ONLINE, part).hit_rate for part in quarters)

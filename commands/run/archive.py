@@ -17,7 +17,7 @@ from streams.errors import StreamError
 from streams.settings import Settings, data_folder
 
 if TYPE_CHECKING:
-    from replay.audit import Comparison, Coverage
+    from replay.audit import ArchiveComparison, PartitionCoverage
     from streams.archive.parquet import EventArchive
 
 __all__ = ["archive", "archiver"]
@@ -138,7 +138,7 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
 
 
 def _verified(store: "EventArchive", settings: Settings | None) -> dict[str, Any]:
-    from replay.audit import compare, cover, examine  # noqa: PLC0415 - imports pyarrow and kafka
+    from replay.audit import compare_with_topics, cover, examine  # noqa: PLC0415 - imports pyarrow and kafka
     from streams.errors import DataError  # noqa: PLC0415 - with its only use
 
     counts = {"events": 0, "rejected": 0, "duplicates": 0}
@@ -150,7 +150,9 @@ def _verified(store: "EventArchive", settings: Settings | None) -> dict[str, Any
         else:
             counts = {name: n + found[name] for name, n in counts.items()}
     covered = cover(store)
-    compared: tuple[Comparison, ...] = () if settings is None or torn else tuple(compare(store, settings))
+    compared: tuple[ArchiveComparison, ...] = (
+        () if settings is None or torn else tuple(compare_with_topics(store, settings))
+    )
     faults = len(torn) + sum(len(one.gaps) for one in covered)
     faults += sum(one.missing + one.different for one in compared)
     return {
@@ -165,7 +167,7 @@ def _verified(store: "EventArchive", settings: Settings | None) -> dict[str, Any
     }
 
 
-def _line(one: "Coverage") -> str:
+def _line(one: "PartitionCoverage") -> str:
     trouble = f", {len(one.gaps)} gaps" * bool(one.gaps) + f", {len(one.overlaps)} overlaps" * bool(one.overlaps)
     days = one.dates[0] if one.dates[0] == one.dates[1] else " to ".join(one.dates)
     return f"{one.topic}/{one.partition}: offsets {one.first} to {one.next - 1} in {one.files} files, {days}{trouble}"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from replay.datasets.dataset import Dataset
-    from replay.live import ConsumerLag, ListFeed, SentCount
-    from replay.producer import Sent
+    from replay.live import ConsumerLag, DeliveryCounter, ListFeed
+    from replay.producer import ReplayReport
     from streams.settings import Settings
     from streams.stack.process import Server
 
@@ -84,7 +84,7 @@ class _Show:
     folder: Path
     client: "Redis"
     feed: "ListFeed"
-    count: "SentCount"
+    count: "DeliveryCounter"
     lag: "ConsumerLag"
     uncounted: "ConsumerLag"
     processes: list["Server"]
@@ -111,7 +111,7 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
     from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP  # noqa: PLC0415 - keeps help fast
     from agents.worker.app import WORKER_GROUP  # noqa: PLC0415 - same
     from commands.parts.children import await_alive, scorekeeper_process, worker_process  # noqa: PLC0415 - same
-    from replay.live import ConsumerLag, ListFeed, SentCount  # noqa: PLC0415 - same
+    from replay.live import ConsumerLag, DeliveryCounter, ListFeed  # noqa: PLC0415 - same
     from streams.kafka.topics import EVENTS, RECOMMENDATIONS, create_topics  # noqa: PLC0415 - same
     from streams.redis.connection import connect_to_read  # noqa: PLC0415 - same
 
@@ -128,7 +128,7 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
             process.start()
         with connect_to_read(settings.redis) as client, ListFeed(settings) as feed:
             await_alive(settings, {"worker": 1, "scorekeeper": 1}, processes)
-            yield _Show(settings, log, folder, client, feed, SentCount(), lag, uncounted, processes)
+            yield _Show(settings, log, folder, client, feed, DeliveryCounter(), lag, uncounted, processes)
     finally:
         lag.close()
         uncounted.close()
@@ -166,7 +166,7 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
     _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the warm-up")
     show.before = _counted(show)
-    schedule = plan(show.log, selection=Selection(limit=end), pace=Speed(rate=rate))
+    schedule = plan(show.log, selection=Selection(limit=end), speed=Speed(rate=rate))
     live = _Tail(schedule, start)
     _say(
         f"live: {end - start:,} events at {rate:g}/s; the scorekeeper tests each on its user's list before it and is "
@@ -175,7 +175,7 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
     show.count.sent = 0
     show.feed.forget_delays()
     show.live_began = time.monotonic()
-    results: list[Sent] = []
+    results: list[ReplayReport] = []
 
     def send() -> None:
         results.append(replay(show.settings, show.count.counting(live)))
@@ -209,7 +209,7 @@ def _require_empty(settings: "Settings") -> None:
         )
 
 
-def _sent(sent: "Sent") -> int:
+def _sent(sent: "ReplayReport") -> int:
     """Return how many deliveries a replay made; one that was stopped or refused ends the demo."""
     from streams.errors import TopicError  # noqa: PLC0415 - keeps help fast
 

@@ -14,7 +14,7 @@ from streams.errors import SettingsError
 if TYPE_CHECKING:
     import numpy as np
 
-    from replay.evaluation.protocol import Measured
+    from replay.evaluation.protocol import MethodRun
     from replay.evaluation.split import Split
 
 __all__ = ["Worth", "ablation"]
@@ -89,7 +89,7 @@ def ablation(
     if validate:
         split = split.validation(np.random.default_rng(seed))
     training = training_of(len(split.train), epochs, negatives)
-    runs: dict[str, tuple[Measured, ...]] = {}
+    runs: dict[str, tuple[MethodRun, ...]] = {}
     for name in (WHOLE, *left_out):
         network = NeuMFConfig(parts=tuple(part for part in PARTS if part != name))
         if not quiet:
@@ -105,7 +105,7 @@ def ablation(
     click.echo(json.dumps(report) if as_json else _text(found, title, k))
 
 
-def _worth(name: str, runs: "tuple[Measured, ...]", whole: "tuple[Measured, ...]", k: int, *, is_full: bool) -> Worth:
+def _worth(name: str, runs: "tuple[MethodRun, ...]", whole: "tuple[MethodRun, ...]", k: int, *, is_full: bool) -> Worth:
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     from model.metrics.ranking import ndcg  # noqa: PLC0415 - same
@@ -123,7 +123,7 @@ def _worth(name: str, runs: "tuple[Measured, ...]", whole: "tuple[Measured, ...]
     )
 
 
-def _ranks(runs: "tuple[Measured, ...]", *, is_full: bool) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _ranks(runs: "tuple[MethodRun, ...]", *, is_full: bool) -> "np.ndarray[Any, np.dtype[np.float64]]":
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     return np.stack([run.ranks.full if is_full else run.ranks.sampled for run in runs])

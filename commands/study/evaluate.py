@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from commands.parts.eval_report import Evaluated
     from model.network.neumf import NeuMFConfig
     from model.training.fit import TrainingConfig
-    from replay.evaluation.protocol import Measured
+    from replay.evaluation.protocol import MethodRun
     from replay.evaluation.scorers import Method
     from replay.evaluation.split import Split
     from replay.evaluation.summary import Protocol
@@ -191,11 +191,11 @@ def _baselines(choices: Choices) -> "dict[str, Method]":
     return {name.strip(): baseline(name.strip()) for name in dict.fromkeys(("popularity", *named))}
 
 
-def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tuple[Measured, ...]":
+def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tuple[MethodRun, ...]":
     """Fit and rank one method over the seeds, and say on stderr how long each run took."""
     from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - keeps --help fast
 
-    def tell(run: "Measured") -> None:
+    def tell(run: "MethodRun") -> None:
         if not choices.quiet:
             click.echo(f"{name}, seed {run.seed}: fitted in {run.fit_s:.1f} s, ranked in {run.rank_s:.1f} s", err=True)
 
@@ -204,7 +204,7 @@ def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tup
 
 def _our_runs(
     split: "Split", network: "NeuMFConfig", training: "TrainingConfig", choices: Choices
-) -> "tuple[Measured, ...]":
+) -> "tuple[MethodRun, ...]":
     from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - keeps --help fast
 
     with progress_bar(quiet=choices.quiet) as progress:

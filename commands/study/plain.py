@@ -51,7 +51,7 @@ def train_plain(
     from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
     from replay.evaluation.baselines.plain_neumf import PlainScorer  # noqa: PLC0415 - same
     from replay.evaluation.leave_one_out import leave_one_out  # noqa: PLC0415 - same
-    from replay.evaluation.protocol import ranked  # noqa: PLC0415 - same
+    from replay.evaluation.protocol import rank_held_out  # noqa: PLC0415 - same
 
     torch.set_num_threads(threads)
     split = leave_one_out(read_dataset(dataset, seed=seed), np.random.default_rng(seed))
@@ -62,7 +62,7 @@ def train_plain(
         seconds = time.monotonic() - began
     if out is not None:
         _write(out, network, split)
-    ranks = ranked(PlainScorer(network, split.users), split)
+    ranks = rank_held_out(PlainScorer(network, split.users), split)
     report = _report(method, split, ranks.sampled, seconds, {"backend": backend, "seed": seed, "out": out and str(out)})
     click.echo(json.dumps(report) if as_json else _text(report))
 

@@ -17,20 +17,22 @@ from streams.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replay.prequential.beside import Beside
-    from replay.prequential.outcome import Outcome
-    from replay.prequential.run import Run
+    from replay.prequential.outcome import PrequentialOutcome
+    from replay.prequential.run import PrequentialRun
+    from replay.prequential.second_process import SecondProcess
 
 __all__ = ["prequential"]
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-RIVALS = ("popularity", "decayed popularity", "co-occurrence", "isgd")
+STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 
 
 @click.command()
 @click.argument("dataset")
 @stream_options
-@click.option("--rivals", default=",".join(RIVALS), show_default=True, metavar="NAMES", help="Comma list, or `none`.")
+@click.option(
+    "--rivals", default=",".join(STREAM_BASELINES), show_default=True, metavar="NAMES", help="Comma list, or `none`."
+)
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also run a model that stops learning.")
 @click.option("--checkpoint", type=FILE, help="Keep the run here, and go on from it; removed at the end.")
 @click.option("--report", type=FILE, help="Write curves and tables: a page (.html) or a picture (.png, .svg).")
@@ -50,14 +52,16 @@ def prequential(
     replayed = opened(dataset, options)
     _require_few_items(names, replayed)
     began = time.monotonic()
-    from replay.prequential.outcome import FROZEN, ONLINE, Outcome  # noqa: PLC0415 - keeps --help fast
-    from replay.prequential.run import Run  # noqa: PLC0415 - same
+    from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.run import PrequentialRun  # noqa: PLC0415 - same
 
-    run = Run(replayed.stream, replayed.config)
+    run = PrequentialRun(replayed.stream, replayed.config)
     with _progress(run, quiet=options.quiet) as show:
         tracks = _all_tracks(run, names, replayed.about, checkpoint, show, quiet=options.quiet)
     ordered = {name: tracks[name] for name in sorted(names, key=lambda name: name != FROZEN)}
-    outcome = Outcome(run.stream, run.tally, run.marks, {ONLINE: run.tally.ranks} | ordered, run.config.road.serving.k)
+    outcome = PrequentialOutcome(
+        run.stream, run.track, run.marks, {ONLINE: run.track.ranks} | ordered, run.config.road.serving.k
+    )
     _tell(outcome, options, replayed.about | {"seconds": round(time.monotonic() - began, 1)}, write)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -65,7 +69,7 @@ def prequential(
 
 def _names(rivals: str, *, frozen: bool) -> list[str]:
     """Return what runs beside, in the order in which it runs."""
-    from replay.prequential.baselines import RIVALS as KNOWN  # noqa: PLC0415 - same
+    from replay.prequential.baselines import STREAM_BASELINES as KNOWN  # noqa: PLC0415 - same
     from replay.prequential.outcome import FROZEN  # noqa: PLC0415 - keeps --help fast
 
     names = [] if rivals == "none" else [name.strip() for name in rivals.split(",")]
@@ -79,7 +83,7 @@ def _require_few_items(names: list[str], replayed: Replayed) -> None:
 
     n_items = len(replayed.stream.catalogue)
     if "co-occurrence" in names and n_items > MAX_ITEMS:
-        others = ",".join(name for name in RIVALS if name != "co-occurrence")
+        others = ",".join(name for name in STREAM_BASELINES if name != "co-occurrence")
         raise SettingsError(
             f"prequential: co-occurrence requires at most {MAX_ITEMS:,} items, got {n_items:,}; "
             f"leave it out with --rivals '{others}'"
@@ -87,21 +91,21 @@ def _require_few_items(names: list[str], replayed: Replayed) -> None:
 
 
 def _all_tracks(
-    run: "Run",
+    run: "PrequentialRun",
     names: list[str],
     about: dict[str, Any],
     checkpoint: Path | None,
-    show: "Callable[[Beside], None]",
+    show: "Callable[[SecondProcess], None]",
     *,
     quiet: bool,
 ) -> dict[str, Any]:
     """Run everything to the end and return the ranks of what ran beside."""
-    from replay.prequential.beside import Beside  # noqa: PLC0415 - keeps --help fast
     from replay.prequential.checkpoint import keep, restore  # noqa: PLC0415 - same
+    from replay.prequential.second_process import SecondProcess  # noqa: PLC0415 - keeps --help fast
 
     kept = None if checkpoint is None else restore(checkpoint, run, about)
     tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
-    with Beside(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
+    with SecondProcess(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
         if kept is None:
             learnt_first(run, quiet=quiet)
         first = run.learner.champion if kept is None else kept.first
@@ -127,7 +131,7 @@ def _all_tracks(
 
 
 @contextmanager
-def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]":
+def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[SecondProcess], None]]":
     """Yield what moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
     if quiet:
         yield lambda _: None
@@ -139,7 +143,7 @@ def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]
     bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
     tasks: list[Any] = []
 
-    def show(beside: "Beside") -> None:
+    def show(beside: "SecondProcess") -> None:
         if not tasks:
             bars.start()
             tasks.append(bars.add_task("test, then learn", total=len(run.stream), said=""))
@@ -153,17 +157,17 @@ def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]
         bars.stop()
 
 
-def _said(run: "Run") -> str:
+def _said(run: "PrequentialRun") -> str:
     """Return the hit rate so far and the rounds."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     tests = int(np.searchsorted(run.stream.tests, run.done))
-    hits = np.isfinite(run.tally.ranks[:tests])
+    hits = np.isfinite(run.track.ranks[:tests])
     rate = f"HR@10 {hits.mean():.3f}, last 5,000 {hits[-5000:].mean():.3f}" if tests else ""
     return f"{rate}, round {len(run.marks)}"
 
 
-def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
+def _reporting(path: Path | None) -> "Callable[[PrequentialOutcome, str], None]":
     """Return what writes the report, so that what is missing is told before the run and not after it."""
     if path is None:
         return lambda *_: None
@@ -171,7 +175,7 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
     if path.suffix not in (".html", ".png", ".svg"):
         raise SettingsError(f"prequential: --report requires a file ending in .html, .png or .svg, got {path.name!r}")
 
-    def write(outcome: "Outcome", heading: str) -> None:
+    def write(outcome: "PrequentialOutcome", heading: str) -> None:
         if path.suffix != ".html":
             picture.draw(outcome, path, heading)
             return
@@ -185,7 +189,10 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
 
 
 def _tell(
-    outcome: "Outcome", options: StreamOptions, about: dict[str, Any], report: "Callable[[Outcome, str], None]"
+    outcome: "PrequentialOutcome",
+    options: StreamOptions,
+    about: dict[str, Any],
+    report: "Callable[[PrequentialOutcome, str], None]",
 ) -> None:
     from commands.parts.prequential_report import described, text, title  # noqa: PLC0415 - keeps --help fast
 

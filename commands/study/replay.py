@@ -14,7 +14,7 @@ from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from replay.producer import Progress, Sent, SentItems
+    from replay.producer import CatalogueReport, DeliveryProgress, ReplayReport
     from streams.kafka.sender import NotTaken
 
 __all__ = ["replay"]
@@ -79,12 +79,12 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     from replay.schedule import Disturbance, Selection, Speed, plan  # noqa: PLC0415 - same
     from streams.kafka.topics import verify_topics  # noqa: PLC0415 - imports kafka
 
-    pace = Speed(speed, rate)
+    timing = Speed(speed, rate)
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
-    trouble = Disturbance(given["duplicate"], given["late"], seed)
+    disturbance = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
     log = read_dataset(dataset, seed=seed)
-    schedule = plan(log, selection=selection, pace=pace, trouble=trouble)
+    schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance)
     items = offer_catalogue(settings, log.catalogue)
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
@@ -102,7 +102,7 @@ def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[
     return speed, rate
 
 
-def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
+def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) -> None:
     """Print what was sent; raise if something was not delivered, exit 130 after an interrupt."""
     not_taken = (*items.not_taken, *sent.not_taken)
     facts = {
@@ -146,7 +146,7 @@ def _row(not_taken: "NotTaken") -> dict[str, str]:
 
 
 @contextmanager
-def _progress_bar(total: int) -> Iterator["Progress"]:
+def _progress_bar(total: int) -> Iterator["DeliveryProgress"]:
     """Show deliveries, their rate and the event date on stderr, if that is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - keeps --help fast
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415

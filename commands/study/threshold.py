@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from replay.prequential.run import Run
-    from replay.prequential.threshold import Evidence, Proposal
+    from replay.prequential.run import PrequentialRun
+    from replay.prequential.threshold import ModeHitRates, Proposal
 
 __all__ = ["tune_threshold"]
 
@@ -45,25 +45,25 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     from model.ranking.modes import ModeConfig  # noqa: PLC0415 - same
-    from replay.prequential.run import Run  # noqa: PLC0415 - same
-    from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose  # noqa: PLC0415 - same
+    from replay.prequential.run import PrequentialRun  # noqa: PLC0415 - same
+    from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose  # noqa: PLC0415 - same
 
     began = time.monotonic()
     stream = low_history(replayed.stream, most)
-    cold = _hits(Run(stream, always_cold(replayed.config)), "cold start", options)
-    personalised = _hits(Run(stream, always_personalised(replayed.config)), "personalised", options)
+    cold = _hits(PrequentialRun(stream, always_cold(replayed.config)), "cold start", options)
+    personalised = _hits(PrequentialRun(stream, always_personalised(replayed.config)), "personalised", options)
     present = ModeConfig().personalize_at
     proposal = propose(stream, cold, personalised, present, np.random.default_rng(options.seed))
-    evidence = evidence_of(stream, cold, personalised)
-    draw(evidence, proposal)
+    groups = mode_hit_rates(stream, cold, personalised)
+    draw(groups, proposal)
     if options.as_json:
-        told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in evidence]}
+        told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in groups]}
         click.echo(json.dumps(replayed.about | told | {"seconds": round(time.monotonic() - began, 1)}))
     else:
-        click.echo(_text(evidence, proposal, present, replayed.stream.name))
+        click.echo(_text(groups, proposal, present, replayed.stream.name))
 
 
-def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Run a pass to its end and return bool (T,), which tests its lists hit."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
     from rich.console import Console  # noqa: PLC0415 - same
@@ -77,12 +77,12 @@ def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.
         task = bar.add_task(name, total=len(run.stream))
         for _ in run.blocks():
             bar.update(task, completed=run.done)
-    return np.isfinite(run.tally.ranks)
+    return np.isfinite(run.track.ranks)
 
 
-def _text(evidence: "Sequence[Evidence]", proposal: "Proposal", present: int, name: str) -> str:
+def _text(groups: "Sequence[ModeHitRates]", proposal: "Proposal", present: int, name: str) -> str:
     lines = [f"{name}: HR@10 by number of past events", "", " past   tests    cold  personalised"]
-    for one in evidence:
+    for one in groups:
         mark = "  <- proposed threshold" if one.past_events == proposal.threshold else ""
         lines.append(f"{one.past_events:5} {one.tests:7,}  {one.cold:.4f}        {one.personalised:.4f}{mark}")
     lines.append("")
@@ -96,9 +96,9 @@ def _text(evidence: "Sequence[Evidence]", proposal: "Proposal", present: int, na
     return "\n".join(lines)
 
 
-def _drawing(path: Path | None) -> "Callable[[Sequence[Evidence], Proposal], None]":
+def _drawing(path: Path | None) -> "Callable[[Sequence[ModeHitRates], Proposal], None]":
     """Return what draws, so that what is missing is told before the run and not after it."""
     if path is None:
         return lambda *_: None
     draw = drawing_module("tune-threshold: --plot", path, "replay.prequential.picture").draw_threshold
-    return lambda evidence, proposal: draw(evidence, proposal, path)
+    return lambda groups, proposal: draw(groups, proposal, path)

@@ -118,8 +118,8 @@ def train(
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
     learner = _learner(log, replace(training, patience=patience or 0, restarts=restarts, device=device))
-    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as course:
-        trained = _trained(learner, log.catalogue, seed, progress, course)
+    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as hooks:
+        trained = _trained(learner, log.catalogue, seed, progress, hooks)
         report = _report(trained, learner, log, out, seed)
     click.echo(json.dumps(report) if as_json else _text(report))
 
@@ -133,7 +133,7 @@ def _prepare_torch(threads: int, device: str) -> None:
 
 
 def _trained(
-    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", course: "TrainingHooks"
+    learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", hooks: "TrainingHooks"
 ) -> "tuple[Candidate, float]":
     """Return what the learner made of all it holds, and the seconds it took."""
     import numpy as np  # noqa: PLC0415 - keeps --help fast
@@ -141,7 +141,7 @@ def _trained(
     began = time.monotonic()
     generator = np.random.default_rng(seed)
     try:
-        candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, course=course)
+        candidate = learner.fine_tune(catalogue, generator=generator, progress=progress, hooks=hooks)
     except (ValueError, FloatingPointError) as error:
         raise DataError(f"train: {error}") from error
     return candidate, time.monotonic() - began

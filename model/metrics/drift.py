@@ -27,19 +27,19 @@ __all__ = ["Drift", "DriftConfig", "DriftGuard"]
 
 @dataclass(frozen=True, slots=True)
 class DriftConfig:
-    """How much evidence is asked for.
+    """How many tests are asked for, and how clear they must be.
 
     Parameters
     ----------
-    least : tests of a version below which nothing is said of it.
-    most : its latest tests that are looked at; what was long ago says little about now.
+    min_tests : tests of a version below which nothing is said of it.
+    max_tests : its latest tests that are looked at; what was long ago says little about now.
     sigmas : standard errors of the paired difference by which popularity must lead.
     versions : versions whose tests are kept; lists of an earlier one are still tested for a while.
-    lists : latest lists that are known to be tested; a list beyond them would count once more.
+    lists : latest lists whose first test is remembered; an older list would count once more.
     """
 
-    least: int = 500
-    most: int = 5000
+    min_tests: int = 500
+    max_tests: int = 5000
     sigmas: float = 3.0
     versions: int = 4
     lists: int = 100_000
@@ -47,7 +47,15 @@ class DriftConfig:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What speaks against a version: tests of its lists, hits of either side, and tests that just one of them hit."""
+    """What speaks against a version.
+
+    Parameters
+    ----------
+    version : its id.
+    tests : of its lists.
+    hits, popularity_hits : tests that its lists hit, and that popularity hit.
+    apart : tests that just one of the two hit.
+    """
 
     version: str
     tests: int
@@ -75,7 +83,7 @@ class DriftGuard:
 
     Parameters
     ----------
-    config : how much evidence is asked for.
+    config : how many tests are asked for, and how clear they must be.
     k : places of a list that count.
     """
 
@@ -87,19 +95,24 @@ class DriftGuard:
 
     def observe(self, credit: Credit) -> None:
         """Take note of one test, if it is the first of a list that a version personalised and chance did not fill."""
-        shown = credit.shown
-        if shown.version is None or shown.mode != "personalized" or shown.is_by_chance or not self._is_first(shown):
+        published = credit.published
+        if (
+            published.version is None
+            or published.mode != "personalized"
+            or published.is_by_chance
+            or not self._is_first(published)
+        ):
             return
-        tests = self._tests.setdefault(shown.version, deque(maxlen=self._config.most))
-        self._tests.move_to_end(shown.version)
-        tests.append((shown.at_ms, credit.rank <= self._k, credit.popular_rank <= self._k))
+        tests = self._tests.setdefault(published.version, deque(maxlen=self._config.max_tests))
+        self._tests.move_to_end(published.version)
+        tests.append((published.at_ms, credit.rank <= self._k, credit.popular_rank <= self._k))
         if len(self._tests) > self._config.versions:
             self._tests.popitem(last=False)
 
-    def _is_first(self, shown: PublishedList) -> bool:
-        is_first = shown.rec_id not in self._tested
-        self._tested[shown.rec_id] = None
-        self._tested.move_to_end(shown.rec_id)
+    def _is_first(self, published: PublishedList) -> bool:
+        is_first = published.rec_id not in self._tested
+        self._tested[published.rec_id] = None
+        self._tested.move_to_end(published.rec_id)
         if len(self._tested) > self._config.lists:
             self._tested.popitem(last=False)
         return is_first
@@ -116,6 +129,6 @@ class DriftGuard:
         hits = sum(mine for mine, _ in tests)
         popular_hits = sum(popular for _, popular in tests)
         apart = sum(mine != popular for mine, popular in tests)
-        if len(tests) < self._config.least or hits - popular_hits >= -self._config.sigmas * sqrt(apart):
+        if len(tests) < self._config.min_tests or hits - popular_hits >= -self._config.sigmas * sqrt(apart):
             return None
         return Drift(version, len(tests), hits, popular_hits, apart)

@@ -1,6 +1,6 @@
 """How far a hit rate may be from what is measured, with the right unit of chance.
 
-Tests of one version are taken as so many draws (``wilson``). Where users, not events, are put on one side of an
+Tests of one version are taken as so many draws (``wilson``). Where users, not events, are put into one arm of an
 experiment by lot, all tests of a user are one draw: the rate is a ratio of two means over users, and its variance is
 that of a ratio (``ratio_interval``, ``difference``). Ratios are no binomials: an interval over events would be too
 narrow wherever a user's tests are alike.

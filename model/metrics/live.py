@@ -1,12 +1,12 @@
 """Which list an event is credited to, and how often lists were right: the live twin of a prequential run.
 
-Told of every published list and every event in the order of their times, a scoreboard looks each event's item up in
-the list that its user had seen last, or in the one that the event names, and asks popularity about the same event. No
-clock and no I/O: times come with what is told, and whoever tells keeps them in order. Everything is bounded.
+A scoreboard takes every published list and every event, in the order of their times. It looks for an event's item in
+the list that the event names, else in the list that its user saw last, and asks popularity about the same event. No
+clock and no I/O: the records bring their times, and the caller keeps them in order. Everything is bounded.
 
-Figures outlive the process (``describe``, ``restore``), and so do tests and hits of each user of the experiment that
-runs (``take_drawn``): without them every user would be new after a restart, and the intervals too narrow. Lists, items
-and popularity do not: whoever starts again tells the latest records once more, and says of each whether the figures
+Figures outlive the process (``describe``, ``restore``). So do tests and hits of each user of the experiment that runs
+(``take_users``): without them every user would be new after a restart, and the intervals too narrow. Lists, items and
+popularity do not: after a restart the caller adds the latest records once more, and says of each whether the figures
 hold it already (``RecordStatus``).
 
 One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
@@ -24,13 +24,13 @@ from math import inf, log2
 from typing import Any, Literal, TypeVar
 
 from model.metrics.intervals import UserSums
-from model.metrics.popularity import Popularity
+from model.metrics.popularity import PopularityRanking
 
 __all__ = [
     "ArmTally",
     "Credit",
-    "Drawn",
-    "DrawnUsers",
+    "ExperimentUser",
+    "ExperimentUsers",
     "PublishedList",
     "RecordStatus",
     "Scoreboard",
@@ -40,7 +40,7 @@ __all__ = [
 
 RecordStatus = Literal["new", "counted", "before"]
 Group = tuple[str | None, str | None]
-Drawn = tuple[str, str]  # side of the experiment that runs, user id
+ExperimentUser = tuple[str, str]  # arm of the experiment that runs, user id
 T = TypeVar("T")
 
 
@@ -56,8 +56,8 @@ class ScoreboardConfig:
     items : latest items of one user, to tell an item that the user knows.
     users : users kept; who was untouched for longest goes first.
     remembered : latest items of all users together, a bound that is met in the same way.
-    groups : versions with their modes, and sides of experiments, whose figures are kept: the latest of each.
-    drawn : users of the experiment that runs, on both sides; tests of further ones are not counted in it.
+    groups : versions with their modes, and arms of experiments, whose figures are kept: the latest of each.
+    experiment_users : users of the experiment that runs, of both arms; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
     """
 
@@ -68,7 +68,7 @@ class ScoreboardConfig:
     users: int = 100_000
     remembered: int = 5_000_000
     groups: int = 50
-    drawn: int = 100_000
+    experiment_users: int = 100_000
     renew_every: int = 50
 
 
@@ -81,9 +81,9 @@ class PublishedList:
     rec_id : its identity.
     user_id : for whom.
     at_ms : when, milliseconds.
-    mode, version : by which road and model version.
+    mode, version : the mode of the list, and the model version that scored it.
     items : item ids, best first.
-    experiment, arm : what the user takes part in, and on which side; None without one.
+    experiment, arm : what the user takes part in, and in which arm; None without one.
     is_by_chance : whether a place of it was left to chance.
     """
 
@@ -104,13 +104,13 @@ class Credit:
 
     Parameters
     ----------
-    shown : the list that was tested.
+    published : the list that was tested.
     rank : place of the item in it from 1, infinite where it is not.
     popular_rank : place among the k most popular items that the user did not know, infinite beyond them.
     is_named : whether the event named the list.
     """
 
-    shown: PublishedList
+    published: PublishedList
     rank: float
     popular_rank: float
     is_named: bool
@@ -171,7 +171,7 @@ _RATES = ("hit_rate", "ndcg", "popularity_hit_rate", "popularity_ndcg")
 
 @dataclass(slots=True)
 class ArmTally:
-    """Figures of one side of an experiment, with what their uncertainty over users needs.
+    """Figures of one arm of an experiment, with what their uncertainty over users needs.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ class ArmTally:
         )
 
     def add(self, credit: Credit, k: int, before: tuple[int, int] | None) -> None:
-        """Count one test of a user who had so many tests and hits on this side before, None for a user who is new."""
+        """Count one test of a user who had so many tests and hits in this arm before, None for a user who is new."""
         tests, hits = before or (0, 0)
         hit = credit.rank <= k
         self.tally.add(credit, k)
@@ -218,33 +218,33 @@ _SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnUsers:
+class ExperimentUsers:
     """Users of the experiment that runs.
 
     Parameters
     ----------
-    users : side and user -> tests and hits.
+    users : arm and user -> tests and hits.
     is_whole : whether these are all of them; else those that have changed.
     """
 
-    users: Mapping[Drawn, tuple[int, int]] = field(default_factory=dict)
+    users: Mapping[ExperimentUser, tuple[int, int]] = field(default_factory=dict)
     is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningExperiment:
     experiment: str
     since_ms: int  # of the list that was tested first
 
 
 @dataclass(slots=True)
-class _User:
+class _RememberedUser:
     lists: deque[PublishedList]
     items: dict[str, None] = field(default_factory=dict)  # the latest last; a quarter of an OrderedDict
 
 
 class Scoreboard:
-    """Counts tests of lists as records are told.
+    """Counts tests of lists as records are added.
 
     Parameters
     ----------
@@ -254,28 +254,28 @@ class Scoreboard:
     def __init__(self, config: ScoreboardConfig | None = None) -> None:
         self.config = config or ScoreboardConfig()
         self.total = Tally()
-        self._users: OrderedDict[str, _User] = OrderedDict()
+        self._users: OrderedDict[str, _RememberedUser] = OrderedDict()
         self._remembered = 0
-        self._popularity = Popularity(self.config.items + self.config.k, self.config.renew_every)
+        self._popularity = PopularityRanking(self.config.items + self.config.k, self.config.renew_every)
         self._window: deque[Credit] = deque(maxlen=self.config.window)
         self._versions: OrderedDict[Group, Tally] = OrderedDict()
-        self._sides: OrderedDict[Group, ArmTally] = OrderedDict()
-        self._running: _Running | None = None
-        self._drawn: dict[Drawn, tuple[int, int]] = {}
-        self._changed: set[Drawn] | None = None  # None: all of them
+        self._arms: OrderedDict[Group, ArmTally] = OrderedDict()
+        self._running: _RunningExperiment | None = None
+        self._experiment_users: dict[ExperimentUser, tuple[int, int]] = {}
+        self._changed: set[ExperimentUser] | None = None  # None: all of them
 
-    def shown(self, shown: PublishedList) -> None:
+    def add_list(self, published: PublishedList) -> None:
         """Take note of a published list; one that is published once more is the same list as before."""
-        lists = self._touched(shown.user_id).lists
+        lists = self._touched(published.user_id).lists
         for kept in lists:
-            if kept.rec_id == shown.rec_id:
+            if kept.rec_id == published.rec_id:
                 lists.remove(kept)
-                shown = replace(shown, at_ms=min(kept.at_ms, shown.at_ms))
+                published = replace(published, at_ms=min(kept.at_ms, published.at_ms))
                 break
-        lists.append(shown)
+        lists.append(published)
 
-    def happened(
-        self, user_id: str, item_id: str, at_ms: int, rec_id: str | None = None, told: RecordStatus = "new"
+    def add_event(
+        self, user_id: str, item_id: str, at_ms: int, rec_id: str | None = None, status: RecordStatus = "new"
     ) -> Credit | None:
         """Test an event against the list before it, then learn it.
 
@@ -285,8 +285,8 @@ class Scoreboard:
         at_ms : when, milliseconds; a list of that very millisecond comes after it.
         rec_id : the list that the event says it came from. It came before the event whatever the times say, as the
             producer's clock may be behind.
-        told : ``new`` is counted. After a restart, ``counted`` is what the restored figures hold already, and
-            ``before`` what they never held: nothing of it is counted, not even in the window.
+        status : a ``new`` event is counted. After a restart, the restored figures hold a ``counted`` one already: it
+            counts in the window alone. They never held one from ``before``, which is learnt and not counted at all.
 
         Returns
         -------
@@ -296,9 +296,9 @@ class Scoreboard:
         user = self._touched(user_id)
         credit = None if item_id in user.items else self._tested(user, item_id, at_ms, rec_id)
         self._learn(user, item_id)
-        if credit is not None and told != "before":
+        if credit is not None and status != "before":
             self._window.append(credit)
-            if told == "new":
+            if status == "new":
                 self._count(credit)
         return credit
 
@@ -308,8 +308,8 @@ class Scoreboard:
 
     def describe(self) -> dict[str, Any]:
         """Return all figures as JSON values: in all and of the window (``latest``); groups newest first."""
-        versions = self._windowed(lambda shown: (shown.version, shown.mode))
-        sides = self._windowed(lambda shown: (shown.experiment, shown.arm))
+        versions = self._windowed(lambda published: (published.version, published.mode))
+        arms = self._windowed(lambda published: (published.experiment, published.arm))
         nothing = Tally()
         return {
             "k": self.config.k,
@@ -329,28 +329,30 @@ class Scoreboard:
                 {
                     "experiment": group[0],
                     "arm": group[1],
-                    "total": side.describe(),
-                    "latest": sides.get(group, nothing).describe(),
+                    "total": tally.describe(),
+                    "latest": arms.get(group, nothing).describe(),
                 }
-                for group, side in reversed(self._sides.items())
+                for group, tally in reversed(self._arms.items())
             ],
             "running": None if self._running is None else asdict(self._running),
         }
 
-    def take_drawn(self, *, whole: bool = False) -> DrawnUsers:
+    def take_users(self, *, whole: bool = False) -> ExperimentUsers:
         """Return the users of the experiment that runs who have changed since they were last taken, or all of them."""
         changed, self._changed = self._changed, set()
         if whole or changed is None:
-            return DrawnUsers(dict(self._drawn))
-        return DrawnUsers({drawn: self._drawn[drawn] for drawn in changed}, is_whole=False)
+            return ExperimentUsers(dict(self._experiment_users))
+        return ExperimentUsers({user: self._experiment_users[user] for user in changed}, is_whole=False)
 
-    def restore(self, described: Mapping[str, Any], drawn: Mapping[Drawn, tuple[int, int]] | None = None) -> bool:
-        """Take up the figures that an earlier scoreboard described; its window and lists come by telling again.
+    def restore(
+        self, described: Mapping[str, Any], users: Mapping[ExperimentUser, tuple[int, int]] | None = None
+    ) -> bool:
+        """Take up the figures that an earlier scoreboard described; its window and lists come back with the records.
 
         Parameters
         ----------
         described : the figures.
-        drawn : all users of the experiment that ran, as they were taken.
+        users : all users of the experiment that ran, as they were taken.
 
         Returns
         -------
@@ -365,42 +367,42 @@ class Scoreboard:
             total = Tally.restored(described["total"])
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
-            running = None if described["running"] is None else _Running(**described["running"])
+            running = None if described["running"] is None else _RunningExperiment(**described["running"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
         self._versions = OrderedDict(reversed(versions))
-        self._sides = OrderedDict(reversed(arms))
+        self._arms = OrderedDict(reversed(arms))
         self._running = running
-        self._drawn = {} if running is None else dict(drawn or {})
+        self._experiment_users = {} if running is None else dict(users or {})
         self._changed = None
         if running is None or self._is_made_up(running.experiment):
             return True
-        self._sides = OrderedDict((group, side) for group, side in reversed(arms) if group[0] != running.experiment)
-        self._running, self._drawn = None, {}
+        self._arms = OrderedDict((group, tally) for group, tally in reversed(arms) if group[0] != running.experiment)
+        self._running, self._experiment_users = None, {}
         return False
 
-    def _touched(self, user_id: str) -> _User:
-        """Return the user as the latest touched one, in the place of whoever was untouched for longest."""
+    def _touched(self, user_id: str) -> _RememberedUser:
+        """Return the user, now the latest touched one; a new user takes the place of the one untouched for longest."""
         user = self._users.get(user_id)
         if user is None:
-            user = self._users[user_id] = _User(deque(maxlen=self.config.lists))
+            user = self._users[user_id] = _RememberedUser(deque(maxlen=self.config.lists))
             if len(self._users) > self.config.users:
                 self._forget_user()
         else:
             self._users.move_to_end(user_id)
         return user
 
-    def _tested(self, user: _User, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
-        named = [shown for shown in user.lists if rec_id is not None and shown.rec_id == rec_id]
-        lists = named or [shown for shown in user.lists if shown.at_ms < at_ms]
+    def _tested(self, user: _RememberedUser, item_id: str, at_ms: int, rec_id: str | None) -> Credit | None:
+        named = [published for published in user.lists if rec_id is not None and published.rec_id == rec_id]
+        lists = named or [published for published in user.lists if published.at_ms < at_ms]
         if not lists:
             return None
-        shown = lists[-1]
+        published = lists[-1]
         popular = self._popularity.top(user.items, self.config.k)
-        return Credit(shown, _rank(item_id, shown.items), _rank(item_id, popular), bool(named))
+        return Credit(published, _rank(item_id, published.items), _rank(item_id, popular), bool(named))
 
-    def _learn(self, user: _User, item_id: str) -> None:
+    def _learn(self, user: _RememberedUser, item_id: str) -> None:
         before = len(user.items)
         shared = self._popularity.count(item_id)
         user.items.pop(shared, None)
@@ -416,41 +418,45 @@ class Scoreboard:
         self._remembered -= len(user.items)
 
     def _count(self, credit: Credit) -> None:
-        shown, k = credit.shown, self.config.k
+        published, k = credit.published, self.config.k
         self.total.add(credit, k)
-        self._grouped(self._versions, (shown.version, shown.mode), Tally).add(credit, k)
-        if shown.experiment is not None and shown.arm is not None and self._runs(shown.experiment, shown.at_ms):
-            side = self._grouped(self._sides, (shown.experiment, shown.arm), ArmTally)
-            self._count_drawn(side, (shown.arm, shown.user_id), credit)
+        self._grouped(self._versions, (published.version, published.mode), Tally).add(credit, k)
+        if (
+            published.experiment is not None
+            and published.arm is not None
+            and self._runs(published.experiment, published.at_ms)
+        ):
+            tally = self._grouped(self._arms, (published.experiment, published.arm), ArmTally)
+            self._count_experiment_user(tally, (published.arm, published.user_id), credit)
 
     def _runs(self, experiment: str, at_ms: int) -> bool:
         """Return whether this experiment runs; it begins to with a list that is later than the other one's first."""
         running = self._running
         if running is not None and running.experiment == experiment:
             return True
-        if any(name == experiment for name, _ in self._sides) or (running is not None and at_ms <= running.since_ms):
+        if any(name == experiment for name, _ in self._arms) or (running is not None and at_ms <= running.since_ms):
             return False
-        self._running, self._drawn, self._changed = _Running(experiment, at_ms), {}, None
+        self._running, self._experiment_users, self._changed = _RunningExperiment(experiment, at_ms), {}, None
         return True
 
-    def _count_drawn(self, side: ArmTally, drawn: Drawn, credit: Credit) -> None:
-        before = self._drawn.get(drawn)
-        if before is None and len(self._drawn) >= self.config.drawn:
-            side.left_out += 1
+    def _count_experiment_user(self, tally: ArmTally, user: ExperimentUser, credit: Credit) -> None:
+        before = self._experiment_users.get(user)
+        if before is None and len(self._experiment_users) >= self.config.experiment_users:
+            tally.left_out += 1
             return
-        side.add(credit, self.config.k, before)
+        tally.add(credit, self.config.k, before)
         tests, hits = before or (0, 0)
-        self._drawn[drawn] = (tests + 1, hits + (credit.rank <= self.config.k))
+        self._experiment_users[user] = (tests + 1, hits + (credit.rank <= self.config.k))
         if self._changed is not None:
-            self._changed.add(drawn)
+            self._changed.add(user)
 
     def _is_made_up(self, experiment: str) -> bool:
-        """Return whether the users' tests and hits make up the sums of both sides."""
-        sides = {str(arm): side.sums() for (name, arm), side in self._sides.items() if name == experiment}
-        users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sides}
-        for (arm, _), counts in self._drawn.items():
+        """Return whether the users' tests and hits make up the sums of both arms."""
+        sums = {str(arm): tally.sums() for (name, arm), tally in self._arms.items() if name == experiment}
+        users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sums}
+        for (arm, _), counts in self._experiment_users.items():
             users.setdefault(arm, []).append(counts)
-        return {arm: _sums(counts) for arm, counts in users.items()} == sides
+        return {arm: _sums(counts) for arm, counts in users.items()} == sums
 
     def _grouped(self, groups: OrderedDict[Group, T], group: Group, make: Callable[[], T]) -> T:
         if group not in groups:
@@ -463,7 +469,7 @@ class Scoreboard:
     def _windowed(self, group_of: Callable[[PublishedList], Group]) -> dict[Group, Tally]:
         grouped: dict[Group, list[Credit]] = {}
         for credit in self._window:
-            grouped.setdefault(group_of(credit.shown), []).append(credit)
+            grouped.setdefault(group_of(credit.published), []).append(credit)
         return {group: _tally(credits_, self.config.k) for group, credits_ in grouped.items()}
 
 

@@ -1,30 +1,30 @@
-"""The plain rival of every list: what most users have touched so far, without what the user knows.
+"""The baseline of every list: what most users have touched so far, without what the user knows.
 
-It is asked about the same events as the lists and knows all of them up to that moment without any delay, which makes
-it the harder opponent. Here it is counted as events come, in bounded memory; a log at rest is counted by
-``replay.evaluation.baselines``.
+It is asked about the same events as the lists. It knows every event before them without any delay, which makes it
+harder to beat. This one counts events as they come, in bounded memory; ``replay.evaluation.baselines`` counts a log at
+rest.
 """
 
 from collections import Counter
 from collections.abc import Collection
 
-__all__ = ["Popularity"]
+__all__ = ["PopularityRanking"]
 
 
-class Popularity:
+class PopularityRanking:
     """Counts items, and tells the most-touched ones.
 
     Parameters
     ----------
     depth : places of the ranking that are kept. A user who knows fewer than ``depth - k`` of them gets k items.
     renew_every : events after which the ranking is made anew; sorting at each one would cost more than all the rest.
-    most : items whose counts are certain to be kept; at twice as many, the least touched half is forgotten.
+    max_items : items whose counts are certain to be kept; at twice as many, the least touched half is forgotten.
     """
 
-    def __init__(self, depth: int = 1000, renew_every: int = 50, most: int = 100_000) -> None:
+    def __init__(self, depth: int = 1000, renew_every: int = 50, max_items: int = 100_000) -> None:
         self._depth = depth
         self._renew_every = renew_every
-        self._most = most
+        self._max_items = max_items
         self._counts: Counter[str] = Counter()
         self._ids: dict[str, str] = {}
         self._ranking: tuple[str, ...] = ()
@@ -35,8 +35,8 @@ class Popularity:
         item_id = self._ids.setdefault(item_id, item_id)
         self._counts[item_id] += 1
         self._stale += 1
-        if len(self._counts) > 2 * self._most:
-            self._counts = Counter(dict(self._counts.most_common(self._most)))
+        if len(self._counts) > 2 * self._max_items:
+            self._counts = Counter(dict(self._counts.most_common(self._max_items)))
             self._ids = {kept: kept for kept in self._counts}
         return item_id
 

@@ -1,12 +1,12 @@
 """Evidence: which items followed which, counted from the stream, as inputs of the last layer.
 
-For each item the counts say how often another came after it within a few events of the same user [1]_; events of one
-time count half in each order. What a user's latest items say about an item is a decayed sum of normalised counts;
-three decays make three features, and the network learns a weight for each beside its own heads. Counts change by
-addition alone, so that a round adds the pairs that its new events make, and an event moves a user's features at once.
+A count says how often one item came within a few events after another, over all users [1]_. Two events of the same
+time count half in each order. A feature of a user and an item is the decayed sum of the normalised counts from the
+user's latest items to that item. Three decays make three features, and the network learns a weight for each. Counts
+only grow: a round adds the pairs that its new events make. A user's features change with the user's next event.
 
-While training, a pair of items owes part of its count to the very event that is predicted. That part is known
-exactly and taken off, so that a feature means the same in training and in service.
+In training, the predicted event has itself added to the counts that it is predicted from. That part is known exactly
+and subtracted, so that a feature means the same in training and in serving.
 
 The square root of the sums serves as well as their logarithm and is zero where nothing is known
 (``benchmarks/learning/quality.md``, which also has the decays and what else was tried).
@@ -37,24 +37,24 @@ __all__ = [
     "Evidence",
     "EvidenceReader",
     "Kernel",
-    "Recent",
+    "RecentItems",
     "counted_pairs",
     "recent_at",
     "width_for",
 ]
 
-WINDOW = 20  # events after which one thing no longer counts as following another
+WINDOW_EVENTS = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
-MAX_PAIRS = 4_000_000  # neighbours kept in all: 32 MB of a version
-TOGETHER = 1 << 22  # pairs summed at once, 80 MiB
-DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
+MAX_NEIGHBOURS = 4_000_000  # of all items together: 32 MB of a version
+PAIRS_PER_SUM = 1 << 22  # 80 MiB
+MAX_DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """How fast what an item says fades.
+    """How fast the weight of a recent item fades.
 
     Parameters
     ----------
@@ -73,32 +73,35 @@ DEPTH = max(kernel.depth for kernel in KERNELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentItems:
     """The newest items of P askers, newest first.
 
     Parameters
     ----------
     items : int64 (P, J), item rows, -1 where there are no more.
     gaps_s : float32 (P, J), seconds from each to the newest.
-    own : float32 (P, J), while training: what the predicted event itself has added to the count of its item after each.
+    own : float32 (P, J), in training: what the predicted event itself has added to the count of its item after each of
+        these; None in serving.
     """
 
     items: Rows
     gaps_s: NDArray[np.float32]
     own: NDArray[np.float32] | None = None
 
-    def taken(self, chosen: slice) -> "Recent":
+    def taken(self, chosen: slice) -> "RecentItems":
         """Return some of the askers."""
-        return Recent(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
+        return RecentItems(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
 
 
-def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> Recent:
-    """Return what is read to predict the event after each position ``at`` of the sequences, int64 (P,).
+def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> RecentItems:
+    """Return the items that the event after each of some positions is predicted from.
 
     Parameters
     ----------
+    sequences : of all users.
+    at : int64 (P,), positions in them.
     depth : newest items read, at most; no more than what ranking will have.
-    counted : whether that event is the next one of the sequences and was counted with them.
+    counted : whether the sequences hold the predicted event as the next one, so that it was counted with them.
     """
     place = at[:, None] - np.arange(min(depth, DEPTH))  # (P, J)
     known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
@@ -106,16 +109,16 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
     gaps = (sequences.times[at][:, None] - sequences.times[place]).astype(np.float32) / np.float32(1000.0)
     items = np.where(known, sequences.items[place], -1)
     if not counted:
-        return Recent(items, gaps)
+        return RecentItems(items, gaps)
     lags = sequences.places[at + 1][:, None] - sequences.places[place]
     is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
     own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags))
-    return Recent(items, gaps, own * known)
+    return RecentItems(items, gaps, own * known)
 
 
 def width_for(n_items: int, wanted: int) -> int:
     """Return how many neighbours of each of so many items may be kept, at most ``wanted``."""
-    return max(1, min(wanted, MAX_PAIRS // max(1, n_items)))
+    return max(1, min(wanted, MAX_NEIGHBOURS // max(1, n_items)))
 
 
 class Evidence(nn.Module):
@@ -155,9 +158,9 @@ class Evidence(nn.Module):
         self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
 
     def part(self, rows: Rows) -> "Evidence":
-        """Return what is known about some items beside each other, int64 (R,), ascending; ``weights`` are copied.
+        """Return a copy with the evidence among some items alone; their totals stay those over all items.
 
-        Their totals stay those of all items.
+        rows : int64 (R,), ascending.
         """
         part = Evidence(len(rows), self.counts.shape[1])
         place = np.full(len(self.touched), -1, dtype=np.int32)
@@ -174,9 +177,9 @@ class Evidence(nn.Module):
         return part
 
     def least(self) -> NDArray[np.float32]:
-        """Return the normalised count below which nothing was kept, of each row, float32 (N,).
+        """Return for each row the normalised count below which it kept no neighbour, float32 (N,).
 
-        Of a row that is not full that is zero.
+        It is zero for a row that is not full.
         """
         if self._least is not None:
             return self._least
@@ -218,7 +221,7 @@ class Evidence(nn.Module):
         self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
 
     def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
-        """Set the scale of the features so that what really came next has one on average, over a sample of events."""
+        """Set the scale so that a feature of the item that came next is one on average, over a sample of events."""
         follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
         at = follows[generator.permutation(len(follows))[:4096]]
         sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at, depth), sequences.items[at + 1][:, None])
@@ -240,19 +243,19 @@ class EvidenceReader:
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
         self._least = evidence.least()  # a pair that would not be kept without an event must not speak for it either
-        self._dense = table.toarray() if len(counts) <= DENSE_ITEMS else None
+        self._dense = table.toarray() if len(counts) <= MAX_DENSE_ITEMS else None
         scale = evidence.scale.cpu().numpy()
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
-    def of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+    def of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the features of each asker with each of its items, float32 (P, C, F).
 
         rows : int64 (P, C), item rows; while training the event that really came is the first of each row.
         """
         return np.asarray(np.sqrt(self.sums_of_pairs(recent, rows) * self._rescale))
 
-    def sums_of_pairs(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
-        """Return the decayed sums that the features are the scaled roots of, float32 (P, C, F)."""
+    def sums_of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
+        """Return the decayed sums, float32 (P, C, F); the features are their scaled roots."""
         if self._dense is None and recent.own is None:
             return self._sums_by_product(recent, rows)
         known = recent.items >= 0
@@ -267,14 +270,14 @@ class EvidenceReader:
         ]
         return np.stack(sums, axis=2)
 
-    def of_catalogue(self, recent: Recent) -> Iterator[Tensor]:
+    def of_catalogue(self, recent: RecentItems) -> Iterator[Tensor]:
         """Give each feature of each asker with every item, float32 (P, N), one after the other."""
         for (items, weights), rescale in zip(_weighted(recent), self._rescale.tolist(), strict=True):
             sums = self._summed(items, weights)
             np.sqrt(sums.numpy(), out=sums.numpy())  # torch takes six times as long for a zero, and most may be zeros
             yield sums.mul_(math.sqrt(rescale))
 
-    def followers(self, recent: Recent, n: int) -> Rows:
+    def followers(self, recent: RecentItems, n: int) -> Rows:
         """Return the items that follow each recent item most often for their popularity: int64 (P, J * n), -1 for none.
 
         Strongest first for each recent item, ties to the lower row.
@@ -308,7 +311,7 @@ class EvidenceReader:
             )
         return torch.from_numpy(self._product(items, weights).toarray())
 
-    def _sums_by_product(self, recent: Recent, rows: Rows) -> NDArray[np.float32]:
+    def _sums_by_product(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the sums of pairs, float32 (P, C, F), from what follows the askers' items at all.
 
         One look-up for each candidate instead of one for each of the asker's items: 64 users with 400 candidates each
@@ -335,7 +338,7 @@ def counted_pairs(sequences: Sequences, n_items: int) -> Any:
     parts: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
     for before, after, weight in _pairs(sequences):
         parts.append((before, after, np.full(len(before), weight, dtype=np.float32)))
-        if sum(len(part[0]) for part in parts) > TOGETHER:
+        if sum(len(part[0]) for part in parts) > PAIRS_PER_SUM:
             total, parts = total + _added(parts, n_items), []
     return total + _added(parts, n_items) if parts else total
 
@@ -350,7 +353,7 @@ def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
 
     Of two events at the same time nobody knows which came first: each counts half after the other.
     """
-    for lag in range(1, WINDOW + 1):
+    for lag in range(1, WINDOW_EVENTS + 1):
         counted = sequences.users[lag:] == sequences.users[:-lag]
         counted &= sequences.fresh[lag:] | sequences.fresh[:-lag]
         is_tied = sequences.times[lag:] == sequences.times[:-lag]
@@ -364,11 +367,11 @@ def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
 def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
     """Return 1 / (1 + 0.1 (lag - 1)) for lags of 1 to 20 and 0 for others, float32."""
     lags = np.asarray(lag)
-    inside = (lags >= 1) & (lags <= WINDOW)
+    inside = (lags >= 1) & (lags <= WINDOW_EVENTS)
     return np.where(inside, 1.0 / (1.0 + FADING * (np.where(inside, lags, 1) - 1.0)), 0.0).astype(np.float32)
 
 
-def _decays(recent: Recent) -> list[NDArray[np.float32]]:
+def _decays(recent: RecentItems) -> list[NDArray[np.float32]]:
     """Return per kernel the weight of each recent item, float32 (P, depth)."""
     steps = np.broadcast_to(np.arange(recent.items.shape[1], dtype=np.float32), recent.items.shape)
     by: dict[str, NDArray[np.float32]] = {"steps": steps, "seconds": np.maximum(recent.gaps_s, 0.0)}
@@ -378,7 +381,7 @@ def _decays(recent: Recent) -> list[NDArray[np.float32]]:
     ]
 
 
-def _weighted(recent: Recent) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+def _weighted(recent: RecentItems) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """Give per kernel the recent items, int64 (P, depth), row 0 of weight zero where there are no more, and weights."""
     known = recent.items >= 0
     items = np.where(known, recent.items, 0)

@@ -1,8 +1,8 @@
 """What changed from one snapshot to the next, so that a version can be shipped as its changes alone.
 
-A round of fine-tuning touches few rows of large tables [1]_. A delta holds those rows, the small weights that are no
-tables whole, and of the evidence the counts that changed. Applied to the snapshot that it was made from, it gives the
-next one to the bit; a checksum of the result tells where it was applied to anything else.
+A round of fine-tuning touches few rows of large tables [1]_. A delta holds those rows, every other weight that changed
+as a whole, and the counts of the evidence that changed. Applied to the snapshot that it was made from, it gives the
+next one to the bit. A checksum of the result shows when it was applied to another.
 
 References
 ----------
@@ -61,7 +61,7 @@ class Delta:
         Raises
         ------
         ValueError
-            If the second does not go on from the first: rows moved or went, or a table has another width.
+            If the second does not continue the first: rows moved or went, or a table has another width.
         """
         added = {}
         for kind in ("items", "users", "genres"):
@@ -192,7 +192,7 @@ def _changed_rows(before: Tensor, after: Tensor) -> Tensor:
 
 
 def _changed_cells(before: Snapshot, after: Snapshot) -> tuple[Tensor, Tensor, Tensor]:
-    """Return row, column and count of each kept count that changed, came or, with a count of 0, went."""
+    """Return row, column and count of each kept count that changed or is new; one that went has a count of 0."""
     width, n = before.weights[COUNTS].shape[1], len(after.items)
     tables = [_as_wide(one, width, n) for one in (before, after)]
     differ = [_bits(old) != _bits(new) for old, new in zip(*tables, strict=True)]
@@ -214,7 +214,7 @@ def _cells(rows: Rows, columns: Rows, counts: NDArray[np.float32]) -> tuple[Tens
 
 
 def _as_wide(snapshot: Snapshot, width: int, n: int) -> tuple[Tensor, Tensor]:
-    """Return neighbours and counts, (n, width), with nothing in what was not there."""
+    """Return neighbours and counts padded to (n, width), with -1 and 0 where there was nothing."""
     neighbours, counts = snapshot.weights[NEIGHBOURS], snapshot.weights[COUNTS]
     wider = (0, width - counts.shape[1], 0, n - len(counts))
     return functional.pad(neighbours, wider, value=-1), functional.pad(counts, wider)

@@ -8,7 +8,7 @@ added to the user's vector in GMF as well. One linear layer over ``[GMF | MLP | 
 Departs from [1]_ in five ways: the history tower; the evidence of ``model.network.cooccurrence``; one user vector for
 both heads (items keep one vector per head); a bias per item; and the first MLP layer is written as the sum of its
 inputs' parts, which is the same function and lets the item part be computed once per model version. The model of the
-paper itself is ``NeuMF.plain``.
+paper itself is in ``model.plain``.
 
 References
 ----------
@@ -29,7 +29,6 @@ from torch.nn import functional
 from model.network.cooccurrence import Evidence, EvidenceReader, width_for
 from model.network.history_tower import HistoryTower, dropped, unset_linear
 from model.network.intent import TEXT_WIDTH, IntentTower
-from model.plain.network import PlainConfig, PlainNeuMF
 
 __all__ = ["ITEM_TABLES", "PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
 
@@ -39,7 +38,7 @@ ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")  # learnt, a row
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
-AT_ONCE = 64  # new items compared with all old ones at once
+NEW_ITEMS_PER_BLOCK = 64  # that are compared with all old ones at once
 START_BIAS = -2.0  # of the logit, where evidence adds two to what really comes next and little to the rest
 
 
@@ -179,13 +178,6 @@ class NeuMF(nn.Module):
         """Return what reads the evidence as it is now; None for a network without it."""
         return EvidenceReader(self.evidence) if "evidence" in self.config.parts else None
 
-    @classmethod
-    def plain(
-        cls, n_users: int, n_items: int, generator: torch.Generator, config: PlainConfig | None = None
-    ) -> PlainNeuMF:
-        """Return the model of the paper [1]_, for comparison."""
-        return PlainNeuMF(config or PlainConfig(), n_users, n_items, generator)
-
     @property
     def n_users(self) -> int:
         """Return the number of rows of the user table."""
@@ -208,12 +200,14 @@ class NeuMF(nn.Module):
 
     def identity(self, users: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return identity vectors (B, D) of user rows (B,): zeros for row -1, and for hidden ones."""
-        shown = (users >= 0).to(self.user_factors.dtype)
+        visible = (users >= 0).to(self.user_factors.dtype)
         if generator is not None:
-            shown = shown * torch.empty_like(shown).bernoulli_(1.0 - self.config.identity_dropout, generator=generator)
+            visible = visible * torch.empty_like(visible).bernoulli_(
+                1.0 - self.config.identity_dropout, generator=generator
+            )
         if self.n_users == 0:
             return torch.zeros(len(users), self.config.factors, device=users.device)
-        return functional.embedding(users.clamp(min=0), self.user_factors) * shown.unsqueeze(1)
+        return functional.embedding(users.clamp(min=0), self.user_factors) * visible.unsqueeze(1)
 
     def asking(
         self, users: Tensor, texts: Tensor | None = None, generator: torch.Generator | None = None
@@ -341,7 +335,7 @@ class NeuMF(nn.Module):
         n_old = self.n_items
         padded = functional.pad(genres[n_old:], (0, 1))  # torch finds nothing unique among rows without columns
         kinds, kind = torch.unique(padded, dim=0, return_inverse=True)  # catalogues have few sets of genres
-        alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(AT_ONCE)]
+        alike = [_alike(some, genres[:n_old]) for some in kinds[:, :-1].split(NEW_ITEMS_PER_BLOCK)]
         beside = None if together is None else sparse.csr_matrix(together[n_old:, :n_old])
         starts = {}
         for name in ITEM_TABLES:
@@ -356,7 +350,7 @@ class NeuMF(nn.Module):
 
     @torch.no_grad()
     def _leave_out(self) -> None:
-        """Keep the parts that the network is made without at zero."""
+        """Set the parts that the configuration leaves out to zero, and keep them there."""
         outlets: dict[str, list[Tensor]] = {
             "identity": [self.user_factors],
             "history": [self.tower.after.weight, self.tower.after.bias],

@@ -1,7 +1,7 @@
 """Training the paper's NeuMF, in PyTorch or in NumPy, on the same batches.
 
-Every event is a positive in each epoch, with negatives drawn anew; a batch is a matrix, so no example is ever looked
-at by Python. The same draws and the same rates go to both backends: from the same weights they take the same course.
+Every event is a positive in each epoch, with negatives drawn anew. A batch is a matrix, so Python never looks at a
+single example. The same draws and the same rates go to both backends: from the same weights they take the same steps.
 No I/O and no clock: progress is a call-back.
 
 References
@@ -29,7 +29,7 @@ from model.vocabulary import Rows
 __all__ = ["Backend", "PlainProgress", "PlainTraining", "batches", "fit_numpy", "fit_torch", "train_plain"]
 
 MIN_BATCH = 64
-STEPS = 120  # in an epoch of a small log
+STEPS_PER_EPOCH = 120  # of a small log, as on ml-1m
 
 Backend = Literal["torch", "numpy"]
 PlainProgress = Callable[[int, int, float], None]
@@ -64,7 +64,7 @@ class PlainTraining:
 
     def sized(self, events: int) -> "PlainTraining":
         """Return the same with a batch so small that an epoch of so many events has about 120 steps, as on ml-1m."""
-        return replace(self, batch=min(self.batch, max(MIN_BATCH, events // STEPS)))
+        return replace(self, batch=min(self.batch, max(MIN_BATCH, events // STEPS_PER_EPOCH)))
 
     def steps(self, events: int) -> int:
         """Return the number of steps on so many events."""
@@ -167,9 +167,9 @@ def fit_numpy(
     def step(users: Rows, items: Rows, rate: float) -> float:
         labels = np.zeros(items.shape, dtype=weights["fuse.weight"].dtype)
         labels[:, 0] = 1.0
-        passed = forward(weights, np.repeat(users, items.shape[1]), items.reshape(-1))
-        adam.apply(weights, backward(weights, passed, labels.reshape(-1)), rate)
-        return loss(passed.logits, labels.reshape(-1))
+        cache = forward(weights, np.repeat(users, items.shape[1]), items.reshape(-1))
+        adam.apply(weights, backward(weights, cache, labels.reshape(-1)), rate)
+        return loss(cache.logits, labels.reshape(-1))
 
     return _fit(step, events, config, generator, progress)
 

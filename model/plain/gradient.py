@@ -26,7 +26,7 @@ from model.vocabulary import Rows
 
 __all__ = ["loss_and_gradients"]
 
-NARROW = 2**16  # numpy sorts 16-bit numbers by radix, ten times faster than wider ones
+MAX_NARROW_ITEMS = 2**16  # numpy sorts 16-bit numbers by radix, ten times faster than wider ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _Batch:
     @classmethod
     def of(cls, users: Rows, items: Rows, n_items: int) -> "_Batch":
         flat = items.reshape(-1)
-        order = np.argsort(flat.astype(np.uint16) if n_items <= NARROW else flat, kind="stable")
+        order = np.argsort(flat.astype(np.uint16) if n_items <= MAX_NARROW_ITEMS else flat, kind="stable")
         counts = np.bincount(flat, minlength=n_items)
         width = items.shape[1]
         columns = (users, flat, order, order // width, np.cumsum(counts) - counts)

@@ -19,7 +19,7 @@ from model.network.history_tower import unset_linear
 
 __all__ = ["PlainConfig", "PlainNeuMF"]
 
-TOGETHER = 32  # users scored at once
+USERS_PER_BLOCK = 32  # that are scored at once: the layers' outputs take 16 MB on 3,706 items
 SPREAD = 0.01  # standard deviation of fresh vectors, as in the authors' code
 
 
@@ -110,12 +110,12 @@ class PlainNeuMF(nn.Module):
     def scores(self, users: Tensor) -> Tensor:
         """Return the logit of each user with every item: (B, N).
 
-        users : int64 (B,), rows; 32 at a time, which keeps the layers' outputs within 16 MB on 3,706 items.
+        users : int64 (B,), rows.
         """
         n = self.config.factors
         head, tail = self.fuse.weight[0, :n], self.fuse.weight[0, n:]
         parts = []
-        for few in users.split(TOGETHER):  # type: ignore[no-untyped-call]
+        for few in users.split(USERS_PER_BLOCK):  # type: ignore[no-untyped-call]
             from_user, from_item = self._first(self.mlp_user[few])
             gmf = (self.gmf_user[few] * head) @ self.gmf_item.T
             parts.append(gmf + self._others(from_user.unsqueeze(1) + from_item) @ tail + self.fuse.bias)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from model.vocabulary import Rows
 
-__all__ = ["Adam", "Passed", "Weights", "backward", "forward", "loss"]
+__all__ = ["Adam", "ForwardPass", "Weights", "backward", "forward", "loss"]
 
 Array = NDArray[np.floating]
 Weights = Mapping[str, Array]
@@ -36,7 +36,7 @@ Weights = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class ForwardPass:
     """What a forward pass leaves for the backward one.
 
     Parameters
@@ -52,7 +52,7 @@ class Passed:
     logits: Array
 
 
-def forward(weights: Weights, users: Rows, items: Rows) -> Passed:
+def forward(weights: Weights, users: Rows, items: Rows) -> ForwardPass:
     """Return the logits of pairs, with what their gradients need."""
     gmf = weights["gmf_user"][users] * weights["gmf_item"][items]
     x = np.concatenate([weights["mlp_user"][users], weights["mlp_item"][items]], axis=1)
@@ -61,7 +61,7 @@ def forward(weights: Weights, users: Rows, items: Rows) -> Passed:
         x = np.maximum(x @ weights[f"layers.{k}.weight"].T + weights[f"layers.{k}.bias"], 0.0)
         inputs.append(x)
     logits = np.concatenate([gmf, x], axis=1) @ weights["fuse.weight"][0] + weights["fuse.bias"][0]
-    return Passed(users, items, tuple(inputs), logits)
+    return ForwardPass(users, items, tuple(inputs), logits)
 
 
 def loss(logits: Array, labels: Array) -> float:
@@ -69,17 +69,17 @@ def loss(logits: Array, labels: Array) -> float:
     return float(np.mean(np.maximum(logits, 0.0) - labels * logits + np.log1p(np.exp(-np.abs(logits)))))
 
 
-def backward(weights: Weights, passed: Passed, labels: Array) -> dict[str, Array]:
+def backward(weights: Weights, cache: ForwardPass, labels: Array) -> dict[str, Array]:
     """Return the gradient of the mean loss by each weight, of its shape.
 
     Steps, each by the chain rule from the one before:
     1 logits; 2 fusion; 3 GMF vectors; 4 layers, last to first; 5 MLP vectors.
     """
-    users, items, inputs = passed.users, passed.items, passed.inputs
+    users, items, inputs = cache.users, cache.items, cache.inputs
     p, q = weights["gmf_user"][users], weights["gmf_item"][items]
     n_factors = p.shape[1]
     # Step 1: dL/ds = (sigmoid(s) - y) / P
-    ds = (_sigmoid(passed.logits) - labels) / len(labels)
+    ds = (_sigmoid(cache.logits) - labels) / len(labels)
     # Step 2: dL/dh = sum_P ds [g | x_K],  dL/dh_0 = sum_P ds
     gradients: dict[str, Array] = {
         "fuse.weight": (ds @ np.concatenate([p * q, inputs[-1]], axis=1))[np.newaxis],

@@ -1,7 +1,7 @@
 """Lists for users that the network knows too little about: what is trending, and what is like what they touched.
 
-The first event already changes the list. No training is needed, only the catalogue and the hot list; when
-even that is empty the newest of the catalogue is shown. Who is cold is decided in ``modes``, not here.
+The first event already changes the list. It takes no training, only the catalogue and the trending list; while that
+is empty, the newest items of the catalogue come first. ``modes`` decides who is cold.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.history import Interaction, Profile
 from model.ranking.content import ContentIndex, best_rows
 
-__all__ = ["ColdStart", "ColdStartConfig", "Scored", "Source", "Trending"]
+__all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending"]
 
 Source = Literal["neumf", "trending", "similar", "catalogue"]
 _Floats = NDArray[np.float32]
@@ -28,11 +28,11 @@ class ColdStartConfig:
     """How trending and similarity are blended.
 
     A user with ``m`` distinct known recent items gives similarity the share
-    ``most_share * m / (m + half_share_at)`` and trending the rest.
+    ``max_share * m / (m + half_share_at)`` and trending the rest.
 
     Parameters
     ----------
-    most_share : share of similarity that is approached with many items, 0..1.
+    max_share : share of similarity that is approached with many items, 0..1.
     half_share_at : distinct items at which half of it is reached.
     contrast : ratio of the highest trending score to the one at which trending stops being logarithmic;
         with 100, an item of a tenth of the highest popularity gets about half its trend.
@@ -43,13 +43,13 @@ class ColdStartConfig:
         If a field is out of its range.
     """
 
-    most_share: float = 0.2
+    max_share: float = 0.2
     half_share_at: float = 3.0
     contrast: float = 100.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.most_share <= 1.0:
-            raise ValueError(f"ColdStartConfig: most_share must be 0 to 1, got {self.most_share!r}")
+        if not 0.0 <= self.max_share <= 1.0:
+            raise ValueError(f"ColdStartConfig: max_share must be 0 to 1, got {self.max_share!r}")
         if not 0.0 < self.half_share_at < float("inf"):
             raise ValueError(f"ColdStartConfig: half_share_at must be positive, got {self.half_share_at!r}")
         if not 0.0 < self.contrast < float("inf"):
@@ -57,12 +57,12 @@ class ColdStartConfig:
 
     def share(self, items: int) -> float:
         """Return the share of similarity for a user with so many distinct known recent items, 0..1."""
-        return self.most_share * items / (items + self.half_share_at)
+        return self.max_share * items / (items + self.half_share_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Trending:
-    """The hot list: item -> decayed popularity in any unit, best first."""
+    """The trending list: item -> decayed popularity in any unit, best first."""
 
     scores: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -86,14 +86,15 @@ class Trending:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredItem:
     """One recommended item.
 
     Parameters
     ----------
     item_id : the item.
     score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
-    source : the road or the part of the blend that weighed most; ``catalogue`` where no part knew the item.
+    source : ``neumf`` in a personalised list, else the part of the blend that weighed most; ``catalogue`` where no
+        part knew the item.
     reason : a sentence for people.
     """
 
@@ -124,17 +125,17 @@ class ColdStart:
         genre: str | None = None,
         strict: bool = False,
         exclude: Collection[str] = (),
-    ) -> list[list[Scored]]:
+    ) -> list[list[ScoredItem]]:
         """Return each user's ``n`` best items, best first, without what they touched recently.
 
         A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0 and
         ``trend = log(1 + contrast * score / highest) / log(1 + contrast)``. Ties go to the newer film, then
-        to the catalogue's order; an empty hot list leaves just that order to a new user.
+        to the catalogue's order; an empty trending list leaves just that order to a new user.
 
         Parameters
         ----------
         profiles : B users.
-        trending : the hot list; items outside the catalogue are passed over.
+        trending : the trending list; items outside the catalogue are ignored.
         index : the catalogue's vectors.
         n : items per user; fewer come back only if no more are left.
         genre : items of this genre come first.
@@ -175,7 +176,7 @@ class ColdStart:
         likeness: _Floats,
         n: int,
         genre: str | None,
-    ) -> list[Scored]:
+    ) -> list[ScoredItem]:
         """Return one user's list from the three lines (N,) of scores, -inf where an item may not be listed."""
         rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
         rows = rows[scores[rows] > -np.inf]
@@ -192,7 +193,7 @@ class ColdStart:
                 source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
             else:
                 reason = "New in the catalogue"
-            listed.append(Scored(index.item_ids[row], score, source, reason))
+            listed.append(ScoredItem(index.item_ids[row], score, source, reason))
         return listed
 
 

@@ -25,7 +25,7 @@ _Rows = NDArray[np.int64]
 Neighbours = tuple[tuple[str, float], ...]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TITLE_COLUMNS = 128  # two titles of three words each share a column by chance once in fifteen pairs
-_CHUNK = 512  # rows of the all-pairs product held at once
+_ROWS_PER_BLOCK = 512  # of the product of all pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,6 @@ class ContentIndex:
         """Return the cosines of profiles (B, D) with every item, float32 (B, N)."""
         return profiles @ self.vectors.T
 
-    def profile_scores(self, recent: Sequence[Interaction]) -> _Floats:
-        """Return the cosine of one user's profile with every item, float32 (N,); zeros without known items."""
-        row: _Floats = self.scores(self.profiles([recent]))[0]
-        return row
-
     def similar(self, item_id: str, n: int) -> Neighbours:
         """Return up to ``n`` items closest to an item, with cosines, best first; () if it is like no other."""
         row = self._rows.get(item_id)
@@ -159,9 +154,9 @@ class ContentIndex:
 
     def similar_to_all(self, n: int) -> Iterator[tuple[str, Neighbours]]:
         """Give each item of the catalogue with its ``n`` closest, in catalogue order."""
-        for start in range(0, len(self), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(self)))
-            yield from zip(self.item_ids[start : start + _CHUNK], self._neighbours(rows, n), strict=True)
+        for start in range(0, len(self), _ROWS_PER_BLOCK):
+            rows = np.arange(start, min(start + _ROWS_PER_BLOCK, len(self)))
+            yield from zip(self.item_ids[start : start + _ROWS_PER_BLOCK], self._neighbours(rows, n), strict=True)
 
     def _neighbours(self, rows: _Rows, n: int) -> list[Neighbours]:
         cosines = np.round(self.scores(self.vectors[rows]), 6)

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.history import Profile, distinct_items
-from model.network.cooccurrence import DEPTH, Recent
+from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["HistoryBatch", "Ranked", "Ranker", "history_batch", "recent_of"]
+__all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
 
-BLOCK = 1 << 19  # floats of the first MLP layer held at once: 2 MiB, about what a core's cache holds
-FEATURES = 1 << 17  # scores that evidence is added to at once
-MIN_SHARE = 16  # users for which another thread is worth waking
-TOGETHER = 32  # users that the tower reads at once: its activations then fit the cache as well
-PAIRS = 1 << 13  # pairs of user and item that are reranked at once: 3 MiB of item vectors
+BLOCK_FLOATS = 1 << 19  # of the first MLP layer: 2 MiB, about what a core's cache holds
+SCORES_PER_ADDITION = 1 << 17  # that evidence is added to: 512 KiB
+MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
+USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
+PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class HistoryBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankedLists:
     """The best items of each user, best first.
 
     Parameters
@@ -108,8 +108,8 @@ class Ranker:
     ----------
     snapshot : the version to serve; it is read, never changed.
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
-    threads : between how many a batch of users is divided. Each goes its own way from tower to scores, where torch's
-        own threads meet after every operation and wait for the slower one; those should be left at one then.
+    threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. Torch's own
+        threads would wait for each other after every operation, so leave those at one.
 
     Raises
     ------
@@ -117,7 +117,7 @@ class Ranker:
         If the snapshot has no items, or there is no thread.
     """
 
-    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK, threads: int = 1) -> None:
+    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK_FLOATS, threads: int = 1) -> None:
         if threads < 1:
             raise ValueError(f"Ranker: threads must be at least 1, got {threads!r}")
         if not snapshot.items:
@@ -162,7 +162,7 @@ class Ranker:
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
-    ) -> Ranked:
+    ) -> RankedLists:
         """Return each user's ``n`` best items, never one of their history.
 
         Parameters
@@ -242,7 +242,7 @@ class Ranker:
         users, wanted = self._user_vectors(histories), torch.from_numpy(rows)
         asked = None if texts is None else torch.from_numpy(texts)
         logits = torch.empty(wanted.shape)  # (B, C)
-        step = max(1, PAIRS // max(1, wanted.shape[1]))
+        step = max(1, PAIRS_PER_RERANK // max(1, wanted.shape[1]))
         for start in range(0, len(users), step):
             some = slice(start, start + step)
             side, places = self._side_of(wanted[some])
@@ -267,7 +267,7 @@ class Ranker:
         FloatingPointError
             If one is not a number or infinite.
         """
-        share = max(MIN_SHARE, -(-len(histories) // self._threads))
+        share = max(MIN_USERS_PER_THREAD, -(-len(histories) // self._threads))
         if self._pool is None or len(histories) <= share:
             return self._logits(histories, texts)
         parts = [slice(start, start + share) for start in range(0, len(histories), share)]
@@ -334,7 +334,7 @@ class Ranker:
         if self._evidence is None:
             return
         recent = recent_of(histories)
-        together = max(1, min(TOGETHER, FEATURES // len(self)))
+        together = max(1, min(USERS_PER_READ, SCORES_PER_ADDITION // len(self)))
         for start in range(0, len(histories), together):
             chosen = slice(start, start + together)
             features = self._evidence.of_catalogue(recent.taken(chosen))
@@ -343,9 +343,8 @@ class Ranker:
 
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
         """Return float32 (B, D)."""
-        parts = [
-            self._read(histories.taken(slice(start, start + TOGETHER))) for start in range(0, len(histories), TOGETHER)
-        ]
+        starts = range(0, len(histories), USERS_PER_READ)
+        parts = [self._read(histories.taken(slice(start, start + USERS_PER_READ))) for start in starts]
         return torch.cat(parts) if parts else torch.empty(0, self.snapshot.config.factors)
 
     def _read(self, histories: HistoryBatch) -> Tensor:
@@ -359,14 +358,14 @@ class Ranker:
         )
 
 
-def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> Recent:
+def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     """Return the newest ``depth`` items of the same histories newest first, as the evidence reads them."""
     lengths = (histories.items >= 0).sum(axis=1)
     place = lengths[:, None] - 1 - np.arange(min(depth, histories.items.shape[1]))  # (B, J)
     known, place = place >= 0, np.maximum(place, 0)
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
-    return Recent(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+    return RecentItems(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
 
 
 def _taken(side: ItemSide, rows: Tensor) -> ItemSide:
@@ -382,9 +381,9 @@ def _require_finite(where: str, logits: Tensor) -> None:
         )
 
 
-def _empty_ranked(n_users: int, n: int) -> Ranked:
+def _empty_ranked(n_users: int, n: int) -> RankedLists:
     """Return lists without items, to be filled."""
-    return Ranked(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
+    return RankedLists(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
 
 
 def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 What is known can shrink: recent items are bounded, a new model version may not know an item, a rollback may
 know fewer. With a single threshold such a user would flip between two kinds of lists, and a ``ModeChange``
 would be published at each flip. So a user is promoted at ``personalize_at`` and taken back only well below.
-A person may have chosen a user's mode by hand; then the thresholds are not asked.
+A person may override a user's mode; then the thresholds do not count.
 """
 
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class ModeConfig:
 def decide(mode: Mode, known_items: int, config: ModeConfig, override: Mode | None = None) -> Mode:
     """Return the mode of a user who was in ``mode`` and has so many known items.
 
-    Between the thresholds, ``demote_below <= known_items < personalize_at``, nothing changes. A mode that was chosen by
-    hand wins, but without any known item there is nothing to personalise by, and the user is cold.
+    Between the thresholds, ``demote_below <= known_items < personalize_at``, nothing changes. An override wins over the
+    thresholds. Without any known item there is nothing to personalise by, and the user is cold in any case.
     """
     if override is not None:
         return "personalized" if override == "personalized" and known_items >= 1 else "cold_start"

@@ -1,7 +1,7 @@
-"""Both roads to a list: personalised by NeuMF, cold start by trending and similarity; and who takes which.
+"""Lists of both modes: personalised by NeuMF, or cold start by trending and similarity; and who gets which.
 
-A ``Recommender`` is a value: the catalogue, the hot list and the model version it was built from never change
-under a batch. A new version, catalogue or hot list makes a new ``Recommender``, swapped in between batches.
+A ``Recommender`` is a value: its catalogue, trending list and model version never change under a batch. A new one of
+these makes a new ``Recommender``, which takes its place between two batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from model.catalogue import Catalogue
 from model.history import Mode, Profile
-from model.ranking.cold_start import ColdStart, Scored, Trending
+from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig, decide
@@ -49,18 +49,18 @@ class CandidateList:
     Parameters
     ----------
     profile : whom it is for.
-    mode : the road that was decided for.
-    known_items : number of distinct recent items that the model knows; what ``mode`` was decided by.
+    mode : of the list.
+    known_items : number of distinct recent items that the model knows; it decides the mode.
     version : model version that scored it, None for cold start.
     items : candidates, best first.
-    complete : whether a longer draft could hold no further items.
+    complete : whether a longer list could hold no further items.
     """
 
     profile: Profile
     mode: Mode
     known_items: int
     version: str | None
-    items: tuple[Scored, ...]
+    items: tuple[ScoredItem, ...]
     complete: bool
 
 
@@ -72,12 +72,12 @@ class Recommender:
     ----------
     catalogue : what may be listed.
     index : content vectors of the catalogue.
-    trending : the merged hot list.
+    trending : the merged trending list.
     cold_start : blends trending and similarity.
-    modes : the threshold between the roads.
+    modes : the thresholds between the two modes.
     ranker : the serving model version, or None before the first.
     version : its name.
-    overrides : modes that were chosen by hand, by user id; they win over the threshold.
+    overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     """
 
@@ -96,7 +96,7 @@ class Recommender:
         return self._with(catalogue=catalogue, index=index)
 
     def with_trending(self, trending: Trending) -> "Recommender":
-        """Return the same with a newer hot list."""
+        """Return the same with a newer trending list."""
         return self._with(trending=trending)
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
@@ -112,7 +112,7 @@ class Recommender:
         return self._with(modes=modes)
 
     def with_overrides(self, overrides: Mapping[str, Mode]) -> "Recommender":
-        """Return the same with other modes chosen by hand."""
+        """Return the same with other mode overrides."""
         return self._with(overrides=overrides)
 
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
@@ -131,7 +131,7 @@ class Recommender:
         return () if item is None else item.genres
 
     def decide(self, profile: Profile) -> tuple[Mode, int]:
-        """Return the road for this user now, and the number of known items it was decided by."""
+        """Return this user's mode now, and the number of known items that it was decided by."""
         known_items = 0 if self.ranker is None else self.ranker.known_items(profile)
         return decide(profile.mode, known_items, self.modes, self.overrides.get(profile.user_id)), known_items
 
@@ -147,12 +147,12 @@ class Recommender:
 
         Returns
         -------
-        B drafts in the order of ``profiles``.
+        B candidate lists in the order of ``profiles``.
         """
         decided = [self.decide(profile) for profile in profiles]
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
         cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
-        items: dict[int, tuple[Scored, ...]] = {}
+        items: dict[int, tuple[ScoredItem, ...]] = {}
         for where, rank in ((personal, self._personalized), (cold, self._cold)):
             if where:
                 items.update(zip(where, rank([profiles[at] for at in where], n, list_filter), strict=True))
@@ -171,7 +171,7 @@ class Recommender:
     def degraded(
         self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
     ) -> tuple[CandidateList, ...]:
-        """Return trending lists, for when scoring fails: no network and no similarity is asked."""
+        """Return trending lists, for when scoring fails; they need neither the network nor similarity."""
         strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
         lists = self._cold(strangers, n, list_filter)
         return tuple(
@@ -182,11 +182,11 @@ class Recommender:
     def _with(self, **changed: Any) -> "Recommender":
         other = replace(self, **changed)
         same = other.catalogue is self.catalogue and other.ranker is self.ranker
-        if same and "_listed" in self.__dict__:  # a hot list comes every second, and changes nothing about it
+        if same and "_listed" in self.__dict__:  # a trending list comes every second, and changes nothing about it
             other.__dict__["_listed"] = self._listed
         return other
 
-    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
+    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         ranked = self.cold_start.rank(
             profiles,
             self.trending,
@@ -198,7 +198,9 @@ class Recommender:
         )
         return [tuple(items) for items in ranked]
 
-    def _personalized(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[Scored, ...]]:
+    def _personalized(
+        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter
+    ) -> list[tuple[ScoredItem, ...]]:
         if list_filter.genre is None:
             return self._ranked(profiles, n, self._mask(list_filter))
         preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre))
@@ -207,7 +209,9 @@ class Recommender:
         others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre))
         return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
 
-    def _ranked(self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]) -> list[tuple[Scored, ...]]:
+    def _ranked(
+        self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]
+    ) -> list[tuple[ScoredItem, ...]]:
         assert self.ranker is not None, "only users with known items are personalised"
         histories = self.ranker.histories(profiles)
         ranked = self.ranker.rank(histories, n, allowed=allowed)
@@ -215,7 +219,7 @@ class Recommender:
         ids = self.ranker.snapshot.items
         return [
             tuple(
-                Scored(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
+                ScoredItem(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
                 for row, score, near in zip(*places, strict=True)
                 if row >= 0
             )

@@ -7,7 +7,8 @@ What may get lost are items that the first step does not propose, so its recall 
 
 The MLP is no inner product. Its linear part is one, though: over users as histories make them, an item's logit
 is regressed on the user vector, and the coefficients, added to the item's GMF vector and bias, become its vector
-in the index. Evidence is none either: what follows a user's newest items most often is proposed beside the index.
+in the index. Evidence is no inner product either: the items that most often follow a user's newest ones are proposed
+beside the index.
 
 This is the only module that needs faiss [1]_, which comes with the extra ``large``; it is imported on first use.
 
@@ -28,16 +29,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, Ranked, Ranker, recent_of
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker, recent_of
 from model.vocabulary import Rows
 
 __all__ = [
     "LARGE_FROM",
-    "Recall",
+    "CandidateSource",
     "RetrievalConfig",
     "RetrievalMode",
+    "RetrievalRecall",
     "RetrievingRanker",
-    "Source",
     "build_ranker",
     "has_faiss",
     "is_large",
@@ -45,14 +46,15 @@ __all__ = [
 ]
 
 RetrievalMode = Literal["auto", "exact", "faiss"]
-Source = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
+CandidateSource = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
 
 LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users then fill a worker's 150 ms
-LANES = 16  # floats in a register: faiss scans vectors of any other width 20 times slower
-TOGETHER = 16  # users whose whole catalogue is scored at once, 4 MB each at a million items
-FOLLOWED, FOLLOWERS = 50, 8  # newest items of a user, and how many that follow each are candidates
-REPLACED = 4.0  # times the catalogue: after so many replaced vectors an index is made anew
-EXACT_FROM = 8  # scoring everything costs no more than retrieving this fraction of it
+REGISTER_FLOATS = 16  # faiss scans vectors of any other width 20 times slower
+USERS_PER_BLOCK = 16  # whose whole catalogue is scored at once: 4 MB each at a million items
+RECENT_ITEMS = 50  # of a user, whose followers are candidates
+FOLLOWERS_PER_ITEM = 8  # those that follow a recent item most often
+MAX_REPLACEMENTS = 4.0  # replaced vectors for each item; then the index is made anew
+EXACT_RATIO = 8  # retrieving one item costs as much as scoring so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class RetrievalConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
+class RetrievalRecall:
     """How much of the exact lists retrieval found.
 
     Parameters
@@ -109,7 +111,7 @@ def has_faiss() -> bool:
 
 
 def is_large(n_items: int, mode: RetrievalMode) -> bool:
-    """Return whether a catalogue of this size is to be retrieved from."""
+    """Return whether a catalogue of this size needs retrieval."""
     return mode == "faiss" or (mode == "auto" and n_items >= LARGE_FROM)
 
 
@@ -128,7 +130,7 @@ def build_ranker(
     ----------
     mode : ``exact``, ``faiss``, or ``auto``, which retrieves from ``LARGE_FROM`` items.
     threads : of an exact ranker.
-    before : the ranker of an earlier version, whose index may be gone on with.
+    before : the ranker of an earlier version, whose index may be patched.
     changed : int64, the rows of items that differ from that version; None where that is not known.
 
     Raises
@@ -154,7 +156,7 @@ class RetrievingRanker(Ranker):
     snapshot : the version to serve.
     config : how wide to look.
     sources : more candidates, such as neighbours of a user's latest items; asked at each ranking.
-    sample : real histories to make the network linear over; made-up ones if None.
+    sample : real histories over which the network is made linear; made-up ones if None.
 
     Raises
     ------
@@ -169,7 +171,7 @@ class RetrievingRanker(Ranker):
         snapshot: Snapshot,
         config: RetrievalConfig | None = None,
         *,
-        sources: Sequence[Source] = (),
+        sources: Sequence[CandidateSource] = (),
         sample: HistoryBatch | None = None,
     ) -> None:
         super().__init__(snapshot)
@@ -183,11 +185,11 @@ class RetrievingRanker(Ranker):
         self._replaced = 0  # vectors in the index that were replaced by those of a later version
 
     def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
-        """Return a ranker of a version that goes on from this one, with a copy of its index.
+        """Return a ranker of a version that continues this one, with a patched copy of its index.
 
-        In the copy the vectors of the rows that changed are replaced by those of the new version. Those of the others
-        and the clusters stay a little behind, which may cost a candidate but never a score. After so many replacements
-        that each vector may have been replaced four times a new index is made.
+        The copy takes the new version's vectors of the rows that changed. The other vectors and the clusters stay a
+        little behind, which may cost a candidate but never a score. After four replacements for each vector the ranker
+        builds a new index instead.
 
         Parameters
         ----------
@@ -196,13 +198,13 @@ class RetrievingRanker(Ranker):
         """
         n, flat_to = len(snapshot.items), self.config.flat_to
         rows = np.union1d(changed, np.arange(len(self), n))
-        if self._replaced + len(rows) > REPLACED * n or (n > flat_to) != (len(self) > flat_to):
+        if self._replaced + len(rows) > MAX_REPLACEMENTS * n or (n > flat_to) != (len(self) > flat_to):
             return RetrievingRanker(snapshot, self.config, sources=self._sources)
         other = copy(self)
-        other._go_on(snapshot, rows)  # noqa: SLF001 - of its own class
+        other._continue(snapshot, rows)  # noqa: SLF001 - of its own class
         return other
 
-    def _go_on(self, snapshot: Snapshot, rows: Rows) -> None:
+    def _continue(self, snapshot: Snapshot, rows: Rows) -> None:
         Ranker.__init__(self, snapshot)
         vectors, _ = self._linear(rows)
         self._index = self._index.patched(rows, (vectors @ self._turn).numpy(), len(self))
@@ -216,7 +218,7 @@ class RetrievingRanker(Ranker):
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
-    ) -> Ranked:
+    ) -> RankedLists:
         """Return each user's ``n`` best items among the candidates, never one of their history.
 
         Contract, parameters and errors are those of :meth:`Ranker.rank`; ties go to the lower row. Where the masks
@@ -229,12 +231,14 @@ class RetrievingRanker(Ranker):
         if texts is not None:
             return super().rank(histories, n, excluded=excluded, allowed=allowed, texts=texts)
         mask = _Mask(histories, len(self), excluded, allowed)
-        ranked = Ranked(np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32))
+        ranked = RankedLists(
+            np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32)
+        )
         width = max(self.config.candidates, self.config.per_item * n)
         asking = np.arange(len(histories))
         while len(asking):
             some, part = _of_users(histories, asking), mask.of_users(asking)
-            if EXACT_FROM * width >= len(self) and not part.is_narrow(width):
+            if EXACT_RATIO * width >= len(self) and not part.is_narrow(width):
                 found = super().rank(some, n, excluded=part.excluded, allowed=part.allowed)
                 done = np.ones(len(asking), dtype=np.bool_)
             else:
@@ -244,19 +248,19 @@ class RetrievingRanker(Ranker):
             width *= 4
         return ranked
 
-    def looking(self, config: RetrievalConfig) -> "RetrievingRanker":
+    def with_config(self, config: RetrievalConfig) -> "RetrievingRanker":
         """Return the same over the same index with other ``candidates``, ``per_item`` and ``probes``."""
         other = copy(self)
         other.config = config
         return other
 
-    def rank_exactly(self, histories: HistoryBatch, n: int) -> Ranked:
+    def rank_exactly(self, histories: HistoryBatch, n: int) -> RankedLists:
         """Return the best items of the whole catalogue, as :class:`Ranker` does."""
         return super().rank(histories, n)
 
     def _retrieved(
         self, histories: HistoryBatch, n: int, mask: "_Mask", width: int
-    ) -> tuple[Ranked, NDArray[np.bool_]]:
+    ) -> tuple[RankedLists, NDArray[np.bool_]]:
         """Return the best of up to ``width`` candidates, and which users had enough of them: bool (B,)."""
         if mask.is_narrow(width):
             rows = np.broadcast_to(mask.listed(), (len(histories), mask.n_allowed))
@@ -276,7 +280,7 @@ class RetrievingRanker(Ranker):
         queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
         proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
         if self._evidence is not None:
-            proposed.append(self._evidence.followers(recent_of(histories, FOLLOWED), FOLLOWERS))
+            proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
         proposed += [source(histories) for source in self._sources]
         rows = np.sort(np.concatenate(proposed, axis=1), axis=1)
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
@@ -303,8 +307,8 @@ class RetrievingRanker(Ranker):
         gmf = (gmf if rows is None else gmf[torch.from_numpy(rows)]).T.contiguous()  # (D + 1, N)
         square = users.T @ users
         left = -(square @ gmf)
-        for start in range(0, len(users), TOGETHER):
-            some = slice(start, start + TOGETHER)
+        for start in range(0, len(users), USERS_PER_BLOCK):
+            some = slice(start, start + USERS_PER_BLOCK)
             left.addmm_(users[some].T, self._heads(users[some, :-1], rows=rows))
         identity = square.diagonal().mean() * torch.eye(len(square))
         pull = self.config.ridge * identity
@@ -314,10 +318,10 @@ class RetrievingRanker(Ranker):
                 "RetrievingRanker: finite item vectors are required, got "
                 f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
             )
-        return vectors, (square + LEAST * identity) / len(users)
+        return vectors, (square + MIN_SPREAD * identity) / len(users)
 
 
-def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> Recall:
+def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> RetrievalRecall:
     """Compare retrieved lists with those of the exact ranking.
 
     Parameters
@@ -333,15 +337,15 @@ def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 1
     if not len(histories):
         raise ValueError("measure_recall: at least one user is required, got none")
     shares = []
-    for start in range(0, len(histories), TOGETHER):
-        some = histories.taken(slice(start, start + TOGETHER))
+    for start in range(0, len(histories), USERS_PER_BLOCK):
+        some = histories.taken(slice(start, start + USERS_PER_BLOCK))
         exact, found = ranker.rank_exactly(some, n).rows, ranker.rank(some, n).rows
         for best, mine in zip(exact, found, strict=True):
             if best[0] < 0:
                 raise ValueError("measure_recall: users with items left to list are required, got one without")
             shares.append(np.isin(best[best >= 0], mine).mean())
     error = np.std(shares, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0.0
-    return Recall(n, len(shares), float(np.mean(shares)), float(error), float(np.min(shares)))
+    return RetrievalRecall(n, len(shares), float(np.mean(shares)), float(error), float(np.min(shares)))
 
 
 class _Index:
@@ -357,7 +361,7 @@ class _Index:
             self._index = self._faiss.IndexFlatIP(width)
         else:
             self._index = self._clustered(width)
-            sample = generator.choice(n, min(n, POINTS * self._n_lists), replace=False)
+            sample = generator.choice(n, min(n, ITEMS_PER_CLUSTER * self._n_lists), replace=False)
             self._index.train(padded[np.sort(sample)])
         self._index.add(padded)
 
@@ -368,7 +372,7 @@ class _Index:
         index = faiss.IndexIVFScalarQuantizer(
             self._coarse, width, self._n_lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
         )
-        index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, ROUNDS, POINTS
+        index.cp.seed, index.cp.niter, index.cp.max_points_per_centroid = 0, CLUSTER_ROUNDS, ITEMS_PER_CLUSTER
         return index
 
     def patched(self, rows: Rows, vectors: NDArray[np.float32], n: int) -> "_Index":
@@ -404,9 +408,9 @@ class _Index:
         return found
 
 
-LEAST = 1.0e-3  # of the mean square: no direction counts for less than this, whoever was sampled
-POINTS = 64  # items a cluster is made from; more take longer and find no more
-ROUNDS = 8  # of k-means
+MIN_SPREAD = 1.0e-3  # of the mean square: no direction counts for less, whoever was sampled
+ITEMS_PER_CLUSTER = 64  # that one is made from; more take longer and find no more
+CLUSTER_ROUNDS = 8  # of k-means
 
 
 class _Mask:
@@ -477,11 +481,11 @@ def _of_users(histories: HistoryBatch, chosen: NDArray[np.int64]) -> HistoryBatc
     )
 
 
-def _best(logits: Tensor, rows: Rows, n: int) -> Ranked:
+def _best(logits: Tensor, rows: Rows, n: int) -> RankedLists:
     """Return the n best of candidates (B, C) whose rows ascend, so that a stable order gives ties to the lower row."""
     best, order = logits.sort(dim=1, descending=True, stable=True)
     best, order = best[:, :n], order[:, :n]
-    ranked = Ranked(np.full((len(rows), n), -1, dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32))
+    ranked = RankedLists(np.full((len(rows), n), -1, dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32))
     ranked.rows[:, : best.shape[1]] = np.take_along_axis(rows, order.numpy(), axis=1)
     ranked.scores[:, : best.shape[1]] = best.sigmoid().numpy()  # of minus infinity it is 0
     return ranked
@@ -494,7 +498,7 @@ def _with_one(users: Tensor) -> Tensor:
 
 def _padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the vectors with zeros behind, up to a whole number of registers."""
-    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % LANES))))
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % REGISTER_FLOATS))))
 
 
 def _faiss() -> Any:
@@ -518,10 +522,10 @@ def _faiss() -> Any:
 def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryBatch:
     """Return histories of n users as the item vectors suggest them: some of the nearest items of a random one.
 
-    Lengths, paces (from seconds to weeks between two events) and identities are spread evenly.
+    Lengths, gaps (from seconds to weeks between two events) and identities are spread evenly.
     """
     length, n_items = ranker.snapshot.config.history_length, len(ranker)
-    pool = np.sort(generator.choice(n_items, min(n_items, POOL), replace=False))
+    pool = np.sort(generator.choice(n_items, min(n_items, POOL_ITEMS), replace=False))
     factors = ranker.snapshot.weights["item_factors"][torch.from_numpy(pool)]
     directions = torch.nn.functional.normalize(factors, dim=1)
     near = min(len(pool), 4 * length)
@@ -530,13 +534,13 @@ def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryB
         n_events = generator.integers(1, length + 1)
         nearest = pool[(directions @ directions[seed]).topk(near).indices.numpy()]
         items[user, : min(n_events, near)] = generator.permutation(nearest)[:n_events]
-    pace = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))  # milliseconds
+    gap_ms = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))
     return HistoryBatch(
         generator.integers(-1, len(ranker.users), n),
         items,
-        np.cumsum(generator.exponential(pace, (n, length)), axis=1).astype(np.int64),
+        np.cumsum(generator.exponential(gap_ms, (n, length)), axis=1).astype(np.int64),
         generator.uniform(0.2, 1.0, (n, length)).astype(np.float32),
     )
 
 
-POOL = 1 << 14  # items among which the neighbours of a made-up history are sought
+POOL_ITEMS = 1 << 14  # among which the neighbours of a made-up history are sought

@@ -1,7 +1,7 @@
-"""A training in the middle, as a value: everything that decides how it goes on.
+"""A training between two epochs, as a value: everything that decides how it continues.
 
-Whoever keeps it writes tensors and JSON, nothing that would run code when it is read. Gone on with, a training ends
-in the very weights that it would have had without the interruption.
+It consists of tensors and JSON, so that reading one runs no code. A training that continues from it ends in the very
+weights that it would have had without the interruption.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Checkpoint", "captured", "restore", "under"]
+__all__ = ["Checkpoint", "capture", "restore", "under"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Checkpoint:
     state: Mapping[str, Any]
 
 
-def captured(
+def capture(
     about: Mapping[str, Any],
     state: Mapping[str, Any],
     best: Mapping[str, Tensor],
@@ -38,7 +38,7 @@ def captured(
     generator: np.random.Generator,
     dropout: torch.Generator,
 ) -> Checkpoint:
-    """Return a copy of a training's state; ``about`` is what must be the same when it goes on."""
+    """Return a copy of a training's state; ``about`` is what must be the same when it continues."""
     tensors = {f"network.{name}": weight for name, weight in network.state_dict().items()}
     tensors |= {f"best.{name}": weight for name, weight in best.items()}
     for number, moments in optimiser.state_dict()["state"].items():
@@ -73,12 +73,12 @@ def restore(
         network.load_state_dict(under("network.", start.tensors))
     except RuntimeError as error:
         raise ValueError(f"fit: a checkpoint of this network is required, got another: {error}") from error
-    told = optimiser.state_dict()
+    current = optimiser.state_dict()
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in under("optimiser.", start.tensors).items():
         number, _, kind = name.partition(".")
         moments.setdefault(int(number), {})[kind] = tensor
-    optimiser.load_state_dict({"state": moments, "param_groups": told["param_groups"]})
+    optimiser.load_state_dict({"state": moments, "param_groups": current["param_groups"]})
     generator.bit_generator.state = start.state["random"]
     dropout.set_state(start.tensors["dropout"])
     return {**start.state, "losses": list(start.state["losses"]), "best": under("best.", start.tensors)}

@@ -15,15 +15,15 @@ __all__ = ["require_not_diverged"]
 
 COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
 ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
-GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
-SMALL = 0.1  # what counts as the least of before: new tables start near zero, trained ones have 0.02 to 2
+MAX_GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
+MIN_SIZE = 0.1  # a smaller weight of before counts as this: new tables start near zero, trained ones have 0.02 to 2
 
 
 def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
-    """Raise unless all learnt weights are finite, and none of before has exploded.
+    """Raise unless all learnt weights are finite, and none has exploded since the version before.
 
-    Of a table each row counts for itself, against the largest row of before: a round moves few rows, and one of them is
-    enough to be on top of every list.
+    In a table each row is compared by itself, with the largest row of before: a round moves few rows, and a single one
+    that exploded would be on top of every list.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
         if before is None:
             continue
         was = before.weights.get(name)
-        most = GROWTH * max(SMALL, 0.0 if was is None or not was.numel() else _size(name, was))
-        if now > most:
+        limit = MAX_GROWTH * max(MIN_SIZE, 0.0 if was is None or not was.numel() else _size(name, was))
+        if now > limit:
             raise FloatingPointError(
-                f"round: the root mean square of {name!r} must stay below {most:.3g}, got {now:.3g}; "
+                f"round: the root mean square of {name!r} must stay below {limit:.3g}, got {now:.3g}; "
                 "lower the learning rate"
             )
 

@@ -27,7 +27,7 @@ from torch.nn import functional
 from model.network.cooccurrence import recent_at
 from model.network.neumf import NeuMF
 from model.sequences import Sequences, Spans, Windows
-from model.training.checkpoint import Checkpoint, captured, restore
+from model.training.checkpoint import Checkpoint, capture, restore
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
@@ -38,13 +38,13 @@ __all__ = [
     "TrainingHooks",
     "TrainingResult",
     "fit",
-    "fit_cuts",
+    "fit_spans",
     "torch_generator",
 ]
 
-SAID = 0.5  # share of an item's text that a made-up query keeps
-UNKNOWN = 0.5  # share of the made-up queries that come from nobody in particular
-LOW, LOWEST = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
+KEPT_WORDS = 0.5  # share of an item's text that a made-up query keeps
+STRANGERS = 0.5  # share of the made-up queries whose user is hidden
+FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class TrainingConfig:
     patience : epochs without a better score after which training ends, its best weights kept; 0 to train on.
     weight_decay : of AdamW.
     clip : largest norm of the gradient.
-    queries : share of the events that are asked for in words as well, where items have texts.
+    queries : share of the events for which a query in words is made up, where items have texts.
     device : ``"cpu"``, or ``"cuda"`` with bfloat16 where precision allows.
 
     Raises
@@ -110,9 +110,9 @@ class TrainingConfig:
         length = max(1, math.ceil(of / (self.restarts + 1)))
         place = (step % length) / length if step < of else 1.0
         if place < self.warm_up:
-            low, share = LOW, place / self.warm_up
+            low, share = FIRST_RATE, place / self.warm_up
         else:
-            low, share = LOWEST, 1.0 - (place - self.warm_up) / (1.0 - self.warm_up)
+            low, share = LAST_RATE, 1.0 - (place - self.warm_up) / (1.0 - self.warm_up)
         return self.learning_rate * (low + (1.0 - low) * (1.0 - math.cos(math.pi * share)) / 2.0)
 
 
@@ -147,14 +147,14 @@ class TrainingResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainingHooks:
-    """What accompanies a training; every part is optional.
+    """What a training calls and reads besides its events; every part is optional.
 
     Parameters
     ----------
     texts : float32 (N, T), the text vector of each item, to learn intents from.
     score : how good the network is on events kept from training, asked after each epoch; more is better.
-    keep : is given a checkpoint after each epoch, to go on from later.
-    start : a checkpoint of the same training to go on from.
+    keep : takes a checkpoint after each epoch, to continue from later.
+    start : a checkpoint of the same training to continue from.
     """
 
     texts: NDArray[np.float32] | None = None
@@ -177,9 +177,9 @@ def fit(
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> TrainingResult:
-    """Train a network in place on all events, with new cuts and a new order of ties in every epoch.
+    """Train a network in place on all events, with new spans and a new order of ties in every epoch.
 
     The evidence is counted here as well: all events, before the first step.
 
@@ -191,11 +191,11 @@ def fit(
         If a loss is not a number or infinite.
     """
     length = network.config.history_length
-    course = course or TrainingHooks()
+    hooks = hooks or TrainingHooks()
 
     def cut() -> tuple[Sequences, Spans]:
         shuffled = sequences.shuffled_ties(generator)
-        return shuffled, shuffled.phased_cuts(length, generator)
+        return shuffled, shuffled.phased_spans(length, generator)
 
     first = cut()
     _refuse_nothing(first[1], sequences)
@@ -204,36 +204,36 @@ def fit(
         network.evidence.calibrate(sequences, length, generator)
     steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
-    run = _Run(network, sequences, config, generator, epochs * steps, course, progress)
-    if course.start is not None:
-        run.restore(course.start)
+    run = _TrainingRun(network, sequences, config, generator, epochs * steps, hooks, progress)
+    if hooks.start is not None:
+        run.restore(hooks.start)
     while run.epochs < epochs and not run.is_over():
         run.pass_over(*(cut() if run.steps else first))
         run.end_epoch()
     return run.result()
 
 
-def fit_cuts(
+def fit_spans(
     network: NeuMF,
     sequences: Sequences,
     epochs: Iterable[Spans],
     config: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
     pool: Rows | None = None,
 ) -> TrainingResult:
-    """Train a network in place on the cuts that each epoch gives; its evidence stays as it is.
+    """Train a network in place on the spans that each epoch gives; its evidence stays as it is.
 
     Parameters
     ----------
     network : changed in place.
     sequences : what users touched; negatives are never among it.
-    epochs : the cuts to train on in each epoch.
+    epochs : the spans to train on in each epoch.
     config : how to train; its ``epochs`` is not read.
-    generator : of cuts, order, negatives and dropout.
+    generator : of spans, order, negatives and dropout.
     progress : called after each step.
-    course : its texts are read.
+    hooks : its texts are read.
     pool : int64, the items that negatives are drawn from, each of which somebody touched; all of those if None.
 
     Raises
@@ -244,16 +244,16 @@ def fit_cuts(
         If a loss is not a number or infinite; the network is then spoilt.
     """
     passes = list(epochs)
-    for cuts in passes:
-        _refuse_nothing(cuts, sequences)
-    total = sum(math.ceil(len(cuts) / config.batch) for cuts in passes)
-    run = _Run(network, sequences, config, generator, total, course or TrainingHooks(), progress, pool)
-    for cuts in passes:
-        run.pass_over(sequences, cuts)
+    for spans in passes:
+        _refuse_nothing(spans, sequences)
+    total = sum(math.ceil(len(spans) / config.batch) for spans in passes)
+    run = _TrainingRun(network, sequences, config, generator, total, hooks or TrainingHooks(), progress, pool)
+    for spans in passes:
+        run.pass_over(sequences, spans)
     return run.result()
 
 
-class _Run:
+class _TrainingRun:
     """One training under way."""
 
     def __init__(
@@ -263,15 +263,15 @@ class _Run:
         config: TrainingConfig,
         generator: np.random.Generator,
         total: int,
-        course: TrainingHooks,
+        hooks: TrainingHooks,
         progress: Progress | None,
         pool: Rows | None = None,
     ) -> None:
-        self._network, self._config, self._course, self._progress = network, config, course, progress
+        self._network, self._config, self._hooks, self._progress = network, config, hooks, progress
         self._generator, self._total = generator, total
         self._sampler = NegativeSampler(touched, config.popular, pool)
         self._reader = network.evidence_reader()
-        self._texts = course.texts if "intent" in network.config.parts else None
+        self._texts = hooks.texts if "intent" in network.config.parts else None
         self._dropout = torch_generator(generator, config.device)
         network.to(config.device)
         self._optimiser = torch.optim.AdamW(
@@ -292,22 +292,22 @@ class _Run:
         """Return how many steps were taken."""
         return len(self._losses)
 
-    def pass_over(self, sequences: Sequences, cuts: Spans) -> None:
+    def pass_over(self, sequences: Sequences, spans: Spans) -> None:
         """Take the steps of one epoch."""
-        order = self._generator.permutation(len(cuts))
+        order = self._generator.permutation(len(spans))
         for start in range(0, len(order), self._config.batch):
-            windows = sequences.windows(cuts.taken(order[start : start + self._config.batch]))
+            windows = sequences.windows(spans.taken(order[start : start + self._config.batch]))
             self._step(sequences, windows)
 
     def end_epoch(self) -> None:
-        """Score the network, keep it if it is the best so far, and give away a checkpoint."""
+        """Score the network, keep it if it is the best so far, and hand out a checkpoint."""
         self.epochs += 1
-        if self._course.score is not None:
-            self._scores.append(self._course.score(self._network))
+        if self._hooks.score is not None:
+            self._scores.append(self._hooks.score(self._network))
             if self._scores[-1] >= max(self._scores):
                 self._best = {name: weight.detach().clone() for name, weight in self._network.state_dict().items()}
-        if self._course.keep is not None:
-            self._course.keep(self._checkpoint())
+        if self._hooks.keep is not None:
+            self._hooks.keep(self._checkpoint())
 
     def is_over(self) -> bool:
         """Tell whether the score has not improved for as long as patience lasts."""
@@ -324,7 +324,7 @@ class _Run:
         return TrainingResult(self.steps, self._samples, float(np.mean(last)), self.epochs, tuple(self._scores))
 
     def restore(self, start: Checkpoint) -> None:
-        """Go on where a checkpoint was taken."""
+        """Continue where a checkpoint was taken."""
         state = restore(start, self._about, self._network, self._optimiser, self._generator, self._dropout)
         self._losses, self._samples, self._scores = state["losses"], state["samples"], state["scores"]
         self.epochs, self._best = state["epochs"], state["best"]
@@ -332,7 +332,7 @@ class _Run:
     def _checkpoint(self) -> Checkpoint:
         state = {"losses": self._losses, "samples": self._samples, "scores": self._scores, "epochs": self.epochs}
         parts = (self._network, self._optimiser, self._generator, self._dropout)
-        return captured(self._about, state, self._best, *parts)
+        return capture(self._about, state, self._best, *parts)
 
     def _step(self, sequences: Sequences, windows: Windows) -> None:
         for group in self._optimiser.param_groups:
@@ -371,16 +371,17 @@ class _Run:
         return functional.binary_cross_entropy_with_logits(logits, labels)
 
     def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:
-        """Return text vectors (P, T) of some of the items that come next, half of their words unsaid.
+        """Return made-up queries for some of the items that come next, and which users may be read.
 
-        Half of those who ask are somebody unknown, so that the text must do: 0 of float32 (P, 1), 1 for the others.
+        The queries are text vectors (P, T) of the items with half of the words left out, zeros where nothing is asked.
+        For half of the queries the user is hidden, so that the text alone must do: 0 in float32 (P, 1), elsewhere 1.
         """
         if self._texts is None:
             return None, None
         asked = self._generator.random(len(targets)) < self._config.queries
-        known = ~(asked & (self._generator.random(len(targets)) < UNKNOWN))
+        known = ~(asked & (self._generator.random(len(targets)) < STRANGERS))
         texts = np.zeros((len(targets), self._texts.shape[1]), dtype=np.float32)
-        said = self._generator.random((np.count_nonzero(asked), texts.shape[1]), dtype=np.float32) < SAID
+        said = self._generator.random((np.count_nonzero(asked), texts.shape[1]), dtype=np.float32) < KEPT_WORDS
         texts[asked] = self._texts[targets[asked]] * said
         return self._there(texts), known[:, None].astype(np.float32)
 
@@ -391,7 +392,7 @@ class _Run:
 def _described(
     network: NeuMF, touched: Sequences, config: TrainingConfig, generator: np.random.Generator, total: int
 ) -> dict[str, Any]:
-    """Return what must be the same when a training goes on: data, shape, constants, and where chance begins."""
+    """Return what must be the same when a training continues: data, shape, constants, and where chance begins."""
     columns = (touched.users, touched.items, touched.times, touched.weights)
     return {
         "events": len(touched),
@@ -403,8 +404,8 @@ def _described(
     }
 
 
-def _refuse_nothing(cuts: Spans, touched: Sequences) -> None:
-    if not len(cuts):
+def _refuse_nothing(spans: Spans, touched: Sequences) -> None:
+    if not len(spans):
         raise ValueError(f"fit: a user with two events is required, got {len(touched)!r} events, none to predict")
 
 

@@ -5,9 +5,9 @@ before it. A candidate is *not worse* unless the champion's lists hit more often
 error of the paired difference: of the events on which just one of the two hits, D in all, the champion
 must lead by more than sqrt(D) to stop a candidate (McNemar's test [1]_ at one sigma). A stricter rule
 would turn away half of the candidates that are exactly as good, and the model would stop following its
-users. A first version is held against popularity by the same rule. On a few events even a much worse candidate
-would pass, so below a least number of them the decision is to *hold*: nothing changes, and the next round, with these
-events and more, decides. Where no event is ever held out nothing speaks against a candidate.
+users. A first version is compared with popularity by the same rule. With few events even a much worse candidate
+would pass, so below a minimum the decision is to *hold*: nothing changes, and the next round decides, with these events
+and more. Where no events are ever held out, every candidate passes.
 
 References
 ----------
@@ -26,30 +26,39 @@ from numpy.typing import NDArray
 from model.metrics.ranking import full_ranks, hit_rate, ndcg
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
-from model.training.rounds import Candidate, HeldOut
+from model.training.rounds import Candidate, HeldOutEvent
 
-__all__ = ["Decision", "Quality", "Verdict", "compared", "gate", "held_out_ranks", "is_not_worse", "popularity_ranks"]
+__all__ = [
+    "Decision",
+    "GateVerdict",
+    "HeldOutQuality",
+    "compare_hits",
+    "gate",
+    "held_out_ranks",
+    "is_not_worse",
+    "popularity_ranks",
+]
 
 Decision = Literal["promote", "reject", "hold"]
 
-BATCH = 256  # events ranked at once: 256 x 3,706 scores are 4 MB
+EVENTS_PER_BATCH = 256  # 256 x 3,706 scores are 4 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class HeldOutQuality:
     """HR@k and NDCG@k of one scorer."""
 
     hit_rate: float
     ndcg: float
 
     @classmethod
-    def of(cls, ranks: NDArray[np.float64], k: int) -> "Quality":
+    def of(cls, ranks: NDArray[np.float64], k: int) -> "HeldOutQuality":
         """Summarise ranks."""
         return cls(hit_rate(ranks, k), ndcg(ranks, k))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """What the gate decided, and on what.
 
     Parameters
@@ -63,9 +72,9 @@ class Verdict:
     """
 
     decision: Decision
-    candidate: Quality
-    champion: Quality | None
-    popularity: Quality
+    candidate: HeldOutQuality
+    champion: HeldOutQuality | None
+    popularity: HeldOutQuality
     events: int
     lead: int
     apart: int
@@ -82,15 +91,14 @@ class Verdict:
         return self.lead / sqrt(self.apart) if self.apart else 0.0
 
 
-def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
+def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdict:
     """Decide about a candidate against the champion it started from, or popularity if there was none.
 
     Parameters
     ----------
     candidate : with the events that were held out of it.
     k : length of the lists.
-    least : held-out events below which a candidate for a champion's place is held, as long as waiting leads to more of
-        them.
+    min_events : with fewer held-out events a candidate is held where there is a champion, as long as more will come.
     """
     material = candidate.material
     ranker = Ranker(candidate.snapshot)
@@ -98,13 +106,13 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
     popular = popularity_ranks(ranker, material.held_out, material.popularity)
     theirs = _champion_ranks(material.champion, material.held_out)
     against = popular if theirs is None else theirs
-    lead, apart = compared(mine <= k, against <= k)
-    is_thin = theirs is not None and material.may_wait and len(mine) < least
-    return Verdict(
+    lead, apart = compare_hits(mine <= k, against <= k)
+    is_thin = theirs is not None and material.may_wait and len(mine) < min_events
+    return GateVerdict(
         "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
-        Quality.of(mine, k),
-        None if theirs is None else Quality.of(theirs, k),
-        Quality.of(popular, k),
+        HeldOutQuality.of(mine, k),
+        None if theirs is None else HeldOutQuality.of(theirs, k),
+        HeldOutQuality.of(popular, k),
         len(material.held_out),
         lead,
         apart,
@@ -112,7 +120,7 @@ def gate(candidate: Candidate, k: int = 10, *, least: int = 1) -> Verdict:
     )
 
 
-def compared(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
+def compare_hits(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
     """Return by how many hits the candidate leads, and on how many events just one of the two hits."""
     return int(candidate_hits.sum()) - int(other_hits.sum()), int(np.count_nonzero(candidate_hits != other_hits))
 
@@ -122,25 +130,27 @@ def is_not_worse(lead: int, apart: int) -> bool:
     return -lead <= sqrt(apart)
 
 
-def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOut]) -> NDArray[np.float64]:
+def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
     """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown."""
     return _ranks(ranker, held_out, None)
 
 
-def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOut], popularity: Mapping[str, int]) -> NDArray[np.float64]:
+def popularity_ranks(
+    ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]
+) -> NDArray[np.float64]:
     """Return the ranks by number of interactions, over the same items as the ranker's."""
     counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.float32)
     return _ranks(ranker, held_out, counts)
 
 
-def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOut]) -> NDArray[np.float64] | None:
+def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64] | None:
     return None if champion is None else held_out_ranks(Ranker(champion), held_out)
 
 
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOut], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
+def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
     ranks = [np.empty(0)]
-    for start in range(0, len(held_out), BATCH):
-        events = held_out[start : start + BATCH]
+    for start in range(0, len(held_out), EVENTS_PER_BATCH):
+        events = held_out[start : start + EVENTS_PER_BATCH]
         histories = ranker.histories([event.before for event in events])
         scores = ranker.logits(histories).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
         known = np.zeros(scores.shape, dtype=np.bool_)

@@ -18,8 +18,8 @@ from model.catalogue import Catalogue
 from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
-from model.training.gate import Verdict
-from model.training.rounds import Candidate, HeldOut, Material, RoundConfig, run_round
+from model.training.gate import GateVerdict
+from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
 from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
@@ -31,11 +31,10 @@ class LearnerConfig:
 
     Parameters
     ----------
-    max_events : events kept when a version was promoted. Beyond it users are forgotten, so that those who stay are a
-        uniform sample of all there ever were; who has events that the champion has not learnt from is kept up to twice
-        as many.
-    max_events_per_user : latest events kept of one user, new ones as well: who has more of them between two versions is
-        learnt from these.
+    max_events : events kept after a promotion. Beyond it the learner forgets users, and those who stay are a uniform
+        sample of all there ever were. Users whose events the champion has not learnt from yet may double the number.
+    max_events_per_user : latest events kept of one user. A user who has more new ones between two versions is learnt
+        from these alone.
     held_out_share : newest part of the new events that is kept for the gate.
     max_held_out : its bound, in events.
     least_held_out : events below which the gate holds a candidate for a champion's place.
@@ -112,9 +111,9 @@ class Learner:
                 self._forget()
 
     def _forget(self) -> None:
-        """Forget users until what is left fits, the lowest draws first: old ones, and new ones beyond twice the bound.
+        """Forget users, lowest draws first, until the rest fits; those with new events only beyond twice the bound.
 
-        A user's draw is a hash of the id: to keep the highest ones is to keep a uniform sample without replacement
+        A user's draw is a hash of the id. Keeping the highest ones keeps a uniform sample without replacement
         (bottom-k sampling), and the same one after a restart.
         """
         spared = []
@@ -132,12 +131,12 @@ class Learner:
                 heappush(self._reservoir, (draw, user_id))
 
     def preload(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
-        """Remember events that the champion has already learnt from; before anything is observed.
+        """Remember events that the champion has already learnt from; call it before anything is observed.
 
         Raises
         ------
         ValueError
-            If there are new events, which would become old by it.
+            If there are new events: they would count as learnt.
         """
         if self._observed > self._learnt:
             raise ValueError(f"Learner.preload: no new events are required, got {self._observed - self._learnt!r}")
@@ -146,16 +145,19 @@ class Learner:
         self._forget()
 
     def position(self) -> dict[str, Any]:
-        """Return what :meth:`resume` needs: where the last round ended, the pace, and each promotion's two numbers.
+        """Return what :meth:`resume` needs: where the last round ended, the update scale, and all promotions.
 
-        Those are of the last event observed by then, and of the last one that the promoted version had learnt from.
+        A promotion is two event numbers: of the last event observed by then, and of the last one that the promoted
+        version had learnt from.
         """
         promotions = [list(one) for one in self._promotions]
-        pace = {"rate": self.update_scale.rate, "work": self.update_scale.work}
-        return {"rounds_end": self._rounds_end, "promotions": promotions, **pace}
+        scale = {"rate": self.update_scale.rate, "work": self.update_scale.work}
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale}
 
     def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
-        """Go on from a position, after the same events were observed anew, with :meth:`learnt_to` at each promotion.
+        """Continue from a position.
+
+        Before, the same events must be observed again, with :meth:`learnt_to` at each promotion.
 
         Raises
         ------
@@ -176,7 +178,7 @@ class Learner:
         trained_to = self._observed - min(share, self.config.max_held_out)
         histories: dict[str, tuple[Interaction, ...]] = {}
         fresh: dict[str, int] = {}
-        held_out: list[HeldOut] = []
+        held_out: list[HeldOutEvent] = []
         for user_id, events in self._events.items():
             kept = [one for number, one in events if number <= trained_to]
             if kept:
@@ -202,11 +204,11 @@ class Learner:
         *,
         generator: np.random.Generator,
         progress: Progress | None = None,
-        course: TrainingHooks | None = None,
+        hooks: TrainingHooks | None = None,
     ) -> Candidate:
         """Run one round on what was observed so far; the learner changes only when it is settled.
 
-        ``course`` accompanies a first training: checkpoints to keep or to go on from.
+        ``hooks`` are for a first training: checkpoints to keep or to continue from.
 
         Raises
         ------
@@ -215,13 +217,13 @@ class Learner:
         FloatingPointError
             If training diverges.
         """
-        return run_round(self.material(catalogue), self.paced_rounds(), generator, progress, course)
+        return run_round(self.material(catalogue), self.scaled_rounds(), generator, progress, hooks)
 
-    def paced_rounds(self) -> RoundConfig:
+    def scaled_rounds(self) -> RoundConfig:
         """Return how the next round trains, as the verdicts so far suggest."""
         return self.update_scale.applied(self.rounds)
 
-    def settle(self, candidate: Candidate, verdict: Verdict) -> None:
+    def settle(self, candidate: Candidate, verdict: GateVerdict) -> None:
         """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
 
         Held-out events stay new, as training material of the next round. After any other verdict all of the
@@ -245,7 +247,7 @@ class Learner:
             self.update_scale = self.update_scale.halved()
 
     def learnt_to(self, number: int) -> None:
-        """Let events up to a number be old ones, and forget what does not fit."""
+        """Note that the champion has learnt from the events up to a number, and forget what does not fit."""
         self._learnt = number
         self._forget()
 
@@ -255,12 +257,12 @@ def _draw(user_id: str) -> int:
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
 
 
-def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOut]:
+def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOutEvent]:
     """Return the events from place ``kept`` that came after another and with an item not touched before."""
     found = []
     for place in range(max(1, kept), len(events)):
         before = tuple(reversed(events[:place]))
         if all(one.item_id != events[place].item_id for one in before):
             profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
-            found.append(HeldOut(profile, events[place].item_id))
+            found.append(HeldOutEvent(profile, events[place].item_id))
     return found

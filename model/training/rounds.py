@@ -19,14 +19,14 @@ from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
 from model.sequences import Sequences, Spans
 from model.training.divergence import require_not_diverged
-from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_cuts, torch_generator
+from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
 from model.training.row_subset import RowSubset, extract, write_back
-from model.training.validation import HeldOutEvents
+from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Candidate", "HeldOut", "Material", "RoundConfig", "run_round", "train"]
+__all__ = ["Candidate", "HeldOutEvent", "Material", "RoundConfig", "run_round", "train"]
 
-OLD_EVENTS = 20  # that a user is counted on for, where users are chosen whose windows are replayed
+OLD_EVENTS = 20  # that an old user is expected to have: decides how many old users a round replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class RoundConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class HeldOutEvent:
     """One event kept from training: the user as they were before it, and the item that came."""
 
     before: Profile
@@ -83,7 +83,7 @@ class Material:
     catalogue: Catalogue
     histories: Mapping[str, tuple[Interaction, ...]]
     fresh: Mapping[str, int]
-    held_out: tuple[HeldOut, ...]
+    held_out: tuple[HeldOutEvent, ...]
     popularity: Mapping[str, int]
     trained_to: int
     observed_to: int
@@ -104,9 +104,9 @@ def run_round(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> Candidate:
-    """Return the candidate of one round; ``course`` accompanies a first one.
+    """Return the candidate of one round; ``hooks`` are for a first one.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def run_round(
     trained_on = (
         material.histories
         if champion is None
-        else _chosen(material, max(1, config.max_predicted // OLD_EVENTS), generator)
+        else _round_histories(material, max(1, config.max_predicted // OLD_EVENTS), generator)
     )
     events = [(user_id, one.item_id, one.ts, one.weight) for user_id, history in trained_on.items() for one in history]
     users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
@@ -134,26 +134,26 @@ def run_round(
             training=config.first,
             generator=generator,
             progress=progress,
-            course=course,
+            hooks=hooks,
         )
     else:
-        known = _Rows(champion, material.catalogue)
+        vocabularies = _VersionVocabularies(champion, material.catalogue)
         is_fresh = [
             place >= len(history) - material.fresh[user_id]
             for user_id, history in trained_on.items()
             for place in range(len(history))
         ]
-        sequences = known.admit(users, items, times, weights, is_fresh)
-        snapshot, result = _tuned(known, champion, sequences, config, generator, progress)
+        sequences = vocabularies.admit(users, items, times, weights, is_fresh)
+        snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
     require_not_diverged(champion, snapshot)
     return Candidate(snapshot, material, result)
 
 
-def _chosen(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:
+def _round_histories(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:
     """Return the histories of all users with new events and of ``n`` random others.
 
-    A round replays no more events than these have, so that more users would cost time in proportion to the memory of
-    the learner and teach nothing.
+    A round cannot replay more events than these users have. More users would take time in proportion to the learner's
+    memory, and teach nothing.
     """
     fresh = [user_id for user_id in material.histories if material.fresh[user_id]]
     others = [user_id for user_id in material.histories if not material.fresh[user_id]]
@@ -172,7 +172,7 @@ def train(
     training: TrainingConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    course: TrainingHooks | None = None,
+    hooks: TrainingHooks | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Train a first version on events given as columns of equal length, in any order.
 
@@ -187,7 +187,7 @@ def train(
     network, training : shape, and how to train.
     generator : of everything random.
     progress : called after each step.
-    course : checkpoints to keep or to go on from; texts and scores are seen to here.
+    hooks : checkpoints to keep or to continue from; this function adds texts and score.
 
     Raises
     ------
@@ -196,24 +196,26 @@ def train(
     FloatingPointError
         If training diverges.
     """
-    known = _Rows(None, catalogue)
-    sequences = known.admit(users, items, times, weights)
+    vocabularies = _VersionVocabularies(None, catalogue)
+    sequences = vocabularies.admit(users, items, times, weights)
     held_out = None
     if training.patience:
-        held_out, sequences = HeldOutEvents.of(sequences, generator)
-    n_items = max(len(known.items), len(catalogue.items))
+        held_out, sequences = ValidationEvents.of(sequences, generator)
+    n_items = max(len(vocabularies.items), len(catalogue.items))
     shape = replace(network, neighbours=width_for(n_items, network.neighbours))
-    fitted = NeuMF(shape, len(known.users), known.item_genres(), torch_generator(generator))
+    fitted = NeuMF(shape, len(vocabularies.users), vocabularies.item_genres(), torch_generator(generator))
     score = held_out.hit_rate if held_out else None
-    course = replace(
-        course or TrainingHooks(), texts=known.texts(shape.text_width, np.arange(len(known.items))), score=score
+    hooks = replace(
+        hooks or TrainingHooks(),
+        texts=vocabularies.texts(shape.text_width, np.arange(len(vocabularies.items))),
+        score=score,
     )
-    result = fit(fitted, sequences, training, generator, progress, course)
-    return known.finished(fitted, generator), result
+    result = fit(fitted, sequences, training, generator, progress, hooks)
+    return vocabularies.finished(fitted, generator), result
 
 
-class _Rows:
-    """The vocabularies of a version in the making."""
+class _VersionVocabularies:
+    """The vocabularies of a version that is being made."""
 
     def __init__(self, parent: Snapshot | None, catalogue: Catalogue) -> None:
         self.parent = parent
@@ -259,7 +261,7 @@ class _Rows:
 
 
 def _tuned(
-    known: _Rows,
+    vocabularies: _VersionVocabularies,
     champion: Snapshot,
     sequences: Sequences,
     config: RoundConfig,
@@ -271,49 +273,49 @@ def _tuned(
     Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
     """
     network = champion.network()
-    pairs = counted_pairs(sequences, len(known.items))
-    network.grow(len(known.users), known.item_genres(), torch_generator(generator), pairs + pairs.T)
+    pairs = counted_pairs(sequences, len(vocabularies.items))
+    network.grow(len(vocabularies.users), vocabularies.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, pairs)
     length = network.config.history_length
-    cuts = [_chosen_cuts(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
-    epochs = [one for one in cuts if len(one)]
+    spans = [_drawn_spans(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
+    epochs = [one for one in spans if len(one)]
     if not epochs:
-        return known.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
-    result = _fit_part(network, known, sequences, epochs, config, generator, progress)
-    return known.finished(network, generator), result
+        return vocabularies.finished(network, generator), TrainingResult(0, 0, 0.0, 0)
+    result = _fit_part(network, vocabularies, sequences, epochs, config, generator, progress)
+    return vocabularies.finished(network, generator), result
 
 
-def _chosen_cuts(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Spans:
+def _drawn_spans(sequences: Sequences, length: int, config: RoundConfig, generator: np.random.Generator) -> Spans:
     """Return windows that end in each user's new events, and a random choice of all others."""
     starts, _ = sequences.bounds()
-    latest = sequences.latest_cuts(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
+    latest = sequences.latest_spans(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
     latest = _within(latest.taken(generator.permutation(len(latest))), max(1, config.max_predicted // 2), least=1)
     predicted = int((latest.ends - latest.begins).sum())
-    old = sequences.phased_cuts(length, generator)
+    old = sequences.phased_spans(length, generator)
     n_old = min(round(config.replay * max(1, predicted)), config.max_predicted - predicted)
     return latest.joined(_within(old.taken(generator.permutation(len(old))), n_old))
 
 
-def _within(cuts: Spans, most: int, least: int = 0) -> Spans:
-    """Return the first cuts, as many as predict ``most`` events together, and at least so many."""
-    n = int(np.searchsorted(np.cumsum(cuts.ends - cuts.begins), most, side="right"))
-    return cuts.taken(np.arange(min(len(cuts), max(least, n))))
+def _within(spans: Spans, most: int, least: int = 0) -> Spans:
+    """Return the first spans that together predict at most ``most`` events, but at least ``least`` spans."""
+    n = int(np.searchsorted(np.cumsum(spans.ends - spans.begins), most, side="right"))
+    return spans.taken(np.arange(min(len(spans), max(least, n))))
 
 
 def _fit_part(
     network: NeuMF,
-    known: _Rows,
+    vocabularies: _VersionVocabularies,
     sequences: Sequences,
     epochs: list[Spans],
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> TrainingResult:
-    """Train on the cuts of each epoch, and move no other rows than those of the users and items in their windows."""
+    """Train on the spans of each epoch, and move no other rows than those of the users and items in their windows."""
     inside = np.zeros(len(sequences), dtype=np.bool_)
-    for cuts in epochs:
-        for begin, end in zip(cuts.begins.tolist(), cuts.ends.tolist(), strict=True):
+    for spans in epochs:
+        for begin, end in zip(spans.begins.tolist(), spans.ends.tolist(), strict=True):
             inside[begin : end + 1] = True
     chosen = RowSubset(
         np.unique(sequences.users),
@@ -323,8 +325,8 @@ def _fit_part(
     )
     rows = replace(sequences, users=chosen.user_places(sequences.users), items=chosen.item_places(sequences.items))
     part = extract(network, chosen)
-    texts = known.texts(network.config.text_width, chosen.items)
+    texts = vocabularies.texts(network.config.text_width, chosen.items)
     pool = chosen.item_places(chosen.learnt_items)
-    result = fit_cuts(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
+    result = fit_spans(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
     write_back(network, part, chosen)
     return result

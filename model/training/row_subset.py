@@ -2,7 +2,7 @@
 
 An optimiser moves every row of a table that it is given, and takes time for each. On a copy of just the rows that the
 windows of a round touch, a step costs the same however large the catalogue is, and all other rows stay what they were,
-to the bit. What is learnt is put back afterwards.
+to the bit. What the copy learns is written back afterwards.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RowSubset:
     Parameters
     ----------
     users, items : rows that it has.
-    learnt_users, learnt_items : those of them that are taken over when it is put back.
+    learnt_users, learnt_items : those of them that are written back.
     """
 
     users: Rows
@@ -42,24 +42,24 @@ class RowSubset:
 
 
 @torch.no_grad()
-def extract(network: NeuMF, chosen: RowSubset) -> NeuMF:
-    """Return a network that has the chosen rows alone; the given one is left as it is."""
-    genres = network.item_genres[torch.from_numpy(chosen.items)]
-    part = NeuMF(network.config, len(chosen.users), genres.numpy(), generator=None)
-    part.evidence = network.evidence.part(chosen.items)
+def extract(network: NeuMF, subset: RowSubset) -> NeuMF:
+    """Return a network that has the rows of a subset alone; the given one is left as it is."""
+    genres = network.item_genres[torch.from_numpy(subset.items)]
+    part = NeuMF(network.config, len(subset.users), genres.numpy(), generator=None)
+    part.evidence = network.evidence.part(subset.items)
     whole = dict(network.named_parameters())
     for name, weight in part.named_parameters():
-        weight.copy_(whole[name][_rows(name, chosen.users, chosen.items)])
+        weight.copy_(whole[name][_rows(name, subset.users, subset.items)])
     return part
 
 
 @torch.no_grad()
-def write_back(network: NeuMF, part: NeuMF, chosen: RowSubset) -> None:
-    """Take over what a part has learnt: all that is no table, and of the tables the learnt rows."""
-    places = chosen.user_places(chosen.learnt_users), chosen.item_places(chosen.learnt_items)
+def write_back(network: NeuMF, part: NeuMF, subset: RowSubset) -> None:
+    """Copy what a part has learnt into its network: all weights that are no tables, and the learnt rows of tables."""
+    places = subset.user_places(subset.learnt_users), subset.item_places(subset.learnt_items)
     whole = dict(network.named_parameters())
     for name, weight in part.named_parameters():
-        whole[name][_rows(name, chosen.learnt_users, chosen.learnt_items)] = weight[_rows(name, *places)]
+        whole[name][_rows(name, subset.learnt_users, subset.learnt_items)] = weight[_rows(name, *places)]
 
 
 def _rows(name: str, users: Rows, items: Rows) -> torch.Tensor | EllipsisType:

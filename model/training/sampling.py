@@ -1,8 +1,8 @@
 """Items that a user did not touch, drawn at random: the negatives of implicit feedback.
 
-Drawn uniformly, most negatives are items that nobody wants, and little is learnt from them. A share drawn by popularity
-shows the network harder ones; what that does to the logits is known and taken off again [1]_, so that they mean the
-same as after uniform draws.
+Most uniform draws are items that nobody wants, and the network learns little from them. A share of the draws goes by
+popularity and shows it harder ones. That shifts the logits by a known amount, which is subtracted again [1]_, so that
+they mean the same as after uniform draws.
 
 References
 ----------
@@ -18,7 +18,7 @@ from model.vocabulary import Rows
 __all__ = ["NegativeSampler"]
 
 MAX_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
-ROUNDS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
+MAX_DRAWS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
 
 
 class NegativeSampler:
@@ -58,7 +58,7 @@ class NegativeSampler:
         """
         flat, owners = self._drawn(len(users) * n, generator), np.repeat(users, n)
         wrong = np.flatnonzero(self.is_touched(owners, flat))
-        for _ in range(ROUNDS):
+        for _ in range(MAX_DRAWS):
             if not len(wrong):
                 break
             flat[wrong] = self._drawn(len(wrong), generator)

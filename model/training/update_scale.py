@@ -11,13 +11,13 @@ References
 
 from dataclasses import dataclass, replace
 
-from model.training.gate import Verdict
+from model.training.gate import GateVerdict
 from model.training.rounds import RoundConfig
 
 __all__ = ["UpdateScale"]
 
-LEAST, MOST = 0.125, 2.0
-CLEAR = 1.0  # standard errors by which a gain is no chance
+MIN_SCALE, MAX_SCALE = 0.125, 2.0
+CLEAR_SIGMAS = 1.0  # standard errors by which a gain is no chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,21 @@ class UpdateScale:
     rate: float = 1.0
     work: float = 1.0
 
-    def after(self, verdict: Verdict) -> "UpdateScale":
-        """Return the pace of the next round."""
+    def after(self, verdict: GateVerdict) -> "UpdateScale":
+        """Return the scale of the next round."""
         if verdict.decision == "hold":
             return self
         if verdict.decision == "reject":
             return self.halved()
-        if verdict.z >= CLEAR:
-            return UpdateScale(min(MOST, self.rate * 1.25), min(1.0, self.work * 1.25))
+        if verdict.z >= CLEAR_SIGMAS:
+            return UpdateScale(min(MAX_SCALE, self.rate * 1.25), min(1.0, self.work * 1.25))
         return UpdateScale(self.rate**0.5, min(1.0, self.work * 1.25))
 
     def halved(self) -> "UpdateScale":
-        """Return the pace after a round that did harm."""
-        return UpdateScale(max(LEAST, self.rate / 2.0), max(LEAST, self.work / 2.0))
+        """Return the scale after a round that did harm."""
+        return UpdateScale(max(MIN_SCALE, self.rate / 2.0), max(MIN_SCALE, self.work / 2.0))
 
     def applied(self, rounds: RoundConfig) -> RoundConfig:
-        """Return a round's configuration at this pace."""
+        """Return a round's configuration at this scale."""
         tuning = replace(rounds.tuning, learning_rate=rounds.tuning.learning_rate * self.rate)
         return replace(rounds, tuning=tuning, max_predicted=max(2, round(rounds.max_predicted * self.work)))

@@ -20,16 +20,16 @@ from model.sequences import Sequences, Spans
 from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
-__all__ = ["HeldOutEvents"]
+__all__ = ["ValidationEvents"]
 
 NEGATIVES = 99
 MIN_EVENTS = 3  # of a user whose latest one is held out: one to read, and one more to learn from
 MAX_USERS = 4096  # standard error of a hit rate of 0.8: 0.006
-BATCH = 256
+EVENTS_PER_BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutEvents:
+class ValidationEvents:
     """Held-out events and their competitors.
 
     Parameters
@@ -44,7 +44,7 @@ class HeldOutEvents:
     rows: Rows
 
     @classmethod
-    def of(cls, sequences: Sequences, generator: np.random.Generator) -> tuple["HeldOutEvents", Sequences]:
+    def of(cls, sequences: Sequences, generator: np.random.Generator) -> tuple["ValidationEvents", Sequences]:
         """Hold out the latest event of every user who has three or more, and return what is left as well.
 
         Raises
@@ -74,12 +74,12 @@ class HeldOutEvents:
         side = network.item_side()
         starts = np.searchsorted(self.before.users, self.before.users[self.at])
         ranks = []
-        for start in range(0, len(self.at), BATCH):
-            at, rows = self.at[start : start + BATCH], self.rows[start : start + BATCH]
-            begins = np.maximum(at - network.config.history_length + 1, starts[start : start + BATCH])
+        for start in range(0, len(self.at), EVENTS_PER_BATCH):
+            at, rows = self.at[start : start + EVENTS_PER_BATCH], self.rows[start : start + EVENTS_PER_BATCH]
+            begins = np.maximum(at - network.config.history_length + 1, starts[start : start + EVENTS_PER_BATCH])
             read = self.before.windows(Spans(begins, at + 1))
-            told = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
-            users = network.users_now(*(torch.from_numpy(array).to(device) for array in told))
+            inputs = (read.users, read.items, read.times, read.weights, read.is_event.sum(axis=1))
+            users = network.users_now(*(torch.from_numpy(array).to(device) for array in inputs))
             logits = network.pair_logits(users, side, torch.from_numpy(rows).to(device))
             scores = logits.float().cpu()
             if reader is not None:

@@ -1,6 +1,6 @@
 """The table of differences: what must be there against what is there.
 
-A pure function of two values; where they come from is the business of ``expected`` and ``observed``.
+A pure function of two values, which ``expected`` and ``observed`` make.
 """
 
 import math
@@ -11,9 +11,9 @@ from typing import Any
 from replay.chaos.expected import Expected, UserState
 from replay.chaos.observed import Observed, ObservedUser
 
-__all__ = ["Row", "compare"]
+__all__ = ["DifferenceRow", "compare"]
 
-SHOWN = 5  # examples of each row
+MAX_EXAMPLES = 5  # of each row
 RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
 NOTHING = 1e-12  # a weight below this is as good as none
 COUNTERS = ("watches", "ratings", "rating_sum")
@@ -21,7 +21,7 @@ TIMES = ("first_ts", "last_ts")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DifferenceRow:
     """One line of the table.
 
     Parameters
@@ -39,8 +39,10 @@ class Row:
     is_info: bool = False
 
 
-def compare(expected: Expected, state: Observed, topics: Observed, ghosts: frozenset[str] = frozenset()) -> list[Row]:
-    """Return the table; all is right if no row that is not mere information has a difference.
+def compare(
+    expected: Expected, state: Observed, topics: Observed, ghosts: frozenset[str] = frozenset()
+) -> list[DifferenceRow]:
+    """Return the table; all is right if only rows of mere information have differences.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def compare(expected: Expected, state: Observed, topics: Observed, ghosts: froze
         _row("users", dict.fromkeys(expected.users, "a user"), dict.fromkeys(state.users, "a user")),
         *_user_rows(expected.users, state.users),
         *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
-        _row("items: trending weights", _flat(expected.hot), _flat(state.hot), _is_close),
+        _row("items: trending weights", _flat(expected.trending), _flat(state.trending), _is_close),
         _row("items: newest time of a partition", expected.newest_ts, state.newest_ts),
         *_dead_letter_rows(expected, topics),
         _row(
@@ -70,13 +72,13 @@ def compare(expected: Expected, state: Observed, topics: Observed, ghosts: froze
     ]
 
 
-def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> Row:
+def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> DifferenceRow:
     shown = {film: place for films in (topics.films, state.films) for film, place in films.items() if film in ghosts}
-    examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:SHOWN]]
-    return Row("films of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
+    examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:MAX_EXAMPLES]]
+    return DifferenceRow("films of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
 
 
-def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[Row]:
+def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[DifferenceRow]:
     """Compare users that are on both sides; a missing one is a difference of its own row."""
     both = {user: (one, found[user]) for user, one in expected.items() if user in found}
 
@@ -85,7 +87,7 @@ def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUs
         wanted: Callable[[UserState], Any],
         got: Callable[[ObservedUser], Any],
         same: Callable[[Any, Any], bool] = lambda left, right: bool(left == right),
-    ) -> Row:
+    ) -> DifferenceRow:
         return _row(
             what,
             {user: wanted(pair[0]) for user, pair in both.items()},
@@ -114,14 +116,14 @@ def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUs
     )
 
 
-def _dead_letter_rows(expected: Expected, topics: Observed) -> Iterable[Row]:
+def _dead_letter_rows(expected: Expected, topics: Observed) -> Iterable[DifferenceRow]:
     wanted = set(expected.dead.items())
     got = set(topics.dead)
     missing, unexpected = sorted(wanted - got), sorted(got - wanted)
     repeated = sorted((letter, n) for letter, n in topics.dead.items() if n > 1)
-    yield Row("dead letters: missing", len(wanted), len(missing), _shown(missing))
-    yield Row("dead letters: unexpected", len(got), len(unexpected), _shown(unexpected))
-    yield Row("dead letters: repeated", len(got), len(repeated), _shown(repeated), is_info=True)
+    yield DifferenceRow("dead letters: missing", len(wanted), len(missing), _shown(missing))
+    yield DifferenceRow("dead letters: unexpected", len(got), len(unexpected), _shown(unexpected))
+    yield DifferenceRow("dead letters: repeated", len(got), len(repeated), _shown(repeated), is_info=True)
 
 
 def _row(
@@ -129,7 +131,7 @@ def _row(
     wanted: Mapping[Any, Any],
     got: Mapping[Any, Any],
     same: Callable[[Any, Any], bool] = lambda left, right: bool(left == right),
-) -> Row:
+) -> DifferenceRow:
     """Compare two mappings; what one side lacks is different, unless it is a weight of nothing."""
     different = []
     for key, value in wanted.items():
@@ -143,7 +145,7 @@ def _row(
         for key, value in got.items()
         if key not in wanted and not _is_nothing(value)
     ]
-    return Row(what, len(wanted.keys() | got.keys()), len(different), tuple(different[:SHOWN]))
+    return DifferenceRow(what, len(wanted.keys() | got.keys()), len(different), tuple(different[:MAX_EXAMPLES]))
 
 
 def _is_close(left: float, right: float) -> bool:
@@ -165,8 +167,8 @@ def _is_same_recent(left: list[Any], right: list[Any]) -> bool:
     )
 
 
-def _flat(hot: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
-    return {(partition, item): weight for partition, items in hot.items() for item, weight in items.items()}
+def _flat(trending: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
+    return {(partition, item): weight for partition, items in trending.items() for item, weight in items.items()}
 
 
 def _differing(wanted: Any, got: Any) -> str:
@@ -187,4 +189,4 @@ def _short(value: Any) -> str:
 
 
 def _shown(found: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(_short(one) for one, _ in zip(found, range(SHOWN), strict=False))
+    return tuple(_short(one) for one, _ in zip(found, range(MAX_EXAMPLES), strict=False))

@@ -1,8 +1,8 @@
-"""The final state, computed from the records of the topics alone, by a second road.
+"""The final state, computed from the records of the topics alone, independently of the worker.
 
-Written from README.md and docs/lookups.md; it shares nothing with the worker: JSON is read by ``json``, the rules for
-what a record must hold are written down again here, and what the worker adds up event by event is a few operations
-on a table. So an agreement of the two is evidence.
+Written from README.md and docs/lookups.md; it shares nothing with the worker. ``json`` reads the JSON, the rules for
+what a record must hold stand here a second time, and a few operations on a table replace what the worker adds up event
+by event. So the two agree only if both are right, or wrong in the same way.
 """
 
 import json
@@ -17,11 +17,11 @@ import pandas as pd
 
 __all__ = [
     "DAY_MS",
-    "HOT_HALF_LIFE_MS",
+    "TRENDING_HALF_LIFE_MS",
     "Entry",
     "Expected",
     "Record",
-    "TopicPartition",
+    "RecordAddress",
     "UserState",
     "expect",
     "judge",
@@ -29,16 +29,16 @@ __all__ = [
 
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
-HOT_HALF_LIFE_MS = 7 * DAY_MS
-RECENT, REMEMBERED = 200, 512
-MAX_BYTES, MAX_ID_LENGTH, EARLIEST_MS, LATEST_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
+TRENDING_HALF_LIFE_MS = 7 * DAY_MS
+MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
+MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 Entry = tuple[str, int, str, float]  # item, ts, kind, weight
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
 
 
-class TopicPartition(NamedTuple):
-    """Where a record stands: its identity."""
+class RecordAddress(NamedTuple):
+    """Where a record stands, which is its identity."""
 
     topic: str
     partition: int
@@ -48,7 +48,7 @@ class TopicPartition(NamedTuple):
 class Record(NamedTuple):
     """A record as it was read back; ``timestamp`` is Kafka's, milliseconds."""
 
-    place: TopicPartition
+    address: RecordAddress
     timestamp: int
     value: bytes | None
 
@@ -75,7 +75,7 @@ class Expected:
     ----------
     users : by user id.
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, over all partitions.
-    hot : partition -> item -> heat as of the newest event time of that partition.
+    trending : partition -> item -> heat as of the newest event time of that partition.
     newest_ts : that time, by partition.
     dead : cause of each record that breaks its contract, by where it stands.
     requests : ids of the requests that must be answered.
@@ -85,9 +85,9 @@ class Expected:
 
     users: Mapping[str, UserState]
     items: Mapping[str, Mapping[str, float]]
-    hot: Mapping[int, Mapping[str, float]]
+    trending: Mapping[int, Mapping[str, float]]
     newest_ts: Mapping[int, int]
-    dead: Mapping[TopicPartition, str]
+    dead: Mapping[RecordAddress, str]
     requests: frozenset[str]
     positions: Mapping[tuple[str, int], int]
     events: int
@@ -102,7 +102,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
     records : of both event topics and of the requests, in order of offset within each partition.
     genres : of each item of the catalogue.
     """
-    sorting = _Sorted()
+    sorting = _SortedRecords()
     for record in records:
         sorting.add(record)
     table = sorting.table()
@@ -112,7 +112,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
     return Expected(
         _users(half_lives, genres),
         _items(counted),
-        _hot(counted, newest),
+        _trending(counted, newest),
         {int(partition): int(ts) for partition, ts in newest.items()},
         sorting.dead,
         frozenset(sorting.requests),
@@ -126,7 +126,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
 
 
 @dataclass(slots=True)
-class _Sorted:
+class _SortedRecords:
     """Records set apart as they come: the columns of the events, and what is no event."""
 
     columns: dict[str, list[Any]] = field(
@@ -134,24 +134,24 @@ class _Sorted:
             name: [] for name in ("topic", "partition", "offset", "id", "user", "item", "ts", "kind", "stars", "weight")
         }
     )
-    dead: dict[TopicPartition, str] = field(default_factory=dict)
+    dead: dict[RecordAddress, str] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
 
     def add(self, record: Record) -> None:
-        topic = record.place.topic
+        topic = record.address.topic
         cause, fields = judge(topic, record.value, record.timestamp)
         if cause is not None:
-            self.dead[record.place] = cause
+            self.dead[record.address] = cause
         elif topic == REQUESTS:
             self.requests.add(str(fields["request_id"]))
         else:
             self._add_event(record, fields)
 
     def _add_event(self, record: Record, fields: Mapping[str, Any]) -> None:
-        is_watch = record.place.topic == WATCHES
+        is_watch = record.address.topic == WATCHES
         stars = 0.0 if is_watch else float(fields["rating"])
         row = (
-            *record.place,
+            *record.address,
             str(fields["event_id"]),
             str(fields["user_id"]),
             str(fields["item_id"]),
@@ -205,13 +205,13 @@ def judge(  # noqa: PLR0911 - one for each cause
 
 def _latest(recorded: int) -> int:
     """Return what no event of a record is later than."""
-    return recorded if EARLIEST_MS <= recorded <= LATEST_MS else LATEST_MS
+    return recorded if MIN_EVENT_MS <= recorded <= MAX_EVENT_MS else MAX_EVENT_MS
 
 
 def _is_in_other_unit(ts: int, recorded: int) -> bool:
     """Return whether a time is outside 1980 to a day after the record, and another reading of it inside."""
-    until = min(_latest(recorded) + DAY_MS, LATEST_MS)
-    if EARLIEST_MS <= ts <= until:
+    until = min(_latest(recorded) + DAY_MS, MAX_EVENT_MS)
+    if MIN_EVENT_MS <= ts <= until:
         return False
     meant = [ts * 1000, ts // 1000, ts // 10**6, ts // 10**4 - 62_135_596_800_000]  # ms from the year 1 to 1970
     for form, digits in (("%Y%m%d", 8), ("%Y%m%d%H%M%S", 14), ("%Y%m%d%H%M%S%f", 17)):
@@ -219,7 +219,7 @@ def _is_in_other_unit(ts: int, recorded: int) -> bool:
             if len(str(ts)) == digits:
                 moment = datetime.strptime(str(ts), form).replace(tzinfo=UTC)
                 meant.append(int(moment.timestamp() * 1000))
-    return any(EARLIEST_MS <= one <= until for one in meant)
+    return any(MIN_EVENT_MS <= one <= until for one in meant)
 
 
 def _refuse(constant: str) -> None:
@@ -244,7 +244,7 @@ def _is_repeated(table: Table) -> Table:
     """
     repeated = table.duplicated(["user", "kind", "id"])
     n_ids = (~repeated).groupby([table["user"], table["kind"]]).transform("sum")
-    suspects = table[(n_ids > REMEMBERED)]
+    suspects = table[(n_ids > MAX_REMEMBERED_IDS)]
     for _, events in suspects.groupby(["user", "kind"]):
         if not repeated.loc[events.index].any():
             continue
@@ -259,7 +259,7 @@ def _again(ids: Iterable[str]) -> Iterator[bool]:
         again = event_id in remembered
         if not again:
             remembered[event_id] = None
-            if len(remembered) > REMEMBERED:
+            if len(remembered) > MAX_REMEMBERED_IDS:
                 del remembered[next(iter(remembered))]
         yield again
 
@@ -295,7 +295,7 @@ def _recent(counted: Table) -> dict[str, list[Entry]]:
     ordered = counted.assign(is_rate=counted["kind"] == "rate").sort_values(
         ["user", "ts", "is_rate", "offset"], ascending=False
     )
-    newest = ordered.groupby("user", sort=False).head(RECENT)
+    newest = ordered.groupby("user", sort=False).head(MAX_RECENT)
     found: dict[str, list[Entry]] = {}
     columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight"))
     for user, *entry in zip(*columns, strict=True):
@@ -324,9 +324,9 @@ def _items(counted: Table) -> dict[str, dict[str, float]]:
     }
 
 
-def _hot(counted: Table, newest: Table) -> dict[int, dict[str, float]]:
+def _trending(counted: Table, newest: Table) -> dict[int, dict[str, float]]:
     age = counted["ts"] - counted["partition"].map(newest)
-    heat = (0.5 + 0.5 * counted["weight"]) * np.exp2(age / HOT_HALF_LIFE_MS)
+    heat = (0.5 + 0.5 * counted["weight"]) * np.exp2(age / TRENDING_HALF_LIFE_MS)
     sums = heat.groupby([counted["partition"], counted["item"]]).sum()
     found: dict[int, dict[str, float]] = {}
     for (partition, item), weight in sums.items():

@@ -7,7 +7,7 @@ hits is decided when it happens, by the fault's own number.
 import random
 from dataclasses import dataclass
 
-__all__ = ["KINDS", "Done", "Fault", "plan"]
+__all__ = ["KINDS", "Fault", "FaultRecord", "plan"]
 
 KINDS = (
     "worker killed",
@@ -20,7 +20,7 @@ KINDS = (
     "trainer killed",
     "worker paused",
 )
-EARLIEST, LATEST = 0.05, 0.95  # shares of the records between which faults happen
+FIRST_SHARE, LAST_SHARE = 0.05, 0.95  # of the records: faults happen between the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FaultRecord:
     """One fault that happened.
 
     Parameters
@@ -67,6 +67,6 @@ def plan(faults: int, seed: int) -> tuple[Fault, ...]:
         kinds += random_.sample(KINDS, len(KINDS)) if kinds else KINDS
     kinds = kinds[:faults]
     random_.shuffle(kinds)
-    each = (LATEST - EARLIEST) / max(1, faults)
-    shares = [EARLIEST + each * random_.uniform(n, n + 1) for n in range(faults)]
+    each = (LAST_SHARE - FIRST_SHARE) / max(1, faults)
+    shares = [FIRST_SHARE + each * random_.uniform(n, n + 1) for n in range(faults)]
     return tuple(Fault(kind, share, random_.randrange(2**32)) for kind, share in zip(kinds, shares, strict=True))

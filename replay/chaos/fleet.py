@@ -1,7 +1,7 @@
 """The workers and the trainer of one run: started, killed, paused and started again; one that ends is noticed.
 
-A worker that ends by itself is started again, as a supervisor would, and told about. How a process is made is the
-caller's to say.
+A worker that ends by itself is started again, as by a supervisor, and its last words are kept. The caller says how a
+process is made.
 """
 
 import socket
@@ -28,7 +28,7 @@ class Fleet:
     make_worker : returns the worker of a slot, not started.
     make_trainer : returns the trainer, not started.
     slots : most workers at once.
-    named : says of which slots the group keeps the place while their worker is away, until its session ends.
+    named : tells whether the group keeps the place of a slot's worker while that is away, until its session ends.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """How far a run is, measured all the time from Redis, and how its append-only file grew.
 
-Redis goes away and goes back during a run, so the latest answer and the furthest one are both kept. The sizes of the
-append-only file allow to cut it back to what it was a moment before.
+Redis goes away and goes back during a run, so the gauge keeps both the latest answer and the furthest one. From the
+sizes of the append-only file it can cut that file back to what it was a moment before.
 """
 
 import os
@@ -17,13 +17,13 @@ from replay.chaos.observed import positions
 from streams.errors import StateError
 from streams.redis.connection import connect_to_read
 
-__all__ = ["Gauge", "Size", "cut_back", "last_file"]
+__all__ = ["FileSize", "Gauge", "cut_back", "last_file"]
 
 EVERY_S = 0.1
-KEPT = 300  # sizes: half a minute
+MAX_SIZES = 300  # that are kept: half a minute
 
 
-class Size(NamedTuple):
+class FileSize(NamedTuple):
     """How long the last append-only file was at a moment, and the sum of the offsets applied by then at most."""
 
     at_s: float
@@ -55,7 +55,7 @@ class Gauge:
         self._count = count
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
-        self.sizes: deque[Size] = deque(maxlen=KEPT)
+        self.sizes: deque[FileSize] = deque(maxlen=MAX_SIZES)
         self.applied = 0
         self.furthest = 0
 
@@ -86,7 +86,7 @@ class Gauge:
                 self.applied = sum(offset + 1 for offset in found.values())
                 self.furthest = max(self.furthest, self._count(found))
             if file is not None:
-                self.sizes.append(Size(looked_s, file.name, n_bytes, self.applied))
+                self.sizes.append(FileSize(looked_s, file.name, n_bytes, self.applied))
 
 
 def last_file(folder: Path) -> Path | None:
@@ -100,7 +100,7 @@ def last_file(folder: Path) -> Path | None:
     return path if path is not None and path.exists() else None
 
 
-def cut_back(folder: Path, sizes: Iterable[Size], ended_s: float, age_s: float, applied: int) -> int:
+def cut_back(folder: Path, sizes: Iterable[FileSize], ended_s: float, age_s: float, applied: int) -> int:
     """Cut the append-only file of a server that does not run back to what it was ``age_s`` before it ended.
 
     Where nothing was applied in that time it is cut further back, so that something is lost: to before ``applied``

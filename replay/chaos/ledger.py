@@ -1,8 +1,8 @@
-"""What the cluster has promised, as the producers were told: records that stand, and transactions by how they ended.
+"""What the cluster has promised the producers: records that stand, and transactions by how they ended.
 
-A transaction is kept once for each attempt, with the places that its records were acknowledged at. Whether it is in the
-topics, whole or not at all, is seen when they are read back. Of an attempt whose last answer was lost nobody knows the
-end, and both are right; its records were sent again in any case.
+The ledger keeps a transaction once for each attempt, with the addresses where its records were acknowledged. Reading
+the topics back shows whether it is in them, whole or not at all. Nobody knows how an attempt ended whose last answer
+was lost: either end is right, and its records were sent again in any case.
 """
 
 import bisect
@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from replay.chaos.compare import Row
-from replay.chaos.expected import Record, TopicPartition
+from replay.chaos.compare import DifferenceRow
+from replay.chaos.expected import Record, RecordAddress
 
 __all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
 
 End = Literal["committed", "aborted", "hung", "uncertain"]
 ENDS: tuple[End, ...] = ("committed", "aborted", "hung", "uncertain")
-SHOWN = 5  # examples of each row
+MAX_EXAMPLES = 5  # of each row
 
 
 def fingerprint(value: bytes | None) -> int:
@@ -36,13 +36,13 @@ class Attempt:
     ----------
     number : of the transaction.
     end : ``uncertain`` where a commit was asked for and its answer never came.
-    places : where its records were acknowledged, with their fingerprints; those that were not have none.
+    addresses : where its records were acknowledged, with their fingerprints; those that were not have none.
     film : that only this attempt describes, or None.
     """
 
     number: int
     end: End
-    places: Mapping[TopicPartition, int]
+    addresses: Mapping[RecordAddress, int]
     film: str | None = None
 
 
@@ -54,41 +54,43 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reached: dict[tuple[str, int], _Reached] = {}
+        self._reached: dict[tuple[str, int], _CertainOffsets] = {}
         self._seen: Counter[int] = Counter()
-        self._attempt_at: dict[TopicPartition, int] = {}
-        self.acknowledged: dict[TopicPartition, int] = {}
+        self._attempt_at: dict[RecordAddress, int] = {}
+        self.acknowledged: dict[RecordAddress, int] = {}
         self.attempts: list[Attempt] = []
 
-    def stands(self, places: Mapping[TopicPartition, int]) -> None:
-        """Note that records stand at these places."""
+    def stands(self, addresses: Mapping[RecordAddress, int]) -> None:
+        """Note that records stand at these addresses."""
         with self._lock:
-            self.acknowledged.update(places)
-            for place in places:
-                self._reached.setdefault((place.topic, place.partition), _Reached()).add(place.offset)
+            self.acknowledged.update(addresses)
+            for address in addresses:
+                self._reached.setdefault((address.topic, address.partition), _CertainOffsets()).add(address.offset)
 
     def ended(self, attempt: Attempt) -> None:
         """Note that a transaction ended."""
         if attempt.end == "committed":
-            self.stands(attempt.places)
+            self.stands(attempt.addresses)
         with self._lock:
             self.attempts.append(attempt)
 
     def count_applied(self, positions: Mapping[tuple[str, int], int]) -> int:
         """Return how many of the records that stand are at or before these offsets: markers and the aborted are not."""
         with self._lock:
-            return sum(self._reached[place].count(at) for place, at in positions.items() if place in self._reached)
+            return sum(
+                self._reached[partition].count(at) for partition, at in positions.items() if partition in self._reached
+            )
 
-    def check(self, records: Iterable[Record], lost: list[TopicPartition]) -> Iterator[Record]:
+    def check(self, records: Iterable[Record], lost: list[RecordAddress]) -> Iterator[Record]:
         """Pass records through, note of which transactions they are, and add to ``lost`` what was not seen."""
-        self._attempt_at = {place: n for n, attempt in enumerate(self.attempts) for place in attempt.places}
+        self._attempt_at = {address: n for n, attempt in enumerate(self.attempts) for address in attempt.addresses}
         left = dict(self.acknowledged)
         for record in records:
             number = fingerprint(record.value)
-            if left.get(record.place) == number:
-                del left[record.place]
-            n = self._attempt_at.get(record.place)
-            if n is not None and self.attempts[n].places[record.place] == number:
+            if left.get(record.address) == number:
+                del left[record.address]
+            n = self._attempt_at.get(record.address)
+            if n is not None and self.attempts[n].addresses[record.address] == number:
                 self._seen[n] += 1
             yield record
         lost.extend(left)
@@ -106,7 +108,7 @@ class Ledger:
             if attempt.film is not None and attempt.end != "committed" and not self._seen[n]
         )
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[DifferenceRow]:
         """Return, of each end, how many transactions came out otherwise; after ``check``."""
         return [
             self._row("committed", "transactions: committed, and not whole"),
@@ -115,14 +117,14 @@ class Ledger:
             self._row("uncertain", "transactions: answer lost, whole nor gone"),
         ]
 
-    def _row(self, end: End, what: str) -> Row:
+    def _row(self, end: End, what: str) -> DifferenceRow:
         there = [(n, attempt) for n, attempt in enumerate(self.attempts) if attempt.end == end]
         wrong = [
-            f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.places)} records can be read"
+            f"transaction {attempt.number}: {self._seen[n]} of {len(attempt.addresses)} records can be read"
             for n, attempt in there
-            if self._seen[n] not in _right(end, len(attempt.places))
+            if self._seen[n] not in _right(end, len(attempt.addresses))
         ]
-        return Row(what, len(there), len(wrong), tuple(wrong[:SHOWN]))
+        return DifferenceRow(what, len(there), len(wrong), tuple(wrong[:MAX_EXAMPLES]))
 
 
 def _right(end: End, n: int) -> tuple[int, ...]:
@@ -130,7 +132,7 @@ def _right(end: End, n: int) -> tuple[int, ...]:
     return {"committed": (n,), "uncertain": (0, n)}.get(end, (0,))
 
 
-class _Reached:
+class _CertainOffsets:
     """Offsets of one partition that count; nearly in order, as several producers write at once."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Who is mending just now, as the workers' logs say: read on from where they stood."""
+"""Which worker is mending now, read from the workers' logs as they grow."""
 
 import re
 from collections.abc import Mapping

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition as ClientPartition
+from kafka import TopicPartition
 
-from replay.chaos.expected import HOT_HALF_LIFE_MS, Entry, Record, TopicPartition
+from replay.chaos.expected import TRENDING_HALF_LIFE_MS, Entry, Record, RecordAddress
 from streams.kafka.clients import blocking_consumer
 from streams.reading.polling import read_up_to
 from streams.redis.connection import answered, connect_to_read
@@ -19,7 +19,7 @@ from streams.settings import Settings
 
 __all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
 
-CHUNK = 500  # users whose keys are read in one round trip
+USERS_PER_READ = 500  # in one round trip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Observed:
     ----------
     users : by user id.
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
-    hot : partition -> item -> heat as of the newest event time of the partition.
+    trending : partition -> item -> heat as of the newest event time of the partition.
     newest_ts : that time, by partition.
-    dead : how often each pair of place and cause is among the dead letters.
+    dead : how often each pair of address and cause is among the dead letters.
     last_lists : highest sequence among the lists of each user on topic ``recommendations``.
     answered : ids of the requests that have a list.
     films : each film that is shown anywhere, and the first place where it was found.
@@ -56,9 +56,9 @@ class Observed:
 
     users: Mapping[str, ObservedUser] = field(default_factory=dict)
     items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    hot: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    trending: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     newest_ts: Mapping[int, int] = field(default_factory=dict)
-    dead: Mapping[tuple[TopicPartition, str], int] = field(default_factory=dict)
+    dead: Mapping[tuple[RecordAddress, str], int] = field(default_factory=dict)
     last_lists: Mapping[str, int] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
     films: Mapping[str, str] = field(default_factory=dict)
@@ -69,11 +69,11 @@ def read_state(redis: str, partitions: int) -> Observed:
     with answered("chaos: reading the state"), connect_to_read(redis) as client:
         users: dict[str, ObservedUser] = {}
         names = [key[6:-1] for key in client.scan_iter("user:{*}", count=5000) if key.endswith("}")]
-        for first in range(0, len(names), CHUNK):
-            chunk = names[first : first + CHUNK]
+        for first in range(0, len(names), USERS_PER_READ):
+            chunk = names[first : first + USERS_PER_READ]
             users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
         items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}}
-        hot: dict[int, dict[str, float]] = {}
+        trending: dict[int, dict[str, float]] = {}
         newest: dict[int, int] = {}
         for partition in range(partitions):
             for name, total in items.items():
@@ -83,14 +83,14 @@ def read_state(redis: str, partitions: int) -> Observed:
             if "newest_ts" in at:
                 newest[partition] = int(at["newest_ts"])
                 age = newest[partition] - int(at["landmark"])
-                scale = 2.0 ** (age / HOT_HALF_LIFE_MS)
+                scale = 2.0 ** (age / TRENDING_HALF_LIFE_MS)
                 weights: Any = client.zrange(f"items:{{p{partition}}}:hot", 0, -1, withscores=True)
-                hot[partition] = {item: weight / scale for item, weight in weights}
+                trending[partition] = {item: weight / scale for item, weight in weights}
         films = _described(client)
     for user, one in users.items():
         for item in (*one.seen, *one.listed):
             films.setdefault(item, f"user {user}")
-    return Observed(users=users, items=items, hot=hot, newest_ts=newest, films=films)
+    return Observed(users=users, items=items, trending=trending, newest_ts=newest, films=films)
 
 
 def _described(client: Any) -> dict[str, str]:
@@ -168,25 +168,25 @@ def unserved(redis: str, wanted: Mapping[str, int]) -> int:
     missing = 0
     with answered("chaos: reading who has a list"), connect_to_read(redis) as client:
         users = list(wanted)
-        for first in range(0, len(users), CHUNK):
+        for first in range(0, len(users), USERS_PER_READ):
             pipeline: Any = client.pipeline(transaction=False)
-            for user in users[first : first + CHUNK]:
+            for user in users[first : first + USERS_PER_READ]:
                 pipeline.hget(f"user:{{{names[user]}}}", "list_sequence")
             found = pipeline.execute()
             missing += sum(
                 int(sequence or -1) < wanted[user]
-                for user, sequence in zip(users[first : first + CHUNK], found, strict=True)
+                for user, sequence in zip(users[first : first + USERS_PER_READ], found, strict=True)
             )
     return missing
 
 
 def read_topics(settings: Settings) -> Observed:
     """Read the dead letters and what is needed of the lists."""
-    dead: Counter[tuple[TopicPartition, str]] = Counter()
+    dead: Counter[tuple[RecordAddress, str]] = Counter()
     for message in _messages(settings, "dead-letters"):
         headers = {name: content.decode() for name, content in message.headers}
-        place = TopicPartition(headers["topic"], int(headers["partition"]), int(headers["offset"]))
-        dead[place, headers["cause"]] += 1
+        address = RecordAddress(headers["topic"], int(headers["partition"]), int(headers["offset"]))
+        dead[address, headers["cause"]] += 1
     last: dict[str, int] = {}
     answered_ids: set[str] = set()
     films: dict[str, str] = {}
@@ -204,18 +204,18 @@ def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:
     """Give the records of these topics, in order of offset within each partition."""
     for topic in topics:
         for message in _messages(settings, topic):
-            place = TopicPartition(message.topic, message.partition, message.offset)
-            yield Record(place, message.timestamp, message.value)
+            address = RecordAddress(message.topic, message.partition, message.offset)
+            yield Record(address, message.timestamp, message.value)
 
 
 def _messages(settings: Settings, topic: str) -> Iterator[Any]:
     """Give every message that a topic holds now."""
     consumer = blocking_consumer(settings, "chaos", max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024)
     try:
-        places = [ClientPartition(topic, partition) for partition in range(settings.partitions)]
-        consumer.assign(places)
-        consumer.seek_to_beginning(*places)
-        for found in read_up_to(consumer, consumer.end_offsets(places), "chaos"):
+        partitions = [TopicPartition(topic, partition) for partition in range(settings.partitions)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        for found in read_up_to(consumer, consumer.end_offsets(partitions), "chaos"):
             for batch in found.values():
                 yield from batch
     finally:

@@ -1,4 +1,4 @@
-"""One whole run: stack, processes, stream and faults; then the end is waited for and everything is compared."""
+"""One whole run: start stack, processes, stream and faults, wait for the end, and compare everything."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from kafka import TopicPartition as ClientPartition
+from kafka import TopicPartition
 
-from replay.chaos.compare import Row, compare
-from replay.chaos.expected import Expected, TopicPartition, expect
-from replay.chaos.faults import Done, plan
+from replay.chaos.compare import DifferenceRow, compare
+from replay.chaos.expected import Expected, RecordAddress, expect
+from replay.chaos.faults import FaultRecord, plan
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
 from replay.chaos.ledger import Ledger
 from replay.chaos.mixing import Mix, mix
 from replay.chaos.observed import read_records, read_state, read_topics, unserved
+from replay.chaos.parcel_sender import ParcelSender, send_items
 from replay.chaos.sabotage import Saboteur, torn_versions
-from replay.chaos.sending import Sender, send_items
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
 from streams.errors import RegistryError, StackError, StateError
 from streams.kafka.clients import blocking_consumer
@@ -34,8 +34,8 @@ __all__ = ["ChaosConfig", "Crew", "Report", "run"]
 PARTITIONS = 6  # shared evenly by one, two and three workers
 WORKER_GROUP = "reelstream-worker"
 VALKEY_KILLED = frozenset({"valkey killed", "rebalance while mending"})  # kinds of fault
-STALLED_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
-SERVED_S = 60.0  # for the lists of the last events, after these are applied
+MAX_STALL_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
+MAX_SERVING_S = 60.0  # for the lists of the last events, after these are applied
 LOOK_S = 0.2
 TELL_S = 5.0
 Tell = Callable[[str], None]
@@ -102,9 +102,9 @@ class Report:
     rejected: int
     users: int
     transactions: Mapping[str, int]
-    faults: tuple[Done, ...]
+    faults: tuple[FaultRecord, ...]
     restarts: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[DifferenceRow, ...]
     guarantee: str
 
     @property
@@ -163,12 +163,12 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             tell=tell,
         )
         parcels = mix(stream(made), Mix(config.events, config.transactions, config.seed, made.ends_ms))
-        sender = ending.enter_context(Sender(settings, parcels, ledger, saboteur.allowance))
+        sender = ending.enter_context(ParcelSender(settings, parcels, ledger, saboteur.allowance))
         began = time.monotonic()
         ending.enter_context(saboteur)
         _hold(fleet, sender, saboteur, gauge, config, tell)
         tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
-        lost: list[TopicPartition] = []
+        lost: list[RecordAddress] = []
         records = read_records(settings, (WATCHES, RATES, REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
         expected = expect(ledger.check(records, lost), genres)
@@ -212,7 +212,9 @@ def _start(fleet: Fleet, settings: Settings, config: ChaosConfig, tell: Tell) ->
         fleet.await_ready(client)
 
 
-def _hold(fleet: Fleet, sender: Sender, saboteur: Saboteur, gauge: Gauge, config: ChaosConfig, tell: Tell) -> None:
+def _hold(
+    fleet: Fleet, sender: ParcelSender, saboteur: Saboteur, gauge: Gauge, config: ChaosConfig, tell: Tell
+) -> None:
     """Wait until everything is sent and every fault has happened, reviving what ended by itself."""
     began = told_at = moved_at = time.monotonic()
     progress: tuple[int, ...] = ()
@@ -226,9 +228,9 @@ def _hold(fleet: Fleet, sender: Sender, saboteur: Saboteur, gauge: Gauge, config
         current = (sender.sent, gauge.furthest, len(saboteur.done))
         if current != progress:
             progress, moved_at = current, now
-        if now - moved_at > STALLED_S:
+        if now - moved_at > MAX_STALL_S:
             raise StackError(
-                f"chaos: records must move within {STALLED_S:g} s, got {sender.sent:,} sent and {gauge.furthest:,} "
+                f"chaos: records must move within {MAX_STALL_S:g} s, got {sender.sent:,} sent and {gauge.furthest:,} "
                 f"applied of {config.events:,}, workers {fleet.up}"
             )
         if now - told_at >= TELL_S:
@@ -244,20 +246,20 @@ def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, 
     """Wait until everything is applied, acknowledged and answered; return what still lags when nothing moves."""
     moved_at = told_at = time.monotonic()
     before: list[str] = []
-    with _Group(settings) as group:
+    with _WorkerGroup(settings) as group:
         while lagging := [*_behind(gauge, expected.positions), *group.behind()]:
             fleet.revive()
             now = time.monotonic()
             if lagging != before:
                 before, moved_at = lagging, now
-            if now - moved_at > STALLED_S:
+            if now - moved_at > MAX_STALL_S:
                 return lagging
             if now - told_at >= TELL_S:
                 told_at = now
                 tell(f"           waiting for {len(lagging)} positions, such as {lagging[0]}")
             time.sleep(LOOK_S)
     wanted = {user: one.watches + one.ratings for user, one in expected.users.items()}
-    deadline = time.monotonic() + SERVED_S
+    deadline = time.monotonic() + MAX_SERVING_S
     while unserved(settings.redis, wanted) and time.monotonic() < deadline:
         fleet.revive()
         time.sleep(1.0)
@@ -276,17 +278,17 @@ def _behind(gauge: Gauge, wanted: Mapping[tuple[str, int], int]) -> Iterator[str
             yield f"{place[0]} {place[1]}: applied to offset {found.get(place, -1)} of {offset}"
 
 
-class _Group:
+class _WorkerGroup:
     """What the workers' group has committed, as the cluster sees it.
 
-    Everything is at its end by now, so the group must pass the high watermark, which lies behind the last marker of a
-    transaction: a reader of everything is told it, and one of committed records the last stable offset.
+    Every transaction has ended by now, so the group must reach the high watermark, which lies behind the last marker.
+    Readers of uncommitted records get the high watermark; readers of committed ones get the last stable offset.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP, isolation_level="read_uncommitted")
         self._places = [
-            ClientPartition(topic, partition)
+            TopicPartition(topic, partition)
             for topic in (WATCHES, RATES, REQUESTS)
             for partition in range(settings.partitions)
         ]
@@ -309,10 +311,10 @@ def _rows(
     settings: Settings,
     expected: Expected,
     ledger: Ledger,
-    lost: list[TopicPartition],
+    lost: list[RecordAddress],
     lagging: list[str],
     saboteur: Saboteur,
-) -> list[Row]:
+) -> list[DifferenceRow]:
     n_read = expected.events + expected.duplicates + len(expected.dead) + len(expected.requests)
     n_sent = len(ledger.acknowledged)
     extra = n_read - (n_sent - len(lost))
@@ -321,32 +323,34 @@ def _rows(
     forced = [done for done in saboteur.done if done.kind == "rebalance while mending"]
     n_idle = sum(1 for done in forced if not done.mending)
     return [
-        Row("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
-        Row("records: repeated by the producer's client", n_sent, extra, is_info=True),
+        DifferenceRow("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
+        DifferenceRow("records: repeated by the producer's client", n_sent, extra, is_info=True),
         *ledger.rows(),
-        Row("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
+        DifferenceRow("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
         *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings), ledger.ghosts()),
-        Row("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
-        Row("rebalances forced when nobody was mending", len(forced), n_idle, is_info=True),
+        DifferenceRow("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
+        DifferenceRow("rebalances forced when nobody was mending", len(forced), n_idle, is_info=True),
         _models(settings),
     ]
 
 
-def _models(settings: Settings) -> Row:
+def _models(settings: Settings) -> DifferenceRow:
     """Check that the version that serves is whole, whatever the kills left beside it."""
     with answered("chaos: reading the current model"), connect_to_read(settings.redis) as client:
         serving: Any = client.hget("model:current", "version")
     torn = len(torn_versions(Path(settings.registry)))
     if serving is None:
-        return Row("models: the serving version is whole", 0, 0)
+        return DifferenceRow("models: the serving version is whole", 0, 0)
     try:
         VersionStore(settings.registry).verify(serving)
     except RegistryError as error:
-        return Row("models: the serving version is whole", 1, 1, (str(error),))
-    return Row("models: the serving version is whole", 1, 0, (f"{torn} torn by kills, never served",) if torn else ())
+        return DifferenceRow("models: the serving version is whole", 1, 1, (str(error),))
+    return DifferenceRow(
+        "models: the serving version is whole", 1, 0, (f"{torn} torn by kills, never served",) if torn else ()
+    )
 
 
-def _guarantee(config: ChaosConfig, done: list[Done]) -> str:
+def _guarantee(config: ChaosConfig, done: list[FaultRecord]) -> str:
     killed = [one.back for one in done if one.kind in VALKEY_KILLED]
     n, places, records = len(killed), sum(back[0] for back in killed), sum(back[1] for back in killed)
     if config.appendfsync == "always":

@@ -1,6 +1,6 @@
 """Breaking things when they are due, one after the other, and noting what was hit.
 
-The trainer is aimed at by a thread of its own, because the moment in which it saves has to be waited for.
+A thread of its own aims at the trainer, because it has to wait for the moment in which the trainer saves.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from replay.chaos.faults import Done, Fault
+from replay.chaos.faults import Fault, FaultRecord
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
 from replay.chaos.mending import MendingWatch
@@ -24,13 +24,13 @@ __all__ = ["Saboteur", "torn_versions"]
 
 LOOK_S = 0.02
 AIM_S = 0.002  # a version is being written for a few milliseconds
-BOTH = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
+WITH_WORKER_SHARE = 0.4  # of the kills of Valkey take a worker along, and with it what that knew of the lost second
 MENDS_S = 30.0  # from the start of Valkey to the first mending: a worker looks twice a second, if it is not stopped
 SESSION_S = 6.0  # after which the group gives a silent worker's partitions away
 
 
-class _Outcome(NamedTuple):
-    """What a fault came to, as ``Done`` has it."""
+class _FaultResult(NamedTuple):
+    """What a fault came to, as ``FaultRecord`` has it."""
 
     what: str
     back: tuple[int, int] = (0, 0)
@@ -48,7 +48,7 @@ class Saboteur:
     registry : folder of the model versions.
     lose : whether a killed Valkey loses its last second or two.
     aim_s : how long the trainer's saving is waited for.
-    tell : told about each fault.
+    tell : called with a line about each fault.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Saboteur:
             threading.Thread(target=self._guarded, args=(work,), name=work.__name__, daemon=True)
             for work in (self._break, self._aim)
         ]
-        self.done: list[Done] = []
+        self.done: list[FaultRecord] = []
         self.error: Exception | None = None
         self._planned = len(faults)
         self._ways = {
@@ -133,54 +133,54 @@ class Saboteur:
             else:
                 began, applied = time.monotonic() - self._began, self._gauge.furthest
                 outcome = self._ways[fault.kind](random.Random(fault.seed))
-                self._note(Done(fault.kind, began, applied, *outcome))
+                self._note(FaultRecord(fault.kind, began, applied, *outcome))
             if self._stop.is_set():
                 return
 
-    def _note(self, done: Done) -> None:
+    def _note(self, done: FaultRecord) -> None:
         self.done.append(done)
         self._tell(f"{done.at_s:7.1f} s  fault {len(self.done)} of {self._planned}: {done.kind}, {done.what}")
 
-    def _kill_worker(self, random_: random.Random) -> _Outcome:
+    def _kill_worker(self, random_: random.Random) -> _FaultResult:
         slot = random_.choice(self._fleet.up)
         self._fleet.kill_worker(slot)
         away = random_.uniform(0.0, 2.0)
         if not self._stop.wait(away):
             self._fleet.start_worker(slot)
-        return _Outcome(f"worker-{slot} with SIGKILL, started again after {away:.1f} s")
+        return _FaultResult(f"worker-{slot} with SIGKILL, started again after {away:.1f} s")
 
-    def _add_worker(self, random_: random.Random) -> _Outcome:
+    def _add_worker(self, random_: random.Random) -> _FaultResult:
         if not self._fleet.idle:
             return self._replace_worker(random_)
         slot = random_.choice(self._fleet.idle)
         self._fleet.start_worker(slot)
-        return _Outcome(f"worker-{slot}")
+        return _FaultResult(f"worker-{slot}")
 
-    def _remove_worker(self, random_: random.Random) -> _Outcome:
+    def _remove_worker(self, random_: random.Random) -> _FaultResult:
         if len(self._fleet.up) == 1:
             return self._replace_worker(random_)
         slot = random_.choice(self._fleet.up)
         began = time.monotonic()
         self._fleet.remove_worker(slot)
-        return _Outcome(f"worker-{slot} with SIGTERM, gone after {time.monotonic() - began:.1f} s")
+        return _FaultResult(f"worker-{slot} with SIGTERM, gone after {time.monotonic() - began:.1f} s")
 
-    def _replace_worker(self, random_: random.Random) -> _Outcome:
+    def _replace_worker(self, random_: random.Random) -> _FaultResult:
         slot = random_.choice(self._fleet.up)
         began = time.monotonic()
         self._fleet.remove_worker(slot)
         took = time.monotonic() - began
         self._fleet.start_worker(slot)
-        return _Outcome(f"worker-{slot} with SIGTERM, gone after {took:.1f} s, and added again")
+        return _FaultResult(f"worker-{slot} with SIGTERM, gone after {took:.1f} s, and added again")
 
-    def _pause_worker(self, random_: random.Random) -> _Outcome:
+    def _pause_worker(self, random_: random.Random) -> _FaultResult:
         slot = random_.choice(self._fleet.up)
         away = SESSION_S + random_.uniform(2.0, 4.0)
         self._fleet.workers[slot].pause()
         self._stop.wait(away)
         self._fleet.workers[slot].resume()
-        return _Outcome(f"worker-{slot} stopped for {away:.1f} s, longer than its session, and back")
+        return _FaultResult(f"worker-{slot} stopped for {away:.1f} s, longer than its session, and back")
 
-    def _kill_broker(self, random_: random.Random) -> _Outcome:
+    def _kill_broker(self, random_: random.Random) -> _FaultResult:
         broker = random_.choice(self._stack.brokers)
         broker.kill()
         away = random_.uniform(1.0, 4.0)
@@ -188,12 +188,12 @@ class Saboteur:
         if not self._stop.wait(away):
             broker.restart()
         took = time.monotonic() - began
-        return _Outcome(f"{broker.name} with SIGKILL, started again after {away:.1f} s, serving after {took:.1f} s")
+        return _FaultResult(f"{broker.name} with SIGKILL, started again after {away:.1f} s, serving after {took:.1f} s")
 
-    def _kill_valkey(self, random_: random.Random) -> _Outcome:
-        return self._lose(random_, random_.choice(self._fleet.up) if random_.random() < BOTH else None)
+    def _kill_valkey(self, random_: random.Random) -> _FaultResult:
+        return self._lose(random_, random_.choice(self._fleet.up) if random_.random() < WITH_WORKER_SHARE else None)
 
-    def _lose(self, random_: random.Random, slot: int | None) -> _Outcome:
+    def _lose(self, random_: random.Random, slot: int | None) -> _FaultResult:
         """Kill Valkey, take its last moment away, and start it again; with the worker of a slot, if one is given."""
         before = self._positions()
         self._valkey.kill()
@@ -207,7 +207,7 @@ class Saboteur:
             self._fleet.kill_worker(slot)
         away = random_.uniform(0.0, 1.5)
         if self._stop.wait(away):
-            return _Outcome("while ending")
+            return _FaultResult("while ending")
         self._valkey.restart()
         after = self._positions()
         if slot is not None:
@@ -215,16 +215,16 @@ class Saboteur:
             self._fleet.start_worker(slot)
         short = [n - after.get(place, -1) for place, n in before.items() if after.get(place, -1) < n]
         back = f"{len(short)} of {len(before)} positions went back by {sum(short):,} records"
-        return _Outcome(f"with SIGKILL{cut}, started again after {away:.1f} s; {back}", (len(short), sum(short)))
+        return _FaultResult(f"with SIGKILL{cut}, started again after {away:.1f} s; {back}", (len(short), sum(short)))
 
-    def _rebalance(self, random_: random.Random) -> _Outcome:
+    def _rebalance(self, random_: random.Random) -> _FaultResult:
         """Kill Valkey, and when a worker mends what that lost, make the group share its partitions out anew."""
         watch = MendingWatch({slot: worker.log for slot, worker in self._fleet.workers.items()})
         lost = self._lose(random_, None)
         deadline = time.monotonic() + MENDS_S
         while not (mending := watch.look()):
             if time.monotonic() > deadline or self._stop.wait(AIM_S):
-                return _Outcome(f"Valkey {lost.what}; nobody mended within {MENDS_S:g} s", lost.back)
+                return _FaultResult(f"Valkey {lost.what}; nobody mended within {MENDS_S:g} s", lost.back)
         slot = max(mending, key=lambda one: len(mending[one]))
         others = [other for other in self._fleet.leaving if other != slot]
         way = random_.choice(("pause", "kill", "leave") if others else ("pause", "kill"))
@@ -249,7 +249,7 @@ class Saboteur:
             self._fleet.start_worker(other)
             how = f"worker-{other} left with SIGTERM while worker-{slot} was in it, and came back"
         mended = f"partitions being mended: {len(places)}, {how}"
-        return _Outcome(f"Valkey {lost.what}; {mended}", lost.back, len(places))
+        return _FaultResult(f"Valkey {lost.what}; {mended}", lost.back, len(places))
 
     def _positions(self) -> dict[tuple[str, int], int]:
         while True:
@@ -259,12 +259,12 @@ class Saboteur:
                 if self._stop.wait(LOOK_S):
                     return {}
 
-    def _pause_valkey(self, random_: random.Random) -> _Outcome:
+    def _pause_valkey(self, random_: random.Random) -> _FaultResult:
         away = random_.uniform(2.0, 6.0)
         self._valkey.pause()
         self._stop.wait(away)
         self._valkey.resume()
-        return _Outcome(f"stopped for {away:.1f} s")
+        return _FaultResult(f"stopped for {away:.1f} s")
 
     def _aim(self) -> None:
         """Kill the trainer in the middle of saving, once for each target; after ``aim_s`` wherever it is."""
@@ -287,7 +287,7 @@ class Saboteur:
             if self._stop.wait(random.Random(fault.seed).uniform(0.0, 2.0)):
                 return
             self._fleet.start_trainer()
-            self._note(Done(fault.kind, began, applied, f"with SIGKILL, {moment}, and started again"))
+            self._note(FaultRecord(fault.kind, began, applied, f"with SIGKILL, {moment}, and started again"))
 
 
 def torn_versions(registry: Path) -> set[str]:

@@ -2,8 +2,8 @@
 
 Users and items are drawn from power laws; a user often goes on to the item after the last one, so that there is
 something to learn. Among the events are retries (the same bytes again), late and tied times, times of broken clocks,
-ids that need escaping, and records that break their contract in every way. Bytes are made here without the
-codec: what is right about them is computed again from the topics by ``expected``.
+ids that need escaping, and records that break their contract in every way. This module makes the bytes without the
+codec; ``expected`` computes from the topics what is right about them.
 """
 
 import heapq
@@ -20,8 +20,8 @@ __all__ = [
     "RATES",
     "REQUESTS",
     "WATCHES",
-    "Made",
     "StreamConfig",
+    "StreamRecord",
     "break_record",
     "make_catalogue",
     "read_key",
@@ -30,14 +30,14 @@ __all__ = [
 
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
 CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_unit")
-CHUNK = 10_000
+EVENTS_PER_CHUNK = 10_000
 DAY_MS = 24 * 60 * 60 * 1000
 FAR_FUTURE_MS = 4_000_000_000_000  # 2096: a clock that is wrong, but a time that a record may carry
 GENRES = ("Action", "Comedy", "Drama", "Horror", "Noir", "Romance", "Sci-Fi", "War")
 Fields = dict[str, Any]
 
 
-class Made(NamedTuple):
+class StreamRecord(NamedTuple):
     """A record to be sent; the topic is without the prefix."""
 
     topic: str
@@ -96,27 +96,27 @@ def make_catalogue(config: StreamConfig) -> tuple[Fields, ...]:
     )
 
 
-def stream(config: StreamConfig) -> Iterator[Made]:
+def stream(config: StreamConfig) -> Iterator[StreamRecord]:
     """Give the records in the order of sending; equal configurations give equal records."""
-    waiting: list[tuple[int, int, Made]] = []  # retries, by the place at which they are due
+    waiting: list[tuple[int, int, StreamRecord]] = []  # retries, by the place at which they are due
     n_events = 0
-    for at, (made, retry_after) in enumerate(_fresh(config)):
+    for at, (record, retry_after) in enumerate(_fresh(config)):
         while waiting and waiting[0][0] <= at and n_events < config.events:
             yield heapq.heappop(waiting)[2]
             n_events += 1
         if n_events >= config.events:
             return
-        yield made
-        n_events += made.topic != REQUESTS
+        yield record
+        n_events += record.topic != REQUESTS
         if retry_after:
-            heapq.heappush(waiting, (at + retry_after, at, made))
+            heapq.heappush(waiting, (at + retry_after, at, record))
 
 
-def _fresh(config: StreamConfig) -> Iterator[tuple[Made, int]]:
+def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, int]]:
     """Give what is sent for the first time, and after how many records it is repeated (0: never)."""
     steps = np.zeros(config.users, np.int64)
     user_odds, item_odds = _power_law(config.users, 0.8), _power_law(config.items, 0.9)
-    for first in range(0, config.events, CHUNK):
+    for first in range(0, config.events, EVENTS_PER_CHUNK):
         rng = np.random.default_rng((config.seed, first))
         yield from _chunk(config, first, rng, steps, user_odds, item_odds)
 
@@ -135,8 +135,8 @@ def _chunk(
     steps: np.ndarray[Any, np.dtype[np.int64]],
     user_odds: np.ndarray[Any, np.dtype[np.float64]],
     item_odds: np.ndarray[Any, np.dtype[np.float64]],
-) -> Iterator[tuple[Made, int]]:
-    n = min(CHUNK, config.events - first)
+) -> Iterator[tuple[StreamRecord, int]]:
+    n = min(EVENTS_PER_CHUNK, config.events - first)
     users = np.minimum(np.searchsorted(user_odds, rng.random(n)), config.users - 1)
     drawn = np.minimum(np.searchsorted(item_odds, rng.random(n)), config.items - 1)
     goes_on, is_watch = rng.random(n) < 0.6, rng.random(n) < 0.6  # noqa: PLR2004 - the stream's character
@@ -160,12 +160,12 @@ def _chunk(
             yield _request(fields, number, is_bad=luck[i] < config.requests / 5), 0
         key = _key(fields["user_id"])
         if luck[i] > 1 - config.bad:
-            yield Made(topic, key, break_record(fields, rng)), 0
+            yield StreamRecord(topic, key, break_record(fields, rng)), 0
             continue
         after = int(near[i]) if retry[i] < config.retried else 0
         if retry[i] > 1 - config.retried_late:
             after = int(far[i])
-        yield Made(topic, key, _json(fields)), after
+        yield StreamRecord(topic, key, _json(fields)), after
 
 
 def _times(config: StreamConfig, first: int, n: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -210,9 +210,9 @@ def _json(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
 
 
-def _request(fields: Fields, number: int, *, is_bad: bool) -> Made:
+def _request(fields: Fields, number: int, *, is_bad: bool) -> StreamRecord:
     asked = {"request_id": f"r{number}", "user_id": fields["user_id"], "k": 0 if is_bad else 5}
-    return Made(REQUESTS, _key(fields["user_id"]), _json(asked))
+    return StreamRecord(REQUESTS, _key(fields["user_id"]), _json(asked))
 
 
 _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (

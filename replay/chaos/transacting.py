@@ -15,14 +15,13 @@ from typing import Any, Protocol, TypeVar
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation
 from aiokafka.errors import KafkaError as AsynchronousError
-from kafka import KafkaProducer
-from kafka import TopicPartition as ClientPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from replay.chaos.expected import TopicPartition
+from replay.chaos.expected import RecordAddress
 from replay.chaos.ledger import Attempt, End, fingerprint
 from replay.chaos.mixing import CATALOG, Transaction
-from replay.chaos.stream import Made
+from replay.chaos.stream import StreamRecord
 from streams.kafka.clients import blocking_consumer, blocking_producer, producer
 from streams.settings import Compression, Settings
 
@@ -34,7 +33,7 @@ RECONNECT_MS = 1000  # at most, to a broker that was killed; by itself kafka-pyt
 TIMEOUT_MS = 60_000  # of a transaction that goes on: longer than its records may take
 CLOSE_S = 2.0
 ENDS_S = 120.0  # for the cluster to end a transaction beyond its timeout: brokers may be away for long
-AGAIN_S = 0.5  # between two tries to reach a cluster that is away
+RETRY_S = 0.5  # between two tries to reach a cluster that is away
 
 
 class Client(Protocol):
@@ -43,7 +42,7 @@ class Client(Protocol):
     def begin(self) -> None:
         """Open a transaction."""
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         """Write records and return where each stands, with its fingerprint, when all are acknowledged."""
 
     def end(self, *, commit: bool) -> None:
@@ -91,8 +90,8 @@ class Transactor:
         self._stop = stop
         self._clients: dict[str, Client] = {}
 
-    def through(self, transaction: Transaction, done: Callable[[Attempt], None]) -> None:
-        """Repeat a transaction until it ended as it should; told about each attempt."""
+    def complete(self, transaction: Transaction, done: Callable[[Attempt], None]) -> None:
+        """Repeat a transaction until it ends as it should; ``done`` takes each attempt."""
         name = f"chaos-{transaction.client}-{transaction.codec}"
         wanted: End = "committed" if transaction.end == "commit" else "aborted"
         while not self._stop.is_set():
@@ -113,32 +112,32 @@ class Transactor:
             client = self._client(name, transaction, timeout_ms)
             if client is None:
                 return
-            places: dict[TopicPartition, int] = {}
+            addresses: dict[RecordAddress, int] = {}
             end: End = "aborted"
             with suppress(KafkaError):
                 client.begin()
-                places = client.send(transaction.ghosts)
-                if self._stop.wait(timeout_ms / 1000) or not self._is_passed(places):
+                addresses = client.send(transaction.ghosts)
+                if self._stop.wait(timeout_ms / 1000) or not self._is_passed(addresses):
                     return
                 end = _late(client)
             self._drop(name)
-            done(Attempt(transaction.number, end, places, _film(transaction)))
+            done(Attempt(transaction.number, end, addresses, _film(transaction)))
             if end != "aborted":
                 return
 
-    def _is_passed(self, places: Iterable[TopicPartition]) -> bool:
-        """Wait until readers of committed records get past these places; return whether they did before all ends."""
-        ends: dict[ClientPartition, int] = {}
-        for place in places:
-            at = ClientPartition(place.topic, place.partition)
-            ends[at] = max(ends.get(at, 0), place.offset + 1)
+    def _is_passed(self, addresses: Iterable[RecordAddress]) -> bool:
+        """Wait until readers of committed records get past these addresses; return whether they did before all ends."""
+        ends: dict[TopicPartition, int] = {}
+        for address in addresses:
+            at = TopicPartition(address.topic, address.partition)
+            ends[at] = max(ends.get(at, 0), address.offset + 1)
         deadline = time.monotonic() + ENDS_S
         while time.monotonic() < deadline:
             with suppress(KafkaError), closing(blocking_consumer(self._settings, "chaos")) as consumer:
                 stable = consumer.end_offsets(list(ends))
                 if all(stable[at] > end for at, end in ends.items()):  # the marker is passed too
                     return True
-            if self._stop.wait(AGAIN_S):
+            if self._stop.wait(RETRY_S):
                 return False
         return True
 
@@ -153,7 +152,7 @@ class Transactor:
             try:
                 made = open_client(transaction.client, self._settings, name, transaction.codec, timeout_ms)
             except KafkaError:
-                if self._stop.wait(AGAIN_S):
+                if self._stop.wait(RETRY_S):
                     return None
             else:
                 self._clients[name] = made
@@ -166,17 +165,17 @@ class Transactor:
 def _attempt(client: Client, transaction: Transaction) -> tuple[Attempt, bool]:
     """Go through a transaction once; return what came of it, and whether its producer can go on."""
     is_commit = transaction.end == "commit"
-    places: dict[TopicPartition, int] = {}
+    addresses: dict[RecordAddress, int] = {}
     end: End = "aborted"
     is_usable = False
     with suppress(KafkaError):
         client.begin()
-        places = client.send((*transaction.records, *transaction.ghosts))
+        addresses = client.send((*transaction.records, *transaction.ghosts))
         end = "uncertain" if is_commit else "aborted"
         client.end(commit=is_commit)
         end = "committed" if is_commit else "aborted"
         is_usable = True
-    return Attempt(transaction.number, end, places, _film(transaction)), is_usable
+    return Attempt(transaction.number, end, addresses, _film(transaction)), is_usable
 
 
 def _late(client: Client) -> End:
@@ -191,19 +190,19 @@ def _late(client: Client) -> End:
 
 
 def _film(transaction: Transaction) -> str | None:
-    return next((made.key.decode() for made in transaction.ghosts if made.topic == CATALOG), None)
+    return next((record.key.decode() for record in transaction.ghosts if record.topic == CATALOG), None)
 
 
-def _stands(records: Iterable[Made], found: Iterable[Any]) -> dict[TopicPartition, int]:
-    """Return the places of records that are read back; the catalogue is compacted, so its places say nothing."""
+def _stands(records: Iterable[StreamRecord], found: Iterable[Any]) -> dict[RecordAddress, int]:
+    """Return the addresses of records that are read back; the catalogue is compacted, so its addresses say nothing."""
     return {
-        TopicPartition(stands.topic, stands.partition, stands.offset): fingerprint(made.value)
-        for made, stands in zip(records, found, strict=True)
-        if made.topic != CATALOG
+        RecordAddress(stands.topic, stands.partition, stands.offset): fingerprint(record.value)
+        for record, stands in zip(records, found, strict=True)
+        if record.topic != CATALOG
     }
 
 
-_PATIENCE = {
+_TIMEOUTS = {
     "max_block_ms": int(ANSWER_S * 1000),
     "delivery_timeout_ms": int(ANSWER_S * 1000),
     "reconnect_backoff_max_ms": RECONNECT_MS,
@@ -214,7 +213,7 @@ class _Blocking:
     """kafka-python."""
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
-        self._producer: KafkaProducer = blocking_producer(settings, "chaos", linger_ms=2, **_PATIENCE, **options)
+        self._producer: KafkaProducer = blocking_producer(settings, "chaos", linger_ms=2, **_TIMEOUTS, **options)
         try:
             self._producer.init_transactions()
         except KafkaError:
@@ -224,9 +223,9 @@ class _Blocking:
     def begin(self) -> None:
         self._producer.begin_transaction()
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         records = tuple(records)
-        futures = [self._producer.send(made.topic, value=made.value, key=made.key) for made in records]
+        futures = [self._producer.send(record.topic, value=record.value, key=record.key) for record in records]
         self._producer.flush(timeout=ANSWER_S)
         return _stands(records, [future.get(timeout=ANSWER_S) for future in futures])
 
@@ -266,12 +265,12 @@ class _Asynchronous:
     def begin(self) -> None:
         self._wait(self._opened.begin_transaction())
 
-    def send(self, records: Iterable[Made]) -> dict[TopicPartition, int]:
+    def send(self, records: Iterable[StreamRecord]) -> dict[RecordAddress, int]:
         records = tuple(records)
         return _stands(records, self._wait(self._send(records)))
 
-    async def _send(self, records: tuple[Made, ...]) -> list[Any]:
-        futures = [await self._opened.send(made.topic, value=made.value, key=made.key) for made in records]
+    async def _send(self, records: tuple[StreamRecord, ...]) -> list[Any]:
+        futures = [await self._opened.send(record.topic, value=record.value, key=record.key) for record in records]
         return list(await asyncio.gather(*futures))
 
     def end(self, *, commit: bool) -> None:

@@ -1,7 +1,7 @@
 """An archive of events as a recorded log, for training offline.
 
-Watches and ratings are interactions with the weights that they have in the state. What an item is, an archive does
-not know: the catalogue is given.
+Watches and ratings are interactions with the weights that they have in the state. An archive does not know what an item
+is: the caller gives the catalogue.
 """
 
 import hashlib

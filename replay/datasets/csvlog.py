@@ -1,7 +1,7 @@
 """Any other log: one CSV file whose header names users, items and times, and ratings where there are any.
 
-Exported tables differ in names, quoting and clocks; what is read is told by the usual names, and whether a number
-counts seconds or milliseconds by its size. An event without a rating counts in full.
+Exported tables differ in names, quoting and clocks. The columns are found by their usual names, and the size of the
+numbers tells seconds from milliseconds. An event without a rating counts in full.
 """
 
 import io

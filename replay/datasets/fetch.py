@@ -30,10 +30,10 @@ __all__ = ["GROUPLENS", "RELEASES", "Release", "cached", "digest", "fetch", "fro
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 WHEEL = "recbole==1.2.1"
 WHEEL_FOLDER = "recbole/dataset_example/ml-100k"
-SILENCE_S = 5.0  # longest wait for a connection or for its next bytes
-INSTALL_S = 180.0  # a 2 MB wheel over a slow line
-CHUNK = 1 << 20
-TELL_EVERY = 32 * CHUNK
+MAX_SILENCE_S = 5.0  # longest wait for a connection or for its next bytes
+MAX_INSTALL_S = 180.0  # a 2 MB wheel over a slow line
+CHUNK_BYTES = 1 << 20
+BYTES_PER_LINE = 32 * CHUNK_BYTES
 Tell = Callable[[str], None]
 
 
@@ -94,8 +94,8 @@ def fetch(name: str, *, folder: Path | None = None, grouplens: str = GROUPLENS, 
     Raises
     ------
     DataError
-        If no such release is known, or no road led to a copy that passes its check; the message gives each
-        road's reason and what to do instead.
+        If no such release is known, or no source gave a copy that passes its check; the message gives each
+        source's reason and what to do instead.
     """
     if name not in RELEASES:
         raise DataError(f"data: a release must be one of {', '.join(RELEASES)}, got {name!r}; else give a path")
@@ -120,12 +120,12 @@ def from_grouplens(address: str, target: Path, tell: Tell) -> None:
     tell(f"fetching {address}")
     request = urllib.request.Request(address, headers={"User-Agent": "reelstream"})  # noqa: S310 - https, or a test's own server
     try:
-        with urllib.request.urlopen(request, timeout=SILENCE_S) as response, target.open("wb") as file:  # noqa: S310 - same
+        with urllib.request.urlopen(request, timeout=MAX_SILENCE_S) as response, target.open("wb") as file:  # noqa: S310 - same
             got = 0
-            while chunk := response.read(CHUNK):
+            while chunk := response.read(CHUNK_BYTES):
                 file.write(chunk)
                 got += len(chunk)
-                if got % TELL_EVERY < len(chunk):
+                if got % BYTES_PER_LINE < len(chunk):
                     tell(f"fetching {address}: {got / 1e6:,.0f} MB")
             promised = int(response.headers.get("Content-Length", got))
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -149,20 +149,20 @@ def from_wheel(target: Path, tell: Tell) -> None:
 
 
 def _fetch(name: str, folder: Path, grouplens: str, tell: Tell) -> Path:
-    """Try each road in turn; the first copy that passes its check is moved into place in one step."""
-    roads: list[Callable[[Path], None]] = [lambda target: from_grouplens(f"{grouplens}/{name}.zip", target, tell)]
+    """Try each source in turn; the first copy that passes its check is moved into place in one step."""
+    sources: list[Callable[[Path], None]] = [lambda target: from_grouplens(f"{grouplens}/{name}.zip", target, tell)]
     if RELEASES[name].in_wheel:
-        roads.append(lambda target: from_wheel(target, tell))
+        sources.append(lambda target: from_wheel(target, tell))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"data: {folder} must be a writable folder, got {error!r}") from error
     reasons = []
-    for road in roads:
+    for source in sources:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             target = Path(place) / f"{name}.zip"
             try:
-                road(target)
+                source(target)
                 rows = _check(name, target)
             except DataError as error:
                 reasons.append(str(error))
@@ -195,7 +195,7 @@ def _install(folder: Path) -> None:
     for installer in installers:
         command = [*installer, "--no-deps", "--only-binary", ":all:", "--quiet", "--target", str(folder), WHEEL]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_S)  # noqa: S603 - fixed words
+            subprocess.run(command, check=True, capture_output=True, timeout=MAX_INSTALL_S)  # noqa: S603 - fixed words
         except subprocess.CalledProcessError as error:
             reasons.append(error.stderr.decode(errors="replace").strip()[-300:])
         except (OSError, subprocess.TimeoutExpired) as error:

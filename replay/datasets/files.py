@@ -11,7 +11,7 @@ from streams.errors import DataError
 
 __all__ = ["Files"]
 
-DEEPEST = 2  # a file, or a file in one folder: what the zips of GroupLens hold
+MAX_DEPTH = 2  # a file, or a file in one folder: what the zips of GroupLens hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +69,5 @@ class Files:
 
 def _ordered(names: list[str]) -> tuple[str, ...]:
     plain = [name for name in names if not name.rpartition("/")[2].startswith("._")]
-    kept = [name for name in plain if name.count("/") < DEEPEST]
+    kept = [name for name in plain if name.count("/") < MAX_DEPTH]
     return tuple(sorted(kept, key=lambda name: (name.count("/"), name)))

@@ -1,4 +1,4 @@
-"""Which format lies at a path, told by its file names, and reading it whole.
+"""Finding the format of what lies at a path by its file names, and reading it whole.
 
 A path is a folder, a zip, or a single ratings file; the files may lie one level down.
 """
@@ -24,7 +24,7 @@ __all__ = ["read_path"]
 class _Format:
     """A pair of files and how they are read; a name that starts with a dot is an ending.
 
-    A table describes no items: it has ratings alone, and is looked for where nothing else is found.
+    A table has ratings alone and describes no items; it is looked for where no other format is found.
     """
 
     name: str

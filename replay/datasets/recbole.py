@@ -21,7 +21,7 @@ GENRES = ("class", "genre", "genres", "categories")
 
 
 def atomic_ratings(data: bytes, place: str) -> pd.DataFrame:
-    """Read an ``.inter`` file with a rating and a timestamp in seconds; other columns are passed over."""
+    """Read an ``.inter`` file with a rating and a timestamp in seconds; other columns are ignored."""
     header = _header(data, place)
     missing = sorted(NAMES.keys() - set(header))
     if missing:

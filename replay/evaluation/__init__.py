@@ -1,3 +1,11 @@
-"""Offline evaluation: splits, protocols, and what their runs come to."""
+"""Offline evaluation: a method is fitted on a split and ranks each user's held-out event.
+
+``split`` is what may be learnt from and what is held out; ``leave_one_out`` makes one from any log, and ``ncf`` reads
+that of the NCF paper. ``scorers`` says what a method and its scores are, ``neumf`` makes a method of our network, and
+``baselines`` holds the known ones. ``protocol`` fits a method and ranks with it, ``summary`` turns its runs into
+figures, and ``plot`` draws them. The room imports ``datasets`` and, of ``model``, the root, ``metrics``, ``network``,
+``ranking`` and ``training``; ``baselines`` alone imports ``plain``. The commands ``eval``, ``ablation`` and ``plain``
+import it.
+"""
 
 __all__: list[str] = []

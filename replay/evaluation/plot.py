@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from replay.evaluation.summary import Estimate, Summary
+from replay.evaluation.summary import Estimate, MethodSummary
 
 __all__ = ["draw"]
 
@@ -15,7 +15,7 @@ OURS = "#c0392b"
 OTHERS = ("#2c3e50", "#2e86c1", "#17a589", "#b7950b", "#7d3c98", "#839192", "#ec7fb5", "#99c24d")
 
 
-def draw(summaries: Sequence[Summary], path: Path, k: int, title: str) -> None:
+def draw(summaries: Sequence[MethodSummary], path: Path, k: int, title: str) -> None:
     """Write a PNG file with two panels.
 
     Parameters
@@ -35,7 +35,7 @@ def draw(summaries: Sequence[Summary], path: Path, k: int, title: str) -> None:
     figure.savefig(path, dpi=120, format="png")
 
 
-def _by_length(axes: Axes, summaries: Sequence[Summary], colours: Sequence[str], k: int) -> None:
+def _by_length(axes: Axes, summaries: Sequence[MethodSummary], colours: Sequence[str], k: int) -> None:
     """Draw a cluster of bars for each group of users."""
     groups = [f"{group.name}\n{group.users:,} users" for group in summaries[0].by_length]
     places, width = np.arange(len(groups)), 0.84 / len(summaries)
@@ -52,7 +52,7 @@ def _by_length(axes: Axes, summaries: Sequence[Summary], colours: Sequence[str],
     axes.set_axisbelow(True)
 
 
-def _overall(axes: Axes, summaries: Sequence[Summary], colours: Sequence[str], k: int) -> None:
+def _overall(axes: Axes, summaries: Sequence[MethodSummary], colours: Sequence[str], k: int) -> None:
     """Draw a bar for each method, in the order of the table, with its figure."""
     figures = [one.main.hit_rate for one in summaries]
     places = np.arange(len(summaries))

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics.ranking import full_ranks, half_ranks, listed
-from replay.evaluation.scorers import Method, Scorer
+from replay.evaluation.scorers import ItemScorer, Method
 from replay.evaluation.split import Split
 
-__all__ = ["Measured", "Pass", "measured", "over_seeds", "ranked"]
+__all__ = ["MethodRun", "RankingPass", "over_seeds", "rank_held_out", "run_method"]
 
-BATCH = 256  # users scored at once: 256 x 3,706 scores are 4 MB
+USERS_PER_BATCH = 256  # users scored at once: 256 x 3,706 scores are 4 MB
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class RankingPass:
     """What one pass over a scorer's scores found.
 
     Parameters
@@ -37,7 +37,7 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MethodRun:
     """One fitted method, ranked.
 
     Parameters
@@ -48,12 +48,12 @@ class Measured:
     """
 
     seed: int
-    ranks: Pass
+    ranks: RankingPass
     fit_s: float
     rank_s: float
 
 
-def ranked(scorer: Scorer, split: Split, k: int = 10) -> Pass:
+def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
     """Rank the held-out items of all tested users.
 
     k : length of the lists that are counted.
@@ -65,8 +65,8 @@ def ranked(scorer: Scorer, split: Split, k: int = 10) -> Pass:
     """
     sampled, full = np.empty(len(split)), np.empty(len(split))
     recommended = np.zeros(split.n_items, dtype=np.int64)
-    for start in range(0, len(split), BATCH):
-        batch = slice(start, min(start + BATCH, len(split)))
+    for start in range(0, len(split), USERS_PER_BATCH):
+        batch = slice(start, min(start + USERS_PER_BATCH, len(split)))
         scores = scorer.scores(batch.start, batch.stop)  # (B, N)
         candidates = split.candidates[batch]
         picked = np.take_along_axis(scores, candidates, axis=1)
@@ -74,16 +74,16 @@ def ranked(scorer: Scorer, split: Split, k: int = 10) -> Pass:
         known = split.known(batch.start, batch.stop)
         full[batch] = full_ranks(scores, candidates[:, 0], known)
         recommended += listed(np.where(known, np.float32("-inf"), scores), k).sum(axis=0)
-    return Pass(sampled, full, recommended)
+    return RankingPass(sampled, full, recommended)
 
 
-def measured(method: Method, split: Split, seed: int, k: int = 10) -> Measured:
+def run_method(method: Method, split: Split, seed: int, k: int = 10) -> MethodRun:
     """Fit a method and rank with it."""
     began = time.monotonic()
     scorer = method.fit(split, np.random.default_rng(seed))
     fitted = time.monotonic()
-    ranks = ranked(scorer, split, k)
-    return Measured(seed, ranks, fitted - began, time.monotonic() - fitted)
+    ranks = rank_held_out(scorer, split, k)
+    return MethodRun(seed, ranks, fitted - began, time.monotonic() - fitted)
 
 
 def over_seeds(
@@ -91,15 +91,15 @@ def over_seeds(
     split: Split,
     seeds: Iterable[int],
     k: int = 10,
-    done: Callable[[Measured], None] | None = None,
-) -> tuple[Measured, ...]:
+    done: Callable[[MethodRun], None] | None = None,
+) -> tuple[MethodRun, ...]:
     """Fit and rank once for each seed, or once in all where nothing in the method is random.
 
     done : called after each run.
     """
     runs = []
     for seed in seeds if method.is_random else list(seeds)[:1]:
-        runs.append(measured(method, split, seed, k))
+        runs.append(run_method(method, split, seed, k))
         if done is not None:
             done(runs[-1])
     return tuple(runs)

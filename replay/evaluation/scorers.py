@@ -17,12 +17,12 @@ from model.ranking.exact import Ranker
 from replay.evaluation.split import Split
 from streams.errors import DataError
 
-__all__ = ["FactorScorer", "FixedScorer", "HistoryScorer", "Method", "RankerScorer", "Scorer"]
+__all__ = ["FactorScorer", "FixedScorer", "HistoryScorer", "ItemScorer", "Method", "RankerScorer"]
 
-RECENT = 200  # interactions of a profile, as the state keeps them
+MAX_RECENT = 200  # interactions of a profile, as the state keeps them
 
 
-class Scorer(Protocol):
+class ItemScorer(Protocol):
     """A fitted method."""
 
     def scores(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -41,7 +41,7 @@ class Method(Protocol):
         """Tell whether two generators may lead to different scorers; if not, one run says all."""
         ...
 
-    def fit(self, split: Split, generator: np.random.Generator) -> Scorer:
+    def fit(self, split: Split, generator: np.random.Generator) -> ItemScorer:
         """Learn from the training events of a split, which is not changed."""
         ...
 
@@ -128,7 +128,7 @@ class RankerScorer:
 
     def _profile(self, place: int) -> Profile:
         """Return a tested user's latest events before the held-out one, newest first."""
-        length = max(RECENT, self._ranker.snapshot.config.history_length)
+        length = max(MAX_RECENT, self._ranker.snapshot.config.history_length)
         end = int(self._ends[place])
         latest = self._split.train.iloc[max(int(self._begins[place]), end - length) : end]
         columns = (latest[name].tolist() for name in ("item", "ts", "weight"))

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics.ranking import coverage, hit_rate, ndcg, novelty, precision, recall
-from replay.evaluation.protocol import Measured
+from replay.evaluation.protocol import MethodRun
 from replay.evaluation.split import Split
 
-__all__ = ["Estimate", "Group", "Protocol", "Quality", "Summary", "groups", "summary"]
+__all__ = ["Estimate", "MethodSummary", "Protocol", "ProtocolQuality", "UserGroup", "groups", "summary"]
 
 Protocol = Literal["sampled", "full"]
 LENGTHS = (20, 50, 100, 200)  # upper bounds of the groups of users by number of training events
@@ -43,7 +43,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class ProtocolQuality:
     """Figures under one protocol."""
 
     hit_rate: Estimate
@@ -53,7 +53,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class UserGroup:
     """Some of the tested users, and the main figures on them alone."""
 
     name: str
@@ -63,7 +63,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class MethodSummary:
     """One method.
 
     Parameters
@@ -83,18 +83,18 @@ class Summary:
     name: str
     protocol: Protocol
     runs: int
-    sampled: Quality | None
-    full: Quality
+    sampled: ProtocolQuality | None
+    full: ProtocolQuality
     retrieved: Estimate
     coverage: Estimate
     novelty: Estimate
     fit_s: float
     rank_s: float
-    by_length: tuple[Group, ...]
-    apart: Group
+    by_length: tuple[UserGroup, ...]
+    apart: UserGroup
 
     @property
-    def main(self) -> Quality:
+    def main(self) -> ProtocolQuality:
         """Return the figures of the main protocol."""
         return self.full if self.protocol == "full" or self.sampled is None else self.sampled
 
@@ -108,7 +108,7 @@ def groups(split: Split) -> dict[str, NDArray[np.bool_]]:
     return {name: chosen for name, chosen in members.items() if chosen.any()}
 
 
-def summary(name: str, runs: Sequence[Measured], split: Split, protocol: Protocol, k: int = 10) -> Summary:
+def summary(name: str, runs: Sequence[MethodRun], split: Split, protocol: Protocol, k: int = 10) -> MethodSummary:
     """Summarise the runs of one method.
 
     protocol : of the main figures and the groups.
@@ -116,26 +116,26 @@ def summary(name: str, runs: Sequence[Measured], split: Split, protocol: Protoco
     """
     owners, n_users = split.owners(), len(split.user_ids)
 
-    def over(figure: Callable[[Measured], float]) -> Estimate:
+    def over(figure: Callable[[MethodRun], float]) -> Estimate:
         return Estimate.of([figure(run) for run in runs])
 
-    def group(label: str, members: NDArray[np.bool_]) -> Group:
-        return Group(
+    def group(label: str, members: NDArray[np.bool_]) -> UserGroup:
+        return UserGroup(
             label,
             int(members.sum()),
             over(lambda run: hit_rate(_ranks(run, protocol)[members], k)),
             over(lambda run: ndcg(_ranks(run, protocol)[members], k)),
         )
 
-    def quality(of: Protocol) -> Quality:
-        return Quality(
+    def quality(of: Protocol) -> ProtocolQuality:
+        return ProtocolQuality(
             over(lambda run: hit_rate(_ranks(run, of), k)),
             over(lambda run: ndcg(_ranks(run, of), k)),
             over(lambda run: recall(_ranks(run, of), k)),
             over(lambda run: precision(_ranks(run, of), k)),
         )
 
-    return Summary(
+    return MethodSummary(
         name=name,
         protocol=protocol,
         runs=len(runs),
@@ -151,5 +151,5 @@ def summary(name: str, runs: Sequence[Measured], split: Split, protocol: Protoco
     )
 
 
-def _ranks(run: Measured, protocol: Protocol) -> NDArray[np.float64]:
+def _ranks(run: MethodRun, protocol: Protocol) -> NDArray[np.float64]:
     return run.ranks.sampled if protocol == "sampled" else run.ranks.full

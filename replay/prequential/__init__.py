@@ -1,9 +1,12 @@
 """Test, then learn: a log replayed through what worker and trainer call, without Kafka, Redis or a clock.
 
-``stream`` says what is tested; ``state`` and ``road`` make the lists as a worker does, ``run`` learns as a trainer
-does; ``rivals`` and ``rivalry`` are the opponents, ``beside`` runs them in a second process; ``outcome`` holds what
-came of it, ``picture`` draws it, ``keeping`` lets an interrupted run go on, and
-``threshold`` asks from when on personalised lists are the better ones.
+``stream`` says which events are tested. ``offline_worker`` makes the lists as a worker does, from the users that
+``state`` keeps in memory, and ``run`` learns as a trainer does. ``baselines`` holds the methods to beat,
+``baseline_ranks`` tests them on the same events, and ``second_process`` runs them beside the model. ``checkpoint`` lets
+an interrupted run go on, ``outcome`` holds the figures, and ``picture`` draws them. ``threshold`` finds the number of
+past events from which personalised lists are the better ones. The room imports ``datasets``, ``model`` without
+``plain``, and of ``streams`` what a worker makes its lists with. The commands ``prequential`` and ``tune-threshold``
+import it.
 """
 
 __all__: list[str] = []

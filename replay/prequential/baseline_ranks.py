@@ -1,41 +1,43 @@
-"""The rivals over a stream: each is tested on the events that the lists are tested on, and then learns."""
+"""The baselines over a stream: each is tested on the events that the lists are tested on, and then learns."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from replay.prequential.baselines import RIVALS, half_rank
+from replay.prequential.baselines import STREAM_BASELINES, half_rank
 from replay.prequential.stream import Stream
 
-__all__ = ["MAX_ITEMS", "rival_ranks"]
+__all__ = ["MAX_ITEMS", "baseline_ranks"]
 
 MAX_ITEMS = 20_000  # co-occurrence holds a count for each pair of items: 1.6 GB
-TOLD_EVERY = 1000
+EVENTS_PER_CALL = 1000
 
 
-def rival_ranks(stream: Stream, name: str, seed: int, told: Callable[[int], None] | None = None) -> NDArray[np.float64]:
+def baseline_ranks(
+    stream: Stream, name: str, seed: int, progress: Callable[[int], None] | None = None
+) -> NDArray[np.float64]:
     """Return the rank of each tested item, float64 (T,), infinite for an item that nobody had touched.
 
     Parameters
     ----------
     stream : what happens.
-    name : a key of ``RIVALS``.
+    name : a key of ``STREAM_BASELINES``.
     seed : of what is random.
-    told : called now and then with the number of events that are done.
+    progress : called now and then with the number of events that are done.
     """
     n_items = max(int(stream.items.max()) + 1, len(stream.catalogue))
-    rival = RIVALS[name](n_items, seed)
+    baseline = STREAM_BASELINES[name](n_items, seed)
     ranks = np.full(len(stream.tests), np.inf)
-    owned = _Owned(stream.users, stream.items)
+    owned = _UserItems(stream.users, stream.items)
     tested = dict(zip(stream.tests.tolist(), range(len(stream.tests)), strict=True))
     for number, (user, item, ts) in enumerate(_rows(stream.users, stream.items, stream.ts)):
         place = tested.get(number)
         if place is not None and not stream.is_novel[place]:
-            ranks[place] = half_rank(rival.scores(user, ts), item, owned.before(user, int(stream.history[place])))
-        rival.learn(user, item, ts)
-        if told is not None and number % TOLD_EVERY == 0:
-            told(number)
+            ranks[place] = half_rank(baseline.scores(user, ts), item, owned.before(user, int(stream.history[place])))
+        baseline.learn(user, item, ts)
+        if progress is not None and number % EVENTS_PER_CALL == 0:
+            progress(number)
     return ranks
 
 
@@ -43,7 +45,7 @@ def _rows(*columns: NDArray[np.int64]) -> Sequence[tuple[int, ...]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-class _Owned:
+class _UserItems:
     """Each user's items in order, as slices of one array."""
 
     def __init__(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
 """What a stream recommender must beat: methods that learn from each event the moment they were tested on it.
 
-Each scores the whole catalogue; an item that has not occurred scores nothing, or with ISGD what its first vector, a
-random one, gives. A tested item's rank among those its user does not know counts ties half.
+Each scores the whole catalogue. An item that has not occurred scores nothing, or with ISGD what its random first vector
+gives. The rank of a tested item is among those its user does not know, and a tie counts half.
 Row numbers, not ids: whoever replays numbers users and items in order of appearance.
 
 References
@@ -17,14 +17,22 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RIVALS", "CoOccurrence", "DecayedPopularity", "Isgd", "Popularity", "Rival", "half_rank"]
+__all__ = [
+    "STREAM_BASELINES",
+    "AllTimePopularity",
+    "CoOccurrence",
+    "DecayedPopularity",
+    "Isgd",
+    "StreamBaseline",
+    "half_rank",
+]
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
 DAY_MS = 24 * 60 * 60 * 1000
 
 
-class Rival(Protocol):
-    """One method; ``scores`` may be kept no longer than until the next event is learnt."""
+class StreamBaseline(Protocol):
+    """One method; its ``scores`` are valid until it learns the next event."""
 
     name: ClassVar[str]
 
@@ -43,7 +51,7 @@ def half_rank(scores: Scores, item: int, known: NDArray[np.int64]) -> float:
     return 1.0 + better + equal / 2.0
 
 
-class Popularity:
+class AllTimePopularity:
     """The items with most events."""
 
     name = "popularity"
@@ -61,7 +69,7 @@ class Popularity:
 
 
 class DecayedPopularity:
-    """The items with most events of late: an event counts half after a week, which is what trending is made of."""
+    """The items with most events of late: an event counts half after a week, as in trending."""
 
     name = "decayed popularity"
     half_life_ms = 7 * DAY_MS
@@ -152,6 +160,6 @@ class Isgd:
         return self._generator.normal(0.0, 0.1, (n, self.factors)).astype(np.float32)
 
 
-RIVALS: Mapping[str, type[Popularity] | type[DecayedPopularity] | type[CoOccurrence] | type[Isgd]] = {
-    rival.name: rival for rival in (Popularity, DecayedPopularity, CoOccurrence, Isgd)
+STREAM_BASELINES: Mapping[str, type[AllTimePopularity] | type[DecayedPopularity] | type[CoOccurrence] | type[Isgd]] = {
+    baseline.name: baseline for baseline in (AllTimePopularity, DecayedPopularity, CoOccurrence, Isgd)
 }

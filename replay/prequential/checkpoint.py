@@ -1,7 +1,7 @@
-"""A run in the middle, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
+"""An unfinished run, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
 
-Profiles, trending and the learner's memory are a function of the events so far, and half a minute of work. Tallies, the
-champion, users' modes and what the second process has finished are kept.
+Profiles, trending and the learner's memory follow from the events so far, in half a minute. The file keeps the track of
+the lists, the champion, the users' modes and the tracks that the second process has finished.
 """
 
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from model.network.snapshot import Snapshot
 from model.training.checkpoint import Checkpoint, under
-from replay.prequential.run import Mark, Run, Tally
+from replay.prequential.run import ListTrack, PrequentialRun, RoundMark
 from streams.errors import DataError
 from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
-__all__ = ["Kept", "keep", "restore"]
+__all__ = ["SavedTracks", "keep", "restore"]
 
 Ranks = NDArray[np.float64]
 
 
-class Kept:
+class SavedTracks:
     """What a file brought back: the first version, and the tracks that were finished."""
 
     def __init__(self, first: Snapshot | None, tracks: dict[str, Ranks]) -> None:
@@ -32,8 +32,10 @@ class Kept:
         self.tracks = tracks
 
 
-def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]) -> None:
-    """Write or replace the file; ``about`` is what must be the same when the run goes on."""
+def keep(
+    path: Path, run: PrequentialRun, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]
+) -> None:
+    """Write or replace the file; ``about`` is what must be the same when the run continues."""
     champion = run.learner.champion
     tensors = {
         f"{name}.{key}": weight
@@ -42,9 +44,9 @@ def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Rank
     }
     tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
     tensors |= {
-        "tally.ranks": torch.from_numpy(run.tally.ranks),
-        "tally.modes": torch.from_numpy(run.tally.modes),
-        "tally.versions": torch.from_numpy(run.tally.versions),
+        "tally.ranks": torch.from_numpy(run.track.ranks),
+        "tally.modes": torch.from_numpy(run.track.modes),
+        "tally.versions": torch.from_numpy(run.track.versions),
     }
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     state = {
@@ -55,13 +57,13 @@ def keep(path: Path, run: Run, first: Snapshot | None, tracks: Mapping[str, Rank
         "promoted": run.promoted,
         "learner": run.learner.position(),
         "marks": [asdict(mark) for mark in run.marks],
-        "modes": run.road.state.modes(),
+        "modes": run.worker.state.modes(),
     }
     write_checkpoint(path, Checkpoint(copies, state))
 
 
-def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
-    """Bring a new run to where the file's stood; return the rest of what it holds, None where there is no file.
+def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedTracks | None:
+    """Bring a new run to where the file's run was, and return the saved tracks; None where there is no file.
 
     Raises
     ------
@@ -77,21 +79,21 @@ def restore(path: Path, run: Run, about: Mapping[str, Any]) -> Kept | None:
             "begin anew"
         )
     state = found.state
-    run.tally = Tally(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
-    run.marks = [Mark(**mark) for mark in state["marks"]]
+    run.track = ListTrack(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.marks = [RoundMark(**mark) for mark in state["marks"]]
     for observed, learnt in state["learner"]["promotions"]:
         run.warm_up(observed)
         run.learner.learnt_to(learnt)
     run.warm_up(state["done"])
     for user_id, mode in state["modes"].items():
-        run.road.state.keep_mode(user_id, mode)
+        run.worker.state.keep_mode(user_id, mode)
     champion = _snapshot("champion", found)
     run.learner.resume(champion, state["learner"])
     if champion is not None:
         run.promoted = state["promoted"] - 1
         run.use(champion)
     tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}
-    return Kept(_snapshot("first", found), tracks)
+    return SavedTracks(_snapshot("first", found), tracks)
 
 
 def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:

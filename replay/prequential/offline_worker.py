@@ -1,7 +1,7 @@
-"""The worker's road from events to lists, offline: the same serving, the same recommender, an offline state.
+"""A worker's way from events to lists, offline: the same serving, the same recommender, an offline state.
 
-What a worker leaves to a timer happens at counted events here (trending is merged, a version is swapped in), so that a
-replay gives the same lists every time.
+A worker merges trending and takes up a version by the clock. Here both happen after so many events, so that a replay
+gives the same lists every time.
 """
 
 from collections.abc import Callable, Collection, Coroutine, Sequence
@@ -20,19 +20,19 @@ from streams.records.records import Event, Origin, Recommendation
 from streams.serving.lists import Scores, Serving, ServingConfig, Trigger
 from streams.state.calls import StateConfig
 
-__all__ = ["OfflineRoad", "RoadConfig"]
+__all__ = ["OfflineWorker", "OfflineWorkerConfig"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class RoadConfig:
+class OfflineWorkerConfig:
     """How lists are made; each part is what a worker reads.
 
     Parameters
     ----------
     serving, modes, state : of the worker; no budget holds in a replay.
-    trending : items of the hot list that are kept in memory.
+    trending : items of the trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
@@ -41,7 +41,7 @@ class RoadConfig:
     trending: int = 500
 
 
-class _AtLeisure:
+class _UnlimitedBudget:
     """Scores at once and for as long as it takes; an error ends the replay."""
 
     async def within_budget(self, score: Callable[[], Scores], fallback: Callable[[], Scores]) -> Scores:  # noqa: ARG002 - a Scorer's signature
@@ -49,8 +49,8 @@ class _AtLeisure:
         return score()
 
 
-class OfflineRoad:
-    """A worker's road over one log.
+class OfflineWorker:
+    """Makes the lists of one log as a worker does.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ class OfflineRoad:
     config : how lists are made.
     """
 
-    def __init__(self, catalogue: Catalogue, config: RoadConfig | None = None) -> None:
-        self._config = config or RoadConfig()
+    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+        self._config = config or OfflineWorkerConfig()
         self.state = OfflineState(self._config.state)
-        self._serving = Serving(self._config.serving, _AtLeisure(), self.state, lambda: 0)
+        self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
         self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
@@ -91,7 +91,7 @@ class OfflineRoad:
     def ask(self, events: Sequence[tuple[Origin, Event]], tested: Collection[int]) -> tuple[Recommendation, ...]:
         """Return the list of a user just before each tested event, and apply all events, one after the other.
 
-        Test, then learn: what a request of that moment would be answered with.
+        Test, then learn: a request of that moment would get this list.
 
         Parameters
         ----------
@@ -126,4 +126,4 @@ def _result(never_waiting: Coroutine[Any, Any, T]) -> T:
         result: T = ended.value
         return result
     never_waiting.close()
-    raise AssertionError("the offline road waits for nobody")
+    raise AssertionError("the offline worker waits for nobody")

@@ -1,4 +1,4 @@
-"""What a prequential run comes to: one track of ranks for each method, and the figures that are read from them."""
+"""What came of a prequential run: a track of ranks for each method, and their figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics.ranking import hit_rate, ndcg
-from replay.prequential.run import MODES, Mark, Tally
+from replay.prequential.run import MODES, ListTrack, RoundMark
 from replay.prequential.stream import Stream
 
-__all__ = ["FROZEN", "LENGTHS", "ONLINE", "WINDOW", "Figures", "Outcome", "Part", "moving_average", "parts"]
+__all__ = [
+    "FROZEN",
+    "LENGTHS",
+    "ONLINE",
+    "WINDOW",
+    "EvaluationSlice",
+    "Figures",
+    "PrequentialOutcome",
+    "moving_average",
+    "slices",
+]
 
 ONLINE, FROZEN = "Reelstream", "frozen"
 WINDOW = 5000  # tests of the moving average
@@ -19,7 +29,7 @@ LENGTHS = (5, 20)  # where the groups by history length begin anew
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class EvaluationSlice:
     """Some of the tests: its name, and bool (T,) which they are."""
 
     name: str
@@ -44,25 +54,25 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PrequentialOutcome:
     """All tracks of one run.
 
     Parameters
     ----------
     stream : what was tested.
-    online : the tally of the learning model.
+    online : what came of each test of the learning model.
     marks : its rounds, the first one included.
     tracks : float64 (T,) ranks by method, ours first.
     k : length of the lists.
     """
 
     stream: Stream
-    online: Tally
-    marks: Sequence[Mark]
+    online: ListTrack
+    marks: Sequence[RoundMark]
     tracks: Mapping[str, NDArray[np.float64]]
     k: int
 
-    def figures(self, name: str, part: Part | None = None) -> Figures:
+    def figures(self, name: str, part: EvaluationSlice | None = None) -> Figures:
         """Return the figures of a method, over all tests or some."""
         ranks = self.tracks[name]
         return Figures.of(ranks if part is None else ranks[part.is_in], self.k)
@@ -72,7 +82,7 @@ class Outcome:
         return (self.tracks[name] <= self.k).astype(np.float64)
 
     def switches(self) -> NDArray[np.int64]:
-        """Return the tests before which a user had last been in the other mode: int64 (S,)."""
+        """Return the tests whose mode differs from that of the same user's test before: int64 (S,)."""
         users = self.stream.users[self.stream.tests]
         order = np.argsort(users, kind="stable")
         same_user = users[order][1:] == users[order][:-1]
@@ -80,23 +90,23 @@ class Outcome:
         return np.sort(order[1:][same_user & changed])
 
 
-def parts(outcome: Outcome) -> dict[str, tuple[Part, ...]]:
-    """Return the parts that a report shows, by what they were parted by; empty ones are left out."""
+def slices(outcome: PrequentialOutcome) -> dict[str, tuple[EvaluationSlice, ...]]:
+    """Return the slices that a report shows, by what they divide the tests by; empty ones are left out."""
     stream, tests = outcome.stream, len(outcome.stream.tests)
     low, high = LENGTHS
     quarter = np.arange(tests) * QUARTERS // tests
     found = {
         "history": (
-            Part(f"<{low}", stream.history < low),
-            Part(f"{low}-{high - 1}", (stream.history >= low) & (stream.history < high)),
-            Part(f">={high}", stream.history >= high),
+            EvaluationSlice(f"<{low}", stream.history < low),
+            EvaluationSlice(f"{low}-{high - 1}", (stream.history >= low) & (stream.history < high)),
+            EvaluationSlice(f">={high}", stream.history >= high),
         ),
-        "quarter": tuple(Part(f"Q{number + 1}", quarter == number) for number in range(QUARTERS)),
+        "quarter": tuple(EvaluationSlice(f"Q{number + 1}", quarter == number) for number in range(QUARTERS)),
         "second": (
-            Part("first of its second", stream.is_first_of_second),
-            Part("later in it", ~stream.is_first_of_second),
+            EvaluationSlice("first of its second", stream.is_first_of_second),
+            EvaluationSlice("later in it", ~stream.is_first_of_second),
         ),
-        "mode": tuple(Part(mode, outcome.online.modes == number) for number, mode in enumerate(MODES)),
+        "mode": tuple(EvaluationSlice(mode, outcome.online.modes == number) for number, mode in enumerate(MODES)),
     }
     return {by: tuple(part for part in some if len(part)) for by, some in found.items()}
 

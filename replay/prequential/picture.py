@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Outcome, moving_average, parts
-from replay.prequential.threshold import Evidence, Proposal
+from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, PrequentialOutcome, moving_average, slices
+from replay.prequential.threshold import ModeHitRates, Proposal
 
 __all__ = ["draw", "draw_threshold", "figure_of"]
 
@@ -26,12 +26,12 @@ POINTS = 600  # of a curve
 BINS = 120  # of the switches
 
 
-def draw(outcome: Outcome, path: Path, title: str) -> None:
+def draw(outcome: PrequentialOutcome, path: Path, title: str) -> None:
     """Write a picture; the ending of the file's name says of which kind, .png or .svg."""
     figure_of(outcome, title).savefig(path, dpi=120)
 
 
-def figure_of(outcome: Outcome, title: str) -> Figure:
+def figure_of(outcome: PrequentialOutcome, title: str) -> Figure:
     """Return three panels: curves over the events, rounds and modes below them, and bars by history length."""
     figure = Figure(figsize=(13, 8), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1), height_ratios=(3, 1))
@@ -54,7 +54,7 @@ def _colour(name: str, place: int) -> str:
     return COLOURS.get(name, OTHERS[place % len(OTHERS)])
 
 
-def _curves(axes: Axes, outcome: Outcome) -> None:
+def _curves(axes: Axes, outcome: PrequentialOutcome) -> None:
     tests = outcome.stream.tests
     shown = _shown(len(tests))
     for place, name in enumerate(outcome.tracks):
@@ -81,7 +81,7 @@ def _curves(axes: Axes, outcome: Outcome) -> None:
     axes.legend(fontsize="small", ncols=2)
 
 
-def _modes(axes: Axes, outcome: Outcome) -> None:
+def _modes(axes: Axes, outcome: PrequentialOutcome) -> None:
     """Draw the share of personalised lists, and when users switched."""
     tests = outcome.stream.tests
     shown = _shown(len(tests))
@@ -99,8 +99,8 @@ def _modes(axes: Axes, outcome: Outcome) -> None:
         other.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _by_length(axes: Axes, outcome: Outcome) -> None:
-    groups = parts(outcome)["history"]
+def _by_length(axes: Axes, outcome: PrequentialOutcome) -> None:
+    groups = slices(outcome)["history"]
     height = 0.84 / len(outcome.tracks)
     places = np.arange(len(groups))
     for place, name in enumerate(outcome.tracks):
@@ -113,14 +113,14 @@ def _by_length(axes: Axes, outcome: Outcome) -> None:
     axes.set_axisbelow(True)
 
 
-def draw_threshold(evidence: Sequence[Evidence], proposal: Proposal, path: Path) -> None:
+def draw_threshold(groups: Sequence[ModeHitRates], proposal: Proposal, path: Path) -> None:
     """Write a PNG file: hit rates of cold and personalised lists by past events, and the proposed threshold."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    past = [one.past_events for one in evidence]
+    past = [one.past_events for one in groups]
     for name, colour in (("cold", OTHERS[1]), ("personalised", COLOURS[ONLINE])):
-        rates = np.array([getattr(one, name) for one in evidence])
-        spread = np.sqrt(rates * (1.0 - rates) / np.array([one.tests for one in evidence]))
+        rates = np.array([getattr(one, name) for one in groups])
+        spread = np.sqrt(rates * (1.0 - rates) / np.array([one.tests for one in groups]))
         axes.plot(past, rates, color=colour, label=name, marker=".")
         axes.fill_between(past, rates - spread, rates + spread, color=colour, alpha=0.2, linewidth=0)
     axes.axvspan(proposal.low - 0.5, proposal.high - 0.5, color="#27ae60", alpha=0.15, label="95 % of the draws")

@@ -2,7 +2,7 @@
 
 For each event of a user with a past: make the list that a request of that moment would get, look for the event's item
 in it, and only then reveal the event. After every so many events a round of learning runs, with the learner, the gate
-and the promotion of the trainer. Left without rounds the same run shows the frozen model.
+and the promotion of the trainer. Without rounds the same run shows the frozen model.
 """
 
 import time
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress
-from model.training.gate import Decision, Verdict, gate
+from model.training.gate import Decision, GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
-from replay.prequential.offline_worker import OfflineRoad, RoadConfig
+from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.stream import Stream
 from streams.records.records import Event, Origin, Recommendation
 
-__all__ = ["MODES", "Mark", "Run", "RunConfig", "Tally"]
+__all__ = ["MODES", "ListTrack", "PrequentialConfig", "PrequentialRun", "RoundMark"]
 
 MODES = ("cold_start", "personalized")
 
 
 @dataclass(frozen=True, slots=True)
-class RunConfig:
+class PrequentialConfig:
     """When to learn, and how.
 
     Parameters
@@ -37,20 +37,21 @@ class RunConfig:
     round_every : events between two rounds of learning; 0 to never learn after the warm-up.
     merge_every : events between two merges of trending.
     seed : of everything random; round n uses (seed, n).
-    road, learner, rounds : as a worker and a trainer have them.
+    road : how lists are made, as a worker makes them; reports and checkpoints have it under this name.
+    learner, rounds : as a trainer has them.
     """
 
     round_every: int = 5000
     merge_every: int = 100
     seed: int = 0
-    road: RoadConfig = field(default_factory=RoadConfig)
+    road: OfflineWorkerConfig = field(default_factory=OfflineWorkerConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """One round: after how many events, what the gate said, and how long training and gate took, in seconds.
+class RoundMark:
+    """One round: after how many events it ran, what the gate said, and how many seconds training and gate took.
 
     A round that could not be trained has failed; it has no figures.
     """
@@ -65,7 +66,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ListTrack:
     """What came of each test, in order.
 
     Parameters
@@ -80,12 +81,12 @@ class Tally:
     versions: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, tests: int) -> "Tally":
-        """Return a tally to be filled."""
+    def empty(cls, tests: int) -> "ListTrack":
+        """Return a track to be filled."""
         return cls(np.full(tests, np.inf), np.zeros(tests, dtype=np.int8), np.zeros(tests, dtype=np.int32))
 
 
-class Run:
+class PrequentialRun:
     """One pass over a stream.
 
     Parameters
@@ -94,13 +95,13 @@ class Run:
     config : when to learn, and how.
     """
 
-    def __init__(self, stream: Stream, config: RunConfig) -> None:
+    def __init__(self, stream: Stream, config: PrequentialConfig) -> None:
         self.stream = stream
         self.config = config
-        self.road = OfflineRoad(stream.catalogue, config.road)
+        self.worker = OfflineWorker(stream.catalogue, config.road)
         self.learner = Learner(config.learner, config.rounds)
-        self.tally = Tally.empty(len(stream.tests))
-        self.marks: list[Mark] = []
+        self.track = ListTrack.empty(len(stream.tests))
+        self.marks: list[RoundMark] = []
         self.done = 0  # events
         self.promoted = 0
 
@@ -108,15 +109,15 @@ class Run:
         """Apply events up to one, without lists."""
         for start in range(self.done, until, self.config.merge_every):
             events = list(self.stream.events(start, min(start + self.config.merge_every, until)))
-            self.road.state.apply(event for _, event in events)
+            self.worker.state.apply(event for _, event in events)
             self._observe(events)
         self.done = until
-        self.road.merge_trending()
+        self.worker.merge_trending()
 
     def use(self, snapshot: Snapshot) -> None:
         """Serve a version from here on."""
         self.promoted += 1
-        self.road.use(Ranker(snapshot), str(self.promoted))
+        self.worker.use(Ranker(snapshot), str(self.promoted))
 
     def block(self) -> None:
         """Test and reveal the next events, up to the next merge of trending."""
@@ -126,13 +127,13 @@ class Run:
         events = list(self.stream.events(self.done, stop))
         first, last = np.searchsorted(self.stream.tests, (self.done, stop)).tolist()
         tested = (self.stream.tests[first:last] - self.done).tolist()
-        for place, made in zip(range(first, last), self.road.ask(events, tested), strict=True):
+        for place, made in zip(range(first, last), self.worker.ask(events, tested), strict=True):
             self._score(place, made)
         self._observe(events)
         self.done = stop
-        self.road.merge_trending()
+        self.worker.merge_trending()
 
-    def blocks(self) -> Iterator[Mark | None]:
+    def blocks(self) -> Iterator[RoundMark | None]:
         """Go on to the end of the stream; give, after each block, the mark of the round after it, if one was due."""
         while self.done < len(self.stream):
             self.block()
@@ -142,7 +143,7 @@ class Run:
         """Tell whether a round of learning is due."""
         return bool(self.config.round_every) and self.learner.new_events >= self.config.round_every
 
-    def round(self, progress: Progress | None = None) -> Mark:
+    def round(self, progress: Progress | None = None) -> RoundMark:
         """Run a round of learning as the trainer does, and serve what it promotes.
 
         One that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing.
@@ -153,10 +154,10 @@ class Run:
             candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
         except (ValueError, FloatingPointError) as error:
             self.learner.abandon_round(diverged=isinstance(error, FloatingPointError))
-            self.marks.append(Mark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
+            self.marks.append(RoundMark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()
-        verdict = gate(candidate, least=self.config.learner.least_held_out)
+        verdict = gate(candidate, min_events=self.config.learner.least_held_out)
         self.learner.settle(candidate, verdict)
         if verdict.promote:
             self.use(candidate.snapshot)
@@ -172,13 +173,13 @@ class Run:
         item_id = self.stream.item_ids[self.stream.tests[place]]
         listed = [item.item_id for item in made.items]
         if item_id in listed and not self.stream.is_novel[place]:
-            self.tally.ranks[place] = 1.0 + listed.index(item_id)
-        self.tally.modes[place] = MODES.index(made.mode)
-        self.tally.versions[place] = self.promoted
+            self.track.ranks[place] = 1.0 + listed.index(item_id)
+        self.track.modes[place] = MODES.index(made.mode)
+        self.track.versions[place] = self.promoted
 
 
-def _mark(events: int, verdict: Verdict, training_s: float, gate_s: float) -> Mark:
+def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> RoundMark:
     champion = verdict.champion or verdict.popularity
-    return Mark(
+    return RoundMark(
         events, verdict.decision, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
     )

@@ -1,7 +1,7 @@
 """What Redis holds while serving, held in memory while replaying: profiles, seen items, modes, trending.
 
 The second implementation of what ``streams.state.store`` does in Redis, for one process and events that come once and
-are never lost, so nothing is guarded and nothing expires. Genre affinities are left out: no list is made from them.
+are never lost, so it guards nothing and lets nothing expire. It has no genre affinities: no list is made from them.
 """
 
 from bisect import bisect_right
@@ -19,12 +19,12 @@ from streams.state.trending import PartitionHeat, merge
 
 __all__ = ["OfflineState"]
 
-HIGHEST_EXPONENT = 256.0  # doublings after which the weights get a new landmark
+MAX_EXPONENT = 256.0  # doublings after which the weights get a new landmark
 RANK = {"watch": 0, "rate": 1}  # of two events at the same time, the rating is the newer
 
 
 @dataclass(slots=True)
-class _User:
+class _UserRecord:
     """One user; ``recent`` is oldest first, ``seen`` holds the number of the event that touched an item first."""
 
     watches: int = 0
@@ -47,13 +47,13 @@ class OfflineState:
 
     def __init__(self, config: StateConfig | None = None) -> None:
         self._config = config or StateConfig()
-        self._users: dict[str, _User] = {}
+        self._users: dict[str, _UserRecord] = {}
         self._heat = _Heat(self._config.hot_half_life_ms)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events in their order."""
         for event in events:
-            self._take(self._users.setdefault(event.user_id, _User()), event)
+            self._take(self._users.setdefault(event.user_id, _UserRecord()), event)
             self._heat.add(event.item_id, event.ts, heat_of(event))
 
     def profile(self, user_id: str) -> Profile:
@@ -93,11 +93,11 @@ class OfflineState:
         return frozenset(item for item in items if user.seen.get(item, profile.sequence + 1) <= profile.sequence)
 
     def trending(self, catalogue: Catalogue, kept: int) -> Trending:
-        """Return the hot list as a worker reads it after a merge."""
+        """Return the trending list as a worker reads it after a merge."""
         heat = self._heat.hottest(self._config.hot_read)
         return Trending.of(merge([heat], catalogue, self._config.hot_kept).everything[:kept])
 
-    def _take(self, user: _User, event: Event) -> None:
+    def _take(self, user: _UserRecord, event: Event) -> None:
         one = event.interaction()
         if not user.recent:
             user.first_ts = user.last_ts = one.ts
@@ -133,7 +133,7 @@ class _Heat:
         if not self._rows:
             self._landmark = self._newest = ts
         self._newest = max(self._newest, ts)
-        if (ts - self._landmark) / self._half_life_ms > HIGHEST_EXPONENT:
+        if (ts - self._landmark) / self._half_life_ms > MAX_EXPONENT:
             self._weights *= 2.0 ** ((self._landmark - ts) / self._half_life_ms)
             self._landmark = ts
         row = self._rows.setdefault(item_id, len(self._rows))

@@ -2,8 +2,8 @@
 
 One stream is tested twice. In one pass every list is cold start, in the other every list is personalised that can be;
 the rounds of learning go on as ever. A threshold t takes cold lists below t past events and personalised ones from
-there on, so from the two tallies the hit rate of every threshold is known, and the best one can be picked. A user's
-tests hang together, so uncertainty comes from drawing users anew (cluster bootstrap [1]_).
+there on. So the hits of the two passes give the hit rate of every threshold, and the best one can be picked. The tests
+of one user are not independent, so the uncertainty comes from drawing users anew (cluster bootstrap [1]_).
 
 References
 ----------
@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.ranking.modes import ModeConfig
-from replay.prequential.run import RunConfig
+from replay.prequential.run import PrequentialConfig
 from replay.prequential.stream import Stream
 
-__all__ = ["Evidence", "Proposal", "always_cold", "always_personalised", "evidence_of", "low_history", "propose"]
+__all__ = ["ModeHitRates", "Proposal", "always_cold", "always_personalised", "low_history", "mode_hit_rates", "propose"]
 
 DRAWS = 1000
 Hits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ModeHitRates:
     """Tests of users with n past events, and the share of hits of each kind of list."""
 
     past_events: int
@@ -43,7 +43,7 @@ class Proposal:
     Parameters
     ----------
     threshold : past events from which personalised lists hit more often in total; the lowest of equals.
-    low, high : the middle 95 % of the thresholds that other draws of users propose.
+    low, high : the middle 95 % of the thresholds that other draws of users lead to.
     hit_rate : over all tests with that threshold.
     gain, gain_low, gain_high : over the present threshold, and the middle 95 % of it.
     """
@@ -62,20 +62,20 @@ def low_history(stream: Stream, most: int) -> Stream:
     return stream.tested(stream.history <= most)
 
 
-def always_cold(config: RunConfig) -> RunConfig:
+def always_cold(config: PrequentialConfig) -> PrequentialConfig:
     """Return a configuration that never learns, so that every list is cold start."""
     return replace(config, round_every=0)
 
 
-def always_personalised(config: RunConfig) -> RunConfig:
+def always_personalised(config: PrequentialConfig) -> PrequentialConfig:
     """Return a configuration in which one known item makes a user personalised."""
     return replace(config, road=replace(config.road, modes=ModeConfig(personalize_at=1, demote_below=1)))
 
 
-def evidence_of(stream: Stream, cold: Hits, personalised: Hits) -> tuple[Evidence, ...]:
+def mode_hit_rates(stream: Stream, cold: Hits, personalised: Hits) -> tuple[ModeHitRates, ...]:
     """Return the hit rates by number of past events; the hits are bool (T,)."""
     return tuple(
-        Evidence(int(past), int(here.sum()), float(cold[here].mean()), float(personalised[here].mean()))
+        ModeHitRates(int(past), int(here.sum()), float(cold[here].mean()), float(personalised[here].mean()))
         for past in np.unique(stream.history)
         for here in [stream.history == past]
     )

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Protocol
 
 from model.history import Mode, Profile
-from model.ranking.cold_start import Scored
+from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
 from model.ranking.recommender import NO_FILTER, CandidateList, ListFilter, Recommender
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
@@ -247,7 +247,7 @@ def _without(candidates: CandidateList, seen: frozenset[str]) -> CandidateList:
     )
 
 
-def _listed(items: Sequence[Scored], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:
+def _listed(items: Sequence[ScoredItem], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:
     """Return the places of a list; chance is seeded by its identity, so that a redelivered trigger repeats it."""
     places = explore(items, k, slots, Random(rec_id))
     shown = [(item, item.source, 1.0) for item in places.ranked]

@@ -14,7 +14,7 @@ import orjson
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from model.metrics.live import Drawn, DrawnUsers, Scoreboard, Tally
+from model.metrics.live import ExperimentUser, ExperimentUsers, Scoreboard, Tally
 from streams.errors import StateError
 from streams.records.positions import Offsets, TopicIds
 from streams.records.records import ModelVersion
@@ -25,7 +25,7 @@ __all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_qualit
 
 SERIES = 8640  # points: a day of ten seconds each
 _WRITTEN = b"at_ms"  # field of the users' hash; a user's has a line break
-_NOBODY = DrawnUsers()
+_NOBODY = ExperimentUsers()
 # Puts a point before the others unless it is the first already, as after an answer that got lost.
 _ADD = """
 if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then return 0 end
@@ -98,7 +98,7 @@ class QualityShelf:
             found = await self._client.get(QUALITY)
         return None if found is None else _restored(found)
 
-    async def users(self) -> dict[Drawn, tuple[int, int]]:
+    async def users(self) -> dict[ExperimentUser, tuple[int, int]]:
         """Return the stored users of the experiment that ran; raise StateError if they are not ours."""
         with answered("quality: reading the users of an experiment"):
             found = await self._client.hgetall(QUALITY_USERS)
@@ -111,7 +111,7 @@ class QualityShelf:
                 "delete that key to count the experiment anew"
             ) from error
 
-    async def write(self, quality: LiveQuality, drawn: DrawnUsers = _NOBODY) -> bool:
+    async def write(self, quality: LiveQuality, drawn: ExperimentUsers = _NOBODY) -> bool:
         """Store figures and users at once, in place of the earlier figures and of all users or of those that changed.
 
         Returns
@@ -169,7 +169,7 @@ def _offsets(described: Mapping[str, Mapping[str, int]]) -> Offsets:
     return {topic: {int(at): offset for at, offset in partitions.items()} for topic, partitions in described.items()}
 
 
-def _drawn(field: bytes) -> Drawn:
+def _drawn(field: bytes) -> ExperimentUser:
     arm, user_id = field.decode().split("\n", maxsplit=1)
     return arm, user_id
 

@@ -1,4 +1,4 @@
-"""Records in, lists out: the worker's road without Kafka, on a real Redis and with a list for a producer."""
+"""Records in, lists out: the worker without Kafka, on a real Redis and with a list for a producer."""
 
 import time
 
@@ -22,7 +22,7 @@ from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
-from replay.prequential.offline_worker import OfflineRoad
+from replay.prequential.offline_worker import OfflineWorker
 from streams.kafka.publisher import Publisher
 from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
@@ -231,7 +231,7 @@ async def test_a_user_who_has_seen_everything_gets_an_empty_list(worker, sent):
 
 
 async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
-    """Answered by the personalised road, a request keeps neither list nor mode and announces nothing."""
+    """Answered with a personalised list, a request keeps neither list nor mode and announces nothing."""
     await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(5)])
     before = {key: state.dump(key) for key in state.keys("user:*")}
     serve(worker)
@@ -264,18 +264,18 @@ def mixed_log(n):
 
 async def test_both_roads_give_the_same_lists(worker, sent):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    road, made = OfflineRoad(CATALOGUE), []
+    offline, made = OfflineWorker(CATALOGUE), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
-        made += road.take([decode_batch(map(raw_record, batch)).events])
+        made += offline.take([decode_batch(map(raw_record, batch)).events])
         if number % 4 == 3:
             await worker.state.merge_hot(2, CATALOGUE)
             trending = Trending.of(await worker.state.hot(500))
             worker.current.recommender = worker.current.recommender.with_trending(trending)
-            road.merge_trending()
+            offline.merge_trending()
         if number == 10:
             serve(worker)
-            road.use(worker.current.recommender.ranker, "v1")
+            offline.use(worker.current.recommender.ranker, "v1")
     published = sent.values("recommendations")
     assert len(published) == len(made) > 60
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}

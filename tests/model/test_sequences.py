@@ -10,8 +10,8 @@ def _sequences(counts, step=1000):
     return Sequences.of(users, items, items * step, np.full(len(users), 0.5))
 
 
-def _predicted(sequences, cuts):
-    windows = sequences.windows(cuts)
+def _predicted(sequences, spans):
+    windows = sequences.windows(spans)
     users = np.broadcast_to(windows.users[:, None], windows.targets.shape)
     return sorted(zip(users[windows.is_event].tolist(), windows.targets[windows.is_event].tolist(), strict=True))
 
@@ -41,29 +41,29 @@ def test_a_negative_row_is_refused():
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 50])
-def test_phased_cuts_predict_every_event_but_the_first_once(length):
+def test_phased_spans_predict_every_event_but_the_first_once(length):
     """For users of 1, 2, 5, 6 and 13 events, whatever the phase, events 1, 2, ... are each a target once."""
     counts = [1, 2, 5, 6, 13]
     sequences = _sequences(counts)
     wanted = sorted((user, item) for user, count in enumerate(counts) for item in range(1, count))
     for seed in range(10):
-        cuts = sequences.phased_cuts(length, np.random.default_rng(seed))
-        assert _predicted(sequences, cuts) == wanted
-        assert (cuts.ends - cuts.begins).max() <= length
+        spans = sequences.phased_spans(length, np.random.default_rng(seed))
+        assert _predicted(sequences, spans) == wanted
+        assert (spans.ends - spans.begins).max() <= length
 
 
-def test_latest_cuts_cover_the_newest_events_and_end_there():
+def test_latest_spans_cover_the_newest_events_and_end_there():
     """Of users with 1, 8 and 9 events, 3, 0 and 5 wanted at length 4: only user 2, events 1..8 in two windows."""
     sequences = _sequences([1, 8, 9])
-    cuts = sequences.latest_cuts(4, [3, 0, 5])
-    assert len(cuts) == 2
-    assert _predicted(sequences, cuts) == [(2, item) for item in range(1, 9)]
+    spans = sequences.latest_spans(4, [3, 0, 5])
+    assert len(spans) == 2
+    assert _predicted(sequences, spans) == [(2, item) for item in range(1, 9)]
 
 
 def test_a_window_holds_what_came_before_its_targets():
     """A user's items 0, 1, 2 become inputs 0, 1 with targets 1, 2, padded to the longest window."""
     sequences = _sequences([3, 5])
-    windows = sequences.windows(sequences.phased_cuts(50, np.random.default_rng(0)))
+    windows = sequences.windows(sequences.phased_spans(50, np.random.default_rng(0)))
     assert windows.items.tolist() == [[0, 1, 0, 0], [0, 1, 2, 3]]
     assert windows.targets.tolist() == [[1, 2, 0, 0], [1, 2, 3, 4]]
     assert windows.times[0].tolist() == [0, 1000, 1000, 1000]

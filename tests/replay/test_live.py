@@ -8,8 +8,8 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from replay.live import ConsumerLag, LastList, ListFeed, SentCount
-from replay.schedule import Planned
+from replay.live import ConsumerLag, DeliveryCounter, LastList, ListFeed
+from replay.schedule import PlannedDelivery
 from streams.kafka.topics import create_topics
 from streams.records.records import Rating
 from streams.settings import Settings
@@ -43,7 +43,7 @@ def a_list(user_id, sequence, items, mode="cold_start", timestamp=SENT_MS):
 
 def rated(user_id, item_id, *, is_copy=False):
     """Return the planned delivery of a rating."""
-    return Planned(0.0, "rate-events", Rating("e", user_id, item_id, 1, 4.0), is_copy, is_late=False)
+    return PlannedDelivery(0.0, "rate-events", Rating("e", user_id, item_id, 1, 4.0), is_copy, is_late=False)
 
 
 def test_the_newest_list_of_each_user_is_kept_with_its_delay(settings, producer):
@@ -73,7 +73,7 @@ def test_the_newest_list_of_each_user_is_kept_with_its_delay(settings, producer)
 def test_deliveries_are_counted_and_copies_are_no_events():
     """Of five deliveries, one of them a copy, u has three events and w one."""
     schedule = [rated("u", "a"), rated("u", "b"), rated("u", "b", is_copy=True), rated("w", "a"), rated("u", "z")]
-    count = SentCount()
+    count = DeliveryCounter()
     assert list(count.counting(schedule)) == schedule
     assert (count.sequence, count.sent) == ({"u": 3, "w": 1}, 5)
 

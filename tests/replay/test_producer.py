@@ -4,8 +4,8 @@ import logging
 import pytest
 
 from model.catalogue import Catalogue, Item
-from replay.producer import Sent, paced, replay, send_catalogue
-from replay.schedule import Planned
+from replay.producer import ReplayReport, replay, send_catalogue, when_due
+from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.records.records import Rating
 from streams.settings import Settings
@@ -30,20 +30,20 @@ class Watchmaker:
 
 def due(*seconds):
     """Return deliveries that are due then."""
-    return [Planned(s, "rate-events", Rating(f"e{s}", "u", "i", 1, 3.0), False, False) for s in seconds]
+    return [PlannedDelivery(s, "rate-events", Rating(f"e{s}", "u", "i", 1, 3.0), False, False) for s in seconds]
 
 
 def test_deliveries_wait_for_their_time():
     """Due after 0, 1 and 3 s: no sleep, then one of 1 s, then one of 2 s."""
     time = Watchmaker()
-    assert list(paced(due(0.0, 1.0, 3.0), clock=time.clock, sleep=time.sleep)) == due(0.0, 1.0, 3.0)
+    assert list(when_due(due(0.0, 1.0, 3.0), clock=time.clock, sleep=time.sleep)) == due(0.0, 1.0, 3.0)
     assert time.sleeps == [1.0, 2.0]
 
 
 def test_overdue_deliveries_do_not_wait():
     """After a stall of 5 s the deliveries of the seconds 1 and 2 follow at once, and that of 6 waits one second."""
     time = Watchmaker()
-    passed = paced(due(0.0, 1.0, 2.0, 6.0), clock=time.clock, sleep=time.sleep)
+    passed = when_due(due(0.0, 1.0, 2.0, 6.0), clock=time.clock, sleep=time.sleep)
     next(passed)
     time.now += 5
     assert len(list(passed)) == 3
@@ -53,7 +53,7 @@ def test_overdue_deliveries_do_not_wait():
 def test_a_high_rate_sleeps_once_for_several_deliveries():
     """At 10,000 a second a sleep comes when the next is more than 2 ms ahead: fewer than one for 20 deliveries."""
     time = Watchmaker()
-    n = len(list(paced(due(*(i / 10_000 for i in range(2_000))), clock=time.clock, sleep=time.sleep)))
+    n = len(list(when_due(due(*(i / 10_000 for i in range(2_000))), clock=time.clock, sleep=time.sleep)))
     assert n == 2_000
     assert len(time.sleeps) <= 100
     assert sum(time.sleeps) == pytest.approx(0.1999, abs=0.002)
@@ -61,8 +61,8 @@ def test_a_high_rate_sleeps_once_for_several_deliveries():
 
 def test_rate_of_what_was_sent():
     """300 deliveries in 1.5 s are 200 each second; nothing in no time is none."""
-    assert Sent(300, 0, 0, 1.5).rate == 200
-    assert Sent(0, 0, 0, 0.0).rate == 0
+    assert ReplayReport(300, 0, 0, 1.5).rate == 200
+    assert ReplayReport(0, 0, 0, 0.0).rate == 0
 
 
 @pytest.fixture

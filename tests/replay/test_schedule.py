@@ -56,12 +56,12 @@ def test_both_is_a_watch_then_a_rating_of_the_same_time():
 
 def test_speed_divides_event_time():
     """Events 2 s and then 4 s apart, at double speed, are due after 0, (3-1)/2 = 1 and (7-1)/2 = 3 s."""
-    assert [p.due_s for p in plan(THREE, pace=Speed(speed=2))] == [0.0, 1.0, 3.0]
+    assert [p.due_s for p in plan(THREE, speed=Speed(speed=2))] == [0.0, 1.0, 3.0]
 
 
 def test_rate_spaces_evenly():
     """Four a second: one each 0.25 s, whatever the event times."""
-    assert [p.due_s for p in plan(THREE, pace=Speed(rate=4))] == [0.0, 0.25, 0.5]
+    assert [p.due_s for p in plan(THREE, speed=Speed(rate=4))] == [0.0, 0.25, 0.5]
 
 
 def test_selection_by_time_takes_the_first_bound_and_leaves_the_last():
@@ -100,7 +100,7 @@ def test_a_number_stays_with_its_row_under_a_limit():
 
 def test_copies_follow_their_event_within_fifty_deliveries():
     """Every event is repeated once, unchanged: the copy is 1 to 50 places of the plain stream behind."""
-    planned = list(plan(line(500), trouble=Disturbance(duplicate=1.0)))
+    planned = list(plan(line(500), disturbance=Disturbance(duplicate=1.0)))
     counts = Counter(p.record.event_id for p in planned)
     assert len(planned) == 1000
     assert set(counts.values()) == {2}
@@ -118,7 +118,7 @@ def test_copies_follow_their_event_within_fifty_deliveries():
 
 def test_late_events_keep_their_time_and_are_marked():
     """Marked is what comes after an event of a later row, never further than 200 rows behind; nothing is lost."""
-    planned = list(plan(line(5000), trouble=Disturbance(late=0.05)))
+    planned = list(plan(line(5000), disturbance=Disturbance(late=0.05)))
     seconds = [p.record.ts // 1000 for p in planned]
     newest = np.maximum.accumulate(seconds)
     assert sorted(seconds) == list(range(5000))
@@ -130,12 +130,12 @@ def test_late_events_keep_their_time_and_are_marked():
 
 def test_shares_are_met():
     """Of 20,000 events 1 % are repeated: 200 expected, standard deviation 14.1, within six of them."""
-    assert 200 - 85 <= plan(line(20_000), trouble=Disturbance(duplicate=0.01)).is_copy.sum() <= 200 + 85
+    assert 200 - 85 <= plan(line(20_000), disturbance=Disturbance(duplicate=0.01)).is_copy.sum() <= 200 + 85
 
 
 def test_late_events_are_due_with_the_delivery_before_them():
     """Due times never go back, so a late event does not hurry the stream."""
-    schedule = plan(line(1000), pace=Speed(speed=10), trouble=Disturbance(late=0.2, duplicate=0.2))
+    schedule = plan(line(1000), speed=Speed(speed=10), disturbance=Disturbance(late=0.2, duplicate=0.2))
     assert (np.diff(schedule.due_s) >= 0).all()
     on_time = [p for p in schedule if not p.is_late and not p.is_copy]
     assert all(p.due_s == p.record.ts / 1000 / 10 for p in on_time if p.record.ts)
@@ -143,10 +143,10 @@ def test_late_events_are_due_with_the_delivery_before_them():
 
 def test_the_seed_decides_alone():
     """The same arguments give the same stream, twice over one schedule too; another seed gives another."""
-    trouble = Disturbance(duplicate=0.1, late=0.1, seed=5)
-    schedule = plan(line(300), trouble=trouble)
-    assert list(schedule) == list(schedule) == list(plan(line(300), trouble=trouble))
-    assert list(schedule) != list(plan(line(300), trouble=Disturbance(duplicate=0.1, late=0.1, seed=6)))
+    disturbance = Disturbance(duplicate=0.1, late=0.1, seed=5)
+    schedule = plan(line(300), disturbance=disturbance)
+    assert list(schedule) == list(schedule) == list(plan(line(300), disturbance=disturbance))
+    assert list(schedule) != list(plan(line(300), disturbance=Disturbance(duplicate=0.1, late=0.1, seed=6)))
 
 
 @given(
@@ -158,7 +158,7 @@ def test_the_seed_decides_alone():
 def test_every_stream_keeps_the_contract(rows, events, duplicate, late):
     """Whatever the ids: each record decodes to itself, ids are unique but for copies, every event is delivered."""
     data = log([(u, i, 3.0, ts) for u, i, ts in sorted(rows, key=lambda row: row[2])])
-    planned = list(plan(data, selection=Selection(events), trouble=Disturbance(duplicate, late)))
+    planned = list(plan(data, selection=Selection(events), disturbance=Disturbance(duplicate, late)))
     assert all(DECODERS[p.topic](encode(p.record)) == p.record for p in planned)
     originals = [p.record.event_id for p in planned if not p.is_copy]
     assert len(set(originals)) == len(originals) == len(rows) * (2 if events == "both" else 1)
@@ -168,7 +168,7 @@ def test_every_stream_keeps_the_contract(rows, events, duplicate, late):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Speed(2, 2), "one pace is required"),
+        (lambda: Speed(2, 2), "one of speed and rate is required"),
         (lambda: Speed(speed=0), "speed must be a number above 0, got 0"),
         (lambda: Speed(rate=float("nan")), "rate must be a number above 0, got nan"),
         (lambda: Selection(limit=0), "limit must be at least 1, got 0"),

@@ -10,11 +10,11 @@ from model.metrics.ranking import half_ranks
 from replay.evaluation.scorers import FixedScorer
 from replay.evaluation.split import Split
 
-__all__ = ["Popularity", "ranks_with_ties_won"]
+__all__ = ["MostPopular", "ranks_with_ties_won"]
 
 
 @dataclass(frozen=True, slots=True)
-class Popularity:
+class MostPopular:
     """Scores an item by its number of users."""
 
     is_random: ClassVar[bool] = False

@@ -23,7 +23,7 @@ from streams.state.quality import QualityShelf, find_quality, find_series
 from streams.state.store import ModelPointer
 
 CONFIG = ScorekeeperConfig(
-    late_s=0.3, write_s=0.1, point_s=0.2, board=ScoreboardConfig(renew_every=1), drift=DriftConfig(least=20)
+    late_s=0.3, write_s=0.1, point_s=0.2, board=ScoreboardConfig(renew_every=1), drift=DriftConfig(min_tests=20)
 )
 
 
@@ -156,15 +156,15 @@ async def test_restarts_count_nothing_twice_and_nothing_never(installation, unti
     board = Scoreboard(CONFIG.board)
     for record in stream:
         if isinstance(record, PublishedList):
-            board.shown(record)
+            board.add_list(record)
         else:
-            board.happened(*record)
+            board.add_event(*record)
     assert board.total.tests > 300
     async with keeping(installation):
         assert await reached(until, installation, board.total.tests) == board.describe()
     fields = installation.redis.hgetall("{quality:live}:users")
     users = {tuple(who.split("\n")): tuple(orjson.loads(counts)) for who, counts in fields.items() if who != "at_ms"}
-    assert users == board.take_drawn().users
+    assert users == board.take_users().users
 
 
 async def test_what_a_kill_left_is_made_good(installation, until):

@@ -79,7 +79,7 @@ def test_every_event_arrives_once_in_its_users_order(settings, recorded):
 
 def test_copies_and_late_events_are_counted_as_they_arrive(settings, recorded):
     """What the account says was sent is what the topics hold, on both topics."""
-    schedule = plan(recorded, selection=Selection("both"), trouble=Disturbance(duplicate=0.1, late=0.1, seed=2))
+    schedule = plan(recorded, selection=Selection("both"), disturbance=Disturbance(duplicate=0.1, late=0.1, seed=2))
     sent = replay(settings, schedule)
     watches = [decode_watch(record.value) for record in read_all(settings, "watch-events")]
     ratings = [decode_rating(record.value) for record in read_all(settings, "rate-events")]
@@ -93,7 +93,7 @@ def test_copies_and_late_events_are_counted_as_they_arrive(settings, recorded):
 def test_a_rate_is_kept_and_progress_told(settings, recorded):
     """500 deliveries at 1,000 a second take half a second at least, and progress is told at the 500th."""
     told = []
-    schedule = plan(recorded, selection=Selection(limit=500), pace=Speed(rate=1000))
+    schedule = plan(recorded, selection=Selection(limit=500), speed=Speed(rate=1000))
     sent = replay(settings, schedule, progress=lambda n, ts: told.append((n, ts)))
     # the last is due at 499 / 1000 = 0.499 s and may leave 2 ms early
     assert 0.497 <= sent.seconds < 10
@@ -108,7 +108,7 @@ def test_an_interrupt_ends_the_sending_with_an_account(settings, recorded):
 
     def deliveries():
         yield from list(plan(recorded))[:100]
-        yield from list(plan(recorded, selection=Selection(since=9000), pace=Speed(speed=1e-6)))[1:]
+        yield from list(plan(recorded, selection=Selection(since=9000), speed=Speed(speed=1e-6)))[1:]
 
     sent = replay(settings, deliveries(), sleep=interrupt)
     assert (sent.events, sent.interrupted, sent.errors) == (100, True, 0)

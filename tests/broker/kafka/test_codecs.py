@@ -18,7 +18,7 @@ from kafka import KafkaProducer, TopicPartition
 
 from model.catalogue import Catalogue, Item
 from replay.producer import replay, send_catalogue
-from replay.schedule import Planned
+from replay.schedule import PlannedDelivery
 from streams.dead_letters.reading import LetterReader
 from streams.kafka.clients import blocking_admin, blocking_consumer
 from streams.kafka.topics import create_topics
@@ -203,7 +203,9 @@ def test_our_own_producers_compress_by_a_setting(stack, topic_prefix):
         settings = replace(settings, compression=compression)
         create_topics(settings)
         send_catalogue(settings, Catalogue.of([Item(f"{n}", "F" * 60, 1990) for n in range(100)]))
-        rated = (Planned(0.0, "rate-events", Rating(f"e{n}", "u", "i", TS, 4.0), False, False) for n in range(500))
+        rated = (
+            PlannedDelivery(0.0, "rate-events", Rating(f"e{n}", "u", "i", TS, 4.0), False, False) for n in range(500)
+        )
         assert replay(settings, rated).errors == 0
         with closing(blocking_admin(settings, "test")) as admin:
             names = [f"{settings.prefix}{name}" for name in ("catalog-items", "rate-events")]

@@ -50,9 +50,9 @@ def a_board():
     board = Scoreboard(ScoreboardConfig(renew_every=1))
     for user, arm in (("u", "b"), ("v", "b"), ("w", "c"), ("x", None)):
         version, mode = (None, "cold_start") if arm is None else ("v1", "personalized")
-        board.shown(PublishedList(f"r{user}", user, 1, mode, version, ("a",), arm and "colour", arm))
+        board.add_list(PublishedList(f"r{user}", user, 1, mode, version, ("a",), arm and "colour", arm))
     for user, item in (("u", "a"), ("v", "z"), ("w", "a"), ("x", "y")):
-        board.happened(user, item, 2)
+        board.add_event(user, item, 2)
     return board
 
 

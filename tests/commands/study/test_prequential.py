@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from commands.study.prequential import prequential
 from commands.study.threshold import tune_threshold
-from replay.prequential.run import Run
+from replay.prequential.run import PrequentialRun
 from streams.errors import DataError, SettingsError
 
 FAST = ("--epochs", "1", "--every", "120", "--rivals", "popularity,isgd", "--quiet")
@@ -55,7 +55,7 @@ def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
     """Ended in its second round, the same command prints what a run in one piece prints, and leaves no file."""
     kept = tmp_path / "kept"
     whole = json.loads(run(log, "--json"))
-    learn = Run.round
+    learn = PrequentialRun.round
 
     def learn_and_end(self, *arguments, **named):
         mark = learn(self, *arguments, **named)
@@ -63,7 +63,7 @@ def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
             raise RuntimeError("the power went")
         return mark
 
-    monkeypatch.setattr(Run, "round", learn_and_end)
+    monkeypatch.setattr(PrequentialRun, "round", learn_and_end)
     with pytest.raises(RuntimeError, match="power"):
         run(log, "--json", "--checkpoint", kept)
     monkeypatch.undo()

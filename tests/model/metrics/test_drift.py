@@ -9,7 +9,7 @@ from model.metrics.drift import Drift, DriftConfig, DriftGuard
 from model.metrics.live import Credit, PublishedList
 
 REC_IDS = (f"r{n}" for n in count())
-SMALL = DriftConfig(least=10, most=30)
+SMALL = DriftConfig(min_tests=10, max_tests=30)
 
 
 def credit(mine, popular, *, version="v1", mode="personalized", at_ms=5, is_by_chance=False, rec_id=None):
@@ -80,7 +80,7 @@ def test_only_the_first_test_of_a_list_counts():
 
 def test_lists_beyond_the_bound_count_once_more():
     """With two lists remembered, ten lists tested in turn twice are twenty tests."""
-    guard = DriftGuard(DriftConfig(least=10, most=30, lists=2))
+    guard = DriftGuard(DriftConfig(min_tests=10, max_tests=30, lists=2))
     for _ in range(2):
         for one in range(10):
             guard.observe(credit(mine=False, popular=True, rec_id=f"old{one}"))

@@ -1,11 +1,11 @@
 """Popularity by hand: what is known is left out, the ranking is renewed in time, and memory has a bound."""
 
-from model.metrics.popularity import Popularity
+from model.metrics.popularity import PopularityRanking
 
 
 def counted(items, **sizes):
     """Return popularity after one touch of each item."""
-    popularity = Popularity(**sizes)
+    popularity = PopularityRanking(**sizes)
     for item in items:
         popularity.count(item)
     return popularity
@@ -43,7 +43,7 @@ def test_a_ranking_is_no_deeper_than_asked_for():
 def test_ids_are_shared():
     """Two equal strings counted one after the other come back as the first of them, also after forgetting."""
     first, second, third = (str(1000) for _ in range(3))
-    popularity = Popularity(most=1)
+    popularity = PopularityRanking(max_items=1)
     assert popularity.count(first) is first
     assert popularity.count(second) is first
     for item in "xy":  # 1000 twice, x and y once: three are more than twice one
@@ -53,7 +53,7 @@ def test_ids_are_shared():
 
 def test_the_least_touched_are_forgotten_beyond_twice_the_bound():
     """With a bound of two, the fifth item leaves the two most touched, and what comes later counts from one."""
-    popularity = counted("aaabbcd", most=2)
+    popularity = counted("aaabbcd", max_items=2)
     popularity.count("e")  # a 3, b 2, c 1, d 1, e 1: five are more than twice two
     popularity.count("c")
     assert popularity.top((), 9) == ("a", "b", "c")

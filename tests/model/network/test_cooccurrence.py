@@ -5,7 +5,15 @@ import pytest
 import torch
 
 import model.network.cooccurrence
-from model.network.cooccurrence import KERNELS, Evidence, EvidenceReader, Recent, counted_pairs, recent_at, width_for
+from model.network.cooccurrence import (
+    KERNELS,
+    Evidence,
+    EvidenceReader,
+    RecentItems,
+    counted_pairs,
+    recent_at,
+    width_for,
+)
 from model.sequences import Sequences
 
 SECOND = 1000
@@ -94,7 +102,7 @@ def test_the_features_are_the_documented_sums():
     """After 0 then 1, a second apart: written out for item 2 with the counts of three users."""
     sequences = _sequences([0, 2], [1, 2], [1, 0])
     reader = EvidenceReader(_counted(sequences, 3))
-    found = reader.of_pairs(Recent(np.array([[1, 0]]), np.array([[0.0, 1.0]], dtype=np.float32)), np.array([[2]]))
+    found = reader.of_pairs(RecentItems(np.array([[1, 0]]), np.array([[0.0, 1.0]], dtype=np.float32)), np.array([[2]]))
     # item 1 was followed by 2 and by 0: total 2; item 0 by 2: total 1; item 2 was touched twice: 1 / sqrt(3)
     newest, before = 1 / (2 + 20) / 3**0.5, 1 / (1 + 20) / 3**0.5
     steps, seconds, far = np.exp(-1 / 3), np.exp(-1 / 120), np.exp(-1 / 50)
@@ -140,7 +148,7 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     recent = recent_at(sequences, np.array([3, 11 + 12, 0]), counted=False)
     every = np.broadcast_to(np.arange(30), (3, 30))
     dense = EvidenceReader(evidence)
-    monkeypatch.setattr(model.network.cooccurrence, "DENSE_ITEMS", 5)
+    monkeypatch.setattr(model.network.cooccurrence, "MAX_DENSE_ITEMS", 5)
     sparse = EvidenceReader(evidence)
     for reader in (dense, sparse):
         assert np.allclose(
@@ -165,8 +173,8 @@ def test_nothing_known_adds_nothing():
     evidence = _counted(_sequences([0, 1]), 2)
     evidence.grow(4)
     reader = EvidenceReader(evidence)
-    nobody = Recent(np.full((1, 3), -1), np.zeros((1, 3), dtype=np.float32))
-    somebody = Recent(np.array([[0, 3]]), np.zeros((1, 2), dtype=np.float32))
+    nobody = RecentItems(np.full((1, 3), -1), np.zeros((1, 3), dtype=np.float32))
+    somebody = RecentItems(np.array([[0, 3]]), np.zeros((1, 2), dtype=np.float32))
     assert not any(feature.any() for feature in reader.of_catalogue(nobody))
     assert reader.of_pairs(somebody, np.array([[1, 2, 3]]))[0, :, 0].astype(bool).tolist() == [True, False, False]
 
@@ -174,7 +182,7 @@ def test_nothing_known_adds_nothing():
 def test_the_items_that_follow_come_strongest_first():
     """After 0 came 1 twice and 2 once; both were touched as often."""
     reader = EvidenceReader(_counted(_sequences([0, 1], [0, 1], [0, 2], [2]), 3))
-    recent = Recent(np.array([[0, -1], [2, 0]]), np.zeros((2, 2), dtype=np.float32))
+    recent = RecentItems(np.array([[0, -1], [2, 0]]), np.zeros((2, 2), dtype=np.float32))
     assert reader.followers(recent, 2).tolist() == [[1, 2, -1, -1], [-1, -1, 1, 2]]
     assert reader.followers(recent, 1).tolist() == [[1, -1], [-1, 1]]
 
@@ -189,7 +197,7 @@ def test_pairs_are_summed_in_parts_of_any_size(monkeypatch):
     generator = np.random.default_rng(4)
     sequences = _sequences(*(generator.permutation(15)[:9] for _ in range(20)))
     whole = counted_pairs(sequences, 15).toarray()
-    monkeypatch.setattr(model.network.cooccurrence, "TOGETHER", 100)
+    monkeypatch.setattr(model.network.cooccurrence, "PAIRS_PER_SUM", 100)
     assert np.allclose(counted_pairs(sequences, 15).toarray(), whole)
     assert np.allclose(whole, _naive(sequences, 15))
     last = np.arange(len(sequences)) == 8  # the ninth event of the first user, eight others before it

@@ -5,7 +5,6 @@ from scipy import sparse
 
 from model.network.history_tower import HistoryTower, dropped, gap_bucket
 from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
-from model.plain.network import PlainConfig
 
 CONFIG = NeuMFConfig(history_length=6, factors=8, mlp_factors=4, genre_factors=3, hidden=(5, 3), blocks=2, heads=2)
 GENRES = genre_matrix([["a"], ["a", "b"], ["b"], []], ["a", "b"])
@@ -167,18 +166,6 @@ def test_a_new_item_is_pulled_towards_what_occurred_beside_it():
     beside = sparse.coo_matrix(([3.0, 3.0], ([4, 2], [2, 4])), (5, 5), dtype=np.float32).tocsr()
     network.grow(3, grown, torch.Generator().manual_seed(1), beside)
     assert (network.item_factors[4] - start).abs().max() < 0.05
-
-
-def test_the_plain_model_is_that_of_the_paper():
-    """Two vectors each of user and item, no history, the widths asked for."""
-    network = NeuMF.plain(3, 4, torch.Generator().manual_seed(0), PlainConfig(factors=2, layers=(6, 3)))
-    shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
-    assert (shapes["gmf_user"], shapes["gmf_item"], shapes["mlp_user"], shapes["mlp_item"]) == (
-        (3, 2),
-        (4, 2),
-        (3, 3),
-        (4, 3),
-    )
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.9])

@@ -60,6 +60,18 @@ def test_the_fast_gradient_is_that_of_autograd(config, items):
             torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-9, msg=name)
 
 
+def test_the_network_is_that_of_the_paper():
+    """Two vectors each of user and item, no history, the widths asked for."""
+    network = PlainNeuMF(PlainConfig(factors=2, layers=(6, 3)), 3, 4, torch.Generator().manual_seed(0))
+    shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
+    assert (shapes["gmf_user"], shapes["gmf_item"], shapes["mlp_user"], shapes["mlp_item"]) == (
+        (3, 2),
+        (4, 2),
+        (3, 3),
+        (4, 3),
+    )
+
+
 def test_both_backends_take_the_same_course():
     """From the same weights and seed the losses of 300 steps agree within 1e-9, and so do the weights at the end."""
     network, config = made(), PlainTraining(epochs=50, batch=64, learning_rate=0.01)

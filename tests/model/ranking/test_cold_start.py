@@ -7,7 +7,7 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.ranking.cold_start import ColdStart, ColdStartConfig, Scored, Trending
+from model.ranking.cold_start import ColdStart, ColdStartConfig, ScoredItem, Trending
 from model.ranking.content import ContentConfig, ContentIndex
 
 GENRES_ONLY = ContentConfig(genres=1.0, years=0.0, titles=0.0)
@@ -40,15 +40,15 @@ def ids(found):
 def test_a_new_user_gets_pure_trending():
     """With contrast 100 the top has trend 1 and a tenth of it log(11)/log(101); the rest fills up, newest first."""
     first, second, third, fourth = ranked(user())
-    assert first == Scored("b", 1.0, "trending", "Trending now")
+    assert first == ScoredItem("b", 1.0, "trending", "Trending now")
     assert (second.item_id, second.score) == ("a", pytest.approx(math.log(11) / math.log(101), abs=1e-6))
-    assert third == Scored("c", 0.0, "catalogue", "New in the catalogue")
+    assert third == ScoredItem("c", 0.0, "catalogue", "New in the catalogue")
     assert fourth.item_id == "d"
 
 
 def test_one_interaction_brings_what_is_similar():
-    """One of 1 item at half_share_at 1 and most_share 0.8 gives share 0.4: cube scores 0.4 and brazil 0.6."""
-    config = ColdStartConfig(most_share=0.8, half_share_at=1.0)
+    """One of 1 item at half_share_at 1 and max_share 0.8 gives share 0.4: cube scores 0.4 and brazil 0.6."""
+    config = ColdStartConfig(max_share=0.8, half_share_at=1.0)
     found = ranked(user("a"), config=config)
     assert [(one.item_id, one.source) for one in found] == [("b", "trending"), ("c", "similar"), ("d", "catalogue")]
     assert [one.score for one in found] == pytest.approx([0.6, 0.4, 0.0])
@@ -57,7 +57,7 @@ def test_one_interaction_brings_what_is_similar():
 
 def test_the_share_of_similarity_grows_and_stays_below_its_most():
     """Share is most * m / (m + half): 0 at none, half of it at 3 of 3, and below the most for ever."""
-    config = ColdStartConfig(most_share=0.6, half_share_at=3.0)
+    config = ColdStartConfig(max_share=0.6, half_share_at=3.0)
     shares = [config.share(items) for items in (0, 1, 3, 9, 10**6)]
     assert shares == pytest.approx([0.0, 0.6 / 4, 0.3, 0.45, 0.6], abs=1e-5)
     assert shares == sorted(shares)
@@ -66,7 +66,7 @@ def test_the_share_of_similarity_grows_and_stays_below_its_most():
 
 def test_the_reason_names_the_recent_item_that_is_closest():
     """Of two recent items the one that the listed item resembles is named, not the newest."""
-    config = ColdStartConfig(most_share=1.0)
+    config = ColdStartConfig(max_share=1.0)
     found = ranked(user("b", "a"), config=config)
     assert {one.item_id: one.reason for one in found} == {"c": "Similar to Alien", "d": "Similar to Brazil"}
 
@@ -109,7 +109,7 @@ def test_an_empty_hot_list_is_filled_from_the_catalogue():
 def test_items_outside_the_catalogue_are_passed_over():
     """A hot item that the catalogue does not hold is not listed and does not scale the others."""
     found = ranked(user(), trending=Trending.of([("gone", 1000.0), ("b", 1.0)]))
-    assert found[0] == Scored("b", 1.0, "trending", "Trending now")
+    assert found[0] == ScoredItem("b", 1.0, "trending", "Trending now")
     assert "gone" not in ids(found)
 
 
@@ -170,9 +170,9 @@ def test_a_score_that_cannot_be_a_popularity_is_refused(score):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"most_share": -0.1},
-        {"most_share": 1.1},
-        {"most_share": float("nan")},
+        {"max_share": -0.1},
+        {"max_share": 1.1},
+        {"max_share": float("nan")},
         {"half_share_at": 0.0},
         {"half_share_at": float("inf")},
         {"contrast": 0.0},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.history import Interaction, Profile
-from model.network.cooccurrence import EvidenceReader, Recent
+from model.network.cooccurrence import EvidenceReader, RecentItems
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker, history_batch
 from model.vocabulary import Vocabulary
@@ -43,7 +43,7 @@ def _expected(ranker, histories):
             logits = network.pair_logits(users, network.item_side(), every)[0]
             newest = one.items[:, ::-1][one.items[:, ::-1] >= 0][np.newaxis]
             times = one.times[:, ::-1][one.items[:, ::-1] >= 0]
-            recent = Recent(newest, ((times[:1] - times) / 1000).astype(np.float32)[np.newaxis])
+            recent = RecentItems(newest, ((times[:1] - times) / 1000).astype(np.float32)[np.newaxis])
             features = EvidenceReader(network.evidence).of_pairs(recent, every.numpy())[0]
             found.append(logits + network.evidence(torch.from_numpy(features)))
     return torch.stack(found)

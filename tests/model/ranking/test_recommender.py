@@ -1,4 +1,4 @@
-"""Both roads and who takes which: order, wishes, modes, and what happens when there is no model."""
+"""Lists of both modes and who gets which: order, filters, modes, and what happens when there is no model."""
 
 import numpy as np
 import pytest
@@ -44,9 +44,9 @@ def user(user_id, touched, mode="cold_start"):
     return Profile(user_id, watches=len(recent), seen=len(recent), recent=recent, mode=mode)
 
 
-def ids(draft):
+def ids(one):
     """Return the listed ids."""
-    return [item.item_id for item in draft.items]
+    return [item.item_id for item in one.items]
 
 
 WARM = user("warm", ITEMS[:5])
@@ -82,49 +82,49 @@ def test_without_a_model_everybody_is_cold(recommender):
     """Evidence is nought before the first version, even for a user who was personalised."""
     bare = recommender.with_model(None, None)
     assert bare.decide(user("u", ITEMS[:9], "personalized")) == ("cold_start", 0)
-    [draft] = bare.recommend([WARM], 3)
-    assert (draft.mode, draft.version) == ("cold_start", None)
+    [one] = bare.recommend([WARM], 3)
+    assert (one.mode, one.version) == ("cold_start", None)
 
 
 def test_a_personalised_list_is_the_networks_order(recommender, ranker):
     """Ten items by descending score, none of them touched, named with the version."""
-    [draft] = recommender.recommend([WARM], 10)
-    assert ids(draft) == by_score(ranker, WARM)[:10]
-    assert (draft.mode, draft.known_items, draft.version, draft.complete) == ("personalized", 5, "v1", False)
-    assert {item.source for item in draft.items} == {"neumf"}
+    [one] = recommender.recommend([WARM], 10)
+    assert ids(one) == by_score(ranker, WARM)[:10]
+    assert (one.mode, one.known_items, one.version, one.complete) == ("personalized", 5, "v1", False)
+    assert {item.source for item in one.items} == {"neumf"}
     titles = {f"Because of Film {n}" for n in range(5)}
-    assert {item.reason for item in draft.items} <= titles
+    assert {item.reason for item in one.items} <= titles
 
 
 def test_a_draft_with_everything_is_complete(recommender):
-    """Asked for more than the 15 items that are left, a draft has them all and says so."""
-    [draft] = recommender.recommend([WARM], 16)
-    assert (len(draft.items), draft.complete) == (15, True)
+    """Asked for more than the 15 items that are left, a one has them all and says so."""
+    [one] = recommender.recommend([WARM], 16)
+    assert (len(one.items), one.complete) == (15, True)
 
 
 def test_a_mixed_batch_keeps_its_order(recommender):
     """Cold and personalised users in turn get the lists they get alone, in the order given."""
     profiles = [user("a", []), WARM, user("b", ["i3"]), user("c", ITEMS[5:11])]
     together = recommender.recommend(profiles, 6)
-    assert [draft.profile.user_id for draft in together] == ["a", "warm", "b", "c"]
-    assert [draft.mode for draft in together] == ["cold_start", "personalized", "cold_start", "personalized"]
-    assert [ids(draft) for draft in together] == [ids(recommender.recommend([one], 6)[0]) for one in profiles]
+    assert [one.profile.user_id for one in together] == ["a", "warm", "b", "c"]
+    assert [one.mode for one in together] == ["cold_start", "personalized", "cold_start", "personalized"]
+    assert [ids(one) for one in together] == [ids(recommender.recommend([one], 6)[0]) for one in profiles]
 
 
 def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
     """The three dramas that are left lead, then comedies fill up, both in the network's order."""
-    [draft] = recommender.recommend([WARM], 10, ListFilter("Drama"))
+    [one] = recommender.recommend([WARM], 10, ListFilter("Drama"))
     order = by_score(ranker, WARM)
     dramas = [item for item in order if item in DRAMAS]
     assert len(dramas) == 8 - 5
-    assert ids(draft) == (dramas + [item for item in order if item not in DRAMAS])[:10]
+    assert ids(one) == (dramas + [item for item in order if item not in DRAMAS])[:10]
 
 
 def test_a_strict_genre_is_all_there_is(recommender, ranker):
-    """A strict wish yields the three dramas that are left and a complete draft; no items for an unknown genre."""
-    [draft] = recommender.recommend([WARM], 10, ListFilter("Drama", strict=True))
-    assert ids(draft) == [item for item in by_score(ranker, WARM) if item in DRAMAS]
-    assert draft.complete
+    """A strict wish yields the three dramas that are left and a complete one; no items for an unknown genre."""
+    [one] = recommender.recommend([WARM], 10, ListFilter("Drama", strict=True))
+    assert ids(one) == [item for item in by_score(ranker, WARM) if item in DRAMAS]
+    assert one.complete
     [nothing] = recommender.recommend([WARM], 10, ListFilter("Western", strict=True))
     assert (nothing.items, nothing.complete) == ((), True)
 
@@ -141,8 +141,8 @@ def test_a_cold_wish_is_kept_as_well(recommender):
 def test_excluded_items_leave_the_others_in_order(recommender, ranker):
     """Without the two best the third leads."""
     order = by_score(ranker, WARM)
-    [draft] = recommender.recommend([WARM], 5, ListFilter(exclude=(order[0], order[1], "absent")))
-    assert ids(draft) == order[2:7]
+    [one] = recommender.recommend([WARM], 5, ListFilter(exclude=(order[0], order[1], "absent")))
+    assert ids(one) == order[2:7]
 
 
 def test_what_left_the_catalogue_is_not_listed(recommender, ranker):
@@ -150,16 +150,16 @@ def test_what_left_the_catalogue_is_not_listed(recommender, ranker):
     best = by_score(ranker, WARM)[0]
     recommender.recommend([WARM], 3)  # the mask of the old catalogue has been made
     smaller = CATALOGUE.changed(remove=[best, *ITEMS[:5]])
-    [draft] = recommender.with_catalogue(smaller, ContentIndex(smaller)).recommend([WARM], 10)
-    assert best not in ids(draft)
-    assert {item.reason for item in draft.items} == {"Matches your taste"}
+    [one] = recommender.with_catalogue(smaller, ContentIndex(smaller)).recommend([WARM], 10)
+    assert best not in ids(one)
+    assert {item.reason for item in one.items} == {"Matches your taste"}
 
 
 def test_a_degraded_list_is_trending_and_changes_no_mode(recommender):
     """It is what trends, for a warm user as for a stranger, with the mode that the profile had."""
-    drafts = recommender.degraded([WARM, user("p", ITEMS[:9], "personalized")], 4)
-    assert [ids(draft) for draft in drafts] == [["i0", "i1", "i2", "i3"]] * 2
-    assert [(draft.mode, draft.version) for draft in drafts] == [("cold_start", None), ("personalized", None)]
+    lists = recommender.degraded([WARM, user("p", ITEMS[:9], "personalized")], 4)
+    assert [ids(one) for one in lists] == [["i0", "i1", "i2", "i3"]] * 2
+    assert [(one.mode, one.version) for one in lists] == [("cold_start", None), ("personalized", None)]
 
 
 def test_genres_of_unknown_items_are_none(recommender):
@@ -169,7 +169,7 @@ def test_genres_of_unknown_items_are_none(recommender):
 
 
 def test_inputs_stay_as_they_were(recommender):
-    """A newer hot list makes a new recommender; the old one lists as before."""
+    """A newer trending list makes a new recommender; the old one lists as before."""
     before = recommender.recommend([user("new", [])], 3)
     newer = recommender.with_trending(Trending.of([("i19", 9.0)]))
     assert ids(newer.recommend([user("new", [])], 3)[0])[0] == "i19"
@@ -187,13 +187,13 @@ def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
     assert chosen.with_model(None, None).decide(one) == ("cold_start", 0)
 
 
-def test_beside_another_only_model_and_thresholds_are_its_own(recommender, ranker):
-    """Beside a recommender with newer trending, an arm takes everything from it but version and thresholds."""
+def test_with_the_surroundings_of_another_only_model_and_thresholds_are_its_own(recommender, ranker):
+    """With the surroundings of a newer recommender, an arm keeps only its own version and thresholds."""
     arm = recommender.with_model(ranker, "v0").with_modes(ModeConfig(2, 2))
     newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_overrides({"u": "cold_start"})
     both = arm.with_surroundings_of(newer)
     assert (both.version, both.ranker, both.modes) == ("v0", ranker, ModeConfig(2, 2))
-    assert (both.trending, both.chosen, both.catalogue) == (newer.trending, newer.chosen, newer.catalogue)
+    assert (both.trending, both.overrides, both.catalogue) == (newer.trending, newer.overrides, newer.catalogue)
 
 
 def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommender, ranker):

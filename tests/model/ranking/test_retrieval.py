@@ -7,7 +7,7 @@ import torch
 
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, Ranked, Ranker
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker
 from model.ranking.retrieval import (
     LARGE_FROM,
     RetrievalConfig,
@@ -74,7 +74,7 @@ def ranker(request):
     return request.getfixturevalue(request.param)
 
 
-def same(one: Ranked, other: Ranked):
+def same(one: RankedLists, other: RankedLists):
     """Tell whether two results hold the same lists, and the same scores up to rounding."""
     return np.array_equal(one.rows, other.rows) and np.allclose(one.scores, other.scores, atol=1e-6)
 
@@ -99,7 +99,7 @@ def test_the_linear_part_of_the_mlp_finds_more(snapshot, flat, histories):
     """With a ridge so large that only GMF and bias are left in the index, 20 candidates miss more than with it."""
     narrow = replace(FEW, candidates=20, per_item=2)
     without = RetrievingRanker(snapshot, replace(narrow, ridge=1e9))
-    assert measure_recall(without, histories).mean < measure_recall(flat.looking(narrow), histories).mean - 0.05
+    assert measure_recall(without, histories).mean < measure_recall(flat.with_config(narrow), histories).mean - 0.05
 
 
 def test_scores_are_those_of_the_full_network(ranker, histories):
@@ -119,13 +119,13 @@ def test_nobody_is_given_their_history(ranker, histories):
 
 def test_recall_of_everything_is_one(flat, histories):
     """With as many candidates as the catalogue has items, the lists are the exact ones."""
-    recall = measure_recall(flat.looking(replace(FEW, candidates=N)), histories.taken(slice(0, 5)), 7)
+    recall = measure_recall(flat.with_config(replace(FEW, candidates=N)), histories.taken(slice(0, 5)), 7)
     assert (recall.mean, recall.standard_error, recall.worst) == (1.0, 0.0, 1.0)
 
 
 def test_recall_is_the_share_of_the_exact_list(flat, histories):
     """One candidate a user, of two items wanted, finds at most one of two; wanting none is refused."""
-    starved = flat.looking(replace(FEW, candidates=1, per_item=1))
+    starved = flat.with_config(replace(FEW, candidates=1, per_item=1))
     one = histories.taken(slice(23, 24))  # without a history, so that no candidate is banned
     assert measure_recall(starved, one, 1).mean in {0.0, 1.0}
     assert measure_recall(starved, one, 1).standard_error == 0.0

@@ -73,8 +73,8 @@ def test_the_round_after_a_divergence_is_more_cautious(ring):
     """Its rate and its events are half of what was configured."""
     learner = Learner(rounds=RoundConfig(max_predicted=600), champion=ring.snapshot)
     learner.abandon_round()
-    assert learner.paced_rounds() == learner.rounds
+    assert learner.scaled_rounds() == learner.rounds
     learner.abandon_round(diverged=True)
-    paced = learner.paced_rounds()
-    assert paced.tuning.learning_rate == learner.rounds.tuning.learning_rate / 2
-    assert paced.max_predicted == 300
+    scaled = learner.scaled_rounds()
+    assert scaled.tuning.learning_rate == learner.rounds.tuning.learning_rate / 2
+    assert scaled.max_predicted == 300

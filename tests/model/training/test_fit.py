@@ -134,11 +134,11 @@ def test_an_interrupted_training_ends_in_the_same_weights(patience):
             raise _InterruptedError
 
     whole, parted = _network(), _network()
-    result = fit(whole, SEQUENCES, config, np.random.default_rng(5), course=TrainingHooks(score=score))
+    result = fit(whole, SEQUENCES, config, np.random.default_rng(5), hooks=TrainingHooks(score=score))
     with pytest.raises(_InterruptedError):
-        fit(parted, SEQUENCES, config, np.random.default_rng(5), course=TrainingHooks(score=score, keep=stop))
+        fit(parted, SEQUENCES, config, np.random.default_rng(5), hooks=TrainingHooks(score=score, keep=stop))
     again = _network(seed=9)
-    went_on = fit(again, SEQUENCES, config, np.random.default_rng(5), course=TrainingHooks(score=score, start=told[-1]))
+    went_on = fit(again, SEQUENCES, config, np.random.default_rng(5), hooks=TrainingHooks(score=score, start=told[-1]))
     assert went_on == result
     assert all(torch.equal(one, other) for one, other in zip(whole.parameters(), again.parameters(), strict=True))
 
@@ -158,14 +158,14 @@ def test_a_checkpoint_of_another_training_is_refused(sequences, epochs, seed, he
         SEQUENCES,
         TrainingConfig(epochs=2),
         np.random.default_rng(0),
-        course=TrainingHooks(keep=kept.append),
+        hooks=TrainingHooks(keep=kept.append),
     )
     network = NeuMF(
         replace(SMALL, heads=heads), 2, np.zeros((6, 0), dtype=np.float32), torch.Generator().manual_seed(0)
     )
-    generator, course = np.random.default_rng(seed), TrainingHooks(start=kept[0])
+    generator, hooks = np.random.default_rng(seed), TrainingHooks(start=kept[0])
     with pytest.raises(ValueError, match="checkpoint of this training"):
-        fit(network, sequences, TrainingConfig(epochs=epochs), generator, course=course)
+        fit(network, sequences, TrainingConfig(epochs=epochs), generator, hooks=hooks)
 
 
 def test_patience_ends_a_training_and_keeps_its_best_weights():
@@ -178,7 +178,7 @@ def test_patience_ends_a_training_and_keeps_its_best_weights():
 
     network = _network()
     config = TrainingConfig(epochs=9, patience=2)
-    result = fit(network, SEQUENCES, config, np.random.default_rng(0), course=TrainingHooks(score=score))
+    result = fit(network, SEQUENCES, config, np.random.default_rng(0), hooks=TrainingHooks(score=score))
     assert (result.epochs, result.scores) == (4, (1.0, 3.0, 2.0, 2.0))
     assert torch.equal(network.item_bias, biases[1])
 
@@ -219,7 +219,7 @@ def test_a_part_that_is_left_out_adds_nothing_and_stays_so(part):
     )
     before = network.second.weight.clone()
     texts = np.ones((6, SMALL.text_width), dtype=np.float32)
-    fit(network, SEQUENCES, TrainingConfig(epochs=3), np.random.default_rng(0), course=TrainingHooks(texts=texts))
+    fit(network, SEQUENCES, TrainingConfig(epochs=3), np.random.default_rng(0), hooks=TrainingHooks(texts=texts))
     network.grow(3, np.ones((7, 2), dtype=np.float32), torch.Generator().manual_seed(1))
     outlet = {
         "identity": network.user_factors,

@@ -9,9 +9,9 @@ from model.catalogue import Catalogue
 from model.history import Interaction
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
-from model.training.gate import Quality, Verdict, compared, gate, held_out_ranks, is_not_worse
+from model.training.gate import GateVerdict, HeldOutQuality, compare_hits, gate, held_out_ranks, is_not_worse
 from model.training.learner import Learner, LearnerConfig
-from model.training.rounds import HeldOut, RoundConfig
+from model.training.rounds import HeldOutEvent, RoundConfig
 from model.training.update_scale import UpdateScale
 
 
@@ -35,7 +35,9 @@ def learner(ring, rounds):
 
 def verdict(decision, lead=0, apart=0):
     """Return a verdict of the gate on a hundred events."""
-    return Verdict(decision, Quality(0.2, 0.1), Quality(0.2, 0.1), Quality(0.1, 0.05), 100, lead, apart, 10)
+    return GateVerdict(
+        decision, HeldOutQuality(0.2, 0.1), HeldOutQuality(0.2, 0.1), HeldOutQuality(0.1, 0.05), 100, lead, apart, 10
+    )
 
 
 PROMOTE, REJECT, HOLD = verdict("promote"), verdict("reject", -9, 16), verdict("hold")
@@ -249,7 +251,7 @@ def test_fine_tuning_does_not_forget_the_ring(learner, ring, world):
     events = {}
     for user_id, event in world["walks"](100, 8, seed=77):
         events.setdefault(user_id, []).append(event.item_id)
-    held_out = [HeldOut(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
+    held_out = [HeldOutEvent(world["profile"](*items[:-1]), items[-1]) for items in events.values()]
     before, after = (held_out_ranks(Ranker(one), held_out) for one in (ring.snapshot, candidate.snapshot))
     assert np.mean(after <= 2) >= np.mean(before <= 2) - 0.1
 
@@ -283,7 +285,7 @@ def test_a_long_window_alone_may_be_beyond_the_bound(learner, ring):
 
 def test_an_item_without_a_row_is_a_miss(ring, world):
     """What a version cannot list it cannot hit."""
-    held_out = [HeldOut(world["profile"]("i1"), "never heard of")]
+    held_out = [HeldOutEvent(world["profile"]("i1"), "never heard of")]
     assert held_out_ranks(Ranker(ring.snapshot), held_out).tolist() == [np.inf]
 
 
@@ -291,7 +293,7 @@ def test_an_item_without_a_row_is_a_miss(ring, world):
 def test_not_worse_means_within_one_standard_error(mine, theirs, expected):
     """A lead of 1 on 1 event and of 4 on 16 are within sqrt(1) and sqrt(16); one of 6 on 16 is not."""
     candidate = np.array([True] * mine + [False] * theirs, dtype=np.bool_)
-    assert is_not_worse(*compared(candidate, ~candidate)) is expected
+    assert is_not_worse(*compare_hits(candidate, ~candidate)) is expected
 
 
 def test_bounds_below_one_are_refused():
@@ -301,13 +303,13 @@ def test_bounds_below_one_are_refused():
 
 
 def test_few_held_out_events_hold_a_candidate(learner, ring):
-    """Two held-out events decide nothing about a champion's place; all events stay new, and pace and champion too."""
+    """Two held-out events decide nothing about a champion's place; all events stay new, and scale and champion too."""
     champion = learner.champion
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(20)])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
-    held = gate(candidate, least=3)
+    held = gate(candidate, min_events=3)
     assert (held.decision, held.events) == ("hold", 2)
-    assert gate(candidate, least=2).decision != "hold"
+    assert gate(candidate, min_events=2).decision != "hold"
     learner.settle(candidate, held)
     assert learner.champion is champion
     assert learner.update_scale == UpdateScale()
@@ -322,23 +324,23 @@ def test_pace_follows_the_verdicts():
     assert slow.after(PROMOTE) == UpdateScale(0.5**0.5, 0.625)
     assert UpdateScale().after(verdict("promote", 5, 16)) == UpdateScale(1.25, 1.0)
     for said, limit in ((REJECT, UpdateScale(0.125, 0.125)), (verdict("promote", 5, 16), UpdateScale(2.0, 1.0))):
-        pace = UpdateScale()
+        scale = UpdateScale()
         for _ in range(20):
-            pace = pace.after(said)
-        assert pace == limit
+            scale = scale.after(said)
+        assert scale == limit
 
 
 def test_a_round_trains_at_its_pace(learner):
     """After a rejection the rate and the events of the next round are half of the configured ones."""
     learner.update_scale = UpdateScale().after(REJECT)
-    paced, rounds = learner.paced_rounds(), learner.rounds
-    assert paced.tuning.learning_rate == rounds.tuning.learning_rate / 2
-    assert paced.max_predicted == rounds.max_predicted / 2
-    assert paced.first == rounds.first
+    scaled, rounds = learner.scaled_rounds(), learner.rounds
+    assert scaled.tuning.learning_rate == rounds.tuning.learning_rate / 2
+    assert scaled.max_predicted == rounds.max_predicted / 2
+    assert scaled.first == rounds.first
 
 
 def test_a_first_verdict_says_nothing_about_fine_tuning(ring, rounds):
-    """A first version that leads popularity by far leaves the pace of the rounds that follow as configured."""
+    """A first version that leads popularity by far leaves the scale of the rounds that follow as configured."""
     learner = Learner(rounds=rounds)
     learner.observe(ring.events)
     learner.settle(learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("promote", 9, 16))
@@ -352,7 +354,7 @@ def test_where_waiting_leads_to_no_more_events_a_candidate_is_not_held(ring, rou
     learner.observe([("u1", _watch(f"j{place}", 10**9 + place)) for place in range(40)] + [("new", _watch("i1"))])
     candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     assert len(candidate.material.held_out) == 1
-    assert gate(candidate, least=30).decision != "hold"
+    assert gate(candidate, min_events=30).decision != "hold"
 
 
 def test_a_learner_goes_on_with_the_same_memory(ring, rounds):

@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 
 from replay.chaos.compare import compare
-from replay.chaos.expected import Expected, TopicPartition, UserState
-from replay.chaos.gauge import Size, cut_back, last_file
+from replay.chaos.expected import Expected, RecordAddress, UserState
+from replay.chaos.gauge import FileSize, cut_back, last_file
 from replay.chaos.observed import Observed, ObservedUser
 from replay.chaos.sabotage import torn_versions
 
 TS = 1_700_000_000_000
-BAD = TopicPartition("watch-events", 0, 7)
+BAD = RecordAddress("watch-events", 0, 7)
 EXPECTED = Expected(
     users={
         "u": UserState(
@@ -24,7 +24,7 @@ EXPECTED = Expected(
         )
     },
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    hot={0: {"a": 0.75, "b": 0.9}},
+    trending={0: {"a": 0.75, "b": 0.9}},
     newest_ts={0: TS + 1},
     dead={BAD: "not_json"},
     requests=frozenset({"r1"}),
@@ -43,7 +43,7 @@ USER = ObservedUser(
 STATE = Observed(
     users={"u": USER},
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    hot={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
+    trending={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
     newest_ts={0: TS + 1},
 )
 TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 2, "only-asked": 0}, answered=frozenset({"r1"}))
@@ -87,8 +87,8 @@ def test_equal_states_have_no_difference():
         (replace(STATE, items=dict(STATE.items) | {"watches": {"a": 2.0}}), "items: watches"),
         (replace(STATE, items=dict(STATE.items) | {"ratings": {}}), "items: ratings"),
         (replace(STATE, items=dict(STATE.items) | {"rating_sum": {"b": 3.5}}), "items: rating_sum"),
-        (replace(STATE, hot={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
-        (replace(STATE, hot={}), "items: trending weights"),
+        (replace(STATE, trending={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
+        (replace(STATE, trending={}), "items: trending weights"),
         (replace(STATE, newest_ts={0: TS}), "items: newest time of a partition"),
     ],
 )
@@ -172,10 +172,10 @@ def test_the_file_is_cut_back_to_what_it_was(files, age_s, applied, kept):
     """The last append-only file gets the length that it had so long before the end, or before something was applied."""
     last = "appendonly.aof.2.incr.aof"
     sizes = [
-        Size(4.0, "appendonly.aof.1.incr.aof", 50, 5),
-        Size(7.0, last, 400, 10),
-        Size(8.0, last, 500, 20),
-        Size(9.0, last, 800, 30),
+        FileSize(4.0, "appendonly.aof.1.incr.aof", 50, 5),
+        FileSize(7.0, last, 400, 10),
+        FileSize(8.0, last, 500, 20),
+        FileSize(9.0, last, 800, 30),
     ]
     assert cut_back(files, sizes, ended_s=10.0, age_s=age_s, applied=applied) == 1000 - kept
     assert last_file(files).stat().st_size == kept

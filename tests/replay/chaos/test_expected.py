@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from replay.chaos.expected import RATES, REQUESTS, WATCHES, Record, TopicPartition, expect, judge
+from replay.chaos.expected import RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -12,7 +12,7 @@ GENRES = {"a": ("Drama",), "b": ("Drama", "War"), "c": ()}
 def at(topic, offset, value, partition=0, timestamp=NOW):
     """Return a record; a mapping becomes JSON."""
     body = json.dumps(value).encode() if isinstance(value, dict) else value
-    return Record(TopicPartition(topic, partition, offset), timestamp, body)
+    return Record(RecordAddress(topic, partition, offset), timestamp, body)
 
 
 def watch(event_id, item="a", ts=NOW, progress=0.5, user="u"):
@@ -92,8 +92,8 @@ def test_items_are_summed_over_partitions_and_hot_is_not():
         "ratings": {"a": 1.0, "b": 1.0},
         "rating_sum": {"a": 5.0, "b": 2.0},
     }
-    assert found.hot[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
-    assert found.hot[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
+    assert found.trending[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
+    assert found.trending[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
     assert found.newest_ts == {0: NOW, 1: NOW - 14 * DAY}
 
 
@@ -134,7 +134,7 @@ def test_bad_records_are_dead_by_place_and_touch_nothing():
     found = expect(
         [at(WATCHES, 0, watch(1)), at(WATCHES, 1, b"{"), at(REQUESTS, 0, {"request_id": "r", "user_id": "x"})], GENRES
     )
-    assert found.dead == {TopicPartition(WATCHES, 0, 1): "not_json"}
+    assert found.dead == {RecordAddress(WATCHES, 0, 1): "not_json"}
     assert set(found.users) == {"u"}
     assert found.requests == {"r"}
     assert found.positions == {(WATCHES, 0): 0}

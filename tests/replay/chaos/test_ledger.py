@@ -1,24 +1,24 @@
 import pytest
 
-from replay.chaos.expected import Record, TopicPartition
+from replay.chaos.expected import Record, RecordAddress
 from replay.chaos.ledger import Attempt, Ledger, fingerprint
 
 TS = 1_700_000_000_000
 
 
-def place(offset, partition=0):
-    """Return a place on the first event topic."""
-    return TopicPartition("watch-events", partition, offset)
+def address(offset, partition=0):
+    """Return an address on the first event topic."""
+    return RecordAddress("watch-events", partition, offset)
 
 
 def promised(*offsets, value=b"x"):
-    """Return places as a producer was told them."""
-    return {place(offset): fingerprint(value) for offset in offsets}
+    """Return addresses as a producer learns them."""
+    return {address(offset): fingerprint(value) for offset in offsets}
 
 
 def read(*offsets, value=b"x"):
     """Return the records that are read back."""
-    return [Record(place(offset), TS, value) for offset in offsets]
+    return [Record(address(offset), TS, value) for offset in offsets]
 
 
 def test_what_was_acknowledged_must_be_read_back():
@@ -28,7 +28,7 @@ def test_what_was_acknowledged_must_be_read_back():
     records = [*read(0), *read(1, value=b"y"), *read(3)]
     lost = []
     assert list(ledger.check(records, lost)) == records
-    assert lost == [place(1), place(2)]
+    assert lost == [address(1), address(2)]
 
 
 def test_an_aborted_record_was_never_promised():
@@ -38,7 +38,7 @@ def test_an_aborted_record_was_never_promised():
         ledger.ended(Attempt(n, end, promised(2 * n, 2 * n + 1)))
     lost = []
     assert list(ledger.check([], lost)) == []
-    assert lost == [place(0), place(1)]
+    assert lost == [address(0), address(1)]
     assert ledger.counts() == {"committed": 1, "aborted": 1, "hung": 1, "uncertain": 1}
 
 
@@ -82,12 +82,12 @@ def test_the_films_of_what_did_not_come_to_be_are_ghosts():
 
 
 def test_applied_are_the_records_and_not_the_offsets():
-    """Of offsets 0, 1, 4 and 9, told out of order, three are at or before 8; another partition has its own."""
+    """Of offsets 0, 1, 4 and 9, noted out of order, three are at or before 8; another partition has its own."""
     ledger = Ledger()
     for offset in (0, 4, 9, 1):
         ledger.stands(promised(offset))
     ledger.ended(Attempt(0, "aborted", promised(2, 3)))
-    ledger.ended(Attempt(1, "committed", {place(5, partition=1): 1}))
+    ledger.ended(Attempt(1, "committed", {address(5, partition=1): 1}))
     assert ledger.count_applied({}) == 0
     assert ledger.count_applied({("watch-events", 0): 8}) == 3
     assert ledger.count_applied({("watch-events", 0): 9, ("watch-events", 1): 4, ("rate-events", 0): 3}) == 4

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from replay.chaos.expected import judge
-from replay.chaos.mixing import CATALOG, CLIENTS, CODECS, Mix, Run, Transaction, count_events, ghost_film, mix
+from replay.chaos.mixing import CATALOG, CLIENTS, CODECS, Mix, PlainRecords, Transaction, count_events, ghost_film, mix
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, stream
 
 END = 1_700_000_000_000
@@ -38,7 +38,7 @@ def test_every_record_is_sent_for_good_once(made, parcels):
     """Runs and commits together hold the stream, each record as often as it is in it, and films beside them."""
     kept = Counter()
     for parcel in parcels:
-        if isinstance(parcel, Run) or parcel.end == "commit":
+        if isinstance(parcel, PlainRecords) or parcel.end == "commit":
             kept.update(record for record in parcel.records if record.topic != CATALOG)
     assert kept == Counter(made)
 
@@ -61,7 +61,7 @@ def test_what_is_aborted_comes_again_in_a_later_commit(parcels):
 
 def test_each_client_sends_each_codec(parcels):
     """Runs go through all codecs, and transactions through all pairs of client and codec, commits and aborts."""
-    assert {parcel.codec for parcel in parcels if isinstance(parcel, Run)} == set(CODECS)
+    assert {parcel.codec for parcel in parcels if isinstance(parcel, PlainRecords)} == set(CODECS)
     pairs = {(client, codec) for client in CLIENTS for codec in CODECS}
     assert {(one.client, one.codec) for one in transactions(parcels, "commit")} == pairs
     assert len({(one.client, one.codec) for one in transactions(parcels, "abort")}) > 5
@@ -104,7 +104,7 @@ def test_a_hung_transaction_is_there(parcels):
     before = sum(
         count_events(one.records)
         for one in parcels[: parcels.index(hung)]
-        if isinstance(one, Run) or one.end == "commit"
+        if isinstance(one, PlainRecords) or one.end == "commit"
     )
     assert 4000 < before < 6000  # a half of 20,000 / 2
 
@@ -112,7 +112,7 @@ def test_a_hung_transaction_is_there(parcels):
 def test_without_a_share_there_are_only_runs(made):
     """A share of 0 sends the stream as it is, in its order."""
     parcels = list(mix(made, Mix(20_000, 0.0, seed=3, now_ms=END)))
-    assert all(isinstance(parcel, Run) for parcel in parcels)
+    assert all(isinstance(parcel, PlainRecords) for parcel in parcels)
     assert [record for parcel in parcels for record in parcel.records] == made
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from replay.chaos.expected import judge
-from replay.chaos.faults import EARLIEST, KINDS, LATEST, plan
+from replay.chaos.faults import FIRST_SHARE, KINDS, LAST_SHARE, plan
 from replay.chaos.stream import (
     CAUSES,
     RATES,
@@ -135,7 +135,7 @@ def test_nine_faults_are_one_of_each_kind():
     assert plan(9, seed=5) == faults != plan(9, seed=6)
     shares = [fault.share for fault in faults]
     assert shares == sorted(shares)
-    assert EARLIEST <= shares[0] <= shares[-1] <= LATEST
+    assert FIRST_SHARE <= shares[0] <= shares[-1] <= LAST_SHARE
     assert set(Counter(fault.kind for fault in plan(50, seed=5)).values()) <= {5, 6}  # 50 = 5 * 9 + 5
 
 

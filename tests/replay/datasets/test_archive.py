@@ -3,7 +3,7 @@
 import pytest
 
 from model.catalogue import Item
-from replay.audit import Coverage, cover, examine
+from replay.audit import PartitionCoverage, cover, examine
 from replay.datasets.archive import read_archive
 from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError
@@ -72,7 +72,7 @@ def test_coverage_tells_gaps_and_overlaps(archive):
     """Ranges 0-4, 3-9, 5-6 and 12-13 leave 10-11 out and have 3-4 and 5-6 twice; next is 14."""
     for first, last, date in ((0, 4, DAY), (3, 9, DAY), (5, 6, DAY), (12, 13, "2023-11-15")):
         write(archive, "w", 1, first, [Watch(f"e{n}", "u", "i", 1, 1.0) for n in range(first, last + 1)], date)
-    assert cover(archive) == (Coverage("w", 1, 4, 0, 14, ((10, 11),), ((3, 4), (5, 6)), (DAY, "2023-11-15")),)
+    assert cover(archive) == (PartitionCoverage("w", 1, 4, 0, 14, ((10, 11),), ((3, 4), (5, 6)), (DAY, "2023-11-15")),)
     counts = [counts["events"] for _, counts in examine(archive)]
     assert counts == [5, 5, 0, 2]  # each offset where it was scanned first: 0-4, 5-9, none, 12-13
 

@@ -14,9 +14,9 @@ from replay.evaluation.baselines.lightgcn import LightGCN, normalised, propagate
 from replay.evaluation.baselines.matrix import interactions, overlaps
 from replay.evaluation.baselines.nmf import NonNegative
 from replay.evaluation.baselines.plain_neumf import PaperNeuMF
-from replay.evaluation.baselines.popularity import Popularity
+from replay.evaluation.baselines.popularity import MostPopular
 from replay.evaluation.baselines.svd import TruncatedSVD
-from replay.evaluation.protocol import ranked
+from replay.evaluation.protocol import rank_held_out
 
 SMALL = (
     ItemKNN(neighbours=20, shrinkage=1.0),
@@ -53,15 +53,15 @@ def test_the_matrix_holds_each_training_event_once(ring_split):
 
 def test_popularity_scores_by_number_of_users(ring_split):
     """Everybody gets the same scores, which are counts."""
-    scores = scores_of(Popularity(), ring_split)
+    scores = scores_of(MostPopular(), ring_split)
     assert (scores == ring_split.owners()).all()
 
 
 @pytest.mark.parametrize("method", SMALL, ids=lambda method: type(method).__name__)
 def test_what_comes_next_on_the_ring_is_among_the_first(ring_split, method):
     """Popularity never hits, for the end of a walk is a lesser item; who learns the ring nearly always does."""
-    ranks = ranked(method.fit(ring_split, np.random.default_rng(0)), ring_split)
-    assert hit_rate(ranked(Popularity().fit(ring_split, np.random.default_rng(0)), ring_split).sampled) == 0.0
+    ranks = rank_held_out(method.fit(ring_split, np.random.default_rng(0)), ring_split)
+    assert hit_rate(rank_held_out(MostPopular().fit(ring_split, np.random.default_rng(0)), ring_split).sampled) == 0.0
     assert hit_rate(ranks.sampled) >= 0.9
     assert scores_of(method, ring_split).dtype == np.float32
 

@@ -5,10 +5,10 @@ import pytest
 
 from model.network.neumf import NeuMFConfig
 from model.training.fit import TrainingConfig
-from replay.evaluation.baselines.popularity import Popularity, ranks_with_ties_won
+from replay.evaluation.baselines.popularity import MostPopular, ranks_with_ties_won
 from replay.evaluation.ncf import is_ncf, read_ncf
 from replay.evaluation.neumf import TrainedNeuMF
-from replay.evaluation.protocol import measured
+from replay.evaluation.protocol import run_method
 from streams.errors import DataError
 
 N_ITEMS = 120
@@ -75,7 +75,7 @@ def test_order_within_a_second_is_a_shuffle_by_seed(tmp_path):
 def test_popularity_ranks_untouched_items_in_the_middle(tmp_path):
     """Nobody trained on the test items nor on the negatives: rank 1 + 99/2 = 50.5, or 1 with ties won."""
     split = read_ncf(_write(tmp_path))
-    assert measured(Popularity(), split, 0).ranks.sampled.tolist() == [50.5, 50.5]
+    assert run_method(MostPopular(), split, 0).ranks.sampled.tolist() == [50.5, 50.5]
     assert ranks_with_ties_won(split).tolist() == [1.0, 1.0]
 
 
@@ -93,7 +93,7 @@ def test_a_model_ranks_every_tested_user(tmp_path):
     """A short training gives each of the two users a rank from 1 to 100, and one among the items not touched."""
     split = read_ncf(_write(tmp_path))
     network = NeuMFConfig(history_length=4, factors=8, hidden=(4, 2))
-    ranks = measured(TrainedNeuMF(network, TrainingConfig(epochs=1)), split, 0).ranks
+    ranks = run_method(TrainedNeuMF(network, TrainingConfig(epochs=1)), split, 0).ranks
     assert ranks.sampled.shape == ranks.full.shape == (2,)
     assert ((ranks.sampled >= 1) & (ranks.sampled <= 100)).all()
     assert (ranks.full <= [N_ITEMS - 5, N_ITEMS - 2]).all()

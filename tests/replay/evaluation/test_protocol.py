@@ -12,9 +12,9 @@ from model.metrics.ranking import full_ranks, half_ranks
 from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
-from replay.evaluation.baselines.popularity import Popularity, ranks_with_ties_won
+from replay.evaluation.baselines.popularity import MostPopular, ranks_with_ties_won
 from replay.evaluation.neumf import TrainedNeuMF
-from replay.evaluation.protocol import Measured, Pass, over_seeds, ranked
+from replay.evaluation.protocol import MethodRun, RankingPass, over_seeds, rank_held_out
 from replay.evaluation.scorers import FactorScorer, FixedScorer, RankerScorer
 from replay.evaluation.summary import Estimate, groups, summary
 from streams.errors import DataError
@@ -37,7 +37,7 @@ class Chance:
 def test_a_pass_agrees_with_the_metrics_one_user_at_a_time(ring_split):
     """Both ranks and the lists are those of a loop over users with Python's own sorting."""
     scorer = Chance().fit(ring_split, np.random.default_rng(3))
-    found = ranked(scorer, ring_split, k=5)
+    found = rank_held_out(scorer, ring_split, k=5)
     recommended = np.zeros(120, dtype=np.int64)
     for place, user in enumerate(ring_split.users.tolist()):
         scores = scorer.scores(place, place + 1)[0]
@@ -52,7 +52,7 @@ def test_a_pass_agrees_with_the_metrics_one_user_at_a_time(ring_split):
 
 def test_equal_scores_land_in_the_middle(ring_split):
     """One among 99 equals ranks 50.5; of 120 items 11 are known, and one among 108 equals ranks 1 + 108/2 = 55."""
-    found = ranked(FixedScorer(np.zeros(120, dtype=np.float32)), ring_split)
+    found = rank_held_out(FixedScorer(np.zeros(120, dtype=np.float32)), ring_split)
     assert set(found.sampled) == {50.5}
     assert set(found.full) == {55.0}
     assert set(ranks_with_ties_won(ring_split)) <= set(np.arange(1.0, 100.5, 0.5))
@@ -61,7 +61,7 @@ def test_equal_scores_land_in_the_middle(ring_split):
 def test_a_score_that_is_not_a_number_is_refused(ring_split):
     """It would beat nobody and lose to nobody."""
     with pytest.raises(ValueError, match="nan"):
-        ranked(FixedScorer(np.full(120, np.nan, dtype=np.float32)), ring_split)
+        rank_held_out(FixedScorer(np.full(120, np.nan, dtype=np.float32)), ring_split)
 
 
 def test_what_is_random_runs_once_for_each_seed(ring_split):
@@ -70,7 +70,7 @@ def test_what_is_random_runs_once_for_each_seed(ring_split):
     runs = over_seeds(Chance(), ring_split, range(4, 7), done=told.append)
     assert [run.seed for run in runs] == [run.seed for run in told] == [4, 5, 6]
     assert (runs[0].ranks.full != runs[1].ranks.full).any()
-    assert len(over_seeds(Popularity(), ring_split, range(4, 7))) == 1
+    assert len(over_seeds(MostPopular(), ring_split, range(4, 7))) == 1
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def runs_of(split, *sampled):
     found = [np.full(len(split), float(rank)) for rank in sampled]
     listed = np.zeros(split.n_items, dtype=np.int64)
     listed[:3] = 1
-    return [Measured(seed, Pass(ranks, 2 * ranks, listed), 1.0 + seed, 0.5) for seed, ranks in enumerate(found)]
+    return [MethodRun(seed, RankingPass(ranks, 2 * ranks, listed), 1.0 + seed, 0.5) for seed, ranks in enumerate(found)]
 
 
 def test_a_summary_is_the_mean_over_runs(ring_split):
@@ -167,7 +167,7 @@ def test_a_group_ends_at_its_bound(ring_split):
 def test_ranks_come_from_the_metrics(ring_split):
     """For two users both ranks equal half_ranks and full_ranks on scores that tie."""
     scorer = FixedScorer(np.random.default_rng(0).integers(0, 4, 120).astype(np.float32))
-    found, scores = ranked(scorer, ring_split), scorer.scores(0, 60)
+    found, scores = rank_held_out(scorer, ring_split), scorer.scores(0, 60)
     picked = np.take_along_axis(scores, ring_split.candidates, axis=1)
     assert (found.sampled == half_ranks(picked[:, 0], picked[:, 1:])).all()
     assert (found.full == full_ranks(scores, ring_split.candidates[:, 0], ring_split.known(0, 60))).all()

@@ -13,21 +13,21 @@ from model.training.fit import TrainingConfig
 from model.training.learner import LearnerConfig
 from model.training.rounds import RoundConfig
 from replay.datasets.dataset import Dataset, Provenance
-from replay.prequential.baseline_ranks import rival_ranks
-from replay.prequential.baselines import RIVALS, DecayedPopularity, Isgd, Popularity, half_rank
-from replay.prequential.beside import Beside, frozen_ranks
+from replay.prequential.baseline_ranks import baseline_ranks
+from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
-from replay.prequential.offline_worker import OfflineRoad
-from replay.prequential.outcome import FROZEN, ONLINE, Outcome, moving_average, parts
-from replay.prequential.run import Run, RunConfig
+from replay.prequential.offline_worker import OfflineWorker
+from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, moving_average, slices
+from replay.prequential.run import PrequentialConfig, PrequentialRun
+from replay.prequential.second_process import SecondProcess, frozen_ranks
 from replay.prequential.stream import Stream
-from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose
+from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose
 from streams.errors import DataError
 from streams.records.records import Origin, Rating
 
 HOUR = 3_600_000
 TINY = NeuMFConfig(history_length=8, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 8), neighbours=8, blocks=1)
-CONFIG = RunConfig(
+CONFIG = PrequentialConfig(
     round_every=150,
     merge_every=20,
     learner=LearnerConfig(held_out_share=0.1),
@@ -79,7 +79,7 @@ def finished(run, until=10**9, checkpoint=None):
 @pytest.fixture(scope="module")
 def whole(stream):
     """Return a run in one piece."""
-    return finished(Run(stream, CONFIG))
+    return finished(PrequentialRun(stream, CONFIG))
 
 
 def test_a_stream_knows_what_is_tested():
@@ -107,11 +107,11 @@ def test_a_list_never_knows_its_own_event(stream, whole):
     others = [*events[:25], (origin, replace(event, item_id="i0", ts=event.ts + 1)), *events[26:]]
     lists = []
     for some in (events, others):
-        road = OfflineRoad(stream.catalogue)
-        road.state.apply(one for _, one in stream.events(0, 400))
-        road.merge_trending()
-        road.use(Ranker(whole.learner.champion), "1")
-        lists.append([made.items for made in road.ask(some, range(100))])
+        worker = OfflineWorker(stream.catalogue)
+        worker.state.apply(one for _, one in stream.events(0, 400))
+        worker.merge_trending()
+        worker.use(Ranker(whole.learner.champion), "1")
+        lists.append([made.items for made in worker.ask(some, range(100))])
     assert event.item_id != "i0"
     assert lists[0][:26] == lists[1][:26]
     assert lists[0][26:] != lists[1][26:]
@@ -119,39 +119,39 @@ def test_a_list_never_knows_its_own_event(stream, whole):
 
 def test_learning_beats_chance_and_the_frozen_model_can_be_run_beside(stream, whole):
     """On a ring each next item is known: hits are far above 10 of 40, and the second process finds what one finds."""
-    run = Run(stream, CONFIG)
-    with Beside(stream, CONFIG, ["popularity", FROZEN]) as beside:
+    run = PrequentialRun(stream, CONFIG)
+    with SecondProcess(stream, CONFIG, ["popularity", FROZEN]) as beside:
         run.warm_up(stream.warm)
         run.round()
         first = run.learner.champion
         beside.freeze(first)
         while not beside.collect(wait_s=0.2):
             assert beside.done <= beside.of
-    assert np.isfinite(whole.tally.ranks).mean() > 0.5
+    assert np.isfinite(whole.track.ranks).mean() > 0.5
     assert len(whole.marks) >= 4
-    assert whole.tally.versions.max() == whole.promoted
-    assert beside.found["popularity"].tolist() == rival_ranks(stream, "popularity", 0).tolist()
+    assert whole.track.versions.max() == whole.promoted
+    assert beside.found["popularity"].tolist() == baseline_ranks(stream, "popularity", 0).tolist()
     assert beside.found[FROZEN].tolist() == frozen_ranks(stream, first, CONFIG).tolist()
 
 
 def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path):
     """A run that is kept after a round and taken up anew has the ranks, modes and rounds of one in one piece."""
-    finished(Run(stream, CONFIG), until=600, checkpoint=tmp_path / "kept")
-    resumed = Run(stream, CONFIG)
+    finished(PrequentialRun(stream, CONFIG), until=600, checkpoint=tmp_path / "kept")
+    resumed = PrequentialRun(stream, CONFIG)
     assert restore(tmp_path / "kept", resumed, {"run": 1}) is not None
     assert stream.warm < resumed.done < len(stream)
     finished(resumed)
-    assert resumed.tally.ranks.tolist() == whole.tally.ranks.tolist()
-    assert resumed.tally.modes.tolist() == whole.tally.modes.tolist()
+    assert resumed.track.ranks.tolist() == whole.track.ranks.tolist()
+    assert resumed.track.modes.tolist() == whole.track.modes.tolist()
     assert [mark.events for mark in resumed.marks] == [mark.events for mark in whole.marks]
     assert [mark.candidate for mark in resumed.marks] == [mark.candidate for mark in whole.marks]
 
 
 def test_a_second_process_that_ends_is_told(stream):
-    """A rival that nobody knows ends it with its cause; one that was killed says that it said nothing."""
-    with Beside(stream, CONFIG, ["nobody"]) as beside, pytest.raises(DataError, match="KeyError: 'nobody'"):
+    """A baseline that nobody knows ends it with its cause; one that was killed says that it said nothing."""
+    with SecondProcess(stream, CONFIG, ["nobody"]) as beside, pytest.raises(DataError, match="KeyError: 'nobody'"):
         all_of(beside)
-    with Beside(stream, CONFIG, [FROZEN]) as beside:
+    with SecondProcess(stream, CONFIG, [FROZEN]) as beside:
         os.kill(beside.pid, signal.SIGKILL)
         with pytest.raises(DataError, match="no word, it was ended from outside"):
             all_of(beside)
@@ -165,7 +165,7 @@ def all_of(beside):
 
 def test_a_round_that_cannot_be_trained_changes_nothing(stream, monkeypatch):
     """A loss that diverges is a mark, and the same version serves on until as many events have come again."""
-    run = Run(stream, CONFIG)
+    run = PrequentialRun(stream, CONFIG)
     run.warm_up(stream.warm)
     run.round()
     champion = run.learner.champion
@@ -188,20 +188,20 @@ def diverge(*_, **__):
 
 def test_a_checkpoint_of_another_run_is_refused(stream, tmp_path):
     """The message says what was required, what was got, and the cure."""
-    finished(Run(stream, CONFIG), until=500, checkpoint=tmp_path / "kept")
+    finished(PrequentialRun(stream, CONFIG), until=500, checkpoint=tmp_path / "kept")
     with pytest.raises(DataError, match=r"must be of this run, .*'run': 2.*, got .*'run': 1.*; remove it"):
-        restore(tmp_path / "kept", Run(stream, CONFIG), {"run": 2})
-    assert restore(tmp_path / "none", Run(stream, CONFIG), {"run": 1}) is None
+        restore(tmp_path / "kept", PrequentialRun(stream, CONFIG), {"run": 2})
+    assert restore(tmp_path / "none", PrequentialRun(stream, CONFIG), {"run": 1}) is None
 
 
 def test_asking_before_is_having_been_told_after(stream, whole):
     """The list just before an event is the one published after the event before it, while nothing else changes."""
-    asked, told = OfflineRoad(stream.catalogue), OfflineRoad(stream.catalogue)
+    asked, told = OfflineWorker(stream.catalogue), OfflineWorker(stream.catalogue)
     events = list(stream.events(0, 200))
-    for road in (asked, told):
-        road.use(Ranker(whole.learner.champion), "1")
-        road.state.apply(event for _, event in events[:50])
-        road.merge_trending()
+    for worker in (asked, told):
+        worker.use(Ranker(whole.learner.champion), "1")
+        worker.state.apply(event for _, event in events[:50])
+        worker.merge_trending()
     places = [place for place in range(150) if place % 3]
     before = dict(zip(places, asked.ask(events[50:], places), strict=True))
     last, modes = {}, set()
@@ -217,9 +217,9 @@ def test_asking_before_is_having_been_told_after(stream, whole):
 
 def test_a_batch_gets_one_list_for_each_user_it_touched(stream):
     """Two events of one user in a batch make one list, of the later moment; in two batches they make two."""
-    road = OfflineRoad(stream.catalogue)
+    worker = OfflineWorker(stream.catalogue)
     events = [(Origin("rate-events", 0, n), Rating(str(n), "u", f"i{n}", n, 4.0)) for n in range(3)]
-    made = road.take([events[:2], events[2:]])
+    made = worker.take([events[:2], events[2:]])
     assert [(one.user_id, one.sequence) for one in made] == [("u", 2), ("u", 3)]
     assert {item.item_id for item in made[0].items}.isdisjoint({"i0", "i1"})
     assert "i2" not in {item.item_id for item in made[1].items}
@@ -235,7 +235,7 @@ def test_half_rank_counts_ties_half_and_leaves_known_items_out():
 def test_popularity_by_hand():
     """After x, x and y, a stranger to both is offered x before y, and a user who knows x has y first."""
     rows = [("a", "x", 0, 5), ("b", "x", 1, 5), ("c", "y", 2, 5), ("c", "x", 3, 5), ("a", "y", 4, 5), ("b", "z", 5, 5)]
-    found = rival_ranks(Stream.of(dataset(rows), warm_up=0.4), "popularity", 0)
+    found = baseline_ranks(Stream.of(dataset(rows), warm_up=0.4), "popularity", 0)
     assert found.tolist() == [1.0, 1.0, np.inf]
 
 
@@ -266,13 +266,15 @@ def test_isgd_moves_towards_one():
 
 def test_co_occurrence_knows_the_ring(stream):
     """On a ring, what followed the last item is what comes next: far better than popularity."""
-    assert (rival_ranks(stream, "co-occurrence", 0) <= 10).mean() > (rival_ranks(stream, "popularity", 0) <= 10).mean()
-    assert set(RIVALS) == {"popularity", "decayed popularity", "co-occurrence", "isgd"}
+    assert (baseline_ranks(stream, "co-occurrence", 0) <= 10).mean() > (
+        baseline_ranks(stream, "popularity", 0) <= 10
+    ).mean()
+    assert set(STREAM_BASELINES) == {"popularity", "decayed popularity", "co-occurrence", "isgd"}
 
 
 def test_popularity_counts():
     """Scores are counts."""
-    popularity = Popularity(2)
+    popularity = AllTimePopularity(2)
     popularity.learn(0, 1, 0)
     assert popularity.scores(5, 0).tolist() == [0.0, 1.0]
 
@@ -284,13 +286,13 @@ def test_a_moving_average_of_few_is_of_those():
 
 def test_an_outcome_parts_its_tests(stream, whole):
     """Every way of parting the tests covers each of them once, and a switch of mode is counted once."""
-    outcome = Outcome(stream, whole.tally, whole.marks, {ONLINE: whole.tally.ranks}, 10)
-    for some in parts(outcome).values():
+    outcome = PrequentialOutcome(stream, whole.track, whole.marks, {ONLINE: whole.track.ranks}, 10)
+    for some in slices(outcome).values():
         assert np.sum([part.is_in for part in some], axis=0).tolist() == [1] * len(stream.tests)
     users = stream.users[stream.tests]
-    switched = sum(int(np.abs(np.diff(whole.tally.modes[users == user])).sum()) for user in np.unique(users))
+    switched = sum(int(np.abs(np.diff(whole.track.modes[users == user])).sum()) for user in np.unique(users))
     assert len(outcome.switches()) == switched > 0
-    assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.tally.ranks).mean()
+    assert outcome.figures(ONLINE).hit_rate == np.isfinite(whole.track.ranks).mean()
 
 
 def low_stream(users, history):
@@ -309,7 +311,7 @@ def test_the_threshold_with_most_hits_is_proposed():
     found = propose(some, cold, personalised, 5, np.random.default_rng(0))
     assert (found.threshold, found.low, found.high, found.hit_rate) == (2, 2, 2, 1.0)
     assert found.gain == found.gain_low == found.gain_high == pytest.approx(2 / 3)  # of 3 tests 5 leaves 1 hit
-    by_past = evidence_of(some, cold, personalised)
+    by_past = mode_hit_rates(some, cold, personalised)
     assert [(one.past_events, one.tests, one.cold, one.personalised) for one in by_past] == [
         (1, 2, 1.0, 0.0),
         (2, 2, 0.0, 1.0),
@@ -330,7 +332,7 @@ def test_both_passes_test_the_same_events(stream):
     """One pass has cold lists only, the other personalised ones where it can, up to the history that was asked for."""
     low = low_history(stream, 6)
     assert 0 < len(low.tests) < len(stream.tests)
-    cold, personalised = Run(low, always_cold(CONFIG)), Run(low, always_personalised(CONFIG))
+    cold, personalised = PrequentialRun(low, always_cold(CONFIG)), PrequentialRun(low, always_personalised(CONFIG))
     cold.warm_up(low.warm)
     personalised.warm_up(low.warm)
     personalised.round()
@@ -339,5 +341,5 @@ def test_both_passes_test_the_same_events(stream):
         personalised.block()
     done = int(np.searchsorted(low.tests, cold.done))
     assert done > 20
-    assert not cold.tally.modes[:done].any()
-    assert personalised.tally.modes[:done].all()
+    assert not cold.track.modes[:done].any()
+    assert personalised.track.modes[:done].all()

@@ -80,10 +80,10 @@ async def written(redis_url):
     await client.hset("modes:chosen", "u{1}", "personalized")
     await SignOfLife(client, "worker").renew({"events": 2})
     board = Scoreboard()
-    board.shown(PublishedList("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
-    board.happened("u{1}", "10", 2)
+    board.add_list(PublishedList("r", "u{1}", 1, "personalized", "v1", ("10",), "depth", "b"))
+    board.add_event("u{1}", "10", 2)
     await QualityShelf(client).write(
-        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6), board.take_drawn()
+        LiveQuality(board.describe(), {"watch-events": {3: 0}}, {"watch-events": {3: 8}}, 6), board.take_users()
     )
     await QualityShelf(client).add(QualityPoint(6, 1, 1.0, 0.0, "v1"))
     await client.aclose()

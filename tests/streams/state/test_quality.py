@@ -6,7 +6,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from model.metrics.live import DrawnUsers, Scoreboard
+from model.metrics.live import ExperimentUsers, Scoreboard
 from streams.errors import StateError
 from streams.records.records import ModelVersion
 from streams.redis.connection import connect, connect_to_read
@@ -70,20 +70,20 @@ async def test_users_come_back_with_the_figures(client):
     shelf = QualityShelf(client)
     assert await shelf.users() == {}
     first = {("a", "u"): (3, 1), ("b", "line\nbreak"): (2, 0)}
-    assert await shelf.write(replace(FOUND, at_ms=1), DrawnUsers(first))
-    assert await shelf.write(replace(FOUND, at_ms=2), DrawnUsers({("a", "u"): (4, 1)}, is_whole=False))
+    assert await shelf.write(replace(FOUND, at_ms=1), ExperimentUsers(first))
+    assert await shelf.write(replace(FOUND, at_ms=2), ExperimentUsers({("a", "u"): (4, 1)}, is_whole=False))
     assert await QualityShelf(client).users() == first | {("a", "u"): (4, 1)}
-    assert await shelf.write(replace(FOUND, at_ms=3), DrawnUsers({("b", "w"): (1, 1)}))
+    assert await shelf.write(replace(FOUND, at_ms=3), ExperimentUsers({("b", "w"): (1, 1)}))
     assert await shelf.users() == {("b", "w"): (1, 1)}
 
 
 async def test_a_redis_that_lost_users_is_noticed(client):
     """After a flush a writing of changed users says that not all are stored; one of all of them repairs it."""
     shelf = QualityShelf(client)
-    assert await shelf.write(replace(FOUND, at_ms=1), DrawnUsers({("a", "u"): (3, 1)}))
+    assert await shelf.write(replace(FOUND, at_ms=1), ExperimentUsers({("a", "u"): (3, 1)}))
     await client.flushdb()
-    assert not await shelf.write(replace(FOUND, at_ms=2), DrawnUsers({("a", "v"): (1, 1)}, is_whole=False))
-    assert await shelf.write(replace(FOUND, at_ms=3), DrawnUsers({("a", "u"): (3, 1), ("a", "v"): (1, 1)}))
+    assert not await shelf.write(replace(FOUND, at_ms=2), ExperimentUsers({("a", "v"): (1, 1)}, is_whole=False))
+    assert await shelf.write(replace(FOUND, at_ms=3), ExperimentUsers({("a", "u"): (3, 1), ("a", "v"): (1, 1)}))
     assert await shelf.users() == {("a", "u"): (3, 1), ("a", "v"): (1, 1)}
 
 

@@ -1,7 +1,7 @@
-"""What runs beside the learning model in a process of its own: the rivals, then the frozen model once there is one.
+"""A process beside the learning model's: it runs the baselines, and then the frozen model once there is one.
 
-They share nothing with it but the stream, so a second core halves the time of a run. The two processes speak through
-files of a temporary folder, so neither ever waits for the other to read.
+The two processes share nothing but the stream, so a second core halves the time of a run. They exchange files in a
+temporary folder, so neither ever waits for the other to read.
 """
 
 import multiprocessing
@@ -20,30 +20,30 @@ from numpy.typing import NDArray
 
 from model.network.snapshot import Snapshot
 from model.training.checkpoint import Checkpoint
-from replay.prequential.baseline_ranks import rival_ranks
+from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.outcome import FROZEN
-from replay.prequential.run import Run, RunConfig
+from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.stream import Stream
 from streams.errors import DataError
 from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
-__all__ = ["Beside", "frozen_ranks"]
+__all__ = ["SecondProcess", "frozen_ranks"]
 
 Ranks = NDArray[np.float64]
 FIRST, RANKS, ERROR = "first", "ranks", "error.txt"
 POLL_S = 0.2
 
 
-class Beside:
+class SecondProcess:
     """The tracks of a second process.
 
     Parameters
     ----------
     stream, config : of the run.
-    names : rivals to run, and ``FROZEN``, for which :meth:`freeze` must be called.
+    names : baselines to run, and ``FROZEN``, which waits for :meth:`freeze`.
     """
 
-    def __init__(self, stream: Stream, config: RunConfig, names: Sequence[str]) -> None:
+    def __init__(self, stream: Stream, config: PrequentialConfig, names: Sequence[str]) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
         self._folder = tempfile.TemporaryDirectory(prefix="reelstream-")
         self._done = context.Value("q", 0)
@@ -79,14 +79,14 @@ class Beside:
         return int(self._done.value)
 
     def freeze(self, snapshot: Snapshot | None) -> None:
-        """Hand over the version that the frozen model is; without one it serves cold-start lists for ever."""
+        """Hand over the version that the frozen model serves; without one it serves cold-start lists for ever."""
         if FROZEN in self._names:
             weights = {} if snapshot is None else snapshot.weights
             described = {} if snapshot is None else snapshot.describe()
             write_checkpoint(Path(self._folder.name) / FIRST, Checkpoint(weights, described))
 
     def collect(self, wait_s: float = 0.0) -> bool:
-        """Take what has been finished, after waiting so long where something is missing; return whether all is there.
+        """Take the tracks that are finished; wait a while if one is missing; return whether all are there.
 
         Raises
         ------
@@ -99,8 +99,8 @@ class Beside:
                 self.found[name] = made.tensors[RANKS].numpy()
         missing = [name for name in self._names if name not in self.found]
         if missing and not lives:
-            told = Path(self._folder.name) / ERROR
-            error = told.read_text(encoding="utf-8").strip() if told.exists() else "no word, it was ended from outside"
+            file = Path(self._folder.name) / ERROR
+            error = file.read_text(encoding="utf-8").strip() if file.exists() else "no word, it was ended from outside"
             raise DataError(
                 f"prequential: results of {', '.join(missing)} are required, got from their process: {error}"
             )
@@ -110,34 +110,34 @@ class Beside:
 
 
 def frozen_ranks(
-    stream: Stream, snapshot: Snapshot | None, config: RunConfig, told: Callable[[int], None] | None = None
+    stream: Stream, snapshot: Snapshot | None, config: PrequentialConfig, progress: Callable[[int], None] | None = None
 ) -> Ranks:
     """Return the ranks of a model that never learns after the warm-up."""
-    run = Run(stream, replace(config, round_every=0))
+    run = PrequentialRun(stream, replace(config, round_every=0))
     run.warm_up(stream.warm)
     if snapshot is not None:
         run.use(snapshot)
     for _ in run.blocks():
-        if told is not None:
-            told(run.done)
-    return run.tally.ranks
+        if progress is not None:
+            progress(run.done)
+    return run.track.ranks
 
 
-def _work(stream: Stream, config: RunConfig, names: list[str], folder: str, done: Any) -> None:
+def _work(stream: Stream, config: PrequentialConfig, names: list[str], folder: str, done: Any) -> None:
     torch.set_num_threads(1)
     try:
         for number, name in enumerate(names):
 
-            def told(events: int, before: int = number * len(stream)) -> None:
+            def progress(events: int, before: int = number * len(stream)) -> None:
                 _end_with_parent()
                 done.value = before + events
 
             if name == FROZEN:
-                ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, told)
+                ranks = frozen_ranks(stream, _handed_over(Path(folder)), config, progress)
             else:
-                ranks = rival_ranks(stream, name, config.seed, told)
+                ranks = baseline_ranks(stream, name, config.seed, progress)
             write_checkpoint(Path(folder) / f"{name}.ranks", Checkpoint({RANKS: torch.from_numpy(ranks)}, {}))
-            told(len(stream))
+            progress(len(stream))
     except Exception as error:
         (Path(folder) / ERROR).write_text("".join(traceback.format_exception_only(error)), encoding="utf-8")
         raise

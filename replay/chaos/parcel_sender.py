@@ -1,7 +1,7 @@
 """Bringing the stream to Kafka in threads: idempotent or in transactions, in every codec, and no faster than allowed.
 
-What was acknowledged, and where it then stood, goes to the ledger as numbers, so that a million of them fit: it is what
-the cluster has promised to keep.
+The ledger gets the address and the fingerprint of each acknowledged record, as numbers, so that a million of them fit:
+they are what the cluster has promised to keep.
 """
 
 import queue
@@ -13,39 +13,39 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from replay.chaos.expected import TopicPartition
+from replay.chaos.expected import RecordAddress
 from replay.chaos.ledger import Ledger, fingerprint
-from replay.chaos.mixing import CLIENTS, Run, Transaction, count_events
-from replay.chaos.stream import REQUESTS, Made
+from replay.chaos.mixing import CLIENTS, PlainRecords, Transaction, count_events
+from replay.chaos.stream import REQUESTS, StreamRecord
 from replay.chaos.transacting import RECONNECT_MS, Transactor
 from streams.errors import TopicError
 from streams.kafka.clients import blocking_producer
 from streams.records.codec import encode
 from streams.settings import Compression, Settings
 
-__all__ = ["Sender", "send_items"]
+__all__ = ["ParcelSender", "send_items"]
 
-MAX_WAITING = 4000  # records that are out; enough to fill batches
+MAX_RECORDS_OUT = 4000  # records that are out; enough to fill batches
 DELIVERY_MS = 120_000  # for one record, retries included: a broker is away for seconds
 LOOK_S = 0.01
 HANG_MS = 6_000  # after which the cluster ends a transaction that hangs: a stream must feel it, and a run end soon
 
 
-class Sender:
+class ParcelSender:
     """Sends a stream; use as a context, and look at ``sent``, ``error`` and ``is_done``.
 
     Parameters
     ----------
     settings : where the topics are.
     parcels : what to send.
-    ledger : told what is acknowledged.
+    ledger : takes what is acknowledged.
     allowance : how many event records may have been sent by now; asked again and again.
     """
 
     def __init__(
         self,
         settings: Settings,
-        parcels: Iterable[Run | Transaction],
+        parcels: Iterable[PlainRecords | Transaction],
         ledger: Ledger,
         allowance: Callable[[], int],
     ) -> None:
@@ -95,11 +95,11 @@ class Sender:
 
     def _run(self) -> None:
         for parcel in self._parcels:
-            if isinstance(parcel, Run):
-                for made in parcel.records:
-                    if made.topic != REQUESTS and not self._is_allowed(1):
+            if isinstance(parcel, PlainRecords):
+                for record in parcel.records:
+                    if record.topic != REQUESTS and not self._is_allowed(1):
                         return
-                    self._send(made, parcel.codec)
+                    self._send(record, parcel.codec)
             elif not self._hand_over(parcel):
                 return
         for transactions in self._queues.values():
@@ -118,13 +118,13 @@ class Sender:
         self.sent += n
         return not self._stop.is_set()
 
-    def _send(self, made: Made, codec: Compression) -> None:
+    def _send(self, record: StreamRecord, codec: Compression) -> None:
         if codec not in self._producers:
             self._producers[codec] = _producer(self._settings, codec)
-        future = self._producers[codec].send(made.topic, value=made.value, key=made.key)
-        self._out.append((fingerprint(made.value), future))
+        future = self._producers[codec].send(record.topic, value=record.value, key=record.key)
+        self._out.append((fingerprint(record.value), future))
         self._settle_done()
-        while len(self._out) > MAX_WAITING:
+        while len(self._out) > MAX_RECORDS_OUT:
             self._settle()
 
     def _settle_done(self) -> None:
@@ -134,7 +134,7 @@ class Sender:
     def _settle(self) -> None:
         number, future = self._out.popleft()
         stands = future.get(timeout=DELIVERY_MS / 1000)
-        self._ledger.stands({TopicPartition(stands.topic, stands.partition, stands.offset): number})
+        self._ledger.stands({RecordAddress(stands.topic, stands.partition, stands.offset): number})
 
     def _hand_over(self, transaction: Transaction) -> bool:
         """Give a transaction to the thread of its client; its records count as sent with the one that commits."""
@@ -166,7 +166,7 @@ class Sender:
                     continue
                 if transaction is None:
                     return
-                transactor.through(transaction, self._ledger.ended)
+                transactor.complete(transaction, self._ledger.ended)
         finally:
             transactor.close()
 
