@@ -300,8 +300,8 @@ class Upkeep:
 
     async def _look_at_hot(self) -> None:
         if self._leads():
-            await self._state.merge_hot(self._settings.partitions, self.recommender.catalogue)
-        hot = await self._state.hot(self._config.trending)
+            await self._state.merge_trending(self._settings.partitions, self.recommender.catalogue)
+        hot = await self._state.trending(self._config.trending)
         self.recommender = self.recommender.with_trending(Trending.of(hot))
 
     def publish_again(self) -> None:

@@ -1,4 +1,4 @@
-"""``reelstream recommend``, ``profile`` and ``hot``: what Redis holds, as a table with titles or as JSON."""
+"""``reelstream recommend``, ``profile`` and ``trending``: what Redis holds, as a table with titles or as JSON."""
 
 import json
 import time
@@ -86,7 +86,7 @@ def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
 
 def _recommendation(lookups: "Lookups", user_id: str, found: "FoundList | None", n: int) -> dict[str, Any]:
     if found is None:
-        ranked = lookups.hot(n)
+        ranked = lookups.trending(n)
         rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
         unknown = lookups.profile(user_id, 1) is None
         return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
@@ -119,7 +119,7 @@ def _counters(found: "Profile") -> dict[str, Any]:
 
 
 def _hot(lookups: "Lookups", genre: str | None, n: int) -> dict[str, Any]:
-    ranked = lookups.hot(n, genre)
+    ranked = lookups.trending(n, genre)
     rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
     return {"genre": genre, "genres": lookups.genres(), "items": rows}
 

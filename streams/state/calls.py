@@ -52,22 +52,22 @@ class StateConfig:
     remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
         last 512 events of one user are ample.
     genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
-    hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
+    trending_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
         best for users with fewer than five events (ml-100k, test then learn).
     idle_ms : wall time without an event after which a user is forgotten, 0 for never; a year, because somebody who
         comes back after that is a new user to trending and to the model.
-    hot_read : hottest items that each partition gives to a merge.
-    hot_kept : items kept in each trending list.
+    trending_read : hottest items that each partition gives to a merge.
+    trending_kept : items kept in each trending list.
     """
 
     recent_length: int = 200
     recent_returned: int = 60
     remembered_events: int = 512
     genre_half_life_ms: int = 30 * DAY_MS
-    hot_half_life_ms: int = 7 * DAY_MS
+    trending_half_life_ms: int = 7 * DAY_MS
     idle_ms: int = 365 * DAY_MS
-    hot_read: int = 1000
-    hot_kept: int = 500
+    trending_read: int = 1000
+    trending_kept: int = 500
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -155,8 +155,8 @@ def partition_call(
     }
     return (
         "FCALL", f"{LIBRARY}_count_items", 5,
-        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
-        servers, config.hot_half_life_ms, orjson.dumps(batch),
+        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.trending,
+        servers, config.trending_half_life_ms, orjson.dumps(batch),
     )  # fmt: skip
 
 

@@ -43,10 +43,10 @@ from streams.state.keys import (
     CATALOG_REJECTED,
     EXPERIMENT,
     HOLD,
-    HOT_ALL,
     MODEL,
     OVERRIDES,
     TORN,
+    TRENDING_ALL,
     PartitionKeys,
     UserKeys,
     position_field,
@@ -54,7 +54,7 @@ from streams.state.keys import (
 )
 from streams.state.known import Known
 from streams.state.library import install, server_ids
-from streams.state.trending import Trends, merge_hot
+from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
@@ -267,17 +267,17 @@ class State:
             replies = await self._call_all(list_call(stored, self._config) for stored in lists)
         return sum(replies)
 
-    async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
+    async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
         """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.state.trending``."""
         with answered("state: merging trending"):
-            return await merge_hot(
-                self._client, partitions, catalogue, read=self._config.hot_read, kept=self._config.hot_kept
+            return await merge_trending(
+                self._client, partitions, catalogue, read=self._config.trending_read, kept=self._config.trending_kept
             )
 
-    async def hot(self, n: int) -> tuple[tuple[str, float], ...]:
+    async def trending(self, n: int) -> tuple[tuple[str, float], ...]:
         """Return the n hottest items with their heat, hottest first."""
         with answered("state: reading trending"):
-            found: Any = await self._client.zrange(HOT_ALL, 0, n - 1, desc=True, withscores=True)
+            found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
 
     async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:

@@ -270,8 +270,8 @@ async def test_both_roads_give_the_same_lists(worker, sent):
         await answer_batch(worker, batch)
         made += road.take([decode_batch(map(raw_record, batch)).events])
         if number % 4 == 3:
-            await worker.state.merge_hot(2, CATALOGUE)
-            trending = Trending.of(await worker.state.hot(500))
+            await worker.state.merge_trending(2, CATALOGUE)
+            trending = Trending.of(await worker.state.trending(500))
             worker.upkeep.recommender = worker.upkeep.recommender.with_trending(trending)
             road.merge_trending()
         if number == 10:
