@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from streams.errors import StateMoved
-from streams.reading.lost import say_lost
-from streams.reading.range_reader import Rereading, committed_offsets, rereading
+from streams.reading.lost_offsets import log_lost_offsets
+from streams.reading.range_reader import RangeReader, committed_offsets, range_reader
 from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
@@ -85,7 +85,7 @@ class Mender:
         if first >= kept:
             return
         self._lost_to[place] = kept
-        self.lost += say_lost("worker", place, first, kept, "if they held events, rebuild from the archive")
+        self.lost += log_lost_offsets("worker", place, first, kept, "if they held events, rebuild from the archive")
 
     @property
     def has_new_places(self) -> bool:
@@ -124,11 +124,11 @@ class Mender:
         wanted = {place: end for place, end in handled.items() if firsts[place] < end}
         if not wanted:
             return
-        async with rereading(self._settings) as again:
+        async with range_reader(self._settings) as again:
             for place, end in wanted.items():
                 await self._mend(again, place, firsts[place], found[place].certain + 1, end)
 
-    async def _mend(self, again: Rereading, place: TopicPartition, first: int, unknown: int, end: int) -> None:
+    async def _mend(self, again: RangeReader, place: TopicPartition, first: int, unknown: int, end: int) -> None:
         """Read a stretch; one that holds no record, but the ends of transactions, is passed without a word.
 
         Up to ``unknown`` only lists may be missing, so what is no longer kept there is no event lost.

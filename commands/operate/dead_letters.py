@@ -16,8 +16,8 @@ import orjson
 from commands.parts.options import address_options, given_settings
 
 if TYPE_CHECKING:
-    from streams.dead_letters.reading import Filter, Letter, Listed, Progress, Summary
-    from streams.dead_letters.replaying import Change, Mended, Outcome, Refused
+    from streams.dead_letters.reading import Letter, LetterFilter, LetterSummary, ListedLetter, ReadProgress
+    from streams.dead_letters.replaying import Change, MendedRecord, RefusedLetter, ReplayOutcome
     from streams.settings import Settings
 
 __all__ = ["dead_letters"]
@@ -28,7 +28,7 @@ LINE = 16  # bytes of a line of hexadecimal
 PREVIEW = 160  # characters of a value before and after mending
 EXAMPLES = 3  # of mended records in a rehearsal, and of refused ones of each cause
 COLUMNS = 200  # a reader that is no terminal gets whole lines
-PATIENT_S = 1.0  # reading that takes longer shows how far it is
+PROGRESS_AFTER_S = 1.0  # reading that takes longer shows how far it is
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -72,7 +72,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     """Count dead letters by cause and topic, and show the newest; each record that died counts once."""
-    from streams.dead_letters.reading import Filter, LetterReader, summarize  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter, LetterReader, summarize  # noqa: PLC0415 - --help stays fast
 
     settings, wanted = _chosen(given)
     with LetterReader(settings) as reader, _progress("reading") as progress:
@@ -81,7 +81,9 @@ def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(_summary_as_json(summary, foreign), ensure_ascii=False))
     else:
-        _print_summary(summary, foreign, settings.prefix, "no dead letters" + " like these" * (wanted != Filter()))
+        _print_summary(
+            summary, foreign, settings.prefix, "no dead letters" + " like these" * (wanted != LetterFilter())
+        )
 
 
 @dead_letters.command()
@@ -117,14 +119,14 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     noted and not sent a second time. Exit status 1 if the broker refused a record; the others are sent.
     """
     from streams.dead_letters.reading import LetterReader  # noqa: PLC0415 - --help stays fast
-    from streams.dead_letters.replaying import choose, noted  # noqa: PLC0415 - same
+    from streams.dead_letters.replaying import mend_wanted, replayed_origins  # noqa: PLC0415 - same
 
     change = None if function is None else _load(function)
     settings, wanted = _chosen(given, letter_ids)
     with LetterReader(settings) as notes, _progress("what was replayed") as progress:
-        before = noted(notes.entries(None, progress))
+        before = replayed_origins(notes.entries(None, progress))
     with LetterReader(settings) as reader, _progress("replaying") as progress:
-        results = choose(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
+        results = mend_wanted(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
         account = _Account()
         sent = account.rehearse(results) if dry_run else account.send(settings, results)
     if as_json:
@@ -138,22 +140,24 @@ class _Account:
     """What a replay did, with the first few examples of each kind."""
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        self.mended: list[Mended] = []
-        self.refused: dict[str, list[Refused]] = {}
+        self.outcome: ReplayOutcome | None = None
+        self.mended: list[MendedRecord] = []
+        self.refused: dict[str, list[RefusedLetter]] = {}
         self.is_whole = True  # the broker took whatever it was offered
 
-    def rehearse(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> int:
+    def rehearse(self, results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]") -> int:
         """Take note of everything and send nothing."""
         for _ in self._noting(results):
             pass
         return 0
 
-    def send(self, settings: "Settings", results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> int:
+    def send(
+        self, settings: "Settings", results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
+    ) -> int:
         """Send what keeps its contract, and return how many records that were."""
-        from streams.dead_letters.replaying import Sender  # noqa: PLC0415 - --help stays fast
+        from streams.dead_letters.replaying import LetterSender  # noqa: PLC0415 - --help stays fast
 
-        with Sender(settings) as sender:
+        with LetterSender(settings) as sender:
             for record in self._noting(results):
                 sender.send(record)
         if self.outcome:
@@ -163,16 +167,18 @@ class _Account:
         self.is_whole = not sender.refused
         return sender.sent
 
-    def _noting(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> "Iterator[Mended]":
-        from streams.dead_letters.replaying import Mended, Refused  # noqa: PLC0415 - --help stays fast
+    def _noting(
+        self, results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
+    ) -> "Iterator[MendedRecord]":
+        from streams.dead_letters.replaying import MendedRecord, RefusedLetter  # noqa: PLC0415 - --help stays fast
 
         for outcome, result in results:
             self.outcome = outcome
-            if isinstance(result, Mended):
+            if isinstance(result, MendedRecord):
                 if len(self.mended) < EXAMPLES:
                     self.mended.append(result)
                 yield result
-            elif isinstance(result, Refused):
+            elif isinstance(result, RefusedLetter):
                 examples = self.refused.setdefault(result.cause, [])
                 if len(examples) < EXAMPLES:
                     examples.append(result)
@@ -226,16 +232,16 @@ class _Account:
         )
 
 
-def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, Filter]":
+def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, LetterFilter]":
     """Take the filter options out of a command's arguments; return the settings and the filter."""
-    from streams.dead_letters.reading import Filter  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter  # noqa: PLC0415 - --help stays fast
 
     causes, topic, since, until = (given.pop(name) for name in ("causes", "topic", "since", "until"))
     settings = given_settings(given)
     if topic is not None and not topic.startswith(settings.prefix):
         topic = settings.prefix + topic
     named = frozenset("{}:{}".format(*_position(letter_id)) for letter_id in letter_ids)
-    return settings, Filter(frozenset(causes), topic, since, until, named)
+    return settings, LetterFilter(frozenset(causes), topic, since, until, named)
 
 
 def _position(letter_id: str) -> tuple[int, int]:
@@ -265,7 +271,7 @@ def _load(name: str) -> "Change":
 
 
 @contextmanager
-def _progress(what: str) -> "Iterator[Progress]":
+def _progress(what: str) -> "Iterator[ReadProgress]":
     """Show on a terminal's stderr how far a long reading is, and leave nothing behind."""
     from rich.console import Console  # noqa: PLC0415 - --help stays fast
     from rich.progress import Progress as Bar  # noqa: PLC0415 - same
@@ -276,12 +282,12 @@ def _progress(what: str) -> "Iterator[Progress]":
         task = bar.add_task(what, total=None, visible=False)
 
         def progress(read: int, total: int) -> None:
-            bar.update(task, completed=read, total=total, visible=time.monotonic() - began > PATIENT_S)
+            bar.update(task, completed=read, total=total, visible=time.monotonic() - began > PROGRESS_AFTER_S)
 
         yield progress
 
 
-def _summary_as_json(summary: "Summary", foreign: int) -> dict[str, Any]:
+def _summary_as_json(summary: "LetterSummary", foreign: int) -> dict[str, Any]:
     return {
         "letters": summary.letters,
         "deliveries": summary.deliveries,
@@ -295,7 +301,7 @@ def _summary_as_json(summary: "Summary", foreign: int) -> dict[str, Any]:
     }
 
 
-def _row(listed: "Listed") -> Mapping[str, Any]:
+def _row(listed: "ListedLetter") -> Mapping[str, Any]:
     letter = listed.letter
     return {
         "id": letter.letter_id,
@@ -312,7 +318,7 @@ def _row(listed: "Listed") -> Mapping[str, Any]:
     }
 
 
-def _print_summary(summary: "Summary", foreign: int, prefix: str, none: str) -> None:
+def _print_summary(summary: "LetterSummary", foreign: int, prefix: str, none: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - --help stays fast
     from rich.table import Table  # noqa: PLC0415 - same
 

@@ -15,7 +15,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from replay.producer import Progress, Sent, SentItems
-    from streams.kafka.sender import NotTaken
+    from streams.kafka.sender import UndeliveredRecord
 
 __all__ = ["replay"]
 
@@ -135,7 +135,7 @@ def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _row(not_taken: "NotTaken") -> dict[str, str]:
+def _row(not_taken: "UndeliveredRecord") -> dict[str, str]:
     record = not_taken.record
     return {
         "topic": record.topic,

@@ -25,14 +25,14 @@ from streams.kafka.topic_ids import made_anew, replaced
 from streams.records.positions import TopicIds
 from streams.settings import Settings
 
-__all__ = ["ClusterWatch", "WatchConfig"]
+__all__ = ["ClusterWatch", "ClusterWatchConfig"]
 
 logger = getLogger(__name__)
 AGAIN_S = 2.0  # a topic that is made anew is gone for a moment, and a broker that starts does not know all at once
 
 
 @dataclass(frozen=True, slots=True)
-class WatchConfig:
+class ClusterWatchConfig:
     """How often to look, in seconds.
 
     Parameters
@@ -68,7 +68,7 @@ class ClusterWatch:
         self,
         settings: Settings,
         role: str,
-        config: WatchConfig | None = None,
+        config: ClusterWatchConfig | None = None,
         *,
         restart: Collection[str] = (),
         reread: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
@@ -76,7 +76,7 @@ class ClusterWatch:
         told: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._config = config or WatchConfig()
+        self._config = config or ClusterWatchConfig()
         self._restart = {settings.prefix + name for name in restart}
         self._reread = {settings.prefix + name: call for name, call in (reread or {}).items()}
         self._are_counts_fixed = are_counts_fixed

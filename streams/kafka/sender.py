@@ -30,7 +30,7 @@ from streams.kafka.clients import blocking_producer, close_within
 from streams.kafka.kafka_errors import cluster_required
 from streams.settings import Settings
 
-__all__ = ["Delivery", "NotTaken", "Outgoing"]
+__all__ = ["Delivery", "OutgoingRecord", "UndeliveredRecord"]
 
 MAX_WAITING = 20_000  # records; the client itself would take any number and grow
 MAX_FAILURES = 1_000  # records that failed, after which the cluster is taken for gone and sending ends
@@ -42,7 +42,7 @@ _REFUSALS = (InvalidRecordError, InvalidTimestampError, MessageSizeTooLargeError
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRecord:
     """A record to send.
 
     Parameters
@@ -61,10 +61,10 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class UndeliveredRecord:
     """A record that is not on its topic, and the broker's or the client's reason."""
 
-    record: Outgoing
+    record: OutgoingRecord
     reason: str
 
 
@@ -97,11 +97,11 @@ class Delivery:
             "request_timeout_ms": int(min(within_s / 2, 30.0) * 1000),  # so that a lost answer is asked for again
             **options,
         }
-        self._patience_s = within_s + SLACK_S
-        self._out: deque[tuple[Outgoing, _Answer]] = deque()
-        self._again: list[list[Outgoing]] = []  # groups to offer again, the next one last
-        self.refused: list[NotTaken] = []
-        self.failed: list[NotTaken] = []
+        self._answer_within_s = within_s + SLACK_S
+        self._out: deque[tuple[OutgoingRecord, _Answer]] = deque()
+        self._again: list[list[OutgoingRecord]] = []  # groups to offer again, the next one last
+        self.refused: list[UndeliveredRecord] = []
+        self.failed: list[UndeliveredRecord] = []
         self.has_given_up = False
         self._refused_in_row = 0
         self._is_spent = False  # the producer may have met a refusal, and fails whatever it is given
@@ -111,12 +111,12 @@ class Delivery:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        close_within(self._producer, ABANDON_S if kind or self.has_given_up else self._patience_s)
+        close_within(self._producer, ABANDON_S if kind or self.has_given_up else self._answer_within_s)
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: OutgoingRecord) -> None:
         """Send a record; it is delivered, refused or failed at the latest after ``flush``."""
         if self.has_given_up:
-            self.failed.append(NotTaken(record, "nothing is sent any more"))
+            self.failed.append(UndeliveredRecord(record, "nothing is sent any more"))
             return
         out = self._out
         out.append((record, self._handed_over(record)))
@@ -130,7 +130,7 @@ class Delivery:
         """Wait until every record is delivered, refused or failed."""
         self._recover()  # what an interrupt left
         with contextlib.suppress(KafkaError):  # each record's own answer is read below
-            self._producer.flush(timeout=0 if self.has_given_up else self._patience_s)
+            self._producer.flush(timeout=0 if self.has_given_up else self._answer_within_s)
         while self._out:
             self._settle()
 
@@ -155,7 +155,7 @@ class Delivery:
         while self._again:
             group = self._again[-1]
             if self.has_given_up:
-                self.failed += [NotTaken(record, "nothing is sent any more") for record in group]
+                self.failed += [UndeliveredRecord(record, "nothing is sent any more") for record in group]
                 self._again.pop()
                 continue
             back = self._offer(group)
@@ -165,19 +165,19 @@ class Delivery:
         if self._is_spent:
             self._renew()
 
-    def _offer(self, group: Iterable[Outgoing]) -> list[Outgoing]:
+    def _offer(self, group: Iterable[OutgoingRecord]) -> list[OutgoingRecord]:
         """Send a group and wait; return what came back because one among several was refused."""
         if self._is_spent:
             self._renew()
         self._is_spent = True  # until it is known that it is not
         sent = [(record, self._handed_over(record)) for record in group]
         with contextlib.suppress(KafkaError):  # each record's own answer is read below
-            self._producer.flush(timeout=self._patience_s)
+            self._producer.flush(timeout=self._answer_within_s)
         if len(sent) == 1:
             [(record, answer)] = sent
             error = self._error_of(answer)
             if error is not None and _is_refusal(error):
-                self.refused.append(NotTaken(record, _told(error)))
+                self.refused.append(UndeliveredRecord(record, _told(error)))
                 self._refused_in_row += 1
                 self.has_given_up |= self._refused_in_row >= MAX_REFUSED
                 return []
@@ -186,7 +186,7 @@ class Delivery:
         self._refused_in_row = self._refused_in_row if back else 0
         return back
 
-    def _not_taken(self, sent: Iterable[tuple[Outgoing, _Answer]]) -> list[Outgoing]:
+    def _not_taken(self, sent: Iterable[tuple[OutgoingRecord, _Answer]]) -> list[OutgoingRecord]:
         """Return the records that were not taken because one was refused; those without an answer have failed."""
         back = []
         for record, answer in sent:
@@ -197,7 +197,7 @@ class Delivery:
                 self._fail(record, error)
         return back
 
-    def _handed_over(self, record: Outgoing) -> _Answer:
+    def _handed_over(self, record: OutgoingRecord) -> _Answer:
         """Give a record to the client; a refusal by the client itself is an answer like the broker's."""
         try:
             return self._producer.send(
@@ -220,14 +220,14 @@ class Delivery:
         if isinstance(answer, KafkaError):
             return answer
         try:
-            answer.get(timeout=0 if self.has_given_up else self._patience_s)
+            answer.get(timeout=0 if self.has_given_up else self._answer_within_s)
         except KafkaError as error:
             self.has_given_up |= not answer.is_done
             return error
         return None
 
-    def _fail(self, record: Outgoing, error: KafkaError) -> None:
-        self.failed.append(NotTaken(record, _told(error)))
+    def _fail(self, record: OutgoingRecord, error: KafkaError) -> None:
+        self.failed.append(UndeliveredRecord(record, _told(error)))
         self.has_given_up |= len(self.failed) >= MAX_FAILURES
 
     def _made(self) -> KafkaProducer:

@@ -21,10 +21,17 @@ from mode.utils.futures import notify
 
 from streams.errors import TopicError
 from streams.kafka.clients import READ_COMMITTED
-from streams.reading.unreadable import MOST, Positions, assignment_of, is_unreadable, read_carefully, states_of
+from streams.reading.unreadable import (
+    MAX_SINGLE_READS,
+    FetchPositions,
+    assignment_of,
+    is_unreadable,
+    read_carefully,
+    states_of,
+)
 from streams.records.positions import TopicPartition
 
-__all__ = ["Lost", "Stalled", "drive"]
+__all__ = ["LostRange", "StalledPartition", "drive"]
 
 logger = logging.getLogger(__name__)
 _PROBE_S = 3.0
@@ -33,19 +40,19 @@ _WHO = "worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostRange:
     """Offsets of a partition that it no longer holds: from ``first`` up to, not including, ``kept``."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     first: int
     kept: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
+class StalledPartition:
     """A partition that is not fetched: where it stands, and since how many seconds no answer came."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     offset: int | None
     age_s: float
 
@@ -67,14 +74,14 @@ def drive(
     app.transport = transport
 
 
-class _Reached(NamedTuple):
+class _FetchPosition(NamedTuple):
     """How far fetching a partition has come; one object, because another thread reads both."""
 
     handed: int | None  # last offset that was handed out
     stands: int  # position after the latest fetch
 
 
-_NOTHING = _Reached(None, 0)
+_NOTHING = _FetchPosition(None, 0)
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types we could use
@@ -82,10 +89,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.reached: dict[TopicPartition, _Reached] = {}
+        self.reached: dict[TopicPartition, _FetchPosition] = {}
         self.due: dict[TopicPartition, int] = {}  # offset from which on nothing was handed out and nothing left out
         self.gaps: dict[tuple[str, int, int], int] = {}  # record -> the offset from which on nothing lies before it
-        self.lost: list[Lost] = []
+        self.lost: list[LostRange] = []
         self.gave_at: dict[int | None, float] = {}  # leader -> when records of it were taken last, wall clock
         self.assigned_at = time.time()
         self._assignment: Any = None  # that all of these are about
@@ -101,7 +108,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         return consumer
 
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **options: Any) -> Any:
-        start = Positions(consumer)
+        start = FetchPositions(consumer)
         try:
             found = await super()._fetch_records(consumer, active_partitions, **options)
         except OffsetOutOfRangeError as error:
@@ -125,7 +132,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
             found = await fetch(consumer, {at}, timeout=_PROBE_S, max_records=1)
             return list(found.get(at, ()))
 
-        return await read_carefully(_WHO, consumer, partitions, one, MOST)
+        return await read_carefully(_WHO, consumer, partitions, one, MAX_SINGLE_READS)
 
     def _note(self, consumer: Any, found: Mapping[Any, Any]) -> None:
         """Note what was handed out, and where each partition stands.
@@ -142,19 +149,19 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         leader, now = _leaders(consumer), time.time()
         for at, records in found.items():
             self.gave_at[leader(at)] = now
-            place = at.topic, at.partition
-            due = self.due.get(place)
+            topic_partition = at.topic, at.partition
+            due = self.due.get(topic_partition)
             for record in records:
                 if due is not None and due < record.offset:
                     self.gaps[record.topic, record.partition, record.offset] = due
                 due = record.offset + 1
-            self.due[place] = records[-1].offset + 1
+            self.due[topic_partition] = records[-1].offset + 1
         for at, state in states_of(consumer):
             if state.has_valid_position:
-                place = at.topic, at.partition
-                handed = found[at][-1].offset if found.get(at) else self.reached.get(place, _NOTHING).handed
-                self.reached[place] = _Reached(handed, state.position)
-                self.due.setdefault(place, state.position)
+                topic_partition = at.topic, at.partition
+                handed = found[at][-1].offset if found.get(at) else self.reached.get(topic_partition, _NOTHING).handed
+                self.reached[topic_partition] = _FetchPosition(handed, state.position)
+                self.due.setdefault(topic_partition, state.position)
 
     async def seek_to_committed(self) -> Any:
         """Stand where the group has committed, and where it never did at the first record: Faust stays where it is."""
@@ -199,14 +206,14 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
                     f"a topic that ends at {ends[at]}: it was made anew, or has lost its end; make the state anew with "
                     "`reelstream rebuild`"
                 )
-            place = at.topic, at.partition
-            self.lost.append(Lost(place, offset, kept[at]))
-            self.due.pop(place, None)
+            topic_partition = at.topic, at.partition
+            self.lost.append(LostRange(topic_partition, offset, kept[at]))
+            self.due.pop(topic_partition, None)
             _seek(consumer, at, kept[at])
 
-    async def _applied(self, place: TopicPartition) -> int:
+    async def _applied(self, topic_partition: TopicPartition) -> int:
         """Return the last offset of a partition that the state knows, which is asked in the app's own thread."""
-        asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(place), self.app.loop)
+        asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(topic_partition), self.app.loop)
         return int(await asyncio.wrap_future(asking))
 
 
@@ -236,12 +243,12 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         self._read_offset[at] = None  # Faust drops what lies before it
         self._committed_offset[at] = None
 
-    def take_lost(self) -> list[Lost]:
+    def take_lost(self) -> list[LostRange]:
         """Return what was found to be gone since the last call."""
         lost, self._thread.lost = self._thread.lost, []
         return lost
 
-    def stalled(self, for_s: float) -> list[Stalled]:
+    def stalled(self, for_s: float) -> list[StalledPartition]:
         """Return the partitions of which no fetch was answered for so many seconds; none before it has joined.
 
         While a leader's records wait to be taken aiokafka asks it for nothing, and a backlog of one partition keeps the
@@ -258,7 +265,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
             answered_at = max(self._thread.assigned_at, gave_at, (state.timestamp or 0) / 1000)
             if leader(at) not in waiting and not state.paused and now - answered_at >= for_s:
                 offset = state.position if state.has_valid_position else None
-                found.append(Stalled((at.topic, at.partition), offset, now - answered_at))
+                found.append(StalledPartition((at.topic, at.partition), offset, now - answered_at))
         return found
 
     def ack(self, message: Any) -> bool:

@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.kafka_errors import cluster_error, cluster_required
-from streams.reading.lost import say_lost
+from streams.reading.lost_offsets import log_lost_offsets
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
 from streams.records.positions import Offsets, TopicPartition
@@ -83,9 +83,9 @@ class EventReader:
                 self.note_lost((at.topic, at.partition), wanted, first[at])
             self._stand(at, max(first[at], (wanted or 0) - back))
 
-    def note_lost(self, place: TopicPartition, wanted: int, kept: int) -> None:
-        """Say and count what a place no longer holds of what was wanted."""
-        self.lost += say_lost(self._role, place, wanted, kept, self._cure)
+    def note_lost(self, topic_partition: TopicPartition, wanted: int, kept: int) -> None:
+        """Say and count what a partition no longer holds of what was wanted."""
+        self.lost += log_lost_offsets(self._role, topic_partition, wanted, kept, self._cure)
 
     async def read(
         self, most: int, timeout_s: float, below: Offsets | None = None, without: Collection[TopicPartition] = ()
