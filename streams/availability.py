@@ -21,16 +21,16 @@ class Availability:
     ----------
     server : ``redis`` or ``kafka``.
     role : of the process, as ``health`` names it.
-    patience_s : seconds without an answer that are nothing yet.
+    grace_s : seconds without an answer that are nothing yet.
     again_s : seconds after which it is said again.
     """
 
     def __init__(
-        self, server: Literal["redis", "kafka"], role: str, patience_s: float = 0.0, again_s: float = SAY_AGAIN_S
+        self, server: Literal["redis", "kafka"], role: str, grace_s: float = 0.0, again_s: float = SAY_AGAIN_S
     ) -> None:
         self._server = server
         self._role = role
-        self._patience_s = patience_s
+        self._grace_s = grace_s
         self._again_s = again_s
         self._since: float | None = None
         self._said_at: float | None = None
@@ -54,7 +54,7 @@ class Availability:
             self._since = now if since is None else since
         self._failures += 1
         waited_s = now - self._since
-        if waited_s < self._patience_s or (self._said_at is not None and now - self._said_at < self._again_s):
+        if waited_s < self._grace_s or (self._said_at is not None and now - self._said_at < self._again_s):
             return
         self._said_at = now
         logger.error(

@@ -21,7 +21,7 @@ from streams.records.positions import DAY_MS, TopicPartition
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
@@ -62,7 +62,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         WorkerReport(),
         outbox,
     )
-    scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
+    scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
     event_topics = {settings.prefix + topic for topic in topics.EVENTS}
 

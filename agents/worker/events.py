@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from agents.worker.runtime import Worker, raw_record
-from streams.records.decoding import Decoded, RawRecord, decode_batch
+from streams.records.decoding import DecodedBatch, RawRecord, decode_batch
 from streams.serving.lists import Trigger
 
 __all__ = ["answer_again", "answer_batch", "consume_events"]
@@ -57,7 +57,7 @@ async def _once(call: Callable[[], Awaitable[Any]]) -> Any:
     return await call()
 
 
-async def _answer(worker: Worker, handled: Sequence[RawRecord], decoded: Decoded, reach: Reach) -> None:
+async def _answer(worker: Worker, handled: Sequence[RawRecord], decoded: DecodedBatch, reach: Reach) -> None:
     await worker.know_items(event.item_id for _, event in decoded.events)
     # Step 2
     recommender = worker.upkeep.recommender

@@ -29,7 +29,7 @@ from streams.kafka.publisher import Publisher
 from streams.reading.catalogue import CatalogueFeed
 from streams.records.decoding import Rejected
 from streams.redis.heartbeat import RENEW_S, SignOfLife
-from streams.registry.registry import Followed, Registry
+from streams.registry.registry import FollowedVersion, Registry
 from streams.serving.arms import Arms
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
@@ -232,7 +232,7 @@ class Upkeep:
             self.report.fault = None
         self.report.unloaded = self._why = None
 
-    def _report_sync(self, current: ModelPointer, followed: Followed, *, is_first: bool) -> None:
+    def _report_sync(self, current: ModelPointer, followed: FollowedVersion, *, is_first: bool) -> None:
         report = self.report
         report.model_version = current.version
         report.sync_bytes = followed.size
@@ -242,7 +242,7 @@ class Upkeep:
         how = "whole" if followed.changed is None else f"{len(followed.changed)} items changed"
         logger.info("model.swapped %s, %s, %s bytes, %s ms late", current.version, how, followed.size, report.sync_ms)
 
-    def _load(self, version: str, serving: Recommender | None = None, uri: str = "") -> tuple[Ranker, Followed]:
+    def _load(self, version: str, serving: Recommender | None = None, uri: str = "") -> tuple[Ranker, FollowedVersion]:
         """Read a version, from what serves where only changes lie between the two.
 
         Where the registry does not hold it, it is read from where the pointer says that it is.

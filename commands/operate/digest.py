@@ -12,7 +12,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from streams.rebuild.digest import Comparison, Digest
+    from streams.rebuild.digest import Digest, DigestComparison
 
 __all__ = ["digest"]
 
@@ -77,14 +77,14 @@ async def _take(url: str) -> "Digest":
         await client.aclose()
 
 
-async def _compare(first: str, second: str) -> "Comparison":
-    from streams.rebuild.digest import compare  # noqa: PLC0415 - same
+async def _compare(first: str, second: str) -> "DigestComparison":
+    from streams.rebuild.digest import compare_databases  # noqa: PLC0415 - same
     from streams.redis.connection import connect  # noqa: PLC0415 - keeps --help fast
 
     clients = connect(first), connect(second)
     try:
         with _line() as progress:
-            return await compare(*clients, progress=progress)
+            return await compare_databases(*clients, progress=progress)
     finally:
         for client in clients:
             await client.aclose()
@@ -102,7 +102,7 @@ def _print_digest(url: str, found: "Digest", *, as_json: bool) -> None:
         click.echo(f"  {section.name:<10} {section.keys:>10,} keys  {section.sha256}")
 
 
-def _print_comparison(urls: tuple[str, str], found: "Comparison", *, as_json: bool) -> None:
+def _print_comparison(urls: tuple[str, str], found: "DigestComparison", *, as_json: bool) -> None:
     from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
 
     names = [without_password(url) for url in urls]

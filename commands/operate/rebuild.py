@@ -16,9 +16,9 @@ from commands.parts.options import address_options, given_settings, partitions_o
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from streams.rebuild.rebuild import RebuildConfig, Replayed
-    from streams.rebuild.switch import Switched
-    from streams.rebuild.target import Target
+    from streams.rebuild.rebuild import RebuildConfig, ReplayTotals
+    from streams.rebuild.switch import SwitchSummary
+    from streams.rebuild.target import RebuildTarget
     from streams.settings import Settings
 
 __all__ = ["rebuild"]
@@ -31,9 +31,9 @@ LINE_S = 10.0  # between two lines where there is no terminal
 class _Outcome:
     """What was done; ``switched`` only where the databases were swapped, ``lists`` where they were copied elsewhere."""
 
-    target: "Target"
-    replayed: "Replayed"
-    switched: "Switched | None" = None
+    target: "RebuildTarget"
+    replayed: "ReplayTotals"
+    switched: "SwitchSummary | None" = None
     lists: int | None = None
 
 

@@ -8,7 +8,7 @@ import re
 __all__ = ["FIRST_YEAR", "LAST_YEAR", "NO_GENRES", "clean", "readable", "split_year", "text"]
 
 NO_GENRES = frozenset({"", "unknown", "(no genres listed)"})
-MAX_TITLE = 512
+MAX_TITLE_LENGTH = 512
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 _YEAR = re.compile(r"(?P<title>.+?)\s*\((?P<year>\d{4})(?:[-\u2013]\d{0,4})?\)(?:\s*\(V\))?")
 _ARTICLE = re.compile(
@@ -27,7 +27,7 @@ def text(data: bytes) -> str:
 def clean(raw: str) -> str:
     """Return text of printable characters with single spaces, at most 512 long."""
     printable = "".join(letter if letter.isprintable() else " " for letter in raw)
-    return " ".join(printable.split())[:MAX_TITLE].rstrip()
+    return " ".join(printable.split())[:MAX_TITLE_LENGTH].rstrip()
 
 
 def split_year(raw: str) -> tuple[str, int | None]:

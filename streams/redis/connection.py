@@ -43,7 +43,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
-from streams.redis_url import Watched, is_watched
+from streams.redis_url import SentinelService, names_sentinels
 from streams.settings import without_password
 
 __all__ = ["answered", "connect", "connect_to_read"]
@@ -101,8 +101,8 @@ def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
     elsewhere = min(attempts, _ATTEMPTS_ELSEWHERE)
     limits = _limits(_ANSWER_S)
     with _usable(url):
-        if is_watched(url):
-            return _primary(Watched.of(url), limits, elsewhere)
+        if names_sentinels(url):
+            return _primary(SentinelService.of(url), limits, elsewhere)
         if _is_cluster(url):  # what we call is on both, though they share no type
             cluster = AsyncRedisCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
             return cast("AsyncRedis", cluster)
@@ -117,8 +117,8 @@ def connect_to_read(url: str, answer_s: float = _READ_S) -> "redis.Redis":
     """
     limits = _limits(answer_s)
     with _usable(url):
-        if is_watched(url):
-            return _primary_to_read(Watched.of(url), limits)
+        if names_sentinels(url):
+            return _primary_to_read(SentinelService.of(url), limits)
         if _is_cluster(url):
             never = Retry(NoBackoff(), 0)  # it would ask the members for the slots again, the frozen one among them
             with answered("connecting to the cluster"):
@@ -146,7 +146,7 @@ class _PrimaryToRead(redis.Redis):
         pool.sentinel_manager.close()
 
 
-def _primary(watched: Watched, limits: _Limits, attempts: int) -> AsyncRedis:
+def _primary(watched: SentinelService, limits: _Limits, attempts: int) -> AsyncRedis:
     own = watched.sentinel | _limits(_SENTINEL_S) | {"retry": AsyncRetry(NoBackoff(), 0)}  # made from arguments: 10
     manager = AsyncSentinel(watched.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     retry = AsyncRetry(_backoff(), attempts, _REPEATED)
@@ -156,7 +156,7 @@ def _primary(watched: Watched, limits: _Limits, attempts: int) -> AsyncRedis:
     return _Primary.from_pool(pool)
 
 
-def _primary_to_read(watched: Watched, limits: _Limits) -> "redis.Redis":
+def _primary_to_read(watched: SentinelService, limits: _Limits) -> "redis.Redis":
     own = watched.sentinel | _limits(_SENTINEL_S) | {"retry": Retry(NoBackoff(), 0)}  # made from arguments: 10
     manager = Sentinel(watched.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     options = {**limits, **watched.server, "retry": Retry(NoBackoff(), 0), "decode_responses": True}

@@ -116,8 +116,8 @@ def user_call(
     another slot than the user, so there must be none. Answered by what ``read_verdict`` reads.
     """
     keys = UserKeys.of(user_id)
-    columns, places = _columns(events)
-    guards, guard, least = _guarded(places, bounds)
+    columns, positions = _columns(events)
+    guards, guard, least = _guarded(positions, bounds)
     batch = columns | {
         "guard": guard,
         "least": least,
@@ -146,9 +146,9 @@ def partition_call(
 ) -> tuple[Any, ...]:
     """Count a partition's events by item, those in ``counted`` alone; the rest is as in ``user_call``."""
     keys = PartitionKeys.of(partition)
-    columns, places = _columns(events)
+    columns, positions = _columns(events)
     batch = columns | {
-        "least": [bounds.get(place, -1) for place in places],
+        "least": [bounds.get(topic_partition, -1) for topic_partition in positions],
         "counted": [origin in counted for origin, _, _ in events],
         "ts": [event.ts for _, event, _ in events],
         "heat": [heat_of(event) for _, event, _ in events],
@@ -183,34 +183,34 @@ def read_profile(user_id: str, reply: bytes) -> Profile:
 
 
 def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[TopicPartition, int]]:
-    """Return what both functions need, a list for each field, and the places by their number, from 1 as Lua counts.
+    """Return what both functions need, a list for each field, and the partitions by their number, from 1 as Lua counts.
 
     Lua decodes few long lists faster than many objects. ``positions`` are the hash fields to read and write, and
     ``position`` is the number of each event's.
     """
-    places: dict[TopicPartition, int] = {}
-    position = [places.setdefault((origin.topic, origin.partition), len(places) + 1) for origin, _, _ in events]
+    positions: dict[TopicPartition, int] = {}
+    position = [positions.setdefault((origin.topic, origin.partition), len(positions) + 1) for origin, _, _ in events]
     interactions = [event.interaction() for _, event, _ in events]
     columns = {
-        "positions": [position_field(topic, partition) for topic, partition in places],
+        "positions": [position_field(topic, partition) for topic, partition in positions],
         "position": position,
         "offset": [origin.offset for origin, _, _ in events],
         "kind": [interaction.kind for interaction in interactions],
         "item": [interaction.item_id for interaction in interactions],
         "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
     }
-    return columns, places
+    return columns, positions
 
 
 def _guarded(
-    places: Mapping[TopicPartition, int], bounds: Bounds
+    positions: Mapping[TopicPartition, int], bounds: Bounds
 ) -> tuple[list[str], list[list[int]], list[list[int]]]:
     """Return the keys of positions that have a bound, and for each key the positions' numbers and their bounds."""
     guards: dict[str, tuple[list[int], list[int]]] = {}
-    for place, number in places.items():
-        least = bounds.get(place)
+    for topic_partition, number in positions.items():
+        least = bounds.get(topic_partition)
         if least is not None:
-            numbers, leasts = guards.setdefault(PartitionKeys.of(place[1]).at, ([], []))
+            numbers, leasts = guards.setdefault(PartitionKeys.of(topic_partition[1]).at, ([], []))
             numbers.append(number)
             leasts.append(least)
     return list(guards), [numbers for numbers, _ in guards.values()], [leasts for _, leasts in guards.values()]

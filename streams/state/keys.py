@@ -88,7 +88,7 @@ class PartitionKeys:
     ----------
     at : hash of the applied positions and of the landmark that ``trending`` is relative to.
     watches, ratings, rating_sum : hashes, item to number.
-    hot : zset, item to forward-decayed weight.
+    trending : zset, item to forward-decayed weight.
     """
 
     at: str

@@ -52,13 +52,13 @@ from streams.state.keys import (
     position_field,
     similar_key,
 )
-from streams.state.known import Known
+from streams.state.known_positions import KnownPositions
 from streams.state.library import install, server_ids
 from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
-    "Applied",
+    "AppliedBatch",
     "ModelPointer",
     "Position",
     "SourcedEvent",
@@ -77,7 +77,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedBatch:
     """What a batch did.
 
     Parameters
@@ -135,7 +135,7 @@ class State:
         self._client = client
         self._config = config or StateConfig()
         self._servers: frozenset[str] = frozenset()
-        self._known = Known()
+        self._known_positions = KnownPositions()
         self._is_cluster = isinstance(client, RedisCluster)
 
     async def install(self) -> None:
@@ -164,10 +164,10 @@ class State:
             found = await server_ids(self._client)
             torn: Any = await self._client.get(TORN) if self._is_cluster else None
         if torn is not None:
-            raise _unmendable(torn.decode(errors="replace"))
+            raise _unrecoverable(torn.decode(errors="replace"))
         are_new = found != self._servers
         self._servers = found
-        self._known.forget()
+        self._known_positions.forget()
         return are_new
 
     async def has_moved(self) -> bool:
@@ -176,9 +176,9 @@ class State:
         Raises
         ------
         StateError
-            If it is a cluster that has lost positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be recovered.
         """
-        bounds = dict(self._known.bounds)  # those of before the question: positions grow meanwhile
+        bounds = dict(self._known_positions.bounds)  # those of before the question: positions grow meanwhile
         with answered("state: asking which servers there are"):
             if await server_ids(self._client) != self._servers:
                 return True
@@ -189,7 +189,7 @@ class State:
         with answered("state: asking whether to wait"):
             return bool(await self._client.exists(HOLD))
 
-    async def apply(self, events: Sequence[SourcedEvent]) -> Applied:
+    async def apply(self, events: Sequence[SourcedEvent]) -> AppliedBatch:
         """Apply a batch, each event at most once ever, and return every touched user.
 
         Users first, then the partitions' item counters: both are guarded by themselves, so a crash between the
@@ -208,14 +208,16 @@ class State:
         StateAway
             If Redis cannot be reached for now; calling again is safe.
         StateError
-            If it is a cluster that has lost positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be recovered.
         """
         servers = ",".join(sorted(self._servers))
         users = _grouped(events, lambda event: event[1].user_id)
         partitions = _grouped(events, lambda event: event[0].partition)
-        bounds = self._known.bounds
+        bounds = self._known_positions.bounds
         if self._is_cluster:  # a user's call cannot look at a partition's keys there, so that is done before
-            await self._require_kept({place: at for place, at in bounds.items() if place[1] in partitions})
+            await self._require_kept(
+                {topic_partition: at for topic_partition, at in bounds.items() if topic_partition[1] in partitions}
+            )
         guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
             replies = await self._call_all(
@@ -230,8 +232,8 @@ class State:
                 partition_call(partition, group, counted, self._config, servers, bounds)
                 for partition, group in partitions.items()
             )
-        self._known.note_all(origin for origin, _, _ in events)
-        return Applied(
+        self._known_positions.note_all(origin for origin, _, _ in events)
+        return AppliedBatch(
             MappingProxyType({verdict.profile.user_id: verdict.profile for verdict in verdicts}),
             MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
             len(counted),
@@ -379,9 +381,9 @@ class State:
             found: Any = await self._client.hgetall(OVERRIDES)
         return decode_overrides(found)
 
-    async def positions(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+    async def positions(self, topic_partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """Return how far each topic partition is applied; from now on it is known to be."""
-        wanted = tuple(places)
+        wanted = tuple(topic_partitions)
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
             found = await self._call_all(
@@ -389,20 +391,20 @@ class State:
                 for (_, partition), name in zip(wanted, names, strict=True)
             )
         positions = {}
-        for place, (*offsets, server) in zip(wanted, found, strict=True):
+        for topic_partition, (*offsets, server) in zip(wanted, found, strict=True):
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
             is_foreign = server is not None and server.decode() not in self._servers
-            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
-            self._known.note(place, applied)
+            positions[topic_partition] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
+            self._known_positions.note(topic_partition, applied)
         return positions
 
     async def _has_lost(self, bounds: Bounds) -> bool:
-        """Return whether positions stand before these bounds; raise StateError where that cannot be mended."""
+        """Return whether positions stand before these bounds; raise StateError where that cannot be recovered."""
         lost = await self._lost(bounds)
         if not lost:
             return False
-        place, at = next(iter(lost.items()))
-        what = f"{position_field(*place)} is {at}, not {bounds[place]} or more"
+        topic_partition, at = next(iter(lost.items()))
+        what = f"{position_field(*topic_partition)} is {at}, not {bounds[topic_partition]} or more"
         if self._is_cluster:
             with answered("state: asking which servers there are"):
                 if await server_ids(self._client) != self._servers:
@@ -418,7 +420,7 @@ class State:
         """
         with answered("state: noting that a part was emptied"):
             await self._client.set(TORN, what)
-        raise _unmendable(what)
+        raise _unrecoverable(what)
 
     async def _require_kept(self, bounds: Bounds) -> None:
         """Raise StateMoved where positions were lost."""
@@ -433,8 +435,10 @@ class State:
                 ("HGET", PartitionKeys.of(partition).at, name)
                 for (_, partition), name in zip(bounds, names, strict=True)
             )
-        stored = ((place, -1 if at is None else int(at)) for place, at in zip(bounds, found, strict=True))
-        return {place: at for place, at in stored if at < bounds[place]}
+        stored = (
+            (topic_partition, -1 if at is None else int(at)) for topic_partition, at in zip(bounds, found, strict=True)
+        )
+        return {topic_partition: at for topic_partition, at in stored if at < bounds[topic_partition]}
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
@@ -462,7 +466,7 @@ def _moved() -> StateMoved:
     )
 
 
-def _unmendable(what: str) -> StateError:
+def _unrecoverable(what: str) -> StateError:
     return StateError(
         f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
         "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "

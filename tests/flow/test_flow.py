@@ -25,7 +25,7 @@ from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.store import State
@@ -78,7 +78,7 @@ async def worker(redis_url, sent, tmp_path):
     upkeep = Upkeep(settings, UpkeepConfig(), config.modes, state, life, lambda: False, WorkerReport(), outbox)
     upkeep.feed.catalogue = CATALOGUE
     upkeep._catalogue_changed(CATALOGUE)
-    scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
+    scoring = BudgetedScorer(30.0, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: TS)
     yield Worker(
         settings, config, state, serving, upkeep, outbox, frozenset, answer_again, lambda origin: origin.offset

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from streams.rebuild.digest import SECTIONS, compare, take_digest
+from streams.rebuild.digest import SECTIONS, compare_databases, take_digest
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import State, StateConfig, StoredList
@@ -44,7 +44,7 @@ async def compared(first, second):
     """Return the comparison of two databases."""
     clients = connect(first), connect(second)
     try:
-        return await compare(*clients)
+        return await compare_databases(*clients)
     finally:
         for client in clients:
             await client.aclose()

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 
-__all__ = ["Known"]
+__all__ = ["KnownPositions"]
 
 
-class Known:
+class KnownPositions:
     """The bounds of one worker; nothing is known at first."""
 
     def __init__(self) -> None:
@@ -22,17 +22,17 @@ class Known:
 
     @property
     def bounds(self) -> Mapping[TopicPartition, int]:
-        """Offset of the last record of each place that is known to be applied; places without one are absent."""
+        """Offset of the last record known to be applied, of each partition for which one is known."""
         return MappingProxyType(self._bounds)
 
     def forget(self) -> None:
         """Know nothing from now on."""
         self._bounds = {}  # another one: whoever compares the old one goes on with it
 
-    def note(self, place: TopicPartition, offset: int) -> None:
+    def note(self, topic_partition: TopicPartition, offset: int) -> None:
         """Learn that this record is applied; before the first record, -1, there is nothing to lose."""
-        if offset > self._bounds.get(place, -1):
-            self._bounds[place] = offset
+        if offset > self._bounds.get(topic_partition, -1):
+            self._bounds[topic_partition] = offset
 
     def note_all(self, origins: Iterable[Origin]) -> None:
         """Learn that these records are applied."""
