@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["dead_letters"]
 
 SHOWN_BYTES = 1024  # of a value that is no JSON; --raw writes all of it
-SHOWN_JSON = 16 * 1024  # characters
-LINE = 16  # bytes of a line of hexadecimal
-PREVIEW = 160  # characters of a value before and after mending
-EXAMPLES = 3  # of mended records in a rehearsal, and of refused ones of each cause
+SHOWN_JSON_CHARACTERS = 16 * 1024  # characters
+BYTES_PER_LINE = 16  # bytes of a line of hexadecimal
+PREVIEW_CHARACTERS = 160  # characters of a value before and after mending
+MAX_EXAMPLES = 3  # of mended records in a rehearsal, and of refused ones of each cause
 COLUMNS = 200  # a reader that is no terminal gets whole lines
 PROGRESS_AFTER_S = 1.0  # reading that takes longer shows how far it is
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-class _Moment(click.ParamType):
+class _MomentOrAge(click.ParamType):
     """A point in time, as milliseconds since the epoch: an ISO date or time (UTC unless it says), or how long ago."""
 
     name = "when"
@@ -51,8 +51,8 @@ class _Moment(click.ParamType):
 def _filter_options(command: Any) -> Any:
     """Add the options that choose letters."""
     for option in (
-        click.option("--until", type=_Moment(), help="Only letters written before, as --since."),
-        click.option("--since", type=_Moment(), help="Only letters written since: 2026-11-21T08:00, 2h, 10m."),
+        click.option("--until", type=_MomentOrAge(), help="Only letters written before, as --since."),
+        click.option("--since", type=_MomentOrAge(), help="Only letters written since: 2026-11-21T08:00, 2h, 10m."),
         click.option("--topic", help="Only letters from this topic, with or without the prefix."),
         click.option("--cause", "causes", multiple=True, help="Only letters of this cause; repeat for several."),
     ):
@@ -127,7 +127,7 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
         before = replayed_origins(notes.entries(None, progress))
     with LetterReader(settings) as reader, _progress("replaying") as progress:
         results = mend_wanted(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
-        account = _Account()
+        account = _ReplayAccount()
         sent = account.rehearse(results) if dry_run else account.send(settings, results)
     if as_json:
         click.echo(json.dumps(account.as_json(sent), ensure_ascii=False))
@@ -136,7 +136,7 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     sys.exit(1 if (account.outcome is None and letter_ids) or not account.is_whole else 0)
 
 
-class _Account:
+class _ReplayAccount:
     """What a replay did, with the first few examples of each kind."""
 
     def __init__(self) -> None:
@@ -162,7 +162,7 @@ class _Account:
                 sender.send(record)
         if self.outcome:
             self.outcome.refused.update(one.cause for one in sender.refused)
-        for refused in sender.refused[:EXAMPLES]:
+        for refused in sender.refused[:MAX_EXAMPLES]:
             self.refused.setdefault(refused.cause, []).append(refused)
         self.is_whole = not sender.refused
         return sender.sent
@@ -175,12 +175,12 @@ class _Account:
         for outcome, result in results:
             self.outcome = outcome
             if isinstance(result, MendedRecord):
-                if len(self.mended) < EXAMPLES:
+                if len(self.mended) < MAX_EXAMPLES:
                     self.mended.append(result)
                 yield result
             elif isinstance(result, RefusedLetter):
                 examples = self.refused.setdefault(result.cause, [])
-                if len(examples) < EXAMPLES:
+                if len(examples) < MAX_EXAMPLES:
                     examples.append(result)
 
     def as_json(self, sent: int) -> dict[str, Any]:
@@ -382,15 +382,20 @@ def _pretty(value: bytes) -> str:
         text = orjson.dumps(open_json(value), option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _hexadecimal(value)
-    more = "" if len(text) <= SHOWN_JSON else f"\n... {len(text) - SHOWN_JSON} more characters; --raw writes the value"
-    return "\n".join(map(_printable, text[:SHOWN_JSON].split("\n"))) + more
+    more = (
+        ""
+        if len(text) <= SHOWN_JSON_CHARACTERS
+        else f"\n... {len(text) - SHOWN_JSON_CHARACTERS} more characters; --raw writes the value"
+    )
+    return "\n".join(map(_printable, text[:SHOWN_JSON_CHARACTERS].split("\n"))) + more
 
 
 def _hexadecimal(value: bytes) -> str:
     shown = value[:SHOWN_BYTES]
     lines = [
-        f"{at:08x}  {shown[at : at + LINE].hex(' '):<{3 * LINE}} {_ascii(shown[at : at + LINE])}"
-        for at in range(0, len(shown), LINE)
+        f"{at:08x}  {part.hex(' '):<{3 * BYTES_PER_LINE}} {_ascii(part)}"
+        for at in range(0, len(shown), BYTES_PER_LINE)
+        for part in [shown[at : at + BYTES_PER_LINE]]
     ]
     if len(value) > SHOWN_BYTES:
         lines.append(f"... {len(value) - SHOWN_BYTES} more bytes; --raw writes them all")
@@ -411,7 +416,7 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _preview(value: bytes | None) -> str:
-    return "nothing" if value is None else _short(_text(value[: 4 * PREVIEW]) or "''", PREVIEW)
+    return "nothing" if value is None else _short(_text(value[: 4 * PREVIEW_CHARACTERS]) or "''", PREVIEW_CHARACTERS)
 
 
 def _short(text: str, longest: int) -> str:

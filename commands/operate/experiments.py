@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
     from streams.state.quality import LiveQuality
 
-__all__ = ["Comparison", "ab", "compare"]
+__all__ = ["ArmComparison", "ab", "compare"]
 
 MIN_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
 _NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
@@ -115,7 +115,7 @@ def stop(*, as_json: bool, **given: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ArmComparison:
     """The hit rate of arm b minus that of arm a, its 95 % interval, and what may be said about it."""
 
     difference: float | None
@@ -124,7 +124,7 @@ class Comparison:
     verdict: str
 
 
-def compare(arms: "Mapping[str, UserSums]") -> Comparison:
+def compare(arms: "Mapping[str, UserSums]") -> ArmComparison:
     """Compare the figures of two arms.
 
     Parameters
@@ -134,20 +134,20 @@ def compare(arms: "Mapping[str, UserSums]") -> Comparison:
     from model.metrics.intervals import difference  # noqa: PLC0415 - only where figures are compared
 
     if not arms:
-        return Comparison(None, None, None, "no list of this experiment has been tested yet")
+        return ArmComparison(None, None, None, "no list of this experiment has been tested yet")
     if len(arms) == 1:
-        return Comparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
+        return ArmComparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
     lead = difference(arms["b"], arms["a"])
     fewest = min(sums.users for sums in arms.values())
     if fewest < MIN_USERS:
         too_few = f"too few users to tell: {fewest} on one side, at least {MIN_USERS} on each are required"
-        return Comparison(lead.value, None, None, too_few)
+        return ArmComparison(lead.value, None, None, too_few)
     if lead.low <= 0 <= lead.high:
         verdict = "not distinguishable from chance: the 95 % interval of the difference holds 0"
     else:
         better = "b" if lead.value > 0 else "a"
         verdict = f"arm {better} is better: chance alone would hardly make this difference (its 95 % interval is off 0)"
-    return Comparison(lead.value, lead.low, lead.high, verdict)
+    return ArmComparison(lead.value, lead.low, lead.high, verdict)
 
 
 def _arm(side: "Side", given: Mapping[str, Any]) -> "Arm":
@@ -221,7 +221,7 @@ def _show(experiment: "Experiment | None", quality: "LiveQuality | None", *, as_
         click.echo(orjson.dumps({"experiment": None}).decode() if as_json else "no experiment runs")
         return
     arms = _figures(experiment, quality)
-    found = compare(arms) if quality is not None else Comparison(None, None, None, _NO_SCOREKEEPER)
+    found = compare(arms) if quality is not None else ArmComparison(None, None, None, _NO_SCOREKEEPER)
     if as_json:
         at_ms = None if quality is None else quality.at_ms
         rows = [{"arm": arm, **asdict(sums), **_interval(sums)} for arm, sums in arms.items()]

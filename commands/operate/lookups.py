@@ -23,7 +23,7 @@ _UNKNOWN = "unknown item"
 
 redis_option = click.option("--redis", "redis_url", metavar="URL", help="Redis to read; default REELSTREAM_REDIS.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-Row = Mapping[str, Any]
+ItemRow = Mapping[str, Any]
 
 
 @click.command()
@@ -124,7 +124,7 @@ def _hot(lookups: "Lookups", genre: str | None, n: int) -> dict[str, Any]:
     return {"genre": genre, "genres": lookups.genres(), "items": rows}
 
 
-def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[Row]:
+def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[ItemRow]:
     items = lookups.items(item_id for item_id, _, _ in ranked)
     return [
         {"rank": rank, "item_id": item_id, **_described(items.get(item_id)), "score": score, "reason": reason}
@@ -132,7 +132,7 @@ def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[
     ]
 
 
-def _described(item: "Item | None") -> Row:
+def _described(item: "Item | None") -> ItemRow:
     if item is None:
         return {"title": None, "year": None, "genres": ()}
     return {"title": item.title, "year": item.year, "genres": item.genres}
@@ -180,7 +180,7 @@ def _print_hot(answer: Mapping[str, Any]) -> None:
         click.echo(f"genres that trend: {', '.join(answer['genres']) or 'none yet'}")
 
 
-def _print_rows(heading: str, rows: Sequence[Row]) -> None:
+def _print_rows(heading: str, rows: Sequence[ItemRow]) -> None:
     from rich.table import Table  # noqa: PLC0415 - --help stays fast
 
     if not rows:

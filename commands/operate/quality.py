@@ -22,7 +22,7 @@ _NOTHING_STATUS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundQuality:
     """What there is: the stored figures, and whether a scorekeeper lives."""
 
     stored: "LiveQuality | None"
@@ -43,7 +43,7 @@ def quality(*, as_json: bool, **given: Any) -> None:
 
     settings = given_settings(given)
     with answered("quality"), connect_to_read(settings.redis) as client:
-        found = _Found(find_quality(client), bool(find_alive(client, "scorekeeper")))
+        found = _FoundQuality(find_quality(client), bool(find_alive(client, "scorekeeper")))
     is_tested = found.stored is not None and found.stored.figures["total"]["tests"] > 0
     if as_json:
         click.echo(orjson.dumps(_described(found)).decode())
@@ -56,13 +56,13 @@ def quality(*, as_json: bool, **given: Any) -> None:
     sys.exit(0 if is_tested else _NOTHING_STATUS)
 
 
-def _why_nothing(found: _Found) -> str:
+def _why_nothing(found: _FoundQuality) -> str:
     if not found.is_alive:
         return "nothing has been tested: no scorekeeper is running; start one with `reelstream scorekeeper`"
     return "nothing has been tested yet: the scorekeeper waits for events of users who have a list"
 
 
-def _described(found: _Found) -> dict[str, Any]:
+def _described(found: _FoundQuality) -> dict[str, Any]:
     """Return the object that ``--json`` prints."""
     if found.stored is None:
         return {"scorekeeper": found.is_alive, "at_ms": None, "figures": None}

@@ -28,7 +28,7 @@ LINE_S = 10.0  # between two lines where there is no terminal
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _RebuildOutcome:
     """What was done; ``switched`` only where the databases were swapped, ``lists`` where they were copied elsewhere."""
 
     target: "RebuildTarget"
@@ -79,7 +79,7 @@ def _tell_missing(line: str) -> None:
 
 async def _rebuild(
     settings: "Settings", config: "RebuildConfig", to: str | None, archive: str | None, *, is_switched: bool
-) -> _Outcome:
+) -> _RebuildOutcome:
     from streams.archive.parquet import EventArchive  # noqa: PLC0415 - keeps --help fast
     from streams.rebuild.rebuild import Rebuild  # noqa: PLC0415 - same
     from streams.rebuild.switch import hand_over, switch  # noqa: PLC0415 - same
@@ -100,13 +100,13 @@ async def _rebuild(
                 await work.start()
                 replayed = await work.replay()
                 if not is_switched:
-                    return _Outcome(where, replayed)
+                    return _RebuildOutcome(where, replayed)
                 if where.index is not None:
                     switched = await switch(settings, work, live, target, where, _tell)
-                    return _Outcome(where, replayed, switched=switched)
+                    return _RebuildOutcome(where, replayed, switched=switched)
             finally:
                 await work.stop()
-        return _Outcome(where, replayed, lists=(await hand_over(live, target)).lists)
+        return _RebuildOutcome(where, replayed, lists=(await hand_over(live, target)).lists)
     finally:
         await _close(live, target)
 
@@ -116,7 +116,7 @@ async def _close(*clients: "Redis") -> None:
         await client.aclose()
 
 
-def _print(settings: "Settings", outcome: _Outcome, *, as_json: bool) -> None:
+def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> None:
     from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
 
     replayed, switched = outcome.replayed, outcome.switched

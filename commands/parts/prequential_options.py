@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from replay.prequential.run import Run, RunConfig
     from replay.prequential.stream import Stream
 
-__all__ = ["Replayed", "StreamOptions", "learnt_first", "opened", "stream_options"]
+__all__ = ["PreparedReplay", "StreamOptions", "learn_first_version", "prepare_replay", "stream_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,7 +39,7 @@ class StreamOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class PreparedReplay:
     """A stream, how it is replayed, and what tells this from other replays."""
 
     stream: "Stream"
@@ -84,7 +84,7 @@ def stream_options(command: F) -> F:
     return command
 
 
-def opened(dataset: str, options: StreamOptions) -> Replayed:
+def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     """Read a log and say how it is replayed.
 
     Raises
@@ -112,10 +112,10 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
         "seed": options.seed,
         "config": json.loads(json.dumps(asdict(config))),
     }
-    return Replayed(stream, config, about)
+    return PreparedReplay(stream, config, about)
 
 
-def learnt_first(run: "Run", *, quiet: bool) -> None:
+def learn_first_version(run: "Run", *, quiet: bool) -> None:
     """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
     run.warm_up(run.stream.warm)
     with progress_bar(quiet=quiet) as progress:

@@ -33,7 +33,7 @@ __all__ = ["demo"]
 WARM_SHARE = 0.8
 RATE = 200.0  # events a second of the live part
 QUICK_EVENTS = 20_000  # of the stream's beginning, warm-up included
-PATIENCE_S = 120.0  # for what should take seconds to tens of seconds
+MAX_WAIT_S = 120.0  # for what should take seconds to tens of seconds
 PLAIN_EVERY_S = 5.0
 REFRESH_S = 0.5
 _Group = tuple[str | None, str]  # version and mode
@@ -303,7 +303,7 @@ def _wait(show: _Show, ready: Any, what: str) -> None:
     from streams.errors import StackError  # noqa: PLC0415 - keeps help fast
     from streams.stack.process import last_lines  # noqa: PLC0415 - same
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + MAX_WAIT_S
     while not ready():
         for process in show.processes:
             if process.identity is None:
@@ -311,7 +311,7 @@ def _wait(show: _Show, ready: Any, what: str) -> None:
         if time.monotonic() > deadline:
             logs = "\n".join(f"{process.name}:\n{last_lines(process.log)}" for process in show.processes)
             raise StackError(
-                f"demo: {what} must come within {PATIENCE_S:g} s, got nothing; the last words were\n{logs}"
+                f"demo: {what} must come within {MAX_WAIT_S:g} s, got nothing; the last words were\n{logs}"
             )
         time.sleep(0.1)
 

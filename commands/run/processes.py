@@ -24,9 +24,9 @@ __all__ = ["STOP_S", "health", "only_one", "require_servers", "trainer", "worker
 
 FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
 OLDEST_REDIS = 7  # the first with functions
-MODES = ModeConfig()  # as measured
+DEFAULT_MODES = ModeConfig()  # as measured
 ASK_S = 2.0  # a local network answers within milliseconds
-EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
+MAX_EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
 EVICTIONS_WITHIN_S = 30.0
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 
@@ -38,7 +38,7 @@ STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer
 @click.option(
     "--personalize-at",
     type=click.IntRange(min=1),
-    default=MODES.personalize_at,
+    default=DEFAULT_MODES.personalize_at,
     show_default=True,
     help="Known items that make a user personalised.",
 )
@@ -84,7 +84,7 @@ def _work(
     from streams.serving.lists import ServingConfig  # noqa: PLC0415 - same
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
-    modes = ModeConfig(personalize_at, min(MODES.demote_below, personalize_at))
+    modes = ModeConfig(personalize_at, min(DEFAULT_MODES.demote_below, personalize_at))
     config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), upkeep=UpkeepConfig(threads=threads))
     app = build_worker(settings, config, instance)
 
@@ -245,7 +245,7 @@ class _Expelled(logging.Handler):
     def __init__(self, instance: str | None) -> None:
         super().__init__(logging.WARNING)
         self._instance = instance
-        self._times: deque[float] = deque(maxlen=EVICTIONS)
+        self._times: deque[float] = deque(maxlen=MAX_EVICTIONS)
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
@@ -253,9 +253,10 @@ class _Expelled(logging.Handler):
             self._end(f"got {said!r} from Kafka; if it stays so after a start, ")
         elif self._instance is not None and "member_id was not recognized" in said:
             self._times.append(record.created)
-            if len(self._times) == EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
+            if len(self._times) == MAX_EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
                 self._end(
-                    f"got put out of it {EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s by one with another Redis; "
+                    f"got put out of it {MAX_EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s "
+                    "by one with another Redis; "
                 )
 
     def _end(self, got: str) -> None:

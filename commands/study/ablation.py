@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from replay.evaluation.protocol import Measured
     from replay.evaluation.split import Split
 
-__all__ = ["Worth", "ablation"]
+__all__ = ["PartWorth", "ablation"]
 
 WHOLE = "all parts"
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class PartWorth:
     """A training without one part, against the whole.
 
     Parameters
@@ -105,14 +105,16 @@ def ablation(
     click.echo(json.dumps(report) if as_json else _text(found, title, k))
 
 
-def _worth(name: str, runs: "tuple[Measured, ...]", whole: "tuple[Measured, ...]", k: int, *, is_full: bool) -> Worth:
+def _worth(
+    name: str, runs: "tuple[Measured, ...]", whole: "tuple[Measured, ...]", k: int, *, is_full: bool
+) -> PartWorth:
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     from model.metrics.ranking import ndcg  # noqa: PLC0415 - same
 
     mine, theirs = (_ranks(some, is_full=is_full) for some in (runs, whole))  # (S, U) each
     lost = ((theirs <= k).astype(np.float64) - (mine <= k)).mean(axis=0)  # (U,)
-    return Worth(
+    return PartWorth(
         name,
         float((mine <= k).mean()),
         float(np.mean([ndcg(ranks, k) for ranks in mine])),
@@ -129,12 +131,12 @@ def _ranks(runs: "tuple[Measured, ...]", *, is_full: bool) -> "np.ndarray[Any, n
     return np.stack([run.ranks.full if is_full else run.ranks.sampled for run in runs])
 
 
-def _described(found: list[Worth], split: "Split", title: str, **more: Any) -> dict[str, Any]:
+def _described(found: list[PartWorth], split: "Split", title: str, **more: Any) -> dict[str, Any]:
     data = {"file": split.name, "sha256": split.sha256}
     return {"protocol": title, "data": data, "parts": [asdict(one) for one in found], **more}
 
 
-def _text(found: list[Worth], title: str, k: int) -> str:
+def _text(found: list[PartWorth], title: str, k: int) -> str:
     lines = [title, f"{'':18} HR@{k:<5} NDCG@{k:<5} HR lost  (error)  NDCG lost  fit s"]
     for one in found:
         name = one.without if one.without == WHOLE else f"without {one.without}"

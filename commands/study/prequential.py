@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
-from commands.parts.prequential_options import Replayed, StreamOptions, learnt_first, opened, stream_options
+from commands.parts.prequential_options import (
+    PreparedReplay,
+    StreamOptions,
+    learn_first_version,
+    prepare_replay,
+    stream_options,
+)
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -47,7 +53,7 @@ def prequential(
     names = _names(rivals, frozen=frozen)
     if checkpoint is not None:
         require_folder("prequential: --checkpoint", checkpoint)
-    replayed = opened(dataset, options)
+    replayed = prepare_replay(dataset, options)
     _require_few_items(names, replayed)
     began = time.monotonic()
     from replay.prequential.outcome import FROZEN, ONLINE, Outcome  # noqa: PLC0415 - keeps --help fast
@@ -74,7 +80,7 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
     return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
 
 
-def _require_few_items(names: list[str], replayed: Replayed) -> None:
+def _require_few_items(names: list[str], replayed: PreparedReplay) -> None:
     from replay.prequential.baseline_ranks import MAX_ITEMS  # noqa: PLC0415 - keeps --help fast
 
     n_items = len(replayed.stream.catalogue)
@@ -103,7 +109,7 @@ def _all_tracks(
     tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
     with Beside(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
         if kept is None:
-            learnt_first(run, quiet=quiet)
+            learn_first_version(run, quiet=quiet)
         first = run.learner.champion if kept is None else kept.first
         beside.freeze(first)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 INTERRUPTED = 130  # as of shells: 128 + SIGINT
-SHOWN = 20  # records that were not taken, one line each; the count is of all
+MAX_SHOWN = 20  # records that were not taken, one line each; the count is of all
 
 
 class _Factor(click.ParamType):
@@ -111,7 +111,7 @@ def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
         "duplicates": sent.duplicates,
         "late": sent.late,
         "errors": len(not_taken),
-        "not_taken": [_row(one) for one in not_taken[:SHOWN]],
+        "not_taken": [_row(one) for one in not_taken[:MAX_SHOWN]],
         "seconds": round(sent.seconds, 3),
         "rate": round(sent.rate, 1),
         "interrupted": sent.interrupted,
@@ -124,7 +124,7 @@ def _report(sent: "Sent", items: "SentItems", *, as_json: bool) -> None:
             f"sent {items.items:,} items and {sent.events:,} events "
             f"({sent.duplicates:,} duplicates, {sent.late:,} late) in {sent.seconds:.1f} s, {sent.rate:,.0f} events/s"
         )
-        for one in not_taken[:SHOWN]:
+        for one in not_taken[:MAX_SHOWN]:
             row = _row(one)
             click.echo(f"not taken: {row['topic']} {row['id']} of key {row['key']}: {row['reason']}")
     if not_taken:

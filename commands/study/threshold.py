@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module
-from commands.parts.prequential_options import StreamOptions, learnt_first, opened, stream_options
+from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     """
     options = StreamOptions.taken(given)
     draw = _drawing(plot)
-    replayed = opened(dataset, options)
+    replayed = prepare_replay(dataset, options)
     import numpy as np  # noqa: PLC0415 - keeps --help fast
 
     from model.ranking.modes import ModeConfig  # noqa: PLC0415 - same
@@ -70,7 +70,7 @@ def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.
     from rich.progress import Progress  # noqa: PLC0415 - same
 
     if run.config.round_every:
-        learnt_first(run, quiet=options.quiet)
+        learn_first_version(run, quiet=options.quiet)
     else:
         run.warm_up(run.stream.warm)
     with Progress(console=Console(stderr=True), disable=options.quiet) as bar:
