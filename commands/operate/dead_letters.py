@@ -72,7 +72,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     """Count dead letters by cause and topic, and show the newest; each record that died counts once."""
-    from streams.dead_letters.reading import LetterFilter, LetterReader, summarize  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter, LetterReader, summarize
 
     settings, wanted = _chosen(given)
     with LetterReader(settings) as reader, _progress("reading") as progress:
@@ -92,7 +92,7 @@ def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
 @click.option("--raw", is_flag=True, help="Write the value's bytes as they are, and nothing else.")
 def show(letter_id: str, *, raw: bool, **given: Any) -> None:
     """Show one letter: where the record stood, why it died, its headers, and its value."""
-    from streams.dead_letters.reading import LetterReader  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterReader
 
     partition, offset = _position(letter_id)
     with LetterReader(given_settings(given)) as reader:
@@ -118,8 +118,8 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     they are, or None to leave the letter out. What still breaks its contract is not sent. What was replayed is
     noted and not sent a second time. Exit status 1 if the broker refused a record; the others are sent.
     """
-    from streams.dead_letters.reading import LetterReader  # noqa: PLC0415 - --help stays fast
-    from streams.dead_letters.replaying import mend_wanted, replayed_origins  # noqa: PLC0415 - same
+    from streams.dead_letters.reading import LetterReader
+    from streams.dead_letters.replaying import mend_wanted, replayed_origins
 
     change = None if function is None else _load(function)
     settings, wanted = _chosen(given, letter_ids)
@@ -155,7 +155,7 @@ class _ReplayAccount:
         self, settings: "Settings", results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
     ) -> int:
         """Send what keeps its contract, and return how many records that were."""
-        from streams.dead_letters.replaying import LetterSender  # noqa: PLC0415 - --help stays fast
+        from streams.dead_letters.replaying import LetterSender
 
         with LetterSender(settings) as sender:
             for record in self._noting(results):
@@ -170,7 +170,7 @@ class _ReplayAccount:
     def _noting(
         self, results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
     ) -> "Iterator[MendedRecord]":
-        from streams.dead_letters.replaying import MendedRecord, RefusedLetter  # noqa: PLC0415 - --help stays fast
+        from streams.dead_letters.replaying import MendedRecord, RefusedLetter
 
         for outcome, result in results:
             self.outcome = outcome
@@ -234,7 +234,7 @@ class _ReplayAccount:
 
 def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, LetterFilter]":
     """Take the filter options out of a command's arguments; return the settings and the filter."""
-    from streams.dead_letters.reading import LetterFilter  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter
 
     causes, topic, since, until = (given.pop(name) for name in ("causes", "topic", "since", "until"))
     settings = given_settings(given)
@@ -273,8 +273,8 @@ def _load(name: str) -> "Change":
 @contextmanager
 def _progress(what: str) -> "Iterator[ReadProgress]":
     """Show on a terminal's stderr how far a long reading is, and leave nothing behind."""
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
-    from rich.progress import Progress as Bar  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     began = time.monotonic()
@@ -319,8 +319,8 @@ def _row(listed: "ListedLetter") -> Mapping[str, Any]:
 
 
 def _print_summary(summary: "LetterSummary", foreign: int, prefix: str, none: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
-    from rich.table import Table  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.table import Table
 
     if foreign:
         click.echo(f"{foreign} records that Reelstream did not write are left out", err=True)
@@ -376,7 +376,7 @@ def _print_letter(letter: "Letter") -> None:
 
 def _pretty(value: bytes) -> str:
     """Return JSON indented, without frame and envelope, or the beginning of anything else in hexadecimal."""
-    from streams.records.wrapping import open_json  # noqa: PLC0415 - --help stays fast
+    from streams.records.wrapping import open_json
 
     try:
         text = orjson.dumps(open_json(value), option=orjson.OPT_INDENT_2).decode()

@@ -30,7 +30,7 @@ def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
     logical database or a cluster. Nobody should write meanwhile. Lists, modes, positions and expiry are left out, as
     they are no function of the events.
     """
-    from streams.settings import Settings  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import Settings
 
     first = Settings.from_environment(redis=url).redis
     _require_rights(first)
@@ -49,8 +49,8 @@ def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
 
 
 def _require_rights(url: str) -> None:
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
-    from streams.state.rights import require_rights  # noqa: PLC0415 - same
+    from streams.redis.connection import connect_to_read
+    from streams.state.rights import require_rights
 
     with connect_to_read(url) as client:
         require_rights(client, "digest", lambda line: click.echo(f"reelstream: {line}", err=True))
@@ -58,16 +58,16 @@ def _require_rights(url: str) -> None:
 
 def _require_users(url: str, found: "Digest") -> None:
     """Raise StateError for a Redis without users, which equals any other such one and proves nothing."""
-    from streams.errors import StateError  # noqa: PLC0415 - with its only use
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.errors import StateError
+    from streams.settings import without_password
 
     if found.users == 0:
         raise StateError(f"digest: a Redis with users is required, got none in {without_password(url)}")
 
 
 async def _take(url: str) -> "Digest":
-    from streams.rebuild.digest import take_digest  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - keeps --help fast
+    from streams.rebuild.digest import take_digest
+    from streams.redis.connection import connect
 
     client = connect(url)
     try:
@@ -78,8 +78,8 @@ async def _take(url: str) -> "Digest":
 
 
 async def _compare(first: str, second: str) -> "DigestComparison":
-    from streams.rebuild.digest import compare_databases  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - keeps --help fast
+    from streams.rebuild.digest import compare_databases
+    from streams.redis.connection import connect
 
     clients = connect(first), connect(second)
     try:
@@ -91,7 +91,7 @@ async def _compare(first: str, second: str) -> "DigestComparison":
 
 
 def _print_digest(url: str, found: "Digest", *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import without_password
 
     if as_json:
         click.echo(orjson.dumps({"redis": without_password(url)} | asdict(found)).decode())
@@ -103,7 +103,7 @@ def _print_digest(url: str, found: "Digest", *, as_json: bool) -> None:
 
 
 def _print_comparison(urls: tuple[str, str], found: "DigestComparison", *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import without_password
 
     names = [without_password(url) for url in urls]
     if as_json:

@@ -76,9 +76,9 @@ def hot(genre: str | None, n: int, redis_url: str | None, as_json: bool) -> None
 
 @contextmanager
 def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
-    from streams.state.lookups import Lookups  # noqa: PLC0415 - same
+    from streams.redis.connection import connect_to_read
+    from streams.settings import Settings
+    from streams.state.lookups import Lookups
 
     with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
         yield Lookups(client)
@@ -181,7 +181,7 @@ def _print_hot(answer: Mapping[str, Any]) -> None:
 
 
 def _print_rows(heading: str, rows: Sequence[ItemRow]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+    from rich.table import Table
 
     if not rows:
         click.echo(f"{heading}: nothing yet")
@@ -200,7 +200,7 @@ def _print_rows(heading: str, rows: Sequence[ItemRow]) -> None:
 
 
 def _print_profile(answer: Mapping[str, Any]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+    from rich.table import Table
 
     user_id = answer["user_id"]
     if answer["unknown"]:
@@ -221,7 +221,7 @@ def _print_profile(answer: Mapping[str, Any]) -> None:
 
 def _console() -> "Console":
     """Return a console that writes titles as they are, without reading markup into them."""
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
+    from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)
 

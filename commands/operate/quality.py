@@ -37,9 +37,9 @@ def quality(*, as_json: bool, **given: Any) -> None:
 
     Exit with 1 if nothing has been tested yet.
     """
-    from streams.redis.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
-    from streams.redis.heartbeat import find_alive  # noqa: PLC0415 - same
-    from streams.state.quality import find_quality  # noqa: PLC0415 - same
+    from streams.redis.connection import answered, connect_to_read
+    from streams.redis.heartbeat import find_alive
+    from streams.state.quality import find_quality
 
     settings = given_settings(given)
     with answered("quality"), connect_to_read(settings.redis) as client:
@@ -78,23 +78,23 @@ def _described(found: _FoundQuality) -> dict[str, Any]:
 
 def _of_version(total: dict[str, Any]) -> "Interval":
     """Return the hit rate of a version in one mode; each test counts as a draw of its own."""
-    from model.metrics.intervals import wilson  # noqa: PLC0415 - only where something was found
+    from model.metrics.intervals import wilson
 
     return wilson(total["hits"], total["tests"])
 
 
 def _of_arm(total: dict[str, Any]) -> "Interval":
     """Return the hit rate of one side of an experiment; each user counts as a draw."""
-    from model.metrics.intervals import ratio_interval  # noqa: PLC0415 - only where something was found
-    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+    from model.metrics.intervals import ratio_interval
+    from model.metrics.live import ArmTally
 
     return ratio_interval(ArmTally.restored(total).sums())
 
 
 def _differences(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each two sides of one experiment, by how much the first hits more often."""
-    from model.metrics.intervals import difference  # noqa: PLC0415 - only where something was found
-    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+    from model.metrics.intervals import difference
+    from model.metrics.live import ArmTally
 
     ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"] or ""))
     return [

@@ -49,12 +49,12 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
 
     Interrupted, it goes on where it was when it is started again. See docs/rebuild.md.
     """
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
-    from streams.rebuild.rebuild import RebuildConfig  # noqa: PLC0415 - same
-    from streams.records.positions import DAY_MS  # noqa: PLC0415 - same
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
-    from streams.state.rights import require_rights  # noqa: PLC0415 - same
-    from streams.state.store import StateConfig  # noqa: PLC0415 - same
+    from streams.kafka.topics import verify_topics
+    from streams.rebuild.rebuild import RebuildConfig
+    from streams.records.positions import DAY_MS
+    from streams.redis.connection import connect_to_read
+    from streams.state.rights import require_rights
+    from streams.state.store import StateConfig
 
     settings = given_settings(given)
     verify_topics(settings)
@@ -80,13 +80,13 @@ def _tell_missing(line: str) -> None:
 async def _rebuild(
     settings: "Settings", config: "RebuildConfig", to: str | None, archive: str | None, *, is_switched: bool
 ) -> _RebuildOutcome:
-    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - keeps --help fast
-    from streams.rebuild.rebuild import Rebuild  # noqa: PLC0415 - same
-    from streams.rebuild.switch import hand_over, switch  # noqa: PLC0415 - same
-    from streams.rebuild.target import find_target  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - same
-    from streams.serving.known_topics import recognise_topics  # noqa: PLC0415 - same
-    from streams.settings import without_password  # noqa: PLC0415 - same
+    from streams.archive.parquet import EventArchive
+    from streams.rebuild.rebuild import Rebuild
+    from streams.rebuild.switch import hand_over, switch
+    from streams.rebuild.target import find_target
+    from streams.redis.connection import connect
+    from streams.serving.known_topics import recognise_topics
+    from streams.settings import without_password
 
     source = EventArchive(archive) if archive else None
     where = await find_target(settings, to)
@@ -117,7 +117,7 @@ async def _close(*clients: "Redis") -> None:
 
 
 def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import without_password
 
     replayed, switched = outcome.replayed, outcome.switched
     n = replayed.records + replayed.archived
@@ -149,8 +149,8 @@ def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """Show how far the replay is on stderr: a bar on a terminal, else a line now and then."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} events/s"), TimeRemainingColumn())

@@ -92,12 +92,12 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     DataError
         If the log cannot be read, or has nothing to learn from or to test.
     """
-    import torch  # noqa: PLC0415 - keeps --help fast
+    import torch
 
-    from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.prequential.run import RunConfig  # noqa: PLC0415 - same
-    from replay.prequential.stream import Stream  # noqa: PLC0415 - same
+    from model.training.rounds import RoundConfig
+    from replay.datasets.readers import read_dataset
+    from replay.prequential.run import RunConfig
+    from replay.prequential.stream import Stream
 
     torch.set_num_threads(options.threads)
     log = read_dataset(dataset, seed=options.seed)

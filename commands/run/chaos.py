@@ -60,9 +60,9 @@ def chaos(
 
     Starts a stack of its own, whatever REELSTREAM_ variables say, and ends it. Exit status 1 if anything differs.
     """
-    import orjson  # noqa: PLC0415 - keeps help fast
+    import orjson
 
-    from replay.chaos.run import ChaosConfig, run  # noqa: PLC0415 - same
+    from replay.chaos.run import ChaosConfig, run
 
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
@@ -90,8 +90,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _crew(events: int) -> "Crew":
     """Say how workers and the trainer are started; a short run trains early and often."""
-    from commands.parts.children import trainer_process, worker_process  # noqa: PLC0415 - keeps help fast
-    from replay.chaos.run import Crew  # noqa: PLC0415 - same
+    from commands.parts.children import trainer_process, worker_process
+    from replay.chaos.run import Crew
 
     rounds = str(max(300, min(3000, events // 20)))
 

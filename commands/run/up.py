@@ -44,9 +44,9 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
 
     Kafka and Redis are started only where none is given.
     """
-    from streams.kafka.topics import create_topics  # noqa: PLC0415 - same
-    from streams.settings import data_folder  # noqa: PLC0415 - keeps help fast
-    from streams.stack import running_stack  # noqa: PLC0415 - same
+    from streams.kafka.topics import create_topics
+    from streams.settings import data_folder
+    from streams.stack import running_stack
 
     folder = (data or data_folder() / "up").resolve()
     given["registry"] = given["registry"] or os.environ.get("REELSTREAM_REGISTRY") or str(folder / "models")

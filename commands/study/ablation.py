@@ -74,12 +74,12 @@ def ablation(
     The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`. A part whose
     loss is within its standard error has not shown that it earns its place on this data.
     """
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
+    import numpy as np
+    import torch
 
-    from model.network.neumf import PARTS, NeuMFConfig  # noqa: PLC0415 - same
-    from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - same
-    from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - same
+    from model.network.neumf import PARTS, NeuMFConfig
+    from replay.evaluation.neumf import TrainedNeuMF
+    from replay.evaluation.protocol import over_seeds
 
     left_out = tuple(name.strip() for name in parts.split(",")) if parts else PARTS
     if unknown := set(left_out) - set(PARTS):
@@ -108,9 +108,9 @@ def ablation(
 def _worth(
     name: str, runs: "tuple[Measured, ...]", whole: "tuple[Measured, ...]", k: int, *, is_full: bool
 ) -> PartWorth:
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
-    from model.metrics.ranking import ndcg  # noqa: PLC0415 - same
+    from model.metrics.ranking import ndcg
 
     mine, theirs = (_ranks(some, is_full=is_full) for some in (runs, whole))  # (S, U) each
     lost = ((theirs <= k).astype(np.float64) - (mine <= k)).mean(axis=0)  # (U,)
@@ -126,7 +126,7 @@ def _worth(
 
 
 def _ranks(runs: "tuple[Measured, ...]", *, is_full: bool) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
     return np.stack([run.ranks.full if is_full else run.ranks.sampled for run in runs])
 

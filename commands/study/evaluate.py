@@ -108,7 +108,7 @@ def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> Non
     Without --movies no genres are known and the genre projection stays empty. Defaults were
     chosen with --validate; the test file decided nothing.
     """
-    from replay.evaluation.ncf import read_ncf  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.ncf import read_ncf
 
     split = read_ncf(path, movies=movies, seed=given["seed"])
     _run(split, "sampled", validate=validate, given=given)
@@ -140,12 +140,12 @@ def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> 
 
 def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:
     """Fit and rank every method, and print what came of it."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
+    import numpy as np
+    import torch
 
-    from commands.parts.eval_report import EvaluationResult, described, text  # noqa: PLC0415 - same
-    from model.network.neumf import NeuMFConfig  # noqa: PLC0415 - same
-    from replay.evaluation.summary import summary  # noqa: PLC0415 - same
+    from commands.parts.eval_report import EvaluationResult, described, text
+    from model.network.neumf import NeuMFConfig
+    from replay.evaluation.summary import summary
 
     options = EvaluationOptions(**given)
     if validate:
@@ -177,7 +177,7 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
 
 def _baselines(options: EvaluationOptions) -> "dict[str, Method]":
     """Return the chosen baselines; of the default ones those whose packages are there."""
-    from replay.evaluation.baselines import BASELINES, baseline  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.baselines import BASELINES, baseline
 
     if options.baselines is None:
         found = {}
@@ -193,7 +193,7 @@ def _baselines(options: EvaluationOptions) -> "dict[str, Method]":
 
 def _runs(name: str, method: "Method", split: "Split", options: EvaluationOptions) -> "tuple[Measured, ...]":
     """Fit and rank one method over the seeds, and say on stderr how long each run took."""
-    from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.protocol import over_seeds
 
     def tell(run: "Measured") -> None:
         if not options.quiet:
@@ -205,7 +205,7 @@ def _runs(name: str, method: "Method", split: "Split", options: EvaluationOption
 def _our_runs(
     split: "Split", network: "NeuMFConfig", training: "TrainingConfig", options: EvaluationOptions
 ) -> "tuple[Measured, ...]":
-    from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.neumf import TrainedNeuMF
 
     with progress_bar(quiet=options.quiet) as progress:
         return _runs(OURS, TrainedNeuMF(network, training, progress), split, options)
@@ -214,7 +214,7 @@ def _our_runs(
 def _blas_limited(threads: int) -> AbstractContextManager[object]:
     """Hold NumPy's products to the chosen threads too; without the baselines' packages they are too few to matter."""
     try:
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - a package of the extra `eval`
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError:
         return nullcontext()
     limited: AbstractContextManager[object] = threadpool_limits(threads, "blas")

@@ -56,8 +56,8 @@ def prequential(
     replayed = prepare_replay(dataset, options)
     _require_few_items(names, replayed)
     began = time.monotonic()
-    from replay.prequential.outcome import FROZEN, ONLINE, Outcome  # noqa: PLC0415 - keeps --help fast
-    from replay.prequential.run import Run  # noqa: PLC0415 - same
+    from replay.prequential.outcome import FROZEN, ONLINE, Outcome
+    from replay.prequential.run import Run
 
     run = Run(replayed.stream, replayed.config)
     with _progress(run, quiet=options.quiet) as show:
@@ -71,8 +71,8 @@ def prequential(
 
 def _names(rivals: str, *, frozen: bool) -> list[str]:
     """Return what runs beside, in the order in which it runs."""
-    from replay.prequential.baselines import RIVALS as KNOWN  # noqa: PLC0415 - same
-    from replay.prequential.outcome import FROZEN  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.baselines import RIVALS as KNOWN
+    from replay.prequential.outcome import FROZEN
 
     names = [] if rivals == "none" else [name.strip() for name in rivals.split(",")]
     if unknown := [name for name in names if name not in KNOWN]:
@@ -81,7 +81,7 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
 
 
 def _require_few_items(names: list[str], replayed: PreparedReplay) -> None:
-    from replay.prequential.baseline_ranks import MAX_ITEMS  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.baseline_ranks import MAX_ITEMS
 
     n_items = len(replayed.stream.catalogue)
     if "co-occurrence" in names and n_items > MAX_ITEMS:
@@ -102,8 +102,8 @@ def _all_tracks(
     quiet: bool,
 ) -> dict[str, Any]:
     """Run everything to the end and return the ranks of what ran beside."""
-    from replay.prequential.beside import Beside  # noqa: PLC0415 - keeps --help fast
-    from replay.prequential.checkpoint import keep, restore  # noqa: PLC0415 - same
+    from replay.prequential.beside import Beside
+    from replay.prequential.checkpoint import keep, restore
 
     kept = None if checkpoint is None else restore(checkpoint, run, about)
     tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
@@ -138,8 +138,8 @@ def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]
     if quiet:
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
     bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
@@ -161,7 +161,7 @@ def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]
 
 def _said(run: "Run") -> str:
     """Return the hit rate so far and the rounds."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
     tests = int(np.searchsorted(run.stream.tests, run.done))
     hits = np.isfinite(run.tally.ranks[:tests])
@@ -181,7 +181,7 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
         if path.suffix != ".html":
             picture.draw(outcome, path, heading)
             return
-        from commands.parts.prequential_report import page  # noqa: PLC0415 - keeps --help fast
+        from commands.parts.prequential_report import page
 
         drawn = StringIO()
         picture.figure_of(outcome, heading).savefig(drawn, format="svg")
@@ -193,7 +193,7 @@ def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
 def _tell(
     outcome: "Outcome", options: StreamOptions, about: dict[str, Any], report: "Callable[[Outcome, str], None]"
 ) -> None:
-    from commands.parts.prequential_report import described, text, title  # noqa: PLC0415 - keeps --help fast
+    from commands.parts.prequential_report import described, text, title
 
     heading = title(outcome, options.least_stars)
     report(outcome, heading)

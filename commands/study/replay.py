@@ -73,11 +73,11 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])
 
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - imports pandas
-    from replay.producer import offer_catalogue  # noqa: PLC0415 - imports kafka
-    from replay.producer import replay as send  # noqa: PLC0415 - same
-    from replay.schedule import Disturbance, Selection, Speed, plan  # noqa: PLC0415 - same
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - imports kafka
+    from replay.datasets.readers import read_dataset
+    from replay.producer import offer_catalogue
+    from replay.producer import replay as send
+    from replay.schedule import Disturbance, Selection, Speed, plan
+    from streams.kafka.topics import verify_topics
 
     pace = Speed(speed, rate)
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
@@ -148,8 +148,8 @@ def _row(not_taken: "UndeliveredRecord") -> dict[str, str]:
 @contextmanager
 def _progress_bar(total: int) -> Iterator["Progress"]:
     """Show deliveries, their rate and the event date on stderr, if that is a terminal."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (

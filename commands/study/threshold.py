@@ -42,11 +42,11 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     options = StreamOptions.taken(given)
     draw = _drawing(plot)
     replayed = prepare_replay(dataset, options)
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
-    from model.ranking.modes import ModeConfig  # noqa: PLC0415 - same
-    from replay.prequential.run import Run  # noqa: PLC0415 - same
-    from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose  # noqa: PLC0415 - same
+    from model.ranking.modes import ModeConfig
+    from replay.prequential.run import Run
+    from replay.prequential.threshold import always_cold, always_personalised, evidence_of, low_history, propose
 
     began = time.monotonic()
     stream = low_history(replayed.stream, most)
@@ -65,9 +65,9 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
 
 def _hits(run: "Run", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Run a pass to its end and return bool (T,), which tests its lists hit."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    from rich.console import Console  # noqa: PLC0415 - same
-    from rich.progress import Progress  # noqa: PLC0415 - same
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
 
     if run.config.round_every:
         learn_first_version(run, quiet=options.quiet)
