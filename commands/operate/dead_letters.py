@@ -62,7 +62,10 @@ def _filter_options(command: Any) -> Any:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List the records that broke their contract, show one, or send them back when they are mended."""
+    """List, show or replay records that broke their contract.
+
+    They can be mended by a Python function before they are sent back.
+    """
 
 
 @dead_letters.command("list")

@@ -24,11 +24,11 @@ TELL_S = 0.2  # between two redrawings of the line on the terminal
 @click.argument("other", metavar="[URL2]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
-    """Print a digest of what the events have made in Redis; with URL2 compare both, and exit with 1 if they differ.
+    """Print a digest of what the events have made in Redis.
 
-    A Redis without users proves nothing, and is an error. URL defaults to REELSTREAM_REDIS; it may name a server's
-    logical database or a cluster. Nobody should write meanwhile. Lists, modes, positions and expiry are left out, as
-    they are no function of the events.
+    With URL2 both are compared; exit with 1 if they differ. A Redis without users proves nothing, and is an error. URL
+    defaults to REELSTREAM_REDIS; it may name a server's logical database or a cluster. Nobody should write meanwhile.
+    Lists, modes, positions and expiry are left out, as they are no function of the events.
     """
     from streams.settings import Settings
 

@@ -41,7 +41,10 @@ ItemRow = Mapping[str, Any]
 @redis_option
 @json_option
 def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Show the list last published for USER; for an unknown user what is trending, and say so."""
+    """Show the list last published for USER.
+
+    For an unknown user it shows what is trending, and says so.
+    """
     with _lookups(redis_url) as lookups:
         show = _print_json if as_json else _print_list
         found = lookups.recommendation(user_id)
@@ -56,7 +59,10 @@ def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str
 @redis_option
 @json_option
 def profile(user_id: str, n: int, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Show what is known about USER: counters, mode, favourite genres and latest events."""
+    """Show what is known about USER.
+
+    That is counters, mode, favourite genres and latest events.
+    """
     with _lookups(redis_url) as lookups:
         answer = _profile(lookups, user_id, n)
         (_print_json if as_json else _print_profile)(answer)

@@ -24,7 +24,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 @click.group()
 def model() -> None:
-    """List, show, check and compare model versions, choose which serves, or delete old ones."""
+    """List, check, compare, serve or delete model versions."""
 
 
 @model.command("list")

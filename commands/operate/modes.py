@@ -24,9 +24,10 @@ _AUTO = "auto"
 @click.option("--redis", "redis_url", metavar="URL", help="Redis or Valkey; default REELSTREAM_REDIS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bool) -> None:
-    """Show USER's mode, or choose it by hand from the user's next event on; auto lets the threshold decide again.
+    """Show USER's mode, or choose it by hand.
 
-    Who was chosen to be personalised is so from the first item on that the model knows.
+    A choice holds from the user's next event on; auto lets the threshold decide again. Who was chosen to be
+    personalised is so from the first item on that the model knows.
     """
     from streams.records.ids import ID_RULE, is_id
     from streams.redis.connection import connect_to_read

@@ -33,9 +33,10 @@ class _FoundQuality:
 @address_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def quality(*, as_json: bool, **given: Any) -> None:
-    """Show how often published lists held the next thing their users touched, beside popularity.
+    """Show how often published lists were right.
 
-    Exit with 1 if nothing has been tested yet.
+    A list is right if it holds the next item that its user touches. Popularity is tested on the same events. Exit with
+    1 if nothing has been tested yet.
     """
     from streams.redis.connection import answered, connect_to_read
     from streams.redis.heartbeat import find_alive

@@ -45,9 +45,10 @@ class _RebuildOutcome:
 @click.option("--no-switch", is_flag=True, help="Leave the live database in its place; a later rebuild goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bool, **given: Any) -> None:
-    """Replay all events into an empty database and let it take the live one's place; workers serve meanwhile.
+    """Replay all events into an empty database.
 
-    Interrupted, it goes on where it was when it is started again. See docs/rebuild.md.
+    It then takes the live one's place; workers serve meanwhile. Interrupted, it goes on where it was when it is started
+    again. See docs/rebuild.md.
     """
     from streams.kafka.topics import verify_topics
     from streams.rebuild.rebuild import RebuildConfig

@@ -37,7 +37,10 @@ STOP_S = 9.5  # the archiver's own limits add up to nine seconds
 )
 @log_level_option
 def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
-    """Write accepted events to Parquet files until stopped, each event once; several share the partitions."""
+    """Write accepted events to Parquet files until stopped.
+
+    Each event is written once. Several archivers share the partitions.
+    """
     from streams.kafka.topics import verify_topics
 
     settings = given_settings(given)

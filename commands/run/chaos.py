@@ -56,9 +56,10 @@ def chaos(
     as_json: bool,
     keep: Path | None,
 ) -> None:
-    """Kill, pause and restart everything while a stream is applied; compare the state with a second computation.
+    """Break a stack of its own, and check the state afterwards.
 
-    Starts a stack of its own, whatever REELSTREAM_ variables say, and ends it. Exit status 1 if anything differs.
+    Everything is killed, paused and restarted while a stream is applied. Then the state is compared with a second
+    computation. REELSTREAM_ variables are not heeded. Exit status 1 if anything differs.
     """
     import orjson
 

@@ -45,7 +45,10 @@ _ALL: _Group = ("", "")
 @click.option("--rate", type=float, default=RATE, show_default=True, help="Events a second of the live part.")
 @click.option("--data", "dataset", default="ml-100k", show_default=True, help="A data set by name or path.")
 def demo(*, quick: bool, rate: float, dataset: str) -> None:
-    """Run the main job end to end: stack, replay, worker, trainer, live quality beside popularity."""
+    """Run the main job end to end, and measure it.
+
+    The parts are stack, replay, worker, trainer, and live quality beside popularity.
+    """
     from replay.datasets.readers import read_dataset
     from streams.stack import running_stack
 

@@ -18,9 +18,9 @@ __all__ = ["health"]
 @click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
-    """Exit with 0 if a process of this role and host has shown a sign of life lately, else with 1.
+    """Exit with 0 if a process of this host lives, else with 1.
 
-    Also with 1 if one of them says that it lives but is at fault.
+    A process lives if it has shown a sign of life lately. Status 1 also if one of this role says that it is at fault.
     """
     from streams.redis.connection import answered, connect_to_read
     from streams.redis.heartbeat import find_alive

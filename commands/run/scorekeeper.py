@@ -24,7 +24,10 @@ __all__ = ["scorekeeper"]
 )
 @log_level_option
 def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
-    """Test every event against the list before it until stopped; run one per installation."""
+    """Test every event against the list before it until stopped.
+
+    Run one scorekeeper per installation.
+    """
     settings = given_settings(given)
     log_to_stderr(log_level)
     require_servers("scorekeeper", settings)

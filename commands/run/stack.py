@@ -20,7 +20,10 @@ NOT_RUNNING = 3  # as of system service scripts
 
 @click.group()
 def stack() -> None:
-    """Run Apache Kafka and Valkey on this machine, in a data folder, on free ports."""
+    """Run Apache Kafka and Valkey on this machine.
+
+    They keep what they hold in a data folder and listen on free ports.
+    """
 
 
 def _default_data() -> Path:

@@ -40,7 +40,10 @@ __all__ = ["trainer"]
 )
 @log_level_option
 def trainer(*, threads: int, log_level: str, **given: Any) -> None:
-    """Fine-tune on the events until stopped, and promote what is not worse; run one per installation."""
+    """Fine-tune on the events until stopped.
+
+    A version that is not worse than the one that serves is promoted. Run one trainer per installation.
+    """
     settings = given_settings(given)
     log_to_stderr(log_level)
     require_servers("trainer", settings)

@@ -40,9 +40,10 @@ producer.send("{ratings}", key="ann", value={{"event_id": "e1", "user_id": "ann"
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
 def up(*, data: Path | None, workers: int, **given: Any) -> None:
-    """Run stack, topics, workers, trainer and scorekeeper until Ctrl-C.
+    """Run everything in one terminal until Ctrl-C.
 
-    Kafka and Redis are started only where none is given.
+    That is the stack, the topics, workers, a trainer and a scorekeeper. Kafka and Redis are started only where none is
+    given.
     """
     from streams.kafka.topics import create_topics
     from streams.settings import data_folder

@@ -50,7 +50,10 @@ EVICTIONS_WITHIN_S = 30.0
 )
 @log_level_option
 def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
-    """Answer events with lists until stopped; start as many as there are partitions to share."""
+    """Answer events with lists until stopped.
+
+    Several workers share the partitions; more workers than partitions are of no use.
+    """
     settings = given_settings(given)
     log_to_stderr(log_level)
     _require_faiss(settings)

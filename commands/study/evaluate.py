@@ -92,7 +92,10 @@ def protocol_options(command: F) -> F:
 
 @click.group()
 def evaluate() -> None:
-    """Train and measure on published protocols, beside known methods on the same events."""
+    """Train and measure on published protocols.
+
+    Known methods are measured on the same events.
+    """
 
 
 evaluate.add_command(ablation)

@@ -43,10 +43,10 @@ RIVALS = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 def prequential(
     dataset: str, *, rivals: str, frozen: bool, checkpoint: Path | None, report: Path | None, **given: Any
 ) -> None:
-    """Replay DATASET, a name of `data list` or a path: test each event on the list of its moment, then learn it.
+    """Test each event of a log on the list of its moment.
 
-    Lists come from what a worker calls, learning from what a trainer calls; trending is merged every
-    100 events. Rivals and the frozen model run beside it in a second process.
+    Then it is learnt. DATASET is a name of `data list` or a path. Lists come from what a worker calls, learning from
+    what a trainer calls; trending is merged every 100 events. Rivals and the frozen model run in a second process.
     """
     options = StreamOptions.taken(given)
     write = _reporting(report)

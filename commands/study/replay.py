@@ -66,9 +66,10 @@ class _Moment(click.ParamType):
 @partitions_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
-    """Send the catalogue of DATASET, then its events; one of --speed, --rate and --max-speed says how fast.
+    """Send a recorded log to the topics.
 
-    DATASET is a release such as ml-100k, or the path of a zip, a folder or a ratings file.
+    The catalogue goes first, then the events; one of --speed, --rate and --max-speed says how fast. DATASET is a
+    release such as ml-100k, or the path of a zip, a folder or a ratings file.
     """
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])

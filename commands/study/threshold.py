@@ -34,10 +34,11 @@ __all__ = ["tune_threshold"]
 )
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw both hit rates into this PNG file.")
 def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) -> None:
-    """Replay DATASET twice, with cold-start lists only and with personalised ones, and propose --personalize-at.
+    """Propose --personalize-at from what a log shows.
 
-    Each event of a user with at most --most past events is tested on the list of its moment, then learnt. The
-    proposal is the threshold with most hits; its range comes from drawing users anew a thousand times.
+    DATASET is replayed twice, with cold-start lists only and with personalised ones. Each event of a user with at most
+    --most past events is tested on the list of its moment, then learnt. The proposal is the threshold with most hits;
+    its range comes from drawing users anew a thousand times.
     """
     options = StreamOptions.taken(given)
     draw = _drawing(plot)

@@ -84,10 +84,10 @@ def train(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train on DATASET, a name of `data list` or a path, or on archived events, and store the version.
+    """Train a first version on recorded or archived events.
 
-    The newest events are held out and ranked among the whole catalogue: HR@10 and NDCG@10 of the
-    version are stored with it, beside those of popularity. Serving it is a separate step.
+    DATASET is a name of `data list` or a path. The newest events are held out and ranked among the whole catalogue:
+    HR@10 and NDCG@10 of the version are stored with it, beside those of popularity. Serving it is a separate step.
     """
     if backend is not None and not plain:
         raise click.UsageError("--backend goes with --plain")
