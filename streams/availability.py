@@ -1,7 +1,7 @@
 """Saying that a server is away, and that it is back: the same two events in every process, with its role beside them.
 
-``redis.unavailable`` and ``redis.available``, ``kafka.unavailable`` and ``kafka.available``. Who cannot reach a server
-tells this and goes on waiting; nothing is decided here.
+The events are ``redis.unavailable`` and ``redis.available``, ``kafka.unavailable`` and ``kafka.available``. A process
+that cannot reach a server says so and goes on waiting. Nothing is decided here.
 """
 
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Availability:
-    """Whether one server answers one process; what changes is said once, and what lasts every few seconds.
+    """Whether one server answers one process; a change is said once, a lasting absence every few seconds.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Availability:
 
     @property
     def away_s(self) -> float | None:
-        """Seconds since it answered last, once that it is away was said; None while it answers."""
+        """Seconds since its last answer; None while it answers, and until its absence has been said."""
         return None if self._since is None or self._said_at is None else time.monotonic() - self._since
 
     def lost(self, cause: object, since: float | None = None) -> None:

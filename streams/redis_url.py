@@ -1,7 +1,7 @@
-"""The forms of an address of Redis: redis-py's own, and that of Sentinels, which redis-py has none for.
+"""The forms of an address of Redis: redis-py's own, and one for Sentinels, for which redis-py has none.
 
 ``redis+sentinel://[user:password@]host:port[,host:port]/SERVICE[/DATABASE][?options]`` names some Sentinels and the
-service that they watch, with ``rediss+sentinel://`` all by TLS. User and password are the servers' own; those of the
+service that they watch; ``rediss+sentinel://`` is the same by TLS. User and password are the servers' own; those of the
 Sentinels are the options ``sentinel_username`` and ``sentinel_password``. Nothing here connects.
 """
 

@@ -94,7 +94,7 @@ def _rows(name: str, old: Snapshot, new: Snapshot) -> MatchedRows | None:
 
 
 def _moved(old: Weights, new: Weights, rows: MatchedRows | None) -> dict[str, Any]:
-    """Return how many rows there are and moved, and the length of the change over that of what was before."""
+    """Return how many rows there are and how many moved, and how far relative to the length of the rows before."""
     if rows is not None:
         old, new = old[rows[0]], new[rows[1]]
     n = len(new) if rows is not None else 1

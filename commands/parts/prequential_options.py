@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What was typed of them."""
+    """The values that were given for ``stream_options``."""
 
     least_stars: float
     warm_up: float
@@ -40,7 +40,7 @@ class StreamOptions:
 
 @dataclass(frozen=True, slots=True)
 class PreparedReplay:
-    """A stream, how it is replayed, and what tells this from other replays."""
+    """A stream, how it is replayed, and what identifies this replay among others."""
 
     stream: "Stream"
     config: "RunConfig"
@@ -116,7 +116,7 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
 
 
 def learn_first_version(run: "Run", *, quiet: bool) -> None:
-    """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
+    """Warm a run up and let it learn its first version; if it gets none, later rounds try again."""
     run.warm_up(run.stream.warm)
     with progress_bar(quiet=quiet) as progress:
         run.round(progress=progress)

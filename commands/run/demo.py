@@ -1,4 +1,4 @@
-"""``reelstream demo``: the whole road on real MovieLens events, measured while it runs.
+"""``reelstream demo``: the main job on real MovieLens events, measured while it runs.
 
 Steps: 1 start the stack; 2 get the data; 3 warm up on the first 80 % of the stream; 4 play the rest live, with one
 table that updates in place; 5 check what was promised, and show one user's list.

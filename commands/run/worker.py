@@ -107,11 +107,11 @@ def _require_faiss(settings: Settings) -> None:
 
 
 class _Expelled(logging.Handler):
-    """Ends a worker that Kafka refuses, or puts out of its group again and again, so that it does nothing for ever.
+    """Ends a worker that Kafka refuses, or puts out of its group again and again; it would live on and do nothing.
 
-    Another one that joins under the same id is the usual cause; the lease sees that first where both use one Redis.
-    Kafka's client does not treat it as an error: either it joins again, which puts the other out, for ever, or what
-    coordinates it ends while the rest of the process goes on. Its log is the only place where it says so.
+    The usual cause is another worker under the same id; the lease sees that first where both use one Redis. Kafka's
+    client takes it for no error. Either it joins again, which puts the other out, and so on for ever, or its
+    coordinator ends while the rest of the process goes on. It says so in its log and nowhere else.
     """
 
     def __init__(self, instance: str | None) -> None:

@@ -225,6 +225,6 @@ def _blas_limited(threads: int) -> AbstractContextManager[object]:
 
 
 def _drawing(path: Path) -> "Callable[[EvaluationResult], None]":
-    """Return what draws into a file, so that what is missing is told before hours of training and not after."""
+    """Return a function that draws into a file; what it lacks is said now, before hours of training."""
     draw = drawing_module("eval: --plot", path, "replay.evaluation.plot").draw
     return lambda evaluated: draw(evaluated.summaries, path, evaluated.k, evaluated.title())

@@ -134,7 +134,7 @@ def _all_tracks(
 
 @contextmanager
 def _progress(run: "Run", *, quiet: bool) -> "Iterator[Callable[[Beside], None]]":
-    """Yield what moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
+    """Yield a function that moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
     if quiet:
         yield lambda _: None
         return
@@ -170,7 +170,7 @@ def _said(run: "Run") -> str:
 
 
 def _reporting(path: Path | None) -> "Callable[[Outcome, str], None]":
-    """Return what writes the report, so that what is missing is told before the run and not after it."""
+    """Return a function that writes the report; what it lacks is said now, before the run."""
     if path is None:
         return lambda *_: None
     picture = drawing_module("prequential: --report", path, "replay.prequential.picture")

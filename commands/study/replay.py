@@ -1,4 +1,4 @@
-"""``reelstream replay``: send a recorded log to the topics, at any speed, with trouble on purpose if wanted."""
+"""``reelstream replay``: send a recorded log to the topics, at any speed, with disturbances if wanted."""
 
 import json
 import sys

@@ -98,7 +98,7 @@ def _text(evidence: "Sequence[Evidence]", proposal: "Proposal", present: int, na
 
 
 def _drawing(path: Path | None) -> "Callable[[Sequence[Evidence], Proposal], None]":
-    """Return what draws, so that what is missing is told before the run and not after it."""
+    """Return a function that draws; what it lacks is said now, before the run."""
     if path is None:
         return lambda *_: None
     draw = drawing_module("tune-threshold: --plot", path, "replay.prequential.picture").draw_threshold

@@ -217,7 +217,7 @@ def _topic_items(settings: "Settings") -> "Catalogue":
 
 @contextmanager
 def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
-    """Yield what keeps a training in a file and takes it up from there; the file is gone when all went well."""
+    """Yield hooks that keep a training in a file and resume it; the file is removed when all went well."""
     from model.training.fit import TrainingHooks
     from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 

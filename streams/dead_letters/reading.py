@@ -2,8 +2,8 @@
 
 A letter's identity is its origin: the topic, partition and offset of the record that died. A worker that is killed
 between sending its letters and acknowledging its batch sends them again, so one origin may lie in ``dead-letters``
-several times; it counts once. Notes of what was replayed lie in the same topic, beside the letter they are about, and
-so are forgotten with it. Reading needs no consumer group and leaves no trace. Sending letters back is in ``resending``.
+several times; it counts once. A note of what was replayed lies in the same topic, beside its letter, and so is
+forgotten with it. Reading needs no consumer group and leaves no trace. ``replaying`` sends letters back.
 """
 
 import heapq

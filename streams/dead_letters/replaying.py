@@ -1,8 +1,9 @@
 """Sending dead letters back: mended by a function, checked against the contract, sent once, and noted.
 
-What was sent is noted in ``dead-letters`` itself, in the letter's own partition and after its delivery, so the memory
-of it lives as long as the letter. A crash between the two sends a burst again at the next replay; an event among them
-is known by its id, a film or a request replaces itself. Two replays at the same time do not see each other's notes.
+A note in ``dead-letters`` itself says what was sent. It lies in the letter's own partition, so it lives as long as the
+letter, and it is written after the delivery. After a crash between the two, the next replay sends that burst again.
+This does no harm: an event is known by its id, and a film or a request replaces itself. Two replays at the same time
+do not see each other's notes.
 """
 
 from collections import Counter
@@ -92,7 +93,7 @@ def replayed_origins(entries: Iterable[Letter | ReplayNote]) -> OriginSet:
 def mend_wanted(
     entries: Iterable[Letter | ReplayNote], wanted: LetterFilter, before: OriginSet, change: Change | None, prefix: str
 ) -> Iterator[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]:
-    """Mend each wanted letter once, and give it with the running account; None stands for one that is not to be sent.
+    """Mend each wanted letter once, and give what became of it with the counts so far.
 
     Parameters
     ----------
@@ -117,15 +118,15 @@ def mend_wanted(
 
 
 def mend(letter: Letter, change: Change | None, prefix: str) -> MendedRecord | RefusedLetter | None:
-    """Return the record to send in a letter's place, why there is none, or None where ``change`` leaves it out.
+    """Return the record to send for a letter, or why there is none; None where ``change`` leaves the letter out.
 
-    The key becomes the id that the record is keyed by where it is another one.
+    A record whose key is not the id that its topic is keyed by gets that id for its key.
 
     Parameters
     ----------
     change : gets the JSON value, without a frame or envelope around it, or the bytes where they are not JSON, and
-        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the bytes go as
-        they are.
+        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the letter's bytes
+        are sent.
     prefix : topic prefix of this installation.
     """
     if letter.cut_from is not None:
@@ -160,7 +161,7 @@ def _opened(value: bytes | None) -> Any:
 
 
 def _user_of(name: str) -> Callable[[Letter, bytes | None], bytes]:
-    """Return a reading of the user; its letter's time is the measure, as it is before that of what is sent."""
+    """Return what reads the user of an event; the event's time is measured by the time of the letter."""
 
     def user_of(letter: Letter, value: bytes | None) -> bytes:
         return decode_event(RawRecord(Origin(name, 0, 0, letter.timestamp), None, value), name).user_id.encode()

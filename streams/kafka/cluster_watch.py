@@ -1,7 +1,7 @@
 """Looking whether the cluster answers, and whether its topics are still ours, also while nothing is to be read.
 
-Each process has a watch with a client of its own and a short time limit: the limits of the clients that read and write
-are long, because they must outlast a broker that fails over, and where nothing is to be sent they notice nothing.
+Each process has a watch with a client of its own and a short time limit. The clients that read and write have long
+limits, because they must outlast a broker that fails over, and they notice nothing while they have nothing to send.
 """
 
 import asyncio
@@ -57,9 +57,8 @@ class ClusterWatch:
     settings : where the cluster is.
     role : of the process.
     config : how often to look.
-    restart : further topics, without the prefix, that this process must be started again for where they were made anew;
-        event topics always end it.
-    reread : topics that are read again from their first record instead, and how.
+    restart : topics, without the prefix, that end this process where they were made anew, as event topics always do.
+    reread : topics that are read again from their first record instead, and what does that.
     are_counts_fixed : whether the partition counts must stay as the settings say.
     told : called after each look with the seconds for which Kafka has been away, None while it answers.
     """
@@ -157,7 +156,7 @@ class ClusterWatch:
         return await describe_topics(self._client, self._names)
 
     async def _answer(self, name: str, known: TopicIds, found: TopicIds) -> None:
-        """Do what another topic under a name that is read here requires; of those that are only written it is said."""
+        """End the process, read again, or only say it, because there is another topic under a known name."""
         plain = name.removeprefix(self._settings.prefix)
         if plain in topics.EVENTS:
             self.ids = known  # so that the second look finds the same

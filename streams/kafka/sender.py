@@ -2,11 +2,11 @@
 
 A broker refuses a record that is stamped more than an hour ahead (``message.timestamp.after.max.ms``), is larger than
 its topic takes, or has no key on a compacted topic. kafka-python's idempotent producer then fails everything that it
-holds, and whatever it is given later, to any topic. So the records that are out are kept here, in order; after a
-refusal the producer is made anew, and what was not taken is offered again in halves, until a record is refused that
-was offered alone. That one is told, all others are delivered, and those of a partition stay in order.
+holds, and whatever it is given later, to any topic. So ``Delivery`` keeps the records that are out, in order. After a
+refusal it makes a new producer and offers again what was not taken, in halves, until one record is refused alone. It
+tells of that one and delivers all others; those of a partition stay in order.
 
-What was on its way to another partition at that moment may have arrived already and then arrives twice.
+A record that was on its way to another partition at that moment may have arrived already, and then arrives twice.
 """
 
 import contextlib
@@ -72,8 +72,9 @@ class Delivery:
     """Delivers records in order, each once, without those that the broker refuses; used as a context.
 
     ``refused`` holds the records that the broker refused alone. ``failed`` holds those that were not taken for another
-    reason, such as a cluster that is gone; there is no saying whether these arrived. After 1,000 of these, 100 refused
-    in a row, or one without any answer ``has_given_up`` is true, nothing more is sent, and what is out has failed.
+    reason, such as a cluster that is gone; they may have arrived or not. It gives up after 1,000 failures, after 100
+    refusals in a row, or after one record without any answer. Then ``has_given_up`` is true, nothing more is sent, and
+    every record that is out has failed.
 
     Parameters
     ----------

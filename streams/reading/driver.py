@@ -1,8 +1,8 @@
-"""Faust's Kafka driver with what production needs of it: committed records, honest offsets, and trouble that is told.
+"""Faust's Kafka driver with what production needs of it: committed records, honest offsets, and losses that are told.
 
 Faust 0.15.3 reads uncommitted records unless it is in a transaction of its own. It commits what was acknowledged, and
-so stays behind a topic that ends in control records. A partition whose offset has left retention it reads on from
-the first record, in silence. Each of these is one method here; the rest is Faust's.
+so stays behind a topic that ends in control records. Where retention has removed the next record, Faust goes on with
+the first that is left and says nothing. Each of these is one method here; the rest is Faust's.
 """
 
 import asyncio
@@ -137,8 +137,8 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
     def _note(self, consumer: Any, found: Mapping[Any, Any]) -> None:
         """Note what was handed out, and where each partition stands.
 
-        Another assignment is noticed here and not where Faust hears of it, in its own thread: what a fetch of the old
-        one still passes would be taken for done.
+        Another assignment is noticed here, in the thread that fetches. Faust hears of it in its own thread; by then a
+        fetch of the old assignment might have passed records, and these would be taken for done.
         """
         assignment = assignment_of(consumer)
         if assignment is not self._assignment:
@@ -164,7 +164,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
                 self.due.setdefault(topic_partition, state.position)
 
     async def seek_to_committed(self) -> Any:
-        """Stand where the group has committed, and where it never did at the first record: Faust stays where it is."""
+        """Stand where the group has committed, or at the first record where it never did; Faust would not move then."""
         return await self.call_thread(self._seek_to_committed)
 
     async def _seek_to_committed(self) -> Any:
@@ -182,7 +182,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         _seek(consumer, at, kept[at])
 
     async def _go_to_kept(self, consumer: Any, wanted: Mapping[Any, int]) -> None:
-        """Go on with the first record that is kept, and note what is gone; nothing helps where the topic ends earlier.
+        """Go on with the first record that is kept, and note what is gone.
 
         Raises
         ------
@@ -218,10 +218,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # same
-    """Commits how far each partition is done: past control records where nothing before them is left.
+    """Commits how far each partition is done, and passes control records once everything before them is done.
 
-    A worker acknowledges in the order of each partition, and only when Redis knows everything before, so the last
-    acknowledged offset says all.
+    A worker acknowledges the records of a partition in their order, and only when Redis knows everything before. So the
+    last acknowledged offset says all.
     """
 
     _thread: _Thread
@@ -244,15 +244,15 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         self._committed_offset[at] = None
 
     def take_lost(self) -> list[LostRange]:
-        """Return what was found to be gone since the last call."""
+        """Return the offsets that were found to be gone since the last call."""
         lost, self._thread.lost = self._thread.lost, []
         return lost
 
     def stalled(self, for_s: float) -> list[StalledPartition]:
         """Return the partitions of which no fetch was answered for so many seconds; none before it has joined.
 
-        While a leader's records wait to be taken aiokafka asks it for nothing, and a backlog of one partition keeps the
-        others of that leader waiting for minutes. So the seconds count from the last record that the leader gave.
+        aiokafka asks a leader for nothing while records of that leader wait to be taken, so a backlog of one partition
+        keeps the leader's others waiting for minutes. The seconds therefore count from the last record that it gave.
         """
         client, now = self._thread._consumer, time.time()  # noqa: SLF001 - None before it has started
         if client is None or not self.flow_active or self.app.rebalancing:
@@ -318,7 +318,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         return {at: one.handed for at, one in reached if one is not None and one.handed is not None}
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
-        """Do without: what is committed does not depend on gaps."""
+        """Do nothing: what is committed does not depend on gaps."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
         return [at for at in self.assignment() if topics is None or at in topics or at.topic in topics]

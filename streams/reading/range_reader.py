@@ -1,6 +1,6 @@
 """Records read once more: a stretch of one topic partition, and how far a consumer group has come.
 
-A consumer of no group and for one purpose; it moves nobody's position.
+The consumer is of no group, so it moves nobody's position.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -61,7 +61,8 @@ class RangeReader:
     ) -> AsyncIterator[list[RawRecord]]:
         """Give the records from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
 
-        Offsets that hold no committed record are passed, as is everything that the topic no longer or not yet holds.
+        An offset that holds no committed record gives none, and neither does one that the topic no longer or not yet
+        holds.
         """
         at = ClientPartition(*topic_partition)
         self._reading.assign([at])

@@ -1,11 +1,11 @@
 """Records of several topic partitions in the order of their Kafka timestamps, as far as it is certain.
 
-Within a partition records stay in their order, whatever their timestamps say, so what was given out is always a
-beginning of each partition, and a position per partition says all. Between partitions the earliest goes first. It may
-go once nothing earlier can come: every other partition has delivered something later, or has nothing more and had
-time enough. Time enough is ``late_ms`` after its timestamp, or after its arrival where the clock that stamped it is
-ahead. Such a record counts as one of its arrival, lest its partition waits while others have traffic. No clock here:
-the time is told.
+Within a partition records stay in their order, whatever their timestamps say. So what was given out is always a
+beginning of each partition, and one position per partition says all. Between partitions the earliest record goes first,
+once nothing earlier can come: every other partition has delivered something later, or has nothing more and had time
+enough. Time enough is ``late_ms`` after the record's timestamp. A record whose timestamp is ahead of its arrival counts
+as one of its arrival, lest its partition waits while others have traffic. Nothing here reads a clock: the caller tells
+the time.
 """
 
 import heapq

@@ -1,8 +1,9 @@
 """A batch that nobody can read: what it is, where it stands, and how to get past it, in one line.
 
-A client that meets a batch with a wrong checksum, or compressed in a way that it does not know, raises an error
-that names no offset, mostly not even the partition, drops the sound records before it, and meets the same batch at
-every start. Here those are read one by one and given out first, which also finds the place.
+A client cannot read a batch with a wrong checksum, or one compressed in a way that it does not know. It raises an error
+that names no offset and mostly not even the partition, it drops the sound records before the batch, and it meets the
+same batch at every start. Here the sound records are read one by one and given out first, which also finds where the
+batch stands.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -40,7 +41,7 @@ FetchOne = Callable[[TopicPartition], Awaitable[list[Any]]]
 class FetchPositions:
     """Where a consumer of aiokafka stands before a fetch.
 
-    A fetch that fails at a batch of one partition has passed the records of others before, and does not give them.
+    A fetch that fails at a batch of one partition has already passed records of others, and does not give them.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
@@ -100,7 +101,7 @@ def unreadable(who: str, at: TopicPartition, offset: int, error: Exception) -> T
 async def read_carefully(
     who: str, consumer: AIOKafkaConsumer, topic_partitions: Iterable[TopicPartition], fetch: FetchOne, most: int
 ) -> dict[TopicPartition, list[Any]]:
-    """Return what stands before a batch that made a fetch fail, so that it is not lost with it.
+    """Return the records before a batch that made a fetch fail, so that they are not lost with it.
 
     Parameters
     ----------
@@ -113,8 +114,7 @@ async def read_carefully(
     Raises
     ------
     TopicError
-        If that batch is the next thing to be read from its partition; what was read of others is read again by
-        whoever comes next.
+        If that batch is the next to be read from its partition. The next reader then reads the others' records again.
     """
     ends = await consumer.end_offsets(list(topic_partitions))
     found: dict[TopicPartition, list[Any]] = {}
@@ -139,12 +139,12 @@ async def get_many(
     timeout_ms: int = 0,
     max_records: int | None = None,
 ) -> dict[TopicPartition, list[Any]]:
-    """Return what ``consumer.getmany`` returns, and of a batch that cannot be read what stands before it.
+    """Return what ``consumer.getmany`` returns, or the records before a batch that cannot be read.
 
     Raises
     ------
     TopicError
-        If the next batch of a partition cannot be read; the message names its place.
+        If the next batch of a partition cannot be read; the message says where it stands.
     """
     start = FetchPositions(consumer)
     try:

@@ -1,9 +1,9 @@
 """The whole event state once more, from the first event on, in another database, through the same functions.
 
-Positions are part of the state, so a rebuild that was interrupted goes on where it was, and what is read twice changes
-nothing. Batches are large and lanes of partitions overlap: while Redis applies one lane's events, another's are
-decoded. Putting the result in the live database's place is in ``rebuild_switch``, copying what is not made of events
-in ``rebuild_copy``, finding the database in ``rebuild_target``.
+Positions are part of the state, so a rebuild that was interrupted goes on where it was, and an event that is read twice
+changes nothing. Batches are large and lanes of partitions overlap: while Redis applies one lane's events, another's are
+decoded. ``target`` finds the database, ``copy`` copies what is not made of events, and ``switch`` puts the result in
+the live database's place.
 """
 
 import asyncio
@@ -65,8 +65,8 @@ class Rebuild:
     settings : where the topics are.
     target : the database, empty or an unfinished rebuild.
     config : sizes.
-    archive : where events are that the topics no longer hold.
-    progress : told how many records were read, and of how many, now and then.
+    archive : holds the events that the topics no longer hold.
+    progress : called now and then with the records read and the records to read.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Rebuild:
             await self._started.pop()()
 
     async def replay(self) -> ReplayTotals:
-        """Apply everything from where the database stands to the end of the topics, as of now and a little later.
+        """Apply everything from where the database stands to the end of the topics.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """Every event that there is, for a rebuild: from the archive what Kafka no longer holds, and then from Kafka.
 
 Reading is split by partition into lanes, so that one lane's events are decoded while Redis applies another's. Nothing
-here knows Redis; where to begin is said by who asks.
+here knows Redis; the caller says where to begin.
 """
 
 import asyncio

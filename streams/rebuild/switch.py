@@ -63,7 +63,7 @@ class SwitchSummary:
 
 
 async def hand_over(live: Redis, target: Redis) -> CopyCounts:
-    """Copy what is not made of events to another server or cluster, and call the rebuild done there."""
+    """Copy what is not made of events to another server or cluster, and mark the rebuild there as done."""
     copied = await Copier(live, target, None).copy_all()
     with answered("rebuild: ending"):
         await target.delete(REBUILDING)
@@ -81,9 +81,9 @@ async def switch(
 ) -> SwitchSummary:
     """Put the target, which has everything but the last moments, in the live database's place.
 
-    Steps: 1 while workers go on, copy all lists and the like, and read again from where the workers stood before, to
-    know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
-    meanwhile, to the end of the topics, so that a straggler's batch finds itself applied; 4 copy the changed lists;
+    Steps: 1 while workers go on, note where they stand, copy all lists and the like, and read again from where they
+    stood, to know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
+    meanwhile, to the end of the topics, so that a late worker's batch is applied already; 4 copy the changed lists;
     5 swap, if the hold still stands.
 
     Parameters

@@ -1,7 +1,7 @@
 """Where a rebuild goes: an empty database, marked as unfinished until it is done.
 
-The next empty logical database of the same server can take the live one's place by ``SWAPDB``; anything else is filled
-all the same, and its address handed to the workers by their operator.
+An empty logical database of the same server can take the live one's place by ``SWAPDB``. Any other database is filled
+all the same, and an operator gives its address to the workers.
 """
 
 import re
@@ -29,7 +29,7 @@ _DATABASE = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class RebuildMarker:
-    """What is being rebuilt: the topics of a prefix, in place of a database of the same server or of none there."""
+    """What is being rebuilt: topics by their prefix, and the live database's number where both are on one server."""
 
     prefix: str
     partitions: int

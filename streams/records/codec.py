@@ -1,9 +1,9 @@
 """Bytes to records and back: strict about what is required, deaf to what is unknown.
 
 A record that breaks its contract raises ``BadRecord`` with a ``cause`` from ``CAUSES``, so dead letters can be
-counted by cause. Decoding never guesses: only whole-number ids are turned into strings, and what is taken off values
-and keys is named in ``wrapping`` and ``keyforms``. An event's time is any whole number of 64 bits here; what it counts
-as, and whether it is in another unit, is decided in ``inbox``, which knows when the record was written.
+counted by cause. Decoding never guesses: only whole-number ids become strings, and ``wrapping`` and ``key_forms`` name
+what is taken off values and keys. An event's time is any whole number of 64 bits here. ``decoding`` decides what it
+counts as and whether it is in another unit, because it knows when the record was written.
 
 =================  ==================================================================================
 cause              the record

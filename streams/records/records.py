@@ -39,7 +39,7 @@ class Origin:
     Parameters
     ----------
     topic, partition, offset : the position.
-    timestamp : the record's Kafka timestamp, milliseconds; what an event's time counts as is measured by it.
+    timestamp : the record's Kafka timestamp, milliseconds; an event's time is measured by it.
     """
 
     topic: str

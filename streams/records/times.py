@@ -3,8 +3,9 @@
 Everything here is a function of the record alone, so a rebuild years later decides the same. Kafka's own timestamp of
 the record is the measure, where it is between 1980 and 2100; a producer that stamps its records in seconds has none.
 
-An event cannot be later than its record: whatever is ahead of it counts as the moment of the record. A time before 1980
-or more than a day after the record is no time of an event, and if it is one in another unit, it is told so and refused.
+An event cannot be later than its record: a time ahead of it counts as the moment of the record. A time before 1980, or
+more than a day after the record, is no time of an event. If it would be one in another unit, the record is refused and
+the reason names that unit.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,13 @@
 """Connections to Redis: a single server, a cluster, or the primary that Sentinels name, with retries chosen for us.
 
 One address is enough for a server and for a cluster: the server is asked whether it is a member of one. Here a failure
-also becomes one line, and it is decided whether waiting may cure it (``StateAway``) or a person must (``StateError``).
+also becomes one line, and one of two errors: waiting may cure ``StateAway``, a person must cure ``StateError``.
 
-A call whose answer is lost may have been executed, and repeating it is a choice that redis-py makes otherwise for each
-kind of client: one made from arguments repeats everything ten times, one made from a URL nothing, a cluster's by a
-count of its own. Ours name their policy. Repeating is safe because no call of ours counts: each is guarded by a
-position, a sequence, a token or the value that must be there, or replaces a value whole (docs/faults.md has the list).
-A time-out is not repeated, as it took its time already: whoever may wait longer asks anew (``agents.retry``).
+A call whose answer is lost may have been executed. Each kind of redis-py's clients repeats such a call by another rule:
+one made from arguments ten times, one made from a URL never, a cluster's by a count of its own. Ours name their rule.
+Repeating is safe because no call of ours adds up: each is guarded by a position, a sequence, a token or the value that
+must be there, or replaces a value whole (docs/faults.md has the list). A time-out is not repeated, as it took its time
+already; a caller that may wait longer asks anew (``agents.retry``).
 """
 
 import ssl
@@ -84,7 +84,7 @@ def _limits(answer_s: float) -> _Limits:
 
 
 def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
-    """Return a client for the worker; only whether it is a cluster is asked here.
+    """Return a client for the worker; all it asks here is whether the server belongs to a cluster.
 
     Parameters
     ----------

@@ -1,10 +1,9 @@
 """The model registry: snapshots in, versions out, and back again.
 
 A snapshot's weights rest as ``weights.safetensors`` (no pickle: loading a model cannot run code), its long
-vocabularies as one JSON file each, the rest in ``version.json``. A version may hold what changed since its parent
-alone, in ``delta.safetensors``; it is read by following its bases back to a whole one, or to one that is at hand. How
-files are kept whole is in ``streams.registry.versions``; which version serves is said by ``model:current`` in Redis,
-not here.
+vocabularies as one JSON file each, the rest in ``version.json``. A version may hold only what changed since its parent,
+in ``delta.safetensors``. To read it, its bases are followed back to a whole version, or to one that is at hand.
+``streams.registry.versions`` keeps the files whole. ``model:current`` in Redis says which version serves.
 """
 
 import logging
@@ -104,7 +103,7 @@ class Registry(VersionStore):
     def follow(self, version_id: str, held: tuple[str, Snapshot] | None = None) -> FollowedVersion:
         """Return a stored version, from a snapshot at hand where only changes lie between the two.
 
-        Where they do not lead from the one to the other, or not to what they should, the whole of it is read.
+        If the changes do not lead from one to the other, or their result is not what it should be, all of it is read.
 
         Parameters
         ----------

@@ -110,10 +110,11 @@ def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> 
 def user_call(
     user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str, bounds: Bounds = _UNGUARDED
 ) -> tuple[Any, ...]:
-    """Apply a user's events, in order, unless a server answers that is not among ``servers`` (empty: any may).
+    """Return the call that applies a user's events, in order; ``read_verdict`` reads its answer.
 
-    It is also refused where a partition of theirs stands before its offset in ``bounds``; on a cluster that rests in
-    another slot than the user, so there must be none. Answered by what ``read_verdict`` reads.
+    A server that is not among ``servers`` refuses it (empty: any may answer). It is also refused where a partition of
+    the events stands before its offset in ``bounds``. On a cluster a partition's position rests in another slot than
+    the user, so there ``bounds`` must be empty.
     """
     keys = UserKeys.of(user_id)
     columns, positions = _columns(events)
@@ -144,7 +145,7 @@ def partition_call(
     servers: str,
     bounds: Bounds = _UNGUARDED,
 ) -> tuple[Any, ...]:
-    """Count a partition's events by item, those in ``counted`` alone; the rest is as in ``user_call``."""
+    """Return the call that counts a partition's events by item, those in ``counted`` alone; else as ``user_call``."""
     keys = PartitionKeys.of(partition)
     columns, positions = _columns(events)
     batch = columns | {
@@ -161,7 +162,7 @@ def partition_call(
 
 
 def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
-    """Read a user; answered by what ``read_profile`` reads."""
+    """Return the call that reads a user; ``read_profile`` reads its answer."""
     keys = UserKeys.of(user_id)
     return (
         "FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, config.recent_returned,
@@ -169,7 +170,7 @@ def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
 
 
 def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
-    """Put a list in place unless a newer one is there; answered by 1 if it was."""
+    """Return the call that stores a list unless a newer one is there; its answer is 1 if the list was stored."""
     keys = UserKeys.of(stored.user_id)
     return (
         "FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs,

@@ -1,8 +1,8 @@
 """How far topic partitions are known to be applied: lower bounds, which stored positions never fall below.
 
-Positions only grow. One that stands before its bound, or is gone, was lost without a restart of the server: the
-database was emptied, or a key deleted or evicted. What is known holds for the servers that it was learnt from, so
-whoever compares another server with Kafka forgets it first. Redis is asked by ``state``.
+Positions only grow. If one stands before its bound, or is gone, it was lost without a restart of the server: the
+database was emptied, or a key was deleted or evicted. Bounds hold for the servers that they were learnt from, so
+whoever compares another server with Kafka forgets them first. ``store`` is the one that asks Redis.
 """
 
 from collections.abc import Iterable, Mapping

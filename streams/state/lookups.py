@@ -1,7 +1,7 @@
 """Reading what Redis holds for people and apps: by the documented keys only, never changing anything.
 
 This is what any client in any language can do with docs/lookups.md in hand. The worker does not use it; its
-profiles come back from the calls that change them (``state``).
+profiles come back from the calls that change them (``store``).
 """
 
 from collections.abc import Iterable, Mapping

@@ -110,9 +110,9 @@ class Position:
     Parameters
     ----------
     applied : offset of the last record.
-    certain : offset up to which the users know every record too, but perhaps not yet the lists made for them. On one
-        server that is ``applied``, because what it loses is the end of what it was told, and users are told first.
-        Where users rest on other servers it is the position of at least 10 s before, which has reached every disk and
+    certain : offset up to which every record is applied to its user too; a list made for it may still be missing. On
+        one server that is ``applied``: a server loses the end of what it was told, and users are told first. Where
+        users rest on other servers, it is the position of at least 10 s before, which has reached every disk and
         replica that it will ever reach.
     is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
     """
@@ -149,11 +149,11 @@ class State:
         await install(self._client)
 
     async def know_servers(self) -> bool:
-        """From now on let no other server than those of this moment take events; return whether they are new.
+        """Note which servers there are, so that no other takes events from now on; return whether any is new.
 
-        A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
-        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at. What
-        was known of positions is forgotten: whoever calls this compares them next.
+        A server that was restarted, or that took over, may hold less than was applied. Newer events would hide the lost
+        ones for good, so ``apply`` is refused there (``StateMoved``) until this is called again. It forgets what was
+        known of positions: whoever calls this compares them with Kafka next.
 
         Raises
         ------
@@ -192,8 +192,8 @@ class State:
     async def apply(self, events: Sequence[SourcedEvent]) -> AppliedBatch:
         """Apply a batch, each event at most once ever, and return every touched user.
 
-        Users first, then the partitions' item counters: both are guarded by themselves, so a crash between the
-        two is made good by redelivery. The next batch may be applied only after this call returned.
+        Users come first, then the partitions' item counters. Each of the two is guarded by itself, so redelivery makes
+        good a crash between them. The next batch may be applied only after this call returned.
 
         Parameters
         ----------
@@ -202,9 +202,9 @@ class State:
         Raises
         ------
         StateMoved
-            If a server answers that ``know_servers`` has not found, or a position that was known is gone or went
-            back (the database was emptied); nothing of the batch hides what was lost, and what was applied before
-            must be compared with what there is.
+            If a server answers that ``know_servers`` has not found, or a known position is gone or went back (the
+            database was emptied). Nothing of the batch hides what was lost. What was applied before must be compared
+            with what there is.
         StateAway
             If Redis cannot be reached for now; calling again is safe.
         StateError
@@ -416,7 +416,7 @@ class State:
     async def _tear(self, what: str) -> NoReturn:
         """Refuse a cluster of which a part was emptied, now and whenever a worker starts.
 
-        Which users it held is unknown, and who owns their partitions may not have noticed.
+        Nobody knows which users that part held, and the workers that own their partitions may not have noticed.
         """
         with answered("state: noting that a part was emptied"):
             await self._client.set(TORN, what)

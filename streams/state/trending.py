@@ -1,9 +1,8 @@
 """Trending: the partitions' forward-decayed weights, brought to one moment and merged.
 
-Each partition adds weights relative to its own landmark (``functions.lua``), because two workers never share a
-partition but may never meet either. Merging divides by how far the newest event time of all partitions is past
-each landmark. It reads 1,000 items of each partition and writes a few lists, so a timer may call it every few
-seconds from any worker: two merges at once write the same.
+Each partition adds weights relative to a landmark of its own (``functions.lua``), so that workers need not agree on
+one. Merging decays each weight from its landmark to the newest event time of all partitions. It reads 1,000 items of
+each partition and writes a few lists, so any worker may do it every few seconds: two merges at once write the same.
 """
 
 from collections.abc import Iterable, Mapping
