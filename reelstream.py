@@ -1,7 +1,7 @@
 """The command line: ``reelstream COMMAND``; the one module that joins all others.
 
-Commands live in ``commands``, one file per subject, and are imported when they are asked for, so that help and
-small commands answer at once.
+Each command is imported when it is asked for, so that help and small commands answer at once. The overview imports
+none of them: it prints the short texts that stand here.
 """
 
 import logging
@@ -15,39 +15,48 @@ from streams.errors import StreamError
 
 __all__ = ["cli", "main"]
 
+# The name of each command, the module and the name that it is defined under, and what its own help begins with.
 _COMMANDS = {
-    "chaos": ("commands.run.chaos", "chaos"),
-    "demo": ("commands.run.demo", "demo"),
-    "up": ("commands.run.up", "up"),
-    "stack": ("commands.run.stack", "stack"),
-    "topics": ("commands.run.topics", "topics"),
-    "worker": ("commands.run.processes", "worker"),
-    "trainer": ("commands.run.processes", "trainer"),
-    "archiver": ("commands.run.archive", "archiver"),
-    "archive": ("commands.run.archive", "archive"),
-    "scorekeeper": ("commands.run.scorekeeper", "scorekeeper"),
-    "quality": ("commands.operate.quality", "quality"),
-    "health": ("commands.run.processes", "health"),
-    "replay": ("commands.study.replay", "replay"),
-    "data": ("commands.study.data", "data"),
-    "train": ("commands.study.train", "train"),
-    "eval": ("commands.study.evaluate", "evaluate"),
-    "prequential": ("commands.study.prequential", "prequential"),
-    "tune-threshold": ("commands.study.threshold", "tune_threshold"),
-    "model": ("commands.operate.models", "model"),
-    "ab": ("commands.operate.experiments", "ab"),
-    "mode": ("commands.operate.modes", "mode"),
-    "recommend": ("commands.operate.lookups", "recommend"),
-    "profile": ("commands.operate.lookups", "profile"),
-    "hot": ("commands.operate.lookups", "hot"),
-    "dead-letters": ("commands.operate.dead_letters", "dead_letters"),
-    "digest": ("commands.operate.digest", "digest"),
-    "rebuild": ("commands.operate.rebuild", "rebuild"),
+    "chaos": ("commands.run.chaos", "chaos", "Break a stack of its own, and check the state afterwards."),
+    "demo": ("commands.run.demo", "demo", "Run the main job end to end, and measure it."),
+    "up": ("commands.run.up", "up", "Run everything in one terminal until Ctrl-C."),
+    "stack": ("commands.run.stack", "stack", "Run Apache Kafka and Valkey on this machine."),
+    "topics": ("commands.run.topics", "topics", "Make the topics and check them."),
+    "worker": ("commands.run.worker", "worker", "Answer events with lists until stopped."),
+    "trainer": ("commands.run.trainer", "trainer", "Fine-tune on the events until stopped."),
+    "archiver": ("commands.run.archiver", "archiver", "Write accepted events to Parquet files until stopped."),
+    "archive": ("commands.operate.archive", "archive", "Look at the archived events."),
+    "scorekeeper": (
+        "commands.run.scorekeeper",
+        "scorekeeper",
+        "Test every event against the list before it until stopped.",
+    ),
+    "quality": ("commands.operate.quality", "quality", "Show how often published lists were right."),
+    "health": ("commands.run.health", "health", "Exit with 0 if a process of this host lives, else with 1."),
+    "replay": ("commands.study.replay", "replay", "Send a recorded log to the topics."),
+    "data": ("commands.study.data", "data", "Fetch MovieLens releases and list what is kept."),
+    "train": ("commands.study.train", "train", "Train a first version on recorded or archived events."),
+    "eval": ("commands.study.evaluate", "evaluate", "Train and measure on published protocols."),
+    "prequential": ("commands.study.prequential", "prequential", "Test each event of a log on the list of its moment."),
+    "tune-threshold": ("commands.study.threshold", "tune_threshold", "Propose --personalize-at from what a log shows."),
+    "model": ("commands.operate.models", "model", "List, check, compare, serve or delete model versions."),
+    "ab": ("commands.operate.experiments", "ab", "Compare two ways to serve, each for a share of the users."),
+    "mode": ("commands.operate.modes", "mode", "Show USER's mode, or choose it by hand."),
+    "recommend": ("commands.operate.lookups", "recommend", "Show the list last published for USER."),
+    "profile": ("commands.operate.lookups", "profile", "Show what is known about USER."),
+    "hot": ("commands.operate.lookups", "hot", "Show what is trending, over everything or in one genre."),
+    "dead-letters": (
+        "commands.operate.dead_letters",
+        "dead_letters",
+        "List, show or replay records that broke their contract.",
+    ),
+    "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
+    "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
 }
 
 
 class _Lazy(click.Group):
-    """A group that imports a command when it is named."""
+    """A group that imports a command when it is named; the overview of all of them imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -55,9 +64,13 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - same
         if cmd_name not in _COMMANDS:
             return None
-        module, name = _COMMANDS[cmd_name]
+        module, name, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

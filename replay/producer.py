@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from model.catalogue import Catalogue
 from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
-from streams.kafka.sender import Delivery, NotTaken, Outgoing
+from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
 from streams.kafka.topics import CATALOG
 from streams.records.codec import encode
 from streams.settings import Settings
@@ -59,7 +59,7 @@ class ReplayReport:
     first_error: str | None = None
     interrupted: bool = False
     topics: Mapping[str, int] = field(default_factory=dict)
-    not_taken: tuple[NotTaken, ...] = ()
+    not_taken: tuple[UndeliveredRecord, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -72,7 +72,7 @@ class CatalogueReport:
     """How many items of a catalogue were delivered, and which were not."""
 
     items: int
-    not_taken: tuple[NotTaken, ...] = ()
+    not_taken: tuple[UndeliveredRecord, ...] = ()
 
 
 def offer_catalogue(settings: Settings, catalogue: Catalogue) -> CatalogueReport:
@@ -199,5 +199,5 @@ def _delivery(settings: Settings) -> Delivery:
     return Delivery(settings, "replay", DELIVERY_S, linger_ms=LINGER_MS, batch_size=BATCH_BYTES)
 
 
-def _outgoing(settings: Settings, topic: str, name: str, key: str, record: object) -> Outgoing:
-    return Outgoing(settings.prefix + topic, name, key.encode(), encode(record))
+def _outgoing(settings: Settings, topic: str, name: str, key: str, record: object) -> OutgoingRecord:
+    return OutgoingRecord(settings.prefix + topic, name, key.encode(), encode(record))

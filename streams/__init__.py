@@ -1,8 +1,13 @@
-"""What a record is and where it rests: settings, topics, codec, Redis state, model registry, Faust app.
+"""What a record is, where it rests, and how it is read, stored and served.
 
-Bytes come in from Kafka and are validated here (``codec``), state is changed by one server-side function per
-user and batch (``state``), and models are stored and found again (``registry``). Nothing here decides what to
-recommend.
+A record comes from Kafka as bytes: ``kafka`` has the clients and topics, ``reading`` the consumers, ``records`` turns
+bytes into checked values. ``state`` applies events to Redis by guarded functions, over the connections of ``redis``;
+``serving`` makes lists from what they left. ``registry`` stores model versions, ``archive`` accepted events.
+``dead_letters`` brings back what was refused, ``rebuild`` makes the whole state anew, and ``stack`` runs Kafka and
+Redis on this machine. Beside them lie what every room needs: ``errors`` is the tree of errors, ``settings`` the
+addresses, with ``security``, ``tokens`` and ``token_providers`` for Kafka and ``redis_url`` for Redis; ``files`` writes
+files whole, and ``availability`` says that a server is away. Nothing here decides what to recommend: that is ``model``,
+which this package uses. ``agents``, ``replay`` and ``commands`` use this one, and it imports none of them.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
 """Saying that a server is away, and that it is back: the same two events in every process, with its role beside them.
 
-``redis.unavailable`` and ``redis.available``, ``kafka.unavailable`` and ``kafka.available``. Who cannot reach a server
-tells this and goes on waiting; nothing is decided here.
+The events are ``redis.unavailable`` and ``redis.available``, ``kafka.unavailable`` and ``kafka.available``. A process
+that cannot reach a server says so and goes on waiting. Nothing is decided here.
 """
 
 import logging
@@ -15,22 +15,22 @@ logger = logging.getLogger(__name__)
 
 
 class Availability:
-    """Whether one server answers one process; what changes is said once, and what lasts every few seconds.
+    """Whether one server answers one process; a change is said once, a lasting absence every few seconds.
 
     Parameters
     ----------
     server : ``redis`` or ``kafka``.
     role : of the process, as ``health`` names it.
-    patience_s : seconds without an answer that are nothing yet.
+    grace_s : seconds without an answer that are nothing yet.
     again_s : seconds after which it is said again.
     """
 
     def __init__(
-        self, server: Literal["redis", "kafka"], role: str, patience_s: float = 0.0, again_s: float = SAY_AGAIN_S
+        self, server: Literal["redis", "kafka"], role: str, grace_s: float = 0.0, again_s: float = SAY_AGAIN_S
     ) -> None:
         self._server = server
         self._role = role
-        self._patience_s = patience_s
+        self._grace_s = grace_s
         self._again_s = again_s
         self._since: float | None = None
         self._said_at: float | None = None
@@ -38,7 +38,7 @@ class Availability:
 
     @property
     def away_s(self) -> float | None:
-        """Seconds since it answered last, once that it is away was said; None while it answers."""
+        """Seconds since its last answer; None while it answers, and until its absence has been said."""
         return None if self._since is None or self._said_at is None else time.monotonic() - self._since
 
     def lost(self, cause: object, since: float | None = None) -> None:
@@ -54,7 +54,7 @@ class Availability:
             self._since = now if since is None else since
         self._failures += 1
         waited_s = now - self._since
-        if waited_s < self._patience_s or (self._said_at is not None and now - self._said_at < self._again_s):
+        if waited_s < self._grace_s or (self._said_at is not None and now - self._said_at < self._again_s):
             return
         self._said_at = now
         logger.error(

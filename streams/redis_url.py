@@ -1,7 +1,7 @@
-"""The forms of an address of Redis: redis-py's own, and that of Sentinels, which redis-py has none for.
+"""The forms of an address of Redis: redis-py's own, and one for Sentinels, for which redis-py has none.
 
 ``redis+sentinel://[user:password@]host:port[,host:port]/SERVICE[/DATABASE][?options]`` names some Sentinels and the
-service that they watch, with ``rediss+sentinel://`` all by TLS. User and password are the servers' own; those of the
+service that they watch; ``rediss+sentinel://`` is the same by TLS. User and password are the servers' own; those of the
 Sentinels are the options ``sentinel_username`` and ``sentinel_password``. Nothing here connects.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-__all__ = ["SENTINEL_SCHEMES", "Watched", "database_of", "in_database", "is_watched"]
+__all__ = ["SENTINEL_SCHEMES", "SentinelService", "database_of", "in_database", "names_sentinels"]
 
 SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 _PORT = 26379
@@ -17,13 +17,13 @@ _FORM = "redis+sentinel://[user:password@]host:port[,host:port]/SERVICE[/DATABAS
 _OWN = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
-def is_watched(url: str) -> bool:
+def names_sentinels(url: str) -> bool:
     """Return whether an address names Sentinels."""
     return url.startswith(SENTINEL_SCHEMES)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class SentinelService:
     """A service that Sentinels watch.
 
     Parameters
@@ -39,7 +39,7 @@ class Watched:
     sentinel: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, url: str) -> "Watched":
+    def of(cls, url: str) -> "SentinelService":
         """Read an address; raise ValueError where it has another form."""
         parts = urlsplit(url)
         who, at, where = parts.netloc.rpartition("@")
@@ -63,7 +63,7 @@ class Watched:
 
 def database_of(url: str) -> int:
     """Return the number of the logical database that a URL names; 0 where it names none."""
-    return int((Watched.of(url).server if is_watched(url) else _parsed(url)).get("db") or 0)
+    return int((SentinelService.of(url).server if names_sentinels(url) else _parsed(url)).get("db") or 0)
 
 
 def in_database(url: str, index: int) -> str:
@@ -72,7 +72,7 @@ def in_database(url: str, index: int) -> str:
     query = {name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "db"}
     if parts.scheme == "unix":
         return parts._replace(query=urlencode(query | {"db": str(index)})).geturl()
-    service = f"/{parts.path.strip('/').partition('/')[0]}" if is_watched(url) else ""
+    service = f"/{parts.path.strip('/').partition('/')[0]}" if names_sentinels(url) else ""
     return parts._replace(path=f"{service}/{index}", query=urlencode(query)).geturl()
 
 

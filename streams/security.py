@@ -1,7 +1,7 @@
 """How to be let in to a secured Kafka: the protocol, who we are, and which certificates to trust.
 
-Every client of the project is given what it needs from here: kafka-python and aiokafka take nearly the same names,
-Faust objects of its own. Passwords and tokens are in no ``repr``; nothing here connects to Kafka. Tokens come from
+Every client of the project gets its arguments here: kafka-python and aiokafka take nearly the same names, Faust takes
+objects of its own. Passwords and tokens are in no ``repr``; nothing here connects to Kafka. Tokens come from
 ``streams.tokens``.
 """
 

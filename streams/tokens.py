@@ -31,7 +31,7 @@ from streams.errors import SettingsError
 __all__ = ["TokenSource"]
 
 ASK_S = 5.0  # for each step of the POST; clients give up a connection after some ten seconds
-LARGEST = 64 * 1024  # bytes of an answer or a file; a token is a few kilobytes
+MAX_ANSWER_BYTES = 64 * 1024  # bytes of an answer or a file; a token is a few kilobytes
 USED_FOR = 0.8  # of its life, as Kafka's sasl.login.refresh.window.factor
 LIFE_S = 300.0  # where the issuer does not say
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -178,7 +178,7 @@ def _asked(source: TokenSource) -> tuple[str, float]:
     asking = request.Request(source.url or "", urlencode(form).encode(), headers)  # noqa: S310 - https, checked
     opener = request.build_opener(request.HTTPSHandler(context=context), _NoRedirect())
     with opener.open(asking, timeout=ASK_S) as answer:
-        found: Any = orjson.loads(answer.read(LARGEST))
+        found: Any = orjson.loads(answer.read(MAX_ANSWER_BYTES))
     token = found.get("access_token") if isinstance(found, dict) else None
     if not isinstance(token, str) or not token:
         raise ValueError("an answer without access_token")
@@ -187,7 +187,7 @@ def _asked(source: TokenSource) -> tuple[str, float]:
 
 def _read(path: str) -> str:
     with Path(path).open("rb") as file:
-        token = file.read(LARGEST).decode("ascii").strip()
+        token = file.read(MAX_ANSWER_BYTES).decode("ascii").strip()
     if not token:
         raise ValueError("an empty file")
     return token

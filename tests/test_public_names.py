@@ -1,6 +1,7 @@
 """Every module says what it is and what is public; every test says what it proves."""
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ PACKAGES = ("agents", "commands", "model", "replay", "streams")
 MODULES = [ROOT / "reelstream.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+DESCRIBED = ("commands", "streams")
 
 
 def name_of(path):
@@ -113,6 +115,30 @@ def test_modules_take_only_what_is_public(path):
 def test_a_module_says_what_it_is(path):
     """Each module opens with a docstring."""
     assert ast.get_docstring(tree_of(path))
+
+
+def test_a_class_name_stands_for_one_class_of_a_package():
+    """No two modules of a package define a public class of the same name."""
+    defined = defaultdict(list)
+    for path in MODULES:
+        package = path.relative_to(ROOT).parts[0]
+        for node in tree_of(path).body if package in DESCRIBED else ():
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined[package, node.name].append(name_of(path))
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+def test_a_room_names_its_files():
+    """The docstring of each folder's ``__init__`` names every module and folder in it."""
+    unnamed = [
+        f"{name_of(room)} does not name {inside.stem}"
+        for room in MODULES
+        if room.name == "__init__.py" and room.relative_to(ROOT).parts[0] in DESCRIBED
+        for inside in sorted(room.parent.iterdir())
+        if (inside.suffix == ".py" or (inside / "__init__.py").exists()) and inside != room
+        if f"``{inside.stem}``" not in (ast.get_docstring(tree_of(room)) or "")
+    ]
+    assert unnamed == []
 
 
 @pytest.mark.parametrize("path", TESTS, ids=name_of)

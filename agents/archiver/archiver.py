@@ -25,9 +25,9 @@ from streams.availability import Availability
 from streams.errors import DataError, StateError, TopicError
 from streams.kafka import topics
 from streams.kafka.clients import consumer
-from streams.kafka.cluster_watch import ClusterWatch, WatchConfig
+from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.kafka_errors import cluster_required
-from streams.reading.lost import say_lost
+from streams.reading.lost_offsets import log_lost_offsets
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
 from streams.redis.connection import connect
@@ -67,7 +67,7 @@ class ArchiverConfig:
     most_pending: int = 400_000
     remembered: int = 50_000
     seed: int | None = None
-    watch: WatchConfig = field(default_factory=WatchConfig)
+    watch: ClusterWatchConfig = field(default_factory=ClusterWatchConfig)
 
 
 @dataclass(slots=True)
@@ -312,7 +312,7 @@ class Archiver:
     def _skip_lost(self, at: TopicPartition, scanner: Scanner, kept: int) -> None:
         if scanner.position < kept:
             cure = "they are in no file, which `archive verify` tells as a gap"
-            self.report.lost += say_lost("archiver", (at.topic, at.partition), scanner.position, kept, cure)
+            self.report.lost += log_lost_offsets("archiver", (at.topic, at.partition), scanner.position, kept, cure)
             scanner.skip_to(kept)
 
     async def _write_due(self) -> None:

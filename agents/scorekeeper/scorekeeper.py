@@ -24,7 +24,7 @@ from model.metrics.live import ExperimentUser, Scoreboard, ScoreboardConfig
 from streams.availability import Availability
 from streams.errors import StateError, TopicError
 from streams.kafka import topics
-from streams.kafka.cluster_watch import ClusterWatch, WatchConfig
+from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.model_versions import announce
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
@@ -75,7 +75,7 @@ class ScorekeeperConfig:
     series: int = SERIES
     board: ScoreboardConfig = field(default_factory=ScoreboardConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
-    watch: WatchConfig = field(default_factory=WatchConfig)
+    watch: ClusterWatchConfig = field(default_factory=ClusterWatchConfig)
 
 
 @dataclass(slots=True)

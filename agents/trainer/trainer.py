@@ -28,7 +28,7 @@ from streams.availability import SAY_AGAIN_S, Availability
 from streams.errors import RegistryError, StateError
 from streams.kafka import topics
 from streams.kafka.clients import producer
-from streams.kafka.cluster_watch import ClusterWatch, WatchConfig
+from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.model_versions import key_of
 from streams.kafka.topic_ids import replaced
@@ -89,7 +89,7 @@ class TrainerConfig:
     seed: int = 0
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
-    watch: WatchConfig = field(default_factory=WatchConfig)
+    watch: ClusterWatchConfig = field(default_factory=ClusterWatchConfig)
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.serving.arms import Arms
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
@@ -87,7 +87,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     client = connect(settings.redis)
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
-    scoring = Scoring(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
+    scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
     worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), Driver.of_app(app, settings))
     background: set[asyncio.Task[Any]] = set()

@@ -26,12 +26,12 @@ from agents.retry import Retry
 from agents.worker.recovery import OffsetRange
 from agents.worker.runtime import Worker, raw_record
 from streams.errors import StateMoved
-from streams.reading.range_reader import rereading
+from streams.reading.range_reader import range_reader
 from streams.records.codec import encode
-from streams.records.decoding import Decoded, RawRecord, Rejected, decode_batch
+from streams.records.decoding import DecodedBatch, RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
 from streams.serving.lists import Answer, Trigger
-from streams.state.store import Applied, SourcedEvent, StoredList
+from streams.state.store import AppliedBatch, SourcedEvent, StoredList
 
 __all__ = ["answer_batch", "check_positions", "consume_events", "publish", "recover"]
 
@@ -79,14 +79,14 @@ async def _answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:
     worker.report.applied += applied.fresh
 
 
-async def _sourced(worker: Worker, decoded: Decoded) -> list[SourcedEvent]:
+async def _sourced(worker: Worker, decoded: DecodedBatch) -> list[SourcedEvent]:
     """Return events with the genres of their items, of a catalogue that knows them if anybody does."""
     await worker.catalogue.know(event.item_id for _, event in decoded.events)
     recommender = worker.current.recommender
     return [(origin, event, recommender.genres_of(event.item_id)) for origin, event in decoded.events]
 
 
-async def _answers(worker: Worker, applied: Applied) -> Sequence[Answer]:
+async def _answers(worker: Worker, applied: AppliedBatch) -> Sequence[Answer]:
     """Make one list for each user of a batch, for the last of the user's events."""
     wanted = [
         (applied.profiles[user_id], Trigger.of_event(origin, event.event_id, event.ts))
@@ -149,7 +149,7 @@ async def _apply_missing(worker: Worker, ranges: Sequence[OffsetRange]) -> None:
     """Read ranges from Kafka again and answer their records once more."""
     if not ranges:
         return
-    async with rereading(worker.settings) as reader:
+    async with range_reader(worker.settings) as reader:
         for missing in ranges:
             async for records in worker.recovery.read(reader, missing):
                 await _answer_again(worker, records)

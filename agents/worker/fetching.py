@@ -81,14 +81,14 @@ class FetchWatch:
     async def look(self) -> None:
         """Look once; raises as ``run`` does."""
         for lost in self._consumer().take_lost():
-            self._recovery.note_lost(lost.place, lost.first, lost.kept)
+            self._recovery.note_lost(lost.topic_partition, lost.first, lost.kept)
         found = self._consumer().stalled(self._config.shown_s)
         known = {one.partition for one in self._report.stalled}
         self._report.lost = self._recovery.lost
         self._report.stalled = [
             StalledPartition(f"{topic}[{partition}]", one.offset, round(one.age_s, 1))
             for one in found
-            for topic, partition in [one.place]
+            for topic, partition in [one.topic_partition]
         ]
         is_silent = self._report.kafka_away_s is not None  # which is said once for all
         for one in self._report.stalled:

@@ -13,7 +13,7 @@ from model.ranking.recommender import Recommender
 from model.ranking.retrieval import build_ranker, has_faiss, is_large
 from model.vocabulary import Rows
 from streams.errors import RegistryError
-from streams.registry.registry import Followed, Registry
+from streams.registry.registry import FollowedVersion, Registry
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
 
@@ -38,7 +38,7 @@ class ModelLoader:
         self._threads = threads
         self._thread = thread
 
-    async def load(self, pointer: ModelPointer, serving: Recommender) -> tuple[Ranker, Followed]:
+    async def load(self, pointer: ModelPointer, serving: Recommender) -> tuple[Ranker, FollowedVersion]:
         """Read the version that a pointer names, from what serves where only changes lie between the two.
 
         Where the registry does not hold it, it is read from where the pointer says that it is.
@@ -57,10 +57,10 @@ class ModelLoader:
 
     async def _off_the_loop(
         self, version: str, serving: Recommender | None = None, uri: str = ""
-    ) -> tuple[Ranker, Followed]:
+    ) -> tuple[Ranker, FollowedVersion]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, version, serving, uri)
 
-    def _load(self, version: str, serving: Recommender | None, uri: str) -> tuple[Ranker, Followed]:
+    def _load(self, version: str, serving: Recommender | None, uri: str) -> tuple[Ranker, FollowedVersion]:
         before = None if serving is None else serving.ranker
         held = None
         if serving is not None and serving.version is not None and before is not None:
@@ -153,7 +153,7 @@ class ModelFollower:
             self._report.fault = None
         self._report.unloaded = self._why = None
 
-    def _report_sync(self, pointer: ModelPointer, followed: Followed, *, is_first: bool) -> None:
+    def _report_sync(self, pointer: ModelPointer, followed: FollowedVersion, *, is_first: bool) -> None:
         report = self._report
         report.model_version = pointer.version
         report.sync_bytes = followed.size

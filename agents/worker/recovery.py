@@ -11,8 +11,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.reading.lost import say_lost
-from streams.reading.range_reader import Rereading, committed_offsets
+from streams.reading.lost_offsets import log_lost_offsets
+from streams.reading.range_reader import RangeReader, committed_offsets
 from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
@@ -123,7 +123,7 @@ class StateRecovery:
         """Say that all ranges of the last check are applied."""
         self._checked = self._in_check
 
-    async def read(self, reader: Rereading, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:
+    async def read(self, reader: RangeReader, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:
         """Give a range's records in batches, each to be applied before the next is asked for.
 
         A range that holds no record, but the ends of transactions, is passed without a word. Before ``unapplied`` only
@@ -151,7 +151,7 @@ class StateRecovery:
         if first >= kept:
             return
         self._lost_to[partition] = kept
-        self.lost += say_lost("worker", partition, first, kept, "if they held events, rebuild from the archive")
+        self.lost += log_lost_offsets("worker", partition, first, kept, "if they held events, rebuild from the archive")
 
     async def _missing(self, handled: Mapping[TopicPartition, int]) -> Sequence[OffsetRange]:
         """Return the ranges below these offsets that Redis does not know for certain."""

@@ -93,8 +93,8 @@ class TrendingMerger:
     async def refresh(self) -> None:
         """Merge where it is ours to do, and read."""
         if self._leads():
-            await self._state.merge_hot(self._partitions, self._current.recommender.catalogue)
-        trending = Trending.of(await self._state.hot(self._n))
+            await self._state.merge_trending(self._partitions, self._current.recommender.catalogue)
+        trending = Trending.of(await self._state.trending(self._n))
         self._current.recommender = self._current.recommender.with_trending(trending)
 
 

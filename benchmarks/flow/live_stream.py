@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from commands.run.processes import worker as worker_command
+from commands.run.worker import worker as worker_command
 from replay.datasets.dataset import Dataset
 from replay.live import ListFeed
 from replay.producer import replay

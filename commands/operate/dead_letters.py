@@ -16,23 +16,23 @@ import orjson
 from commands.parts.options import address_options, given_settings
 
 if TYPE_CHECKING:
-    from streams.dead_letters.reading import Filter, Letter, Listed, Progress, Summary
-    from streams.dead_letters.replaying import Change, Mended, Outcome, Refused
+    from streams.dead_letters.reading import Letter, LetterFilter, LetterSummary, ListedLetter, ReadProgress
+    from streams.dead_letters.replaying import Change, MendedRecord, RefusedLetter, ReplayOutcome
     from streams.settings import Settings
 
 __all__ = ["dead_letters"]
 
 SHOWN_BYTES = 1024  # of a value that is no JSON; --raw writes all of it
-SHOWN_JSON = 16 * 1024  # characters
-LINE = 16  # bytes of a line of hexadecimal
-PREVIEW = 160  # characters of a value before and after mending
-EXAMPLES = 3  # of mended records in a rehearsal, and of refused ones of each cause
+SHOWN_JSON_CHARACTERS = 16 * 1024  # characters
+BYTES_PER_LINE = 16  # bytes of a line of hexadecimal
+PREVIEW_CHARACTERS = 160  # characters of a value before and after mending
+MAX_EXAMPLES = 3  # of mended records in a rehearsal, and of refused ones of each cause
 COLUMNS = 200  # a reader that is no terminal gets whole lines
-PATIENT_S = 1.0  # reading that takes longer shows how far it is
+PROGRESS_AFTER_S = 1.0  # reading that takes longer shows how far it is
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-class _Moment(click.ParamType):
+class _MomentOrAge(click.ParamType):
     """A point in time, as milliseconds since the epoch: an ISO date or time (UTC unless it says), or how long ago."""
 
     name = "when"
@@ -51,8 +51,8 @@ class _Moment(click.ParamType):
 def _filter_options(command: Any) -> Any:
     """Add the options that choose letters."""
     for option in (
-        click.option("--until", type=_Moment(), help="Only letters written before, as --since."),
-        click.option("--since", type=_Moment(), help="Only letters written since: 2026-11-21T08:00, 2h, 10m."),
+        click.option("--until", type=_MomentOrAge(), help="Only letters written before, as --since."),
+        click.option("--since", type=_MomentOrAge(), help="Only letters written since: 2026-11-21T08:00, 2h, 10m."),
         click.option("--topic", help="Only letters from this topic, with or without the prefix."),
         click.option("--cause", "causes", multiple=True, help="Only letters of this cause; repeat for several."),
     ):
@@ -62,7 +62,10 @@ def _filter_options(command: Any) -> Any:
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List the records that broke their contract, show one, or send them back when they are mended."""
+    """List, show or replay records that broke their contract.
+
+    They can be mended by a Python function before they are sent back.
+    """
 
 
 @dead_letters.command("list")
@@ -72,7 +75,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     """Count dead letters by cause and topic, and show the newest; each record that died counts once."""
-    from streams.dead_letters.reading import Filter, LetterReader, summarize  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter, LetterReader, summarize
 
     settings, wanted = _chosen(given)
     with LetterReader(settings) as reader, _progress("reading") as progress:
@@ -81,7 +84,9 @@ def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(_summary_as_json(summary, foreign), ensure_ascii=False))
     else:
-        _print_summary(summary, foreign, settings.prefix, "no dead letters" + " like these" * (wanted != Filter()))
+        _print_summary(
+            summary, foreign, settings.prefix, "no dead letters" + " like these" * (wanted != LetterFilter())
+        )
 
 
 @dead_letters.command()
@@ -90,7 +95,7 @@ def list_letters(*, n: int, as_json: bool, **given: Any) -> None:
 @click.option("--raw", is_flag=True, help="Write the value's bytes as they are, and nothing else.")
 def show(letter_id: str, *, raw: bool, **given: Any) -> None:
     """Show one letter: where the record stood, why it died, its headers, and its value."""
-    from streams.dead_letters.reading import LetterReader  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterReader
 
     partition, offset = _position(letter_id)
     with LetterReader(given_settings(given)) as reader:
@@ -116,16 +121,16 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     they are, or None to leave the letter out. What still breaks its contract is not sent. What was replayed is
     noted and not sent a second time. Exit status 1 if the broker refused a record; the others are sent.
     """
-    from streams.dead_letters.reading import LetterReader  # noqa: PLC0415 - --help stays fast
-    from streams.dead_letters.replaying import choose, noted  # noqa: PLC0415 - same
+    from streams.dead_letters.reading import LetterReader
+    from streams.dead_letters.replaying import mend_wanted, replayed_origins
 
     change = None if function is None else _load(function)
     settings, wanted = _chosen(given, letter_ids)
     with LetterReader(settings) as notes, _progress("what was replayed") as progress:
-        before = noted(notes.entries(None, progress))
+        before = replayed_origins(notes.entries(None, progress))
     with LetterReader(settings) as reader, _progress("replaying") as progress:
-        results = choose(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
-        account = _Account()
+        results = mend_wanted(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
+        account = _ReplayAccount()
         sent = account.rehearse(results) if dry_run else account.send(settings, results)
     if as_json:
         click.echo(json.dumps(account.as_json(sent), ensure_ascii=False))
@@ -134,47 +139,51 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     sys.exit(1 if (account.outcome is None and letter_ids) or not account.is_whole else 0)
 
 
-class _Account:
+class _ReplayAccount:
     """What a replay did, with the first few examples of each kind."""
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        self.mended: list[Mended] = []
-        self.refused: dict[str, list[Refused]] = {}
+        self.outcome: ReplayOutcome | None = None
+        self.mended: list[MendedRecord] = []
+        self.refused: dict[str, list[RefusedLetter]] = {}
         self.is_whole = True  # the broker took whatever it was offered
 
-    def rehearse(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> int:
+    def rehearse(self, results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]") -> int:
         """Take note of everything and send nothing."""
         for _ in self._noting(results):
             pass
         return 0
 
-    def send(self, settings: "Settings", results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> int:
+    def send(
+        self, settings: "Settings", results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
+    ) -> int:
         """Send what keeps its contract, and return how many records that were."""
-        from streams.dead_letters.replaying import Sender  # noqa: PLC0415 - --help stays fast
+        from streams.dead_letters.replaying import LetterSender
 
-        with Sender(settings) as sender:
+        with LetterSender(settings) as sender:
             for record in self._noting(results):
                 sender.send(record)
         if self.outcome:
             self.outcome.refused.update(one.cause for one in sender.refused)
-        for refused in sender.refused[:EXAMPLES]:
+        for refused in sender.refused[:MAX_EXAMPLES]:
             self.refused.setdefault(refused.cause, []).append(refused)
         self.is_whole = not sender.refused
         return sender.sent
 
-    def _noting(self, results: "Iterable[tuple[Outcome, Mended | Refused | None]]") -> "Iterator[Mended]":
-        from streams.dead_letters.replaying import Mended, Refused  # noqa: PLC0415 - --help stays fast
+    def _noting(
+        self, results: "Iterable[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]"
+    ) -> "Iterator[MendedRecord]":
+        from streams.dead_letters.replaying import MendedRecord, RefusedLetter
 
         for outcome, result in results:
             self.outcome = outcome
-            if isinstance(result, Mended):
-                if len(self.mended) < EXAMPLES:
+            if isinstance(result, MendedRecord):
+                if len(self.mended) < MAX_EXAMPLES:
                     self.mended.append(result)
                 yield result
-            elif isinstance(result, Refused):
+            elif isinstance(result, RefusedLetter):
                 examples = self.refused.setdefault(result.cause, [])
-                if len(examples) < EXAMPLES:
+                if len(examples) < MAX_EXAMPLES:
                     examples.append(result)
 
     def as_json(self, sent: int) -> dict[str, Any]:
@@ -226,16 +235,16 @@ class _Account:
         )
 
 
-def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, Filter]":
+def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, LetterFilter]":
     """Take the filter options out of a command's arguments; return the settings and the filter."""
-    from streams.dead_letters.reading import Filter  # noqa: PLC0415 - --help stays fast
+    from streams.dead_letters.reading import LetterFilter
 
     causes, topic, since, until = (given.pop(name) for name in ("causes", "topic", "since", "until"))
     settings = given_settings(given)
     if topic is not None and not topic.startswith(settings.prefix):
         topic = settings.prefix + topic
     named = frozenset("{}:{}".format(*_position(letter_id)) for letter_id in letter_ids)
-    return settings, Filter(frozenset(causes), topic, since, until, named)
+    return settings, LetterFilter(frozenset(causes), topic, since, until, named)
 
 
 def _position(letter_id: str) -> tuple[int, int]:
@@ -265,10 +274,10 @@ def _load(name: str) -> "Change":
 
 
 @contextmanager
-def _progress(what: str) -> "Iterator[Progress]":
+def _progress(what: str) -> "Iterator[ReadProgress]":
     """Show on a terminal's stderr how far a long reading is, and leave nothing behind."""
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
-    from rich.progress import Progress as Bar  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     began = time.monotonic()
@@ -276,12 +285,12 @@ def _progress(what: str) -> "Iterator[Progress]":
         task = bar.add_task(what, total=None, visible=False)
 
         def progress(read: int, total: int) -> None:
-            bar.update(task, completed=read, total=total, visible=time.monotonic() - began > PATIENT_S)
+            bar.update(task, completed=read, total=total, visible=time.monotonic() - began > PROGRESS_AFTER_S)
 
         yield progress
 
 
-def _summary_as_json(summary: "Summary", foreign: int) -> dict[str, Any]:
+def _summary_as_json(summary: "LetterSummary", foreign: int) -> dict[str, Any]:
     return {
         "letters": summary.letters,
         "deliveries": summary.deliveries,
@@ -295,7 +304,7 @@ def _summary_as_json(summary: "Summary", foreign: int) -> dict[str, Any]:
     }
 
 
-def _row(listed: "Listed") -> Mapping[str, Any]:
+def _row(listed: "ListedLetter") -> Mapping[str, Any]:
     letter = listed.letter
     return {
         "id": letter.letter_id,
@@ -312,9 +321,9 @@ def _row(listed: "Listed") -> Mapping[str, Any]:
     }
 
 
-def _print_summary(summary: "Summary", foreign: int, prefix: str, none: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
-    from rich.table import Table  # noqa: PLC0415 - same
+def _print_summary(summary: "LetterSummary", foreign: int, prefix: str, none: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
 
     if foreign:
         click.echo(f"{foreign} records that Reelstream did not write are left out", err=True)
@@ -370,21 +379,26 @@ def _print_letter(letter: "Letter") -> None:
 
 def _pretty(value: bytes) -> str:
     """Return JSON indented, without frame and envelope, or the beginning of anything else in hexadecimal."""
-    from streams.records.wrapping import open_json  # noqa: PLC0415 - --help stays fast
+    from streams.records.wrapping import open_json
 
     try:
         text = orjson.dumps(open_json(value), option=orjson.OPT_INDENT_2).decode()
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _hexadecimal(value)
-    more = "" if len(text) <= SHOWN_JSON else f"\n... {len(text) - SHOWN_JSON} more characters; --raw writes the value"
-    return "\n".join(map(_printable, text[:SHOWN_JSON].split("\n"))) + more
+    more = (
+        ""
+        if len(text) <= SHOWN_JSON_CHARACTERS
+        else f"\n... {len(text) - SHOWN_JSON_CHARACTERS} more characters; --raw writes the value"
+    )
+    return "\n".join(map(_printable, text[:SHOWN_JSON_CHARACTERS].split("\n"))) + more
 
 
 def _hexadecimal(value: bytes) -> str:
     shown = value[:SHOWN_BYTES]
     lines = [
-        f"{at:08x}  {shown[at : at + LINE].hex(' '):<{3 * LINE}} {_ascii(shown[at : at + LINE])}"
-        for at in range(0, len(shown), LINE)
+        f"{at:08x}  {part.hex(' '):<{3 * BYTES_PER_LINE}} {_ascii(part)}"
+        for at in range(0, len(shown), BYTES_PER_LINE)
+        for part in [shown[at : at + BYTES_PER_LINE]]
     ]
     if len(value) > SHOWN_BYTES:
         lines.append(f"... {len(value) - SHOWN_BYTES} more bytes; --raw writes them all")
@@ -405,7 +419,7 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _preview(value: bytes | None) -> str:
-    return "nothing" if value is None else _short(_text(value[: 4 * PREVIEW]) or "''", PREVIEW)
+    return "nothing" if value is None else _short(_text(value[: 4 * PREVIEW_CHARACTERS]) or "''", PREVIEW_CHARACTERS)
 
 
 def _short(text: str, longest: int) -> str:

@@ -12,7 +12,7 @@ import click
 import orjson
 
 if TYPE_CHECKING:
-    from streams.rebuild.digest import Comparison, Digest
+    from streams.rebuild.digest import Digest, DigestComparison
 
 __all__ = ["digest"]
 
@@ -24,13 +24,13 @@ TELL_S = 0.2  # between two redrawings of the line on the terminal
 @click.argument("other", metavar="[URL2]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
-    """Print a digest of what the events have made in Redis; with URL2 compare both, and exit with 1 if they differ.
+    """Print a digest of what the events have made in Redis.
 
-    A Redis without users proves nothing, and is an error. URL defaults to REELSTREAM_REDIS; it may name a server's
-    logical database or a cluster. Nobody should write meanwhile. Lists, modes, positions and expiry are left out, as
-    they are no function of the events.
+    With URL2 both are compared; exit with 1 if they differ. A Redis without users proves nothing, and is an error. URL
+    defaults to REELSTREAM_REDIS; it may name a server's logical database or a cluster. Nobody should write meanwhile.
+    Lists, modes, positions and expiry are left out, as they are no function of the events.
     """
-    from streams.settings import Settings  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import Settings
 
     first = Settings.from_environment(redis=url).redis
     _require_rights(first)
@@ -49,8 +49,8 @@ def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
 
 
 def _require_rights(url: str) -> None:
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
-    from streams.state.rights import require_rights  # noqa: PLC0415 - same
+    from streams.redis.connection import connect_to_read
+    from streams.state.rights import require_rights
 
     with connect_to_read(url) as client:
         require_rights(client, "digest", lambda line: click.echo(f"reelstream: {line}", err=True))
@@ -58,16 +58,16 @@ def _require_rights(url: str) -> None:
 
 def _require_users(url: str, found: "Digest") -> None:
     """Raise StateError for a Redis without users, which equals any other such one and proves nothing."""
-    from streams.errors import StateError  # noqa: PLC0415 - with its only use
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.errors import StateError
+    from streams.settings import without_password
 
     if found.users == 0:
         raise StateError(f"digest: a Redis with users is required, got none in {without_password(url)}")
 
 
 async def _take(url: str) -> "Digest":
-    from streams.rebuild.digest import take_digest  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - keeps --help fast
+    from streams.rebuild.digest import take_digest
+    from streams.redis.connection import connect
 
     client = connect(url)
     try:
@@ -77,21 +77,21 @@ async def _take(url: str) -> "Digest":
         await client.aclose()
 
 
-async def _compare(first: str, second: str) -> "Comparison":
-    from streams.rebuild.digest import compare  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - keeps --help fast
+async def _compare(first: str, second: str) -> "DigestComparison":
+    from streams.rebuild.digest import compare_databases
+    from streams.redis.connection import connect
 
     clients = connect(first), connect(second)
     try:
         with _line() as progress:
-            return await compare(*clients, progress=progress)
+            return await compare_databases(*clients, progress=progress)
     finally:
         for client in clients:
             await client.aclose()
 
 
 def _print_digest(url: str, found: "Digest", *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+    from streams.settings import without_password
 
     if as_json:
         click.echo(orjson.dumps({"redis": without_password(url)} | asdict(found)).decode())
@@ -102,8 +102,8 @@ def _print_digest(url: str, found: "Digest", *, as_json: bool) -> None:
         click.echo(f"  {section.name:<10} {section.keys:>10,} keys  {section.sha256}")
 
 
-def _print_comparison(urls: tuple[str, str], found: "Comparison", *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+def _print_comparison(urls: tuple[str, str], found: "DigestComparison", *, as_json: bool) -> None:
+    from streams.settings import without_password
 
     names = [without_password(url) for url in urls]
     if as_json:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from streams.settings import Settings
     from streams.state.quality import LiveQuality
 
-__all__ = ["Comparison", "ab", "compare"]
+__all__ = ["ArmComparison", "ab", "compare"]
 
 MIN_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
 _NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
@@ -59,8 +59,8 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
 
     Versions that are named are loaded first, so an unknown or torn one is refused before anything changes.
     """
-    from model.experiment import Experiment  # noqa: PLC0415 - with the rest
-    from streams.registry.registry import Registry  # noqa: PLC0415 - loads torch
+    from model.experiment import Experiment
+    from streams.registry.registry import Registry
 
     settings = given_settings(given)
     now_ms = time.time_ns() // 1_000_000
@@ -96,10 +96,10 @@ def status(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def stop(*, as_json: bool, **given: Any) -> None:
     """End the experiment that runs, and show its last figures; users are served as before."""
-    from streams.errors import StateError  # noqa: PLC0415 - same
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.experiments import decode_experiment  # noqa: PLC0415 - same
-    from streams.state.keys import EXPERIMENT  # noqa: PLC0415 - same
+    from streams.errors import StateError
+    from streams.redis.connection import answered
+    from streams.state.experiments import decode_experiment
+    from streams.state.keys import EXPERIMENT
 
     with _redis(given_settings(given)) as client:
         with answered("ab: ending the experiment"):
@@ -115,7 +115,7 @@ def stop(*, as_json: bool, **given: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ArmComparison:
     """The hit rate of arm b minus that of arm a, its 95 % interval, and what may be said about it."""
 
     difference: float | None
@@ -124,34 +124,34 @@ class Comparison:
     verdict: str
 
 
-def compare(arms: "Mapping[str, UserSums]") -> Comparison:
+def compare(arms: "Mapping[str, UserSums]") -> ArmComparison:
     """Compare the figures of two arms.
 
     Parameters
     ----------
     arms : by side; one without tests is absent.
     """
-    from model.metrics.intervals import difference  # noqa: PLC0415 - only where figures are compared
+    from model.metrics.intervals import difference
 
     if not arms:
-        return Comparison(None, None, None, "no list of this experiment has been tested yet")
+        return ArmComparison(None, None, None, "no list of this experiment has been tested yet")
     if len(arms) == 1:
-        return Comparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
+        return ArmComparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
     lead = difference(arms["b"], arms["a"])
     fewest = min(sums.users for sums in arms.values())
     if fewest < MIN_USERS:
         too_few = f"too few users to tell: {fewest} on one side, at least {MIN_USERS} on each are required"
-        return Comparison(lead.value, None, None, too_few)
+        return ArmComparison(lead.value, None, None, too_few)
     if lead.low <= 0 <= lead.high:
         verdict = "not distinguishable from chance: the 95 % interval of the difference holds 0"
     else:
         better = "b" if lead.value > 0 else "a"
         verdict = f"arm {better} is better: chance alone would hardly make this difference (its 95 % interval is off 0)"
-    return Comparison(lead.value, lead.low, lead.high, verdict)
+    return ArmComparison(lead.value, lead.low, lead.high, verdict)
 
 
 def _arm(side: "ArmName", given: Mapping[str, Any]) -> "Arm":
-    from model.experiment import Arm  # noqa: PLC0415 - with the rest
+    from model.experiment import Arm
 
     return Arm(side, given[f"{side}_version"], given[f"{side}_personalize_at"], given[f"{side}_explore"])
 
@@ -165,10 +165,10 @@ def _require_new_name(settings: "Settings", name: str) -> None:
 
 
 def _store(settings: "Settings", experiment: "Experiment", *, is_replacing: bool) -> None:
-    from streams.errors import StateError  # noqa: PLC0415 - same
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.experiments import encode_experiment  # noqa: PLC0415 - same
-    from streams.state.keys import EXPERIMENT  # noqa: PLC0415 - same
+    from streams.errors import StateError
+    from streams.redis.connection import answered
+    from streams.state.experiments import encode_experiment
+    from streams.state.keys import EXPERIMENT
 
     with _redis(settings) as client:
         with answered(f"ab: starting {experiment.name}"):
@@ -185,9 +185,9 @@ def _store(settings: "Settings", experiment: "Experiment", *, is_replacing: bool
 
 
 def _experiment(client: "Redis") -> "Experiment | None":
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.experiments import decode_experiment  # noqa: PLC0415 - same
-    from streams.state.keys import EXPERIMENT  # noqa: PLC0415 - same
+    from streams.redis.connection import answered
+    from streams.state.experiments import decode_experiment
+    from streams.state.keys import EXPERIMENT
 
     with answered("ab: reading the experiment"):
         found: Any = client.get(EXPERIMENT)
@@ -196,9 +196,9 @@ def _experiment(client: "Redis") -> "Experiment | None":
 
 def _quality(client: "Redis") -> "LiveQuality | None":
     """Return what the scorekeeper wrote last, or None, with a warning, where that is nothing that can be read."""
-    from streams.errors import StateAway, StateError  # noqa: PLC0415 - same
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.quality import find_quality  # noqa: PLC0415 - same
+    from streams.errors import StateAway, StateError
+    from streams.redis.connection import answered
+    from streams.state.quality import find_quality
 
     try:
         with answered("ab: reading the figures"):
@@ -211,7 +211,7 @@ def _quality(client: "Redis") -> "LiveQuality | None":
 
 
 def _redis(settings: "Settings") -> "Redis":
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.redis.connection import connect_to_read
 
     return connect_to_read(settings.redis)
 
@@ -221,7 +221,7 @@ def _show(experiment: "Experiment | None", quality: "LiveQuality | None", *, as_
         click.echo(orjson.dumps({"experiment": None}).decode() if as_json else "no experiment runs")
         return
     arms = _figures(experiment, quality)
-    found = compare(arms) if quality is not None else Comparison(None, None, None, _NO_SCOREKEEPER)
+    found = compare(arms) if quality is not None else ArmComparison(None, None, None, _NO_SCOREKEEPER)
     if as_json:
         at_ms = None if quality is None else quality.at_ms
         rows = [{"arm": arm, **asdict(sums), **_interval(sums)} for arm, sums in arms.items()]
@@ -240,7 +240,7 @@ def _show(experiment: "Experiment | None", quality: "LiveQuality | None", *, as_
 
 def _figures(experiment: "Experiment", quality: "LiveQuality | None") -> "dict[str, UserSums]":
     """Return the figures of this experiment's arms, by side, a first."""
-    from model.metrics.live import ArmTally  # noqa: PLC0415 - only where there are figures
+    from model.metrics.live import ArmTally
 
     rows = [] if quality is None else [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
     found = {one["arm"]: ArmTally.restored(one["total"]).sums() for one in rows}
@@ -249,7 +249,7 @@ def _figures(experiment: "Experiment", quality: "LiveQuality | None") -> "dict[s
 
 def _interval(sums: "UserSums") -> dict[str, float]:
     """Return the hit rate of an arm with its 95 % interval, of which users are the unit."""
-    from model.metrics.intervals import ratio_interval  # noqa: PLC0415 - only where there are figures
+    from model.metrics.intervals import ratio_interval
 
     found = ratio_interval(sums)
     return {"hit_rate": found.value, "low": found.low, "high": found.high}

@@ -1,4 +1,4 @@
-"""``reelstream recommend``, ``profile`` and ``hot``: what Redis holds, as a table with titles or as JSON."""
+"""``reelstream recommend``, ``profile`` and ``trending``: what Redis holds, as a table with titles or as JSON."""
 
 import json
 import time
@@ -23,7 +23,7 @@ _UNKNOWN = "unknown item"
 
 redis_option = click.option("--redis", "redis_url", metavar="URL", help="Redis to read; default REELSTREAM_REDIS.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-Row = Mapping[str, Any]
+ItemRow = Mapping[str, Any]
 
 
 @click.command()
@@ -41,7 +41,10 @@ Row = Mapping[str, Any]
 @redis_option
 @json_option
 def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Show the list last published for USER; for an unknown user what is trending, and say so."""
+    """Show the list last published for USER.
+
+    For an unknown user it shows what is trending, and says so.
+    """
     with _lookups(redis_url) as lookups:
         show = _print_json if as_json else _print_list
         found = lookups.recommendation(user_id)
@@ -56,7 +59,10 @@ def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str
 @redis_option
 @json_option
 def profile(user_id: str, n: int, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Show what is known about USER: counters, mode, favourite genres and latest events."""
+    """Show what is known about USER.
+
+    That is counters, mode, favourite genres and latest events.
+    """
     with _lookups(redis_url) as lookups:
         answer = _profile(lookups, user_id, n)
         (_print_json if as_json else _print_profile)(answer)
@@ -76,9 +82,9 @@ def hot(genre: str | None, n: int, redis_url: str | None, as_json: bool) -> None
 
 @contextmanager
 def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
-    from streams.state.lookups import Lookups  # noqa: PLC0415 - same
+    from streams.redis.connection import connect_to_read
+    from streams.settings import Settings
+    from streams.state.lookups import Lookups
 
     with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
         yield Lookups(client)
@@ -86,7 +92,7 @@ def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
 
 def _recommendation(lookups: "Lookups", user_id: str, found: "FoundList | None", n: int) -> dict[str, Any]:
     if found is None:
-        ranked = lookups.hot(n)
+        ranked = lookups.trending(n)
         rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
         unknown = lookups.profile(user_id, 1) is None
         return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
@@ -119,12 +125,12 @@ def _counters(found: "Profile") -> dict[str, Any]:
 
 
 def _hot(lookups: "Lookups", genre: str | None, n: int) -> dict[str, Any]:
-    ranked = lookups.hot(n, genre)
+    ranked = lookups.trending(n, genre)
     rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
     return {"genre": genre, "genres": lookups.genres(), "items": rows}
 
 
-def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[Row]:
+def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[ItemRow]:
     items = lookups.items(item_id for item_id, _, _ in ranked)
     return [
         {"rank": rank, "item_id": item_id, **_described(items.get(item_id)), "score": score, "reason": reason}
@@ -132,7 +138,7 @@ def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[
     ]
 
 
-def _described(item: "Item | None") -> Row:
+def _described(item: "Item | None") -> ItemRow:
     if item is None:
         return {"title": None, "year": None, "genres": ()}
     return {"title": item.title, "year": item.year, "genres": item.genres}
@@ -180,8 +186,8 @@ def _print_hot(answer: Mapping[str, Any]) -> None:
         click.echo(f"genres that trend: {', '.join(answer['genres']) or 'none yet'}")
 
 
-def _print_rows(heading: str, rows: Sequence[Row]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+def _print_rows(heading: str, rows: Sequence[ItemRow]) -> None:
+    from rich.table import Table
 
     if not rows:
         click.echo(f"{heading}: nothing yet")
@@ -200,7 +206,7 @@ def _print_rows(heading: str, rows: Sequence[Row]) -> None:
 
 
 def _print_profile(answer: Mapping[str, Any]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - --help stays fast
+    from rich.table import Table
 
     user_id = answer["user_id"]
     if answer["unknown"]:
@@ -221,7 +227,7 @@ def _print_profile(answer: Mapping[str, Any]) -> None:
 
 def _console() -> "Console":
     """Return a console that writes titles as they are, without reading markup into them."""
-    from rich.console import Console  # noqa: PLC0415 - --help stays fast
+    from rich.console import Console
 
     return Console(markup=False, highlight=False, emoji=False)
 

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["difference", "text"]
 
-Loaded = tuple[Snapshot, "Version"]
+LoadedVersion = tuple[Snapshot, "Version"]
 Weights = NDArray[np.float32]
-Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+MatchedRows = tuple[NDArray[np.int64], NDArray[np.int64]]
 LISTED = 5  # ids named of each list
 NEIGHBOURHOOD = ("evidence.neighbours", "evidence.counts")  # whose columns mean other items in each version
 MOVED = 1.0e-6  # length below which a row has not moved: the rounding of float32
 
 
-def difference(before: Loaded, after: Loaded) -> dict[str, Any]:
+def difference(before: LoadedVersion, after: LoadedVersion) -> dict[str, Any]:
     """Return metrics, shape, vocabularies, rows and offsets of two versions beside each other, as JSON-able values."""
     (old, old_version), (new, new_version) = before, after
     shapes = (old.config.describe(), new.config.describe())
@@ -80,7 +80,7 @@ def _ids(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _rows(name: str, old: Snapshot, new: Snapshot) -> Rows | None:
+def _rows(name: str, old: Snapshot, new: Snapshot) -> MatchedRows | None:
     """Return which rows of a table belong to the same ids in both versions, or None for what has no ids."""
     kind = {"user_factors": "users", "genre_factors": "genres"}.get(name)
     if name.startswith("item_") or name in ("evidence.followed", "evidence.touched"):
@@ -93,8 +93,8 @@ def _rows(name: str, old: Snapshot, new: Snapshot) -> Rows | None:
     return both[:, 0], both[:, 1]
 
 
-def _moved(old: Weights, new: Weights, rows: Rows | None) -> dict[str, Any]:
-    """Return how many rows there are and moved, and the length of the change over that of what was before."""
+def _moved(old: Weights, new: Weights, rows: MatchedRows | None) -> dict[str, Any]:
+    """Return how many rows there are and how many moved, and how far relative to the length of the rows before."""
     if rows is not None:
         old, new = old[rows[0]], new[rows[1]]
     n = len(new) if rows is not None else 1

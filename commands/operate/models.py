@@ -24,7 +24,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 @click.group()
 def model() -> None:
-    """List, show, check and compare model versions, choose which serves, or delete old ones."""
+    """List, check, compare, serve or delete model versions."""
 
 
 @model.command("list")
@@ -32,7 +32,7 @@ def model() -> None:
 @_json_option
 def list_versions(*, as_json: bool, **given: Any) -> None:
     """List the versions, newest first; the one that serves is marked."""
-    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
     current = _current(settings)
@@ -52,7 +52,7 @@ def list_versions(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     """Show one version, by default the one that serves, and check its files."""
-    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
     current = _current(settings)
@@ -75,7 +75,7 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
     """
-    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
     before = _current(settings)
@@ -106,8 +106,8 @@ def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None
 
     A version without a description is one whose writing never ended; nobody reads it and it is left out.
     """
-    from streams.errors import RegistryError  # noqa: PLC0415 - beside its only use
-    from streams.registry.registry import Registry  # noqa: PLC0415 - loads torch
+    from streams.errors import RegistryError
+    from streams.registry.registry import Registry
 
     registry = Registry(given_settings(given).registry)
     found: dict[str, str | None] = {}
@@ -137,8 +137,8 @@ def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None
 
     Rows are matched by id: added and removed ones are counted, and of those in both how far their weights moved.
     """
-    from commands.operate.model_diff import difference, text  # noqa: PLC0415 - loads torch
-    from streams.registry.registry import Registry  # noqa: PLC0415 - same
+    from commands.operate.model_diff import difference, text
+    from streams.registry.registry import Registry
 
     settings = given_settings(given)
     registry = Registry(settings.registry)
@@ -156,7 +156,7 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
     The one that serves, its parent, those of an experiment, and what any of these hold the changes to, are kept however
     old they are.
     """
-    from streams.registry.versions import VersionStore  # noqa: PLC0415 - only this command needs the registry
+    from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
     current = _current(settings)
@@ -171,7 +171,7 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
 
 def _serve(settings: "Settings", version_id: str, before: str | None, status: "Status", *, as_json: bool) -> None:
     """Let a version serve that can be loaded, announce it, and say so."""
-    from streams.registry.registry import Registry  # noqa: PLC0415 - loads torch
+    from streams.registry.registry import Registry
 
     _, version = Registry(settings.registry).load(version_id)
     now_ms = time.time_ns() // 1_000_000
@@ -187,8 +187,8 @@ def _serve(settings: "Settings", version_id: str, before: str | None, status: "S
 
 def _current(settings: "Settings") -> str | None:
     """Return the id of the version that serves, or None before the first promotion."""
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.keys import MODEL  # noqa: PLC0415 - same
+    from streams.redis.connection import answered
+    from streams.state.keys import MODEL
 
     with answered("model: reading the current version"), _redis(settings) as client:
         found: Any = client.hget(MODEL, "version")
@@ -197,9 +197,9 @@ def _current(settings: "Settings") -> str | None:
 
 def _pinned(settings: "Settings") -> "frozenset[str]":
     """Return the versions that an experiment compares."""
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.experiments import decode_experiment  # noqa: PLC0415 - same
-    from streams.state.keys import EXPERIMENT  # noqa: PLC0415 - same
+    from streams.redis.connection import answered
+    from streams.state.experiments import decode_experiment
+    from streams.state.keys import EXPERIMENT
 
     with answered("model: reading the experiment"), _redis(settings) as client:
         found: Any = client.get(EXPERIMENT)
@@ -207,8 +207,8 @@ def _pinned(settings: "Settings") -> "frozenset[str]":
 
 
 def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
-    from streams.redis.connection import answered  # noqa: PLC0415 - only commands that ask need Redis
-    from streams.state.keys import MODEL  # noqa: PLC0415 - same
+    from streams.redis.connection import answered
+    from streams.state.keys import MODEL
 
     pointer: dict[Any, Any] = {"version": version.version_id, "uri": version.uri, "promoted_at": now_ms}
     with answered(f"model: moving the current version to {version.version_id}"), _redis(settings) as client:
@@ -216,16 +216,16 @@ def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
 
 
 def _redis(settings: "Settings") -> "Redis":
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - only commands that ask need Redis
+    from streams.redis.connection import connect_to_read
 
     return connect_to_read(settings.redis)
 
 
 def _announce(settings: "Settings", version: "Version", status: "Status", now_ms: int) -> None:
     """Publish the decision and wait until the cluster holds it."""
-    from streams.errors import TopicError  # noqa: PLC0415 - same
-    from streams.kafka.model_versions import announce  # noqa: PLC0415 - only a change needs Kafka
-    from streams.records.records import ModelVersion  # noqa: PLC0415 - same
+    from streams.errors import TopicError
+    from streams.kafka.model_versions import announce
+    from streams.records.records import ModelVersion
 
     record = ModelVersion(version.version_id, status, version.parent, version.uri, now_ms, dict(version.metrics))
     try:
@@ -270,8 +270,8 @@ def _described(version: "Version", current: str | None) -> dict[str, Any]:
 
 
 def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only this table needs it
-    from rich.table import Table  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.table import Table
 
     now_ms = time.time_ns() // 1_000_000
     figures = sorted({name for version in versions for name in version.metrics if _is_hit_rate(name)})

@@ -24,13 +24,14 @@ _AUTO = "auto"
 @click.option("--redis", "redis_url", metavar="URL", help="Redis or Valkey; default REELSTREAM_REDIS.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bool) -> None:
-    """Show USER's mode, or choose it by hand from the user's next event on; auto lets the threshold decide again.
+    """Show USER's mode, or choose it by hand.
 
-    Who was chosen to be personalised is so from the first item on that the model knows.
+    A choice holds from the user's next event on; auto lets the threshold decide again. Who was chosen to be
+    personalised is so from the first item on that the model knows.
     """
-    from streams.records.ids import ID_RULE, is_id  # noqa: PLC0415 - same
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - --help stays fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
+    from streams.records.ids import ID_RULE, is_id
+    from streams.redis.connection import connect_to_read
+    from streams.settings import Settings
 
     if not is_id(user_id):
         raise click.UsageError(f"USER must be {ID_RULE}, got {user_id!r}")
@@ -42,10 +43,10 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
 
 
 def _choose(client: "Redis", user_id: str, wanted: str) -> None:
-    from streams.errors import StateError  # noqa: PLC0415 - same
-    from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
-    from streams.state.experiments import MAX_OVERRIDES  # noqa: PLC0415 - same
-    from streams.state.keys import OVERRIDES  # noqa: PLC0415 - same
+    from streams.errors import StateError
+    from streams.redis.connection import answered
+    from streams.state.experiments import MAX_OVERRIDES
+    from streams.state.keys import OVERRIDES
 
     with answered(f"mode: choosing the mode of user {user_id!r}"):
         if wanted == _AUTO:
@@ -61,9 +62,9 @@ def _choose(client: "Redis", user_id: str, wanted: str) -> None:
 
 
 def _found(client: "Redis", user_id: str) -> dict[str, Any]:
-    from streams.redis.connection import answered  # noqa: PLC0415 - --help stays fast
-    from streams.state.keys import OVERRIDES  # noqa: PLC0415 - same
-    from streams.state.lookups import Lookups  # noqa: PLC0415 - same
+    from streams.redis.connection import answered
+    from streams.state.keys import OVERRIDES
+    from streams.state.lookups import Lookups
 
     profile = Lookups(client).profile(user_id, 1)
     with answered(f"mode: reading the mode of user {user_id!r}"):

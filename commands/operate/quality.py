@@ -22,7 +22,7 @@ _NOTHING_STATUS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundQuality:
     """What there is: the stored figures, and whether a scorekeeper lives."""
 
     stored: "LiveQuality | None"
@@ -33,17 +33,18 @@ class _Found:
 @address_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def quality(*, as_json: bool, **given: Any) -> None:
-    """Show how often published lists held the next thing their users touched, beside popularity.
+    """Show how often published lists were right.
 
-    Exit with 1 if nothing has been tested yet.
+    A list is right if it holds the next item that its user touches. Popularity is tested on the same events. Exit with
+    1 if nothing has been tested yet.
     """
-    from streams.redis.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
-    from streams.redis.heartbeat import find_alive  # noqa: PLC0415 - same
-    from streams.state.quality import find_quality  # noqa: PLC0415 - same
+    from streams.redis.connection import answered, connect_to_read
+    from streams.redis.heartbeat import find_alive
+    from streams.state.quality import find_quality
 
     settings = given_settings(given)
     with answered("quality"), connect_to_read(settings.redis) as client:
-        found = _Found(find_quality(client), bool(find_alive(client, "scorekeeper")))
+        found = _FoundQuality(find_quality(client), bool(find_alive(client, "scorekeeper")))
     is_tested = found.stored is not None and found.stored.figures["total"]["tests"] > 0
     if as_json:
         click.echo(orjson.dumps(_described(found)).decode())
@@ -56,13 +57,13 @@ def quality(*, as_json: bool, **given: Any) -> None:
     sys.exit(0 if is_tested else _NOTHING_STATUS)
 
 
-def _why_nothing(found: _Found) -> str:
+def _why_nothing(found: _FoundQuality) -> str:
     if not found.is_alive:
         return "nothing has been tested: no scorekeeper is running; start one with `reelstream scorekeeper`"
     return "nothing has been tested yet: the scorekeeper waits for events of users who have a list"
 
 
-def _described(found: _Found) -> dict[str, Any]:
+def _described(found: _FoundQuality) -> dict[str, Any]:
     """Return the object that ``--json`` prints."""
     if found.stored is None:
         return {"scorekeeper": found.is_alive, "at_ms": None, "figures": None}
@@ -78,23 +79,23 @@ def _described(found: _Found) -> dict[str, Any]:
 
 def _of_version(total: dict[str, Any]) -> "Interval":
     """Return the hit rate of a version in one mode; each test counts as a draw of its own."""
-    from model.metrics.intervals import wilson  # noqa: PLC0415 - only where something was found
+    from model.metrics.intervals import wilson
 
     return wilson(total["hits"], total["tests"])
 
 
 def _of_arm(total: dict[str, Any]) -> "Interval":
     """Return the hit rate of one side of an experiment; each user counts as a draw."""
-    from model.metrics.intervals import ratio_interval  # noqa: PLC0415 - only where something was found
-    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+    from model.metrics.intervals import ratio_interval
+    from model.metrics.live import ArmTally
 
     return ratio_interval(ArmTally.restored(total).sums())
 
 
 def _differences(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each two sides of one experiment, by how much the first hits more often."""
-    from model.metrics.intervals import difference  # noqa: PLC0415 - only where something was found
-    from model.metrics.live import ArmTally  # noqa: PLC0415 - same
+    from model.metrics.intervals import difference
+    from model.metrics.live import ArmTally
 
     ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"] or ""))
     return [

@@ -16,9 +16,9 @@ from commands.parts.options import address_options, given_settings, partitions_o
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from streams.rebuild.rebuild import RebuildConfig, Replayed
-    from streams.rebuild.switch import Switched
-    from streams.rebuild.target import Target
+    from streams.rebuild.rebuild import RebuildConfig, ReplayTotals
+    from streams.rebuild.switch import SwitchSummary
+    from streams.rebuild.target import RebuildTarget
     from streams.settings import Settings
 
 __all__ = ["rebuild"]
@@ -28,12 +28,12 @@ LINE_S = 10.0  # between two lines where there is no terminal
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _RebuildOutcome:
     """What was done; ``switched`` only where the databases were swapped, ``lists`` where they were copied elsewhere."""
 
-    target: "Target"
-    replayed: "Replayed"
-    switched: "Switched | None" = None
+    target: "RebuildTarget"
+    replayed: "ReplayTotals"
+    switched: "SwitchSummary | None" = None
     lists: int | None = None
 
 
@@ -45,16 +45,17 @@ class _Outcome:
 @click.option("--no-switch", is_flag=True, help="Leave the live database in its place; a later rebuild goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bool, **given: Any) -> None:
-    """Replay all events into an empty database and let it take the live one's place; workers serve meanwhile.
+    """Replay all events into an empty database.
 
-    Interrupted, it goes on where it was when it is started again. See docs/rebuild.md.
+    It then takes the live one's place; workers serve meanwhile. Interrupted, it goes on where it was when it is started
+    again. See docs/rebuild.md.
     """
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
-    from streams.rebuild.rebuild import RebuildConfig  # noqa: PLC0415 - same
-    from streams.records.positions import DAY_MS  # noqa: PLC0415 - same
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - keeps --help fast
-    from streams.state.rights import require_rights  # noqa: PLC0415 - same
-    from streams.state.store import StateConfig  # noqa: PLC0415 - same
+    from streams.kafka.topics import verify_topics
+    from streams.rebuild.rebuild import RebuildConfig
+    from streams.records.positions import DAY_MS
+    from streams.redis.connection import connect_to_read
+    from streams.state.rights import require_rights
+    from streams.state.store import StateConfig
 
     settings = given_settings(given)
     verify_topics(settings)
@@ -79,14 +80,14 @@ def _tell_missing(line: str) -> None:
 
 async def _rebuild(
     settings: "Settings", config: "RebuildConfig", to: str | None, archive: str | None, *, is_switched: bool
-) -> _Outcome:
-    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - keeps --help fast
-    from streams.rebuild.rebuild import Rebuild  # noqa: PLC0415 - same
-    from streams.rebuild.switch import hand_over, switch  # noqa: PLC0415 - same
-    from streams.rebuild.target import find_target  # noqa: PLC0415 - same
-    from streams.redis.connection import connect  # noqa: PLC0415 - same
-    from streams.serving.known_topics import recognise_topics  # noqa: PLC0415 - same
-    from streams.settings import without_password  # noqa: PLC0415 - same
+) -> _RebuildOutcome:
+    from streams.archive.parquet import EventArchive
+    from streams.rebuild.rebuild import Rebuild
+    from streams.rebuild.switch import hand_over, switch
+    from streams.rebuild.target import find_target
+    from streams.redis.connection import connect
+    from streams.serving.known_topics import recognise_topics
+    from streams.settings import without_password
 
     source = EventArchive(archive) if archive else None
     where = await find_target(settings, to)
@@ -100,13 +101,13 @@ async def _rebuild(
                 await work.start()
                 replayed = await work.replay()
                 if not is_switched:
-                    return _Outcome(where, replayed)
+                    return _RebuildOutcome(where, replayed)
                 if where.index is not None:
                     switched = await switch(settings, work, live, target, where, _tell)
-                    return _Outcome(where, replayed, switched=switched)
+                    return _RebuildOutcome(where, replayed, switched=switched)
             finally:
                 await work.stop()
-        return _Outcome(where, replayed, lists=(await hand_over(live, target)).lists)
+        return _RebuildOutcome(where, replayed, lists=(await hand_over(live, target)).lists)
     finally:
         await _close(live, target)
 
@@ -116,8 +117,8 @@ async def _close(*clients: "Redis") -> None:
         await client.aclose()
 
 
-def _print(settings: "Settings", outcome: _Outcome, *, as_json: bool) -> None:
-    from streams.settings import without_password  # noqa: PLC0415 - keeps --help fast
+def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> None:
+    from streams.settings import without_password
 
     replayed, switched = outcome.replayed, outcome.switched
     n = replayed.records + replayed.archived
@@ -149,8 +150,8 @@ def _print(settings: "Settings", outcome: _Outcome, *, as_json: bool) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
     """Show how far the replay is on stderr: a bar on a terminal, else a line now and then."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} events/s"), TimeRemainingColumn())

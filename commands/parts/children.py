@@ -37,7 +37,7 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
     StackError
         If one of ``processes`` ends first, or it takes too long; with the last lines of its log.
     """
-    from streams.redis.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
+    from streams.redis.connection import answered, connect_to_read
 
     client = connect_to_read(settings.redis)
 

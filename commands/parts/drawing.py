@@ -1,4 +1,4 @@
-"""What the commands that draw share: what is missing is told before hours of work, not after them."""
+"""What the commands that draw share: they say what is missing before hours of work, not after them."""
 
 from importlib import import_module
 from pathlib import Path

@@ -10,13 +10,13 @@ from replay.evaluation.baselines.popularity import ranks_with_ties_won
 from replay.evaluation.split import Split
 from replay.evaluation.summary import Estimate, MethodSummary, Protocol, ProtocolQuality, UserGroup
 
-__all__ = ["Evaluated", "described", "text"]
+__all__ = ["EvaluationResult", "described", "text"]
 
 TIE_RULE = "a held-out item's rank is 1 + better + equal / 2; a list gives its last places to the lower rows of a tie"
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluated:
+class EvaluationResult:
     """Everything that was found out.
 
     Parameters
@@ -47,7 +47,7 @@ class Evaluated:
         return f"{self.split.name}: each user's {self.held_out} event, ranked among {among}"
 
 
-def described(evaluated: Evaluated) -> dict[str, Any]:
+def described(evaluated: EvaluationResult) -> dict[str, Any]:
     """Return the object that ``--json`` prints."""
     split, k = evaluated.split, evaluated.k
     models = {one.name: _described(one, evaluated) for one in evaluated.summaries}
@@ -74,7 +74,7 @@ def described(evaluated: Evaluated) -> dict[str, Any]:
     }
 
 
-def text(evaluated: Evaluated) -> str:
+def text(evaluated: EvaluationResult) -> str:
     """Return what is printed for people."""
     split = evaluated.split
     parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated)), *_notes(evaluated)]
@@ -85,7 +85,7 @@ def text(evaluated: Evaluated) -> str:
     return "\n".join(parts)
 
 
-def _described(one: MethodSummary, evaluated: Evaluated) -> dict[str, Any]:
+def _described(one: MethodSummary, evaluated: EvaluationResult) -> dict[str, Any]:
     k = evaluated.k
     return {
         "runs": one.runs,
@@ -120,14 +120,14 @@ def _flat(estimates: dict[str, Estimate]) -> dict[str, float]:
     return {name: one.mean for name, one in estimates.items()} | errors
 
 
-def _ties_won(evaluated: Evaluated) -> dict[str, float] | None:
+def _ties_won(evaluated: EvaluationResult) -> dict[str, float] | None:
     if not evaluated.split.n_negatives:
         return None
     ranks, k = ranks_with_ties_won(evaluated.split), evaluated.k
     return {f"hr@{k}": hit_rate(ranks, k), f"ndcg@{k}": ndcg(ranks, k)}
 
 
-def _overall(evaluated: Evaluated) -> list[Row]:
+def _overall(evaluated: EvaluationResult) -> list[Row]:
     k, is_sampled = evaluated.k, evaluated.protocol == "sampled"
     among_all: Row = (f"all: HR@{k}", f"all: NDCG@{k}") if is_sampled else ()
     retrieved = "all: Recall@100" if is_sampled else "Recall@100"
@@ -145,7 +145,7 @@ def _overall(evaluated: Evaluated) -> list[Row]:
     return rows
 
 
-def _by_group(evaluated: Evaluated) -> list[Row]:
+def _by_group(evaluated: EvaluationResult) -> list[Row]:
     first, k = evaluated.summaries[0], evaluated.k
     counted = [f"{group.name} ({group.users:,})" for group in first.by_length]
     apart = f"apart ({first.apart.users:,})"
@@ -157,7 +157,7 @@ def _by_group(evaluated: Evaluated) -> list[Row]:
     return rows
 
 
-def _notes(evaluated: Evaluated) -> list[str]:
+def _notes(evaluated: EvaluationResult) -> list[str]:
     """Return what must stand under every table."""
     split, first = evaluated.split, evaluated.summaries[0]
     rate = first.main.hit_rate.mean

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import click
 
-from streams.settings import Settings
+from streams.settings import Settings, data_folder
 
-__all__ = ["address_options", "given_settings", "partitions_option"]
+__all__ = ["address_options", "archive_option", "given_settings", "partitions_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +26,15 @@ def address_options(command: F) -> F:
 
 partitions_option = click.option(
     "--partitions", type=int, help="Partitions of each event topic. [REELSTREAM_PARTITIONS]"
+)
+
+
+archive_option = click.option(
+    "--archive",
+    "url",
+    envvar="REELSTREAM_ARCHIVE",
+    default=lambda: str(data_folder() / "archive"),
+    help="Folder or fsspec URL of the archived events. [REELSTREAM_ARCHIVE]",
 )
 
 

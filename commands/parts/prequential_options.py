@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from replay.prequential.run import PrequentialConfig, PrequentialRun
     from replay.prequential.stream import Stream
 
-__all__ = ["Replayed", "StreamOptions", "learnt_first", "opened", "stream_options"]
+__all__ = ["PreparedReplay", "StreamOptions", "learn_first_version", "prepare_replay", "stream_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What was typed of them."""
+    """The values that were given for ``stream_options``."""
 
     least_stars: float
     warm_up: float
@@ -39,8 +39,8 @@ class StreamOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """A stream, how it is replayed, and what tells this from other replays."""
+class PreparedReplay:
+    """A stream, how it is replayed, and what identifies this replay among others."""
 
     stream: "Stream"
     config: "PrequentialConfig"
@@ -84,7 +84,7 @@ def stream_options(command: F) -> F:
     return command
 
 
-def opened(dataset: str, options: StreamOptions) -> Replayed:
+def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     """Read a log and say how it is replayed.
 
     Raises
@@ -92,12 +92,12 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
     DataError
         If the log cannot be read, or has nothing to learn from or to test.
     """
-    import torch  # noqa: PLC0415 - keeps --help fast
+    import torch
 
-    from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.prequential.run import PrequentialConfig  # noqa: PLC0415 - same
-    from replay.prequential.stream import Stream  # noqa: PLC0415 - same
+    from model.training.rounds import RoundConfig
+    from replay.datasets.readers import read_dataset
+    from replay.prequential.run import PrequentialConfig
+    from replay.prequential.stream import Stream
 
     torch.set_num_threads(options.threads)
     log = read_dataset(dataset, seed=options.seed)
@@ -112,11 +112,11 @@ def opened(dataset: str, options: StreamOptions) -> Replayed:
         "seed": options.seed,
         "config": json.loads(json.dumps(asdict(config))),
     }
-    return Replayed(stream, config, about)
+    return PreparedReplay(stream, config, about)
 
 
-def learnt_first(run: "PrequentialRun", *, quiet: bool) -> None:
-    """Warm a run up and let it learn its first version; where that is none, later rounds try again."""
+def learn_first_version(run: "PrequentialRun", *, quiet: bool) -> None:
+    """Warm a run up and let it learn its first version; if it gets none, later rounds try again."""
     run.warm_up(run.stream.warm)
     with progress_bar(quiet=quiet) as progress:
         run.round(progress=progress)

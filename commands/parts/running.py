@@ -14,9 +14,10 @@ import click
 
 from streams.errors import StreamError
 
-__all__ = ["exit_after", "log_level_option", "log_to_stderr", "lower_priority", "run_until_stopped"]
+__all__ = ["STOP_S", "exit_after", "log_level_option", "log_to_stderr", "lower_priority", "run_until_stopped"]
 
 NICENESS = 15
+STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 CANCEL_S = 3.0  # between two cancellations: one may be lost in a library that is connecting
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
 _NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
@@ -69,7 +70,7 @@ def run_until_stopped(run: Callable[[], Coroutine[Any, Any, None]], within_s: fl
     0 after a signal, 1 after an error that was raised on purpose, which is told in one line. A thread that it started
     may go on.
     """
-    import asyncio  # noqa: PLC0415 - keeps help fast
+    import asyncio
 
     async def stoppable() -> None:
         here = asyncio.get_running_loop()

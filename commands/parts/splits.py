@@ -19,8 +19,8 @@ movies_option = click.option(
 
 def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool) -> "Split":
     """Return the NCF split at a path, or the leave-one-out split of a data set."""
-    from replay.datasets.readers import is_release  # noqa: PLC0415 - same
-    from replay.evaluation.ncf import is_ncf, read_ncf  # noqa: PLC0415 - keeps --help fast
+    from replay.datasets.readers import is_release
+    from replay.evaluation.ncf import is_ncf, read_ncf
 
     if not is_release(dataset) and Path(dataset).exists() and is_ncf(Path(dataset)):
         return read_ncf(Path(dataset), movies=movies, seed=seed)
@@ -31,11 +31,11 @@ def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool) -
 
 def left_out(dataset: str, seed: int, *, negatives: bool) -> "Split":
     """Return the leave-one-out split of a data set, with 99 negatives for each user or none."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.evaluation.leave_one_out import leave_one_out as split_of  # noqa: PLC0415 - same
-    from replay.evaluation.split import NEGATIVES  # noqa: PLC0415 - same
+    from replay.datasets.readers import read_dataset
+    from replay.evaluation.leave_one_out import leave_one_out as split_of
+    from replay.evaluation.split import NEGATIVES
 
     log = read_dataset(dataset, seed=seed)
     return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0)

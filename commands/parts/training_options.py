@@ -57,7 +57,7 @@ def training_options(command: F) -> F:
 
 def training_of(events: int, epochs: int = EPOCHS, negatives: int = NEGATIVES) -> "TrainingConfig":
     """Return how a whole log of so many events is trained on."""
-    from model.training.fit import TrainingConfig  # noqa: PLC0415 - keeps --help fast
+    from model.training.fit import TrainingConfig
 
     return TrainingConfig(epochs=epochs, batch=64 if events > LARGE else 32, negatives=negatives, popular=POPULAR)
 
@@ -68,8 +68,8 @@ def progress_bar(*, quiet: bool) -> Iterator["Progress | None"]:
     if quiet:
         yield None
         return
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps, loss {task.fields[loss]:.3f}"))
     with Progress("training", *columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:

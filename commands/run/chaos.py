@@ -56,13 +56,14 @@ def chaos(
     as_json: bool,
     keep: Path | None,
 ) -> None:
-    """Kill, pause and restart everything while a stream is applied; compare the state with a second computation.
+    """Break a stack of its own, and check the state afterwards.
 
-    Starts a stack of its own, whatever REELSTREAM_ variables say, and ends it. Exit status 1 if anything differs.
+    Everything is killed, paused and restarted while a stream is applied. Then the state is compared with a second
+    computation. REELSTREAM_ variables are not heeded. Exit status 1 if anything differs.
     """
-    import orjson  # noqa: PLC0415 - keeps help fast
+    import orjson
 
-    from replay.chaos.run import ChaosConfig, run  # noqa: PLC0415 - same
+    from replay.chaos.run import ChaosConfig, run
 
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
@@ -90,8 +91,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _crew(events: int) -> "Crew":
     """Say how workers and the trainer are started; a short run trains early and often."""
-    from commands.parts.children import trainer_process, worker_process  # noqa: PLC0415 - keeps help fast
-    from replay.chaos.run import Crew  # noqa: PLC0415 - same
+    from commands.parts.children import trainer_process, worker_process
+    from replay.chaos.run import Crew
 
     rounds = str(max(300, min(3000, events // 20)))
 

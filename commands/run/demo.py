@@ -1,4 +1,4 @@
-"""``reelstream demo``: the whole road on real MovieLens events, measured while it runs.
+"""``reelstream demo``: the main job on real MovieLens events, measured while it runs.
 
 Steps: 1 start the stack; 2 get the data; 3 warm up on the first 80 % of the stream; 4 play the rest live, with one
 table that updates in place; 5 check what was promised, and show one user's list.
@@ -33,7 +33,7 @@ __all__ = ["demo"]
 WARM_SHARE = 0.8
 RATE = 200.0  # events a second of the live part
 QUICK_EVENTS = 20_000  # of the stream's beginning, warm-up included
-PATIENCE_S = 120.0  # for what should take seconds to tens of seconds
+MAX_WAIT_S = 120.0  # for what should take seconds to tens of seconds
 PLAIN_EVERY_S = 5.0
 REFRESH_S = 0.5
 _Group = tuple[str | None, str]  # version and mode
@@ -45,9 +45,12 @@ _ALL: _Group = ("", "")
 @click.option("--rate", type=float, default=RATE, show_default=True, help="Events a second of the live part.")
 @click.option("--data", "dataset", default="ml-100k", show_default=True, help="A data set by name or path.")
 def demo(*, quick: bool, rate: float, dataset: str) -> None:
-    """Run the main job end to end: stack, replay, worker, trainer, live quality beside popularity."""
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - keeps help fast
-    from streams.stack import running_stack  # noqa: PLC0415 - same
+    """Run the main job end to end, and measure it.
+
+    The parts are stack, replay, worker, trainer, and live quality beside popularity.
+    """
+    from replay.datasets.readers import read_dataset
+    from streams.stack import running_stack
 
     began = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
@@ -96,8 +99,8 @@ class _Show:
 
 
 def _settings(kafka: str, redis: str, folder: Path) -> "Settings":
-    from streams.security import KafkaSecurity  # noqa: PLC0415 - keeps help fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
+    from streams.security import KafkaSecurity
+    from streams.settings import Settings
 
     prefix = f"demo-{secrets.token_hex(3)}-"  # a given cluster may hold topics of others
     is_given = "REELSTREAM_KAFKA" in os.environ  # the local one lets everybody in
@@ -108,12 +111,12 @@ def _settings(kafka: str, redis: str, folder: Path) -> "Settings":
 @contextlib.contextmanager
 def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Show]:
     """Make the topics, start a worker and a scorekeeper, and connect what measures."""
-    from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP  # noqa: PLC0415 - keeps help fast
-    from agents.worker.app import WORKER_GROUP  # noqa: PLC0415 - same
-    from commands.parts.children import await_alive, scorekeeper_process, worker_process  # noqa: PLC0415 - same
-    from replay.live import ConsumerLag, DeliveryCounter, ListFeed  # noqa: PLC0415 - same
-    from streams.kafka.topics import EVENTS, RECOMMENDATIONS, create_topics  # noqa: PLC0415 - same
-    from streams.redis.connection import connect_to_read  # noqa: PLC0415 - same
+    from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP
+    from agents.worker.app import WORKER_GROUP
+    from commands.parts.children import await_alive, scorekeeper_process, worker_process
+    from replay.live import ConsumerLag, DeliveryCounter, ListFeed
+    from streams.kafka.topics import EVENTS, RECOMMENDATIONS, create_topics
+    from streams.redis.connection import connect_to_read
 
     _require_empty(settings)
     create_topics(settings)
@@ -140,9 +143,9 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
 
 def _warm_up(show: _Show, events: int) -> None:
     """Send the first part as fast as it goes, and wait until it is applied and a first version serves."""
-    from commands.parts.children import trainer_process  # noqa: PLC0415 - keeps help fast
-    from replay.producer import replay, send_catalogue  # noqa: PLC0415 - same
-    from replay.schedule import Selection, plan  # noqa: PLC0415 - same
+    from commands.parts.children import trainer_process
+    from replay.producer import replay, send_catalogue
+    from replay.schedule import Selection, plan
 
     _say(f"warming up: {len(show.log.catalogue):,} items, then {events:,} events at full speed")
     send_catalogue(show.settings, show.log.catalogue)
@@ -159,10 +162,10 @@ def _warm_up(show: _Show, events: int) -> None:
 
 def _play(show: _Show, start: int, end: int, rate: float) -> None:
     """Send the rest at a steady rate while the table shows what comes back."""
-    import threading  # noqa: PLC0415 - only here
+    import threading
 
-    from replay.producer import replay  # noqa: PLC0415 - keeps help fast
-    from replay.schedule import Selection, Speed, plan  # noqa: PLC0415 - same
+    from replay.producer import replay
+    from replay.schedule import Selection, Speed, plan
 
     _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the warm-up")
     show.before = _counted(show)
@@ -196,9 +199,9 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
 def _require_empty(settings: "Settings") -> None:
     """Refuse a given Redis database that holds something: a database belongs to one installation."""
-    from streams.errors import SettingsError  # noqa: PLC0415 - same
-    from streams.redis.connection import answered, connect_to_read  # noqa: PLC0415 - keeps help fast
-    from streams.settings import without_password  # noqa: PLC0415 - same
+    from streams.errors import SettingsError
+    from streams.redis.connection import answered, connect_to_read
+    from streams.settings import without_password
 
     with answered("demo"), connect_to_read(settings.redis) as client:
         n_keys: Any = client.dbsize()
@@ -211,7 +214,7 @@ def _require_empty(settings: "Settings") -> None:
 
 def _sent(sent: "ReplayReport") -> int:
     """Return how many deliveries a replay made; one that was stopped or refused ends the demo."""
-    from streams.errors import TopicError  # noqa: PLC0415 - keeps help fast
+    from streams.errors import TopicError
 
     if sent.interrupted:
         raise KeyboardInterrupt
@@ -228,8 +231,8 @@ class _Tail:
         self._start = start
 
     def __iter__(self) -> Iterator[Any]:
-        from dataclasses import replace  # noqa: PLC0415 - only here
-        from itertools import islice  # noqa: PLC0415 - only here
+        from dataclasses import replace
+        from itertools import islice
 
         first: float | None = None
         for planned in islice(self._schedule, self._start, None):
@@ -238,7 +241,7 @@ class _Tail:
 
 
 def _worker(show: _Show) -> dict[str, Any]:
-    from streams.redis.heartbeat import find_alive  # noqa: PLC0415 - keeps help fast
+    from streams.redis.heartbeat import find_alive
 
     return next(iter(find_alive(show.client, "worker").values()), {})
 
@@ -270,7 +273,7 @@ class _Part:
 
 def _counted(show: _Show) -> dict[_Group, Any]:
     """Return the scorekeeper's tests and hits since its start, of all and by version and mode."""
-    from streams.state.quality import find_quality  # noqa: PLC0415 - keeps help fast
+    from streams.state.quality import find_quality
 
     found = find_quality(show.client)
     if found is None:
@@ -300,10 +303,10 @@ def _all_served(show: _Show) -> bool:
 
 def _wait(show: _Show, ready: Any, what: str) -> None:
     """Wait for something that should come soon; a process that ended, or too long a wait, is an error."""
-    from streams.errors import StackError  # noqa: PLC0415 - keeps help fast
-    from streams.stack.process import last_lines  # noqa: PLC0415 - same
+    from streams.errors import StackError
+    from streams.stack.process import last_lines
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + MAX_WAIT_S
     while not ready():
         for process in show.processes:
             if process.identity is None:
@@ -311,7 +314,7 @@ def _wait(show: _Show, ready: Any, what: str) -> None:
         if time.monotonic() > deadline:
             logs = "\n".join(f"{process.name}:\n{last_lines(process.log)}" for process in show.processes)
             raise StackError(
-                f"demo: {what} must come within {PATIENCE_S:g} s, got nothing; the last words were\n{logs}"
+                f"demo: {what} must come within {MAX_WAIT_S:g} s, got nothing; the last words were\n{logs}"
             )
         time.sleep(0.1)
 
@@ -319,8 +322,8 @@ def _wait(show: _Show, ready: Any, what: str) -> None:
 @contextlib.contextmanager
 def _table(show: _Show) -> Iterator[Any]:
     """Give a function that shows the state now: in place on a terminal, a plain line now and then elsewhere."""
-    from rich.console import Console  # noqa: PLC0415 - keeps help fast
-    from rich.live import Live  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.live import Live
 
     console = Console()
     if console.is_terminal:
@@ -357,14 +360,14 @@ def _figures(show: _Show) -> dict[str, str]:
 
 
 def _age_s(show: _Show) -> float:
-    from streams.state.keys import MODEL  # noqa: PLC0415 - keeps help fast
+    from streams.state.keys import MODEL
 
     promoted = show.client.hget(MODEL, "promoted_at")
     return 0.0 if promoted is None else max(0.0, time.time() - int(promoted) / 1000)
 
 
 def _rows(show: _Show) -> "Table":
-    from rich.table import Table  # noqa: PLC0415 - keeps help fast
+    from rich.table import Table
 
     table = Table(title="Reelstream, live", show_header=False)
     for name, value in _figures(show).items():
@@ -391,7 +394,7 @@ def _check(show: _Show) -> list[str]:
 
 def _summary(show: _Show, seconds: float) -> None:
     """Print the figures, and one user's last list with titles and reasons."""
-    from rich.console import Console  # noqa: PLC0415 - keeps help fast
+    from rich.console import Console
 
     live = _live(show)
     score = live.pop(_ALL)
@@ -415,10 +418,10 @@ def _summary(show: _Show, seconds: float) -> None:
 
 
 def _list_of(show: _Show, user: str) -> "Table":
-    import orjson  # noqa: PLC0415 - keeps help fast
-    from rich.table import Table  # noqa: PLC0415 - same
+    import orjson
+    from rich.table import Table
 
-    from streams.state.keys import UserKeys  # noqa: PLC0415 - same
+    from streams.state.keys import UserKeys
 
     found = orjson.loads(show.client.get(UserKeys.of(user).recs))  # type: ignore[arg-type]  # sync client
     table = Table(title=f"user {user}, {found['mode']}, {found['model_version']}")

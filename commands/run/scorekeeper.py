@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.running import log_level_option, log_to_stderr, lower_priority, run_until_stopped
-from commands.run.processes import STOP_S, only_one, require_servers
+from commands.parts.running import STOP_S, log_level_option, log_to_stderr, lower_priority, run_until_stopped
+from commands.parts.starting import only_one, require_servers
 
 __all__ = ["scorekeeper"]
 
@@ -24,12 +24,15 @@ __all__ = ["scorekeeper"]
 )
 @log_level_option
 def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
-    """Test every event against the list before it until stopped; run one per installation."""
+    """Test every event against the list before it until stopped.
+
+    Run one scorekeeper per installation.
+    """
     settings = given_settings(given)
     log_to_stderr(log_level)
     require_servers("scorekeeper", settings)
     with only_one("scorekeeper", settings, "scorekeeper", "an installation has one: end it first"):
-        from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig  # noqa: PLC0415 - keeps help fast
+        from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig
 
         lower_priority()
         config = ScorekeeperConfig(guard=guard)

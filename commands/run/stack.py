@@ -20,11 +20,14 @@ NOT_RUNNING = 3  # as of system service scripts
 
 @click.group()
 def stack() -> None:
-    """Run Apache Kafka and Valkey on this machine, in a data folder, on free ports."""
+    """Run Apache Kafka and Valkey on this machine.
+
+    They keep what they hold in a data folder and listen on free ports.
+    """
 
 
 def _default_data() -> Path:
-    from streams.settings import data_folder  # noqa: PLC0415  keeps --help fast
+    from streams.settings import data_folder
 
     return data_folder() / "stack"
 
@@ -50,7 +53,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @json_option
 def up(data: Path, brokers: int, kafka: str | None, redis: str | None, *, foreground: bool, as_json: bool) -> None:
     """Start the stack, or find it running, and print its addresses once both servers answer."""
-    from streams.stack import keeper  # noqa: PLC0415  keeps --help fast
+    from streams.stack import keeper
 
     if kafka and redis:
         click.echo("both addresses are given (REELSTREAM_KAFKA, REELSTREAM_REDIS): nothing was started", err=True)
@@ -70,7 +73,7 @@ def up(data: Path, brokers: int, kafka: str | None, redis: str | None, *, foregr
 @click.pass_context
 def status(context: click.Context, data: Path, *, as_json: bool) -> None:
     """Say what runs; exit with 0 if all of the stack does, with 3 if not."""
-    from streams.stack import keeper  # noqa: PLC0415  keeps --help fast
+    from streams.stack import keeper
 
     found = keeper.look(data)
     if found and as_json:
@@ -88,7 +91,7 @@ def status(context: click.Context, data: Path, *, as_json: bool) -> None:
 @data_option
 def down(data: Path) -> None:
     """Stop the stack and wait until it is gone; its data stays."""
-    from streams.stack import keeper  # noqa: PLC0415  keeps --help fast
+    from streams.stack import keeper
 
     click.echo(f"stopped the stack in {data}" if keeper.stop(data) else f"no stack runs in {data}")
 

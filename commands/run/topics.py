@@ -22,7 +22,7 @@ def topics() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def create(*, as_json: bool, **given: Any) -> None:
     """Create the topics that are missing; those that are there are checked, not changed."""
-    from streams.kafka.topics import TOPICS, create_topics  # noqa: PLC0415 - only this command needs Kafka
+    from streams.kafka.topics import TOPICS, create_topics
 
     settings = given_settings(given)
     created = create_topics(settings)

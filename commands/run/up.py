@@ -37,13 +37,14 @@ WINDOW_S = 600.0
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
 def up(*, data: Path | None, workers: int, **given: Any) -> None:
-    """Run stack, topics, workers, trainer and scorekeeper until Ctrl-C.
+    """Run everything in one terminal until Ctrl-C.
 
-    Kafka and Redis are started only where none is given.
+    That is the stack, the topics, workers, a trainer and a scorekeeper. Kafka and Redis are started only where none is
+    given.
     """
-    from streams.kafka.topics import create_topics  # noqa: PLC0415 - same
-    from streams.settings import data_folder  # noqa: PLC0415 - keeps help fast
-    from streams.stack import running_stack  # noqa: PLC0415 - same
+    from streams.kafka.topics import create_topics
+    from streams.settings import data_folder
+    from streams.stack import running_stack
 
     folder = (data or data_folder() / "up").resolve()
     given["registry"] = given["registry"] or os.environ.get("REELSTREAM_REGISTRY") or str(folder / "models")

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from replay.evaluation.protocol import MethodRun
     from replay.evaluation.split import Split
 
-__all__ = ["Worth", "ablation"]
+__all__ = ["PartWorth", "ablation"]
 
 WHOLE = "all parts"
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class PartWorth:
     """A training without one part, against the whole.
 
     Parameters
@@ -74,12 +74,12 @@ def ablation(
     The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`. A part whose
     loss is within its standard error has not shown that it earns its place on this data.
     """
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
+    import numpy as np
+    import torch
 
-    from model.network.neumf import PARTS, NeuMFConfig  # noqa: PLC0415 - same
-    from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - same
-    from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - same
+    from model.network.neumf import PARTS, NeuMFConfig
+    from replay.evaluation.neumf import TrainedNeuMF
+    from replay.evaluation.protocol import over_seeds
 
     left_out = tuple(name.strip() for name in parts.split(",")) if parts else PARTS
     if unknown := set(left_out) - set(PARTS):
@@ -105,14 +105,16 @@ def ablation(
     click.echo(json.dumps(report) if as_json else _text(found, title, k))
 
 
-def _worth(name: str, runs: "tuple[MethodRun, ...]", whole: "tuple[MethodRun, ...]", k: int, *, is_full: bool) -> Worth:
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+def _worth(
+    name: str, runs: "tuple[MethodRun, ...]", whole: "tuple[MethodRun, ...]", k: int, *, is_full: bool
+) -> PartWorth:
+    import numpy as np
 
-    from model.metrics.ranking import ndcg  # noqa: PLC0415 - same
+    from model.metrics.ranking import ndcg
 
     mine, theirs = (_ranks(some, is_full=is_full) for some in (runs, whole))  # (S, U) each
     lost = ((theirs <= k).astype(np.float64) - (mine <= k)).mean(axis=0)  # (U,)
-    return Worth(
+    return PartWorth(
         name,
         float((mine <= k).mean()),
         float(np.mean([ndcg(ranks, k) for ranks in mine])),
@@ -124,17 +126,17 @@ def _worth(name: str, runs: "tuple[MethodRun, ...]", whole: "tuple[MethodRun, ..
 
 
 def _ranks(runs: "tuple[MethodRun, ...]", *, is_full: bool) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
     return np.stack([run.ranks.full if is_full else run.ranks.sampled for run in runs])
 
 
-def _described(found: list[Worth], split: "Split", title: str, **more: Any) -> dict[str, Any]:
+def _described(found: list[PartWorth], split: "Split", title: str, **more: Any) -> dict[str, Any]:
     data = {"file": split.name, "sha256": split.sha256}
     return {"protocol": title, "data": data, "parts": [asdict(one) for one in found], **more}
 
 
-def _text(found: list[Worth], title: str, k: int) -> str:
+def _text(found: list[PartWorth], title: str, k: int) -> str:
     lines = [title, f"{'':18} HR@{k:<5} NDCG@{k:<5} HR lost  (error)  NDCG lost  fit s"]
     for one in found:
         name = one.without if one.without == WHOLE else f"without {one.without}"

@@ -19,8 +19,8 @@ def data() -> None:
 @json_option
 def get(*, name: str, as_json: bool) -> None:
     """Fetch NAME (see `data list`), check it, and keep it; at once if it is kept already."""
-    from replay.datasets.fetch import fetch  # noqa: PLC0415 - imports pandas
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
+    from replay.datasets.fetch import fetch
+    from replay.datasets.readers import read_dataset
 
     place = fetch(name)
     found = read_dataset(name)
@@ -46,7 +46,7 @@ def get(*, name: str, as_json: bool) -> None:
 @json_option
 def list_(*, as_json: bool) -> None:
     """List the known releases, and where those that were fetched are kept."""
-    from replay.datasets.fetch import RELEASES, cached  # noqa: PLC0415 - imports pandas
+    from replay.datasets.fetch import RELEASES, cached
 
     rows = [
         {"name": name, "ratings": release.rows, "summary": release.summary, "path": str(cached(name) or "") or None}

@@ -17,7 +17,7 @@ from commands.study.ablation import ablation
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:
-    from commands.parts.eval_report import Evaluated
+    from commands.parts.eval_report import EvaluationResult
     from model.network.neumf import NeuMFConfig
     from model.training.fit import TrainingConfig
     from replay.evaluation.protocol import MethodRun
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from replay.evaluation.split import Split
     from replay.evaluation.summary import Protocol
 
-__all__ = ["Choices", "evaluate", "protocol_options"]
+__all__ = ["EvaluationOptions", "evaluate", "protocol_options"]
 
 DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
 OURS = "Reelstream"
@@ -33,7 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class EvaluationOptions:
     """What the options of the three protocols say.
 
     Parameters
@@ -92,7 +92,10 @@ def protocol_options(command: F) -> F:
 
 @click.group()
 def evaluate() -> None:
-    """Train and measure on published protocols, beside known methods on the same events."""
+    """Train and measure on published protocols.
+
+    Known methods are measured on the same events.
+    """
 
 
 evaluate.add_command(ablation)
@@ -108,7 +111,7 @@ def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> Non
     Without --movies no genres are known and the genre projection stays empty. Defaults were
     chosen with --validate; the test file decided nothing.
     """
-    from replay.evaluation.ncf import read_ncf  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.ncf import read_ncf
 
     split = read_ncf(path, movies=movies, seed=given["seed"])
     _run(split, "sampled", validate=validate, given=given)
@@ -140,46 +143,46 @@ def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> 
 
 def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:
     """Fit and rank every method, and print what came of it."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
+    import numpy as np
+    import torch
 
-    from commands.parts.eval_report import Evaluated, described, text  # noqa: PLC0415 - same
-    from model.network.neumf import NeuMFConfig  # noqa: PLC0415 - same
-    from replay.evaluation.summary import summary  # noqa: PLC0415 - same
+    from commands.parts.eval_report import EvaluationResult, described, text
+    from model.network.neumf import NeuMFConfig
+    from replay.evaluation.summary import summary
 
-    choices = Choices(**given)
+    options = EvaluationOptions(**given)
     if validate:
-        split = split.validation(np.random.default_rng(choices.seed))
-    torch.set_num_threads(choices.threads)
-    network, training = NeuMFConfig(), training_of(len(split.train), choices.epochs, choices.negatives)
-    known = _baselines(choices)
-    draw = _drawing(choices.plot) if choices.plot is not None else None
+        split = split.validation(np.random.default_rng(options.seed))
+    torch.set_num_threads(options.threads)
+    network, training = NeuMFConfig(), training_of(len(split.train), options.epochs, options.negatives)
+    known = _baselines(options)
+    draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()
-    with _blas_limited(choices.threads):
-        found = {name: _runs(name, method, split, choices) for name, method in known.items()}
-        if not choices.only_baselines:
-            found = {OURS: _our_runs(split, network, training, choices)} | found
-    evaluated = Evaluated(
+    with _blas_limited(options.threads):
+        found = {name: _runs(name, method, split, options) for name, method in known.items()}
+        if not options.only_baselines:
+            found = {OURS: _our_runs(split, network, training, options)} | found
+    evaluated = EvaluationResult(
         split=split,
-        summaries=tuple(summary(name, runs, split, protocol, choices.k) for name, runs in found.items()),
+        summaries=tuple(summary(name, runs, split, protocol, options.k) for name, runs in found.items()),
         protocol=protocol,
         held_out="penultimate" if validate else "last",
-        k=choices.k,
-        seed=choices.seed,
-        seeds=choices.seeds,
+        k=options.k,
+        seed=options.seed,
+        seeds=options.seeds,
         config={"network": asdict(network), "training": asdict(training)},
         seconds=round(time.monotonic() - began, 1),
     )
     if draw is not None:
         draw(evaluated)
-    click.echo(json.dumps(described(evaluated)) if choices.as_json else text(evaluated))
+    click.echo(json.dumps(described(evaluated)) if options.as_json else text(evaluated))
 
 
-def _baselines(choices: Choices) -> "dict[str, Method]":
+def _baselines(options: EvaluationOptions) -> "dict[str, Method]":
     """Return the chosen baselines; of the default ones those whose packages are there."""
-    from replay.evaluation.baselines import BASELINES, baseline  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.baselines import BASELINES, baseline
 
-    if choices.baselines is None:
+    if options.baselines is None:
         found = {}
         for name in DEFAULT:
             try:
@@ -187,41 +190,41 @@ def _baselines(choices: Choices) -> "dict[str, Method]":
             except SettingsError as error:
                 click.echo(f"left out: {error}", err=True)
         return found
-    named = {"all": tuple(BASELINES), "none": ()}.get(choices.baselines, choices.baselines.split(","))
+    named = {"all": tuple(BASELINES), "none": ()}.get(options.baselines, options.baselines.split(","))
     return {name.strip(): baseline(name.strip()) for name in dict.fromkeys(("popularity", *named))}
 
 
-def _runs(name: str, method: "Method", split: "Split", choices: Choices) -> "tuple[MethodRun, ...]":
+def _runs(name: str, method: "Method", split: "Split", options: EvaluationOptions) -> "tuple[MethodRun, ...]":
     """Fit and rank one method over the seeds, and say on stderr how long each run took."""
-    from replay.evaluation.protocol import over_seeds  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.protocol import over_seeds
 
     def tell(run: "MethodRun") -> None:
-        if not choices.quiet:
+        if not options.quiet:
             click.echo(f"{name}, seed {run.seed}: fitted in {run.fit_s:.1f} s, ranked in {run.rank_s:.1f} s", err=True)
 
-    return over_seeds(method, split, range(choices.seed, choices.seed + choices.seeds), choices.k, tell)
+    return over_seeds(method, split, range(options.seed, options.seed + options.seeds), options.k, tell)
 
 
 def _our_runs(
-    split: "Split", network: "NeuMFConfig", training: "TrainingConfig", choices: Choices
+    split: "Split", network: "NeuMFConfig", training: "TrainingConfig", options: EvaluationOptions
 ) -> "tuple[MethodRun, ...]":
-    from replay.evaluation.neumf import TrainedNeuMF  # noqa: PLC0415 - keeps --help fast
+    from replay.evaluation.neumf import TrainedNeuMF
 
-    with progress_bar(quiet=choices.quiet) as progress:
-        return _runs(OURS, TrainedNeuMF(network, training, progress), split, choices)
+    with progress_bar(quiet=options.quiet) as progress:
+        return _runs(OURS, TrainedNeuMF(network, training, progress), split, options)
 
 
 def _blas_limited(threads: int) -> AbstractContextManager[object]:
     """Hold NumPy's products to the chosen threads too; without the baselines' packages they are too few to matter."""
     try:
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - a package of the extra `eval`
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError:
         return nullcontext()
     limited: AbstractContextManager[object] = threadpool_limits(threads, "blas")
     return limited
 
 
-def _drawing(path: Path) -> "Callable[[Evaluated], None]":
-    """Return what draws into a file, so that what is missing is told before hours of training and not after."""
+def _drawing(path: Path) -> "Callable[[EvaluationResult], None]":
+    """Return a function that draws into a file; what it lacks is said now, before hours of training."""
     draw = drawing_module("eval: --plot", path, "replay.evaluation.plot").draw
     return lambda evaluated: draw(evaluated.summaries, path, evaluated.k, evaluated.title())

@@ -45,13 +45,13 @@ def train_plain(
     out : where the weights go, as safetensors; nowhere if None.
     quiet, as_json : no progress on stderr; one JSON object on stdout.
     """
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    import torch  # noqa: PLC0415 - same
+    import numpy as np
+    import torch
 
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - same
-    from replay.evaluation.baselines.plain_neumf import PlainScorer  # noqa: PLC0415 - same
-    from replay.evaluation.leave_one_out import leave_one_out  # noqa: PLC0415 - same
-    from replay.evaluation.protocol import rank_held_out  # noqa: PLC0415 - same
+    from replay.datasets.readers import read_dataset
+    from replay.evaluation.baselines.plain_neumf import PlainScorer
+    from replay.evaluation.leave_one_out import leave_one_out
+    from replay.evaluation.protocol import rank_held_out
 
     torch.set_num_threads(threads)
     split = leave_one_out(read_dataset(dataset, seed=seed), np.random.default_rng(seed))
@@ -68,8 +68,8 @@ def train_plain(
 
 
 def _method(backend: "Backend", epochs: int | None, progress: "PlainProgress | None") -> "PaperNeuMF":
-    from model.plain.fit import PlainTraining  # noqa: PLC0415 - keeps --help fast
-    from replay.evaluation.baselines.plain_neumf import PaperNeuMF  # noqa: PLC0415 - same
+    from model.plain.fit import PlainTraining
+    from replay.evaluation.baselines.plain_neumf import PaperNeuMF
 
     training = PlainTraining() if epochs is None else PlainTraining(epochs=epochs)
     return PaperNeuMF(training=training, backend=backend, progress=progress)
@@ -77,7 +77,7 @@ def _method(backend: "Backend", epochs: int | None, progress: "PlainProgress | N
 
 @contextmanager
 def _progress(*, quiet: bool) -> "Iterator[PlainProgress | None]":
-    from model.training.fit import Step  # noqa: PLC0415 - keeps --help fast
+    from model.training.fit import Step
 
     with progress_bar(quiet=quiet) as show:
         yield show and (lambda number, of, loss: show(Step(number, of, loss)))
@@ -85,10 +85,10 @@ def _progress(*, quiet: bool) -> "Iterator[PlainProgress | None]":
 
 def _write(out: Path, network: "PlainNeuMF", split: "Split") -> None:
     """Write the weights, and beside them in the same file whose rows they are."""
-    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - keeps --help fast
-    from safetensors.torch import save  # noqa: PLC0415 - same
+    from fsspec.implementations.local import LocalFileSystem
+    from safetensors.torch import save
 
-    from streams.files import put_whole  # noqa: PLC0415 - same
+    from streams.files import put_whole
 
     rows = {"users": json.dumps(split.user_ids), "items": json.dumps(tuple(split.catalogue.items))}
     weights = {name: weight.contiguous() for name, weight in network.state_dict().items()}
@@ -103,7 +103,7 @@ def _write(out: Path, network: "PlainNeuMF", split: "Split") -> None:
 def _report(
     method: "PaperNeuMF", split: "Split", ranks: Any, seconds: float, more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    from model.metrics.ranking import half_ranks, hit_rate, ndcg  # noqa: PLC0415 - keeps --help fast
+    from model.metrics.ranking import half_ranks, hit_rate, ndcg
 
     training = method.training.sized(len(split.train))
     counts = split.owners()[split.candidates]

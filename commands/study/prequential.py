@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
-from commands.parts.prequential_options import Replayed, StreamOptions, learnt_first, opened, stream_options
+from commands.parts.prequential_options import (
+    PreparedReplay,
+    StreamOptions,
+    learn_first_version,
+    prepare_replay,
+    stream_options,
+)
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -39,21 +45,21 @@ STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 def prequential(
     dataset: str, *, rivals: str, frozen: bool, checkpoint: Path | None, report: Path | None, **given: Any
 ) -> None:
-    """Replay DATASET, a name of `data list` or a path: test each event on the list of its moment, then learn it.
+    """Test each event of a log on the list of its moment.
 
-    Lists come from what a worker calls, learning from what a trainer calls; trending is merged every
-    100 events. Rivals and the frozen model run beside it in a second process.
+    Then it is learnt. DATASET is a name of `data list` or a path. Lists come from what a worker calls, learning from
+    what a trainer calls; trending is merged every 100 events. Rivals and the frozen model run in a second process.
     """
     options = StreamOptions.taken(given)
     write = _reporting(report)
     names = _names(rivals, frozen=frozen)
     if checkpoint is not None:
         require_folder("prequential: --checkpoint", checkpoint)
-    replayed = opened(dataset, options)
+    replayed = prepare_replay(dataset, options)
     _require_few_items(names, replayed)
     began = time.monotonic()
-    from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome  # noqa: PLC0415 - keeps --help fast
-    from replay.prequential.run import PrequentialRun  # noqa: PLC0415 - same
+    from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome
+    from replay.prequential.run import PrequentialRun
 
     run = PrequentialRun(replayed.stream, replayed.config)
     with _progress(run, quiet=options.quiet) as show:
@@ -69,8 +75,8 @@ def prequential(
 
 def _names(rivals: str, *, frozen: bool) -> list[str]:
     """Return what runs beside, in the order in which it runs."""
-    from replay.prequential.baselines import STREAM_BASELINES as KNOWN  # noqa: PLC0415 - same
-    from replay.prequential.outcome import FROZEN  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.baselines import STREAM_BASELINES as KNOWN
+    from replay.prequential.outcome import FROZEN
 
     names = [] if rivals == "none" else [name.strip() for name in rivals.split(",")]
     if unknown := [name for name in names if name not in KNOWN]:
@@ -78,8 +84,8 @@ def _names(rivals: str, *, frozen: bool) -> list[str]:
     return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
 
 
-def _require_few_items(names: list[str], replayed: Replayed) -> None:
-    from replay.prequential.baseline_ranks import MAX_ITEMS  # noqa: PLC0415 - keeps --help fast
+def _require_few_items(names: list[str], replayed: PreparedReplay) -> None:
+    from replay.prequential.baseline_ranks import MAX_ITEMS
 
     n_items = len(replayed.stream.catalogue)
     if "co-occurrence" in names and n_items > MAX_ITEMS:
@@ -100,14 +106,14 @@ def _all_tracks(
     quiet: bool,
 ) -> dict[str, Any]:
     """Run everything to the end and return the ranks of what ran beside."""
-    from replay.prequential.checkpoint import keep, restore  # noqa: PLC0415 - same
-    from replay.prequential.second_process import SecondProcess  # noqa: PLC0415 - keeps --help fast
+    from replay.prequential.checkpoint import keep, restore
+    from replay.prequential.second_process import SecondProcess
 
     kept = None if checkpoint is None else restore(checkpoint, run, about)
     tracks = {} if kept is None else {name: ranks for name, ranks in kept.tracks.items() if name in names}
     with SecondProcess(run.stream, run.config, [name for name in names if name not in tracks]) as beside:
         if kept is None:
-            learnt_first(run, quiet=quiet)
+            learn_first_version(run, quiet=quiet)
         first = run.learner.champion if kept is None else kept.first
         beside.freeze(first)
 
@@ -132,12 +138,12 @@ def _all_tracks(
 
 @contextmanager
 def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[SecondProcess], None]]":
-    """Yield what moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
+    """Yield a function that moves two bars on stderr: the learning model with its hit rate, and what runs beside it."""
     if quiet:
         yield lambda _: None
         return
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - same
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
     bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
@@ -159,7 +165,7 @@ def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[Seco
 
 def _said(run: "PrequentialRun") -> str:
     """Return the hit rate so far and the rounds."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
     tests = int(np.searchsorted(run.stream.tests, run.done))
     hits = np.isfinite(run.track.ranks[:tests])
@@ -168,7 +174,7 @@ def _said(run: "PrequentialRun") -> str:
 
 
 def _reporting(path: Path | None) -> "Callable[[PrequentialOutcome, str], None]":
-    """Return what writes the report, so that what is missing is told before the run and not after it."""
+    """Return a function that writes the report; what it lacks is said now, before the run."""
     if path is None:
         return lambda *_: None
     picture = drawing_module("prequential: --report", path, "replay.prequential.picture")
@@ -179,7 +185,7 @@ def _reporting(path: Path | None) -> "Callable[[PrequentialOutcome, str], None]"
         if path.suffix != ".html":
             picture.draw(outcome, path, heading)
             return
-        from commands.parts.prequential_report import page  # noqa: PLC0415 - keeps --help fast
+        from commands.parts.prequential_report import page
 
         drawn = StringIO()
         picture.figure_of(outcome, heading).savefig(drawn, format="svg")
@@ -194,7 +200,7 @@ def _tell(
     about: dict[str, Any],
     report: "Callable[[PrequentialOutcome, str], None]",
 ) -> None:
-    from commands.parts.prequential_report import described, text, title  # noqa: PLC0415 - keeps --help fast
+    from commands.parts.prequential_report import described, text, title
 
     heading = title(outcome, options.least_stars)
     report(outcome, heading)

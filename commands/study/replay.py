@@ -1,4 +1,4 @@
-"""``reelstream replay``: send a recorded log to the topics, at any speed, with trouble on purpose if wanted."""
+"""``reelstream replay``: send a recorded log to the topics, at any speed, with disturbances if wanted."""
 
 import json
 import sys
@@ -15,12 +15,12 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from replay.producer import CatalogueReport, DeliveryProgress, ReplayReport
-    from streams.kafka.sender import NotTaken
+    from streams.kafka.sender import UndeliveredRecord
 
 __all__ = ["replay"]
 
 INTERRUPTED = 130  # as of shells: 128 + SIGINT
-SHOWN = 20  # records that were not taken, one line each; the count is of all
+MAX_SHOWN = 20  # records that were not taken, one line each; the count is of all
 
 
 class _Factor(click.ParamType):
@@ -66,18 +66,19 @@ class _Moment(click.ParamType):
 @partitions_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
-    """Send the catalogue of DATASET, then its events; one of --speed, --rate and --max-speed says how fast.
+    """Send a recorded log to the topics.
 
-    DATASET is a release such as ml-100k, or the path of a zip, a folder or a ratings file.
+    The catalogue goes first, then the events; one of --speed, --rate and --max-speed says how fast. DATASET is a
+    release such as ml-100k, or the path of a zip, a folder or a ratings file.
     """
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])
 
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - imports pandas
-    from replay.producer import offer_catalogue  # noqa: PLC0415 - imports kafka
-    from replay.producer import replay as send  # noqa: PLC0415 - same
-    from replay.schedule import Disturbance, Selection, Speed, plan  # noqa: PLC0415 - same
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - imports kafka
+    from replay.datasets.readers import read_dataset
+    from replay.producer import offer_catalogue
+    from replay.producer import replay as send
+    from replay.schedule import Disturbance, Selection, Speed, plan
+    from streams.kafka.topics import verify_topics
 
     timing = Speed(speed, rate)
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
@@ -111,7 +112,7 @@ def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) ->
         "duplicates": sent.duplicates,
         "late": sent.late,
         "errors": len(not_taken),
-        "not_taken": [_row(one) for one in not_taken[:SHOWN]],
+        "not_taken": [_row(one) for one in not_taken[:MAX_SHOWN]],
         "seconds": round(sent.seconds, 3),
         "rate": round(sent.rate, 1),
         "interrupted": sent.interrupted,
@@ -124,7 +125,7 @@ def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) ->
             f"sent {items.items:,} items and {sent.events:,} events "
             f"({sent.duplicates:,} duplicates, {sent.late:,} late) in {sent.seconds:.1f} s, {sent.rate:,.0f} events/s"
         )
-        for one in not_taken[:SHOWN]:
+        for one in not_taken[:MAX_SHOWN]:
             row = _row(one)
             click.echo(f"not taken: {row['topic']} {row['id']} of key {row['key']}: {row['reason']}")
     if not_taken:
@@ -135,7 +136,7 @@ def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) ->
         sys.exit(INTERRUPTED)
 
 
-def _row(not_taken: "NotTaken") -> dict[str, str]:
+def _row(not_taken: "UndeliveredRecord") -> dict[str, str]:
     record = not_taken.record
     return {
         "topic": record.topic,
@@ -148,8 +149,8 @@ def _row(not_taken: "NotTaken") -> dict[str, str]:
 @contextmanager
 def _progress_bar(total: int) -> Iterator["DeliveryProgress"]:
     """Show deliveries, their rate and the event date on stderr, if that is a terminal."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module
-from commands.parts.prequential_options import StreamOptions, learnt_first, opened, stream_options
+from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,19 +34,20 @@ __all__ = ["tune_threshold"]
 )
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw both hit rates into this PNG file.")
 def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) -> None:
-    """Replay DATASET twice, with cold-start lists only and with personalised ones, and propose --personalize-at.
+    """Propose --personalize-at from what a log shows.
 
-    Each event of a user with at most --most past events is tested on the list of its moment, then learnt. The
-    proposal is the threshold with most hits; its range comes from drawing users anew a thousand times.
+    DATASET is replayed twice, with cold-start lists only and with personalised ones. Each event of a user with at most
+    --most past events is tested on the list of its moment, then learnt. The proposal is the threshold with most hits;
+    its range comes from drawing users anew a thousand times.
     """
     options = StreamOptions.taken(given)
     draw = _drawing(plot)
-    replayed = opened(dataset, options)
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    replayed = prepare_replay(dataset, options)
+    import numpy as np
 
-    from model.ranking.modes import ModeConfig  # noqa: PLC0415 - same
-    from replay.prequential.run import PrequentialRun  # noqa: PLC0415 - same
-    from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose  # noqa: PLC0415 - same
+    from model.ranking.modes import ModeConfig
+    from replay.prequential.run import PrequentialRun
+    from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose
 
     began = time.monotonic()
     stream = low_history(replayed.stream, most)
@@ -65,12 +66,12 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
 
 def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Run a pass to its end and return bool (T,), which tests its lists hit."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
-    from rich.console import Console  # noqa: PLC0415 - same
-    from rich.progress import Progress  # noqa: PLC0415 - same
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import Progress
 
     if run.config.round_every:
-        learnt_first(run, quiet=options.quiet)
+        learn_first_version(run, quiet=options.quiet)
     else:
         run.warm_up(run.stream.warm)
     with Progress(console=Console(stderr=True), disable=options.quiet) as bar:
@@ -97,7 +98,7 @@ def _text(groups: "Sequence[ModeHitRates]", proposal: "Proposal", present: int, 
 
 
 def _drawing(path: Path | None) -> "Callable[[Sequence[ModeHitRates], Proposal], None]":
-    """Return what draws, so that what is missing is told before the run and not after it."""
+    """Return a function that draws; what it lacks is said now, before the run."""
     if path is None:
         return lambda *_: None
     draw = drawing_module("tune-threshold: --plot", path, "replay.prequential.picture").draw_threshold

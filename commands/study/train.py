@@ -84,10 +84,10 @@ def train(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train on DATASET, a name of `data list` or a path, or on archived events, and store the version.
+    """Train a first version on recorded or archived events.
 
-    The newest events are held out and ranked among the whole catalogue: HR@10 and NDCG@10 of the
-    version are stored with it, beside those of popularity. Serving it is a separate step.
+    DATASET is a name of `data list` or a path. The newest events are held out and ranked among the whole catalogue:
+    HR@10 and NDCG@10 of the version are stored with it, beside those of popularity. Serving it is a separate step.
     """
     if backend is not None and not plain:
         raise click.UsageError("--backend goes with --plain")
@@ -125,7 +125,7 @@ def train(
 
 
 def _prepare_torch(threads: int, device: str) -> None:
-    import torch  # noqa: PLC0415 - keeps --help fast
+    import torch
 
     torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
@@ -136,7 +136,7 @@ def _trained(
     learner: "Learner", catalogue: "Catalogue", seed: int, progress: "Progress | None", hooks: "TrainingHooks"
 ) -> "tuple[Candidate, float]":
     """Return what the learner made of all it holds, and the seconds it took."""
-    import numpy as np  # noqa: PLC0415 - keeps --help fast
+    import numpy as np
 
     began = time.monotonic()
     generator = np.random.default_rng(seed)
@@ -151,7 +151,7 @@ def _report(
     trained: "tuple[Candidate, float]", learner: "Learner", log: "Dataset", out: str | None, seed: int
 ) -> dict[str, Any]:
     """Measure and store what was trained, and return what there is to say about it."""
-    from model.training.gate import gate  # noqa: PLC0415 - keeps --help fast
+    from model.training.gate import gate
 
     candidate, seconds = trained
     verdict = gate(candidate)
@@ -178,15 +178,15 @@ def _report(
 
 
 def _recorded(name_or_path: str, seed: int) -> "Dataset":
-    from replay.datasets.readers import read_dataset  # noqa: PLC0415 - keeps --help fast
+    from replay.datasets.readers import read_dataset
 
     return read_dataset(name_or_path, seed=seed)
 
 
 def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Dataset":
     """Return the archived events with the items of a recorded log, or of the topic."""
-    from commands.parts.options import given_settings  # noqa: PLC0415 - beside its only use
-    from replay.datasets.archive import read_archive  # noqa: PLC0415 - keeps --help fast
+    from commands.parts.options import given_settings
+    from replay.datasets.archive import read_archive
 
     settings = given_settings(given)
     items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
@@ -194,11 +194,11 @@ def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Datase
 
 
 def _topic_items(settings: "Settings") -> "Catalogue":
-    import asyncio  # noqa: PLC0415 - beside its only use
+    import asyncio
 
-    from streams.errors import TopicError  # noqa: PLC0415 - same
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - same
-    from streams.reading.catalogue import CatalogueFeed  # noqa: PLC0415 - keeps --help fast
+    from streams.errors import TopicError
+    from streams.kafka.topics import verify_topics
+    from streams.reading.catalogue import CatalogueFeed
 
     async def read() -> "Catalogue":
         feed = CatalogueFeed(settings, lambda _: None)
@@ -217,9 +217,9 @@ def _topic_items(settings: "Settings") -> "Catalogue":
 
 @contextmanager
 def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
-    """Yield what keeps a training in a file and takes it up from there; the file is gone when all went well."""
-    from model.training.fit import TrainingHooks  # noqa: PLC0415 - keeps --help fast
-    from streams.registry.checkpoints import read_checkpoint, write_checkpoint  # noqa: PLC0415 - same
+    """Yield hooks that keep a training in a file and resume it; the file is removed when all went well."""
+    from model.training.fit import TrainingHooks
+    from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
     if path is None:
         yield TrainingHooks()
@@ -230,9 +230,9 @@ def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
 
 def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
-    from model.history import Interaction  # noqa: PLC0415 - keeps --help fast
-    from model.training.learner import Learner, LearnerConfig  # noqa: PLC0415 - same
-    from model.training.rounds import RoundConfig  # noqa: PLC0415 - same
+    from model.history import Interaction
+    from model.training.learner import Learner, LearnerConfig
+    from model.training.rounds import RoundConfig
 
     n = len(log.interactions)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), RoundConfig(first=training))
@@ -245,7 +245,7 @@ def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
 
 
 def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int) -> Any:
-    from importlib.metadata import version  # noqa: PLC0415 - beside its only use
+    from importlib.metadata import version
 
     return _registry(out).save(
         snapshot,
@@ -259,14 +259,14 @@ def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int)
 
 
 def _registry(out: str | None) -> "Registry":
-    from streams.registry.registry import Registry  # noqa: PLC0415 - keeps --help fast
-    from streams.settings import Settings  # noqa: PLC0415 - same
+    from streams.registry.registry import Registry
+    from streams.settings import Settings
 
     return Registry(Settings.from_environment(registry=out).registry)
 
 
 def _described(training: "TrainingConfig", network: dict[str, Any]) -> dict[str, Any]:
-    from dataclasses import asdict  # noqa: PLC0415 - beside its only use
+    from dataclasses import asdict
 
     return {"network": network, "training": asdict(training)}
 

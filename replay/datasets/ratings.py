@@ -15,12 +15,12 @@ import pandas as pd
 
 from streams.errors import DataError
 from streams.records.ids import ID_RULE, is_id
-from streams.records.times import MAX_TS
+from streams.records.times import LATEST_MS
 
 __all__ = ["MAX_SECONDS", "MAX_STARS", "MIN_STARS", "Layout", "parse_ratings"]
 
 MIN_STARS, MAX_STARS = 0.5, 5.0
-MAX_SECONDS = MAX_TS // 1000
+MAX_SECONDS = LATEST_MS // 1000
 NEEDED = ("user_id", "item_id", "rating", "seconds")
 
 

@@ -48,7 +48,7 @@ class OfflineState:
     def __init__(self, config: StateConfig | None = None) -> None:
         self._config = config or StateConfig()
         self._users: dict[str, _UserRecord] = {}
-        self._heat = _Heat(self._config.hot_half_life_ms)
+        self._heat = _Heat(self._config.trending_half_life_ms)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events in their order."""
@@ -93,9 +93,9 @@ class OfflineState:
         return frozenset(item for item in items if user.seen.get(item, profile.sequence + 1) <= profile.sequence)
 
     def trending(self, catalogue: Catalogue, kept: int) -> Trending:
-        """Return the trending list as a worker reads it after a merge."""
-        heat = self._heat.hottest(self._config.hot_read)
-        return Trending.of(merge([heat], catalogue, self._config.hot_kept).everything[:kept])
+        """Return the hot list as a worker reads it after a merge."""
+        heat = self._heat.hottest(self._config.trending_read)
+        return Trending.of(merge([heat], catalogue, self._config.trending_kept).everything[:kept])
 
     def _take(self, user: _UserRecord, event: Event) -> None:
         one = event.interaction()

@@ -1,11 +1,11 @@
 """The offline store: accepted events as Parquet files, each event once, at any fsspec URL.
 
-What is archived is said by the files alone. A file's name carries its topic, its partition and the first and last
-offset that were scanned for it, bad records and duplicates included, so nobody needs the consumer group's commits or
-a manifest to know where to go on. Files appear whole or not at all. Two writers that overlap (one was declared dead
-and wrote late) leave overlapping files; who reads here gets each offset from one of them.
+The files alone say what is archived. A file's name carries its topic, its partition, and the first and last offset
+that were scanned for it; bad records and duplicates count as scanned. So nobody needs a manifest or the consumer
+group's commits to know where to go on. Files appear whole or not at all. Two writers may overlap, as where one was
+declared dead and wrote late. They leave overlapping files, and a reader gets each offset from one of them.
 
-When files are written is decided in ``agents.archiver.archiver``; docs/archive.md is the layout for readers of other
+``agents.archiver.archiver`` decides when files are written; docs/archive.md is the layout for readers of other
 tools.
 """
 

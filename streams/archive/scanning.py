@@ -1,7 +1,7 @@
 """From the records of one partition to the files of the archive: decoded, without duplicates, split by day.
 
 Nothing here does I/O or knows a clock: what becomes a file is a function of the records alone, so two archivers that
-scan the same offsets archive the same events. When a file is closed is decided in ``agents.archiver.archiver``.
+scan the same offsets archive the same events. ``agents.archiver.archiver`` decides when a file is closed.
 """
 
 from collections import OrderedDict, deque
@@ -23,11 +23,11 @@ _CHUNK = 1000  # events that become columns together; as objects they take five 
 
 
 class LastIds:
-    """What one partition remembers to tell a producer's duplicates: bounded, and a function of its archived events.
+    """The event ids that one partition remembers, to know a producer's duplicates.
 
-    An event is a duplicate if its id is among the last ``per_user`` archived ids of its user, as long as that one is
-    among the last ``in_all`` archived events of the partition. Feeding it the partition's newest ``in_all`` events
-    gives the same memory as having seen them all.
+    An event is a duplicate if its id is among the last ``per_user`` archived ids of its user, and that one is among the
+    last ``in_all`` archived events of the partition. So the partition's newest ``in_all`` events are all that it takes
+    to have the same memory again.
 
     Parameters
     ----------

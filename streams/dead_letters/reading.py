@@ -2,8 +2,8 @@
 
 A letter's identity is its origin: the topic, partition and offset of the record that died. A worker that is killed
 between sending its letters and acknowledging its batch sends them again, so one origin may lie in ``dead-letters``
-several times; it counts once. Notes of what was replayed lie in the same topic, beside the letter they are about, and
-so are forgotten with it. Reading needs no consumer group and leaves no trace. Sending letters back is in ``resending``.
+several times; it counts once. A note of what was replayed lies in the same topic, beside its letter, and so is
+forgotten with it. Reading needs no consumer group and leaves no trace. ``replaying`` sends letters back.
 """
 
 import heapq
@@ -24,22 +24,22 @@ from streams.records.records import Origin
 from streams.settings import Settings
 
 __all__ = [
-    "Filter",
     "Letter",
+    "LetterFilter",
     "LetterReader",
-    "Listed",
-    "Origins",
-    "Progress",
-    "Replayed",
-    "Summary",
+    "LetterSummary",
+    "ListedLetter",
+    "OriginSet",
+    "ReadProgress",
+    "ReplayNote",
     "read_entry",
-    "replay_note",
+    "replay_note_headers",
     "summarize",
 ]
 
-OFFSETS = 1024  # of one chunk of ``Origins``
+OFFSETS_PER_CHUNK = 1024  # of one chunk of ``OriginSet``
 
-Progress = Callable[[int, int], None]
+ReadProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayNote:
     """A note in ``dead-letters``: the record that died at ``origin`` was sent again."""
 
     origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class LetterFilter:
     """Which letters are meant; everything is optional.
 
     Parameters
@@ -110,7 +110,7 @@ class Filter:
         )
 
 
-class Origins:
+class OriginSet:
     """A set of origins that stays small for the runs of offsets a flood makes: one bit each."""
 
     def __init__(self) -> None:
@@ -127,18 +127,18 @@ class Origins:
         self._chunks[chunk] = before | bit
         return not before & bit
 
-    def count_shared(self, other: "Origins") -> int:
+    def count_shared(self, other: "OriginSet") -> int:
         """Return how many origins both hold."""
         return sum((bits & other._chunks.get(chunk, 0)).bit_count() for chunk, bits in self._chunks.items())  # noqa: SLF001 - same class
 
 
 def _chunk(origin: Origin) -> tuple[tuple[str, int, int], int]:
-    number, at = divmod(origin.offset, OFFSETS)
+    number, at = divmod(origin.offset, OFFSETS_PER_CHUNK)
     return (origin.topic, origin.partition, number), 1 << at
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedLetter:
     """A letter of a list, how often it was delivered, and whether it was replayed."""
 
     letter: Letter
@@ -147,7 +147,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class LetterSummary:
     """What the letters of one reading amount to; ``newest`` begins with the latest.
 
     Parameters
@@ -166,14 +166,14 @@ class Summary:
     topics: Mapping[str, int]
     first_ms: int | None
     last_ms: int | None
-    newest: tuple[Listed, ...]
+    newest: tuple[ListedLetter, ...]
 
 
-def summarize(entries: Iterable[Letter | Replayed], wanted: Filter, n: int) -> Summary:
+def summarize(entries: Iterable[Letter | ReplayNote], wanted: LetterFilter, n: int) -> LetterSummary:
     """Count the wanted letters, each origin once, and keep the newest n."""
-    tally = _Tally(n)
+    tally = _LetterTally(n)
     for entry in entries:
-        if isinstance(entry, Replayed):
+        if isinstance(entry, ReplayNote):
             tally.replayed.add(entry.origin)
         elif wanted.takes(entry):
             tally.count(entry)
@@ -181,12 +181,12 @@ def summarize(entries: Iterable[Letter | Replayed], wanted: Filter, n: int) -> S
 
 
 @dataclass(slots=True)
-class _Tally:
+class _LetterTally:
     """Counters of a reading; only the newest n letters are kept."""
 
     n: int
-    seen: Origins = field(default_factory=Origins)
-    replayed: Origins = field(default_factory=Origins)
+    seen: OriginSet = field(default_factory=OriginSet)
+    replayed: OriginSet = field(default_factory=OriginSet)
     copies: Counter[Origin] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     topics: Counter[str] = field(default_factory=Counter)
@@ -207,13 +207,13 @@ class _Tally:
         if len(self.newest) > self.n:
             heapq.heappop(self.newest)
 
-    def summary(self) -> Summary:
+    def summary(self) -> LetterSummary:
         listed = tuple(
-            Listed(letter, 1 + self.copies[letter.origin], letter.origin in self.replayed)
+            ListedLetter(letter, 1 + self.copies[letter.origin], letter.origin in self.replayed)
             for *_, letter in sorted(self.newest, reverse=True)
         )
         first, last = self.times or (None, None)
-        return Summary(
+        return LetterSummary(
             self.causes.total(),
             self.deliveries,
             self.seen.count_shared(self.replayed),
@@ -248,7 +248,9 @@ class LetterReader:
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
 
-    def entries(self, since_ms: int | None = None, progress: Progress | None = None) -> Iterator[Letter | Replayed]:
+    def entries(
+        self, since_ms: int | None = None, progress: ReadProgress | None = None
+    ) -> Iterator[Letter | ReplayNote]:
         """Give every letter and note that is there now, in order within each partition.
 
         What is neither, because somebody else wrote it, is counted in ``foreign`` and left out.
@@ -294,7 +296,7 @@ class LetterReader:
                 raise RecordError(f"{where}: a dead letter is required at {offset}, got {_described(entry)}")
         raise RecordError(f"{where}: a dead letter is required at {offset}, got no record there or behind it")
 
-    def _entry(self, record: Any) -> Iterator[Letter | Replayed]:
+    def _entry(self, record: Any) -> Iterator[Letter | ReplayNote]:
         entry = read_entry(record)
         if entry is None:
             self.foreign += 1
@@ -310,14 +312,14 @@ class LetterReader:
                     f"dead letters: the topic {self._topic} is required at {self._settings.kafka}, got none; "
                     "create it with `reelstream topics create`"
                 )
-            places = [TopicPartition(self._topic, number) for number in sorted(numbers)]
-            self._consumer.assign(places)
-            ends = self._consumer.end_offsets(places)
-            first = self._consumer.beginning_offsets(places)
+            topic_partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
+            self._consumer.assign(topic_partitions)
+            ends = self._consumer.end_offsets(topic_partitions)
+            first = self._consumer.beginning_offsets(topic_partitions)
             if since_ms is not None:
-                found = self._consumer.offsets_for_times(dict.fromkeys(places, max(0, since_ms)))
-                first = {at: found[at].offset if found.get(at) else ends[at] for at in places}
-            for at in places:
+                found = self._consumer.offsets_for_times(dict.fromkeys(topic_partitions, max(0, since_ms)))
+                first = {at: found[at].offset if found.get(at) else ends[at] for at in topic_partitions}
+            for at in topic_partitions:
                 self._consumer.seek(at, first[at])
         except KafkaError as error:
             raise TopicError(
@@ -326,19 +328,19 @@ class LetterReader:
         return ends, first
 
 
-def _described(entry: Letter | Replayed | None) -> str:
-    if isinstance(entry, Replayed):
+def _described(entry: Letter | ReplayNote | None) -> str:
+    if isinstance(entry, ReplayNote):
         origin = entry.origin
         return f"the note that {origin.topic}:{origin.partition}:{origin.offset} was replayed"
     return "another letter's place" if entry else "a record that Reelstream did not write"
 
 
-def read_entry(record: Any) -> Letter | Replayed | None:
+def read_entry(record: Any) -> Letter | ReplayNote | None:
     """Return what a record of ``dead-letters`` is; None if it is nothing of ours."""
     headers = {name: value or b"" for name, value in record.headers}
     try:
         if "replayed_topic" in headers:
-            return Replayed(_origin(headers, "replayed_"))
+            return ReplayNote(_origin(headers, "replayed_"))
         return Letter(
             record.partition,
             record.offset,
@@ -362,7 +364,7 @@ def _origin(headers: Mapping[str, bytes], prefix: str = "") -> Origin:
     return Origin(headers[prefix + "topic"].decode(), partition, offset)
 
 
-def replay_note(origin: Origin) -> list[tuple[str, bytes]]:
+def replay_note_headers(origin: Origin) -> list[tuple[str, bytes]]:
     """Return the headers of the note that a letter was replayed."""
     return [
         ("replayed_topic", origin.topic.encode()),

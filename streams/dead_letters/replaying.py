@@ -1,8 +1,9 @@
 """Sending dead letters back: mended by a function, checked against the contract, sent once, and noted.
 
-What was sent is noted in ``dead-letters`` itself, in the letter's own partition and after its delivery, so the memory
-of it lives as long as the letter. A crash between the two sends a burst again at the next replay; an event among them
-is known by its id, a film or a request replaces itself. Two replays at the same time do not see each other's notes.
+A note in ``dead-letters`` itself says what was sent. It lies in the letter's own partition, so it lives as long as the
+letter, and it is written after the delivery. After a crash between the two, the next replay sends that burst again.
+This does no harm: an event is known by its id, and a film or a request replaces itself. Two replays at the same time
+do not see each other's notes.
 """
 
 from collections import Counter
@@ -13,19 +14,28 @@ from typing import Any, Self
 import orjson
 
 from model.catalogue import Item
-from streams.dead_letters.reading import Filter, Letter, Origins, Replayed, replay_note
+from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote, replay_note_headers
 from streams.errors import TopicError
 from streams.kafka import topics
-from streams.kafka.sender import Delivery, NotTaken, Outgoing
+from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
 from streams.records.codec import BadRecord, decode_item, decode_request, encode
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Origin
 from streams.records.wrapping import open_json
 from streams.settings import Settings
 
-__all__ = ["Change", "Mended", "Outcome", "Refused", "Sender", "choose", "mend", "noted"]
+__all__ = [
+    "Change",
+    "LetterSender",
+    "MendedRecord",
+    "RefusedLetter",
+    "ReplayOutcome",
+    "mend",
+    "mend_wanted",
+    "replayed_origins",
+]
 
-BURST = 500  # records between two waits for the broker; what a crash can send twice
+BURST_RECORDS = 500  # records between two waits for the broker; what a crash can send twice
 BURST_BYTES = 16 * 1024 * 1024  # of them, before and after mending
 DELIVERY_S = 20.0  # for one record with its retries: a person waits, and a broker's restart takes seconds
 BY_THE_BROKER = "broker"  # the cause of what keeps its contract and the broker refuses all the same
@@ -34,7 +44,7 @@ Change = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class MendedRecord:
     """A record that keeps its contract, ready to go to ``topic`` (the full name)."""
 
     letter: Letter
@@ -44,7 +54,7 @@ class Mended:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedLetter:
     """A letter that is not sent, and why; ``value`` is what mending made of it."""
 
     letter: Letter
@@ -54,7 +64,7 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayOutcome:
     """What became of the letters of one replay.
 
     Parameters
@@ -71,19 +81,19 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def noted(entries: Iterable[Letter | Replayed]) -> Origins:
+def replayed_origins(entries: Iterable[Letter | ReplayNote]) -> OriginSet:
     """Return the origins that were replayed before."""
-    found = Origins()
+    found = OriginSet()
     for entry in entries:
-        if isinstance(entry, Replayed):
+        if isinstance(entry, ReplayNote):
             found.add(entry.origin)
     return found
 
 
-def choose(
-    entries: Iterable[Letter | Replayed], wanted: Filter, before: Origins, change: Change | None, prefix: str
-) -> Iterator[tuple[Outcome, Mended | Refused | None]]:
-    """Mend each wanted letter once, and give it with the running account; None stands for one that is not to be sent.
+def mend_wanted(
+    entries: Iterable[Letter | ReplayNote], wanted: LetterFilter, before: OriginSet, change: Change | None, prefix: str
+) -> Iterator[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]:
+    """Mend each wanted letter once, and give what became of it with the counts so far.
 
     Parameters
     ----------
@@ -91,42 +101,42 @@ def choose(
     change : see ``mend``.
     prefix : topic prefix of this installation.
     """
-    outcome, seen = Outcome(), Origins()
+    outcome, seen = ReplayOutcome(), OriginSet()
     for letter in entries:
-        if isinstance(letter, Replayed) or not wanted.takes(letter) or not seen.add(letter.origin):
+        if isinstance(letter, ReplayNote) or not wanted.takes(letter) or not seen.add(letter.origin):
             continue
         result = None
         if letter.origin in before:
             outcome.before += 1
         else:
             result = mend(letter, change, prefix)
-            outcome.fit += isinstance(result, Mended)
+            outcome.fit += isinstance(result, MendedRecord)
             outcome.left_out += result is None
-            if isinstance(result, Refused):
+            if isinstance(result, RefusedLetter):
                 outcome.refused[result.cause] += 1
         yield outcome, result
 
 
-def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused | None:
-    """Return the record to send in a letter's place, why there is none, or None where ``change`` leaves it out.
+def mend(letter: Letter, change: Change | None, prefix: str) -> MendedRecord | RefusedLetter | None:
+    """Return the record to send for a letter, or why there is none; None where ``change`` leaves the letter out.
 
-    The key becomes the id that the record is keyed by where it is another one.
+    A record whose key is not the id that its topic is keyed by gets that id for its key.
 
     Parameters
     ----------
     change : gets the JSON value, without a frame or envelope around it, or the bytes where they are not JSON, and
-        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the bytes go as
-        they are.
+        returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the letter's bytes
+        are sent.
     prefix : topic prefix of this installation.
     """
     if letter.cut_from is not None:
         kept = len(letter.value or b"")
-        return Refused(
+        return RefusedLetter(
             letter, "cut_off", f"the whole value is required, got the first {kept} of {letter.cut_from} bytes"
         )
     name = letter.origin.topic.removeprefix(prefix)
     if not letter.origin.topic.startswith(prefix) or name not in _ID_OF:
-        return Refused(letter, "other_topic", f"a topic of {prefix!r} is required, got {letter.origin.topic!r}")
+        return RefusedLetter(letter, "other_topic", f"a topic of {prefix!r} is required, got {letter.origin.topic!r}")
     value = letter.value
     if change is not None:
         try:
@@ -135,12 +145,12 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> Mended | Refused
                 return None
             value = made if isinstance(made, bytes) else encode(made)
         except Exception as error:  # noqa: BLE001 - whatever a person's function raises is that letter's fate
-            return Refused(letter, "map_failed", f"the function raised {type(error).__name__}: {error}", value)
+            return RefusedLetter(letter, "map_failed", f"the function raised {type(error).__name__}: {error}", value)
     try:
         key = _ID_OF[name](letter, value)
     except BadRecord as error:
-        return Refused(letter, error.cause, error.detail, value)
-    return Mended(letter, letter.origin.topic, key, value)
+        return RefusedLetter(letter, error.cause, error.detail, value)
+    return MendedRecord(letter, letter.origin.topic, key, value)
 
 
 def _opened(value: bytes | None) -> Any:
@@ -151,7 +161,7 @@ def _opened(value: bytes | None) -> Any:
 
 
 def _user_of(name: str) -> Callable[[Letter, bytes | None], bytes]:
-    """Return a reading of the user; its letter's time is the measure, as it is before that of what is sent."""
+    """Return what reads the user of an event; the event's time is measured by the time of the letter."""
 
     def user_of(letter: Letter, value: bytes | None) -> bytes:
         return decode_event(RawRecord(Origin(name, 0, 0, letter.timestamp), None, value), name).user_id.encode()
@@ -176,7 +186,7 @@ _ID_OF: dict[str, Callable[[Letter, bytes | None], bytes]] = {
 }
 
 
-class Sender:
+class LetterSender:
     """Sends mended records in bursts, and notes each burst when the broker has it; a context that ends with a burst.
 
     Records that the broker refuses are in ``refused``, are not noted, and hold up no other.
@@ -190,9 +200,9 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._delivery = Delivery(settings, "dead letters", DELIVERY_S, linger_ms=5)
-        self._burst: list[Mended] = []
+        self._burst: list[MendedRecord] = []
         self._waiting = 0  # bytes of it
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedLetter] = []
         self.sent = 0
 
     def __enter__(self) -> Self:
@@ -206,11 +216,11 @@ class Sender:
         finally:
             self._delivery.__exit__(kind, *rest)
 
-    def send(self, record: Mended) -> None:
+    def send(self, record: MendedRecord) -> None:
         """Send a record, at the latest with the end of the context."""
         self._burst.append(record)
         self._waiting += len(record.letter.value or b"") + len(record.value or b"")
-        if len(self._burst) >= BURST or self._waiting >= BURST_BYTES:
+        if len(self._burst) >= BURST_RECORDS or self._waiting >= BURST_BYTES:
             self._settle()
 
     def _settle(self) -> None:
@@ -218,10 +228,10 @@ class Sender:
         burst, self._burst, self._waiting = self._burst, [], 0
         for one in burst:
             headers = tuple(_told(one.letter))
-            self._delivery.send(Outgoing(one.topic, one.letter.letter_id, one.key, one.value, headers))
+            self._delivery.send(OutgoingRecord(one.topic, one.letter.letter_id, one.key, one.value, headers))
         refused = {one.record.name: one for one in self._answered(f"{len(burst)} mended records")}
         self.refused += [
-            Refused(one.letter, BY_THE_BROKER, refused[one.letter.letter_id].reason, one.value)
+            RefusedLetter(one.letter, BY_THE_BROKER, refused[one.letter.letter_id].reason, one.value)
             for one in burst
             if one.letter.letter_id in refused
         ]
@@ -229,16 +239,16 @@ class Sender:
         letters = self._settings.prefix + topics.DEAD_LETTERS
         for one in taken:
             note = encode({"replayed": one.letter.letter_id, "to": one.topic})
-            headers = tuple(replay_note(one.letter.origin))
+            headers = tuple(replay_note_headers(one.letter.origin))
             self._delivery.send(
-                Outgoing(letters, one.letter.letter_id, one.letter.key, note, headers, one.letter.partition)
+                OutgoingRecord(letters, one.letter.letter_id, one.letter.key, note, headers, one.letter.partition)
             )
         what = f"notes on {len(taken)} records, which are sent already,"
         for refusal in self._answered(what):
             raise self._stopped(what, refusal)
         self.sent += len(taken)
 
-    def _answered(self, what: str) -> list[NotTaken]:
+    def _answered(self, what: str) -> list[UndeliveredRecord]:
         """Wait until what was sent is delivered or refused, and return what was refused."""
         self._delivery.flush()
         for failure in self._delivery.failed:
@@ -246,7 +256,7 @@ class Sender:
         refused, self._delivery.refused = self._delivery.refused, []
         return refused
 
-    def _stopped(self, what: str, got: NotTaken) -> TopicError:
+    def _stopped(self, what: str, got: UndeliveredRecord) -> TopicError:
         return TopicError(
             f"dead letters: the cluster at {self._settings.kafka} must take {what} after {self.sent} others, "
             f"got {got.reason} for {got.record.name}; run the same replay again when it is whole"

@@ -1,7 +1,7 @@
 """Looking whether the cluster answers, and whether its topics are still ours, also while nothing is to be read.
 
-Each process has a watch with a client of its own and a short time limit: the limits of the clients that read and write
-are long, because they must outlast a broker that fails over, and where nothing is to be sent they notice nothing.
+Each process has a watch with a client of its own and a short time limit. The clients that read and write have long
+limits, because they must outlast a broker that fails over, and they notice nothing while they have nothing to send.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from streams.kafka.topic_ids import made_anew, replaced
 from streams.records.positions import TopicIds
 from streams.settings import Settings
 
-__all__ = ["ClusterWatch", "WatchConfig"]
+__all__ = ["ClusterWatch", "ClusterWatchConfig"]
 
 logger = getLogger(__name__)
 AGAIN_S = 2.0  # a topic that is made anew is gone for a moment, and a broker that starts does not know all at once
 
 
 @dataclass(frozen=True, slots=True)
-class WatchConfig:
+class ClusterWatchConfig:
     """How often to look, in seconds.
 
     Parameters
@@ -57,9 +57,8 @@ class ClusterWatch:
     settings : where the cluster is.
     role : of the process.
     config : how often to look.
-    restart : further topics, without the prefix, that this process must be started again for where they were made anew;
-        event topics always end it.
-    reread : topics that are read again from their first record instead, and how.
+    restart : topics, without the prefix, that end this process where they were made anew, as event topics always do.
+    reread : topics that are read again from their first record instead, and what does that.
     are_counts_fixed : whether the partition counts must stay as the settings say.
     told : called after each look with the seconds for which Kafka has been away, None while it answers.
     """
@@ -68,7 +67,7 @@ class ClusterWatch:
         self,
         settings: Settings,
         role: str,
-        config: WatchConfig | None = None,
+        config: ClusterWatchConfig | None = None,
         *,
         restart: Collection[str] = (),
         reread: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
@@ -76,7 +75,7 @@ class ClusterWatch:
         told: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._config = config or WatchConfig()
+        self._config = config or ClusterWatchConfig()
         self._restart = {settings.prefix + name for name in restart}
         self._reread = {settings.prefix + name: call for name, call in (reread or {}).items()}
         self._are_counts_fixed = are_counts_fixed
@@ -157,7 +156,7 @@ class ClusterWatch:
         return await describe_topics(self._client, self._names)
 
     async def _answer(self, name: str, known: TopicIds, found: TopicIds) -> None:
-        """Do what another topic under a name that is read here requires; of those that are only written it is said."""
+        """End the process, read again, or only say it, because there is another topic under a known name."""
         plain = name.removeprefix(self._settings.prefix)
         if plain in topics.EVENTS:
             self.ids = known  # so that the second look finds the same

@@ -1,7 +1,7 @@
-"""What a cluster says of topics: partition counts and ids, which aiokafka 0.14 asks in a form too old to know ids.
+"""What a cluster says of topics: partition counts and ids; aiokafka 0.14 asks in a form too old for ids.
 
-A topic's id is made with it, so one that was deleted and made anew under its name has another. Brokers tell it from
-Kafka 2.8 on.
+A topic gets its id when it is made, so one that was deleted and made anew under its name has another. Brokers tell
+ids from Kafka 2.8 on.
 """
 
 import asyncio

@@ -2,9 +2,8 @@
 
 Workers, trainer and scorekeeper share out, merge and read exactly the partitions that they were started with, so more
 of them would fill with events that nobody reads. Starting again with the new count is all it takes: positions are kept
-for each partition by itself, so a user whose key now falls elsewhere goes on with the same state. Who looks while
-something runs is ``streams.kafka.cluster_watch``; at the start ``streams.kafka.topics.verify_topics`` looks at the
-same thing.
+for each partition by itself, so a user whose key now falls elsewhere goes on with the same state.
+``streams.kafka.topics.verify_topics`` looks at the start, ``streams.kafka.cluster_watch`` while a process runs.
 """
 
 from collections.abc import Mapping

@@ -2,11 +2,11 @@
 
 A broker refuses a record that is stamped more than an hour ahead (``message.timestamp.after.max.ms``), is larger than
 its topic takes, or has no key on a compacted topic. kafka-python's idempotent producer then fails everything that it
-holds, and whatever it is given later, to any topic. So the records that are out are kept here, in order; after a
-refusal the producer is made anew, and what was not taken is offered again in halves, until a record is refused that
-was offered alone. That one is told, all others are delivered, and those of a partition stay in order.
+holds, and whatever it is given later, to any topic. So ``Delivery`` keeps the records that are out, in order. After a
+refusal it makes a new producer and offers again what was not taken, in halves, until one record is refused alone. It
+tells of that one and delivers all others; those of a partition stay in order.
 
-What was on its way to another partition at that moment may have arrived already and then arrives twice.
+A record that was on its way to another partition at that moment may have arrived already, and then arrives twice.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from streams.kafka.clients import blocking_producer, close_within
 from streams.kafka.kafka_errors import cluster_required
 from streams.settings import Settings
 
-__all__ = ["Delivery", "NotTaken", "Outgoing"]
+__all__ = ["Delivery", "OutgoingRecord", "UndeliveredRecord"]
 
 MAX_WAITING = 20_000  # records; the client itself would take any number and grow
 MAX_FAILURES = 1_000  # records that failed, after which the cluster is taken for gone and sending ends
@@ -42,7 +42,7 @@ _REFUSALS = (InvalidRecordError, InvalidTimestampError, MessageSizeTooLargeError
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRecord:
     """A record to send.
 
     Parameters
@@ -61,10 +61,10 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class UndeliveredRecord:
     """A record that is not on its topic, and the broker's or the client's reason."""
 
-    record: Outgoing
+    record: OutgoingRecord
     reason: str
 
 
@@ -72,8 +72,9 @@ class Delivery:
     """Delivers records in order, each once, without those that the broker refuses; used as a context.
 
     ``refused`` holds the records that the broker refused alone. ``failed`` holds those that were not taken for another
-    reason, such as a cluster that is gone; there is no saying whether these arrived. After 1,000 of these, 100 refused
-    in a row, or one without any answer ``has_given_up`` is true, nothing more is sent, and what is out has failed.
+    reason, such as a cluster that is gone; they may have arrived or not. It gives up after 1,000 failures, after 100
+    refusals in a row, or after one record without any answer. Then ``has_given_up`` is true, nothing more is sent, and
+    every record that is out has failed.
 
     Parameters
     ----------
@@ -97,11 +98,11 @@ class Delivery:
             "request_timeout_ms": int(min(within_s / 2, 30.0) * 1000),  # so that a lost answer is asked for again
             **options,
         }
-        self._patience_s = within_s + SLACK_S
-        self._out: deque[tuple[Outgoing, _Answer]] = deque()
-        self._again: list[list[Outgoing]] = []  # groups to offer again, the next one last
-        self.refused: list[NotTaken] = []
-        self.failed: list[NotTaken] = []
+        self._answer_within_s = within_s + SLACK_S
+        self._out: deque[tuple[OutgoingRecord, _Answer]] = deque()
+        self._again: list[list[OutgoingRecord]] = []  # groups to offer again, the next one last
+        self.refused: list[UndeliveredRecord] = []
+        self.failed: list[UndeliveredRecord] = []
         self.has_given_up = False
         self._refused_in_row = 0
         self._is_spent = False  # the producer may have met a refusal, and fails whatever it is given
@@ -111,12 +112,12 @@ class Delivery:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        close_within(self._producer, ABANDON_S if kind or self.has_given_up else self._patience_s)
+        close_within(self._producer, ABANDON_S if kind or self.has_given_up else self._answer_within_s)
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: OutgoingRecord) -> None:
         """Send a record; it is delivered, refused or failed at the latest after ``flush``."""
         if self.has_given_up:
-            self.failed.append(NotTaken(record, "nothing is sent any more"))
+            self.failed.append(UndeliveredRecord(record, "nothing is sent any more"))
             return
         out = self._out
         out.append((record, self._handed_over(record)))
@@ -130,7 +131,7 @@ class Delivery:
         """Wait until every record is delivered, refused or failed."""
         self._recover()  # what an interrupt left
         with contextlib.suppress(KafkaError):  # each record's own answer is read below
-            self._producer.flush(timeout=0 if self.has_given_up else self._patience_s)
+            self._producer.flush(timeout=0 if self.has_given_up else self._answer_within_s)
         while self._out:
             self._settle()
 
@@ -155,7 +156,7 @@ class Delivery:
         while self._again:
             group = self._again[-1]
             if self.has_given_up:
-                self.failed += [NotTaken(record, "nothing is sent any more") for record in group]
+                self.failed += [UndeliveredRecord(record, "nothing is sent any more") for record in group]
                 self._again.pop()
                 continue
             back = self._offer(group)
@@ -165,19 +166,19 @@ class Delivery:
         if self._is_spent:
             self._renew()
 
-    def _offer(self, group: Iterable[Outgoing]) -> list[Outgoing]:
+    def _offer(self, group: Iterable[OutgoingRecord]) -> list[OutgoingRecord]:
         """Send a group and wait; return what came back because one among several was refused."""
         if self._is_spent:
             self._renew()
         self._is_spent = True  # until it is known that it is not
         sent = [(record, self._handed_over(record)) for record in group]
         with contextlib.suppress(KafkaError):  # each record's own answer is read below
-            self._producer.flush(timeout=self._patience_s)
+            self._producer.flush(timeout=self._answer_within_s)
         if len(sent) == 1:
             [(record, answer)] = sent
             error = self._error_of(answer)
             if error is not None and _is_refusal(error):
-                self.refused.append(NotTaken(record, _told(error)))
+                self.refused.append(UndeliveredRecord(record, _told(error)))
                 self._refused_in_row += 1
                 self.has_given_up |= self._refused_in_row >= MAX_REFUSED
                 return []
@@ -186,7 +187,7 @@ class Delivery:
         self._refused_in_row = self._refused_in_row if back else 0
         return back
 
-    def _not_taken(self, sent: Iterable[tuple[Outgoing, _Answer]]) -> list[Outgoing]:
+    def _not_taken(self, sent: Iterable[tuple[OutgoingRecord, _Answer]]) -> list[OutgoingRecord]:
         """Return the records that were not taken because one was refused; those without an answer have failed."""
         back = []
         for record, answer in sent:
@@ -197,7 +198,7 @@ class Delivery:
                 self._fail(record, error)
         return back
 
-    def _handed_over(self, record: Outgoing) -> _Answer:
+    def _handed_over(self, record: OutgoingRecord) -> _Answer:
         """Give a record to the client; a refusal by the client itself is an answer like the broker's."""
         try:
             return self._producer.send(
@@ -220,14 +221,14 @@ class Delivery:
         if isinstance(answer, KafkaError):
             return answer
         try:
-            answer.get(timeout=0 if self.has_given_up else self._patience_s)
+            answer.get(timeout=0 if self.has_given_up else self._answer_within_s)
         except KafkaError as error:
             self.has_given_up |= not answer.is_done
             return error
         return None
 
-    def _fail(self, record: Outgoing, error: KafkaError) -> None:
-        self.failed.append(NotTaken(record, _told(error)))
+    def _fail(self, record: OutgoingRecord, error: KafkaError) -> None:
+        self.failed.append(UndeliveredRecord(record, _told(error)))
         self.has_given_up |= len(self.failed) >= MAX_FAILURES
 
     def _made(self) -> KafkaProducer:

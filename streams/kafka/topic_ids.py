@@ -1,7 +1,7 @@
 """The id that Kafka gave a topic: it tells a topic that was deleted and made anew from the one before.
 
-The offsets of such a topic begin anew, so every position that is kept somewhere would be taken for one of the new
-topic: its first records would be skipped in silence. What belongs to which ids is known by ``streams.serving``.
+The offsets of such a topic begin anew. A position that was kept would be taken for one of the new topic, and its first
+records would be skipped in silence. ``streams.serving.known_topics`` knows which ids the positions in Redis belong to.
 """
 
 from collections.abc import Iterable

@@ -1,3 +1,10 @@
-"""Everything that reads topics: the worker's app and driver, the readers of whole topics, and what cannot be read."""
+"""Reading topics: the worker's Faust app, the readers of whole topics, and what cannot be read.
+
+``app`` builds the Faust app of a worker and ``driver`` is the Kafka driver below it. ``reader`` reads all partitions
+for the trainer and the scorekeeper, and ``time_order`` puts what it read in the order of time. ``range_reader`` reads a
+stretch of one partition again. ``catalogue`` keeps the catalogue current in every process, and ``polling`` reads for
+commands and threads. ``unreadable`` gets past a batch that no client can read, and ``lost_offsets`` logs what a topic
+no longer holds. This room imports ``kafka`` and ``records``; ``dead_letters``, ``rebuild`` and the processes import it.
+"""
 
 __all__: list[str] = []

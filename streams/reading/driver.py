@@ -1,8 +1,8 @@
-"""Faust's Kafka driver with what production needs of it: committed records, honest offsets, and trouble that is told.
+"""Faust's Kafka driver with what production needs of it: committed records, honest offsets, and losses that are told.
 
 Faust 0.15.3 reads uncommitted records unless it is in a transaction of its own. It commits what was acknowledged, and
-so stays behind a topic that ends in control records. A partition whose offset has left retention it reads on from
-the first record, in silence. Each of these is one method here; the rest is Faust's.
+so stays behind a topic that ends in control records. Where retention has removed the next record, Faust goes on with
+the first that is left and says nothing. Each of these is one method here; the rest is Faust's.
 """
 
 import asyncio
@@ -21,10 +21,17 @@ from mode.utils.futures import notify
 
 from streams.errors import TopicError
 from streams.kafka.clients import READ_COMMITTED
-from streams.reading.unreadable import MOST, Positions, assignment_of, is_unreadable, read_carefully, states_of
+from streams.reading.unreadable import (
+    MAX_SINGLE_READS,
+    FetchPositions,
+    assignment_of,
+    is_unreadable,
+    read_carefully,
+    states_of,
+)
 from streams.records.positions import TopicPartition
 
-__all__ = ["Lost", "Stalled", "drive"]
+__all__ = ["LostRange", "StalledPartition", "drive"]
 
 logger = logging.getLogger(__name__)
 _PROBE_S = 3.0
@@ -33,19 +40,19 @@ _WHO = "worker"
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostRange:
     """Offsets of a partition that it no longer holds: from ``first`` up to, not including, ``kept``."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     first: int
     kept: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
+class StalledPartition:
     """A partition that is not fetched: where it stands, and since how many seconds no answer came."""
 
-    place: TopicPartition
+    topic_partition: TopicPartition
     offset: int | None
     age_s: float
 
@@ -67,14 +74,14 @@ def drive(
     app.transport = transport
 
 
-class _Reached(NamedTuple):
+class _FetchPosition(NamedTuple):
     """How far fetching a partition has come; one object, because another thread reads both."""
 
     handed: int | None  # last offset that was handed out
     stands: int  # position after the latest fetch
 
 
-_NOTHING = _Reached(None, 0)
+_NOTHING = _FetchPosition(None, 0)
 
 
 class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no types we could use
@@ -82,10 +89,10 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.reached: dict[TopicPartition, _Reached] = {}
+        self.reached: dict[TopicPartition, _FetchPosition] = {}
         self.due: dict[TopicPartition, int] = {}  # offset from which on nothing was handed out and nothing left out
         self.gaps: dict[tuple[str, int, int], int] = {}  # record -> the offset from which on nothing lies before it
-        self.lost: list[Lost] = []
+        self.lost: list[LostRange] = []
         self.gave_at: dict[int | None, float] = {}  # leader -> when records of it were taken last, wall clock
         self.assigned_at = time.time()
         self._assignment: Any = None  # that all of these are about
@@ -101,7 +108,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         return consumer
 
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **options: Any) -> Any:
-        start = Positions(consumer)
+        start = FetchPositions(consumer)
         try:
             found = await super()._fetch_records(consumer, active_partitions, **options)
         except OffsetOutOfRangeError as error:
@@ -125,13 +132,13 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
             found = await fetch(consumer, {at}, timeout=_PROBE_S, max_records=1)
             return list(found.get(at, ()))
 
-        return await read_carefully(_WHO, consumer, partitions, one, MOST)
+        return await read_carefully(_WHO, consumer, partitions, one, MAX_SINGLE_READS)
 
     def _note(self, consumer: Any, found: Mapping[Any, Any]) -> None:
         """Note what was handed out, and where each partition stands.
 
-        Another assignment is noticed here and not where Faust hears of it, in its own thread: what a fetch of the old
-        one still passes would be taken for done.
+        Another assignment is noticed here, in the thread that fetches. Faust hears of it in its own thread; by then a
+        fetch of the old assignment might have passed records, and these would be taken for done.
         """
         assignment = assignment_of(consumer)
         if assignment is not self._assignment:
@@ -142,22 +149,22 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         leader, now = _leaders(consumer), time.time()
         for at, records in found.items():
             self.gave_at[leader(at)] = now
-            place = at.topic, at.partition
-            due = self.due.get(place)
+            topic_partition = at.topic, at.partition
+            due = self.due.get(topic_partition)
             for record in records:
                 if due is not None and due < record.offset:
                     self.gaps[record.topic, record.partition, record.offset] = due
                 due = record.offset + 1
-            self.due[place] = records[-1].offset + 1
+            self.due[topic_partition] = records[-1].offset + 1
         for at, state in states_of(consumer):
             if state.has_valid_position:
-                place = at.topic, at.partition
-                handed = found[at][-1].offset if found.get(at) else self.reached.get(place, _NOTHING).handed
-                self.reached[place] = _Reached(handed, state.position)
-                self.due.setdefault(place, state.position)
+                topic_partition = at.topic, at.partition
+                handed = found[at][-1].offset if found.get(at) else self.reached.get(topic_partition, _NOTHING).handed
+                self.reached[topic_partition] = _FetchPosition(handed, state.position)
+                self.due.setdefault(topic_partition, state.position)
 
     async def seek_to_committed(self) -> Any:
-        """Stand where the group has committed, and where it never did at the first record: Faust stays where it is."""
+        """Stand where the group has committed, or at the first record where it never did; Faust would not move then."""
         return await self.call_thread(self._seek_to_committed)
 
     async def _seek_to_committed(self) -> Any:
@@ -175,7 +182,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         _seek(consumer, at, kept[at])
 
     async def _go_to_kept(self, consumer: Any, wanted: Mapping[Any, int]) -> None:
-        """Go on with the first record that is kept, and note what is gone; nothing helps where the topic ends earlier.
+        """Go on with the first record that is kept, and note what is gone.
 
         Raises
         ------
@@ -199,22 +206,22 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
                     f"a topic that ends at {ends[at]}: it was made anew, or has lost its end; make the state anew with "
                     "`reelstream rebuild`"
                 )
-            place = at.topic, at.partition
-            self.lost.append(Lost(place, offset, kept[at]))
-            self.due.pop(place, None)
+            topic_partition = at.topic, at.partition
+            self.lost.append(LostRange(topic_partition, offset, kept[at]))
+            self.due.pop(topic_partition, None)
             _seek(consumer, at, kept[at])
 
-    async def _applied(self, place: TopicPartition) -> int:
+    async def _applied(self, topic_partition: TopicPartition) -> int:
         """Return the last offset of a partition that the state knows, which is asked in the app's own thread."""
-        asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(place), self.app.loop)
+        asking = asyncio.run_coroutine_threadsafe(self.consumer.transport.applied(topic_partition), self.app.loop)
         return int(await asyncio.wrap_future(asking))
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # same
-    """Commits how far each partition is done: past control records where nothing before them is left.
+    """Commits how far each partition is done, and passes control records once everything before them is done.
 
-    A worker acknowledges in the order of each partition, and only when Redis knows everything before, so the last
-    acknowledged offset says all.
+    A worker acknowledges the records of a partition in their order, and only when Redis knows everything before. So the
+    last acknowledged offset says all.
     """
 
     _thread: _Thread
@@ -236,16 +243,16 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         self._read_offset[at] = None  # Faust drops what lies before it
         self._committed_offset[at] = None
 
-    def take_lost(self) -> list[Lost]:
-        """Return what was found to be gone since the last call."""
+    def take_lost(self) -> list[LostRange]:
+        """Return the offsets that were found to be gone since the last call."""
         lost, self._thread.lost = self._thread.lost, []
         return lost
 
-    def stalled(self, for_s: float) -> list[Stalled]:
+    def stalled(self, for_s: float) -> list[StalledPartition]:
         """Return the partitions of which no fetch was answered for so many seconds; none before it has joined.
 
-        While a leader's records wait to be taken aiokafka asks it for nothing, and a backlog of one partition keeps the
-        others of that leader waiting for minutes. So the seconds count from the last record that the leader gave.
+        aiokafka asks a leader for nothing while records of that leader wait to be taken, so a backlog of one partition
+        keeps the leader's others waiting for minutes. The seconds therefore count from the last record that it gave.
         """
         client, now = self._thread._consumer, time.time()  # noqa: SLF001 - None before it has started
         if client is None or not self.flow_active or self.app.rebalancing:
@@ -258,7 +265,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
             answered_at = max(self._thread.assigned_at, gave_at, (state.timestamp or 0) / 1000)
             if leader(at) not in waiting and not state.paused and now - answered_at >= for_s:
                 offset = state.position if state.has_valid_position else None
-                found.append(Stalled((at.topic, at.partition), offset, now - answered_at))
+                found.append(StalledPartition((at.topic, at.partition), offset, now - answered_at))
         return found
 
     def ack(self, message: Any) -> bool:
@@ -311,7 +318,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         return {at: one.handed for at, one in reached if one is not None and one.handed is not None}
 
     async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
-        """Do without: what is committed does not depend on gaps."""
+        """Do nothing: what is committed does not depend on gaps."""
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
         return [at for at in self.assignment() if topics is None or at in topics or at.topic in topics]

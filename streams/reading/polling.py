@@ -18,13 +18,13 @@ from streams.errors import TopicError
 
 __all__ = ["STALLED_S", "poll", "read_up_to"]
 
-Found = dict[TopicPartition, list[Any]]
+PolledRecords = dict[TopicPartition, list[Any]]
 
 STALLED_S = 12.0  # without a record while there are some left: longer than a leader takes to be replaced
 POLL_MS = 500
 
 
-def poll(consumer: KafkaConsumer, who: str, timeout_ms: int, most: int | None = None) -> Found:
+def poll(consumer: KafkaConsumer, who: str, timeout_ms: int, most: int | None = None) -> PolledRecords:
     """Return the records that have arrived, at most ``most`` of them.
 
     Parameters
@@ -37,7 +37,7 @@ def poll(consumer: KafkaConsumer, who: str, timeout_ms: int, most: int | None = 
         If something cannot be read; the consumer is closed then.
     """
     try:
-        found: Found = consumer.poll(timeout_ms=timeout_ms, max_records=most)
+        found: PolledRecords = consumer.poll(timeout_ms=timeout_ms, max_records=most)
     except Exception as error:
         consumer.close()  # a second poll would never return
         told = _told(error)
@@ -49,7 +49,7 @@ def poll(consumer: KafkaConsumer, who: str, timeout_ms: int, most: int | None = 
 
 def read_up_to(
     consumer: KafkaConsumer, ends: Mapping[TopicPartition, int], who: str, most: int | None = None
-) -> Iterator[Found]:
+) -> Iterator[PolledRecords]:
     """Poll an assigned consumer until it stands at the ends; give what each poll found, which may be nothing.
 
     Parameters

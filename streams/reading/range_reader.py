@@ -1,6 +1,6 @@
 """Records read once more: a stretch of one topic partition, and how far a consumer group has come.
 
-A consumer of no group and for one purpose; it moves nobody's position.
+The consumer is of no group, so it moves nobody's position.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -17,22 +17,22 @@ from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.settings import Settings
 
-__all__ = ["Rereading", "committed_offsets", "rereading"]
+__all__ = ["RangeReader", "committed_offsets", "range_reader"]
 
 _WAIT_MS = 500
 
 
 async def committed_offsets(
-    settings: Settings, group: str, places: Iterable[TopicPartition]
+    settings: Settings, group: str, topic_partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, int]:
-    """Return the offset of the next record of each place by what a group has committed; 0 where it never did.
+    """Return the offset of the next record that a group has to read in each partition; 0 where it never committed.
 
     Parameters
     ----------
     group : consumer group with the prefix.
-    places : topics with the prefix, and partitions.
+    topic_partitions : topics with the prefix, and partitions.
     """
-    wanted = [ClientPartition(topic, partition) for topic, partition in places]
+    wanted = [ClientPartition(topic, partition) for topic, partition in topic_partitions]
     client = admin(settings)
     try:
         await client.start()
@@ -44,26 +44,29 @@ async def committed_offsets(
     return {(at.topic, at.partition): max(0, found[at].offset) if at in found else 0 for at in wanted}
 
 
-class Rereading:
-    """Reads stretches of topic partitions, one after the other; made by ``rereading``."""
+class RangeReader:
+    """Reads stretches of topic partitions, one after the other; made by ``range_reader``."""
 
     def __init__(self, reading: AIOKafkaConsumer) -> None:
         self._reading = reading
 
-    async def first_kept(self, place: TopicPartition) -> int:
-        """Return the first offset of a place that the topic still holds."""
-        at = ClientPartition(*place)
+    async def first_kept(self, topic_partition: TopicPartition) -> int:
+        """Return the first offset of a partition that the topic still holds."""
+        at = ClientPartition(*topic_partition)
         kept = await self._reading.beginning_offsets([at])
         return int(kept[at])
 
-    async def records(self, place: TopicPartition, first: int, end: int, most: int) -> AsyncIterator[list[RawRecord]]:
+    async def records(
+        self, topic_partition: TopicPartition, first: int, end: int, most: int
+    ) -> AsyncIterator[list[RawRecord]]:
         """Give the records from offset ``first`` up to, not including, ``end``, in batches of at most ``most``.
 
-        Offsets that hold no committed record are passed, as is everything that the topic no longer or not yet holds.
+        An offset that holds no committed record gives none, and neither does one that the topic no longer or not yet
+        holds.
         """
-        at = ClientPartition(*place)
+        at = ClientPartition(*topic_partition)
         self._reading.assign([at])
-        self._reading.seek(at, max(first, await self.first_kept(place)))
+        self._reading.seek(at, max(first, await self.first_kept(topic_partition)))
         ends = await self._reading.end_offsets([at])
         end = min(end, ends[at])
         while await self._reading.position(at) < end:
@@ -74,7 +77,7 @@ class Rereading:
 
 
 @asynccontextmanager
-async def rereading(settings: Settings) -> AsyncIterator[Rereading]:
+async def range_reader(settings: Settings) -> AsyncIterator[RangeReader]:
     """Connect for the block.
 
     Raises
@@ -87,7 +90,7 @@ async def rereading(settings: Settings) -> AsyncIterator[Rereading]:
     reading = consumer(settings)
     try:
         await reading.start()
-        yield Rereading(reading)
+        yield RangeReader(reading)
     except KafkaError as error:
         raise cluster_error(error, f"reading again: a Kafka cluster is required at {settings.kafka}") from error
     finally:

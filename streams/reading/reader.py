@@ -1,7 +1,7 @@
 """Records for one reader that owns all partitions: the trainer reads events, the scorekeeper lists as well.
 
-Positions are managed by hand: what was read is not done until a stored version, or stored figures, contain it, so
-nothing is committed by reading. The consumer group exists for the commits, which tell operators the lag.
+Reading commits nothing, because what was read is done only when a stored version, or stored figures, contain it. The
+consumer group exists for the commits, which tell operators the lag.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.kafka_errors import cluster_error, cluster_required
-from streams.reading.lost import say_lost
+from streams.reading.lost_offsets import log_lost_offsets
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
 from streams.records.positions import Offsets, TopicPartition
@@ -27,7 +27,7 @@ __all__ = ["EventReader"]
 class EventReader:
     """Reads topics, by default both of events, from chosen offsets.
 
-    What the topics no longer hold of what was wanted is said, counted in ``lost``, and left out. Where the cluster does
+    Wanted offsets that a topic no longer holds are logged, counted in ``lost``, and left out. While the cluster does
     not answer, questions raise ``ClusterAway`` and ``read`` returns nothing.
 
     Parameters
@@ -83,9 +83,9 @@ class EventReader:
                 self.note_lost((at.topic, at.partition), wanted, first[at])
             self._stand(at, max(first[at], (wanted or 0) - back))
 
-    def note_lost(self, place: TopicPartition, wanted: int, kept: int) -> None:
-        """Say and count what a place no longer holds of what was wanted."""
-        self.lost += say_lost(self._role, place, wanted, kept, self._cure)
+    def note_lost(self, topic_partition: TopicPartition, wanted: int, kept: int) -> None:
+        """Say and count what a partition no longer holds of what was wanted."""
+        self.lost += log_lost_offsets(self._role, topic_partition, wanted, kept, self._cure)
 
     async def read(
         self, most: int, timeout_s: float, below: Offsets | None = None, without: Collection[TopicPartition] = ()
@@ -120,10 +120,10 @@ class EventReader:
     async def _pass_gaps(
         self, wanted: Sequence[ClientPartition], found: dict[ClientPartition, list[ConsumerRecord]]
     ) -> None:
-        """Note how far each partition was read, and tell what was lost from offsets that never held a record of ours.
+        """Note how far each partition was read, and which of the offsets between were lost.
 
-        Where what came does not follow what was read, the topic is asked what it keeps. Without an answer those records
-        are read again: they leave ``found``.
+        Offsets without a record are lost only if they lie before the first that the topic keeps. So it is asked about
+        partitions with such gaps. If it does not answer, their records leave ``found`` and are read again.
         """
         gaps: dict[ClientPartition, list[tuple[int, int]]] = {}
         ends = {at: await self._consumer.position(at) for at in wanted}  # past markers and aborted records
@@ -168,9 +168,9 @@ class EventReader:
         return _by_topic(self._next)
 
     async def unread(self) -> frozenset[TopicPartition]:
-        """Return the topic partitions that hold more than was read, or of which it is not known yet.
+        """Return the topic partitions that hold more than was read, or may do so.
 
-        Known is what came with the latest answer to a fetch, half a second old at most on a cluster that answers.
+        This is known from the latest answer to a fetch, half a second old at most on a cluster that answers.
         """
         found = set()
         for at in self._partitions:

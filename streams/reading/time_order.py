@@ -1,11 +1,11 @@
 """Records of several topic partitions in the order of their Kafka timestamps, as far as it is certain.
 
-Within a partition records stay in their order, whatever their timestamps say, so what was given out is always a
-beginning of each partition, and a position per partition says all. Between partitions the earliest goes first. It may
-go once nothing earlier can come: every other partition has delivered something later, or has nothing more and had
-time enough. Time enough is ``late_ms`` after its timestamp, or after its arrival where the clock that stamped it is
-ahead. Such a record counts as one of its arrival, lest its partition waits while others have traffic. No clock here:
-the time is told.
+Within a partition records stay in their order, whatever their timestamps say. So what was given out is always a
+beginning of each partition, and one position per partition says all. Between partitions the earliest record goes first,
+once nothing earlier can come: every other partition has delivered something later, or has nothing more and had time
+enough. Time enough is ``late_ms`` after the record's timestamp. A record whose timestamp is ahead of its arrival counts
+as one of its arrival, lest its partition waits while others have traffic. Nothing here reads a clock: the caller tells
+the time.
 """
 
 import heapq
@@ -23,15 +23,17 @@ class TimeOrder:
 
     Parameters
     ----------
-    places : every topic partition that is read, topics with the prefix.
+    topic_partitions : every topic partition that is read, topics with the prefix.
     last : topic whose records come after those of the others in the same millisecond.
     late_ms : how long an earlier record may take to arrive.
     """
 
-    def __init__(self, places: Iterable[TopicPartition], last: str, late_ms: float) -> None:
+    def __init__(self, topic_partitions: Iterable[TopicPartition], last: str, late_ms: float) -> None:
         self._last = last
         self._late_ms = late_ms
-        self._waiting: dict[TopicPartition, deque[tuple[RawRecord, float]]] = {place: deque() for place in places}
+        self._waiting: dict[TopicPartition, deque[tuple[RawRecord, float]]] = {
+            topic_partition: deque() for topic_partition in topic_partitions
+        }
         self._heads: list[tuple[float, bool, str, int]] = []
 
     def __len__(self) -> int:
@@ -39,14 +41,14 @@ class TimeOrder:
 
     def full(self, most: int) -> frozenset[TopicPartition]:
         """Return the topic partitions of which at least so many records wait."""
-        return frozenset(place for place, waiting in self._waiting.items() if len(waiting) >= most)
+        return frozenset(topic_partition for topic_partition, waiting in self._waiting.items() if len(waiting) >= most)
 
     def add(self, records: Iterable[RawRecord], now_ms: float) -> None:
         """Take records, in the order of each partition.
 
         Parameters
         ----------
-        records : of the places that were named.
+        records : of the partitions that were named.
         now_ms : wall clock.
         """
         for record in records:
@@ -63,7 +65,7 @@ class TimeOrder:
         unread : topic partitions that hold more than was added.
         now_ms : wall clock.
         """
-        empty = {place for place, waiting in self._waiting.items() if not waiting}
+        empty = {topic_partition for topic_partition, waiting in self._waiting.items() if not waiting}
         is_blocked = bool(empty & set(unread))
         while self._heads and not is_blocked:
             _, _, topic, partition = self._heads[0]

@@ -1,8 +1,9 @@
 """A batch that nobody can read: what it is, where it stands, and how to get past it, in one line.
 
-A client that meets a batch with a wrong checksum, or compressed in a way that it does not know, raises an error
-that names no offset, mostly not even the partition, drops the sound records before it, and meets the same batch at
-every start. Here those are read one by one and given out first, which also finds the place.
+A client cannot read a batch with a wrong checksum, or one compressed in a way that it does not know. It raises an error
+that names no offset and mostly not even the partition, it drops the sound records before the batch, and it meets the
+same batch at every start. Here the sound records are read one by one and given out first, which also finds where the
+batch stands.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,8 +21,8 @@ from aiokafka.errors import (
 from streams.errors import TopicError
 
 __all__ = [
-    "MOST",
-    "Positions",
+    "MAX_SINGLE_READS",
+    "FetchPositions",
     "assignment_of",
     "get_many",
     "is_unreadable",
@@ -32,15 +33,15 @@ __all__ = [
 
 _OF_A_BATCH = (CorruptRecordException, RecordTooLargeError, UnsupportedCodecError)
 _PROBE_MS = 3_000  # for one partition; what was fetched is fetched once more
-MOST = 1000  # records of a partition that are read one by one at a time
+MAX_SINGLE_READS = 1000  # records of a partition that are read one by one at a time
 
-Fetch = Callable[[TopicPartition], Awaitable[list[Any]]]
+FetchOne = Callable[[TopicPartition], Awaitable[list[Any]]]
 
 
-class Positions:
+class FetchPositions:
     """Where a consumer of aiokafka stands before a fetch.
 
-    A fetch that fails at a batch of one partition has passed the records of others before, and does not give them.
+    A fetch that fails at a batch of one partition has already passed records of others, and does not give them.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
@@ -98,25 +99,24 @@ def unreadable(who: str, at: TopicPartition, offset: int, error: Exception) -> T
 
 
 async def read_carefully(
-    who: str, consumer: AIOKafkaConsumer, places: Iterable[TopicPartition], fetch: Fetch, most: int
+    who: str, consumer: AIOKafkaConsumer, topic_partitions: Iterable[TopicPartition], fetch: FetchOne, most: int
 ) -> dict[TopicPartition, list[Any]]:
-    """Return what stands before a batch that made a fetch fail, so that it is not lost with it.
+    """Return the records before a batch that made a fetch fail, so that they are not lost with it.
 
     Parameters
     ----------
     who : the part that reads.
     consumer : whose fetch failed.
-    places : partitions it reads.
+    topic_partitions : partitions it reads.
     fetch : fetches one record of a partition, none if there is none for now.
     most : records of each partition.
 
     Raises
     ------
     TopicError
-        If that batch is the next thing to be read from its partition; what was read of others is read again by
-        whoever comes next.
+        If that batch is the next to be read from its partition. The next reader then reads the others' records again.
     """
-    ends = await consumer.end_offsets(list(places))
+    ends = await consumer.end_offsets(list(topic_partitions))
     found: dict[TopicPartition, list[Any]] = {}
     for at in sorted(ends):
         if await consumer.position(at) >= ends[at]:
@@ -133,19 +133,23 @@ async def read_carefully(
 
 
 async def get_many(
-    who: str, consumer: AIOKafkaConsumer, *places: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    who: str,
+    consumer: AIOKafkaConsumer,
+    *topic_partitions: TopicPartition,
+    timeout_ms: int = 0,
+    max_records: int | None = None,
 ) -> dict[TopicPartition, list[Any]]:
-    """Return what ``consumer.getmany`` returns, and of a batch that cannot be read what stands before it.
+    """Return what ``consumer.getmany`` returns, or the records before a batch that cannot be read.
 
     Raises
     ------
     TopicError
-        If the next batch of a partition cannot be read; the message names its place.
+        If the next batch of a partition cannot be read; the message says where it stands.
     """
-    start = Positions(consumer)
+    start = FetchPositions(consumer)
     try:
         found: dict[TopicPartition, list[Any]] = await consumer.getmany(
-            *places, timeout_ms=timeout_ms, max_records=max_records
+            *topic_partitions, timeout_ms=timeout_ms, max_records=max_records
         )
     except Exception as error:
         if not is_unreadable(error):
@@ -156,5 +160,7 @@ async def get_many(
             got: dict[TopicPartition, list[Any]] = await consumer.getmany(at, timeout_ms=_PROBE_MS, max_records=1)
             return got.get(at, [])
 
-        return await read_carefully(who, consumer, places or consumer.assignment(), one, max_records or MOST)
+        return await read_carefully(
+            who, consumer, topic_partitions or consumer.assignment(), one, max_records or MAX_SINGLE_READS
+        )
     return found

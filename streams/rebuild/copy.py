@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from streams.redis.connection import answered
 from streams.state.keys import TOPIC_IDS, UserKeys
 
-__all__ = ["Copied", "Copier"]
+__all__ = ["Copier", "CopyCounts"]
 
 _PAGE = 500
 _SCAN = 2000
@@ -25,7 +25,7 @@ _OF_A_DATABASE = "state:"
 
 
 @dataclass(slots=True)
-class Copied:
+class CopyCounts:
     """What was copied: ``lists`` of users, ``others`` by name; ``unknown`` users had lists, but no event is known."""
 
     lists: int = 0
@@ -47,9 +47,9 @@ class Copier:
         self._target: Any = target
         self._index = index
 
-    async def copy_all(self) -> Copied:
+    async def copy_all(self) -> CopyCounts:
         """Copy everything that is there; returned are the numbers, and the names of what belongs to no user."""
-        copied = Copied()
+        copied = CopyCounts()
         with answered("rebuild: copying lists and titles"):
             async for users, others in self._pages():
                 await self._copy_users(users, copied)
@@ -57,12 +57,12 @@ class Copier:
                 copied.others.update(others)
         return copied
 
-    async def copy_again(self, user_ids: Collection[str], copied: Copied) -> None:
+    async def copy_again(self, user_ids: Collection[str], copied: CopyCounts) -> None:
         """Copy these users, and what belongs to none, once more."""
         profiles = [UserKeys.of(user_id).profile for user_id in user_ids]
         with answered("rebuild: copying lists once more"):
             for page in _chunks(profiles):
-                await self._copy_users(page, Copied())  # counted before
+                await self._copy_users(page, CopyCounts())  # counted before
             for page in _chunks(sorted(copied.others)):
                 await self._copy_names(page)
 
@@ -85,7 +85,7 @@ class Copier:
             return False
         return self._index is not None or not key.startswith(_OF_A_SERVER)
 
-    async def _copy_users(self, profiles: Sequence[str], copied: Copied) -> None:
+    async def _copy_users(self, profiles: Sequence[str], copied: CopyCounts) -> None:
         """Copy list, mode and sequence of users who have them, if the target knows the users.
 
         A sequence is at most the number of events: one that a drifted counter had made larger would refuse lists.

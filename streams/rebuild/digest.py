@@ -17,7 +17,16 @@ from redis.asyncio import Redis
 
 from streams.redis.connection import answered
 
-__all__ = ["SECTIONS", "TOLERANCE", "Comparison", "Difference", "Digest", "Section", "compare", "take_digest"]
+__all__ = [
+    "SECTIONS",
+    "TOLERANCE",
+    "Digest",
+    "DigestComparison",
+    "DigestSection",
+    "KeyDifference",
+    "compare_databases",
+    "take_digest",
+]
 
 SECTIONS = ("users", "recents", "seen", "event_ids", "items")
 TOLERANCE = 1e-6  # relative; sums of thousands of doubles in another order differ by 1e-12 of themselves
@@ -29,11 +38,11 @@ _USER = re.compile(r"user:\{[^{}]*\}")
 _PARTITION = re.compile(r"(items:\{p\d+\}):at")
 _COUNTERS = ("watches", "ratings", "rating_sum", "first_ts", "last_ts")
 _MODULUS = 1 << 256
-Progress = Callable[[int], None]
+DigestProgress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DigestSection:
     """One section's fingerprint: SHA-256 of each key's content, added modulo 2**256; ``keys`` is how many."""
 
     name: str
@@ -54,14 +63,14 @@ class Digest:
     """
 
     sha256: str
-    sections: tuple[Section, ...]
+    sections: tuple[DigestSection, ...]
     users: int
     partitions: int
     events: int
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class KeyDifference:
     """A key that differs, in which section, and what it holds in either database."""
 
     section: str
@@ -71,7 +80,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class DigestComparison:
     """Two databases beside each other.
 
     Parameters
@@ -86,7 +95,7 @@ class Comparison:
     first: Digest
     second: Digest
     different: Mapping[str, int]
-    examples: tuple[Difference, ...]
+    examples: tuple[KeyDifference, ...]
     weights: int
     largest: float
 
@@ -106,7 +115,7 @@ class _Facts:
     events: int = 0
 
 
-class _Tally:
+class _DigestTally:
     """Adds facts up to a digest."""
 
     def __init__(self) -> None:
@@ -126,13 +135,13 @@ class _Tally:
 
     def digest(self) -> Digest:
         sections = tuple(
-            Section(name, self._keys[name], self._sums[name].to_bytes(32, "big").hex()) for name in SECTIONS
+            DigestSection(name, self._keys[name], self._sums[name].to_bytes(32, "big").hex()) for name in SECTIONS
         )
         whole = hashlib.sha256(orjson.dumps([(one.name, one.keys, one.sha256) for one in sections])).hexdigest()
         return Digest(whole, sections, self._users, self._partitions, self._events)
 
 
-async def take_digest(client: Redis, progress: Progress | None = None) -> Digest:
+async def take_digest(client: Redis, progress: DigestProgress | None = None) -> Digest:
     """Return the fingerprint of a database that nobody writes to meanwhile.
 
     Parameters
@@ -145,7 +154,7 @@ async def take_digest(client: Redis, progress: Progress | None = None) -> Digest
     StateError
         If Redis does not answer.
     """
-    tally, done = _Tally(), 0
+    tally, done = _DigestTally(), 0
     with answered("digest"):
         async for keys in _pages(client, set()):
             for facts in await _read(client, keys):
@@ -156,7 +165,9 @@ async def take_digest(client: Redis, progress: Progress | None = None) -> Digest
     return tally.digest()
 
 
-async def compare(first: Redis, second: Redis, most: int = 10, progress: Progress | None = None) -> Comparison:
+async def compare_databases(
+    first: Redis, second: Redis, most: int = 10, progress: DigestProgress | None = None
+) -> DigestComparison:
     """Compare two databases that nobody writes to meanwhile.
 
     Parameters
@@ -170,7 +181,7 @@ async def compare(first: Redis, second: Redis, most: int = 10, progress: Progres
     StateError
         If a server does not answer.
     """
-    comparing = _Comparing(most)
+    comparing = _Comparer(most)
     seen: set[int] = set()
     done = 0
     with answered("digest"):
@@ -186,14 +197,14 @@ async def compare(first: Redis, second: Redis, most: int = 10, progress: Progres
     return comparing.result()
 
 
-class _Comparing:
+class _Comparer:
     """Two tallies, and what differs between them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._tallies = (_Tally(), _Tally())
+        self._tallies = (_DigestTally(), _DigestTally())
         self._different = dict.fromkeys((*SECTIONS, "weights"), 0)
-        self._examples: list[Difference] = []
+        self._examples: list[KeyDifference] = []
         self._weights = 0
         self._largest = 0.0
 
@@ -222,11 +233,11 @@ class _Comparing:
     def _differ(self, section: str, key: str, mine: Any, theirs: Any) -> None:
         self._different[section] += 1
         if len(self._examples) < self._most:
-            self._examples.append(Difference(section, key, *_shown(mine, theirs)))
+            self._examples.append(KeyDifference(section, key, *_shown(mine, theirs)))
 
-    def result(self) -> Comparison:
+    def result(self) -> DigestComparison:
         first, second = (tally.digest() for tally in self._tallies)
-        return Comparison(first, second, self._different, tuple(self._examples), self._weights, self._largest)
+        return DigestComparison(first, second, self._different, tuple(self._examples), self._weights, self._largest)
 
 
 async def _pages(client: Any, seen: set[int]) -> AsyncIterator[list[str]]:

@@ -1,9 +1,9 @@
 """The whole event state once more, from the first event on, in another database, through the same functions.
 
-Positions are part of the state, so a rebuild that was interrupted goes on where it was, and what is read twice changes
-nothing. Batches are large and lanes of partitions overlap: while Redis applies one lane's events, another's are
-decoded. Putting the result in the live database's place is in ``rebuild_switch``, copying what is not made of events
-in ``rebuild_copy``, finding the database in ``rebuild_target``.
+Positions are part of the state, so a rebuild that was interrupted goes on where it was, and an event that is read twice
+changes nothing. Batches are large and lanes of partitions overlap: while Redis applies one lane's events, another's are
+decoded. ``target`` finds the database, ``copy`` copies what is not made of events, and ``switch`` puts the result in
+the live database's place.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from model.catalogue import Catalogue
 from streams.archive.parquet import EventArchive
 from streams.errors import TopicError
 from streams.reading.catalogue import CatalogueFeed
-from streams.rebuild.source import ArchiveLane, KafkaLane, Offsets, event_places, missing_offsets
+from streams.rebuild.source import ArchiveLane, KafkaLane, PartitionOffsets, event_topic_partitions, missing_offsets
 from streams.records.positions import TopicPartition
 from streams.records.records import Event, Origin
 from streams.settings import Settings
 from streams.state.store import State, StateConfig
 
-__all__ = ["Rebuild", "RebuildConfig", "Replayed"]
+__all__ = ["Rebuild", "RebuildConfig", "ReplayTotals"]
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
+ReplayProgress = Callable[[int, int], None]
 _CAUGHT_UP = 2000  # events: a tenth of a second's work
 
 
@@ -49,7 +49,7 @@ class RebuildConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayTotals:
     """What was read: ``records`` of the topics, ``archived`` events of the archive, in how many seconds."""
 
     records: int
@@ -65,8 +65,8 @@ class Rebuild:
     settings : where the topics are.
     target : the database, empty or an unfinished rebuild.
     config : sizes.
-    archive : where events are that the topics no longer hold.
-    progress : told how many records were read, and of how many, now and then.
+    archive : holds the events that the topics no longer hold.
+    progress : called now and then with the records read and the records to read.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Rebuild:
         target: Redis,
         config: RebuildConfig | None = None,
         archive: EventArchive | None = None,
-        progress: Progress | None = None,
+        progress: ReplayProgress | None = None,
     ) -> None:
         self._settings = settings
         self._config = config or RebuildConfig()
@@ -107,8 +107,8 @@ class Rebuild:
         while self._started:
             await self._started.pop()()
 
-    async def replay(self) -> Replayed:
-        """Apply everything from where the database stands to the end of the topics, as of now and a little later.
+    async def replay(self) -> ReplayTotals:
+        """Apply everything from where the database stands to the end of the topics.
 
         Raises
         ------
@@ -123,13 +123,15 @@ class Rebuild:
         archived_to = await self._archived_to(begin)
         self._require_all(archived_to, kept)
         below = {
-            place: min(archived_to[place], ends[place]) if offset < kept[place] else offset
-            for place, offset in begin.items()
+            topic_partition: min(archived_to[topic_partition], ends[topic_partition])
+            if offset < kept[topic_partition]
+            else offset
+            for topic_partition, offset in begin.items()
         }
         archived = await self._replay_archive(begin, below)
         self.seek(below)
         records = await self.catch_up()
-        return Replayed(records, archived, time.monotonic() - began)
+        return ReplayTotals(records, archived, time.monotonic() - began)
 
     async def catch_up(self) -> int:
         """Apply from where the reading stands until next to nothing is left; return how many records were read."""
@@ -139,7 +141,7 @@ class Rebuild:
             records += left
         return records
 
-    async def replay_to(self, ends: Offsets) -> int:
+    async def replay_to(self, ends: PartitionOffsets) -> int:
         """Apply from where the reading stands up to these offsets; return how many records were read."""
         before = self._done
         self._total = self._done + sum(lane.left(ends) for lane in self._lanes)
@@ -147,13 +149,13 @@ class Rebuild:
         return self._done - before
 
     async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
-        """Return the first offset that each place still keeps, and the one after its last record."""
+        """Return the first offset that each partition still keeps, and the one after its last record."""
         found: list[tuple[dict[TopicPartition, int], dict[TopicPartition, int]]] = await _all(
             lane.bounds() for lane in self._lanes
         )
         return _merged(kept for kept, _ in found), _merged(ends for _, ends in found)
 
-    def seek(self, offsets: Offsets) -> None:
+    def seek(self, offsets: PartitionOffsets) -> None:
         """Read on from these offsets; what is applied already changes nothing."""
         for lane in self._lanes:
             lane.seek(offsets)
@@ -164,21 +166,21 @@ class Rebuild:
         return self._touched
 
     async def positions(self) -> dict[TopicPartition, int]:
-        """Return the last applied offset of each place in the database; -1 where nothing is."""
-        found = await self._state.positions(event_places(self._settings))
-        return {place: position.applied for place, position in found.items()}
+        """Return the last applied offset of each partition in the database; -1 where nothing is."""
+        found = await self._state.positions(event_topic_partitions(self._settings))
+        return {topic_partition: position.applied for topic_partition, position in found.items()}
 
     async def _next_wanted(self) -> dict[TopicPartition, int]:
-        found = await self._state.positions(event_places(self._settings))
-        return {place: position.certain + 1 for place, position in found.items()}
+        found = await self._state.positions(event_topic_partitions(self._settings))
+        return {topic_partition: position.certain + 1 for topic_partition, position in found.items()}
 
-    async def _archived_to(self, begin: Offsets) -> dict[TopicPartition, int]:
+    async def _archived_to(self, begin: PartitionOffsets) -> dict[TopicPartition, int]:
         """Return how far the archive goes on without a gap from where the database stands."""
         if self._archive is None:
             return dict(begin)
         return await asyncio.to_thread(self._archive.unbroken, begin)
 
-    def _require_all(self, wanted: Offsets, kept: Offsets) -> None:
+    def _require_all(self, wanted: PartitionOffsets, kept: PartitionOffsets) -> None:
         missing = missing_offsets(wanted, kept)
         if not missing:
             return
@@ -189,14 +191,14 @@ class Rebuild:
             "their retention has passed: give --from-archive URL of an archive that holds them"
         )
 
-    async def _replay_archive(self, begin: Offsets, below: Offsets) -> int:
+    async def _replay_archive(self, begin: PartitionOffsets, below: PartitionOffsets) -> int:
         if self._archive is None or begin == below:
             return 0
-        self._total = self._done + sum(below[place] - begin[place] for place in below)
+        self._total = self._done + sum(below[topic_partition] - begin[topic_partition] for topic_partition in below)
         lanes = [ArchiveLane(self._archive, group, begin, below, self._config.batch) for group in self._groups]
         return sum(await _all(self._run_archive(lane) for lane in lanes))
 
-    async def _run(self, lane: KafkaLane, ends: Offsets) -> None:
+    async def _run(self, lane: KafkaLane, ends: PartitionOffsets) -> None:
         async for events, records in _ahead(lambda: lane.read(ends, self._config.batch)):
             await self._apply(events)
             self._tell(records)
@@ -248,7 +250,7 @@ async def _all(works: Iterable[Awaitable[T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _merged(parts: Iterable[Offsets]) -> dict[TopicPartition, int]:
+def _merged(parts: Iterable[PartitionOffsets]) -> dict[TopicPartition, int]:
     merged: dict[TopicPartition, int] = {}
     for part in parts:
         merged.update(part)

@@ -1,7 +1,7 @@
 """Every event that there is, for a rebuild: from the archive what Kafka no longer holds, and then from Kafka.
 
 Reading is split by partition into lanes, so that one lane's events are decoded while Redis applies another's. Nothing
-here knows Redis; where to begin is said by who asks.
+here knows Redis; the caller says where to begin.
 """
 
 import asyncio
@@ -22,24 +22,36 @@ from streams.records.positions import TopicPartition
 from streams.records.records import Event, Origin
 from streams.settings import Settings
 
-__all__ = ["ArchiveLane", "KafkaLane", "LaneEvents", "Offsets", "event_places", "missing_offsets", "nested"]
+__all__ = [
+    "ArchiveLane",
+    "KafkaLane",
+    "LaneEvents",
+    "PartitionOffsets",
+    "event_topic_partitions",
+    "missing_offsets",
+    "nested",
+]
 
-Offsets = Mapping[TopicPartition, int]
+PartitionOffsets = Mapping[TopicPartition, int]
 LaneEvents = Sequence[tuple[Origin, Event]]
 _WAIT_MS = 500
 _FETCH_BYTES = 4 * 1024 * 1024  # of one partition at once: about 20,000 events
 
 
-def event_places(settings: Settings) -> tuple[TopicPartition, ...]:
+def event_topic_partitions(settings: Settings) -> tuple[TopicPartition, ...]:
     """Return every partition of both event topics, named with the prefix."""
     return tuple(
         (settings.prefix + topic, partition) for topic in topics.EVENTS for partition in range(settings.partitions)
     )
 
 
-def missing_offsets(wanted: Offsets, kept: Offsets) -> dict[TopicPartition, int]:
+def missing_offsets(wanted: PartitionOffsets, kept: PartitionOffsets) -> dict[TopicPartition, int]:
     """Return how many offsets lie between what is wanted next and what is still kept, where there are any."""
-    return {place: kept[place] - offset for place, offset in wanted.items() if kept[place] > offset}
+    return {
+        topic_partition: kept[topic_partition] - offset
+        for topic_partition, offset in wanted.items()
+        if kept[topic_partition] > offset
+    }
 
 
 class KafkaLane:
@@ -53,9 +65,9 @@ class KafkaLane:
 
     def __init__(self, settings: Settings, partitions: Collection[int]) -> None:
         self._settings = settings
-        self._places = {
+        self._topic_partitions = {
             ClientPartition(topic, partition): (topic, partition)
-            for topic, partition in event_places(settings)
+            for topic, partition in event_topic_partitions(settings)
             if partition in partitions
         }
         self._next: dict[TopicPartition, int] = {}
@@ -65,7 +77,7 @@ class KafkaLane:
         self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
         with _reached(self._settings):
             await self._consumer.start()
-            self._consumer.assign(list(self._places))
+            self._consumer.assign(list(self._topic_partitions))
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -74,26 +86,33 @@ class KafkaLane:
     async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return the first offset that each partition still keeps, and the one after its last record."""
         with _reached(self._settings):
-            kept = await self._consumer.beginning_offsets(list(self._places))
-            ends = await self._consumer.end_offsets(list(self._places))
-        return _by_place(kept), _by_place(ends)
+            kept = await self._consumer.beginning_offsets(list(self._topic_partitions))
+            ends = await self._consumer.end_offsets(list(self._topic_partitions))
+        return _by_topic_partition(kept), _by_topic_partition(ends)
 
-    def seek(self, offsets: Offsets) -> None:
+    def seek(self, offsets: PartitionOffsets) -> None:
         """Go on from these offsets."""
-        for at, place in self._places.items():
-            self._next[place] = offsets[place]
-            self._consumer.seek(at, offsets[place])
+        for at, topic_partition in self._topic_partitions.items():
+            self._next[topic_partition] = offsets[topic_partition]
+            self._consumer.seek(at, offsets[topic_partition])
 
-    def left(self, below: Offsets) -> int:
+    def left(self, below: PartitionOffsets) -> int:
         """Return how many offsets lie before these ones."""
-        return sum(max(0, below[place] - self._next[place]) for place in self._places.values())
+        return sum(
+            max(0, below[topic_partition] - self._next[topic_partition])
+            for topic_partition in self._topic_partitions.values()
+        )
 
-    async def read(self, below: Offsets, most: int) -> tuple[LaneEvents, int] | None:
+    async def read(self, below: PartitionOffsets, most: int) -> tuple[LaneEvents, int] | None:
         """Return the next events before these offsets and how many records they were; None at the end.
 
         Bad records are left out: the worker has made them dead letters.
         """
-        wanted = [at for at, place in self._places.items() if self._next[place] < below[place]]
+        wanted = [
+            at
+            for at, topic_partition in self._topic_partitions.items()
+            if self._next[topic_partition] < below[topic_partition]
+        ]
         if not wanted:
             return None
         with _reached(self._settings):
@@ -102,17 +121,17 @@ class KafkaLane:
                 RawRecord.of(one)
                 for at, batch in found.items()
                 for one in batch
-                if one.offset < below[self._places[at]]
+                if one.offset < below[self._topic_partitions[at]]
             ]
             for at in wanted:
-                await self._move(at, below[self._places[at]])
+                await self._move(at, below[self._topic_partitions[at]])
         return decode_batch(records, self._settings.prefix).events, len(records)
 
     async def _move(self, at: ClientPartition, end: int) -> None:
         stands = await self._consumer.position(at)
         if stands > end:
             self._consumer.seek(at, end)
-        self._next[self._places[at]] = min(stands, end)
+        self._next[self._topic_partitions[at]] = min(stands, end)
 
 
 class ArchiveLane:
@@ -122,12 +141,17 @@ class ArchiveLane:
     ----------
     archive : where from.
     partitions : which ones.
-    begin, below : first offset wanted, and the one to end before, of each place.
+    begin, below : first offset wanted, and the one to end before, of each partition.
     most : events of a batch.
     """
 
     def __init__(
-        self, archive: EventArchive, partitions: Collection[int], begin: Offsets, below: Offsets, most: int
+        self,
+        archive: EventArchive,
+        partitions: Collection[int],
+        begin: PartitionOffsets,
+        below: PartitionOffsets,
+        most: int,
     ) -> None:
         self._batches: Iterator[LaneEvents] = archive.read_events(
             nested(begin), below=nested(below), topics={topic for topic, _ in below}, partitions=partitions, most=most
@@ -138,13 +162,13 @@ class ArchiveLane:
         return await asyncio.to_thread(next, self._batches, None)
 
 
-def nested(offsets: Offsets) -> dict[str, dict[int, int]]:
+def nested(offsets: PartitionOffsets) -> dict[str, dict[int, int]]:
     """Return offsets as the archive takes them: topic to partition to offset."""
     by_topic = groupby(sorted(offsets.items()), key=lambda found: found[0][0])
-    return {topic: {place[1]: offset for place, offset in found} for topic, found in by_topic}
+    return {topic: {topic_partition[1]: offset for topic_partition, offset in found} for topic, found in by_topic}
 
 
-def _by_place(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:
+def _by_topic_partition(offsets: Mapping[Any, int]) -> dict[TopicPartition, int]:
     return {(at.topic, at.partition): offset for at, offset in offsets.items()}
 
 

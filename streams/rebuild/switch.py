@@ -20,10 +20,10 @@ from streams.errors import StateError, TopicError
 from streams.kafka.topic_ids import replaced
 from streams.reading.app import WORKER_GROUP
 from streams.reading.range_reader import committed_offsets
-from streams.rebuild.copy import Copied, Copier
+from streams.rebuild.copy import Copier, CopyCounts
 from streams.rebuild.rebuild import Rebuild
-from streams.rebuild.source import event_places
-from streams.rebuild.target import REBUILDING, Target
+from streams.rebuild.source import event_topic_partitions
+from streams.rebuild.target import REBUILDING, RebuildTarget
 from streams.records.positions import TopicPartition
 from streams.redis.connection import answered
 from streams.redis.heartbeat import EXPIRES_S
@@ -31,11 +31,11 @@ from streams.settings import Settings
 from streams.state.keys import EXPERIMENT, HOLD, MODEL, OVERRIDES, TOPIC_IDS
 from streams.state.store import State
 
-__all__ = ["HOLD_S", "PATIENCE_S", "Switched", "hand_over", "switch"]
+__all__ = ["HOLD_S", "MAX_WAIT_S", "SwitchSummary", "hand_over", "switch"]
 
 HOLD_S = 10.0  # a rebuild that was killed stops the workers for at most this long
 _RENEW_S = 2.0
-PATIENCE_S = 60.0  # a worker mends or waits for Kafka; one that is dead is forgotten after 15 s
+MAX_WAIT_S = 60.0  # a worker recovers its state or waits for Kafka; one that is dead is forgotten after 15 s
 _LOOK_S = 0.02
 _COORDINATOR_S = 30.0
 _RETRY_S = 0.5
@@ -44,7 +44,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class SwitchSummary:
     """How the switch went.
 
     Parameters
@@ -62,8 +62,8 @@ class Switched:
     changed: int
 
 
-async def hand_over(live: Redis, target: Redis) -> Copied:
-    """Copy what is not made of events to another server or cluster, and call the rebuild done there."""
+async def hand_over(live: Redis, target: Redis) -> CopyCounts:
+    """Copy what is not made of events to another server or cluster, and mark the rebuild there as done."""
     copied = await Copier(live, target, None).copy_all()
     with answered("rebuild: ending"):
         await target.delete(REBUILDING)
@@ -75,15 +75,15 @@ async def switch(
     rebuild: Rebuild,
     live: Redis,
     target: Redis,
-    where: Target,
+    where: RebuildTarget,
     tell: Tell = lambda _: None,
-    patience_s: float = PATIENCE_S,
-) -> Switched:
+    max_wait_s: float = MAX_WAIT_S,
+) -> SwitchSummary:
     """Put the target, which has everything but the last moments, in the live database's place.
 
-    Steps: 1 while workers go on, copy all lists and the like, and read again from where the workers stood before, to
-    know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
-    meanwhile, to the end of the topics, so that a straggler's batch finds itself applied; 4 copy the changed lists;
+    Steps: 1 while workers go on, note where they stand, copy all lists and the like, and read again from where they
+    stood, to know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
+    meanwhile, to the end of the topics, so that a late worker's batch is applied already; 4 copy the changed lists;
     5 swap, if the hold still stands.
 
     Parameters
@@ -91,7 +91,7 @@ async def switch(
     rebuild : started, with everything replayed.
     live, target, where : the databases, and their numbers.
     tell : told in one line each what takes time.
-    patience_s : how long to wait for the workers to wait.
+    max_wait_s : how long to wait for the workers to wait.
 
     Raises
     ------
@@ -108,18 +108,24 @@ async def switch(
     copied = await copier.copy_all()
     changed = rebuild.note_touched()
     applied = await rebuild.positions()
-    rebuild.seek({place: min(offset, applied[place] + 1) for place, offset in stood.items()})
+    rebuild.seek(
+        {topic_partition: min(offset, applied[topic_partition] + 1) for topic_partition, offset in stood.items()}
+    )
     await rebuild.catch_up()
     # Step 2
     began = time.monotonic()
     async with _held(live) as (token, renewing):
         tell("waiting for the workers to finish their batches")
-        workers = await _until_held(live, began, patience_s, renewing)
+        workers = await _until_held(live, began, max_wait_s, renewing)
         # Step 3
         _, ends = await rebuild.bounds()
         await rebuild.replay_to(ends)
         anew = replaced(await _topic_ids(live), await _topic_ids(target))
-        kept = {place: offset for place, offset in (await _positions(settings, live)).items() if place[0] not in anew}
+        kept = {
+            topic_partition: offset
+            for topic_partition, offset in (await _positions(settings, live)).items()
+            if topic_partition[0] not in anew
+        }
         _require_ahead(kept, await rebuild.positions())
         # Step 4
         await copier.copy_again(changed, copied)
@@ -128,7 +134,7 @@ async def switch(
         pause_s = time.monotonic() - began
     with answered("rebuild: ending the hold of the old state"):
         await target.eval(_RELEASE, 1, HOLD, token)  # the target's connection sees the old state now
-    return Switched(copied.lists, copied.unknown, workers, pause_s, len(changed))
+    return SwitchSummary(copied.lists, copied.unknown, workers, pause_s, len(changed))
 
 
 async def _committed(settings: Settings) -> dict[TopicPartition, int]:
@@ -136,7 +142,7 @@ async def _committed(settings: Settings) -> dict[TopicPartition, int]:
     began = time.monotonic()
     while True:
         try:
-            return await committed_offsets(settings, settings.prefix + WORKER_GROUP, event_places(settings))
+            return await committed_offsets(settings, settings.prefix + WORKER_GROUP, event_topic_partitions(settings))
         except TopicError as error:
             if not getattr(error.__cause__, "retriable", False) or time.monotonic() - began > _COORDINATOR_S:
                 raise
@@ -174,7 +180,7 @@ async def _renew(live: Any, token: str) -> None:
                 return
 
 
-async def _until_held(live: Any, began: float, patience_s: float, renewing: "asyncio.Task[None]") -> int:
+async def _until_held(live: Any, began: float, max_wait_s: float, renewing: "asyncio.Task[None]") -> int:
     """Wait until every living worker says, since the hold began, that it waits; return how many there are."""
     while True:
         alive = await _signs(live)
@@ -182,9 +188,9 @@ async def _until_held(live: Any, began: float, patience_s: float, renewing: "asy
         held = [report.get("held") is True and 1000 * EXPIRES_S - left < since_ms for report, left in alive]
         if all(held):
             return len(held)
-        if renewing.done() or since_ms > 1000 * patience_s:
+        if renewing.done() or since_ms > 1000 * max_wait_s:
             raise StateError(
-                f"rebuild: every worker must wait within {patience_s:g} s, got {held.count(False)} of {len(held)} "
+                f"rebuild: every worker must wait within {max_wait_s:g} s, got {held.count(False)} of {len(held)} "
                 "that did not; the old state serves on, run the same command again to go on"
             )
         await asyncio.sleep(_LOOK_S)
@@ -204,8 +210,8 @@ async def _signs(live: Any) -> list[tuple[dict[str, Any], int]]:
 
 
 async def _positions(settings: Settings, live: Redis) -> dict[TopicPartition, int]:
-    found = await State(live).positions(event_places(settings))
-    return {place: position.applied for place, position in found.items()}
+    found = await State(live).positions(event_topic_partitions(settings))
+    return {topic_partition: position.applied for topic_partition, position in found.items()}
 
 
 async def _topic_ids(client: Any) -> dict[str, str]:
@@ -215,7 +221,11 @@ async def _topic_ids(client: Any) -> dict[str, str]:
 
 
 def _require_ahead(live: dict[TopicPartition, int], rebuilt: dict[TopicPartition, int]) -> None:
-    behind = {place: (offset, rebuilt[place]) for place, offset in live.items() if offset > rebuilt[place]}
+    behind = {
+        topic_partition: (offset, rebuilt[topic_partition])
+        for topic_partition, offset in live.items()
+        if offset > rebuilt[topic_partition]
+    }
     if behind:
         (topic, partition), (offset, got) = next(iter(behind.items()))
         raise StateError(

@@ -1,7 +1,7 @@
 """Where a rebuild goes: an empty database, marked as unfinished until it is done.
 
-The next empty logical database of the same server can take the live one's place by ``SWAPDB``; anything else is filled
-all the same, and its address handed to the workers by their operator.
+An empty logical database of the same server can take the live one's place by ``SWAPDB``. Any other database is filled
+all the same, and an operator gives its address to the workers.
 """
 
 import re
@@ -20,7 +20,7 @@ from streams.redis_url import database_of, in_database
 from streams.settings import Settings, without_password
 from streams.state.library import server_ids
 
-__all__ = ["REBUILDING", "Marker", "Target", "find_target"]
+__all__ = ["REBUILDING", "RebuildMarker", "RebuildTarget", "find_target"]
 
 REBUILDING = "state:rebuilding"
 _DATABASES = 16  # of a server that does not say how many it has
@@ -28,8 +28,8 @@ _DATABASE = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """What is being rebuilt: the topics of a prefix, in place of a database of the same server or of none there."""
+class RebuildMarker:
+    """What is being rebuilt: topics by their prefix, and the live database's number where both are on one server."""
 
     prefix: str
     partitions: int
@@ -37,7 +37,7 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RebuildTarget:
     """Where a rebuild goes.
 
     Parameters
@@ -53,7 +53,7 @@ class Target:
     is_resumed: bool
 
 
-async def find_target(settings: Settings, to: str | None = None) -> Target:
+async def find_target(settings: Settings, to: str | None = None) -> RebuildTarget:
     """Find the database to rebuild into, and mark it.
 
     Parameters
@@ -76,9 +76,9 @@ async def find_target(settings: Settings, to: str | None = None) -> Target:
     live, target = connect(settings.redis), connect(url)
     try:
         indexes = await _swappable(settings.redis, live, url, target)
-        marker = Marker(settings.prefix, settings.partitions, indexes[0])
+        marker = RebuildMarker(settings.prefix, settings.partitions, indexes[0])
         is_resumed = await _mark(url, target, marker)
-        return Target(url, *indexes, is_resumed)
+        return RebuildTarget(url, *indexes, is_resumed)
     finally:
         await live.aclose()
         await target.aclose()
@@ -97,7 +97,7 @@ async def _next_database(settings: Settings) -> str:
         with answered("rebuild: looking for an empty database"):
             filled = await _filled(client)
             last = await _databases(client)
-        marker = Marker(settings.prefix, settings.partitions, at)
+        marker = RebuildMarker(settings.prefix, settings.partitions, at)
         for index in filled:
             if index != at and await _marker(in_database(settings.redis, index)) == marker:
                 return in_database(settings.redis, index)
@@ -142,7 +142,7 @@ async def _swappable(live_url: str, live: Redis, url: str, target: Redis) -> tup
     return at, index
 
 
-async def _marker(url: str) -> Marker | None:
+async def _marker(url: str) -> RebuildMarker | None:
     client = connect(url)
     try:
         return _read(await _stored(client))
@@ -150,7 +150,7 @@ async def _marker(url: str) -> Marker | None:
         await client.aclose()
 
 
-async def _mark(url: str, target: Redis, marker: Marker) -> bool:
+async def _mark(url: str, target: Redis, marker: RebuildMarker) -> bool:
     """Mark an empty target; return whether it was marked so before."""
     stored = await _stored(target)
     with answered("rebuild: looking at the target"):
@@ -176,7 +176,7 @@ async def _stored(client: Redis) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _read(stored: bytes | None) -> Marker | None:
+def _read(stored: bytes | None) -> RebuildMarker | None:
     if stored is None:
         return None
     try:
@@ -185,4 +185,4 @@ def _read(stored: bytes | None) -> Marker | None:
         return None
     if not isinstance(fields, Mapping) or set(fields) != {"prefix", "partitions", "live"}:
         return None
-    return Marker(fields["prefix"], fields["partitions"], fields["live"])
+    return RebuildMarker(fields["prefix"], fields["partitions"], fields["live"])

@@ -1,9 +1,9 @@
 """Bytes to records and back: strict about what is required, deaf to what is unknown.
 
 A record that breaks its contract raises ``BadRecord`` with a ``cause`` from ``CAUSES``, so dead letters can be
-counted by cause. Decoding never guesses: only whole-number ids are turned into strings, and what is taken off values
-and keys is named in ``wrapping`` and ``keyforms``. An event's time is any whole number of 64 bits here; what it counts
-as, and whether it is in another unit, is decided in ``inbox``, which knows when the record was written.
+counted by cause. Decoding never guesses: only whole-number ids become strings, and ``wrapping`` and ``key_forms`` name
+what is taken off values and keys. An event's time is any whole number of 64 bits here. ``decoding`` decides what it
+counts as and whether it is in another unit, because it knows when the record was written.
 
 =================  ==================================================================================
 cause              the record
@@ -29,7 +29,7 @@ import orjson
 
 from model.catalogue import Item
 from streams.errors import RecordError
-from streams.records.ids import ID_RULE, MAX_ID, is_id
+from streams.records.ids import ID_RULE, MAX_ID_LENGTH, is_id
 from streams.records.key_forms import describe_key, named_by, readings
 from streams.records.lookalikes import describe_bytes, describe_fields, describe_json
 from streams.records.records import Event, Rating, Request, Watch
@@ -52,11 +52,11 @@ __all__ = [
 MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
 CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key", "wrong_unit")
 MAX_K = 200
-MAX_TITLE = 512
+MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
 MAX_EXCLUDE = 1000
-LINE = 80  # characters of a value in a message
-WIDE = 20  # entries of it
+MAX_SHOWN_CHARACTERS = 80  # characters of a value in a message
+MAX_SHOWN_ENTRIES = 20  # entries of it
 Fields = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -126,9 +126,9 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     genres = _list(fields, "genres", MAX_GENRES)
     return Item(
         item_id,
-        _text(fields, "title", MAX_TITLE),
+        _text(fields, "title", MAX_TITLE_LENGTH),
         _optional(fields, "year", _year),
-        tuple(_text({"genres": genre}, "genres", MAX_ID) for genre in genres),
+        tuple(_text({"genres": genre}, "genres", MAX_ID_LENGTH) for genre in genres),
     )
 
 
@@ -143,7 +143,7 @@ def decode_request(value: bytes | None) -> Request:
         _id(fields, "request_id"),
         _id(fields, "user_id"),
         _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else 10,
-        _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID)),
+        _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID_LENGTH)),
         bool(strict),
         tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
     )
@@ -196,7 +196,7 @@ def _framed(value: bytes, error: orjson.JSONDecodeError) -> Any:
 def _present(fields: Fields, name: str) -> Any:
     value = fields.get(name)
     if value is None:
-        names = _short(sorted(islice(fields, WIDE + 1)))
+        names = _short(sorted(islice(fields, MAX_SHOWN_ENTRIES + 1)))
         raise BadRecord("missing_field", f"{name} is required, got fields {names}{describe_fields(fields)}")
     return value
 
@@ -272,18 +272,20 @@ def _optional(fields: Fields, name: str, read: Callable[[Fields, str], T]) -> T 
 def _short(value: object) -> str:
     """Describe a value in one line, however deep, wide or long it is."""
     if isinstance(value, (str, bytes)):
-        text = repr(value[:LINE])  # reprlib would write out all of them before it cuts
-    elif isinstance(value, dict) and len(value) > WIDE:
-        text = _bounded().repr(dict(islice(value.items(), WIDE + 1)))  # reprlib would sort all of them first
+        text = repr(value[:MAX_SHOWN_CHARACTERS])  # reprlib would write out all of them before it cuts
+    elif isinstance(value, dict) and len(value) > MAX_SHOWN_ENTRIES:
+        text = _bounded().repr(
+            dict(islice(value.items(), MAX_SHOWN_ENTRIES + 1))
+        )  # reprlib would sort all of them first
     else:
         text = _bounded().repr(value)
-    return text if len(text) <= LINE else text[: LINE - 3] + "..."
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 3] + "..."
 
 
 @cache
 def _bounded() -> Repr:
     bounded = Repr()
     bounded.maxlevel = 4
-    bounded.maxdict = bounded.maxlist = WIDE
-    bounded.maxstring = bounded.maxother = LINE
+    bounded.maxdict = bounded.maxlist = MAX_SHOWN_ENTRIES
+    bounded.maxstring = bounded.maxother = MAX_SHOWN_CHARACTERS
     return bounded

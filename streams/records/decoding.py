@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from streams.records.codec import DECODERS, BadRecord, check_key, decode_request
 from streams.records.records import Event, Origin, Request
-from streams.records.times import EARLIEST_MS, MAX_TS, bounded_ts, in_other_unit
+from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
 
-__all__ = ["Decoded", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_request_record"]
+__all__ = ["DecodedBatch", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_request_record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedBatch:
     """One batch, split; both parts keep the order of the batch."""
 
     events: tuple[tuple[Origin, Event], ...]
     rejected: tuple[Rejected, ...]
 
 
-def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> Decoded:
+def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> DecodedBatch:
     """Decode event records, each as ``decode_event`` does.
 
     Parameters
@@ -62,7 +62,7 @@ def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> Decoded:
             events.append((record.origin, decode_event(record, record.origin.topic.removeprefix(prefix))))
         except BadRecord as error:
             rejected.append(Rejected(record, error.cause, error.detail))
-    return Decoded(tuple(events), tuple(rejected))
+    return DecodedBatch(tuple(events), tuple(rejected))
 
 
 def decode_event(record: RawRecord, name: str) -> Event:
@@ -76,7 +76,7 @@ def decode_event(record: RawRecord, name: str) -> Event:
     event = DECODERS[name](record.value)
     check_key(record.key, "user_id", event.user_id)
     ts, recorded = event.ts, record.origin.timestamp
-    if EARLIEST_MS <= ts <= recorded <= MAX_TS:  # nearly always
+    if EARLIEST_MS <= ts <= recorded <= LATEST_MS:  # nearly always
         return event
     misread = in_other_unit(ts, recorded)
     if misread is not None:

@@ -17,8 +17,8 @@ from streams.records.wrapping import behind_frame, is_envelope
 __all__ = ["describe_key", "named_by", "readings"]
 
 MAX_BYTES = 4096  # of a key that is parsed: an id of 64 characters and Connect's schema of one field are below 1 KiB
-NUMBERS = (8, 4)  # bytes of Java's Long and Integer
-TOLD = 64  # characters of a reading in a message
+NUMBER_BYTES = (8, 4)  # bytes of Java's Long and Integer
+MAX_SHOWN_CHARACTERS = 64  # characters of a reading in a message
 
 
 def readings(key: bytes, name: str) -> Iterator[str]:
@@ -35,7 +35,7 @@ def readings(key: bytes, name: str) -> Iterator[str]:
     if len(key) > MAX_BYTES:
         return
     yield from _written(key, name)
-    if len(key) in NUMBERS:
+    if len(key) in NUMBER_BYTES:
         yield str(int.from_bytes(key, "big", signed=True))
     behind = behind_frame(key)
     if behind is not None:
@@ -59,12 +59,12 @@ def describe_key(key: bytes, name: str) -> str:
     found = _in_json(key if behind is None else behind)
     if isinstance(found, dict) and found.keys() != {name}:
         return f"; a JSON object must have {name} as its only field: extract it, in Connect with ExtractField$Key"
-    is_text = behind is None or len(key) in NUMBERS or any(_written(behind, name))
+    is_text = behind is None or len(key) in NUMBER_BYTES or any(_written(behind, name))
     if behind is not None and (_is_avro_text(behind) or not is_text):
         return "; it looks like Avro or Protobuf behind a registry's frame: use a JSON or string serializer for keys"
     likeliest = next(readings(key, name), None)
     if likeliest is not None and likeliest.encode() != key:
-        return f"; it can be read as {likeliest[:TOLD]!r}"
+        return f"; it can be read as {likeliest[:MAX_SHOWN_CHARACTERS]!r}"
     return "; it has space around it" if key.strip() not in (b"", key) else ""
 
 

@@ -39,7 +39,7 @@ class Origin:
     Parameters
     ----------
     topic, partition, offset : the position.
-    timestamp : the record's Kafka timestamp, milliseconds; what an event's time counts as is measured by it.
+    timestamp : the record's Kafka timestamp, milliseconds; an event's time is measured by it.
     """
 
     topic: str
@@ -111,7 +111,7 @@ class ListedItem:
     Parameters
     ----------
     rank : from 1.
-    source : the road that put it there, ``exploration`` where chance did.
+    source : what put it there: a mode, or ``exploration`` where chance did.
     propensity : how likely it was to be there: 1 for a place that is given by score alone.
     """
 
@@ -131,12 +131,12 @@ class Recommendation:
     ----------
     rec_id : deterministic in user, trigger and model version, so a redelivered trigger repeats it.
     ts : event time of the trigger, milliseconds; for a request the user's latest event time.
-    mode : the road that made the list; ``degraded`` when scoring failed or was late.
+    mode : how the list was made; ``degraded`` when scoring failed or was late.
     model_version : version that scored it, None for a list made without one.
     sequence : how many of the user's events the list has seen; a later list has a higher one.
     trigger : ``{"topic", "partition", "offset", "event_id", "timestamp"}`` or ``{"request_id"}``.
     event_ts, published_ts : event time of the trigger and wall clock at publication, milliseconds.
-    experiment, arm : the experiment that the user took part in, and on which side; None without one.
+    experiment, arm : the experiment that the user took part in, and the user's arm; None without one.
     """
 
     rec_id: str

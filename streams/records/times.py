@@ -3,8 +3,9 @@
 Everything here is a function of the record alone, so a rebuild years later decides the same. Kafka's own timestamp of
 the record is the measure, where it is between 1980 and 2100; a producer that stamps its records in seconds has none.
 
-An event cannot be later than its record: whatever is ahead of it counts as the moment of the record. A time before 1980
-or more than a day after the record is no time of an event, and if it is one in another unit, it is told so and refused.
+An event cannot be later than its record: a time ahead of it counts as the moment of the record. A time before 1980, or
+more than a day after the record, is no time of an event. If it would be one in another unit, the record is refused and
+the reason names that unit.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,10 @@ from datetime import UTC, datetime
 
 from streams.records.positions import DAY_MS
 
-__all__ = ["EARLIEST_MS", "MAX_TS", "bounded_ts", "in_other_unit"]
+__all__ = ["EARLIEST_MS", "LATEST_MS", "bounded_ts", "in_other_unit"]
 
 EARLIEST_MS = 315_532_800_000  # 1980-01-01: older than any log of events, and as seconds beyond the year 11000
-MAX_TS = 4_102_444_800_000  # 2100-01-01; later is a broken clock or another unit
+LATEST_MS = 4_102_444_800_000  # 2100-01-01; later is a broken clock or another unit
 TICKS_AT_EPOCH = 621_355_968_000_000_000  # .NET counts 100 ns from the year 1
 DIGITS = {8: "YYYYMMDD", 14: "YYYYMMDDHHMMSS", 17: "YYYYMMDDHHMMSSmmm"}
 Reading = Callable[[int], int | None]
@@ -25,14 +26,14 @@ def bounded_ts(ts: int, recorded: int) -> int:
     """Return what an event time counts as, so that no clock moves the state beyond the record.
 
     Below 0 counts as 0; later than the record's own Kafka timestamp counts as that timestamp. Where there is none, and
-    in any case, nothing is later than ``MAX_TS``.
+    in any case, nothing is later than ``LATEST_MS``.
 
     Parameters
     ----------
     ts : event time, milliseconds, any whole number.
     recorded : Kafka's timestamp of the record, milliseconds; before 1980 or after 2100 it counts as none.
     """
-    return max(0, min(ts, recorded if _is_measure(recorded) else MAX_TS))
+    return max(0, min(ts, recorded if _is_measure(recorded) else LATEST_MS))
 
 
 def in_other_unit(ts: int, recorded: int) -> str | None:
@@ -45,7 +46,7 @@ def in_other_unit(ts: int, recorded: int) -> str | None:
     ----------
     ts, recorded : as for ``bounded_ts``.
     """
-    latest = min(recorded + DAY_MS, MAX_TS) if _is_measure(recorded) else MAX_TS
+    latest = min(recorded + DAY_MS, LATEST_MS) if _is_measure(recorded) else LATEST_MS
     if EARLIEST_MS <= ts <= latest:
         return None
     for unit, reading in READINGS:
@@ -59,7 +60,7 @@ def in_other_unit(ts: int, recorded: int) -> str | None:
 
 
 def _is_measure(recorded: int) -> bool:
-    return EARLIEST_MS <= recorded <= MAX_TS
+    return EARLIEST_MS <= recorded <= LATEST_MS
 
 
 def _calendar(ts: int) -> int | None:

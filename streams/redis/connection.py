@@ -1,13 +1,13 @@
 """Connections to Redis: a single server, a cluster, or the primary that Sentinels name, with retries chosen for us.
 
 One address is enough for a server and for a cluster: the server is asked whether it is a member of one. Here a failure
-also becomes one line, and it is decided whether waiting may cure it (``StateAway``) or a person must (``StateError``).
+also becomes one line, and one of two errors: waiting may cure ``StateAway``, a person must cure ``StateError``.
 
-A call whose answer is lost may have been executed, and repeating it is a choice that redis-py makes otherwise for each
-kind of client: one made from arguments repeats everything ten times, one made from a URL nothing, a cluster's by a
-count of its own. Ours name their policy. Repeating is safe because no call of ours counts: each is guarded by a
-position, a sequence, a token or the value that must be there, or replaces a value whole (docs/faults.md has the list).
-A time-out is not repeated, as it took its time already: whoever may wait longer asks anew (``agents.retry``).
+A call whose answer is lost may have been executed. Each kind of redis-py's clients repeats such a call by another rule:
+one made from arguments ten times, one made from a URL never, a cluster's by a count of its own. Ours name their rule.
+Repeating is safe because no call of ours adds up: each is guarded by a position, a sequence, a token or the value that
+must be there, or replaces a value whole (docs/faults.md has the list). A time-out is not repeated, as it took its time
+already; a caller that may wait longer asks anew (``agents.retry``).
 """
 
 import ssl
@@ -43,7 +43,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
-from streams.redis_url import Watched, is_watched
+from streams.redis_url import SentinelService, names_sentinels
 from streams.settings import without_password
 
 __all__ = ["answered", "connect", "connect_to_read"]
@@ -84,7 +84,7 @@ def _limits(answer_s: float) -> _Limits:
 
 
 def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
-    """Return a client for the worker; only whether it is a cluster is asked here.
+    """Return a client for the worker; all it asks here is whether the server belongs to a cluster.
 
     Parameters
     ----------
@@ -101,8 +101,8 @@ def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
     elsewhere = min(attempts, _ATTEMPTS_ELSEWHERE)
     limits = _limits(_ANSWER_S)
     with _usable(url):
-        if is_watched(url):
-            return _primary(Watched.of(url), limits, elsewhere)
+        if names_sentinels(url):
+            return _primary(SentinelService.of(url), limits, elsewhere)
         if _is_cluster(url):  # what we call is on both, though they share no type
             cluster = AsyncRedisCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
             return cast("AsyncRedis", cluster)
@@ -117,8 +117,8 @@ def connect_to_read(url: str, answer_s: float = _READ_S) -> "redis.Redis":
     """
     limits = _limits(answer_s)
     with _usable(url):
-        if is_watched(url):
-            return _primary_to_read(Watched.of(url), limits)
+        if names_sentinels(url):
+            return _primary_to_read(SentinelService.of(url), limits)
         if _is_cluster(url):
             never = Retry(NoBackoff(), 0)  # it would ask the members for the slots again, the frozen one among them
             with answered("connecting to the cluster"):
@@ -146,7 +146,7 @@ class _PrimaryToRead(redis.Redis):
         pool.sentinel_manager.close()
 
 
-def _primary(watched: Watched, limits: _Limits, attempts: int) -> AsyncRedis:
+def _primary(watched: SentinelService, limits: _Limits, attempts: int) -> AsyncRedis:
     own = watched.sentinel | _limits(_SENTINEL_S) | {"retry": AsyncRetry(NoBackoff(), 0)}  # made from arguments: 10
     manager = AsyncSentinel(watched.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     retry = AsyncRetry(_backoff(), attempts, _REPEATED)
@@ -156,7 +156,7 @@ def _primary(watched: Watched, limits: _Limits, attempts: int) -> AsyncRedis:
     return _Primary.from_pool(pool)
 
 
-def _primary_to_read(watched: Watched, limits: _Limits) -> "redis.Redis":
+def _primary_to_read(watched: SentinelService, limits: _Limits) -> "redis.Redis":
     own = watched.sentinel | _limits(_SENTINEL_S) | {"retry": Retry(NoBackoff(), 0)}  # made from arguments: 10
     manager = Sentinel(watched.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     options = {**limits, **watched.server, "retry": Retry(NoBackoff(), 0), "decode_responses": True}

@@ -1,9 +1,9 @@
 """One process at a time under one name: a lease in Redis, renewed for as long as its holder lives.
 
 ``alive:id:<role>:<name>`` holds who has it and expires ``LEASE_S`` after the last renewal. A newcomer that finds it
-taken watches it for that long: a lease that is renewed has a living holder, one that runs out does not. It is
-renewed by a thread, so it says that the process lives, also while it imports or trains; what the process does is
-told by ``streams.redis.heartbeat``. It is no lock around the state: that is guarded by positions, whoever writes.
+taken watches it for that long: a lease that is renewed has a living holder, one that runs out does not. A thread renews
+it, so it says that the process lives, also while that imports or trains; ``streams.redis.heartbeat`` tells what the
+process does. It is no lock around the state: positions guard that, whoever writes.
 """
 
 import os

@@ -1,10 +1,9 @@
 """The model registry: snapshots in, versions out, and back again.
 
 A snapshot's weights rest as ``weights.safetensors`` (no pickle: loading a model cannot run code), its long
-vocabularies as one JSON file each, the rest in ``version.json``. A version may hold what changed since its parent
-alone, in ``delta.safetensors``; it is read by following its bases back to a whole one, or to one that is at hand. How
-files are kept whole is in ``streams.registry.versions``; which version serves is said by ``model:current`` in Redis,
-not here.
+vocabularies as one JSON file each, the rest in ``version.json``. A version may hold only what changed since its parent,
+in ``delta.safetensors``. To read it, its bases are followed back to a whole version, or to one that is at hand.
+``streams.registry.versions`` keeps the files whole. ``model:current`` in Redis says which version serves.
 """
 
 import logging
@@ -25,7 +24,7 @@ from model.vocabulary import Rows
 from streams.errors import RegistryError
 from streams.registry.versions import Lineage, Version, VersionStore
 
-__all__ = ["Followed", "Registry"]
+__all__ = ["FollowedVersion", "Registry"]
 
 _WEIGHTS = "weights.safetensors"
 _DELTA = "delta.safetensors"
@@ -35,7 +34,7 @@ _LONG = 256  # entries; a longer list of the description gets a file of its own
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class FollowedVersion:
     """A version that was read.
 
     Parameters
@@ -101,10 +100,10 @@ class Registry(VersionStore):
         followed = self.follow(version_id)
         return followed.snapshot, followed.version
 
-    def follow(self, version_id: str, held: tuple[str, Snapshot] | None = None) -> Followed:
+    def follow(self, version_id: str, held: tuple[str, Snapshot] | None = None) -> FollowedVersion:
         """Return a stored version, from a snapshot at hand where only changes lie between the two.
 
-        Where they do not lead from the one to the other, or not to what they should, the whole of it is read.
+        If the changes do not lead from one to the other, or their result is not what it should be, all of it is read.
 
         Parameters
         ----------
@@ -149,7 +148,7 @@ class Registry(VersionStore):
             chain.append(self.read(chain[-1].base))
         return chain
 
-    def _followed(self, chain: Sequence[Version], snapshot: Snapshot | None) -> Followed:
+    def _followed(self, chain: Sequence[Version], snapshot: Snapshot | None) -> FollowedVersion:
         """Apply versions, the last one first, to a snapshot; to none where the last one is whole."""
         rows: list[Rows] | None = None if snapshot is None else []
         for version in reversed(chain):
@@ -166,7 +165,7 @@ class Registry(VersionStore):
                 rows.append(delta.item_rows())
         assert snapshot is not None, "a chain has a version"
         changed = None if rows is None else np.unique(np.concatenate(rows))
-        return Followed(snapshot, chain[0], sum(version.size for version in chain), changed)
+        return FollowedVersion(snapshot, chain[0], sum(version.size for version in chain), changed)
 
     def _read(self, version: Version) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Return the tensors and the description of what a version holds."""

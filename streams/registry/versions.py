@@ -1,6 +1,6 @@
 """Model versions as files: written whole or not at all, and checked before anyone trusts them.
 
-An archive is a folder (any fsspec URL) with one folder per version. ``version.json`` is written last and is
+A store is a folder (any fsspec URL) with one folder per version. ``version.json`` is written last and is
 what makes a version exist; it names every other file with its size and SHA-256, and the version's id carries
 a hash of its own content. So a torn, edited or half-copied version is told from a whole one without reading
 a clock or taking a lock. What the files mean is not known here: ``streams.registry.registry`` turns snapshots into
@@ -93,7 +93,7 @@ class Version:
 
     @property
     def counter(self) -> int:
-        """The number in the id; a later version of the same archive has a higher one."""
+        """The number in the id; a later version of the same store has a higher one."""
         return int(self.version_id[1:].partition("-")[0])
 
     @property

@@ -1,3 +1,9 @@
-"""From profiles to lists: who is answered by which recommender, within which time."""
+"""From profiles to lists: who is answered by which recommender, within which time.
+
+``lists`` makes a list from a profile, ``budget`` runs the scoring within a time limit, and ``arms`` gives each user of
+an experiment the recommender of the user's arm. ``known_topics`` compares the topics of Kafka with the ids for which
+Redis holds positions. This room may import ``kafka``, ``records``, ``redis`` and ``state``: it is where Kafka and Redis
+meet. No other room of ``streams`` imports it; the processes and the replay of a log do.
+"""
 
 __all__: list[str] = []

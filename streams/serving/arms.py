@@ -128,7 +128,7 @@ class Arms:
     def _parts(
         self, base: Recommender, wanted: Sequence[tuple[Profile, Trigger]]
     ) -> Iterator[tuple[Sequence[int], Recommender, ExperimentContext]]:
-        """Give, for each arm with users among these, their places, its recommender, and what their lists say."""
+        """Give, for each arm with users among these, their indices, its recommender, and what their lists say of it."""
         if self.experiment is None:
             yield range(len(wanted)), base, NO_EXPERIMENT
             return

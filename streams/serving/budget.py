@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Breaker", "BreakerConfig", "Scoring"]
+__all__ = ["Breaker", "BreakerConfig", "BudgetedScorer"]
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Breaker:
         self._opened_at = self._clock()
 
 
-class Scoring:
+class BudgetedScorer:
     """Runs scoring functions in one thread under a budget.
 
     Parameters

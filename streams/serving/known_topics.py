@@ -1,8 +1,8 @@
 """Which topics the positions in Redis belong to: the ids in the hash ``topics:ids``, written by whoever starts first.
 
-Model versions, the scorekeeper's figures and archived files hold the ids of their own. What ends and what is mended:
-the state is made of the event topics, so one of these that was made anew ends every process, and no start is allowed
-until a person has chosen a cure. The catalogue is read from its first record at every start anyway.
+Model versions, the scorekeeper's figures and archived files hold the ids that their own offsets belong to. The state is
+made of the event topics. So an event topic that was made anew ends every process, and none starts again until a person
+has chosen a cure. A catalogue that was made anew needs none: it is read from its first record at every start.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 def recognise_topics(settings: Settings) -> None:
     """Compare the topics with the ids that belong to the positions in Redis, and write those that are not known yet.
 
-    A catalogue that was made anew is said and taken: what Redis knows of its offsets is forgotten.
+    A catalogue that was made anew is logged and accepted: what Redis knows of its offsets is forgotten.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def recognise_topics(settings: Settings) -> None:
 
 
 async def keep_ids(client: Redis, settings: Settings, known: Callable[[], TopicIds]) -> NoReturn:
-    """Write again and again the ids that Redis lacks: one that was emptied would take any topic for the known one.
+    """Write again and again the ids that Redis lacks; without them any topic would pass for the known one.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """From profiles to lists: decide, score within the budget, drop what was seen, name the result.
 
-The worker calls this once per batch and the request road once per request; nothing here publishes.
+A worker calls this once for each batch of events and once for each request. Nothing here publishes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +54,7 @@ class ExperimentContext:
 
     Parameters
     ----------
-    experiment, arm : the experiment and the side that the users are on; None without one.
+    experiment, arm : the experiment and the users' arm in it; None without one.
     explore : places left to chance; None for as many as the configuration says.
     """
 

@@ -22,14 +22,14 @@ from streams.stack.local import STOP_WITHIN_S, running_stack, tell
 from streams.stack.process import last_lines, wait_until
 from streams.stack.state import Addresses, clear_strays, read_note, take_turns
 
-__all__ = ["Status", "keep", "look", "start", "stop"]
+__all__ = ["StackStatus", "keep", "look", "start", "stop"]
 
 DOWN_WITHIN_S = 4 * STOP_WITHIN_S  # the parts of the largest cluster we start, one after the other
 START_WITHIN_S = 300.0  # only for waiting on somebody else's start, a first download included
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StackStatus:
     """A running stack: its addresses, and for each part whether it still runs and where its log is."""
 
     addresses: Addresses
@@ -42,13 +42,13 @@ class Status:
         return all(self.parts.values())
 
 
-def look(data: Path) -> Status | None:
+def look(data: Path) -> StackStatus | None:
     """Return the stack that runs on a data folder, or None if none has started or all of it is gone."""
     note = read_note(data)
     if note is None or not note.is_ready or not note.owner.is_running():
         return None
     parts = {part.name: part.identity.is_running() for part in note.parts}
-    return Status(note.addresses, parts, {part.name: part.log for part in note.parts})
+    return StackStatus(note.addresses, parts, {part.name: part.log for part in note.parts})
 
 
 def keep(

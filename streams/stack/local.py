@@ -17,7 +17,7 @@ from streams.stack.jars import find_class_path, find_java
 from streams.stack.kafka import Broker, Node, format_storage
 from streams.stack.ports import settle_ports
 from streams.stack.process import Server
-from streams.stack.state import Addresses, Part, hold, write_note
+from streams.stack.state import Addresses, StackPart, hold, write_note
 from streams.stack.valkey import AppendFsync, Valkey, find_server
 
 __all__ = ["STOP_WITHIN_S", "Stack", "open_stack", "running_stack", "tell"]
@@ -161,7 +161,7 @@ def _start(data: Path, stack: Stack, report: Callable[[str], None]) -> None:
     for server in stack.servers:
         server.start()
     identities = [(server, server.identity) for server in stack.servers]
-    parts = [Part(server.name, identity, server.log) for server, identity in identities if identity]
+    parts = [StackPart(server.name, identity, server.log) for server, identity in identities if identity]
     write_note(data, stack.addresses, parts, is_ready=False)
     if stack.valkey:
         stack.valkey.wait()

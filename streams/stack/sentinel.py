@@ -17,7 +17,7 @@ from streams.stack.ports import settle_ports
 from streams.stack.process import Server, wait_until
 from streams.stack.valkey import Valkey, answers, find_server
 
-__all__ = ["SERVICE", "Watched", "running_sentinels"]
+__all__ = ["SERVICE", "RunningSentinels", "running_sentinels"]
 
 SERVICE = "reelstream"
 N_SENTINELS = 3
@@ -29,7 +29,7 @@ STOP_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class RunningSentinels:
     """What runs; ``url`` names all Sentinels and the service."""
 
     servers: tuple[Valkey, Valkey]
@@ -49,7 +49,7 @@ class Watched:
 
 
 @contextlib.contextmanager
-def running_sentinels(folder: Path) -> Iterator[Watched]:
+def running_sentinels(folder: Path) -> Iterator[RunningSentinels]:
     """Run a primary with one replica and three Sentinels for the length of a ``with`` block.
 
     Raises
@@ -64,7 +64,7 @@ def running_sentinels(folder: Path) -> Iterator[Watched]:
     options = {"replicaof": f"127.0.0.1 {primary.port}", "repl-diskless-sync-delay": 0}
     replica = Valkey(ports["replica"], folder / "replica", binary, options=options)
     sentinels = tuple(_sentinel(folder / name, ports[name], primary.port, binary) for name in names[2:])
-    watched = Watched((primary, replica), sentinels, tuple(ports[name] for name in names[2:]))
+    watched = RunningSentinels((primary, replica), sentinels, tuple(ports[name] for name in names[2:]))
     parts: tuple[Server, ...] = (primary, replica, *sentinels)
     try:
         for part in parts:

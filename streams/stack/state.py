@@ -15,7 +15,7 @@ from pathlib import Path
 from streams.errors import StackError
 from streams.stack.process import Identity, identify
 
-__all__ = ["Addresses", "Note", "Part", "clear_strays", "hold", "read_note", "take_turns", "write_note"]
+__all__ = ["Addresses", "StackNote", "StackPart", "clear_strays", "hold", "read_note", "take_turns", "write_note"]
 
 STRAY_ENDS_WITHIN_S = 15.0
 
@@ -29,7 +29,7 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StackPart:
     """A server process of a stack and its log."""
 
     name: str
@@ -38,33 +38,33 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class StackNote:
     """A stack as noted; ``is_ready`` once every part has answered."""
 
     owner: Identity
     addresses: Addresses
-    parts: tuple[Part, ...]
+    parts: tuple[StackPart, ...]
     is_ready: bool
 
 
-def write_note(data: Path, addresses: Addresses, parts: Sequence[Part], *, is_ready: bool) -> None:
+def write_note(data: Path, addresses: Addresses, parts: Sequence[StackPart], *, is_ready: bool) -> None:
     """Note a stack that this process owns; a reader sees the old note or the new one, never a piece."""
     owner = identify(os.getpid())
     assert owner is not None, "this process runs"
-    text = json.dumps(asdict(Note(owner, addresses, tuple(parts), is_ready)), default=str, indent=1)
+    text = json.dumps(asdict(StackNote(owner, addresses, tuple(parts), is_ready)), default=str, indent=1)
     draft = data / "stack.json.new"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(_note(data))
 
 
-def read_note(data: Path) -> Note | None:
+def read_note(data: Path) -> StackNote | None:
     """Return what is noted, or None; it may be left over, so ask ``owner`` whether it is running."""
     try:
         noted = json.loads(_note(data).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    parts = [Part(part["name"], Identity(**part["identity"]), Path(part["log"])) for part in noted["parts"]]
-    return Note(Identity(**noted["owner"]), Addresses(**noted["addresses"]), tuple(parts), noted["is_ready"])
+    parts = [StackPart(part["name"], Identity(**part["identity"]), Path(part["log"])) for part in noted["parts"]]
+    return StackNote(Identity(**noted["owner"]), Addresses(**noted["addresses"]), tuple(parts), noted["is_ready"])
 
 
 def _note(data: Path) -> Path:

@@ -52,22 +52,22 @@ class StateConfig:
     remembered_events : event ids kept for each user and topic; a producer's retry comes within seconds, so the
         last 512 events of one user are ample.
     genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
-    hot_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
+    trending_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
         best for users with fewer than five events (ml-100k, test then learn).
     idle_ms : wall time without an event after which a user is forgotten, 0 for never; a year, because somebody who
         comes back after that is a new user to trending and to the model.
-    hot_read : hottest items that each partition gives to a merge.
-    hot_kept : items kept in each trending list.
+    trending_read : hottest items that each partition gives to a merge.
+    trending_kept : items kept in each trending list.
     """
 
     recent_length: int = 200
     recent_returned: int = 60
     remembered_events: int = 512
     genre_half_life_ms: int = 30 * DAY_MS
-    hot_half_life_ms: int = 7 * DAY_MS
+    trending_half_life_ms: int = 7 * DAY_MS
     idle_ms: int = 365 * DAY_MS
-    hot_read: int = 1000
-    hot_kept: int = 500
+    trending_read: int = 1000
+    trending_kept: int = 500
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -110,14 +110,15 @@ def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> 
 def user_call(
     user_id: str, events: Sequence[SourcedEvent], config: StateConfig, servers: str, bounds: Bounds = _UNGUARDED
 ) -> tuple[Any, ...]:
-    """Apply a user's events, in order, unless a server answers that is not among ``servers`` (empty: any may).
+    """Return the call that applies a user's events, in order; ``read_verdict`` reads its answer.
 
-    It is also refused where a partition of theirs stands before its offset in ``bounds``; on a cluster that rests in
-    another slot than the user, so there must be none. Answered by what ``read_verdict`` reads.
+    A server that is not among ``servers`` refuses it (empty: any may answer). It is also refused where a partition of
+    the events stands before its offset in ``bounds``. On a cluster a partition's position rests in another slot than
+    the user, so there ``bounds`` must be empty.
     """
     keys = UserKeys.of(user_id)
-    columns, places = _columns(events)
-    guards, guard, least = _guarded(places, bounds)
+    columns, positions = _columns(events)
+    guards, guard, least = _guarded(positions, bounds)
     batch = columns | {
         "guard": guard,
         "least": least,
@@ -144,24 +145,24 @@ def partition_call(
     servers: str,
     bounds: Bounds = _UNGUARDED,
 ) -> tuple[Any, ...]:
-    """Count a partition's events by item, those in ``counted`` alone; the rest is as in ``user_call``."""
+    """Return the call that counts a partition's events by item, those in ``counted`` alone; else as ``user_call``."""
     keys = PartitionKeys.of(partition)
-    columns, places = _columns(events)
+    columns, positions = _columns(events)
     batch = columns | {
-        "least": [bounds.get(place, -1) for place in places],
+        "least": [bounds.get(topic_partition, -1) for topic_partition in positions],
         "counted": [origin in counted for origin, _, _ in events],
         "ts": [event.ts for _, event, _ in events],
         "heat": [heat_of(event) for _, event, _ in events],
     }
     return (
         "FCALL", f"{LIBRARY}_count_items", 5,
-        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.hot,
-        servers, config.hot_half_life_ms, orjson.dumps(batch),
+        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.trending,
+        servers, config.trending_half_life_ms, orjson.dumps(batch),
     )  # fmt: skip
 
 
 def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
-    """Read a user; answered by what ``read_profile`` reads."""
+    """Return the call that reads a user; ``read_profile`` reads its answer."""
     keys = UserKeys.of(user_id)
     return (
         "FCALL_RO", f"{LIBRARY}_read", 4, keys.profile, keys.recent, keys.seen, keys.genres, config.recent_returned,
@@ -169,7 +170,7 @@ def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
 
 
 def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
-    """Put a list in place unless a newer one is there; answered by 1 if it was."""
+    """Return the call that stores a list unless a newer one is there; its answer is 1 if the list was stored."""
     keys = UserKeys.of(stored.user_id)
     return (
         "FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs,
@@ -183,34 +184,34 @@ def read_profile(user_id: str, reply: bytes) -> Profile:
 
 
 def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[TopicPartition, int]]:
-    """Return what both functions need, a list for each field, and the places by their number, from 1 as Lua counts.
+    """Return what both functions need, a list for each field, and the partitions by their number, from 1 as Lua counts.
 
     Lua decodes few long lists faster than many objects. ``positions`` are the hash fields to read and write, and
     ``position`` is the number of each event's.
     """
-    places: dict[TopicPartition, int] = {}
-    position = [places.setdefault((origin.topic, origin.partition), len(places) + 1) for origin, _, _ in events]
+    positions: dict[TopicPartition, int] = {}
+    position = [positions.setdefault((origin.topic, origin.partition), len(positions) + 1) for origin, _, _ in events]
     interactions = [event.interaction() for _, event, _ in events]
     columns = {
-        "positions": [position_field(topic, partition) for topic, partition in places],
+        "positions": [position_field(topic, partition) for topic, partition in positions],
         "position": position,
         "offset": [origin.offset for origin, _, _ in events],
         "kind": [interaction.kind for interaction in interactions],
         "item": [interaction.item_id for interaction in interactions],
         "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
     }
-    return columns, places
+    return columns, positions
 
 
 def _guarded(
-    places: Mapping[TopicPartition, int], bounds: Bounds
+    positions: Mapping[TopicPartition, int], bounds: Bounds
 ) -> tuple[list[str], list[list[int]], list[list[int]]]:
     """Return the keys of positions that have a bound, and for each key the positions' numbers and their bounds."""
     guards: dict[str, tuple[list[int], list[int]]] = {}
-    for place, number in places.items():
-        least = bounds.get(place)
+    for topic_partition, number in positions.items():
+        least = bounds.get(topic_partition)
         if least is not None:
-            numbers, leasts = guards.setdefault(PartitionKeys.of(place[1]).at, ([], []))
+            numbers, leasts = guards.setdefault(PartitionKeys.of(topic_partition[1]).at, ([], []))
             numbers.append(number)
             leasts.append(least)
     return list(guards), [numbers for numbers, _ in guards.values()], [leasts for _, leasts in guards.values()]

@@ -1,7 +1,7 @@
 """Whether Redis may forget keys to make room: with any policy but ``noeviction`` the state is not safe from it.
 
-Users, positions and the catalogue go as silently as anything else then. The policy is read at the start and every
-minute, from ``INFO memory``, or by ``CONFIG GET`` where that does not tell it; every primary of a cluster is asked.
+Under such a policy users, positions and the catalogue vanish in silence. The policy is read at the start and every
+minute, from ``INFO memory``, or by ``CONFIG GET`` where that does not tell it. Every primary of a cluster is asked.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -
 
     Returns
     -------
-    What is to be said once: what is no longer promised, or that the policy cannot be read; else None.
+    A warning to be given once, that exactness is no longer promised or that the policy cannot be read; else None.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -
 
 
 async def watch_eviction(role: str, settings: Settings, every_s: float = EVERY_S) -> None:
-    """Look now and every minute, for as long as the process lives; say in one warning what is to be said, once.
+    """Look now and every minute, for as long as the process lives; a warning is given once.
 
     Raises
     ------

@@ -12,8 +12,6 @@ __all__ = [
     "CATALOG_REJECTED",
     "EXPERIMENT",
     "HOLD",
-    "HOT_ALL",
-    "HOT_GENRES",
     "MODEL",
     "OVERRIDES",
     "QUALITY",
@@ -21,6 +19,8 @@ __all__ = [
     "QUALITY_USERS",
     "TOPIC_IDS",
     "TORN",
+    "TRENDING_ALL",
+    "TRENDING_GENRES",
     "PartitionKeys",
     "UserKeys",
     "genre_key",
@@ -28,8 +28,8 @@ __all__ = [
     "similar_key",
 ]
 
-HOT_ALL = "hot:all"
-HOT_GENRES = "hot:genres"
+TRENDING_ALL = "hot:all"
+TRENDING_GENRES = "hot:genres"
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 MODEL = "model:current"
@@ -86,16 +86,16 @@ class PartitionKeys:
 
     Parameters
     ----------
-    at : hash of the applied positions and of the landmark that ``hot`` is relative to.
+    at : hash of the applied positions and of the landmark that ``trending`` is relative to.
     watches, ratings, rating_sum : hashes, item to number.
-    hot : zset, item to forward-decayed weight.
+    trending : zset, item to forward-decayed weight.
     """
 
     at: str
     watches: str
     ratings: str
     rating_sum: str
-    hot: str
+    trending: str
 
     @classmethod
     def of(cls, partition: int) -> "PartitionKeys":

@@ -1,7 +1,7 @@
 """The functions of ``functions.lua`` on the server, and which servers hold the state.
 
 Functions live in each primary of a cluster by itself, as do run ids; a single server is its own only primary. What
-the functions do is written in ``functions.lua`` and called from ``state``.
+the functions do is written in ``functions.lua``; ``store`` calls them.
 """
 
 from importlib.resources import files

@@ -1,7 +1,7 @@
 """Reading what Redis holds for people and apps: by the documented keys only, never changing anything.
 
 This is what any client in any language can do with docs/lookups.md in hand. The worker does not use it; its
-profiles come back from the calls that change them (``state``).
+profiles come back from the calls that change them (``store``).
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from redis import Redis
 from model.catalogue import Item
 from model.history import Interaction, Profile
 from streams.redis.connection import answered
-from streams.state.keys import CATALOG, HOT_ALL, HOT_GENRES, UserKeys, genre_key
+from streams.state.keys import CATALOG, TRENDING_ALL, TRENDING_GENRES, UserKeys, genre_key
 
 __all__ = ["FoundList", "Lookups"]
 
@@ -76,9 +76,9 @@ class Lookups:
             MappingProxyType({genre: float(affinity) for genre, affinity in genres.items()}),
         )
 
-    def hot(self, n: int, genre: str | None = None) -> tuple[tuple[str, float], ...]:
+    def trending(self, n: int, genre: str | None = None) -> tuple[tuple[str, float], ...]:
         """Return the n hottest items, of one genre if given, hottest first."""
-        key = HOT_ALL if genre is None else genre_key(genre)
+        key = TRENDING_ALL if genre is None else genre_key(genre)
         with answered("lookup of trending"):
             found = self._client.zrange(key, 0, n - 1, desc=True, withscores=True)
         return tuple((item_id, float(heat)) for item_id, heat in found)
@@ -86,7 +86,7 @@ class Lookups:
     def genres(self) -> tuple[str, ...]:
         """Return the genres that have a trending list, by name."""
         with answered("lookup of the genres"):
-            return tuple(sorted(self._client.smembers(HOT_GENRES)))
+            return tuple(sorted(self._client.smembers(TRENDING_GENRES)))
 
     def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
         """Return what the catalogue says about each item; items that it does not hold are left out."""

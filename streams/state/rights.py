@@ -23,14 +23,14 @@ from streams.state.keys import (
     CATALOG_REJECTED,
     EXPERIMENT,
     HOLD,
-    HOT_ALL,
-    HOT_GENRES,
     MODEL,
     OVERRIDES,
     QUALITY,
     QUALITY_SERIES,
     QUALITY_USERS,
     TOPIC_IDS,
+    TRENDING_ALL,
+    TRENDING_GENRES,
     PartitionKeys,
     UserKeys,
     genre_key,
@@ -136,20 +136,20 @@ _ITEMS = _rights(
     ("HGET", _PARTITION.at, "server"),
     ("HMGET", _PARTITION.at, "server"),
     ("HSET", _PARTITION.at, "server", ""),
-    ("ZADD", _PARTITION.hot, 0, ""),
-    ("ZMSCORE", _PARTITION.hot, ""),
-    ("ZUNIONSTORE", _PARTITION.hot, 1, _PARTITION.hot),
-    ("ZREMRANGEBYSCORE", _PARTITION.hot, 0, 0),
+    ("ZADD", _PARTITION.trending, 0, ""),
+    ("ZMSCORE", _PARTITION.trending, ""),
+    ("ZUNIONSTORE", _PARTITION.trending, 1, _PARTITION.trending),
+    ("ZREMRANGEBYSCORE", _PARTITION.trending, 0, 0),
 )
 _TRENDING = _rights(
     "trending",
-    ("ZRANGE", _PARTITION.hot, 0, 0),
-    ("DEL", HOT_ALL),
+    ("ZRANGE", _PARTITION.trending, 0, 0),
+    ("DEL", TRENDING_ALL),
     ("ZADD", genre_key("x"), 0, ""),
-    ("ZREVRANGE", HOT_ALL, 0, 0),  # redis-py's word for a range that begins with the highest
-    ("SMEMBERS", HOT_GENRES),
-    ("SADD", HOT_GENRES, ""),
-    ("SREM", HOT_GENRES, ""),
+    ("ZREVRANGE", TRENDING_ALL, 0, 0),  # redis-py's word for a range that begins with the highest
+    ("SMEMBERS", TRENDING_GENRES),
+    ("SADD", TRENDING_GENRES, ""),
+    ("SREM", TRENDING_GENRES, ""),
 )
 _TITLES = _rights(
     "titles and similar items",
@@ -189,7 +189,7 @@ _DIGEST = _rights(
     ("ZREVRANGE", _USER.watch_events, 0, 0),
     ("HGETALL", _USER.genres),
     ("HSCAN", _PARTITION.watches, 0),
-    ("ZSCAN", _PARTITION.hot, 0),
+    ("ZSCAN", _PARTITION.trending, 0),
 )
 _REBUILD = (
     *_FUNCTIONS,

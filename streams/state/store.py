@@ -43,22 +43,22 @@ from streams.state.keys import (
     CATALOG_REJECTED,
     EXPERIMENT,
     HOLD,
-    HOT_ALL,
     MODEL,
     OVERRIDES,
     TORN,
+    TRENDING_ALL,
     PartitionKeys,
     UserKeys,
     position_field,
     similar_key,
 )
-from streams.state.known import Known
+from streams.state.known_positions import KnownPositions
 from streams.state.library import install, server_ids
-from streams.state.trending import Trends, merge_hot
+from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
-    "Applied",
+    "AppliedBatch",
     "ModelPointer",
     "Position",
     "SourcedEvent",
@@ -77,7 +77,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedBatch:
     """What a batch did.
 
     Parameters
@@ -110,9 +110,9 @@ class Position:
     Parameters
     ----------
     applied : offset of the last record.
-    certain : offset up to which the users know every record too, but perhaps not yet the lists made for them. On one
-        server that is ``applied``, because what it loses is the end of what it was told, and users are told first.
-        Where users rest on other servers it is the position of at least 10 s before, which has reached every disk and
+    certain : offset up to which every record is applied to its user too; a list made for it may still be missing. On
+        one server that is ``applied``: a server loses the end of what it was told, and users are told first. Where
+        users rest on other servers, it is the position of at least 10 s before, which has reached every disk and
         replica that it will ever reach.
     is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
     """
@@ -135,7 +135,7 @@ class State:
         self._client = client
         self._config = config or StateConfig()
         self._servers: frozenset[str] = frozenset()
-        self._known = Known()
+        self._known_positions = KnownPositions()
         self._is_cluster = isinstance(client, RedisCluster)
 
     async def install(self) -> None:
@@ -149,11 +149,11 @@ class State:
         await install(self._client)
 
     async def know_servers(self) -> bool:
-        """From now on let no other server than those of this moment take events; return whether they are new.
+        """Note which servers there are, so that no other takes events from now on; return whether any is new.
 
-        A server that was restarted, or that took over, may hold less than was applied. Events applied to it before
-        the lost ones would hide them for good, so ``apply`` is refused (``StateMoved``) until it was looked at. What
-        was known of positions is forgotten: whoever calls this compares them next.
+        A server that was restarted, or that took over, may hold less than was applied. Newer events would hide the lost
+        ones for good, so ``apply`` is refused there (``StateMoved``) until this is called again. It forgets what was
+        known of positions: whoever calls this compares them with Kafka next.
 
         Raises
         ------
@@ -164,10 +164,10 @@ class State:
             found = await server_ids(self._client)
             torn: Any = await self._client.get(TORN) if self._is_cluster else None
         if torn is not None:
-            raise _unmendable(torn.decode(errors="replace"))
+            raise _unrecoverable(torn.decode(errors="replace"))
         are_new = found != self._servers
         self._servers = found
-        self._known.forget()
+        self._known_positions.forget()
         return are_new
 
     async def has_moved(self) -> bool:
@@ -176,9 +176,9 @@ class State:
         Raises
         ------
         StateError
-            If it is a cluster that has lost positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be recovered.
         """
-        bounds = dict(self._known.bounds)  # those of before the question: positions grow meanwhile
+        bounds = dict(self._known_positions.bounds)  # those of before the question: positions grow meanwhile
         with answered("state: asking which servers there are"):
             if await server_ids(self._client) != self._servers:
                 return True
@@ -189,11 +189,11 @@ class State:
         with answered("state: asking whether to wait"):
             return bool(await self._client.exists(HOLD))
 
-    async def apply(self, events: Sequence[SourcedEvent]) -> Applied:
+    async def apply(self, events: Sequence[SourcedEvent]) -> AppliedBatch:
         """Apply a batch, each event at most once ever, and return every touched user.
 
-        Users first, then the partitions' item counters: both are guarded by themselves, so a crash between the
-        two is made good by redelivery. The next batch may be applied only after this call returned.
+        Users come first, then the partitions' item counters. Each of the two is guarded by itself, so redelivery makes
+        good a crash between them. The next batch may be applied only after this call returned.
 
         Parameters
         ----------
@@ -202,20 +202,22 @@ class State:
         Raises
         ------
         StateMoved
-            If a server answers that ``know_servers`` has not found, or a position that was known is gone or went
-            back (the database was emptied); nothing of the batch hides what was lost, and what was applied before
-            must be compared with what there is.
+            If a server answers that ``know_servers`` has not found, or a known position is gone or went back (the
+            database was emptied). Nothing of the batch hides what was lost. What was applied before must be compared
+            with what there is.
         StateAway
             If Redis cannot be reached for now; calling again is safe.
         StateError
-            If it is a cluster that has lost positions, which cannot be mended.
+            If it is a cluster that has lost positions, which cannot be recovered.
         """
         servers = ",".join(sorted(self._servers))
         users = _grouped(events, lambda event: event[1].user_id)
         partitions = _grouped(events, lambda event: event[0].partition)
-        bounds = self._known.bounds
+        bounds = self._known_positions.bounds
         if self._is_cluster:  # a user's call cannot look at a partition's keys there, so that is done before
-            await self._require_kept({place: at for place, at in bounds.items() if place[1] in partitions})
+            await self._require_kept(
+                {topic_partition: at for topic_partition, at in bounds.items() if topic_partition[1] in partitions}
+            )
         guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
             replies = await self._call_all(
@@ -230,8 +232,8 @@ class State:
                 partition_call(partition, group, counted, self._config, servers, bounds)
                 for partition, group in partitions.items()
             )
-        self._known.note_all(origin for origin, _, _ in events)
-        return Applied(
+        self._known_positions.note_all(origin for origin, _, _ in events)
+        return AppliedBatch(
             MappingProxyType({verdict.profile.user_id: verdict.profile for verdict in verdicts}),
             MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
             len(counted),
@@ -267,17 +269,17 @@ class State:
             replies = await self._call_all(list_call(stored, self._config) for stored in lists)
         return sum(replies)
 
-    async def merge_hot(self, partitions: int, catalogue: Catalogue) -> Trends:
+    async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
         """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.state.trending``."""
         with answered("state: merging trending"):
-            return await merge_hot(
-                self._client, partitions, catalogue, read=self._config.hot_read, kept=self._config.hot_kept
+            return await merge_trending(
+                self._client, partitions, catalogue, read=self._config.trending_read, kept=self._config.trending_kept
             )
 
-    async def hot(self, n: int) -> tuple[tuple[str, float], ...]:
+    async def trending(self, n: int) -> tuple[tuple[str, float], ...]:
         """Return the n hottest items with their heat, hottest first."""
         with answered("state: reading trending"):
-            found: Any = await self._client.zrange(HOT_ALL, 0, n - 1, desc=True, withscores=True)
+            found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
 
     async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:
@@ -379,9 +381,9 @@ class State:
             found: Any = await self._client.hgetall(OVERRIDES)
         return decode_overrides(found)
 
-    async def positions(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
+    async def positions(self, topic_partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """Return how far each topic partition is applied; from now on it is known to be."""
-        wanted = tuple(places)
+        wanted = tuple(topic_partitions)
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
             found = await self._call_all(
@@ -389,20 +391,20 @@ class State:
                 for (_, partition), name in zip(wanted, names, strict=True)
             )
         positions = {}
-        for place, (*offsets, server) in zip(wanted, found, strict=True):
+        for topic_partition, (*offsets, server) in zip(wanted, found, strict=True):
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
             is_foreign = server is not None and server.decode() not in self._servers
-            positions[place] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
-            self._known.note(place, applied)
+            positions[topic_partition] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
+            self._known_positions.note(topic_partition, applied)
         return positions
 
     async def _has_lost(self, bounds: Bounds) -> bool:
-        """Return whether positions stand before these bounds; raise StateError where that cannot be mended."""
+        """Return whether positions stand before these bounds; raise StateError where that cannot be recovered."""
         lost = await self._lost(bounds)
         if not lost:
             return False
-        place, at = next(iter(lost.items()))
-        what = f"{position_field(*place)} is {at}, not {bounds[place]} or more"
+        topic_partition, at = next(iter(lost.items()))
+        what = f"{position_field(*topic_partition)} is {at}, not {bounds[topic_partition]} or more"
         if self._is_cluster:
             with answered("state: asking which servers there are"):
                 if await server_ids(self._client) != self._servers:
@@ -414,11 +416,11 @@ class State:
     async def _tear(self, what: str) -> NoReturn:
         """Refuse a cluster of which a part was emptied, now and whenever a worker starts.
 
-        Which users it held is unknown, and who owns their partitions may not have noticed.
+        Nobody knows which users that part held, and the workers that own their partitions may not have noticed.
         """
         with answered("state: noting that a part was emptied"):
             await self._client.set(TORN, what)
-        raise _unmendable(what)
+        raise _unrecoverable(what)
 
     async def _require_kept(self, bounds: Bounds) -> None:
         """Raise StateMoved where positions were lost."""
@@ -433,8 +435,10 @@ class State:
                 ("HGET", PartitionKeys.of(partition).at, name)
                 for (_, partition), name in zip(bounds, names, strict=True)
             )
-        stored = ((place, -1 if at is None else int(at)) for place, at in zip(bounds, found, strict=True))
-        return {place: at for place, at in stored if at < bounds[place]}
+        stored = (
+            (topic_partition, -1 if at is None else int(at)) for topic_partition, at in zip(bounds, found, strict=True)
+        )
+        return {topic_partition: at for topic_partition, at in stored if at < bounds[topic_partition]}
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
@@ -462,7 +466,7 @@ def _moved() -> StateMoved:
     )
 
 
-def _unmendable(what: str) -> StateError:
+def _unrecoverable(what: str) -> StateError:
     return StateError(
         f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
         "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "

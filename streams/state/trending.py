@@ -1,9 +1,8 @@
 """Trending: the partitions' forward-decayed weights, brought to one moment and merged.
 
-Each partition adds weights relative to its own landmark (``functions.lua``), because two workers never share a
-partition but may never meet either. Merging divides by how far the newest event time of all partitions is past
-each landmark. It reads 1,000 items of each partition and writes a few lists, so a timer may call it every few
-seconds from any worker: two merges at once write the same.
+Each partition adds weights relative to a landmark of its own (``functions.lua``), so that workers need not agree on
+one. Merging decays each weight from its landmark to the newest event time of all partitions. It reads 1,000 items of
+each partition and writes a few lists, so any worker may do it every few seconds: two merges at once write the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,11 +13,11 @@ from redis.asyncio import Redis
 
 from model.catalogue import Catalogue
 from streams.state.calls import LIBRARY
-from streams.state.keys import HOT_ALL, HOT_GENRES, PartitionKeys, genre_key
+from streams.state.keys import TRENDING_ALL, TRENDING_GENRES, PartitionKeys, genre_key
 
-__all__ = ["PartitionHeat", "Trends", "merge", "merge_hot"]
+__all__ = ["PartitionHeat", "Trends", "merge", "merge_trending"]
 
-Ranked = tuple[tuple[str, float], ...]
+RankedItems = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +34,15 @@ class PartitionHeat:
     landmark: int
     newest_ts: int
     half_life_ms: int
-    weights: Ranked
+    weights: RankedItems
 
 
 @dataclass(frozen=True, slots=True)
 class Trends:
     """Trending as it was merged: all items, and each genre's; hottest first, ties by item id."""
 
-    everything: Ranked
-    genres: Mapping[str, Ranked]
+    everything: RankedItems
+    genres: Mapping[str, RankedItems]
 
 
 def merge(partitions: Iterable[PartitionHeat], catalogue: Catalogue, kept: int) -> Trends:
@@ -72,7 +71,7 @@ def merge(partitions: Iterable[PartitionHeat], catalogue: Catalogue, kept: int) 
     return Trends(ranked[:kept], {genre: tuple(found[:kept]) for genre, found in genres.items()})
 
 
-async def merge_hot(
+async def merge_trending(
     client: Redis, partitions: int, catalogue: Catalogue, *, read: int = 1000, kept: int = 500
 ) -> Trends:
     """Read all partitions, merge them, and replace each trending list at once.
@@ -86,12 +85,12 @@ async def merge_hot(
     """
     trends = merge(await _read(client, partitions, read), catalogue, kept)
     pipeline: Any = client.pipeline(transaction=False)
-    pipeline.smembers(HOT_GENRES)
-    _replace(pipeline, HOT_ALL, trends.everything)
+    pipeline.smembers(TRENDING_GENRES)
+    _replace(pipeline, TRENDING_ALL, trends.everything)
     for genre, ranked in trends.genres.items():
         _replace(pipeline, genre_key(genre), ranked)
     if trends.genres:
-        pipeline.sadd(HOT_GENRES, *trends.genres)
+        pipeline.sadd(TRENDING_GENRES, *trends.genres)
     before = await pipeline.execute()
     await _forget(client, {genre.decode() for genre in before[0]} - set(trends.genres))
     return trends
@@ -100,7 +99,7 @@ async def merge_hot(
 async def _read(client: Redis, partitions: int, read: int) -> list[PartitionHeat]:
     pipeline: Any = client.pipeline(transaction=False)
     for keys in map(PartitionKeys.of, range(partitions)):
-        pipeline.execute_command("FCALL_RO", f"{LIBRARY}_read_hot", 2, keys.at, keys.hot, read)
+        pipeline.execute_command("FCALL_RO", f"{LIBRARY}_read_hot", 2, keys.at, keys.trending, read)
     return [
         PartitionHeat(int(clock[0]), int(clock[1]), int(clock[2]), _pairs(flat))
         for clock, flat in await pipeline.execute()
@@ -108,11 +107,11 @@ async def _read(client: Redis, partitions: int, read: int) -> list[PartitionHeat
     ]
 
 
-def _pairs(flat: list[bytes]) -> Ranked:
+def _pairs(flat: list[bytes]) -> RankedItems:
     return tuple((item_id.decode(), float(weight)) for item_id, weight in zip(flat[::2], flat[1::2], strict=True))
 
 
-def _replace(pipeline: Any, key: str, ranked: Ranked) -> None:
+def _replace(pipeline: Any, key: str, ranked: RankedItems) -> None:
     flat = [part for item_id, heat in ranked for part in (repr(heat), item_id)]
     pipeline.execute_command("FCALL", f"{LIBRARY}_replace_zset", 1, key, *flat)
 
@@ -123,5 +122,5 @@ async def _forget(client: Redis, genres: set[str]) -> None:
     pipeline: Any = client.pipeline(transaction=False)
     for genre in genres:
         pipeline.delete(genre_key(genre))
-    pipeline.srem(HOT_GENRES, *genres)
+    pipeline.srem(TRENDING_GENRES, *genres)
     await pipeline.execute()

@@ -4,9 +4,10 @@ import subprocess
 import sys
 import time
 
+import click
 import pytest
 
-from reelstream import _COMMANDS
+from reelstream import _COMMANDS, cli
 
 HEAVY = ("torch", "pandas", "faust", "kafka", "aiokafka")
 LISTING = f"""
@@ -17,6 +18,16 @@ try:
     reelstream.main()
 finally:
     print("heavy:", *[name for name in {HEAVY!r} if name in sys.modules])
+"""
+OWN_MODULES = """
+import sys
+import reelstream
+sys.argv = ["reelstream", "--help"]
+try:
+    reelstream.main()
+finally:
+    own = {"agents", "commands", "model", "reelstream", "replay", "streams"}
+    print("own:", *sorted(name for name in sys.modules if name.partition(".")[0] in own))
 """
 
 
@@ -50,12 +61,22 @@ def test_help_answers_at_once(command):
 
 
 def test_help_names_every_command():
-    """The overview lists all commands with a sentence each."""
-    listed = dict(
-        line.split(maxsplit=1) for line in run("--help").stdout.partition("Commands:")[2].splitlines() if line
-    )
-    assert set(_COMMANDS) <= set(listed)
-    assert all(listed.values())
+    """The overview lists all commands in their order, each with its sentence on the same line."""
+    listed = [line.split(maxsplit=1) for line in run("--help").stdout.partition("Commands:")[2].splitlines() if line]
+    assert listed == [[name, text] for name, (_, _, text) in _COMMANDS.items()]
+
+
+def test_the_overview_imports_no_command():
+    """``reelstream --help`` loads no module of ``commands``, and of ours nothing but the errors."""
+    found = run("--help", code=OWN_MODULES)
+    assert found.stdout.splitlines()[-1] == "own: reelstream streams streams.errors"
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_the_overview_says_what_a_command_says_itself(name):
+    """The text in the overview is the first sentence of the command's own help."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command.help.replace("\n", " ").partition(".")[0] + "." == _COMMANDS[name][2]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.store import State
@@ -74,7 +74,7 @@ async def worker(redis_url, sent, tmp_path):
     state, config = State(client), WorkerConfig()
     await state.install()
 
-    scoring = Scoring(30.0, Breaker(BreakerConfig(), time.monotonic))
+    scoring = BudgetedScorer(30.0, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: TS)
     driver = Driver(lambda: Publisher(sent), frozenset, lambda origin: origin.offset)
     joined = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), driver)
@@ -269,8 +269,8 @@ async def test_both_roads_give_the_same_lists(worker, sent):
         await answer_batch(worker, batch)
         made += offline.take([decode_batch(map(raw_record, batch)).events])
         if number % 4 == 3:
-            await worker.state.merge_hot(2, CATALOGUE)
-            trending = Trending.of(await worker.state.hot(500))
+            await worker.state.merge_trending(2, CATALOGUE)
+            trending = Trending.of(await worker.state.trending(500))
             worker.current.recommender = worker.current.recommender.with_trending(trending)
             offline.merge_trending()
         if number == 10:

@@ -26,7 +26,7 @@ from streams.records.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, enc
 from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
 from streams.records.key_forms import readings
 from streams.records.records import Event, Origin, Rating, Request, Watch
-from streams.records.times import EARLIEST_MS, MAX_TS
+from streams.records.times import EARLIEST_MS, LATEST_MS
 from streams.redis.connection import connect
 from streams.registry.registry import Registry
 from streams.registry.versions import DESCRIPTION
@@ -105,7 +105,7 @@ KEYS = (
     *(b'"u"', b'"i"', b'{"user_id":"u"}', b'{"item_id":"i"}', b'{"id":"u"}', (7).to_bytes(8, "big"), FRAME + b"u"),
     *(FRAME + b"\x02u", FRAME, FRAME * 2 + b"u", b'{"schema":null,"payload":"u"}', b'" u"', b"[" * 4096, b"{" * 4097),
 )
-TIMES = (0, -1, 1, NOW, NOW // 1000, NOW * 1000, NOW * 10**6, 20231114, 20231114221320, MAX_TS, 2**63 - 1, -(2**63))
+TIMES = (0, -1, 1, NOW, NOW // 1000, NOW * 1000, NOW * 10**6, 20231114, 20231114221320, LATEST_MS, 2**63 - 1, -(2**63))
 
 
 class Choices:
@@ -196,7 +196,7 @@ def _check_noun(found: Event | Request | Item | str, key: bytes | None, recorded
         assert 1 <= found.k <= 200
     else:
         ids = (found.event_id, found.user_id, found.item_id)
-        assert 0 <= found.ts <= (recorded if EARLIEST_MS <= recorded <= MAX_TS else MAX_TS)
+        assert 0 <= found.ts <= (recorded if EARLIEST_MS <= recorded <= LATEST_MS else LATEST_MS)
         assert 0.0 <= found.interaction().weight <= 1.0
     assert all(0 < len(one) <= 64 and one.isprintable() and one == one.strip() and one.encode() for one in ids)
     owner = found if isinstance(found, str) else found.item_id if isinstance(found, Item) else found.user_id
@@ -400,7 +400,7 @@ def _events(choices: Choices) -> list[SourcedEvent]:
     users = [choices.id() for _ in range(1 + choices.number(2))]
     users = [user for user in users if user not in {"u}", "items"}] or ["u"]
     for _ in range(1 + choices.number(15)):
-        ts = choices.one_of((0, 1, NOW, NOW - choices.number(65_535), NOW + choices.number(65_535), MAX_TS))
+        ts = choices.one_of((0, 1, NOW, NOW - choices.number(65_535), NOW + choices.number(65_535), LATEST_MS))
         names = (choices.id(), choices.one_of(users), choices.id(), ts)
         event: Event = (
             Rating(*names, choices.one_of((0.5, 5.0, 4.500000000000001, 1.1, 0.5 + choices.number(255) / 60)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.records import Origin, Rating, Watch
-from streams.records.times import MAX_TS
+from streams.records.times import LATEST_MS
 from tests.hostile.hostile import GOOD, IDS, KEYS, KINDS, LITERALS, StateTarget, check_decoding, decode
 
 JSON = st.recursive(
@@ -22,7 +22,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-RECORDED = st.sampled_from([0, -1, 1, 1_700_000_000_000, MAX_TS, 2**63 - 1])
+RECORDED = st.sampled_from([0, -1, 1, 1_700_000_000_000, LATEST_MS, 2**63 - 1])
 EVERY_KEY = st.sampled_from(KEYS) | st.binary(max_size=8)
 MEBIBYTE = 2**20
 
@@ -193,7 +193,7 @@ def events_of(draw):
     users = draw(st.lists(USER, min_size=1, max_size=3, unique=True))
     offsets, events = {}, []
     for _ in range(draw(st.integers(1, 12))):
-        fields = (draw(ODD), draw(st.sampled_from(users)), draw(ODD), draw(st.integers(0, MAX_TS)))
+        fields = (draw(ODD), draw(st.sampled_from(users)), draw(ODD), draw(st.integers(0, LATEST_MS)))
         if draw(st.booleans()):
             event, topic = Rating(*fields, draw(st.floats(0.5, 5))), "rate-events"
         else:

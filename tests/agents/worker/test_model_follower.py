@@ -27,7 +27,7 @@ from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.registry.registry import Registry
 from streams.registry.versions import FORMAT
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
@@ -290,7 +290,7 @@ async def test_a_version_that_is_nowhere_makes_lists_degraded_until_it_appears(w
 
 async def lists_of(worker, profiles):
     """Return answers of what serves now."""
-    scoring = Scoring(5.0, Breaker(BreakerConfig(), lambda: 0.0))
+    scoring = BudgetedScorer(5.0, Breaker(BreakerConfig(), lambda: 0.0))
     serving = Serving(ServingConfig(), scoring, worker.state, lambda: 1)
     wanted = [(profile, Trigger.of_event(Origin("watch-events", 0, 1, 1), "e", 1)) for profile in profiles]
     try:

@@ -16,7 +16,7 @@ from replay.live import ConsumerLag
 from streams.dead_letters.reading import LetterReader
 from streams.errors import TopicError
 from streams.kafka.model_versions import announce
-from streams.kafka.sender import Delivery, Outgoing
+from streams.kafka.sender import Delivery, OutgoingRecord
 from streams.kafka.topics import create_topics
 from streams.records.records import ModelVersion
 from streams.settings import Settings
@@ -69,7 +69,7 @@ def started(settings, commands):
 
 def not_taken(delivery):
     """Send a record and return the reasons of what was not taken."""
-    delivery.send(Outgoing("rate-events", "one", b"k", b"v"))
+    delivery.send(OutgoingRecord("rate-events", "one", b"k", b"v"))
     delivery.flush()
     return [(one.record.name, one.reason) for one in delivery.failed]
 

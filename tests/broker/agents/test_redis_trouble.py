@@ -8,7 +8,7 @@ import psutil
 import pytest
 from redis import Redis
 
-from streams.rebuild.digest import compare
+from streams.rebuild.digest import compare_databases
 from streams.records.decoding import RawRecord, decode_batch
 from streams.redis.connection import connect
 from streams.stack import open_stack
@@ -174,7 +174,7 @@ async def twin_of(installation, url):
     events = [(origin, event, ("Drama",) if event.item_id == "i0" else ()) for origin, event in decoded.events]
     for at in range(0, len(events), 500):
         await state.apply(events[at : at + 500])
-    found = await compare(mine, twin)
+    found = await compare_databases(mine, twin)
     await mine.aclose()
     await twin.aclose()
     return found

@@ -339,7 +339,7 @@ def prepared(install, _databases):
     return installation, str(index)
 
 
-async def switched(installation, index, patience_s=5.0):
+async def switched(installation, index, max_wait_s=5.0):
     """Rebuild into a database and switch, in this process."""
     settings = installation.settings
     where = await find_target(settings, index)
@@ -348,7 +348,7 @@ async def switched(installation, index, patience_s=5.0):
     try:
         await work.start()
         await work.replay()
-        return await switch(settings, work, live, target, where, patience_s=patience_s)
+        return await switch(settings, work, live, target, where, max_wait_s=max_wait_s)
     finally:
         await work.stop()
         await live.aclose()
@@ -361,7 +361,7 @@ async def test_a_worker_that_does_not_wait_stops_the_switch(prepared):
     installation.redis.zadd("alive:worker", {"here:1": time.time()})
     installation.redis.set("alive:worker:here:1", '{"held": false}', ex=60)
     with pytest.raises(StateError, match="every worker must wait within 1 s, got 1 of 1"):
-        await switched(installation, index, patience_s=1.0)
+        await switched(installation, index, max_wait_s=1.0)
     assert installation.counts("watches") == {}
     assert not installation.redis.exists(HOLD)
 
@@ -372,7 +372,7 @@ async def test_a_stale_word_of_waiting_does_not_count(prepared):
     installation.redis.zadd("alive:worker", {"here:1": time.time()})
     installation.redis.set("alive:worker:here:1", '{"held": true}', ex=12)  # said three seconds ago
     with pytest.raises(StateError, match="every worker must wait"):
-        await switched(installation, index, patience_s=1.0)
+        await switched(installation, index, max_wait_s=1.0)
 
 
 async def test_a_lost_hold_stops_the_switch(prepared, until):
@@ -380,7 +380,7 @@ async def test_a_lost_hold_stops_the_switch(prepared, until):
     installation, index = prepared
     installation.redis.zadd("alive:worker", {"here:1": time.time()})
     installation.redis.set("alive:worker:here:1", '{"held": false}', ex=60)
-    running = asyncio.create_task(switched(installation, index, patience_s=20.0))
+    running = asyncio.create_task(switched(installation, index, max_wait_s=20.0))
     await asyncio.to_thread(until, lambda: installation.redis.exists(HOLD), 30, lambda: "a hold")
     installation.redis.delete(HOLD)
     installation.redis.set("alive:worker:here:1", '{"held": true}', ex=15)
@@ -410,7 +410,7 @@ async def test_what_people_have_chosen_last_survives_the_switch(prepared, until)
     live.set("experiment:current", "first")
     live.zadd("alive:worker", {"here:1": time.time()})
     live.set("alive:worker:here:1", '{"held": false}', ex=60)
-    running = asyncio.create_task(switched(installation, index, patience_s=20.0))
+    running = asyncio.create_task(switched(installation, index, max_wait_s=20.0))
     await asyncio.to_thread(until, lambda: live.exists(HOLD), 30, lambda: "a hold")
     live.delete("modes:chosen")
     live.set("experiment:current", "second")

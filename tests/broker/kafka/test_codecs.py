@@ -24,7 +24,7 @@ from streams.kafka.clients import blocking_admin, blocking_consumer
 from streams.kafka.topics import create_topics
 from streams.reading.catalogue import CatalogueFeed
 from streams.reading.polling import read_up_to
-from streams.reading.range_reader import rereading
+from streams.reading.range_reader import range_reader
 from streams.reading.reader import EventReader
 from streams.rebuild.source import KafkaLane
 from streams.records.records import Rating
@@ -168,7 +168,7 @@ async def test_the_reader_of_trainer_and_scorekeeper_reads_all(settings):
 async def test_mending_and_rebuild_read_all(settings, ends):
     """Reading again and the lane of a rebuild give each of the watches once."""
     again, lane, laned = [], KafkaLane(settings, {0, 1}), []
-    async with rereading(settings) as reading:
+    async with range_reader(settings) as reading:
         for at, end in ends.items():
             async for batch in reading.records((at.topic, at.partition), 0, end, 1000):
                 again += batch

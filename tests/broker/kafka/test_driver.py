@@ -17,7 +17,7 @@ from streams.errors import TopicError
 from streams.kafka.clients import blocking_admin, blocking_consumer
 from streams.kafka.topics import create_topics
 from streams.reading.app import build_app
-from streams.reading.driver import Lost
+from streams.reading.driver import LostRange
 from streams.reading.reader import EventReader
 from streams.settings import Settings
 from streams.stack import open_stack
@@ -195,7 +195,7 @@ async def test_offsets_that_left_retention_are_told_and_the_rest_is_taken(settin
     async with consuming(settings) as found:
         await eventually(lambda: len(found.taken) == 5, 20, "5 records")
         assert found.taken == [(offset, offset) for offset in range(8, 13)]  # before 8 nothing is claimed to be empty
-        assert found.app.consumer.take_lost() == [Lost((watches(settings).topic, 0), 3, 8)]
+        assert found.app.consumer.take_lost() == [LostRange((watches(settings).topic, 0), 3, 8)]
         assert found.app.consumer.take_lost() == []
 
 

@@ -120,7 +120,7 @@ async def test_what_left_the_topic_is_said_once_and_counted(install, caplog):
         assert reader.lost == 5
     finally:
         await reader.stop()
-    said = [record for record in caplog.records if record.name == "streams.reading.lost"]
+    said = [record for record in caplog.records if record.name == "streams.reading.lost_offsets"]
     assert [record.getMessage() for record in said] == [
         f"events.lost scorekeeper: {n} offsets of {topic}[0] from {first} on are no longer in the topic; "
         "they are not counted"

@@ -6,10 +6,10 @@ import re
 
 from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig
 from agents.trainer.trainer import Trainer, TrainerConfig
-from streams.kafka.cluster_watch import WatchConfig
+from streams.kafka.cluster_watch import ClusterWatchConfig
 from streams.stack import open_stack
 
-QUICK = WatchConfig(every_s=0.2, limit_s=0.5, away_s=1.0, again_s=1.0)
+QUICK = ClusterWatchConfig(every_s=0.2, limit_s=0.5, away_s=1.0, again_s=1.0)
 
 
 async def test_idle_processes_say_that_kafka_is_frozen_and_back(install, stack, tmp_path, until, caplog):

@@ -9,7 +9,7 @@ from kafka import KafkaProducer, TopicPartition
 
 from streams.kafka.clients import blocking_consumer
 from streams.reading.catalogue import CatalogueFeed
-from streams.reading.range_reader import rereading
+from streams.reading.range_reader import range_reader
 from streams.reading.reader import EventReader
 from streams.rebuild.rebuild import Rebuild
 from streams.redis.connection import connect
@@ -154,7 +154,7 @@ async def test_nobody_waits_for_an_open_transaction(opened, redis_url, caplog):
     assert await reader.lag() == 0
     await reader.stop()
 
-    async with rereading(settings) as again:
+    async with range_reader(settings) as again:
         place = settings.prefix + "watch-events", 0
         read = [record async for batch in again.records(place, 0, 10_000, 1000) for record in batch]
         assert all(b"open" not in record.value for record in read)

@@ -47,7 +47,7 @@ async def url(redis_url):
     )
     await state.store_lists([StoredList("u", 2, "personalized", a_list(2, "12", "77"))])
     await state.put_catalogue(FILMS)
-    await state.merge_hot(1, FILMS)
+    await state.merge_trending(1, FILMS)
     await client.aclose()
     return redis_url
 

@@ -5,7 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from streams.dead_letters.reading import Filter, Letter, Origins, Replayed, read_entry, replay_note, summarize
+from streams.dead_letters.reading import (
+    Letter,
+    LetterFilter,
+    OriginSet,
+    ReplayNote,
+    read_entry,
+    replay_note_headers,
+    summarize,
+)
 from streams.kafka.publisher import dead_letter_headers
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import Origin
@@ -47,7 +55,7 @@ def test_a_letter_is_what_the_outbox_wrote():
 def test_a_note_is_read_as_what_it_is_about():
     """The headers of a note name the origin that was replayed."""
     origin = Origin("x-watch-events", 2, 9)
-    assert read_entry(entry(8, replay_note(origin))) == Replayed(origin)
+    assert read_entry(entry(8, replay_note_headers(origin))) == ReplayNote(origin)
 
 
 @pytest.mark.parametrize(
@@ -68,36 +76,36 @@ def test_what_we_did_not_write_is_nothing(headers):
 
 def test_one_origin_counts_once():
     """Three letters of which two have one origin are two, three deliveries, and the first is shown with 2 copies."""
-    summary = summarize([letter(0), letter(1), letter(2, origin=0)], Filter(), 10)
+    summary = summarize([letter(0), letter(1), letter(2, origin=0)], LetterFilter(), 10)
     assert (summary.letters, summary.deliveries, dict(summary.causes)) == (2, 3, {"not_json": 2})
     assert [(one.letter.letter_id, one.copies) for one in summary.newest] == [("1:1", 1), ("1:0", 2)]
 
 
 def test_the_same_offset_of_another_topic_is_another_letter():
     """Offset 0 of two topics is two letters, one of each topic."""
-    summary = summarize([letter(0), letter(1, origin=0, topic="x-rate-events")], Filter(), 1)
+    summary = summarize([letter(0), letter(1, origin=0, topic="x-rate-events")], LetterFilter(), 1)
     assert (summary.letters, dict(summary.topics)) == (2, {"x-watch-events": 1, "x-rate-events": 1})
     assert len(summary.newest) == 1
 
 
 def test_the_newest_are_kept_and_the_times_are_the_bounds():
     """Of letters of minutes 0, 3, 1 and 2 the newest two are those of 3 and 2, and the bounds are 0 and 3."""
-    summary = summarize([letter(at, minutes=m) for at, m in enumerate((0, 3, 1, 2))], Filter(), 2)
+    summary = summarize([letter(at, minutes=m) for at, m in enumerate((0, 3, 1, 2))], LetterFilter(), 2)
     assert [one.letter.timestamp for one in summary.newest] == [TS + 180_000, TS + 120_000]
     assert (summary.first_ms, summary.last_ms) == (TS, TS + 180_000)
 
 
 def test_nothing_has_no_times():
     """An empty topic has no letters and no bounds."""
-    summary = summarize([], Filter(), 5)
+    summary = summarize([], LetterFilter(), 5)
     assert (summary.letters, summary.first_ms, summary.last_ms, summary.newest) == (0, None, None, ())
 
 
 def test_replayed_letters_are_counted_whatever_comes_first():
     """Of two letters and notes on the second and on a stranger, one is replayed, even if its note is read first."""
-    notes = [Replayed(Origin("x-watch-events", 0, 1)), Replayed(Origin("x-watch-events", 0, 999))]
+    notes = [ReplayNote(Origin("x-watch-events", 0, 1)), ReplayNote(Origin("x-watch-events", 0, 999))]
     for entries in ([letter(0), letter(1), *notes], [*notes, letter(0), letter(1)]):
-        summary = summarize(entries, Filter(), 10)
+        summary = summarize(entries, LetterFilter(), 10)
         assert (summary.letters, summary.replayed) == (2, 1)
         assert [one.replayed for one in summary.newest] == [True, False]
 
@@ -105,14 +113,14 @@ def test_replayed_letters_are_counted_whatever_comes_first():
 @pytest.mark.parametrize(
     ("wanted", "offsets"),
     [
-        (Filter(), [0, 1, 2]),
-        (Filter(causes=frozenset({"empty"})), [1]),
-        (Filter(causes=frozenset({"empty", "bad_field"})), [1, 2]),
-        (Filter(topic="x-rate-events"), [2]),
-        (Filter(since_ms=TS + 60_000), [1, 2]),
-        (Filter(until_ms=TS + 60_000), [0]),
-        (Filter(since_ms=TS + 1, until_ms=TS + 120_000), [1]),
-        (Filter(letter_ids=frozenset({"1:0", "0:1"})), [0]),
+        (LetterFilter(), [0, 1, 2]),
+        (LetterFilter(causes=frozenset({"empty"})), [1]),
+        (LetterFilter(causes=frozenset({"empty", "bad_field"})), [1, 2]),
+        (LetterFilter(topic="x-rate-events"), [2]),
+        (LetterFilter(since_ms=TS + 60_000), [1, 2]),
+        (LetterFilter(until_ms=TS + 60_000), [0]),
+        (LetterFilter(since_ms=TS + 1, until_ms=TS + 120_000), [1]),
+        (LetterFilter(letter_ids=frozenset({"1:0", "0:1"})), [0]),
     ],
 )
 def test_a_filter_takes_what_all_its_parts_take(wanted, offsets):
@@ -128,7 +136,7 @@ def test_a_filter_takes_what_all_its_parts_take(wanted, offsets):
 def test_a_set_of_origins_is_a_set():
     """Against Python's own set: 3,000 random origins are new, contained and shared alike."""
     rng = random.Random(1)
-    ours, theirs = (Origins(), Origins()), (set(), set())
+    ours, theirs = (OriginSet(), OriginSet()), (set(), set())
     for _ in range(3000):
         which = rng.randrange(2)
         origin = Origin(f"t{rng.randrange(2)}", rng.randrange(2), rng.choice((rng.randrange(3000), 2**40)))

@@ -3,8 +3,15 @@
 import orjson
 import pytest
 
-from streams.dead_letters.reading import Filter, Letter, Origins, Replayed
-from streams.dead_letters.replaying import Mended, Outcome, Refused, choose, mend, noted
+from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote
+from streams.dead_letters.replaying import (
+    MendedRecord,
+    RefusedLetter,
+    ReplayOutcome,
+    mend,
+    mend_wanted,
+    replayed_origins,
+)
 from streams.records.records import Origin
 
 WATCH = {"event_id": "e", "user_id": "u", "item_id": "i", "ts": 5, "progress": 0.5}
@@ -25,7 +32,7 @@ def test_without_a_function_the_bytes_go_as_they_are():
     """A letter that keeps its contract by now is sent byte for byte to its own topic."""
     body = b' {"event_id":"e", "user_id":"u","item_id":"i","ts":5,"progress":0.5, "more":1}'
     one = letter(body)
-    assert mend(one, None, "x-") == Mended(one, "x-watch-events", b"u", body)
+    assert mend(one, None, "x-") == MendedRecord(one, "x-watch-events", b"u", body)
 
 
 def test_a_function_gets_the_object_and_what_it_returns_is_sent():
@@ -64,7 +71,7 @@ def test_a_function_gets_what_is_in_a_frame_or_an_envelope(body):
 def test_a_framed_value_goes_as_it_is_without_a_function():
     """Workers read it, so it keeps its contract, byte for byte."""
     body = b"\x00\x00\x00\x00\x07" + orjson.dumps(WATCH)
-    assert mend(letter(body), None, "x-") == Mended(letter(body), "x-watch-events", b"u", body)
+    assert mend(letter(body), None, "x-") == MendedRecord(letter(body), "x-watch-events", b"u", body)
 
 
 def test_a_time_in_seconds_is_sent_only_when_it_is_mended():
@@ -110,7 +117,7 @@ def test_every_topic_has_its_contract_and_its_key():
 def test_what_does_not_fit_is_refused_with_its_cause(one, change, cause):
     """A broken contract, a failing function, a cut value and a foreign topic each have their cause, and a reason."""
     refused = mend(one, change, "x-")
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedLetter)
     assert refused.cause == cause
     assert refused.reason
 
@@ -121,7 +128,7 @@ def test_each_origin_is_chosen_once_and_accounted_for():
         letter(WATCH, offset=1),
         letter(WATCH, offset=1),
         letter(WATCH, offset=2),
-        Replayed(Origin("x-watch-events", 0, 2)),
+        ReplayNote(Origin("x-watch-events", 0, 2)),
         letter(WATCH | {"event_id": "leave"}, offset=3),
         letter(b"{", offset=4),
     ]
@@ -129,13 +136,16 @@ def test_each_origin_is_chosen_once_and_accounted_for():
     def change(value):
         return None if isinstance(value, dict) and value["event_id"] == "leave" else value
 
-    results = [(result, outcome) for outcome, result in choose(entries, Filter(), noted(entries), change, "x-")]
-    assert [type(result) for result, _ in results] == [Mended, type(None), type(None), Refused]
-    assert results[-1][1] == Outcome(fit=1, left_out=1, before=1, refused={"not_json": 1})
+    results = [
+        (result, outcome)
+        for outcome, result in mend_wanted(entries, LetterFilter(), replayed_origins(entries), change, "x-")
+    ]
+    assert [type(result) for result, _ in results] == [MendedRecord, type(None), type(None), RefusedLetter]
+    assert results[-1][1] == ReplayOutcome(fit=1, left_out=1, before=1, refused={"not_json": 1})
 
 
 def test_a_filter_keeps_the_rest_out_of_the_account():
     """Letters that are not wanted are not counted at all."""
-    wanted = Filter(letter_ids=frozenset({"0:101"}))
-    found = list(choose([letter(b"{", offset=1), letter(b"{", offset=2)], wanted, Origins(), None, "x-"))
+    wanted = LetterFilter(letter_ids=frozenset({"0:101"}))
+    found = list(mend_wanted([letter(b"{", offset=1), letter(b"{", offset=2)], wanted, OriginSet(), None, "x-"))
     assert len(found) == 1

@@ -9,14 +9,14 @@ from kafka import KafkaProducer
 from redis import Redis
 
 from streams.errors import ClusterAway, TopicError
-from streams.kafka.cluster_watch import ClusterWatch, WatchConfig
+from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.topics import create_topics
 from streams.reading.catalogue import CatalogueFeed
 from streams.redis.connection import connect
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.settings import Settings
 
-OFTEN = WatchConfig(every_s=0.1)
+OFTEN = ClusterWatchConfig(every_s=0.1)
 
 
 @pytest.fixture

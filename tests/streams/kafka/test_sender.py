@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from streams.errors import TopicError
 from streams.kafka import sender
-from streams.kafka.sender import Delivery, Outgoing
+from streams.kafka.sender import Delivery, OutgoingRecord
 from streams.settings import Settings
 
 LARGE = b"x" * 3000  # a batch of one is larger than SMALL takes
@@ -40,7 +40,7 @@ def settings(stack, topic_prefix):
 def outgoing(settings, topic, name, value=b"v", *, key=b"k", partition=0):
     """Return a record known by its name, which is its value too unless another is given."""
     body = name.encode() if value == b"v" else value
-    return Outgoing(settings.prefix + topic, name, key, body, partition=partition)
+    return OutgoingRecord(settings.prefix + topic, name, key, body, partition=partition)
 
 
 def sent(settings, records):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from streams.rebuild.digest import SECTIONS, compare, take_digest
+from streams.rebuild.digest import SECTIONS, compare_databases, take_digest
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import State, StateConfig, StoredList
@@ -44,7 +44,7 @@ async def compared(first, second):
     """Return the comparison of two databases."""
     clients = connect(first), connect(second)
     try:
-        return await compare(*clients)
+        return await compare_databases(*clients)
     finally:
         for client in clients:
             await client.aclose()
@@ -161,7 +161,7 @@ async def test_empty_databases_are_equal(redis_url, other_url):
 
 async def test_a_weight_beyond_the_tolerance_differs(redis_url, other_url):
     """Trending weights a millionth apart differ; where only the landmark differs they are equal."""
-    config = StateConfig(hot_half_life_ms=HOUR)  # 600 events over 600 half-lives: the landmark moves
+    config = StateConfig(trending_half_life_ms=HOUR)  # 600 events over 600 half-lives: the landmark moves
     events = drawn_events()
     await fill(redis_url, events, 600, config)
     await fill(other_url, events, 13, config)

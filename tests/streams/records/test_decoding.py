@@ -5,7 +5,7 @@ import pytest
 
 from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
 from streams.records.records import Origin, Rating, Request, Watch
-from streams.records.times import MAX_TS
+from streams.records.times import LATEST_MS
 
 WATCH = b'{"event_id":"e1","user_id":"u","item_id":7,"ts":5,"progress":0.5,"unknown":1}'
 NOW = 1_700_000_000_000
@@ -56,11 +56,11 @@ def test_nothing_yields_nothing():
         (NOW + 1, NOW, NOW),
         (2**63 - 1, NOW, NOW),
         (NOW, NOW // 1000, NOW),
-        (MAX_TS, 0, MAX_TS),
-        (MAX_TS + 1, 0, MAX_TS),
-        (2**63 - 1, -1, MAX_TS),
-        (2**63 - 1, MAX_TS, MAX_TS),
-        (2**63 - 1, 2**63 - 1, MAX_TS),
+        (LATEST_MS, 0, LATEST_MS),
+        (LATEST_MS + 1, 0, LATEST_MS),
+        (2**63 - 1, -1, LATEST_MS),
+        (2**63 - 1, LATEST_MS, LATEST_MS),
+        (2**63 - 1, 2**63 - 1, LATEST_MS),
     ],
 )
 def test_event_times_are_bounded_by_the_record(ts, recorded, counts_as):

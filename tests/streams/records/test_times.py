@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.records.times import EARLIEST_MS, MAX_TS, bounded_ts, in_other_unit
+from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
 
 NOW = 1_764_313_200_000  # 2025-11-28T07:00:00Z
 DAY_MS = 86_400_000
@@ -27,11 +27,11 @@ TICKS_OF_NOW = 638_999_100_000_000_000  # (1,764,313,200 + 62,135,596,800) s * 1
         (NOW, NOW // 1000, NOW),  # the producer stamped its records in seconds: 1970 is no measure
         (EARLIEST_MS + 1, EARLIEST_MS, EARLIEST_MS),
         (EARLIEST_MS + 1, EARLIEST_MS - 1, EARLIEST_MS + 1),
-        (MAX_TS, 0, MAX_TS),
-        (MAX_TS + 1, 0, MAX_TS),
-        (2**63 - 1, -1, MAX_TS),
-        (2**63 - 1, MAX_TS, MAX_TS),
-        (2**63 - 1, 2**63 - 1, MAX_TS),
+        (LATEST_MS, 0, LATEST_MS),
+        (LATEST_MS + 1, 0, LATEST_MS),
+        (2**63 - 1, -1, LATEST_MS),
+        (2**63 - 1, LATEST_MS, LATEST_MS),
+        (2**63 - 1, 2**63 - 1, LATEST_MS),
     ],
 )
 def test_no_event_is_later_than_its_record(ts, recorded, counts_as):
@@ -85,8 +85,8 @@ def test_a_day_written_out_is_its_first_millisecond():
         (EARLIEST_MS // 1000 - 1, NOW),  # seconds of 1979
         (NOW // 1000 + 86_401, NOW),  # seconds of the day after the day after the record
         (4_000_000_000_000, NOW),  # a clock of 2096
-        (MAX_TS, 0),
-        (MAX_TS + 1, 0),
+        (LATEST_MS, 0),
+        (LATEST_MS + 1, 0),
     ],
 )
 def test_what_is_no_time_in_another_unit_either_passes(ts, recorded):
@@ -98,8 +98,8 @@ def test_the_borders_of_the_other_units_are_those_of_the_milliseconds():
     """The last refused second is the one a day after the record, the first is 1980; without a record it is 2100."""
     assert in_other_unit(NOW // 1000 + 86_400, NOW)
     assert in_other_unit(EARLIEST_MS // 1000, NOW)
-    assert in_other_unit(MAX_TS // 1000, 0)
-    assert in_other_unit(MAX_TS // 1000 + 1, 0) is None
+    assert in_other_unit(LATEST_MS // 1000, 0)
+    assert in_other_unit(LATEST_MS // 1000 + 1, 0) is None
     assert in_other_unit(19_800_101, NOW)
 
 
@@ -113,7 +113,7 @@ def test_a_time_in_milliseconds_is_never_taken_for_another_unit(ts, later):
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_any_numbers_give_a_time_or_one_printable_line(ts, recorded):
     """Nothing overflows, a time that counts lies between 0 and 2100, and a reason names a date."""
-    assert 0 <= bounded_ts(ts, recorded) <= MAX_TS
+    assert 0 <= bounded_ts(ts, recorded) <= LATEST_MS
     said = in_other_unit(ts, recorded)
     assert said is None or (said.isprintable() and len(said) < 250)
 
@@ -121,4 +121,4 @@ def test_any_numbers_give_a_time_or_one_printable_line(ts, recorded):
 def test_the_constants_are_their_dates():
     """1980 and 2100 begin where they are said to."""
     assert datetime.fromtimestamp(EARLIEST_MS / 1000, UTC) == datetime(1980, 1, 1, tzinfo=UTC)
-    assert datetime.fromtimestamp(MAX_TS / 1000, UTC) == datetime(2100, 1, 1, tzinfo=UTC)
+    assert datetime.fromtimestamp(LATEST_MS / 1000, UTC) == datetime(2100, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 
 BUDGET_S = 0.05
 
@@ -30,7 +30,7 @@ def clock():
 @pytest.fixture
 def scoring(clock):
     """Return scoring under 50 ms with a breaker of three failures and five seconds."""
-    scoring = Scoring(BUDGET_S, Breaker(BreakerConfig(failures=3, rest_s=5.0), clock))
+    scoring = BudgetedScorer(BUDGET_S, Breaker(BreakerConfig(failures=3, rest_s=5.0), clock))
     yield scoring
     scoring.close()
 

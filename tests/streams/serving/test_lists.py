@@ -22,7 +22,7 @@ from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
 from streams.records.records import Origin
-from streams.serving.budget import Breaker, BreakerConfig, Scoring
+from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import ExperimentContext, Serving, ServingConfig, Trigger
 
 N = 200
@@ -91,7 +91,7 @@ def serving():
 
     def make(seen=None, config=None, failures=3):
         config = config or ServingConfig(budget_s=30.0)
-        pools.append(Scoring(config.budget_s, Breaker(BreakerConfig(failures), time.monotonic)))
+        pools.append(BudgetedScorer(config.budget_s, Breaker(BreakerConfig(failures), time.monotonic)))
         return Serving(config, pools[-1], Seen() if seen is None else seen, lambda: 123)
 
     yield make

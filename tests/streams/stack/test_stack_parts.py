@@ -17,7 +17,7 @@ from streams.stack import Valkey, running_stack
 from streams.stack.jars import find_class_path, read_checksums, wrong_jars
 from streams.stack.ports import is_free, settle_ports
 from streams.stack.process import Identity, Server, identify, last_lines, wait_until
-from streams.stack.state import Addresses, Part, hold, read_note, take_turns, write_note
+from streams.stack.state import Addresses, StackPart, hold, read_note, take_turns, write_note
 from streams.stack.valkey import answers, find_server, require_functions
 
 
@@ -132,7 +132,7 @@ def test_last_lines(tmp_path):
 
 def test_note_round_trip(tmp_path):
     """A note is read back as it was written, with this process as its owner."""
-    part = Part("valkey", Identity(1, "boot"), tmp_path / "valkey.log")
+    part = StackPart("valkey", Identity(1, "boot"), tmp_path / "valkey.log")
     write_note(tmp_path, Addresses("k:1", "redis://r:2"), [part], is_ready=True)
     note = read_note(tmp_path)
     assert (note.owner.pid, note.addresses, note.parts) == (os.getpid(), Addresses("k:1", "redis://r:2"), (part,))
@@ -149,7 +149,7 @@ def test_folder_has_one_holder(tmp_path):
 
 def test_strays_of_a_dead_owner_are_ended(tmp_path, sleeper):
     """Servers noted by an owner that no longer lives are ended before the folder is used again."""
-    write_note(tmp_path, Addresses("k", "r"), [Part("kafka-1", identify(sleeper.pid), tmp_path)], is_ready=True)
+    write_note(tmp_path, Addresses("k", "r"), [StackPart("kafka-1", identify(sleeper.pid), tmp_path)], is_ready=True)
     noted = json.loads((tmp_path / "stack.json").read_text())
     (tmp_path / "stack.json").write_text(json.dumps(noted | {"owner": {"pid": os.getpid(), "started": "earlier"}}))
     with hold(tmp_path):

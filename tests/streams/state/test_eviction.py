@@ -133,8 +133,8 @@ async def test_a_full_server_reads_on_keeps_leases_and_writes_nothing_by_halves(
             with pytest.raises(StateAway, match="OutOfMemoryError"):
                 await state.apply(batch)
             with pytest.raises(StateAway, match="OutOfMemoryError"):
-                await state.merge_hot(1, Catalogue())  # what it reads it may, what it writes not
-            assert await state.hot(5) == ()
+                await state.merge_trending(1, Catalogue())  # what it reads it may, what it writes not
+            assert await state.trending(5) == ()
             lease.renew()
         finally:
             admin.config_set("maxmemory", 0)

@@ -106,7 +106,7 @@ async def test_everything_that_the_worker_calls_passes_on_a_cluster(cluster, cli
     assert await state.profiles(applied.profiles) == dict(applied.profiles)
     assert await state.store_lists([StoredList(f"u{n}", 10, "personalized", b"{}") for n in range(40)]) == 40
     films = Catalogue.of([Item(str(n), f"Film {n}", 1990 + n, ("Drama",)) for n in range(9)])
-    await state.merge_hot(4, films)
+    await state.merge_trending(4, films)
     await state.put_catalogue(films)
     await state.put_similar({str(n): [("1", 0.5)] for n in range(9)})
     await state.put_catalogue([], remove=["8", "7"])
@@ -117,7 +117,7 @@ async def test_everything_that_the_worker_calls_passes_on_a_cluster(cluster, cli
     with connect_to_read(cluster[1].url) as reader:
         lookups = Lookups(reader)
         assert [lookups.profile(f"u{n}").watches for n in range(40)] == [10] * 40
-        assert len(lookups.hot(9)) == 9
+        assert len(lookups.trending(9)) == 9
         assert lookups.genres() == ("Drama",)
         assert set(lookups.items(map(str, range(9)))) == set(map(str, range(7)))
         assert list(find_alive(reader, "worker").values()) == [{"events": 400}]

@@ -70,7 +70,7 @@ async def written(redis_url):
         ]
     )
     await state.store_lists([StoredList("u{1}", 2, "personalized", LIST)])
-    await state.merge_hot(4, films)
+    await state.merge_trending(4, films)
     await state.put_catalogue(films)
     await state.put_similar({"10": [("11", 0.25)]})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
@@ -199,8 +199,8 @@ def test_lookups_read_the_same(written):
         assert (profile.watches, profile.ratings, profile.mode, profile.seen) == (1, 1, "personalized", 2)
         assert profile.recent == (Interaction("11", 2000, "rate", 0.9),)
         assert lookups.recommendation("u{1}").record == {"user_id": "u{1}", "items": []}
-        assert [item_id for item_id, _ in lookups.hot(1)] == ["11"]
-        assert [item_id for item_id, _ in lookups.hot(5, "Drama")] == ["10"]
+        assert [item_id for item_id, _ in lookups.trending(1)] == ["11"]
+        assert [item_id for item_id, _ in lookups.trending(5, "Drama")] == ["10"]
         assert lookups.genres() == ("Drama",)
         assert lookups.items(["10", "zz"]) == {"10": Item("10", "Heat", 1995, ("Drama",))}
         assert lookups.profile("stranger") is None
@@ -214,4 +214,4 @@ def test_an_unreachable_server_is_told_in_one_line(unused_tcp_port):
         connect_to_read(f"redis://127.0.0.1:{unused_tcp_port}/0") as client,
         pytest.raises(StateError, match="lookup of trending: an answer from Redis is required, got ConnectionError"),
     ):
-        Lookups(client).hot(1)
+        Lookups(client).trending(1)

@@ -116,8 +116,8 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.seen_among([(profile, ["i"])])
     await state.store_lists([StoredList("ann", 1, "personalized", b"{}")])
     for catalogue in (Catalogue.of([film]), Catalogue()):  # a genre comes, and goes
-        await state.merge_hot(1, catalogue)
-    assert len(await state.hot(5)) == 1
+        await state.merge_trending(1, catalogue)
+    assert len(await state.trending(5)) == 1
     await state.put_catalogue([film], ["gone"])
     await state.catalogue_ids()
     assert await state.has_catalogue()

@@ -84,7 +84,7 @@ async def test_reading_creates_nothing(state, client):
     assert await state.profiles(["x", "y", "x"]) == {"x": Profile("x"), "y": Profile("y")}
     assert await state.seen_among([(Profile("x"), ["a"]), (Profile("y"), [])]) == [frozenset(), frozenset()]
     assert await state.positions([("watch-events", 0)]) == {("watch-events", 0): Position(-1, -1)}
-    assert await state.hot(5) == ()
+    assert await state.trending(5) == ()
     assert await state.current_model() is None
     assert await client.keys("*") == []
 
@@ -339,7 +339,7 @@ async def test_any_printable_id_has_a_state_of_its_own(state, user):
     assert places(profiles["a"]) == [("z", 2)]
 
 
-@pytest.mark.parametrize("field", ["recent_length", "hot_half_life_ms"])
+@pytest.mark.parametrize("field", ["recent_length", "trending_half_life_ms"])
 def test_a_configuration_of_nothing_is_refused(field):
     """Zero is named with its field."""
     with pytest.raises(ValueError, match=f"{field} must be at least 1, got 0"):

@@ -132,12 +132,12 @@ async def test_any_redelivery_ends_in_the_state_of_one_clean_run(redis_url, seed
     await states[0].install()
 
     await states[0].apply(stream)
-    clean, clean_hot = await contents(client), await states[0].merge_hot(PARTITIONS, Catalogue())
+    clean, clean_hot = await contents(client), await states[0].merge_trending(PARTITIONS, Catalogue())
     await client.flushdb()
     for state in states:
         await state.know_servers()  # on purpose: it was emptied by us
     await deliver_in_pieces(states, stream, rng)
-    pieces, pieces_hot = await contents(client), await states[0].merge_hot(PARTITIONS, Catalogue())
+    pieces, pieces_hot = await contents(client), await states[0].merge_trending(PARTITIONS, Catalogue())
     profiles = await states[0].profiles(f"u{user}" for user in range(USERS))
     by_item = await item_counters(client)
     await client.aclose()

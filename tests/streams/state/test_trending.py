@@ -60,12 +60,12 @@ def test_nothing_is_merged_from_nothing():
 
 async def test_trending_is_written_as_merged(client):
     """hot:all, each genre's list and the set of genres hold what merging returned."""
-    state = await started(client, hot_half_life_ms=1000)
+    state = await started(client, trending_half_life_ms=1000)
     await state.apply([watch(0, "a", 1000), watch(0, "b", 2000, 0.75, partition=1)])
-    trends = await state.merge_hot(2, FILMS)
+    trends = await state.merge_trending(2, FILMS)
     assert trends.everything == (("b", 0.875), ("a", 0.5))  # b: 0.5 + 0.75 / 2; a: 1, one half-life old
-    assert await state.hot(9) == trends.everything
-    assert await state.hot(1) == (("b", 0.875),)
+    assert await state.trending(9) == trends.everything
+    assert await state.trending(1) == (("b", 0.875),)
     assert await client.zrange("hot:genre:War", 0, -1) == [b"b"]
     assert await client.smembers("hot:genres") == {b"Drama", b"War"}
 
@@ -74,28 +74,28 @@ async def test_a_genre_that_left_the_catalogue_loses_its_list(client):
     """Merging with a smaller catalogue removes the list and the name."""
     state = await started(client)
     await state.apply([watch(0, "b", 1000)])
-    await state.merge_hot(1, FILMS)
-    await state.merge_hot(1, FILMS.changed(remove=["b"]))
+    await state.merge_trending(1, FILMS)
+    await state.merge_trending(1, FILMS.changed(remove=["b"]))
     assert await client.exists("hot:genre:War") == 0
     assert await client.smembers("hot:genres") == {b"Drama"}
-    assert await state.hot(5) == ()
+    assert await state.trending(5) == ()
 
 
 async def test_centuries_of_half_lives_keep_finite_weights(client):
     """After 299 half-lives the landmark moves: the newest weighs 1, one half-life older half, the first is gone."""
-    state = await started(client, hot_half_life_ms=1000)
+    state = await started(client, trending_half_life_ms=1000)
     await state.apply([watch(0, "a", 1000)])
     await state.apply([watch(1, "b", 300_000)])
     await state.apply([watch(2, "c", 301_000)])
-    trends = await state.merge_hot(1, Catalogue())
+    trends = await state.merge_trending(1, Catalogue())
     assert dict(trends.everything) == pytest.approx({"c": 1.0, "b": 0.5})
     assert int(await client.hget("items:{p0}:at", "landmark")) == 300_000
 
 
 async def test_another_half_life_goes_on_from_what_was_hot(client):
     """After 1,000 ms at half-life 1,000 a weighs 1/2; a further 1,000 at half-life 500 make it 1/8."""
-    await (await started(client, hot_half_life_ms=1000)).apply([watch(0, "a", 1000), watch(1, "b", 2000)])
-    state = await started(client, hot_half_life_ms=500)
+    await (await started(client, trending_half_life_ms=1000)).apply([watch(0, "a", 1000), watch(1, "b", 2000)])
+    state = await started(client, trending_half_life_ms=500)
     await state.apply([watch(2, "c", 3000)])
-    trends = await state.merge_hot(1, Catalogue())
+    trends = await state.merge_trending(1, Catalogue())
     assert dict(trends.everything) == pytest.approx({"c": 1.0, "b": 0.25, "a": 0.125})

@@ -1,15 +1,14 @@
-"""``reelstream health`` on a real Redis; worker and trainer themselves are tested in tests/broker."""
+"""``reelstream health`` on a real Redis."""
 
 import json
-import sys
 import time
 
 import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from commands.run.processes import health, worker
-from streams.errors import SettingsError, StateError
+from commands.run.health import health
+from streams.errors import StateError
 
 
 @pytest.fixture
@@ -72,12 +71,3 @@ def test_an_absent_redis_is_a_state_error():
     """Where no Redis listens the check fails with the error that the command line prints in one line."""
     result = CliRunner().invoke(health, ["worker", "--redis", "redis://127.0.0.1:1/0"])
     assert isinstance(result.exception, StateError)
-
-
-def test_a_worker_that_needs_faiss_does_not_start_without(monkeypatch):
-    """Told to use it where it is not installed, the worker names the cure before it looks for any server."""
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    monkeypatch.setenv("REELSTREAM_RETRIEVAL", "faiss")
-    result = CliRunner().invoke(worker, ["--kafka", "127.0.0.1:1", "--redis", "redis://127.0.0.1:1"])
-    assert isinstance(result.exception, SettingsError)
-    assert "pip install 'reelstream[large]'" in str(result.exception)

@@ -4,12 +4,12 @@ import logging
 
 from streams.records.positions import TopicPartition
 
-__all__ = ["say_lost"]
+__all__ = ["log_lost_offsets"]
 
 logger = logging.getLogger(__name__)
 
 
-def say_lost(role: str, place: TopicPartition, first: int, kept: int, cure: str) -> int:
+def log_lost_offsets(role: str, topic_partition: TopicPartition, first: int, kept: int, cure: str) -> int:
     """Log ``events.lost`` at error level, and return how many offsets are gone; 0, and no line, where none is.
 
     Only what lies before the first offset that the topic keeps is lost. Other offsets without a record are those of
@@ -18,7 +18,7 @@ def say_lost(role: str, place: TopicPartition, first: int, kept: int, cure: str)
     Parameters
     ----------
     role : who wanted them.
-    place : topic with the prefix, and partition.
+    topic_partition : topic with the prefix, and partition.
     first : the first offset that was wanted.
     kept : the first offset that the topic still holds.
     cure : what follows, and what can be done.
@@ -27,7 +27,8 @@ def say_lost(role: str, place: TopicPartition, first: int, kept: int, cure: str)
     if n:
         logger.error(
             "events.lost %s: %s offsets of %s[%d] from %d on are no longer in the topic; %s",
-            role, f"{n:,}", *place, first, cure,
-            extra={"role": role, "topic": place[0], "partition": place[1], "first": first, "offsets": n},
+            role, f"{n:,}", *topic_partition, first, cure,
+            extra={"role": role, "topic": topic_partition[0], "partition": topic_partition[1],
+            "first": first, "offsets": n},
         )  # fmt: skip
     return n

@@ -1,8 +1,8 @@
 """How far topic partitions are known to be applied: lower bounds, which stored positions never fall below.
 
-Positions only grow. One that stands before its bound, or is gone, was lost without a restart of the server: the
-database was emptied, or a key deleted or evicted. What is known holds for the servers that it was learnt from, so
-whoever compares another server with Kafka forgets it first. Redis is asked by ``state``.
+Positions only grow. If one stands before its bound, or is gone, it was lost without a restart of the server: the
+database was emptied, or a key was deleted or evicted. Bounds hold for the servers that they were learnt from, so
+whoever compares another server with Kafka forgets them first. ``store`` is the one that asks Redis.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,10 +11,10 @@ from types import MappingProxyType
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 
-__all__ = ["Known"]
+__all__ = ["KnownPositions"]
 
 
-class Known:
+class KnownPositions:
     """The bounds of one worker; nothing is known at first."""
 
     def __init__(self) -> None:
@@ -22,17 +22,17 @@ class Known:
 
     @property
     def bounds(self) -> Mapping[TopicPartition, int]:
-        """Offset of the last record of each place that is known to be applied; places without one are absent."""
+        """Offset of the last record known to be applied, of each partition for which one is known."""
         return MappingProxyType(self._bounds)
 
     def forget(self) -> None:
         """Know nothing from now on."""
         self._bounds = {}  # another one: whoever compares the old one goes on with it
 
-    def note(self, place: TopicPartition, offset: int) -> None:
+    def note(self, topic_partition: TopicPartition, offset: int) -> None:
         """Learn that this record is applied; before the first record, -1, there is nothing to lose."""
-        if offset > self._bounds.get(place, -1):
-            self._bounds[place] = offset
+        if offset > self._bounds.get(topic_partition, -1):
+            self._bounds[topic_partition] = offset
 
     def note_all(self, origins: Iterable[Origin]) -> None:
         """Learn that these records are applied."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from commands.run.archive import archive, archiver
+from commands.operate.archive import archive
+from commands.run.archiver import archiver
 from commands.study.train import train
 from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError

@@ -1,97 +1,23 @@
-"""``reelstream archiver`` and ``reelstream archive``: events kept as Parquet files, and checked."""
+"""``reelstream archive``: the archived events, listed and checked."""
 
-import logging
 import os
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.running import exit_after, log_level_option, log_to_stderr
-from streams.errors import StreamError
-from streams.settings import Settings, data_folder
+from commands.parts.options import archive_option, given_settings
 
 if TYPE_CHECKING:
     from replay.audit import ArchiveComparison, PartitionCoverage
     from streams.archive.parquet import EventArchive
+    from streams.settings import Settings
 
-__all__ = ["archive", "archiver"]
-
-STOP_S = 9.5  # the archiver's own limits add up to nine seconds
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["archive"]
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-def _archive_option(command: F) -> F:
-    return click.option(
-        "--archive",
-        "url",
-        envvar="REELSTREAM_ARCHIVE",
-        default=lambda: str(data_folder() / "archive"),
-        help="Folder or fsspec URL of the archived events. [REELSTREAM_ARCHIVE]",
-    )(command)
-
-
-@click.command()
-@address_options
-@partitions_option
-@_archive_option
-@click.option(
-    "--every-events",
-    type=click.IntRange(min=1),
-    default=50_000,
-    show_default=True,
-    help="Records of a partition that fill a file.",
-)
-@click.option(
-    "--every-s",
-    type=click.FloatRange(min=0.0),
-    default=60.0,
-    show_default=True,
-    help="Seconds after which fewer will do.",
-)
-@log_level_option
-def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
-    """Write accepted events to Parquet files until stopped, each event once; several share the partitions."""
-    from streams.kafka.topics import verify_topics  # noqa: PLC0415 - keeps help fast
-
-    settings = given_settings(given)
-    log_to_stderr(log_level)
-    verify_topics(settings)
-    status = 0
-    try:
-        _run(settings, url, every_events, every_s)
-    except StreamError as error:
-        click.echo(f"reelstream: {error}", err=True)
-        status = 1
-    logging.shutdown()
-    os._exit(status)  # an ordinary exit would wait for a store that hangs; what is not written is read again
-
-
-def _run(settings: Settings, url: str, every_events: int, every_s: float) -> None:
-    """Archive until a signal comes."""
-    import asyncio  # noqa: PLC0415 - with the rest
-
-    from agents.archiver.archiver import Archiver, ArchiverConfig  # noqa: PLC0415 - imports pyarrow
-
-    async def keep() -> None:
-        running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
-
-        def end() -> None:
-            exit_after(STOP_S)
-            running.stop()
-
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, end)
-        await running.run()
-
-    asyncio.new_event_loop().run_until_complete(keep())  # `asyncio.run` would wait for a store that hangs
 
 
 @click.group()
@@ -100,12 +26,12 @@ def archive() -> None:
 
 
 @archive.command("list")
-@_archive_option
+@archive_option
 @_json_option
 def list_archive(*, url: str, as_json: bool) -> None:
     """Show what is archived of each partition, by the names of the files."""
-    from replay.audit import cover  # noqa: PLC0415 - imports pyarrow
-    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - same
+    from replay.audit import cover
+    from streams.archive.parquet import EventArchive
 
     store = EventArchive(url)
     covered = cover(store)
@@ -119,7 +45,7 @@ def list_archive(*, url: str, as_json: bool) -> None:
 
 
 @archive.command()
-@_archive_option
+@archive_option
 @click.option("--kafka", help="Compare with the topics there, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
 @_json_option
@@ -128,7 +54,7 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
 
     Exit status 1 if a file is torn, if offsets are missing, or if an event is not as in its topic.
     """
-    from streams.archive.parquet import EventArchive  # noqa: PLC0415 - imports pyarrow
+    from streams.archive.parquet import EventArchive
 
     store = EventArchive(url)
     has_kafka = bool(given.get("kafka") or os.environ.get("REELSTREAM_KAFKA"))
@@ -137,9 +63,9 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
     sys.exit(0 if report["whole"] else 1)
 
 
-def _verified(store: "EventArchive", settings: Settings | None) -> dict[str, Any]:
-    from replay.audit import compare_with_topics, cover, examine  # noqa: PLC0415 - imports pyarrow and kafka
-    from streams.errors import DataError  # noqa: PLC0415 - with its only use
+def _verified(store: "EventArchive", settings: "Settings | None") -> dict[str, Any]:
+    from replay.audit import compare_with_topics, cover, examine
+    from streams.errors import DataError
 
     counts = {"events": 0, "rejected": 0, "duplicates": 0}
     torn, files = [], 0

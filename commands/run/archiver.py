@@ -1,0 +1,76 @@
+"""``reelstream archiver``: the process that keeps accepted events as Parquet files."""
+
+import logging
+import os
+import signal
+from typing import Any
+
+import click
+
+from commands.parts.options import address_options, archive_option, given_settings, partitions_option
+from commands.parts.running import exit_after, log_level_option, log_to_stderr
+from streams.errors import StreamError
+from streams.settings import Settings
+
+__all__ = ["archiver"]
+
+STOP_S = 9.5  # the archiver's own limits add up to nine seconds
+
+
+@click.command()
+@address_options
+@partitions_option
+@archive_option
+@click.option(
+    "--every-events",
+    type=click.IntRange(min=1),
+    default=50_000,
+    show_default=True,
+    help="Records of a partition that fill a file.",
+)
+@click.option(
+    "--every-s",
+    type=click.FloatRange(min=0.0),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which fewer will do.",
+)
+@log_level_option
+def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
+    """Write accepted events to Parquet files until stopped.
+
+    Each event is written once. Several archivers share the partitions.
+    """
+    from streams.kafka.topics import verify_topics
+
+    settings = given_settings(given)
+    log_to_stderr(log_level)
+    verify_topics(settings)
+    status = 0
+    try:
+        _run(settings, url, every_events, every_s)
+    except StreamError as error:
+        click.echo(f"reelstream: {error}", err=True)
+        status = 1
+    logging.shutdown()
+    os._exit(status)  # an ordinary exit would wait for a store that hangs; what is not written is read again
+
+
+def _run(settings: Settings, url: str, every_events: int, every_s: float) -> None:
+    """Archive until a signal comes."""
+    import asyncio
+
+    from agents.archiver.archiver import Archiver, ArchiverConfig
+
+    async def keep() -> None:
+        running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
+
+        def end() -> None:
+            exit_after(STOP_S)
+            running.stop()
+
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, end)
+        await running.run()
+
+    asyncio.new_event_loop().run_until_complete(keep())  # `asyncio.run` would wait for a store that hangs

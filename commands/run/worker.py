@@ -1,0 +1,140 @@
+"""``reelstream worker``: the process that answers events with lists."""
+
+import logging
+import os
+import signal
+from collections import deque
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.running import STOP_S, exit_after, log_level_option, log_to_stderr
+from commands.parts.starting import end_fenced, only_one, require_servers
+from model.ranking.modes import ModeConfig
+from streams.errors import SettingsError, StateError
+from streams.settings import Settings
+
+__all__ = ["worker"]
+
+DEFAULT_MODES = ModeConfig()  # as measured
+MAX_EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
+EVICTIONS_WITHIN_S = 30.0
+
+
+@click.command()
+@address_options
+@partitions_option
+@click.option("--id", "instance", help="Static group membership: a name that is this worker's alone.")
+@click.option(
+    "--personalize-at",
+    type=click.IntRange(min=1),
+    default=DEFAULT_MODES.personalize_at,
+    show_default=True,
+    help="Known items that make a user personalised.",
+)
+@click.option(
+    "--explore",
+    type=click.IntRange(0, 10),
+    default=0,
+    show_default=True,
+    help="Last places of each list that are filled by chance.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Cores that exact scoring of a batch may use.",
+)
+@log_level_option
+def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
+    """Answer events with lists until stopped.
+
+    Several workers share the partitions; more workers than partitions are of no use.
+    """
+    settings = given_settings(given)
+    log_to_stderr(log_level)
+    _require_faiss(settings)
+    require_servers("worker", settings)
+    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
+    if instance is None:
+        _work(settings, None, log_level, **given)
+        return
+    with only_one("worker", settings, instance, "end it first, or choose another --id"):
+        _work(settings, instance, log_level, **given)
+
+
+def _work(
+    settings: Settings, instance: str | None, log_level: str, *, personalize_at: int, explore: int, threads: int
+) -> None:
+    """Run the worker until a signal ends it."""
+    os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/reading/app.py
+    import faust
+    import torch
+
+    from agents.worker.app import WorkerConfig, build_worker
+    from agents.worker.refresh import RefreshConfig
+    from streams.serving.lists import ServingConfig
+
+    torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
+    modes = ModeConfig(personalize_at, min(DEFAULT_MODES.demote_below, personalize_at))
+    config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), refresh=RefreshConfig(threads=threads))
+    app = build_worker(settings, config, instance)
+
+    class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
+        def install_signal_handlers(self) -> None:
+            for sign in (signal.SIGTERM, signal.SIGINT):
+                self.loop.add_signal_handler(sign, self.end, sign)
+
+        def end(self, sign: signal.Signals) -> None:
+            exit_after(STOP_S)
+            self._schedule_shutdown(sign)
+
+    Process(
+        app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
+    ).execute_from_commandline()
+
+
+def _require_faiss(settings: Settings) -> None:
+    """Raise SettingsError if every list is to come from an index that cannot be built."""
+    if settings.retrieval == "faiss" and find_spec("faiss") is None:
+        raise SettingsError(
+            "worker: REELSTREAM_RETRIEVAL=faiss requires the package faiss, got none; install it with "
+            "pip install 'reelstream[large]', or set REELSTREAM_RETRIEVAL to exact"
+        )
+
+
+class _Expelled(logging.Handler):
+    """Ends a worker that Kafka refuses, or puts out of its group again and again; it would live on and do nothing.
+
+    The usual cause is another worker under the same id; the lease sees that first where both use one Redis. Kafka's
+    client takes it for no error. Either it joins again, which puts the other out, and so on for ever, or its
+    coordinator ends while the rest of the process goes on. It says so in its log and nowhere else.
+    """
+
+    def __init__(self, instance: str | None) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+        self._times: deque[float] = deque(maxlen=MAX_EVICTIONS)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if said.startswith("Unexpected error"):
+            self._end(f"got {said!r} from Kafka; if it stays so after a start, ")
+        elif self._instance is not None and "member_id was not recognized" in said:
+            self._times.append(record.created)
+            if len(self._times) == MAX_EVICTIONS and self._times[-1] - self._times[0] < EVICTIONS_WITHIN_S:
+                self._end(
+                    f"got put out of it {MAX_EVICTIONS} times within {EVICTIONS_WITHIN_S:g} s "
+                    "by one with another Redis; "
+                )
+
+    def _end(self, got: str) -> None:
+        if self._instance is None:
+            end_fenced(
+                StateError(f"worker: Kafka must take it into its consumer group, {got}see the log of the brokers")
+            )
+        required = f"worker {self._instance!r} must be the only one of its id in its consumer group"
+        end_fenced(StateError(f"{required}, {got}choose another --id or REELSTREAM_PREFIX"))
