@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.catalogue import Catalogue
@@ -149,6 +149,7 @@ def test_the_seed_decides_alone():
     assert list(schedule) != list(plan(line(300), disturbance=Disturbance(duplicate=0.1, late=0.1, seed=6)))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ab-"), st.sampled_from(["1", "-2", "x" * 64]), st.integers(0, 3)), min_size=1),
     st.sampled_from(["watch", "rate", "both"]),
