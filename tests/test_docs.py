@@ -17,8 +17,11 @@ from pathlib import Path
 import click
 import pytest
 
+from model.catalogue import Item
 from reelstream import cli
-from streams.records.records import ListedItem, Recommendation
+from streams.kafka.topics import TOPICS
+from streams.records.codec import decode_item, decode_rating, decode_request, decode_watch
+from streams.records.records import ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -253,14 +256,32 @@ def test_every_variable_is_on_its_page():
 
 def test_the_first_screen_shows_what_goes_in_and_what_comes_out():
     """The README's event keeps its contract, and its list, which that event led to, has all fields and no other."""
-    from streams.records.codec import decode_watch  # noqa: PLC0415 - beside what it is for
-
     event, listed = ("\n".join(block.lines) for block in blocks(README) if block.language == "json")
     watch, recommendation = decode_watch(event.encode()), json.loads(listed)
     assert set(recommendation) == {field.name for field in fields(Recommendation)}
     assert all(set(item) == {field.name for field in fields(ListedItem)} for item in recommendation["items"])
     assert recommendation["trigger"]["event_id"] == watch.event_id
     assert recommendation["user_id"] == watch.user_id
+
+
+def test_the_records_page_names_every_field():
+    """docs/reference/records.md has each field of each record, and its examples keep their contracts."""
+    page = DOCS / "reference" / "records.md"
+    named = {shown.text for shown in spans(page)}
+    kinds = (Watch, Rating, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
+    assert [f"{kind.__name__}.{one.name}" for kind in kinds for one in fields(kind) if one.name not in named] == []
+    examples = ["\n".join(block.lines).encode() for block in blocks(page) if block.language == "json"]
+    watch, rating, item, request = examples
+    assert decode_watch(watch).interaction().kind == "watch"
+    assert decode_rating(rating).interaction().kind == "rate"
+    assert isinstance(decode_item(None, item), Item)
+    assert decode_request(request).strict
+
+
+def test_the_topics_page_names_every_topic():
+    """The table of docs/reference/topics.md has the topics that are made, in their order."""
+    page = (DOCS / "reference" / "topics.md").read_text("utf-8")
+    assert re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE) == [topic.name for topic in TOPICS]
 
 
 def test_the_readme_is_short():
