@@ -166,7 +166,7 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
         shell.run(auto)
 
 
-@pytest.mark.timeout(600)  # many processes, one after the other
+@pytest.mark.timeout(900)  # many processes, one after the other, and two trainings
 def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
     """The long block works from `stack up` to `stack down`, with the addresses that the first line printed."""
     lines = iter(block_with("reelstream stack up --json", COMMANDS))
@@ -183,7 +183,7 @@ def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
                 assert "stopped" in shell.run(line)
             else:
                 if line.startswith("reelstream model"):
-                    assert waited_for(lambda: len(versions(shell)) > 1), "a first and a fine-tuned version"
+                    assert waited_for(lambda: len(versions(shell)) > 1, 2 * LONG_S), "a first and a fine-tuned version"
                 shell.run(line)
 
 
