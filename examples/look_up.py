@@ -10,7 +10,7 @@ import sys
 from redis import Redis
 
 user_id = sys.argv[1] if len(sys.argv) > 1 else "ann"
-escaped = user_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")  # as docs/lookups.md says
+escaped = user_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")  # as docs/reference/redis.md says
 key = f"user:{{{escaped}}}"
 with Redis.from_url(os.environ["REELSTREAM_REDIS"], decode_responses=True, socket_timeout=5) as redis:
     user = redis.hgetall(key)

@@ -1,7 +1,8 @@
-"""The commands that the README shows, run as they stand there.
+"""The commands that the README and some other pages show, run as they stand there.
 
 ``make`` and ``docker compose`` lines are not: the first are how this very test is run, and the demo is run by the
-landing script beside the tests; the compose file has a test of its own.
+landing script beside the tests; the compose file has a test of its own. That all other commands would be taken is
+proved by ``test_docs.py``.
 """
 
 import contextlib
@@ -22,24 +23,28 @@ from pathlib import Path
 import pytest
 import redis
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "reference" / "commands.md"
+MODES = ROOT / "docs" / "learning" / "modes.md"
+EXPERIMENTS = ROOT / "docs" / "learning" / "experiments.md"
 LONG_S = 240.0
 
 
-def console_blocks() -> list[list[str]]:
-    """Return the commands of each console block, without prompts and output."""
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def console_blocks(page: Path) -> list[list[str]]:
+    """Return the commands of each console block of a page, without prompts and output."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     return [[line[2:] for line in block.splitlines() if line.startswith("$ ")] for block in blocks]
 
 
-def block_with(command: str) -> list[str]:
-    """Return the one block that holds a command."""
-    (found,) = [block for block in console_blocks() if command in block]
+def block_with(command: str, page: Path = README) -> list[str]:
+    """Return the one block of a page that holds a command."""
+    (found,) = [block for block in console_blocks(page) if command in block]
     return found
 
 
 class Shell:
-    """Runs README lines in a folder of its own, with a data folder of its own."""
+    """Runs lines of pages in a folder of its own, with a data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -123,8 +128,8 @@ def tiny_split(path: Path) -> None:
 
 
 def test_every_console_command_is_run_here_or_by_make() -> None:
-    """The README's console blocks are the four that this module knows, and `make`'s."""
-    firsts = [block[0] for block in console_blocks()]
+    """The console blocks of the README and of the page of commands are those that this module knows, and `make`'s."""
+    firsts = [block[0] for page in (README, COMMANDS) for block in console_blocks(page)]
     assert firsts == [
         "make demo",
         "reelstream up",
@@ -155,12 +160,16 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
             pass
         assert "1 ratings" in shell.run(profile)
         shell.run(hot)
+        by_hand, mode, auto = block_with("reelstream mode ann auto", MODES)
+        shell.run(by_hand)
+        assert "personalized" in shell.run(mode)
+        shell.run(auto)
 
 
-@pytest.mark.timeout(600)  # many processes, one after the other
+@pytest.mark.timeout(900)  # many processes, one after the other, and two trainings
 def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
     """The long block works from `stack up` to `stack down`, with the addresses that the first line printed."""
-    lines = iter(block_with("reelstream stack up --json"))
+    lines = iter(block_with("reelstream stack up --json", COMMANDS))
     addresses = json.loads(shell.run(next(lines)))
     assert next(lines).startswith("export REELSTREAM_KAFKA=")
     shell.environment |= {"REELSTREAM_KAFKA": addresses["kafka"], "REELSTREAM_REDIS": addresses["redis"]}
@@ -169,12 +178,21 @@ def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
             if line.endswith(" &"):
                 background.enter_context(shell.running(line.removesuffix(" &"), until=".ready"))
             elif line == "reelstream stack down":
+                run_an_experiment(shell)
                 background.close()
                 assert "stopped" in shell.run(line)
             else:
                 if line.startswith("reelstream model"):
-                    assert waited_for(lambda: len(versions(shell)) > 1), "a first and a fine-tuned version"
+                    assert waited_for(lambda: len(versions(shell)) > 1, 2 * LONG_S), "a first and a fine-tuned version"
                 shell.run(line)
+
+
+def run_an_experiment(shell: Shell) -> None:
+    """Run the block of an experiment, with a version that there is in the place of the one shown."""
+    start, status, stop = block_with("reelstream ab status", EXPERIMENTS)
+    shell.run(re.sub(r"v\d+-\w+", str(versions(shell)[0]["version"]), start))
+    assert "deeper" in shell.run(status)
+    shell.run(stop)
 
 
 def versions(shell: Shell) -> list[dict[str, object]]:
@@ -187,7 +205,7 @@ def versions(shell: Shell) -> list[dict[str, object]]:
 def test_the_offline_block(shell: Shell) -> None:
     """Fetching, training, evaluating and testing a stream work in an empty folder that holds a split."""
     tiny_split(shell.folder / "ncf-ml-1m.zip")
-    get, train, evaluate, stream = block_with("reelstream data get ml-100k")
+    get, train, evaluate, stream = block_with("reelstream data get ml-100k", COMMANDS)
     shell.run(get)
     shell.run(train)
     assert "hr@10" in shell.run(evaluate).lower()

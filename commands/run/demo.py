@@ -412,7 +412,8 @@ def _summary(show: _Show, seconds: float) -> None:
     user = max(last, key=lambda user_id: (last[user_id].mode == "personalized", last[user_id].arrival))
     Console().print(_list_of(show, user))
     click.echo(
-        f"\ndone in {seconds:.0f} s. Next: `reelstream up` for your own producers, docs/lookups.md for the keys,"
+        f"\ndone in {seconds:.0f} s. Next: `reelstream up` for your own producers, "
+        "docs/reference/redis.md for the keys,"
         " `reelstream replay --help` for your own logs."
     )
 

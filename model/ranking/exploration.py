@@ -2,7 +2,7 @@
 
 Lists that always hold what scored best say nothing about the rest: what is never shown is never touched. A few places
 drawn uniformly, with the probability written beside each item, make it possible to judge another ranking from the
-log. docs/learning.md says how.
+log. docs/learning/experiments.md says how.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """The final state, computed from the records of the topics alone, independently of the worker.
 
-Written from README.md and docs/lookups.md; it shares nothing with the worker. ``json`` reads the JSON, the rules for
-what a record must hold stand here a second time, and a few operations on a table replace what the worker adds up event
-by event. So the two agree only if both are right, or wrong in the same way.
+Written from docs/reference/records.md and docs/reference/redis.md; it shares nothing with the worker. ``json`` reads
+the JSON, the rules for what a record must hold stand here a second time, and a few operations on a table replace what
+the worker adds up event by event. So the two agree only if both are right, or wrong in the same way.
 """
 
 import json
@@ -196,7 +196,7 @@ def judge(  # noqa: PLR0911 - one for each cause
         if not _is_good(name, fields[name]):
             return "bad_field", fields
     k = fields.get("k")
-    if topic == REQUESTS and k is not None and not (type(k) is int and 1 <= k <= 200):  # noqa: PLR2004 - README.md
+    if topic == REQUESTS and k is not None and not (type(k) is int and 1 <= k <= 200):  # noqa: PLR2004 - docs/reference/records.md
         return "bad_field", fields
     if topic != REQUESTS and _is_in_other_unit(fields["ts"], recorded):
         return "wrong_unit", fields

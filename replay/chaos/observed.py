@@ -1,4 +1,4 @@
-"""What Redis and the output topics hold, read by the documented names alone (docs/lookups.md, README.md).
+"""What Redis and the output topics hold, read by the documented names alone (docs/reference/redis.md, records.md).
 
 Nothing of the worker's code takes part, so a mistake in its keys or its codec shows as a difference.
 """

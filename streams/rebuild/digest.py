@@ -1,9 +1,9 @@
 """A fingerprint of the event state in a Redis database, and the comparison of two.
 
-It reads the documented keys (docs/lookups.md) and shares no code with what writes them, so it can testify. Only what
-is a function of the events is read: not modes and lists, not positions, not expiry. The order in which keys come does
-not matter. Decayed weights are no part of the fingerprint, because their last digits depend on the order of addition;
-two databases are compared in them up to ``TOLERANCE``.
+It reads the documented keys (docs/reference/redis.md) and shares no code with what writes them, so it can testify.
+Only what is a function of the events is read: not modes and lists, not positions, not expiry. The order in which keys
+come does not matter. Decayed weights are no part of the fingerprint, because their last digits depend on the order of
+addition; two databases are compared in them up to ``TOLERANCE``.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""An experiment and the modes chosen by hand, as they rest in Redis; docs/lookups.md is for readers outside.
+"""An experiment and the modes chosen by hand, as they rest in Redis; docs/reference/redis.md is for readers outside.
 
 Commands write them and workers read them again and again, so what cannot be understood is told in one line.
 """

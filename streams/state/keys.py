@@ -1,4 +1,4 @@
-"""The names of everything in Redis, in one place; docs/lookups.md is the same table for readers outside.
+"""The names of everything in Redis, in one place; docs/reference/redis.md is the same table for readers outside.
 
 The braces are a Redis Cluster hash tag: all keys of one user, or of one partition, lie in one slot, which is what
 lets one function call change them together. A user id is percent-encoded inside its tag (``%``, ``{`` and ``}``

@@ -1,6 +1,6 @@
 """Reading what Redis holds for people and apps: by the documented keys only, never changing anything.
 
-This is what any client in any language can do with docs/lookups.md in hand. The worker does not use it; its
+This is what any client in any language can do with docs/reference/redis.md in hand. The worker does not use it; its
 profiles come back from the calls that change them (``store``).
 """
 

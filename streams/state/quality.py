@@ -3,7 +3,7 @@
 Figures and position are one string, written at once, so every event counts once whenever the scorekeeper dies. Tests
 and hits of the users of the experiment that runs are a hash beside it, changed in the same transaction; it also holds
 the time of the writing, which tells whether another Redis answers than the one that took the writing before. What the
-figures are is ``model.metrics.live``'s; readers outside find the keys in docs/lookups.md.
+figures are is ``model.metrics.live``'s; readers outside find the keys in docs/reference/redis.md.
 """
 
 from collections.abc import Mapping

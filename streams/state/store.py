@@ -2,7 +2,7 @@
 
 A redelivered event changes nothing, whatever the cause (a crash, a rebalance, a rewind, a producer's retry), so
 Kafka may deliver at least once while the effect is exactly once. Keys are in ``keys`` and documented for readers
-in docs/lookups.md. Nothing here decides what to recommend or when a user's mode changes.
+in docs/reference/redis.md. Nothing here decides what to recommend or when a user's mode changes.
 """
 
 import logging

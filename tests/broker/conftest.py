@@ -175,7 +175,7 @@ class Installation:
         return {key[6:-1]: int(self.redis.hget(key, field) or 0) for key in users}
 
     def item_counts(self, field):
-        """Return a counter of every item in Redis, summed over the partitions as docs/lookups.md says."""
+        """Return a counter of every item in Redis, summed over the partitions as docs/reference/redis.md says."""
         total = {}
         for partition in range(self.settings.partitions):
             for item, n in self.redis.hgetall(f"items:{{p{partition}}}:{field}").items():

@@ -168,7 +168,7 @@ def test_bad_records_are_dead_by_place_and_touch_nothing():
     ],
 )
 def test_a_record_is_judged_by_its_contract(value, cause):
-    """Each rule of README's table of records has its cause."""
+    """Each rule of docs/reference/records.md has its cause."""
     assert judge(WATCHES, value, NOW)[0] == cause
 
 

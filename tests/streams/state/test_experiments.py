@@ -29,7 +29,7 @@ async def state(redis_url):
 
 
 def test_an_experiment_is_written_with_the_documented_fields():
-    """The JSON has the fields of docs/lookups.md, and gives the same experiment back."""
+    """The JSON has the fields of docs/reference/redis.md, and gives the same experiment back."""
     assert json.loads(encode_experiment(DEPTH)) == WRITTEN
     assert decode_experiment(encode_experiment(DEPTH)) == DEPTH
 

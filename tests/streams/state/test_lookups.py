@@ -1,4 +1,4 @@
-"""The documented keys, read as an outsider would: plain redis-py and the names in docs/lookups.md, nothing of ours."""
+"""The documented keys, read as an outsider would: by plain redis-py and the names in docs/reference/redis.md."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from streams.state.lookups import Lookups
 from streams.state.quality import LiveQuality, QualityPoint, QualityShelf
 from streams.state.store import ModelPointer, State, StoredList
 
-PAGE = Path(__file__).parents[3] / "docs" / "lookups.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "redis.md"
 DEPTH = Experiment("depth", 0.25, Arm("a"), Arm("b", version="v1", personalize_at=3, explore=2), 7)
 LIST = b'{"user_id":"u{1}","items":[]}'
 KEYS = {
