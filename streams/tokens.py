@@ -121,7 +121,7 @@ class TokenSource:
         try:
             if self.token is not None:
                 return self.token
-            return _read(self.file) if self.file is not None else _kept(self).get()
+            return _read(self.file) if self.file is not None else _cache_of(self).get()
         except (OSError, ValueError) as error:
             got = _described(error)
             if isinstance(error, HTTPError):
@@ -137,7 +137,7 @@ class TokenSource:
             raise
 
 
-class _Kept:
+class _CachedToken:
     """The latest token of an issuer, shared by all clients of this process."""
 
     def __init__(self, source: TokenSource) -> None:
@@ -156,8 +156,8 @@ class _Kept:
 
 
 @cache
-def _kept(source: TokenSource) -> _Kept:
-    return _Kept(source)
+def _cache_of(source: TokenSource) -> _CachedToken:
+    return _CachedToken(source)
 
 
 class _NoRedirect(request.HTTPRedirectHandler):

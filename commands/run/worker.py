@@ -58,7 +58,7 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     log_to_stderr(log_level)
     _require_faiss(settings)
     require_servers("worker", settings)
-    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_Expelled(instance))
+    logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_ExpulsionHandler(instance))
     if instance is None:
         _work(settings, None, log_level, **given)
         return
@@ -106,7 +106,7 @@ def _require_faiss(settings: Settings) -> None:
         )
 
 
-class _Expelled(logging.Handler):
+class _ExpulsionHandler(logging.Handler):
     """Ends a worker that Kafka refuses, or puts out of its group again and again; it would live on and do nothing.
 
     The usual cause is another worker under the same id; the lease sees that first where both use one Redis. Kafka's

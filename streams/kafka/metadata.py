@@ -78,7 +78,7 @@ class _TopicId:
         return str(found) if found.int else None
 
 
-class _Response(Response):  # type: ignore[misc]  # aiokafka ships no types
+class _MetadataResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
     """The answer in version 10 of Kafka's protocol, without the permissions that nobody asks for."""
 
     API_KEY = 3
@@ -126,11 +126,11 @@ class _Response(Response):  # type: ignore[misc]  # aiokafka ships no types
     )
 
 
-class _Request(RequestStruct):  # type: ignore[misc]  # same
+class _MetadataRequest(RequestStruct):  # type: ignore[misc]  # same
     API_KEY = 3
     API_VERSION = 10
     FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _Response
+    RESPONSE_TYPE = _MetadataResponse
     SCHEMA = Schema(
         (
             "topics",
@@ -143,7 +143,7 @@ class _Request(RequestStruct):  # type: ignore[misc]  # same
     )
 
 
-class _DescribeTopics(Request[MetadataRequest_v5 | _Request]):  # type: ignore[misc]  # same
+class _DescribeTopics(Request[MetadataRequest_v5 | _MetadataRequest]):  # type: ignore[misc]  # same
     """The question; an older broker gets the form that it knows, and tells no ids."""
 
     API_KEY = 3
@@ -152,6 +152,6 @@ class _DescribeTopics(Request[MetadataRequest_v5 | _Request]):  # type: ignore[m
         self._names = names
 
     def build(self, request_struct_class: type[Any]) -> Any:
-        if request_struct_class is _Request:
-            return _Request([(None, name, {}) for name in self._names], False, False, False, {})
+        if request_struct_class is _MetadataRequest:
+            return _MetadataRequest([(None, name, {}) for name in self._names], False, False, False, {})
         return request_struct_class(list(self._names), False)
