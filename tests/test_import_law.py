@@ -24,9 +24,9 @@ MAY_IMPORT = {
 }
 MAY_ALSO_IMPORT = {
     "model.ranking.retrieval": {"faiss"},
-    "agents.trainer.trainer": {"aiokafka"},
-    "agents.archiver.archiver": {"aiokafka"},
-    "agents.scorekeeper.scorekeeper": {"aiokafka"},
+    "agents.trainer": {"aiokafka"},
+    "agents.archiver": {"aiokafka"},
+    "agents.scorekeeper": {"aiokafka", "orjson"},
     "agents.retry": {"redis"},
     "replay.datasets.archive": {"pyarrow"},
     "replay.evaluation.baselines": {"scipy"},
@@ -158,6 +158,17 @@ def test_every_kafka_client_is_made_in_one_place():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
     ]
     assert made == []
+
+
+def test_commands_know_no_key_of_redis():
+    """No module of ``commands`` imports ``streams.state.keys``: what Redis holds is read and written by the state."""
+    assert [
+        f"{file_of(name)}:{found.line}"
+        for name in SOURCES
+        if top(name) == "commands"
+        for found in IMPORTS[name]
+        if found.imported == "streams.state.keys"
+    ] == []
 
 
 def test_modules_import_each_other_in_one_direction():

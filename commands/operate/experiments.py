@@ -61,6 +61,7 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
     """
     from model.experiment import Experiment
     from streams.registry.registry import Registry
+    from streams.state.experiments import store_experiment
 
     settings = given_settings(given)
     now_ms = time.time_ns() // 1_000_000
@@ -71,7 +72,8 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
     _require_new_name(settings, name)
     for version in sorted(experiment.versions):
         Registry(settings.registry).load(version)
-    _store(settings, experiment, is_replacing=is_replacing)
+    with _redis(settings) as client:
+        store_experiment(client, experiment, is_replacing=is_replacing)
     if as_json:
         click.echo(orjson.dumps(asdict(experiment)).decode())
         return
@@ -85,8 +87,10 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
 @_json_option
 def status(*, as_json: bool, **given: Any) -> None:
     """Show the experiment that runs, how both arms do, and whether they can be told from chance."""
+    from streams.state.experiments import find_experiment
+
     with _redis(given_settings(given)) as client:
-        experiment = _experiment(client)
+        experiment = find_experiment(client)
         quality = _quality(client)
     _show(experiment, quality, as_json=as_json)
 
@@ -96,20 +100,12 @@ def status(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def stop(*, as_json: bool, **given: Any) -> None:
     """End the experiment that runs, and show its last figures; users are served as before."""
-    from streams.errors import StateError
-    from streams.redis.connection import answered
-    from streams.state.experiments import decode_experiment
-    from streams.state.keys import EXPERIMENT
+    from streams.state.experiments import remove_experiment
 
     with _redis(given_settings(given)) as client:
-        with answered("ab: ending the experiment"):
-            is_other = client.type(EXPERIMENT) not in ("string", "none")
-            stored: Any = "" if is_other else client.get(EXPERIMENT)
-            client.delete(EXPERIMENT)  # not read and removed in one: repeated, that would find nothing
+        experiment = remove_experiment(client)
         quality = _quality(client)
-    if stored is None:
-        raise StateError("ab: a running experiment is required, got none; `reelstream ab start` starts one")
-    _show(decode_experiment(stored), quality, as_json=as_json)
+    _show(experiment, quality, as_json=as_json)
     if not as_json:
         click.echo("the experiment is over; workers follow by themselves")
 
@@ -162,36 +158,6 @@ def _require_new_name(settings: "Settings", name: str) -> None:
         quality = _quality(client)
     if quality is not None and any(one["experiment"] == name for one in quality.figures["arms"]):
         raise click.UsageError(f"NAME must be one without figures, got {name!r}, of which there are some; take another")
-
-
-def _store(settings: "Settings", experiment: "Experiment", *, is_replacing: bool) -> None:
-    from streams.errors import StateError
-    from streams.redis.connection import answered
-    from streams.state.experiments import encode_experiment
-    from streams.state.keys import EXPERIMENT
-
-    with _redis(settings) as client:
-        with answered(f"ab: starting {experiment.name}"):
-            ours = encode_experiment(experiment)
-            is_stored = client.set(EXPERIMENT, ours, nx=not is_replacing)
-            if not is_stored:  # it may be ours, stored when an answer got lost
-                is_stored = client.get(EXPERIMENT) == ours.decode()
-        if not is_stored:
-            running = _experiment(client)
-            raise StateError(
-                f"ab: no running experiment is required, got {running and running.name!r}; "
-                "end it first with `reelstream ab stop`, or give --replace"
-            )
-
-
-def _experiment(client: "Redis") -> "Experiment | None":
-    from streams.redis.connection import answered
-    from streams.state.experiments import decode_experiment
-    from streams.state.keys import EXPERIMENT
-
-    with answered("ab: reading the experiment"):
-        found: Any = client.get(EXPERIMENT)
-    return None if found is None else decode_experiment(found)
 
 
 def _quality(client: "Redis") -> "LiveQuality | None":

@@ -1,7 +1,9 @@
 """``reelstream model``: which model versions exist, what they scored, the way back to an older one, and clearing up."""
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import orjson
@@ -11,9 +13,10 @@ from commands.parts.options import address_options, given_settings
 if TYPE_CHECKING:
     from redis import Redis
 
-    from streams.records.records import Status
+    from streams.records.records import ModelVersion
     from streams.registry.versions import Version
     from streams.settings import Settings
+    from streams.state.pointer import ModelPointer
 
 __all__ = ["model"]
 
@@ -78,10 +81,12 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
-    before = _current(settings)
-    if version_id is None:
-        version_id = _parent(VersionStore(settings.registry).read(_required(before)))
-    _serve(settings, version_id, before, "rolled_back", as_json=as_json)
+    before = _pointer(settings)
+    if version_id is not None:
+        _serve(settings, version_id, before, "rolled_back", as_json=as_json)
+        return
+    parent = _parent(VersionStore(settings.registry).read(_required(None if before is None else before.version)))
+    _serve(settings, parent, before, "rolled_back", as_json=as_json, is_only_instead=True)
 
 
 @model.command()
@@ -94,7 +99,7 @@ def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
     """
     settings = given_settings(given)
-    _serve(settings, version_id, _current(settings), "promoted", as_json=as_json)
+    _serve(settings, version_id, _pointer(settings), "promoted", as_json=as_json)
 
 
 @model.command()
@@ -169,71 +174,85 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
         click.echo(f"removed {len(removed)} of {n_versions} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
 
 
-def _serve(settings: "Settings", version_id: str, before: str | None, status: "Status", *, as_json: bool) -> None:
-    """Let a version serve that can be loaded, announce it, and say so."""
+def _serve(
+    settings: "Settings",
+    version_id: str,
+    before: "ModelPointer | None",
+    status: Literal["promoted", "rolled_back"],
+    *,
+    as_json: bool,
+    is_only_instead: bool = False,
+) -> None:
+    """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one."""
+    from streams.errors import StateError
     from streams.registry.registry import Registry
+    from streams.serving.promotion import decide
+    from streams.state.pointer import ANY_VERSION
 
     _, version = Registry(settings.registry).load(version_id)
-    now_ms = time.time_ns() // 1_000_000
-    _move(settings, version, now_ms)
-    _announce(settings, version, status, now_ms)
+    expected = before if is_only_instead else ANY_VERSION
+    if not asyncio.run(_served(settings, decide(version, status), expected)):
+        raise StateError(
+            f"model: {before and before.version} must serve until its parent does, got another version that was chosen "
+            "meanwhile; see `reelstream model list`"
+        )
+    previous = None if before is None else before.version
     if as_json:
-        click.echo(orjson.dumps({"previous": before, "current": version.version_id, "uri": version.uri}).decode())
+        click.echo(orjson.dumps({"previous": previous, "current": version.version_id, "uri": version.uri}).decode())
         return
-    done = "promoted" if status == "promoted" else f"rolled back from {before or 'no version'} to"
-    instead = f" instead of {before or 'no version'}" if status == "promoted" else ""
+    done = "promoted" if status == "promoted" else f"rolled back from {previous or 'no version'} to"
+    instead = f" instead of {previous or 'no version'}" if status == "promoted" else ""
     click.echo(f"{done} {version.version_id}{instead}; workers follow by themselves")
+
+
+async def _served(settings: "Settings", decision: "ModelVersion", expected: "ModelPointer | str | None") -> bool:
+    from streams.errors import TopicError
+    from streams.kafka.model_versions import announce_in_thread
+    from streams.redis.connection import connect
+    from streams.serving.promotion import Promotion
+    from streams.state.store import State
+
+    client = connect(settings.redis)
+    try:
+        state = State(client)
+        await state.install()
+        return await Promotion(state, partial(announce_in_thread, settings)).serve(decision, expected)
+    except TopicError as error:
+        raise TopicError(
+            f"{error}; the pointer was moved, which workers follow: the trainer and the scorekeeper announce it when "
+            f"they start, or `reelstream model promote {decision.version}` does"
+        ) from error
+    finally:
+        await client.aclose()
+
+
+def _pointer(settings: "Settings") -> "ModelPointer | None":
+    """Return what serves, or None before the first promotion."""
+    from streams.state.pointer import find_pointer
+
+    with _redis(settings) as client:
+        return find_pointer(client)
 
 
 def _current(settings: "Settings") -> str | None:
     """Return the id of the version that serves, or None before the first promotion."""
-    from streams.redis.connection import answered
-    from streams.state.keys import MODEL
-
-    with answered("model: reading the current version"), _redis(settings) as client:
-        found: Any = client.hget(MODEL, "version")
-    return found if found is None else str(found)
+    found = _pointer(settings)
+    return None if found is None else found.version
 
 
 def _pinned(settings: "Settings") -> "frozenset[str]":
     """Return the versions that an experiment compares."""
-    from streams.redis.connection import answered
-    from streams.state.experiments import decode_experiment
-    from streams.state.keys import EXPERIMENT
+    from streams.state.experiments import find_experiment
 
-    with answered("model: reading the experiment"), _redis(settings) as client:
-        found: Any = client.get(EXPERIMENT)
-    return frozenset() if found is None else decode_experiment(found).versions
-
-
-def _move(settings: "Settings", version: "Version", now_ms: int) -> None:
-    from streams.redis.connection import answered
-    from streams.state.keys import MODEL
-
-    pointer: dict[Any, Any] = {"version": version.version_id, "uri": version.uri, "promoted_at": now_ms}
-    with answered(f"model: moving the current version to {version.version_id}"), _redis(settings) as client:
-        client.hset(MODEL, mapping=pointer)
+    with _redis(settings) as client:
+        found = find_experiment(client)
+    return frozenset() if found is None else found.versions
 
 
 def _redis(settings: "Settings") -> "Redis":
     from streams.redis.connection import connect_to_read
 
     return connect_to_read(settings.redis)
-
-
-def _announce(settings: "Settings", version: "Version", status: "Status", now_ms: int) -> None:
-    """Publish the decision and wait until the cluster holds it."""
-    from streams.errors import TopicError
-    from streams.kafka.model_versions import announce
-    from streams.records.records import ModelVersion
-
-    record = ModelVersion(version.version_id, status, version.parent, version.uri, now_ms, dict(version.metrics))
-    try:
-        announce(settings, record)
-    except TopicError as error:
-        raise TopicError(
-            f"{error}; the pointer was moved, which workers follow: run the same command again to announce it"
-        ) from error
 
 
 def _required(current: str | None) -> str:

@@ -1,12 +1,14 @@
 """``reelstream mode``: a user's mode as it is, and choosing it by hand."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import orjson
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from model.history import Mode
 
 __all__ = ["mode"]
 
@@ -43,37 +45,24 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
 
 
 def _choose(client: "Redis", user_id: str, wanted: str) -> None:
-    from streams.errors import StateError
-    from streams.redis.connection import answered
-    from streams.state.experiments import MAX_OVERRIDES
-    from streams.state.keys import OVERRIDES
+    from streams.state.experiments import remove_override, store_override
 
-    with answered(f"mode: choosing the mode of user {user_id!r}"):
-        if wanted == _AUTO:
-            client.hdel(OVERRIDES, user_id)
-            return
-        n: Any = client.hlen(OVERRIDES)
-        if n >= MAX_OVERRIDES and not client.hexists(OVERRIDES, user_id):
-            raise StateError(
-                f"mode: at most {MAX_OVERRIDES:,} users may have a mode chosen by hand, got {n:,} and {user_id!r}; "
-                "let the threshold decide for some with `reelstream mode USER auto`"
-            )
-        client.hset(OVERRIDES, user_id, wanted)
+    if wanted == _AUTO:
+        remove_override(client, user_id)
+    else:
+        store_override(client, user_id, cast("Mode", wanted))
 
 
 def _found(client: "Redis", user_id: str) -> dict[str, Any]:
-    from streams.redis.connection import answered
-    from streams.state.keys import OVERRIDES
+    from streams.state.experiments import find_override
     from streams.state.lookups import Lookups
 
     profile = Lookups(client).profile(user_id, 1)
-    with answered(f"mode: reading the mode of user {user_id!r}"):
-        chosen = client.hget(OVERRIDES, user_id)
     return {
         "user_id": user_id,
         "unknown": profile is None,
         "mode": None if profile is None else profile.mode,
-        "chosen": chosen,
+        "chosen": find_override(client, user_id),
     }
 
 

@@ -360,10 +360,10 @@ def _figures(show: _Show) -> dict[str, str]:
 
 
 def _age_s(show: _Show) -> float:
-    from streams.state.keys import MODEL
+    from streams.state.pointer import find_pointer
 
-    promoted = show.client.hget(MODEL, "promoted_at")
-    return 0.0 if promoted is None else max(0.0, time.time() - int(promoted) / 1000)
+    pointer = find_pointer(show.client)
+    return 0.0 if pointer is None else max(0.0, time.time() - pointer.promoted_at / 1000)
 
 
 def _rows(show: _Show) -> "Table":
@@ -419,12 +419,14 @@ def _summary(show: _Show, seconds: float) -> None:
 
 
 def _list_of(show: _Show, user: str) -> "Table":
-    import orjson
     from rich.table import Table
 
-    from streams.state.keys import UserKeys
+    from streams.state.lookups import Lookups
 
-    found = orjson.loads(show.client.get(UserKeys.of(user).recs))  # type: ignore[arg-type]  # sync client
+    stored = Lookups(show.client).recommendation(user)
+    if stored is None:
+        return Table(title=f"user {user} has no list in Redis")
+    found = stored.record
     table = Table(title=f"user {user}, {found['mode']}, {found['model_version']}")
     for name in ("", "title", "year", "score", "why"):
         table.add_column(name)

@@ -4,6 +4,8 @@ A rollback, by hand or by the drift guard, connects for its one record. The trai
 keeps a producer of its own.
 """
 
+import asyncio
+
 from kafka.errors import KafkaError
 
 from streams.errors import TopicError
@@ -13,7 +15,7 @@ from streams.records.codec import encode
 from streams.records.records import ModelVersion
 from streams.settings import Settings
 
-__all__ = ["announce", "key_of"]
+__all__ = ["announce", "announce_in_thread", "key_of"]
 
 _ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
 _CLOSE_S = 1.0  # nothing is out any more that anybody waits for
@@ -49,3 +51,8 @@ def announce(settings: Settings, decided: ModelVersion) -> None:
             f"model: the record that {decided.version} is {decided.status} must be written to {topic} at "
             f"{settings.kafka}, got {error!r}"
         ) from error
+
+
+async def announce_in_thread(settings: Settings, decided: ModelVersion) -> None:
+    """Publish a decision as ``announce`` does, while the event loop goes on."""
+    await asyncio.to_thread(announce, settings, decided)

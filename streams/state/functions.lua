@@ -491,20 +491,36 @@ local function replace_zset(keys, args)
   return #args / 2
 end
 
--- Let workers follow another model, if the one that is expected serves; also 1 where that was done before.
+-- Let workers follow another model, if the one that is expected serves; also 1 where that was done before. What is to be
+-- announced of it rests beside the pointer, in place of what was to be announced of the model before.
 -- keys: 1 pointer
--- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any)
+-- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any),
+-- 6 what is to be announced ('' for nothing)
 local function move_model(keys, args)
   local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
   if version == args[2] and promoted_at == args[4] then return 1 end
   if args[1] ~= '*' and (version or '') ~= args[1] then return 0 end
   if args[5] ~= '' and promoted_at ~= args[5] then return 0 end
   redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
+  if args[6] == '' then
+    redis.call('HDEL', keys[1], 'announcing')
+  else
+    redis.call('HSET', keys[1], 'announcing', args[6])
+  end
   return 1
+end
+
+-- Forget what was to be announced of a model, if it still serves since then.
+-- keys: 1 pointer   args: 1 version, 2 promoted_at
+local function model_announced(keys, args)
+  local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
+  if version ~= args[1] or promoted_at ~= args[2] then return 0 end
+  return redis.call('HDEL', keys[1], 'announcing')
 end
 
 redis.register_function('reelstream_v3_apply', apply)
 redis.register_function('reelstream_v3_move_model', move_model)
+redis.register_function('reelstream_v3_model_announced', model_announced)
 redis.register_function('reelstream_v3_store_list', store_list)
 redis.register_function('reelstream_v3_count_items', count_items)
 redis.register_function('reelstream_v3_replace_zset', replace_zset)

@@ -17,7 +17,6 @@ from redis.asyncio import Redis as AsyncRedis
 from model.metrics.live import ExperimentUser, ExperimentUsers, Scoreboard, Tally
 from streams.errors import StateError
 from streams.records.positions import Offsets, TopicIds
-from streams.records.records import ModelVersion
 from streams.redis.connection import answered
 from streams.state.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS
 
@@ -46,7 +45,6 @@ class LiveQuality:
         other.
     at_ms : wall clock of the writing, milliseconds.
     drifting : version of which it was announced that it drifts and cannot be rolled back, if that was the last one.
-    announcing : a decision that may not be on ``model-versions`` yet.
     topics : ids of the topics that the offsets belong to.
     """
 
@@ -55,7 +53,6 @@ class LiveQuality:
     offsets: Offsets
     at_ms: int
     drifting: str | None = None
-    announcing: ModelVersion | None = None
     topics: TopicIds = field(default_factory=dict)
 
 
@@ -184,14 +181,12 @@ def _counts(stored: bytes) -> tuple[int, int]:
 def _restored(stored: bytes | str) -> LiveQuality:
     try:
         found = orjson.loads(stored)
-        announcing = found.get("announcing")
         return LiveQuality(
             _checked(found["figures"]),
             _offsets(found["began"]),
             _offsets(found["offsets"]),
             int(found["at_ms"]),
             found["drifting"],
-            None if announcing is None else ModelVersion(**announcing),
             found.get("topics", {}),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -97,8 +97,13 @@ _FUNCTIONS = (
     *_rights("finding out which server answers", ("INFO", "server")),
     *_rights("its functions", _LOAD, ("FCALL", f"{LIBRARY}_move_model", 1, MODEL)),
 )
-_POINTER = _rights(
-    "the model that serves", ("HGETALL", MODEL), ("HMGET", MODEL, "version"), ("HSET", MODEL, "version", "")
+_POINTER = _rights("the model that serves", ("HGETALL", MODEL))
+_SERVING = _rights(
+    "letting a version serve",
+    ("HGET", MODEL, ""),
+    ("HMGET", MODEL, "version"),
+    ("HSET", MODEL, "version", ""),
+    ("HDEL", MODEL, ""),
 )
 _TOPICS = _rights(
     "telling topics that were made anew",
@@ -235,12 +240,21 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
     "trainer": (
         *_FUNCTIONS,
         *_POINTER,
+        *_SERVING,
         *_TOPICS,
         *_rights("keeping the versions of an experiment", ("GET", EXPERIMENT)),
         *_lease("trainer"),
         *_life("trainer"),
     ),
-    "scorekeeper": (*_FUNCTIONS, *_POINTER, *_TOPICS, *_FIGURES, *_lease("scorekeeper"), *_life("scorekeeper")),
+    "scorekeeper": (
+        *_FUNCTIONS,
+        *_POINTER,
+        *_SERVING,
+        *_TOPICS,
+        *_FIGURES,
+        *_lease("scorekeeper"),
+        *_life("scorekeeper"),
+    ),
     "digest": _DIGEST,
     "rebuild": (*_REBUILD, *_SWITCH),
     "rebuild elsewhere": _LEAVE,

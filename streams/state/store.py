@@ -22,10 +22,9 @@ from model.experiment import Experiment
 from model.history import Mode, Profile
 from streams.errors import StateError, StateMoved
 from streams.records.positions import TopicPartition
-from streams.records.records import Event, Origin
+from streams.records.records import Event, ModelVersion, Origin
 from streams.redis.connection import answered
 from streams.state.calls import (
-    LIBRARY,
     Bounds,
     SourcedEvent,
     StateConfig,
@@ -54,6 +53,15 @@ from streams.state.keys import (
 )
 from streams.state.known_positions import KnownPositions
 from streams.state.library import install, server_ids
+from streams.state.pointer import (
+    ANNOUNCING,
+    ANY_VERSION,
+    ModelPointer,
+    announced_call,
+    decode_announcing,
+    move_call,
+    read_pointer,
+)
 from streams.state.trending import Trends, merge_trending
 
 __all__ = [
@@ -67,7 +75,6 @@ __all__ = [
     "StoredList",
 ]
 
-ANY_VERSION = "*"  # no version is called so
 _MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
 _LOST = re.compile(r"LOSTPOSITION (\S+ is -?\d+, not \d+ or more)")
 _NO_BOUNDS: Bounds = MappingProxyType({})
@@ -92,15 +99,6 @@ class AppliedBatch:
     latest: Mapping[str, tuple[Origin, Event]]
     counted: int
     fresh: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPointer:
-    """The model that workers follow; ``promoted_at`` in milliseconds of the wall clock."""
-
-    version: str
-    uri: str
-    promoted_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,11 +327,14 @@ class State:
         """Return the model that workers follow, or None before the first was promoted."""
         with answered("state: reading the current model"):
             found: Any = await self._client.hgetall(MODEL)
-        if not found:
-            return None
-        return ModelPointer(found[b"version"].decode(), found[b"uri"].decode(), int(found[b"promoted_at"]))
+        return read_pointer(found)
 
-    async def move_model(self, pointer: ModelPointer, expected: ModelPointer | str | None = ANY_VERSION) -> bool:
+    async def move_model(
+        self,
+        pointer: ModelPointer,
+        expected: ModelPointer | str | None = ANY_VERSION,
+        announcing: ModelVersion | None = None,
+    ) -> bool:
         """Let all workers follow this model; asking for the same again, after an answer that got lost, changes nothing.
 
         Parameters
@@ -341,18 +342,32 @@ class State:
         pointer : where to.
         expected : version that must serve until now, None for none; by default it does not matter. A whole pointer
             also says since when, so that a repetition never undoes what somebody else has chosen meanwhile.
+        announcing : what everybody is to be told of it, kept until ``note_announced``.
 
         Returns
         -------
         Whether the pointer is there now: False if another version than the expected one serves.
         """
-        version, since = (
-            (expected.version, expected.promoted_at) if isinstance(expected, ModelPointer) else (expected or "", "")
-        )
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            call = ("FCALL", f"{LIBRARY}_move_model", 1, MODEL, version)
-            [moved] = await self._call_all([(*call, pointer.version, pointer.uri, pointer.promoted_at, since)])
+            [moved] = await self._call_all([move_call(pointer, expected, announcing)])
         return bool(moved)
+
+    async def unannounced(self) -> ModelVersion | None:
+        """Return what is still to be announced of the model that serves, or None.
+
+        Raises
+        ------
+        StateError
+            If what is stored is no such record.
+        """
+        with answered("state: reading what is to be announced"):
+            found: Any = await self._client.hget(MODEL, ANNOUNCING)
+        return None if found is None else decode_announcing(found)
+
+    async def note_announced(self, announced: ModelVersion) -> None:
+        """Note that this was announced; nothing changes where another version serves by now."""
+        with answered(f"state: noting that {announced.version!r} was announced"):
+            await self._call_all([announced_call(announced.version or "", announced.ts)])
 
     async def experiment(self) -> Experiment | None:
         """Return the experiment that runs, or None.

@@ -20,7 +20,7 @@ from streams.records.records import ModelVersion
 from streams.redis.connection import connect
 from streams.registry.versions import Lineage, VersionStore
 from streams.state.quality import QualityShelf, find_quality, find_series
-from streams.state.store import ModelPointer
+from streams.state.store import ModelPointer, State
 
 CONFIG = ScorekeeperConfig(
     late_s=0.3, write_s=0.1, point_s=0.2, board=ScoreboardConfig(renew_every=1), drift=DriftConfig(min_tests=20)
@@ -168,20 +168,22 @@ async def test_restarts_count_nothing_twice_and_nothing_never(installation, unti
 
 
 async def test_what_a_kill_left_is_made_good(installation, until):
-    """A rollback whose pointer moved is announced at the start, one that never moved it is not; lost figures return."""
+    """A rollback that was not announced is announced at the start, unless another serves since; lost figures return."""
     await started_once(installation, until)
     config = replace(CONFIG, rewrite_s=0.2)
-    left = find_quality(installation.redis)
     client = connect(installation.settings.redis)
-    for serving, statuses in (("v2", []), ("v1", ["rolled_back"])):
-        serve(installation, serving, 5)
-        await QualityShelf(client).write(replace(left, announcing=ModelVersion("v1", "rolled_back", None, None, 5)))
+    state = State(client)
+    left = ModelVersion("v1", "rolled_back", None, "file:///v1", 5)
+    await state.move_model(ModelPointer("v1", "file:///v1", 5), announcing=left)
+    await state.move_model(ModelPointer("v2", "file:///v2", 6))
+    is_done = lambda: not installation.redis.hexists("model:current", "announcing")  # noqa: E731 - a condition
+    for statuses in ([], ["rolled_back"]):
         async with keeping(installation, config):
-            done = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
-            await asyncio.to_thread(until, done, 20, lambda: "nothing left to announce")
+            await asyncio.to_thread(until, is_done, 20, lambda: "nothing left to announce")
             installation.redis.delete("quality:live")
             await reached(until, installation, 0)
         assert [value["status"] for value in installation.values("model-versions")] == statuses
+        await state.move_model(ModelPointer("v1", "file:///v1", 5), announcing=left)
     await client.aclose()
 
 
@@ -281,7 +283,7 @@ async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until
             installation.await_value, "model-versions", lambda value: value["status"] == "rolled_back"
         )
         await reached(until, installation, 60)
-        settled = lambda: find_quality(installation.redis).announcing is None  # noqa: E731 - a condition
+        settled = lambda: "announcing" not in pointer()  # noqa: E731 - a condition
         await asyncio.to_thread(until, settled, 20, lambda: "a note that it was announced")
         assert keeper.report.rolled_back == 1
     metrics = said["metrics"]
@@ -306,7 +308,7 @@ async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until
     async with keeping(installation) as keeper:
         await reached(until, installation, 120)
         await asyncio.sleep(5 * CONFIG.write_s)
-        assert keeper._guard.judge(parent, int(pointer()["promoted_at"])) is not None
+        assert keeper._counting.guard.judge(parent, int(pointer()["promoted_at"])) is not None
     assert [value["status"] for value in installation.values("model-versions")] == ["rolled_back", "drifting"]
 
 
@@ -320,7 +322,7 @@ async def test_without_a_guard_nothing_is_rolled_back(installation, until):
     async with keeping(installation, config) as keeper:
         await reached(until, installation, 30)
         await asyncio.sleep(5 * CONFIG.write_s)
-        assert keeper._guard.judge(child, t0) is not None
+        assert keeper._counting.guard.judge(child, t0) is not None
     assert installation.redis.hget("model:current", "version") == child
     assert installation.values("model-versions") == []
 
@@ -346,10 +348,10 @@ async def test_whoever_moves_the_pointer_meanwhile_wins(installation):
     await keeper._state.install()
     stale = ModelPointer(child, "file:///child", 5)
     serve(installation, "v000009-00000000", 6)
-    await keeper._answer(Drift(child, 30, 0, 29, 29), stale)
+    await keeper._guarding.answer(Drift(child, 30, 0, 29, 29), stale)
     assert installation.redis.hget("model:current", "version") == "v000009-00000000"
     assert installation.values("model-versions") == []
-    assert find_quality(installation.redis).announcing is None
+    assert not installation.redis.hexists("model:current", "announcing")
     await keeper._client.aclose()
 
 

@@ -220,7 +220,8 @@ def test_a_switch_under_a_live_stream_loses_nothing(running, other, until):
     """Events keep coming while the rebuilt database takes over; at the end it holds what a second rebuild makes."""
     installation, records = running
     live = installation.settings.redis
-    installation.redis.hset("model:current", mapping={"version": "none", "uri": "nowhere", "promoted_at": 1})
+    pointer = {"version": "none", "uri": "nowhere", "promoted_at": "1", "announcing": "{}"}
+    installation.redis.hset("model:current", mapping=pointer)
     experiment = encode_experiment(Experiment("depth", 0.5, Arm("a"), Arm("b", explore=1), 1)).decode()
     installation.redis.set("experiment:current", experiment)
     installation.redis.hset("modes:chosen", mapping={"u1": "cold_start"})
@@ -261,7 +262,7 @@ def test_a_switch_under_a_live_stream_loses_nothing(running, other, until):
         )
 
     until(newest, 60, lambda: "a list for each user's last event")
-    assert installation.redis.hget("model:current", "version") == "none"
+    assert installation.redis.hgetall("model:current") == pointer
     assert installation.redis.get("experiment:current") == experiment
     assert installation.redis.hgetall("modes:chosen") == {"u1": "cold_start"}
     assert installation.redis.hlen("catalog:items") == len(ITEMS)

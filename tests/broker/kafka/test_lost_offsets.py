@@ -10,7 +10,7 @@ from kafka.structs import OffsetAndMetadata
 
 from agents.worker.recovery import StateRecovery
 from streams.kafka.clients import blocking_admin, blocking_consumer
-from streams.reading.range_reader import rereading
+from streams.reading.range_reader import range_reader
 from streams.records.records import Origin, Watch
 from streams.redis.connection import connect
 from streams.state.keys import PartitionKeys
@@ -70,7 +70,7 @@ async def test_what_left_retention_after_it_was_applied_is_not_lost(cut):
     recovery = StateRecovery(cut.settings, "unused", state, lambda: frozenset({(topic, 0)}), lambda one: one.offset)
     recovery.note(origin for origin, *_ in events)
     ranges = await recovery.check_positions()
-    async with rereading(cut.settings) as reader:
+    async with range_reader(cut.settings) as reader:
         batches = [records for one in ranges async for records in recovery.read(reader, one)]
     await client.aclose()
     assert ([record.origin.offset for records in batches for record in records], recovery.lost) == ([8, 9], 0)

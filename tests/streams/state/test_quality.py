@@ -8,19 +8,17 @@ from redis import Redis
 
 from model.metrics.live import ExperimentUsers, Scoreboard
 from streams.errors import StateError
-from streams.records.records import ModelVersion
 from streams.redis.connection import connect, connect_to_read
 from streams.state.quality import LiveQuality, QualityPoint, QualityShelf, find_quality, find_series
 
 NONE = Scoreboard().describe()
-SAID = ModelVersion("v1", "rolled_back", "v0", "file:///v1", 7, {"z": -4.0}, "why")
 FOUND = LiveQuality(
     NONE | {"running": {"experiment": "x", "since_ms": 3}},
     {"p-watch-events": {0: 0, 1: 2}},
     {"p-watch-events": {0: 5, 1: 7}},
     9,
     "v1",
-    SAID,
+    {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
 )
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from agents.scorekeeper.published import shown_list
 from model.metrics.live import PublishedList
 from streams.records.codec import encode
 from streams.records.decoding import RawRecord
+from streams.records.published import shown_list
 from streams.records.records import ListedItem, Origin, Recommendation
 
 

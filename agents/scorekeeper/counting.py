@@ -1,0 +1,121 @@
+"""What lists and events say, one record at a time, in the order of their Kafka timestamps."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+
+from agents.scorekeeper.config import ScorekeeperConfig
+from agents.scorekeeper.report import ScorekeeperReport
+from model.metrics.drift import DriftGuard
+from model.metrics.live import ExperimentUser, Scoreboard
+from streams.errors import StateError
+from streams.kafka import topics
+from streams.reading.time_order import TimeOrder
+from streams.records.decoding import RawRecord, decode_batch
+from streams.records.positions import Offsets, TopicPartition
+from streams.records.published import shown_list
+from streams.settings import Settings
+from streams.state.keys import QUALITY
+from streams.state.quality import LiveQuality
+
+__all__ = ["COUNTED", "Counting"]
+
+COUNTED = (*topics.EVENTS, topics.RECOMMENDATIONS)  # topics, without the prefix
+MAX_WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
+logger = logging.getLogger(__name__)
+
+
+class Counting:
+    """Counts each record once.
+
+    Parameters
+    ----------
+    settings : names and number of the partitions.
+    config : what is counted.
+    report : told how many records there were.
+
+    Attributes
+    ----------
+    board, guard : what was counted, and what speaks against which version.
+    began, offsets : counted are the records of a place from the one to before the other; those before are learnt from.
+    """
+
+    def __init__(self, settings: Settings, config: ScorekeeperConfig, report: ScorekeeperReport) -> None:
+        self._prefix = settings.prefix
+        self._lists = settings.prefix + topics.RECOMMENDATIONS
+        self._report = report
+        places = [(settings.prefix + name, partition) for name in COUNTED for partition in range(settings.partitions)]
+        self._order = TimeOrder(places, self._lists, 1000 * config.late_s)
+        self.board = Scoreboard(config.board)
+        self.guard = DriftGuard(config.drift, config.board.k)
+        self.began: dict[str, dict[int, int]] = {}
+        self.offsets: dict[str, dict[int, int]] = {}
+
+    def begin(self, ends: Offsets) -> None:
+        """Count what comes from here on."""
+        self.began = {topic: dict(partitions) for topic, partitions in ends.items()}
+        self.offsets = {topic: dict(partitions) for topic, partitions in ends.items()}
+
+    def restore(self, stored: LiveQuality, drawn: Mapping[ExperimentUser, tuple[int, int]]) -> None:
+        """Take what was counted before; raise StateError if it is not what a scorekeeper stored."""
+        try:
+            if not self.board.restore(stored.figures, drawn):
+                logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
+        except ValueError as error:
+            raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
+        self.began = {topic: dict(partitions) for topic, partitions in stored.began.items()}
+
+    def full(self) -> Collection[TopicPartition]:
+        """Return the places of which enough records wait."""
+        return self._order.full(MAX_WAITING)
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for earlier ones."""
+        return len(self._order)
+
+    def add(self, records: Sequence[RawRecord], now_ms: int) -> None:
+        """Take records that were read; they wait until it is certain which is the next."""
+        self._order.add(records, now_ms)
+
+    def count(self, unread: Collection[TopicPartition], now_ms: int) -> None:
+        """Count what is certain to be next in time.
+
+        Parameters
+        ----------
+        unread : places that hold more than was read.
+        """
+        for record in self._order.ready(unread, now_ms):
+            self.tell(record)
+        self._report.waiting = len(self._order)
+
+    def tell(self, record: RawRecord) -> None:
+        """Tell the scoreboard of a record; bad ones are the worker's to report."""
+        origin = record.origin
+        offsets = self.offsets[origin.topic]
+        is_new = origin.offset >= offsets[origin.partition]
+        if is_new:
+            offsets[origin.partition] = origin.offset + 1
+            self._report.records += 1
+        if origin.topic == self._lists:
+            shown = shown_list(record)
+            if shown is not None:
+                self.board.add_list(shown)
+            self._report.bad += is_new and shown is None
+            return
+        self._tell_event(record, is_new=is_new)
+
+    def _tell_event(self, record: RawRecord, *, is_new: bool) -> None:
+        origin = record.origin
+        decoded = decode_batch([record], self._prefix)
+        self._report.bad += is_new and bool(decoded.rejected)
+        is_before = origin.offset < self.began.get(origin.topic, {}).get(origin.partition, 0)
+        for _, event in decoded.events:
+            credit = self.board.add_event(
+                event.user_id,
+                event.item_id,
+                origin.timestamp,
+                event.rec_id,
+                "new" if is_new else "before" if is_before else "counted",
+            )
+            if credit is not None and (is_new or not is_before):
+                self.guard.observe(credit)

@@ -1,0 +1,57 @@
+"""Announcing what the trainer decides, by a producer of its own: there is something to say every few seconds."""
+
+from aiokafka.errors import KafkaError
+
+from agents.retry import Retry
+from streams.kafka import topics
+from streams.kafka.clients import producer
+from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.model_versions import key_of
+from streams.records.codec import encode
+from streams.records.records import ModelVersion
+from streams.settings import Settings
+
+__all__ = ["Announcer"]
+
+
+class Announcer:
+    """Puts decisions on ``model-versions``.
+
+    Parameters
+    ----------
+    settings : where the cluster is.
+    retry : waits for the cluster.
+    """
+
+    def __init__(self, settings: Settings, retry: Retry) -> None:
+        self._settings = settings
+        self._retry = retry
+        self._topic = settings.prefix + topics.MODEL_VERSIONS
+
+    async def start(self) -> None:
+        """Connect."""
+        self._producer = producer(self._settings)
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._producer.stop()
+
+    async def announce(self, decided: ModelVersion) -> None:
+        """Announce a decision, however long Kafka is away; the topic keeps the latest of several."""
+        await self._retry.until_available(self.send, decided)
+
+    async def send(self, decided: ModelVersion) -> None:
+        """Announce a decision.
+
+        Raises
+        ------
+        ClusterAway
+            If Kafka cannot take it for now.
+        TopicError
+            If waiting cures nothing.
+        """
+        try:
+            await self._producer.send_and_wait(self._topic, encode(decided), key=key_of(decided))
+        except KafkaError as error:
+            raise cluster_error(error, f"trainer: {self._topic} must take an announcement") from error

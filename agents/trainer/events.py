@@ -1,0 +1,134 @@
+"""Events on their way into the learner: each read once, and known by where it stood until a version contains it."""
+
+import logging
+from collections import OrderedDict
+
+from aiokafka.errors import KafkaError
+
+from agents.retry import Retry
+from agents.trainer.config import TrainerConfig
+from agents.trainer.pending import Pending
+from agents.trainer.report import TrainerReport
+from model.network.snapshot import Snapshot
+from model.training.learner import Learner
+from streams.kafka.topic_ids import replaced
+from streams.reading.reader import EventReader
+from streams.records.decoding import decode_batch
+from streams.records.positions import Offsets, TopicIds
+from streams.registry.versions import Version
+from streams.settings import Settings
+
+__all__ = ["TrainingEvents"]
+
+READ = 5000  # records taken at once
+logger = logging.getLogger(__name__)
+
+
+class TrainingEvents:
+    """The learner, and where its events were read.
+
+    Parameters
+    ----------
+    settings : names and number of the partitions.
+    config : what is kept.
+    reader : reads the event topics, connected by whoever made it.
+    retry : waits for Kafka.
+    report : told what was read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: TrainerConfig,
+        reader: EventReader,
+        retry: Retry,
+        report: TrainerReport,
+    ) -> None:
+        self._settings = settings
+        self._config = config
+        self._reader = reader
+        self._retry = retry
+        self._report = report
+        self._pending = Pending()
+        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._offsets: Offsets = {}  # before which the version that serves contains everything
+        self.learner = Learner(config.learner, config.rounds)
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.learner = Learner(self._config.learner, self._config.rounds)
+        self._pending.clear()
+        self._remembered.clear()
+        self._offsets = {}
+
+    async def begin(self) -> None:
+        """Begin with the first event there is, as nothing was learnt yet."""
+        await self._retry.until_available(self._reader.seek, {})
+
+    async def go_on_from(self, version: Version, snapshot: Snapshot, topic_ids: TopicIds) -> None:
+        """Go on after the events that a version contains, with those before as the old ones.
+
+        Parameters
+        ----------
+        topic_ids : of the topics as they are now.
+        """
+        self.learner.champion = snapshot
+        self._offsets = offsets = await self._reachable(version, topic_ids)
+        back = self._config.refill // (2 * self._settings.partitions)
+        await self._retry.until_available(self._reader.seek, offsets, back=back)
+        while await self._reader.is_before(offsets):
+            decoded = decode_batch(await self._reader.read(READ, 0.5, below=offsets), self._settings.prefix)
+            self.learner.preload((event.user_id, event.interaction()) for _, event in decoded.events)
+
+    async def read(self) -> None:
+        """Observe what has come; bad records are the worker's to report."""
+        records = await self._reader.read(READ, 0.25)
+        for origin, event in decode_batch(records, self._settings.prefix).events:
+            if event.event_id in self._remembered:
+                continue
+            self._remembered[event.event_id] = None
+            if len(self._remembered) > self._config.remembered_events:
+                self._remembered.popitem(last=False)
+            self.learner.observe([(event.user_id, event.interaction())])
+            self._pending.add(self.learner.observed, origin)
+        self._report.events += len(records)
+        self._report.lost = self._reader.lost
+
+    async def lag(self) -> int:
+        """Return how many events are there to be read now."""
+        return await self._retry.until_available(self._reader.lag)
+
+    def contained(self, number: int) -> Offsets:
+        """Return the offsets before which a version that has learnt up to this event contains everything."""
+        return self._pending.moved(number, self._offsets)
+
+    def note_stored(self, number: int) -> None:
+        """Forget where events stood, up to this one: a stored version contains them."""
+        self._pending.forget(number)
+
+    async def note_serving(self, offsets: Offsets) -> None:
+        """Note that the version that contains everything before these offsets serves, and tell the group."""
+        try:
+            await self._reader.commit(offsets)
+        except KafkaError as error:  # the version says where to go on; the next commit tells the lag as well
+            logger.warning("trainer.not_committed %r", error)
+        self._offsets = offsets
+
+    async def _reachable(self, version: Version, topic_ids: TopicIds) -> Offsets:
+        """Return a version's offsets without those of topics that were made anew: by their ids, or as they end before.
+
+        Versions of earlier releases, and brokers before 2.8, tell no ids.
+        """
+        _, ends = await self._retry.until_available(self._reader.bounds)
+        found: dict[str, dict[int, int]] = {}
+        anew = replaced(version.details.get("topics", {}), topic_ids)
+        for topic, partitions in version.offsets.items():
+            if topic in anew:
+                logger.warning("trainer.topic_made_anew %s: all of it is new to %s", topic, version.version_id)
+                continue
+            for at, offset in partitions.items():
+                if offset <= ends.get(topic, {}).get(at, offset):
+                    found.setdefault(topic, {})[at] = offset
+                else:
+                    logger.warning("trainer.topic_shorter %s:%s ends before %s, all of it is new", topic, at, offset)
+        return found

@@ -1,0 +1,78 @@
+"""The model pointer as the trainer sees it: read, moved, and put back where Redis has lost it."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from agents.retry import Retry
+from agents.trainer.announcer import Announcer
+from streams.errors import StateError
+from streams.records.records import ModelVersion
+from streams.redis.heartbeat import RENEW_S
+from streams.serving.promotion import Promotion, pointer_to
+from streams.state.store import ModelPointer, State
+
+__all__ = ["PointerKeeper"]
+
+logger = logging.getLogger(__name__)
+
+
+class PointerKeeper:
+    """Keeps the pointer.
+
+    Parameters
+    ----------
+    state : where it rests.
+    announcer : tells everybody of each move.
+    retry : waits for Redis and Kafka.
+    """
+
+    def __init__(self, state: State, announcer: Announcer, retry: Retry) -> None:
+        self._state = state
+        self._promotion = Promotion(state, announcer.send)
+        self._retry = retry
+        self._found: ModelPointer | None = None  # as it was found last, whoever moved it
+
+    async def serving(self) -> ModelPointer | None:
+        """Return what the pointer says, which is put back first where Redis has lost it."""
+        await self._retry.until_available(self._restore)
+        return await self.current()
+
+    async def current(self) -> ModelPointer | None:
+        """Return what the pointer says."""
+        return await self._retry.until_available(self._state.current_model)
+
+    async def serve(self, decision: ModelVersion, instead_of: str | None) -> bool:
+        """Let a version serve in place of another, and announce it, however long that takes.
+
+        Returns
+        -------
+        Whether it serves: False where somebody else has moved the pointer.
+        """
+        current = await self.serving()
+        if (None if current is None else current.version) != instead_of:
+            return False
+        if not await self._retry.until_available(self._promotion.serve, decision, current):
+            return False
+        self._found = pointer_to(decision)
+        return True
+
+    async def finish(self) -> None:
+        """Announce what serves where somebody, a trainer that was killed perhaps, has left that undone."""
+        finished = await self._retry.until_available(self._promotion.finish)
+        if finished is not None:
+            logger.info("promotion.finished %s: it served, and was not announced", finished.version)
+
+    async def keep(self) -> None:
+        """Look every second whether the pointer is still there, and put it back."""
+        while True:
+            with suppress(StateError):  # the sign of life says so
+                await self._restore()
+            await asyncio.sleep(RENEW_S)
+
+    async def _restore(self) -> None:
+        """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
+        current = await self._state.current_model()
+        pointer = self._found = current or self._found
+        if current is None and pointer is not None and await self._state.move_model(pointer, expected=None):
+            logger.warning("trainer.pointer_restored to %s: Redis had lost it", pointer.version)

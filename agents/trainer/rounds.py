@@ -1,0 +1,149 @@
+"""Rounds of learning: when one is due, how it is run, and what is said of it."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from agents.trainer.announcer import Announcer
+from agents.trainer.blame import Blame
+from agents.trainer.config import TrainerConfig
+from agents.trainer.events import TrainingEvents
+from agents.trainer.figures import figures_of
+from agents.trainer.promoting import Promoter
+from agents.trainer.report import TrainerReport
+from model.training.gate import GateVerdict, gate
+from model.training.rounds import Candidate, run_round
+from streams.errors import RegistryError
+from streams.reading.catalogue import CatalogueFeed
+from streams.records.records import ModelVersion, Status
+
+__all__ = ["Outcome", "Rounds"]
+
+Outcome = Literal["tuned", "overtaken", "rolled_back"]
+logger = logging.getLogger(__name__)
+
+
+class Rounds:
+    """Runs rounds.
+
+    Parameters
+    ----------
+    config : when to train, and how.
+    events : what is learnt.
+    feed : the catalogue as it is now.
+    promoter : lets a candidate serve.
+    blame : told of rounds that diverge.
+    announcer : told of every decision.
+    report : told how they ended.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        events: TrainingEvents,
+        feed: CatalogueFeed,
+        promoter: Promoter,
+        blame: Blame,
+        announcer: Announcer,
+        report: TrainerReport,
+    ) -> None:
+        self._config = config
+        self._events = events
+        self._feed = feed
+        self._promoter = promoter
+        self._blame = blame
+        self._announcer = announcer
+        self._report = report
+        self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
+        self._ended_at = time.monotonic()
+
+    async def is_due(self) -> bool:
+        """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
+        config, new = self._config, self._events.learner.new_events
+        if self._events.learner.champion is None:
+            due = new >= config.first_events
+        else:
+            waited = time.monotonic() - self._ended_at
+            due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
+        return due and await self._events.lag() < config.every_events
+
+    async def run(self) -> Outcome:
+        """Run one round: train, gate, and promote or reject.
+
+        A round that cannot be trained changes nothing, and the next one waits for as many new events again.
+
+        Returns
+        -------
+        Whether the version tuned here goes on to be tuned, or another serves: ``overtaken`` by somebody's choice, or
+        ``rolled_back`` because rounds diverge.
+        """
+        self._report.rounds += 1
+        self._report.training = True
+        began = time.monotonic()
+        try:
+            candidate, verdict = await self._trained()
+        except (ValueError, FloatingPointError) as error:
+            logger.warning("round.failed %s: %s", self._report.rounds, error)
+            outcome = await self._fail(error)
+        else:
+            self._blame.forget()
+            outcome = await self._decide(candidate, verdict)
+            logger.info("round.ended %s in %.1f s: %s", self._report.rounds, time.monotonic() - began, verdict)
+        self._report.training = False
+        self._ended_at = time.monotonic()
+        return outcome
+
+    async def _trained(self) -> tuple[Candidate, GateVerdict]:
+        generator = np.random.default_rng((self._config.seed, self._report.rounds))
+        run = asyncio.get_running_loop().run_in_executor
+        learner = self._events.learner
+        material = await run(self._training, learner.material, self._feed.catalogue)  # nothing observes meanwhile
+        candidate = await run(self._training, run_round, material, learner.scaled_rounds(), generator)
+        judge = partial(gate, candidate, min_events=self._config.learner.least_held_out)
+        return candidate, await run(self._training, judge)
+
+    async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> Outcome:
+        if verdict.promote:
+            try:
+                if not await self._promoter.promote(candidate, figures_of(verdict) | self._draws()):
+                    return "overtaken"
+            except RegistryError as error:  # a full disk: the next round has its events too
+                logger.error("round.failed %s: %s", self._report.rounds, error)  # noqa: TRY400 - one line
+                return await self._fail(error)
+            self._blame.note_promoted()
+        else:
+            status: Status = "held" if verdict.decision == "hold" else "rejected"
+            await self._say(status, metrics=figures_of(verdict))
+        self._events.learner.settle(candidate, verdict)
+        self._report.promoted += verdict.decision == "promote"
+        self._report.rejected += verdict.decision == "reject"
+        self._report.held += verdict.decision == "hold"
+        return "tuned"
+
+    async def _fail(self, error: ValueError | FloatingPointError | RegistryError) -> Outcome:
+        """Announce a round that led to no candidate, or to one that could not be stored.
+
+        Where nobody has two events yet there is just nothing to learn. Where loss or weights went out of bounds the
+        next round is more cautious, and after some of these in a row the version they start from is to blame.
+        """
+        self._report.failed += 1
+        self._events.learner.abandon_round(diverged=isinstance(error, FloatingPointError))
+        await self._say("failed", cause=str(error))
+        if isinstance(error, FloatingPointError) and await self._blame.diverged(error):
+            return "rolled_back"
+        return "tuned"
+
+    async def _say(self, status: Status, **more: Any) -> None:
+        """Announce what became of a candidate that is not kept."""
+        now_ms = time.time_ns() // 1_000_000
+        await self._announcer.announce(ModelVersion(None, status, self._report.model_version, None, now_ms, **more))
+
+    def _draws(self) -> dict[str, float]:
+        """Return what a round's draws and steps are repeated by, beside the seed: its number, and its update scale."""
+        scale = self._events.learner.update_scale
+        return {"round": float(self._report.rounds), "rate": scale.rate, "work": scale.work}

@@ -1,0 +1,107 @@
+"""The one way for a version to serve, whoever decides it: the trainer, the scorekeeper's guard or a person.
+
+Steps: 1 move the pointer, if what is expected serves, and store what is to be announced in the same call; 2 announce it
+until the cluster holds it; 3 remove what was stored. Who is killed in between leaves the decision beside the pointer,
+and the next trainer or scorekeeper that starts announces it. So each move is announced, and now and then one is
+announced twice. What another move has overtaken is not announced any more, so the topic's latest record is of what
+serves.
+
+Whether a version should serve is decided elsewhere.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal
+
+from streams.records.records import ModelVersion
+from streams.registry.versions import Version
+from streams.state.pointer import ANY_VERSION, ModelPointer
+from streams.state.store import State
+
+__all__ = ["Announce", "Promotion", "decide", "pointer_to"]
+
+Announce = Callable[[ModelVersion], Awaitable[None]]
+
+
+def decide(
+    version: Version,
+    status: Literal["promoted", "rolled_back"],
+    cause: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> ModelVersion:
+    """Return the decision, made now, that a version serves.
+
+    Parameters
+    ----------
+    cause : why, in words, where nobody asked for it.
+    metrics : the figures it was decided by; the version's own by default.
+    """
+    figures = dict(version.metrics if metrics is None else metrics)
+    return ModelVersion(version.version_id, status, version.parent, version.uri, _now_ms(), figures, cause)
+
+
+class Promotion:
+    """Lets versions serve, for one process.
+
+    Parameters
+    ----------
+    state : with its functions installed.
+    announce : returns when the cluster holds the record; raises TopicError where it does not take it.
+    """
+
+    def __init__(self, state: State, announce: Announce) -> None:
+        self._state = state
+        self._announce = announce
+
+    async def serve(self, decision: ModelVersion, expected: ModelPointer | str | None = ANY_VERSION) -> bool:
+        """Let a version serve as it was decided, and announce it; after any error it may be asked for again.
+
+        Parameters
+        ----------
+        decision : as ``decide`` returns it.
+        expected : what must serve until now, see ``State.move_model``.
+
+        Returns
+        -------
+        Whether it serves: False, with nothing announced, where somebody else has chosen another version.
+
+        Raises
+        ------
+        StateError
+            If Redis does not answer.
+        TopicError
+            If it serves, and could not be announced yet.
+        """
+        # Step 1
+        if not await self._state.move_model(pointer_to(decision), expected, decision):
+            return False
+        await self._tell(decision)
+        return True
+
+    async def finish(self) -> ModelVersion | None:
+        """Announce what serves and was not announced yet, and return it; None where there is no such thing.
+
+        Raises
+        ------
+        StateError, TopicError
+            As for ``serve``.
+        """
+        decision = await self._state.unannounced()
+        if decision is not None:
+            await self._tell(decision)
+        return decision
+
+    async def _tell(self, decision: ModelVersion) -> None:
+        # Step 2
+        await self._announce(decision)
+        # Step 3
+        await self._state.note_announced(decision)
+
+
+def pointer_to(decision: ModelVersion) -> ModelPointer:
+    """Return the pointer to the version that a decision lets serve, since the decision."""
+    return ModelPointer(str(decision.version), str(decision.uri), decision.ts)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,144 @@
+"""One way for a version to serve, on a real Redis: moved, announced, and finished by whoever comes next."""
+
+import pytest
+
+from streams.errors import StateError, TopicError
+from streams.records.codec import encode
+from streams.records.records import ModelVersion
+from streams.redis.connection import connect
+from streams.registry.versions import Lineage, VersionStore
+from streams.serving.promotion import Promotion, decide, pointer_to
+from streams.state.pointer import ModelPointer
+from streams.state.store import State
+
+FIRST = ModelVersion("v1", "promoted", None, "file:///v1", 5, {"hr@10": 0.5})
+SECOND = ModelVersion("v2", "rolled_back", "v1", "file:///v2", 6, {}, "v1 drifted")
+
+
+class Topic:
+    """A topic that takes announcements, or refuses them for a while."""
+
+    def __init__(self):
+        self.taken = []
+        self.is_away = False
+
+    async def announce(self, decided):
+        """Take one."""
+        if self.is_away:
+            raise TopicError("model: no")
+        self.taken.append(decided)
+
+
+@pytest.fixture
+async def client(redis_url):
+    """Return a client of an empty database."""
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def state(client):
+    """Return the state with its functions."""
+    state = State(client)
+    await state.install()
+    return state
+
+
+@pytest.fixture
+def topic():
+    """Return an empty topic."""
+    return Topic()
+
+
+def test_a_decision_holds_what_the_version_is_and_why(tmp_path):
+    """Figures are the version's own unless others decided, and the pointer goes to its folder since the decision."""
+    lineage = Lineage("v0", {"hr@10": 0.5}, {}, 1, 0, "test")
+    version = VersionStore(str(tmp_path)).put({"content.json": b"1"}, {}, lineage)
+    promoted = decide(version, "promoted")
+    assert (promoted.version, promoted.parent, promoted.metrics) == (version.version_id, "v0", {"hr@10": 0.5})
+    assert pointer_to(promoted) == ModelPointer(version.version_id, version.uri, promoted.ts)
+    back = decide(version, "rolled_back", "it drifted", {"z": -4.0})
+    assert (back.status, back.cause, back.metrics) == ("rolled_back", "it drifted", {"z": -4.0})
+
+
+async def test_a_decision_is_stored_until_it_is_announced(state, client, topic):
+    """While it is announced the pointer has moved and holds the record; afterwards it holds nothing more."""
+    seen = []
+
+    async def announce(decided):
+        seen.append(await client.hgetall("model:current"))
+        await topic.announce(decided)
+
+    assert await Promotion(state, announce).serve(FIRST, expected=None)
+    pointer = {b"version": b"v1", b"uri": b"file:///v1", b"promoted_at": b"5"}
+    assert seen == [pointer | {b"announcing": encode(FIRST)}]
+    assert topic.taken == [FIRST]
+    assert await client.hgetall("model:current") == pointer
+
+
+async def test_what_could_not_be_announced_is_finished_by_another(state, topic):
+    """A topic that refuses leaves the decision to the next process, which announces it once."""
+    topic.is_away = True
+    with pytest.raises(TopicError):
+        await Promotion(state, topic.announce).serve(FIRST)
+    assert await state.current_model() == pointer_to(FIRST)
+    topic.is_away = False
+    next_one = Promotion(state, topic.announce)
+    assert await next_one.finish() == FIRST
+    assert await next_one.finish() is None
+    assert topic.taken == [FIRST]
+
+
+async def test_it_may_be_asked_for_again(state, topic):
+    """After a refusal the same decision is announced, though the version that it expected serves no more."""
+    promotion = Promotion(state, topic.announce)
+    await promotion.serve(FIRST)
+    topic.is_away = True
+    with pytest.raises(TopicError):
+        await promotion.serve(SECOND, pointer_to(FIRST))
+    topic.is_away = False
+    assert await promotion.serve(SECOND, pointer_to(FIRST))
+    assert topic.taken == [FIRST, SECOND]
+    assert await state.unannounced() is None
+
+
+async def test_who_expected_another_version_changes_nothing(state, topic):
+    """Where somebody else has chosen meanwhile nothing moves and nothing is announced."""
+    promotion = Promotion(state, topic.announce)
+    await promotion.serve(SECOND)
+    assert not await promotion.serve(FIRST, expected="v0")
+    assert await state.current_model() == pointer_to(SECOND)
+    assert topic.taken == [SECOND]
+
+
+async def test_what_was_overtaken_is_not_announced(state, topic):
+    """A decision that was not announced yet goes with the pointer's next move, and is not asked for again."""
+    promotion = Promotion(state, topic.announce)
+    topic.is_away = True
+    with pytest.raises(TopicError):
+        await promotion.serve(FIRST)
+    topic.is_away = False
+    await promotion.serve(SECOND)
+    assert await promotion.finish() is None
+    assert not await promotion.serve(FIRST, expected=None)
+    assert topic.taken == [SECOND]
+
+
+async def test_a_later_decision_stays_to_be_announced(state, topic):
+    """Whose announcement was overtaken while it was made does not remove what the later one has stored."""
+
+    async def overtaken(decided):
+        await topic.announce(decided)
+        await state.move_model(pointer_to(SECOND), announcing=SECOND)
+
+    assert await Promotion(state, overtaken).serve(FIRST)
+    assert await state.unannounced() == SECOND
+
+
+async def test_what_is_no_record_is_told(state, client, topic):
+    """Somebody else's value beside the pointer is one error with its cure."""
+    await state.move_model(ModelPointer("v1", "file:///v1", 5))
+    await client.hset("model:current", "announcing", "?")
+    with pytest.raises(StateError, match=r"in the field announcing of model:current, got b'\?': .* delete that field"):
+        await Promotion(state, topic.announce).finish()
