@@ -1,7 +1,12 @@
-"""When things happen: the worker's Faust agents and the trainer's loop.
+"""When things happen: four programs, each a process of its own, none of which imports another.
 
-An agent's body is decode, call, publish, acknowledge. Arithmetic lives in ``model``, records and Redis keys
-in ``streams``; nobody imports this package except the command line.
+``worker`` answers events and requests with lists, ``trainer`` makes model versions of the events, ``scorekeeper``
+counts how often lists were right, and ``archiver`` keeps the events as files. They meet on topics, in Redis and in the
+registry. ``retry`` waits for servers that are away and ``side_by_side`` runs a process's loops together; all programs
+may use these two.
+
+An agent's body is decode, call, publish, acknowledge. Arithmetic lives in ``model``, records and Redis keys in
+``streams``. Nobody imports this package but the command line.
 """
 
 __all__: list[str] = []
