@@ -12,7 +12,7 @@ from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from streams.errors import RegistryError
 from streams.registry.registry import Registry
-from tests.hostile.hostile import SnapshotTarget
+from tests.hostile.model_files import SnapshotTarget
 
 ROOT = Path(__file__).parents[2]
 OWN = ("agents", "benchmarks", "commands", "model", "replay", "streams")
