@@ -180,8 +180,10 @@ def certificates(tmp_path_factory):
     """Return a certificate authority that signs for 127.0.0.1, with its own certificate in the file ``path``."""
     import trustme  # noqa: PLC0415  only tests that use it pay for it
 
-    authority = trustme.CA()
-    authority.path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    class Authority(trustme.CA):
+        path = tmp_path_factory.mktemp("authority") / "ca.pem"
+
+    authority = Authority()
     authority.cert_pem.write_to_path(authority.path)
     return authority
 

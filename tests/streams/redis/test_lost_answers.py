@@ -28,6 +28,8 @@ WRITES = (b"FCALL\r\n", b"EVAL\r\n")
 class Cutter:
     """Passes bytes on between clients and servers; some answers to what writes are withheld, or cut in two."""
 
+    url: str  # of a database behind it
+
     def __init__(self, seed):
         self._random = random.Random(seed)
         self.left = 0  # lines still to be cut
