@@ -9,20 +9,30 @@ import sys
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 import orjson
 import torch
 from fsspec.implementations.memory import MemoryFileSystem
 
-from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from streams.errors import RegistryError
 from streams.registry.registry import Registry
 from streams.registry.versions import DESCRIPTION
 from tests.hostile.choices import LITERALS, Choices, edited
+from tests.toy import toy_snapshot
 
-__all__ = ["SnapshotTarget"]
+__all__ = ["SMALL", "SnapshotTarget"]
+
+SMALL: dict[str, Any] = {
+    "history_length": 3,
+    "factors": 2,
+    "mlp_factors": 2,
+    "genre_factors": 2,
+    "text_width": 2,
+    "neighbours": 2,
+    "hidden": (2, 2),
+    "heads": 1,
+}  # a shape of few bytes, so that damage reaches each of them
 
 RUNS_CODE = frozenset({"exec", "compile", "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.fork"}) | {
     *("subprocess.Popen", "ctypes.dlopen", "marshal.loads", "marshal.load", "code.__new__", "import", "os.remove"),
@@ -34,18 +44,7 @@ class SnapshotTarget:
     """A model version with something wrong in its files: refused, or the very version, and no code is ever run."""
 
     def __init__(self) -> None:
-        shape = NeuMFConfig(
-            history_length=3,
-            factors=2,
-            mlp_factors=2,
-            genre_factors=2,
-            text_width=2,
-            neighbours=2,
-            hidden=(2, 2),
-            heads=1,
-        )
-        network = NeuMF(shape, 2, np.ones((3, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
-        self._snapshot = Snapshot.of(network, ("a", "b", "c"), ("u", "v"), ("Drama",))
+        self._snapshot = toy_snapshot(("a", "b", "c"), users=("u", "v"), **SMALL)
         self._url = "memory://hostile"
         self._registry = Registry(self._url)
         figures: dict[str, Any] = {"parent": None, "metrics": {}, "offsets": {"watch-events": {0: 5}}}

@@ -15,18 +15,15 @@ import threading
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from streams.kafka.topics import create_topics
 from streams.registry.registry import Registry
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
+from tests.toy import toy_snapshot
 
 WAIT_S = 12.0  # of the 15 s in which a start must be refused; Kafka is given 6, and Redis two attempts of 2
 ROLES = ("worker", "trainer")
@@ -265,11 +262,8 @@ def test_event_topics_made_anew_end_a_worker_and_refuse_the_next(install, within
 
 def serve_a_version(installation, items):
     """Put a small network in the registry, point to it, and return its version."""
-    genres = np.ones((len(items), 1), dtype=np.float32)
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(1))
     version = Registry(installation.settings.registry).save(
-        Snapshot.of(network, tuple(items), ("u",), ("Drama",)),
+        toy_snapshot(items),
         parent=None,
         metrics={"hr@10": 0.5},
         offsets={},
