@@ -23,6 +23,10 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 SERVERS = {"stack", "own_valkey", "own_cluster"}  # the fixtures that start servers
+LONG = {  # a minute of a core or more each
+    *("test_chaos.py", "test_driver.py", "test_readme.py", "test_rebuild.py", "test_shutdown.py", "test_stack.py"),
+    *("test_start.py", "test_trainer.py"),
+}
 
 
 def pytest_configure(config):
@@ -45,8 +49,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "broker" in item.path.parts or SERVERS & set(item.fixturenames):
             item.add_marker(pytest.mark.server)
-    long = {"broker", "test_readme.py", "test_packaging.py"}
-    items.sort(key=lambda item: not long & set(item.path.parts))
+    items.sort(key=lambda item: (item.path.name not in LONG, "broker" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")
