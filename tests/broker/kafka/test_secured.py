@@ -197,6 +197,7 @@ def test_worker_and_trainer_run_on_secured_servers(broker, ways, redis, install,
             for secret in (SECRET, "eyJ"):  # as the base64 of any token begins
                 assert secret not in process.said()
                 assert secret not in Path(f"/proc/{process.child.pid}/cmdline").read_text()
+        until(lambda: installation.reports("worker"), 10, lambda: "a first sign of life")
         with installation.process("health", "worker") as health:
             assert health.child.wait(30) == 0, health.said()
         assert worker.terminate(20) == 0
