@@ -10,7 +10,7 @@ PACKAGES = ("agents", "commands", "model", "replay", "streams")
 MODULES = [ROOT / "reelstream.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
-DESCRIBED = ("commands", "streams")
+DESCRIBED = ("commands", "model", "replay", "streams")
 
 
 def name_of(path):
