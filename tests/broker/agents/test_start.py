@@ -121,10 +121,12 @@ def refusals(settings, within_s):
 
 
 def assert_refused(settings, within_s, pattern):
-    """Assert that both roles end in time, with status 1 and one line that fits the pattern."""
-    for role, (status, stderr) in refusals(settings, within_s).items():
+    """Assert that both roles end in time, with status 1 and one line that fits the pattern; return the lines."""
+    refused = refusals(settings, within_s)
+    for role, (status, stderr) in refused.items():
         assert (status, stderr.count("\n")) == (1, 1), (role, stderr)
         assert re.search(pattern, stderr), (role, stderr)
+    return [stderr for _, stderr in refused.values()]
 
 
 def test_a_missing_topic_is_refused(installation, within_s):
@@ -175,10 +177,10 @@ def test_an_old_redis_is_refused(installation, within_s, old_redis):
 def test_a_wrong_or_missing_password_is_refused(installation, within_s, locked_redis, user, says):
     """A Valkey with another password answers why, and the line does not repeat the password."""
     settings = replace(installation.settings, redis=f"redis://{user}127.0.0.1:{locked_redis}/0")
-    assert_refused(
+    said = assert_refused(
         settings, within_s, rf"starting: an answer from Redis is required, got AuthenticationError: .*{says}"
     )
-    assert all("wrong@" not in stderr for _, stderr in refusals(settings, within_s).values())
+    assert all("wrong@" not in stderr for stderr in said)
 
 
 @pytest.mark.parametrize(("role", "options"), [("worker", ("--id", "same")), ("trainer", ())])
