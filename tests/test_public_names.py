@@ -1,10 +1,9 @@
-"""Every module says what it is and what is public; every test says what it proves."""
+"""Every module says what it is and what is public; every test says what it proves. Each test lists all offenders."""
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "commands", "model", "replay", "streams")
@@ -19,6 +18,7 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
+@cache
 def tree_of(path):
     """Return a file's syntax tree."""
     return ast.parse(path.read_text("utf-8"))
@@ -87,45 +87,55 @@ def names_taken(tree):
             yield modules[node.value.id], node.attr
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_all_lists_what_is_public(path):
-    """``__all__`` names each public function and class, and nothing that the module does not hold."""
+def wrong_in_all(path):
+    """Give what is wrong with a module's ``__all__``."""
     tree = tree_of(path)
     listed = listed_names(tree)
-    assert listed is not None, "a list of public names is required"
-    assert len(listed) == len(set(listed))
-    assert public_definitions(tree) - set(listed) == set()
-    assert {name for name in listed if name.startswith("_")} == set()
-    assert set(listed) - all_bound_names(tree) == set()
+    if listed is None:
+        yield "has no __all__"
+        return
+    bound = all_bound_names(tree)
+    for name in sorted(public_definitions(tree) - set(listed)):
+        yield f"does not list {name}"
+    for name in listed:
+        if listed.count(name) > 1:
+            yield f"lists {name} twice"
+        if name.startswith("_"):
+            yield f"lists {name}, which is private"
+        if name not in bound:
+            yield f"lists {name}, which it does not hold"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_modules_take_only_what_is_public(path):
+def test_all_lists_what_is_public():
+    """``__all__`` names each public function and class, and nothing that the module does not hold."""
+    assert [f"{name_of(path)} {wrong}" for path in MODULES for wrong in wrong_in_all(path)] == []
+
+
+def test_modules_take_only_what_is_public():
     """Whatever a module takes from another of ours, constants included, stands in that one's ``__all__``."""
-    own = {dotted(other): other for other in MODULES}
+    public = {dotted(path): set(listed_names(tree_of(path)) or ()) for path in MODULES}
     unlisted = [
         f"{name_of(path)} takes {module}.{name}"
+        for path in MODULES
         for module, name in names_taken(tree_of(path))
-        if module in own and f"{module}.{name}" not in own and name not in (listed_names(tree_of(own[module])) or [])
+        if module in public and f"{module}.{name}" not in public and name not in public[module]
     ]
     assert unlisted == []
 
 
-@pytest.mark.parametrize("path", MODULES + BENCHMARKS, ids=name_of)
-def test_a_module_says_what_it_is(path):
-    """Each module opens with a docstring."""
-    assert ast.get_docstring(tree_of(path))
-
-
-def test_a_class_name_stands_for_one_class_of_a_package():
-    """No two modules of a package define a public class of the same name."""
-    defined = defaultdict(list)
+def test_class_names_are_unique_in_a_package():
+    """No two modules of one package define a public class of the same name."""
+    places = defaultdict(list)
     for path in MODULES:
-        package = path.relative_to(ROOT).parts[0]
-        for node in tree_of(path).body if package in DESCRIBED else ():
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                defined[package, node.name].append(name_of(path))
-    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+                places[path.relative_to(ROOT).parts[0], node.name].append(name_of(path))
+    assert [f"{name} is in {', '.join(paths)}" for (_, name), paths in places.items() if len(paths) > 1] == []
+
+
+def test_modules_say_what_they_are():
+    """Each module opens with a docstring."""
+    assert [name_of(path) for path in MODULES + BENCHMARKS if not ast.get_docstring(tree_of(path))] == []
 
 
 def test_a_room_names_its_files():
@@ -141,11 +151,11 @@ def test_a_room_names_its_files():
     assert unnamed == []
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_a_test_says_what_it_proves(path):
+def test_tests_say_what_they_prove():
     """Each test function has a docstring of one sentence: it ends with a period, and nothing follows it."""
     unsaid = [
         f"{name_of(path)}:{node.lineno} {node.name}"
+        for path in TESTS
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
@@ -159,21 +169,24 @@ def is_one_sentence(text):
     return text.endswith(".") and "\n\n" not in text
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_no_test_uses_a_mock(path):
+def test_no_test_uses_a_mock():
     """Tests replace nothing inside the code they prove: ``unittest.mock`` is imported nowhere."""
-    names = {
-        name
+    mocking = [
+        f"{name_of(path)}:{node.lineno} imports {name}"
+        for path in TESTS
         for node in ast.walk(tree_of(path))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [str(node.module)]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert not [name for name in names if name.startswith(("unittest.mock", "mock", "pytest_mock"))]
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported_names(node)
+        if name.startswith(("unittest.mock", "mock", "pytest_mock"))
+    ]
+    assert mocking == []
+
+
+def imported_names(node):
+    """Return the modules that an import statement names, and what it takes from them."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [f"{node.module}.{alias.name}" for alias in node.names]
 
 
 def test_the_tests_folders_are_no_packages():

@@ -139,6 +139,7 @@ def test_every_console_command_is_run_here_or_by_make() -> None:
     ]
 
 
+@pytest.mark.server
 def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
     """`up` prints addresses and an example; with both there is a list that the look-ups of the next block show."""
     (up,) = block_with("reelstream up")
@@ -167,6 +168,7 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
 
 
 @pytest.mark.timeout(900)  # many processes, one after the other, and two trainings
+@pytest.mark.server
 def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
     """The long block works from `stack up` to `stack down`, with the addresses that the first line printed."""
     lines = iter(block_with("reelstream stack up --json", COMMANDS))

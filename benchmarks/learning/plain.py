@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def main() -> None:
         _write_atomic(split, Path(folder))
         fit_torch(network, events, replace(training, batch=len(events)), np.random.default_rng(0))  # warms up
         for number in range(given.repeats):
-            ours.append(_timed(lambda seed=number: fit_torch(network, events, training, np.random.default_rng(seed))))
+            ours.append(_timed(partial(fit_torch, network, events, training, np.random.default_rng(number))))
             for n in rows if given.recbole else ():
                 theirs[n].append(_recbole(given.recbole, folder, config, training, n, given.threads))
     _line("ours", ours, samples)

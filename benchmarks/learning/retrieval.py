@@ -117,10 +117,10 @@ def _made_up() -> tuple[Log, Catalogue]:
             (f"u{user}", Interaction(str(item), ts, "watch", 1.0))
             for item, ts in zip(items.tolist(), times.tolist(), strict=True)
         ]
-    items = [
+    catalogue = [
         Item(str(row), f"Item {row}", None, (f"g{row // EACH % 18}", f"g{row % 7}")) for row in range(CLUSTERS * EACH)
     ]
-    return sorted(log, key=lambda event: event[1].ts), Catalogue.of(items)
+    return sorted(log, key=lambda event: event[1].ts), Catalogue.of(catalogue)
 
 
 def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:

@@ -20,28 +20,33 @@ from streams.kafka.topics import create_topics
 from streams.redis.connection import connect_to_read
 from streams.security import KafkaSecurity
 from streams.settings import Settings
+from tests.broker.forking import Forker
 
 START_S = 60.0  # importing torch takes seconds on a busy machine
 
 
 @dataclass
 class Process:
-    """A ``reelstream`` process with its log; used as a context it is dead at the end."""
+    """A ``reelstream`` process with its log; used as a context it is dead at the end.
+
+    It is forked, or without a forker has an interpreter of its own.
+    """
 
     arguments: list[str]
     environment: Mapping[str, str]
     log: Path
+    forker: Forker | None
     child: Any = field(default=None)
 
     def __enter__(self):
         """Start."""
+        environment = {**os.environ, **self.environment}
         with self.log.open("ab") as log:
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", "reelstream", *self.arguments],
-                env={**os.environ, **self.environment},
-                stdout=log,
-                stderr=log,
-            )
+            if self.forker:
+                self.child = self.forker.start(self.arguments, environment, self.log)
+            else:
+                command = [sys.executable, "-m", "reelstream", *self.arguments]
+                self.child = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         return self
 
     def __exit__(self, *_):
@@ -93,9 +98,10 @@ class Process:
 class Installation:
     """Topics, a Redis database and a registry that one test, or one module, has to itself."""
 
-    def __init__(self, settings, folder):
+    def __init__(self, settings, folder, forker):
         self.settings = settings
         self.folder = folder
+        self._forker = forker
         self.redis = connect_to_read(settings.redis)
         security = settings.security.kafka_python()
         self.producer = KafkaProducer(bootstrap_servers=settings.kafka, acks="all", linger_ms=5, **security)
@@ -110,11 +116,12 @@ class Installation:
         for consumer in self._consumers.values():
             consumer.close()
 
-    def process(self, *arguments):
+    def process(self, *arguments, is_forked=True):
         """Return a process of this installation, not started yet."""
         self._processes += 1
         log = self.folder / f"{arguments[0]}-{self._processes}.log"
-        return Process(list(arguments), self.settings.environment(), log)
+        forker = self._forker if is_forked else None
+        return Process(list(arguments), self.settings.environment(), log, forker)
 
     def send(self, topic, key, value, partition=None):
         """Send one record and return the future of its metadata; a mapping becomes JSON."""
@@ -197,8 +204,16 @@ def until():
     return await_until
 
 
+@pytest.fixture(scope="session")
+def forker():
+    """Return what the processes of this session are forked from."""
+    made = Forker()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
-def install(stack, _databases, tmp_path_factory):
+def install(stack, forker, _databases, tmp_path_factory):
     """Return a function that makes an installation with two partitions and empty state, on given servers or ours."""
     made = []
 
@@ -209,7 +224,7 @@ def install(stack, _databases, tmp_path_factory):
         security = security or KafkaSecurity()
         settings = Settings(kafka, url, str(folder / "models"), prefix=prefix, partitions=2, security=security)
         create_topics(settings)
-        made.append(Installation(settings, folder))
+        made.append(Installation(settings, folder, forker))
         made[-1].redis.flushdb()
         return made[-1]
 

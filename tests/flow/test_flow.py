@@ -5,7 +5,6 @@ import time
 import numpy as np
 import orjson
 import pytest
-import torch
 from faust.events import Event
 from faust.types.tuples import ConsumerMessage
 from redis import Redis
@@ -17,8 +16,6 @@ from agents.worker.refresh import RefreshConfig
 from agents.worker.requests import answer_request
 from agents.worker.runtime import WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -32,6 +29,7 @@ from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.store import State
+from tests.toy import toy_snapshot
 
 TS = 1_700_000_000_000
 HOUR = 3_600_000
@@ -108,12 +106,7 @@ def watched(user_id, item, offset):
 
 def serve(worker, *, sick=False):
     """Let the worker serve a small network; a sick one scores NaN."""
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(shape, 1, np.ones((30, 1), dtype=np.float32), generator=torch.Generator().manual_seed(2))
-    if sick:
-        with torch.no_grad():
-            network.fuse_bias.fill_(float("nan"))
-    ranker = Ranker(Snapshot.of(network, ITEMS, ("u",), ("Drama",)))
+    ranker = Ranker(toy_snapshot(ITEMS, seed=2, is_sick=sick))
     worker.current.recommender = worker.current.recommender.with_model(ranker, "v1")
 
 

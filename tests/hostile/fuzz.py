@@ -4,10 +4,11 @@
 
     python -m tests.hostile.fuzz decode|state|snapshot|all [--seconds 60] [--folder build/fuzz] [--seed 1] [--json]
 
-Runs each target of ``tests.hostile.hostile`` under Atheris (libFuzzer), guided by the branches of our own Python that
-an input reaches (Lua inside Redis is not seen), in a process of its own, because libFuzzer ends its process in its own
-way. Prints inputs tried, branches covered, peak memory and crashes; exits with 1 after a crash and keeps the input as
-``<folder>/<target>-crash-...``, which ``--again FILE`` repeats. The state target gets a Valkey of its own.
+Runs each target (``records``, ``state_calls``, ``model_files``) under Atheris (libFuzzer), guided by the branches of
+our own Python that an input reaches (Lua inside Redis is not seen). Each has a process of its own, because libFuzzer
+ends its process in its own way, and the state target has a Valkey of its own. Prints inputs tried, branches covered,
+peak memory and crashes; exits with 1 after a crash and keeps the input as ``<folder>/<target>-crash-...``, which
+``--again FILE`` repeats.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,19 +29,19 @@ __all__ = ["TARGETS", "Outcome", "attack", "fuzz", "main"]
 
 TARGETS = ("decode", "state", "snapshot")
 INSTRUMENTED = {
-    "decode": ["streams.records.codec", "streams.records.decoding", "streams.records.records", "tests.hostile.hostile"],
-    "state": ["streams.state.calls", "streams.state.store", "streams.state.keys", "tests.hostile.hostile"],
+    "decode": ["streams.records.codec", "streams.records.decoding", "streams.records.records", "tests.hostile.records"],
+    "state": ["streams.state.calls", "streams.state.store", "streams.state.keys", "tests.hostile.state_calls"],
     "snapshot": [
         "streams.registry.versions",
         "streams.registry.registry",
         "model.network.snapshot",
         "model.ranking.exact",
-        "tests.hostile.hostile",
+        "tests.hostile.model_files",
     ],
 }
-LONGEST = {"decode": 4096, "state": 1024, "snapshot": 512}  # bytes of decisions; a target needs no more
+MAX_LENGTH = {"decode": 4096, "state": 1024, "snapshot": 512}  # bytes of decisions; a target needs no more
 HANGS_S = 30  # an input that takes longer is a crash
-MOST_MIB = 3000  # resident memory at which an input is a crash; torch alone takes 400
+MAX_MIB = 3000  # resident memory at which an input is a crash; torch alone takes 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,25 @@ def attack(target: str, *arguments: str) -> None:
     import atheris  # noqa: PLC0415  a test dependency, and only this process needs it
 
     name, _, url = target.partition("=")
-    with atheris.instrument_imports(include=INSTRUMENTED[name]):
-        from tests.hostile import hostile  # noqa: PLC0415  what is imported here is what is instrumented
-    tests = {
-        "decode": lambda: hostile.decode,
-        "state": lambda: hostile.StateTarget(url),
-        "snapshot": hostile.SnapshotTarget,
-    }
-    atheris.Setup([target, *arguments], tests[name]())
+    with atheris.instrument_imports(include=INSTRUMENTED[name]):  # what is imported here is what is instrumented
+        test = _test(name, url)
+    atheris.Setup([target, *arguments], test)
     atheris.Fuzz()
+
+
+def _test(name: str, url: str) -> Callable[[bytes], None]:
+    """Return what takes the fuzzer's bytes; a process imports that of its own target only."""
+    if name == "decode":
+        from tests.hostile.records import decode  # noqa: PLC0415  see above
+
+        return decode
+    if name == "state":
+        from tests.hostile.state_calls import StateTarget  # noqa: PLC0415  same
+
+        return StateTarget(url)
+    from tests.hostile.model_files import SnapshotTarget  # noqa: PLC0415  same
+
+    return SnapshotTarget()
 
 
 def fuzz(target: str, seconds: float, folder: Path, seed: int, again: Path | None = None) -> Outcome:
@@ -93,8 +104,8 @@ def fuzz(target: str, seconds: float, folder: Path, seed: int, again: Path | Non
     corpus.mkdir(parents=True, exist_ok=True)
     before = _crashes(folder, target)
     options = [
-        *(f"-max_total_time={int(seconds)}", f"-seed={seed}", f"-max_len={LONGEST[target]}", "-print_final_stats=1"),
-        *(f"-timeout={HANGS_S}", f"-rss_limit_mb={MOST_MIB}", f"-artifact_prefix={folder}/{target}-"),
+        *(f"-max_total_time={int(seconds)}", f"-seed={seed}", f"-max_len={MAX_LENGTH[target]}", "-print_final_stats=1"),
+        *(f"-timeout={HANGS_S}", f"-rss_limit_mb={MAX_MIB}", f"-artifact_prefix={folder}/{target}-"),
     ]
     program = "import sys; from tests.hostile.fuzz import attack; attack(*sys.argv[1:])"
     with _server(target) as url:

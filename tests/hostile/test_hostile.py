@@ -1,6 +1,6 @@
 """Whatever anybody sends: one event or one refusal each, in bounded time and memory, and nobody else's keys.
 
-The invariants themselves are asserted by ``tests.hostile.hostile``, which the fuzzer drives too.
+The invariants themselves are asserted by the targets of ``tests.hostile``, which the fuzzer drives too.
 """
 
 import random
@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.records import Origin, Rating, Watch
 from streams.records.times import LATEST_MS
-from tests.hostile.hostile import GOOD, IDS, KEYS, KINDS, LITERALS, StateTarget, check_decoding, decode
+from tests.hostile.choices import IDS, LITERALS
+from tests.hostile.records import GOOD, KEYS, KINDS, check_decoding, decode
+from tests.hostile.state_calls import StateTarget
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**65) | st.floats() | st.text(max_size=70),

@@ -4,15 +4,12 @@ import ast
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from streams.errors import RegistryError
 from streams.registry.registry import Registry
-from tests.hostile.hostile import SnapshotTarget
+from tests.hostile.model_files import SMALL, SnapshotTarget
+from tests.toy import toy_snapshot
 
 ROOT = Path(__file__).parents[2]
 OWN = ("agents", "benchmarks", "commands", "model", "replay", "streams")
@@ -25,18 +22,7 @@ RUNNERS = {"eval", "exec", "compile", "__import__"}
 def stored(tmp_path_factory):
     """Return a registry with one version, and the bytes of its files."""
     registry = Registry(str(tmp_path_factory.mktemp("models")))
-    shape = NeuMFConfig(
-        history_length=3,
-        factors=2,
-        mlp_factors=2,
-        genre_factors=2,
-        text_width=2,
-        neighbours=2,
-        hidden=(2, 2),
-        heads=1,
-    )
-    network = NeuMF(shape, 1, np.ones((3, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
-    snapshot = Snapshot.of(network, ("a", "b", "c"), ("u",), ("Drama",))
+    snapshot = toy_snapshot(("a", "b", "c"), **SMALL)
     version = registry.save(snapshot, parent=None, metrics={}, offsets={}, created_ms=1, seed=1, code_revision="x")
     files = {path: path.read_bytes() for path in Path(version.uri).iterdir()}
     yield registry, version.version_id, files

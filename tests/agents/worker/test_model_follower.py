@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pytest
 import torch
@@ -16,8 +15,6 @@ from agents.worker.model_follower import ModelFollower
 from agents.worker.runtime import WorkerConfig
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.retrieval import RetrievingRanker
@@ -31,6 +28,7 @@ from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
+from tests.toy import toy_snapshot
 
 PICKLE = b"\x80\x04cposix\nsystem\n\x93\x8c\x04true\x85R."  # os.system("true") to whoever unpickles it
 
@@ -48,9 +46,7 @@ async def state(redis_url):
 @pytest.fixture
 def versions(tmp_path):
     """Return three stored versions of one small network."""
-    shape = NeuMFConfig(history_length=5, factors=4, mlp_factors=4, genre_factors=2, hidden=(4, 4), blocks=1)
-    network = NeuMF(shape, 1, np.ones((4, 1), dtype=np.float32), generator=torch.Generator().manual_seed(2))
-    snapshot = Snapshot.of(network, ("a", "b", "c", "d"), ("u",), ("Drama",))
+    snapshot = toy_snapshot(("a", "b", "c", "d"), seed=2)
     registry = Registry(str(tmp_path / "models"))
     return [
         registry.save(snapshot, parent=None, metrics={}, offsets={}, created_ms=n, seed=n, code_revision="test")
@@ -165,9 +161,7 @@ async def test_torn_changes_are_refused_and_the_old_version_serves(worker, state
 
 def many_items(n):
     """Return a snapshot of n items."""
-    shape = NeuMFConfig(history_length=5, factors=4, mlp_factors=4, genre_factors=2, hidden=(4, 4), blocks=1)
-    network = NeuMF(shape, 1, np.ones((n, 1), dtype=np.float32), generator=torch.Generator().manual_seed(2))
-    return Snapshot.of(network, tuple(f"i{row}" for row in range(n)), ("u",), ("Drama",))
+    return toy_snapshot([f"i{row}" for row in range(n)], seed=2)
 
 
 async def test_a_large_catalogue_is_retrieved_from(state, redis_url, tmp_path):

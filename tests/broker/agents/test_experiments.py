@@ -2,17 +2,14 @@
 
 from itertools import count
 
-import numpy as np
 import orjson
 import pytest
-import torch
 from click.testing import CliRunner
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from reelstream import cli
 from streams.registry.registry import Registry
 from streams.state.experiments import decode_experiment
+from tests.toy import toy_snapshot
 
 ITEMS = tuple(f"i{n}" for n in range(30))
 USERS = [f"u{n}" for n in range(12)]
@@ -22,12 +19,9 @@ TS = 1_700_000_000_000
 def store_versions(installation):
     """Put two versions of different weights in the registry, let the first serve, and return their ids."""
     registry = Registry(installation.settings.registry)
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
     found = []
     for seed in range(2):
-        genres = np.ones((len(ITEMS), 1), dtype=np.float32)
-        network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(seed))
-        snapshot = Snapshot.of(network, ITEMS, ("u",), ("Drama",))
+        snapshot = toy_snapshot(ITEMS, seed=seed)
         found.append(
             registry.save(snapshot, parent=None, metrics={}, offsets={}, created_ms=TS, seed=seed, code_revision="test")
         )

@@ -15,18 +15,15 @@ import threading
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from streams.kafka.topics import create_topics
 from streams.registry.registry import Registry
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
+from tests.toy import toy_snapshot
 
 WAIT_S = 12.0  # of the 15 s in which a start must be refused; Kafka is given 6, and Redis two attempts of 2
 ROLES = ("worker", "trainer")
@@ -124,10 +121,12 @@ def refusals(settings, within_s):
 
 
 def assert_refused(settings, within_s, pattern):
-    """Assert that both roles end in time, with status 1 and one line that fits the pattern."""
-    for role, (status, stderr) in refusals(settings, within_s).items():
+    """Assert that both roles end in time, with status 1 and one line that fits the pattern; return the lines."""
+    refused = refusals(settings, within_s)
+    for role, (status, stderr) in refused.items():
         assert (status, stderr.count("\n")) == (1, 1), (role, stderr)
         assert re.search(pattern, stderr), (role, stderr)
+    return [stderr for _, stderr in refused.values()]
 
 
 def test_a_missing_topic_is_refused(installation, within_s):
@@ -178,10 +177,10 @@ def test_an_old_redis_is_refused(installation, within_s, old_redis):
 def test_a_wrong_or_missing_password_is_refused(installation, within_s, locked_redis, user, says):
     """A Valkey with another password answers why, and the line does not repeat the password."""
     settings = replace(installation.settings, redis=f"redis://{user}127.0.0.1:{locked_redis}/0")
-    assert_refused(
+    said = assert_refused(
         settings, within_s, rf"starting: an answer from Redis is required, got AuthenticationError: .*{says}"
     )
-    assert all("wrong@" not in stderr for _, stderr in refusals(settings, within_s).values())
+    assert all("wrong@" not in stderr for stderr in said)
 
 
 @pytest.mark.parametrize(("role", "options"), [("worker", ("--id", "same")), ("trainer", ())])
@@ -265,11 +264,8 @@ def test_event_topics_made_anew_end_a_worker_and_refuse_the_next(install, within
 
 def serve_a_version(installation, items):
     """Put a small network in the registry, point to it, and return its version."""
-    genres = np.ones((len(items), 1), dtype=np.float32)
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(1))
     version = Registry(installation.settings.registry).save(
-        Snapshot.of(network, tuple(items), ("u",), ("Drama",)),
+        toy_snapshot(items),
         parent=None,
         metrics={"hr@10": 0.5},
         offsets={},

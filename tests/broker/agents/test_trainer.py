@@ -6,16 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.trainer.trainer import TRAINER_GROUP, Trainer, TrainerConfig
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.training.fit import TrainingConfig
 from model.training.rounds import RoundConfig
 from streams.redis.heartbeat import RENEW_S
 from streams.registry.registry import Registry
+from tests.toy import SHAPE, toy_snapshot
 
 N_ITEMS = 80
 TS = 1_700_000_000_000
@@ -51,9 +49,8 @@ def chains(users, length, seed):
 
 def untrained():
     """Return a small version that knows all films and has learnt nothing."""
-    small = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(small, 0, np.zeros((N_ITEMS, 1), np.float32), torch.Generator().manual_seed(0))
-    return Snapshot.of(network, tuple(f"i{at}" for at in range(N_ITEMS)), (), ("Drama",))
+    items = [f"i{at}" for at in range(N_ITEMS)]
+    return toy_snapshot(items, users=(), item_genres=np.zeros((N_ITEMS, 1)), seed=0)
 
 
 def running_trainer(installation, config):
@@ -154,9 +151,7 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
         ],
     )
     untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)
-    small = NeuMFConfig(
-        history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1, parts=("history", "gmf")
-    )  # without evidence, which knows something before any training
+    small = replace(SHAPE, parts=("history", "gmf"))  # without evidence, which knows something before any training
     config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
     _, running = running_trainer(installation, config)
     try:

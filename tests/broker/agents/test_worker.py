@@ -6,11 +6,9 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
-import torch
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from streams.registry.registry import Registry
+from tests.toy import toy_snapshot
 
 ITEMS = [f"i{n}" for n in range(30)]
 GENRES = ("Drama", "Comedy")
@@ -35,11 +33,9 @@ def send_catalogue(installation):
 
 def serve_a_version(installation):
     """Put a small network in the registry, point to it, and return its version."""
-    genres = np.eye(2, dtype=np.float32)[np.arange(len(ITEMS)) % 2]
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(1))
+    item_genres = [[n % 2 == 0, n % 2 == 1] for n in range(len(ITEMS))]
     version = Registry(installation.settings.registry).save(
-        Snapshot.of(network, tuple(ITEMS), ("u",), GENRES),
+        toy_snapshot(ITEMS, genres=GENRES, item_genres=item_genres),
         parent=None,
         metrics={"hr@10": 0.5},
         offsets={},

@@ -84,7 +84,7 @@ def test_copies_and_late_events_are_counted_as_they_arrive(settings, recorded):
     watches = [decode_watch(record.value) for record in read_all(settings, "watch-events")]
     ratings = [decode_rating(record.value) for record in read_all(settings, "rate-events")]
     assert sent.topics == {"watch-events": len(watches), "rate-events": len(ratings)}
-    ids = [event.event_id for event in (*watches, *ratings)]
+    ids = [watch.event_id for watch in watches] + [rating.event_id for rating in ratings]
     assert len(ids) == sent.events == 2 * N + sent.duplicates
     assert len(set(ids)) == 2 * N
     assert sent.late == sum(planned.is_late for planned in schedule) > 0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from model.catalogue import Item
+from model.catalogue import Catalogue, Item
 from streams.errors import TopicError
 from streams.reading.catalogue import CatalogueFeed
 from streams.settings import Settings
@@ -16,11 +16,17 @@ def installation(install):
     return install()
 
 
+class TellingFeed(CatalogueFeed):
+    """A feed that knows the catalogues it told of."""
+
+    told: list[Catalogue]
+
+
 @pytest.fixture
 async def feed(installation):
     """Return a feed that is not started, with the catalogues it told of in ``told``."""
     told = []
-    feed = CatalogueFeed(installation.settings, told.append)
+    feed = TellingFeed(installation.settings, told.append)
     feed.told = told
     yield feed
     if hasattr(feed, "_consumer"):

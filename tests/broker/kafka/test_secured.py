@@ -184,7 +184,8 @@ def test_worker_and_trainer_run_on_secured_servers(broker, ways, redis, install,
     """An event becomes a list there and in Redis; no log and no command line holds the password or the token."""
     installation = install(broker.address_for(way.split()[0]), redis, ways[way])
     send_catalogue(installation.settings, FILMS)
-    with installation.process("worker") as worker, installation.process("trainer") as trainer:
+    worker, trainer = (installation.process(role, is_forked=False) for role in ("worker", "trainer"))
+    with worker, trainer:
         worker.await_ready()
         trainer.await_ready()
         event = {"event_id": "e", "user_id": "ann", "item_id": "i3", "ts": TS, "progress": 1.0}
@@ -196,6 +197,7 @@ def test_worker_and_trainer_run_on_secured_servers(broker, ways, redis, install,
             for secret in (SECRET, "eyJ"):  # as the base64 of any token begins
                 assert secret not in process.said()
                 assert secret not in Path(f"/proc/{process.child.pid}/cmdline").read_text()
+        until(lambda: installation.reports("worker"), 10, lambda: "a first sign of life")
         with installation.process("health", "worker") as health:
             assert health.child.wait(30) == 0, health.said()
         assert worker.terminate(20) == 0

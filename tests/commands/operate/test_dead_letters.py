@@ -48,6 +48,8 @@ def percent(value):
 class Letters:
     """An installation whose worker has met bad records."""
 
+    places: list  # of the bad records
+
     def __init__(self, settings):
         self.settings = settings
         self.redis = Redis.from_url(settings.redis, decode_responses=True)

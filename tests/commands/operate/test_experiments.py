@@ -3,27 +3,23 @@
 import json
 from math import sqrt
 
-import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from redis import Redis
 
 from commands.operate.experiments import ab, compare
 from model.metrics.intervals import Z95, UserSums
 from model.metrics.live import ArmTally, Scoreboard, Tally
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.registry.registry import Registry
+from tests.toy import toy_snapshot
 
 
 @pytest.fixture
 def versions(tmp_path):
     """Return the ids of two stored versions."""
     registry = Registry(str(tmp_path / "models"))
-    network = NeuMF(NeuMFConfig(), 1, np.zeros((2, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
-    snapshot = Snapshot.of(network, ("i1", "i2"), ("u1",), ("Drama",))
+    snapshot = toy_snapshot(("i1", "i2"))
     return [
         registry.save(
             snapshot, parent=None, metrics={}, offsets={}, created_ms=1, seed=seed, code_revision="test"

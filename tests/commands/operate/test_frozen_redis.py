@@ -11,22 +11,15 @@ from commands.operate.digest import digest
 from commands.operate.lookups import recommend
 from streams.errors import StateAway
 from streams.redis.connection import answered, connect_to_read
-from streams.stack.cluster import running_cluster
-from streams.stack.ports import settle_ports
-from streams.stack.valkey import Valkey, find_server
 
 WITHIN_S = 10.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(own_valkey):
     """Return a server of this module."""
-    folder = tmp_path_factory.mktemp("frozen")
-    valkey = Valkey(settle_ports(folder / "ports.json", ["valkey"])["valkey"], folder, find_server())
-    valkey.start()
-    valkey.wait()
-    yield valkey
-    valkey.stop(5)
+    with own_valkey() as valkey:
+        yield valkey
 
 
 @contextmanager
@@ -62,10 +55,10 @@ def test_a_client_that_is_connected_is_answered_or_told(server):
         assert client.ping()
 
 
-def test_a_frozen_member_of_a_cluster_holds_up_nobody(tmp_path):
+def test_a_frozen_member_of_a_cluster_holds_up_nobody(own_cluster):
     """Of two servers the one with the user is frozen: before and after it is known to be, the look-up ends in time."""
     owner = key_slot(b"ann") * 2 // 16384
-    with running_cluster(tmp_path, 2) as nodes:
+    with own_cluster(2) as nodes:
         with connect_to_read(nodes[1 - owner].url) as client:
             client.set("user:{ann}:recs", "{}")
         with frozen(nodes[owner]):

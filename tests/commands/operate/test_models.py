@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,21 +11,20 @@ from redis import Redis
 
 from commands.operate.models import model
 from model.experiment import Arm, Experiment
-from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.kafka.topics import create_topics
 from streams.registry.registry import Registry
 from streams.settings import Settings
 from streams.state.experiments import encode_experiment
+from tests.toy import toy_snapshot
 
 
 @pytest.fixture
 def versions(tmp_path):
     """Return three stored versions, oldest first, each the parent of the next."""
     registry = Registry(str(tmp_path / "models"))
-    network = NeuMF(NeuMFConfig(), 1, np.zeros((2, 1), dtype=np.float32), generator=torch.Generator().manual_seed(1))
-    snapshot = Snapshot.of(network, ("i1", "i2"), ("u1",), ("Drama",))
+    snapshot = toy_snapshot(("i1", "i2"))
     found = []
     for n in range(3):
         found.append(
@@ -186,9 +184,9 @@ def test_rollback_to_a_torn_version_moves_nothing(invoke, versions, pointer):
 def test_diff_of_versions_without_users_or_genres(invoke, tmp_path):
     """Tables without a row have not moved."""
     registry = Registry(str(tmp_path / "models"))
-    network = NeuMF(NeuMFConfig(), 0, np.zeros((2, 0), dtype=np.float32), generator=torch.Generator().manual_seed(1))
+    snapshot = toy_snapshot(("i1", "i2"), users=(), genres=())
     about = {"metrics": {}, "offsets": {}, "created_ms": 0, "seed": 0, "code_revision": ""}
-    first, second = (registry.save(Snapshot.of(network, ("i1", "i2"), (), ()), parent=None, **about) for _ in range(2))
+    first, second = (registry.save(snapshot, parent=None, **about) for _ in range(2))
     found = json.loads(invoke("diff", first.version_id, second.version_id, "--json").stdout)
     assert found["weights"]["user_factors"]["rows"] == found["weights"]["genre_factors"]["rows"] == 0
     assert not any(moved["moved"] for moved in found["weights"].values())

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import ListFilter, Recommender
+from tests.toy import toy_snapshot
 
 ITEMS = tuple(f"i{n}" for n in range(20))
 DRAMAS = set(ITEMS[:8])
@@ -24,10 +22,8 @@ CATALOGUE = Catalogue.of(
 @pytest.fixture(scope="module")
 def ranker():
     """Return a ranker of a small network that knows all items, with random weights."""
-    genres = np.array([[item in DRAMAS, item not in DRAMAS] for item in ITEMS], dtype=np.float32)
-    shape = NeuMFConfig(history_length=10, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    network = NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(3))
-    return Ranker(Snapshot.of(network, ITEMS, ("u",), ("Drama", "Comedy")))
+    item_genres = [[item in DRAMAS, item not in DRAMAS] for item in ITEMS]
+    return Ranker(toy_snapshot(ITEMS, genres=("Drama", "Comedy"), item_genres=item_genres, seed=3))
 
 
 @pytest.fixture

@@ -190,7 +190,8 @@ def test_ties_go_to_the_lower_row(snapshot):
         return np.full((len(histories), 2), [2, 0])
 
     ranker = RetrievingRanker(replace(snapshot, weights=weights), replace(FEW, per_item=1), sources=(low, lower))
-    nobody = HistoryBatch(*(np.full(shape, -1) for shape in ((1,), (1, 1), (1, 1))), np.ones((1, 1), np.float32))
+    users, items, times = (np.full(shape, -1) for shape in ((1,), (1, 1), (1, 1)))
+    nobody = HistoryBatch(users, items, times, np.ones((1, 1), np.float32))
     rows = ranker.rank(nobody, 40).rows[0]
     assert rows[0] == 0
     assert {2, 7} <= set(rows.tolist())
@@ -332,9 +333,14 @@ def test_a_catalogue_that_outgrows_a_plain_table_gets_clusters(snapshot, later):
     assert (ranker._index._n_lists, ranker.patched(*later)._index._n_lists) == (0, 128)
 
 
+def replaced(ranker):
+    """Return how many rows of its index were replaced."""
+    return ranker._replaced
+
+
 def test_a_ranker_goes_on_where_it_is_told_what_changed(snapshot, later, flat):
     """Without the rows that changed, and after an exact ranker, everything is built anew."""
     after, changed = later
-    assert build_ranker(after, "faiss", FEW, before=flat, changed=changed)._replaced == len(changed) + 5
-    assert build_ranker(after, "faiss", FEW, before=flat)._replaced == 0
+    assert replaced(build_ranker(after, "faiss", FEW, before=flat, changed=changed)) == len(changed) + 5
+    assert replaced(build_ranker(after, "faiss", FEW, before=flat)) == 0
     assert len(build_ranker(after, "faiss", FEW, before=Ranker(snapshot), changed=changed)) == N + 5

@@ -14,7 +14,8 @@ LATER = 10_000_000.0  # everything is overdue
 
 def record(place, timestamp, offset=0):
     """Return an empty record at a place and time."""
-    return RawRecord(Origin(*place, offset, timestamp), None, None)
+    topic, partition = place
+    return RawRecord(Origin(topic, partition, offset, timestamp), None, None)
 
 
 def order():

@@ -353,8 +353,8 @@ def test_a_refusal_stays_short():
     error = refused(decode_watch, WATCH | {"progress": "x" * 10_000})
     assert len(error.detail) < 150
     assert "\n" not in error.detail
-    assert isinstance(error, RecordError)
     assert str(error) == f"{error.cause}: {error.detail}"
+    assert isinstance(error, RecordError)
 
 
 def test_each_event_topic_has_its_decoder():

@@ -13,25 +13,18 @@ from redis.cluster import RedisCluster
 from streams.errors import SettingsError, StateAway, StateError
 from streams.redis.connection import answered, connect, connect_to_read
 from streams.settings import without_password
-from streams.stack.cluster import running_cluster
 from streams.stack.ports import settle_ports
-from streams.stack.valkey import Valkey, find_server
 
 PASSWORD = 'p/s:s@"w\\ör#d %'  # noqa: S105 - of a server that ends with its test; every character that a URL or a configuration file gives a meaning to
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(own_valkey):
     """Return a server that asks for a password, with a second user beside the usual one."""
-    folder = tmp_path_factory.mktemp("guarded")
-    port = settle_ports(folder / "ports.json", ["valkey"])["valkey"]
-    server = Valkey(port, folder, find_server(), password=PASSWORD)
-    server.start()
-    server.wait()
-    with Redis.from_url(server.url) as client:
-        client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "&*", "+@all")
-    yield server
-    server.stop(5)
+    with own_valkey(password=PASSWORD) as server:
+        with Redis.from_url(server.url) as client:
+            client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -189,11 +182,11 @@ def test_a_member_of_a_cluster_says_that_it_has_become_one():
         raise exceptions.MovedError("5 127.0.0.1:7001")
 
 
-async def test_a_cluster_with_tls_and_a_password_takes_the_same_address(tmp_path, tls_front, certificates):
+async def test_a_cluster_with_tls_and_a_password_takes_the_same_address(own_cluster, tmp_path, tls_front, certificates):
     """One member's address gives cluster clients that reach every slot, each member by TLS; database 1 is refused."""
     ports = settle_ports(tmp_path / "ports.json", ["a", "b", "c"])
     announced = list(ports.values())
-    with running_cluster(tmp_path / "cluster", password=PASSWORD, announced=announced) as nodes, ExitStack() as fronts:
+    with own_cluster(password=PASSWORD, announced=announced) as nodes, ExitStack() as fronts:
         for node, port in zip(nodes, announced, strict=True):
             fronts.enter_context(tls_front(node.port, port))
         url = url_of(announced[1], ssl_ca_certs=certificates.path)
@@ -223,7 +216,7 @@ async def test_a_connection_closed_under_a_call_is_an_absence(redis_url):
     await client.connection_pool.release(connection)
     await client.aclose()
     with pytest.raises(AttributeError), answered("here"):
-        None.anything  # noqa: B018 - the error is what is wanted
+        raise AttributeError("anything")
 
 
 def test_sentinels_that_know_no_primary_are_told_in_a_short_line():

@@ -15,7 +15,6 @@ import pytest
 from streams.errors import StateAway
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.stack.cluster import running_cluster
 from streams.stack.ports import settle_ports
 from streams.state.quality import QualityPoint, QualityShelf
 from streams.state.store import ModelPointer, State, StoredList
@@ -28,6 +27,8 @@ WRITES = (b"FCALL\r\n", b"EVAL\r\n")
 
 class Cutter:
     """Passes bytes on between clients and servers; some answers to what writes are withheld, or cut in two."""
+
+    url: str  # of a database behind it
 
     def __init__(self, seed):
         self._random = random.Random(seed)
@@ -177,11 +178,11 @@ async def test_200_lost_answers_of_a_server_change_no_count(cutter, redis_url):
     await assert_exact(cutter.url, redis_url, cutter)
 
 
-async def test_200_lost_answers_of_a_cluster_change_no_count(tmp_path):
+async def test_200_lost_answers_of_a_cluster_change_no_count(own_cluster, tmp_path):
     """The same on a cluster of three, each server of it behind the proxy."""
     announced = list(settle_ports(tmp_path / "ports.json", ["a", "b", "c"]).values())
     cutter = Cutter(seed=8)
-    with running_cluster(tmp_path / "cluster", announced=announced) as nodes:
+    with own_cluster(announced=announced) as nodes:
         for port, node in zip(announced, nodes, strict=True):
             await cutter.listen(port, node.port)
         url = f"redis://127.0.0.1:{announced[0]}/0"

@@ -3,9 +3,7 @@
 import gc
 import weakref
 
-import numpy as np
 import pytest
-import torch
 
 from agents.worker.app import Driver, join_worker
 from agents.worker.model_follower import ModelFollower
@@ -15,8 +13,6 @@ from agents.worker.runtime import WorkerConfig
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from streams.kafka.publisher import Publisher
@@ -27,6 +23,7 @@ from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.settings import Settings
 from streams.state.experiments import encode_experiment
 from streams.state.store import ModelPointer, State
+from tests.toy import toy_snapshot
 
 ITEMS = tuple(f"i{n}" for n in range(12))
 CATALOGUE = Catalogue.of(Item(item, item, None, ("Drama",)) for item in ITEMS)
@@ -45,10 +42,8 @@ class AtLeisure:
 def versions(tmp_path):
     """Return the ids of three stored versions of different weights."""
     registry, found = Registry(str(tmp_path / "models")), []
-    shape = NeuMFConfig(history_length=5, factors=4, mlp_factors=4, genre_factors=2, hidden=(4, 4), blocks=1)
     for seed in range(3):
-        network = NeuMF(shape, 1, np.ones((12, 1), dtype=np.float32), generator=torch.Generator().manual_seed(seed))
-        snapshot = Snapshot.of(network, ITEMS, ("u",), ("Drama",))
+        snapshot = toy_snapshot(ITEMS, seed=seed)
         found.append(
             registry.save(
                 snapshot, parent=None, metrics={}, offsets={}, created_ms=1, seed=seed, code_revision="test"

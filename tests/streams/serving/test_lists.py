@@ -8,14 +8,10 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -24,6 +20,7 @@ from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
 from streams.records.records import Origin
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import ExperimentContext, Serving, ServingConfig, Trigger
+from tests.toy import toy_snapshot
 
 N = 200
 ITEMS = tuple(f"i{n}" for n in range(N))  # i0 trends most; even numbers are dramas
@@ -51,20 +48,10 @@ class Slow(Recommender):
         return super().recommend(profiles, n, list_filter)
 
 
-def network(factors):
-    """Return a small network that knows all items."""
-    genres = np.eye(2, dtype=np.float32)[np.arange(N) % 2]
-    shape = NeuMFConfig(history_length=10, factors=factors, mlp_factors=8, genre_factors=4, hidden=(8, 4), blocks=1)
-    return NeuMF(shape, 1, genres, generator=torch.Generator().manual_seed(5))
-
-
 def ranked(*, sick=False):
     """Return a ranker; a sick one scores NaN, as a diverged model would."""
-    fitted = network(8)
-    if sick:
-        with torch.no_grad():
-            fitted.fuse_bias.fill_(float("nan"))
-    return Ranker(Snapshot.of(fitted, ITEMS, ("u",), ("Drama", "Comedy")))
+    item_genres = [[n % 2 == 0, n % 2 == 1] for n in range(N)]
+    return Ranker(toy_snapshot(ITEMS, genres=("Drama", "Comedy"), item_genres=item_genres, seed=5, is_sick=sick))
 
 
 def made(kind=Recommender, ranker=None, version=None):

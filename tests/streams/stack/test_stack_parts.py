@@ -164,6 +164,7 @@ def test_given_addresses_start_nothing(tmp_path):
         assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.server
 def test_given_kafka_starts_only_valkey(tmp_path):
     """With Kafka's address given only Valkey is started, and it is gone after the block."""
     with running_stack(tmp_path, kafka="k:9092", report=quiet) as addresses:
@@ -174,6 +175,7 @@ def test_given_kafka_starts_only_valkey(tmp_path):
     assert is_free(port)
 
 
+@pytest.mark.server
 def test_valkey_on_a_taken_port(tmp_path, listener):
     """Valkey on a port in use is an error with Valkey's own words."""
     valkey = Valkey(listener.getsockname()[1], tmp_path, find_server())
@@ -182,6 +184,7 @@ def test_valkey_on_a_taken_port(tmp_path, listener):
         valkey.wait()
 
 
+@pytest.mark.server
 def test_valkey_survives_a_kill(tmp_path):
     """What Valkey has answered is there after kill -9 and a restart on the same port."""
     from redis import Redis  # noqa: PLC0415  only this test is a client
@@ -200,6 +203,7 @@ def test_valkey_survives_a_kill(tmp_path):
     valkey.stop(5.0)
 
 
+@pytest.mark.server
 def test_paused_valkey_does_not_answer(tmp_path):
     """A paused server is silent, answers again when resumed, and can be stopped while paused."""
     valkey = Valkey(settle_ports(tmp_path / "ports.json", ["valkey"])["valkey"], tmp_path, find_server())

@@ -13,9 +13,6 @@ from streams.records.records import Origin, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.lease import Lease
 from streams.settings import Settings
-from streams.stack.cluster import running_cluster
-from streams.stack.ports import settle_ports
-from streams.stack.valkey import Valkey, find_server
 from streams.state.eviction import require_no_eviction, watch_eviction
 from streams.state.store import State
 
@@ -23,17 +20,13 @@ UNSAFE = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volat
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(own_valkey):
     """Return a server of this module, with a user who may neither INFO nor CONFIG, and one who may CONFIG alone."""
-    folder = tmp_path_factory.mktemp("evicting")
-    valkey = Valkey(settle_ports(folder / "ports.json", ["valkey"])["valkey"], folder, find_server())
-    valkey.start()
-    valkey.wait()
-    with Redis.from_url(valkey.url) as admin:
-        for name, rules in (("blind", ("-info", "-config")), ("reader", ("-info",))):
-            admin.execute_command("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", *rules)
-    yield valkey
-    valkey.stop(5)
+    with own_valkey() as valkey:
+        with Redis.from_url(valkey.url) as admin:
+            for name, rules in (("blind", ("-info", "-config")), ("reader", ("-info",))):
+                admin.execute_command("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", *rules)
+        yield valkey
 
 
 @pytest.fixture
@@ -63,9 +56,9 @@ def test_a_server_that_may_evict_is_refused_with_the_cure(server, admin, policy)
     assert "no longer promised to be exact" in told(server.url, is_allowed=True)
 
 
-def test_one_primary_of_a_cluster_that_may_evict_is_enough(tmp_path):
+def test_one_primary_of_a_cluster_that_may_evict_is_enough(own_cluster):
     """Each primary is asked: with one of two set to evict, the cluster is refused."""
-    with running_cluster(tmp_path, 2) as nodes:
+    with own_cluster(2) as nodes:
         assert told(nodes[0].url) is None
         with Redis.from_url(nodes[1].url) as plain:
             plain.config_set("maxmemory-policy", "allkeys-lru")

@@ -8,7 +8,6 @@ from streams.errors import StateAway, StateError
 from streams.records.records import Origin, Watch
 from streams.redis.connection import answered, connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife, find_alive
-from streams.stack.cluster import running_cluster
 from streams.stack.process import wait_until
 from streams.state.calls import LIBRARY
 from streams.state.library import install, server_ids
@@ -17,9 +16,9 @@ from streams.state.store import State, StoredList
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(own_cluster):
     """Return the three servers of a cluster."""
-    with running_cluster(tmp_path_factory.mktemp("cluster")) as nodes:
+    with own_cluster() as nodes:
         yield nodes
 
 

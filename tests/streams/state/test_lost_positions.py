@@ -7,7 +7,6 @@ from redis.asyncio.cluster import RedisCluster
 from streams.errors import StateError, StateMoved
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.stack.cluster import running_cluster
 from streams.state.keys import PartitionKeys
 from streams.state.store import State
 
@@ -131,9 +130,9 @@ async def test_a_loss_in_the_middle_of_a_batch_is_mended_exactly(client):
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory):
+def nodes(own_cluster):
     """Return the servers of a cluster of two; partition 0 rests on the second and partition 2 on the first."""
-    with running_cluster(tmp_path_factory.mktemp("cluster"), 2) as servers:
+    with own_cluster(2) as servers:
         yield servers
 
 

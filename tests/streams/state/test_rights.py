@@ -8,8 +8,6 @@ from streams.errors import StateError
 from streams.records.records import Origin, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
-from streams.stack.ports import settle_ports
-from streams.stack.valkey import Valkey, find_server
 from streams.state.calls import StoredList
 from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
@@ -19,14 +17,10 @@ NO_EXPERIMENT = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as d
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(own_valkey):
     """Return a server with users of its own."""
-    folder = tmp_path_factory.mktemp("users")
-    valkey = Valkey(settle_ports(folder / "ports.json", ["valkey"])["valkey"], folder, find_server())
-    valkey.start()
-    valkey.wait()
-    yield valkey
-    valkey.stop(5)
+    with own_valkey() as valkey:
+        yield valkey
 
 
 @pytest.fixture

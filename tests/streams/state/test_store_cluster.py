@@ -6,14 +6,13 @@ from redis.asyncio.cluster import RedisCluster
 from model.catalogue import Catalogue, Item
 from model.history import Profile
 from streams.records.records import Origin, Rating, Watch
-from streams.stack.cluster import running_cluster
 from streams.state.store import ModelPointer, State, StoredList
 
 
 @pytest.fixture
-def cluster_port(tmp_path):
+def cluster_port(own_cluster):
     """Return the port of a cluster of one node that serves every slot."""
-    with running_cluster(tmp_path / "cluster", 1) as (node,):
+    with own_cluster(1) as (node,):
         yield node.port
 
 
