@@ -1,7 +1,7 @@
 """The model pointer ``model:current``: which version serves, and what is still to be announced of it.
 
 Both are fields of one hash, changed by one call, so whoever dies after a move leaves what it had to say beside it.
-``streams.serving.promotion`` says it; readers outside find the fields in docs/lookups.md.
+``streams.serving.promotion`` says it; readers outside find the fields in docs/reference/redis.md.
 """
 
 from collections.abc import Mapping
