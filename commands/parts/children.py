@@ -11,7 +11,7 @@ from streams.stack.process import Server, last_lines, wait_until
 
 __all__ = ["await_alive", "scorekeeper_process", "trainer_process", "worker_process"]
 
-START_S = 60.0  # importing torch takes seconds on a busy machine
+START_S = 120.0  # three processes that import torch at once take a minute on a busy machine
 
 
 def worker_process(settings: Settings, log: Path, *options: str) -> Server:
