@@ -13,7 +13,7 @@ from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
 from streams.state.store import ModelPointer, State
 
-NO_EXPERIMENT = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
+ORDINARY = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def missing(url, role):
 @pytest.mark.parametrize("role", ["worker", "trainer", "scorekeeper", "rebuild elsewhere"])
 def test_an_ordinary_user_lacks_nothing(as_user, role):
     """The rules that the manual gives are enough for every process, and nothing is left behind by asking."""
-    url = as_user(*NO_EXPERIMENT)
+    url = as_user(*ORDINARY)
     assert missing(url, role) == ()
     with connect_to_read(url) as client:
         assert client.dbsize() == 0
@@ -156,5 +156,5 @@ def test_without_multi_nothing_is_run(as_user, caplog):
     """A user who may not open a transaction is not looked at, which is said, and no command is tried in earnest."""
     assert missing(as_user("~*", "&*", "+@all", "-multi"), "worker") == ()
     assert "MULTI is not allowed" in caplog.text
-    with connect_to_read(as_user(*NO_EXPERIMENT)) as client:
+    with connect_to_read(as_user(*ORDINARY)) as client:
         assert client.dbsize() == 0
