@@ -69,26 +69,27 @@ def stack(tmp_path_factory):
 
 @contextmanager
 def _shared_kafka(folder):
-    """Give the address of a Kafka that the first of several processes starts, and ends after all others have left."""
+    """Give the address of a Kafka that one of several processes owns: it starts it, and ends it when all have left."""
     from streams.stack import running_stack  # noqa: PLC0415  only tests that use it pay for it
 
     folder.mkdir(exist_ok=True)
     address = folder / "address"
-    with (folder / "starting").open("w") as starting, (folder / "users").open("w") as users:
-        fcntl.flock(starting, fcntl.LOCK_EX)
-        if address.exists():
+    with ExitStack() as files:
+        coming, users, owner = (files.enter_context((folder / name).open("w")) for name in ("coming", "users", "owner"))
+        fcntl.flock(coming, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             fcntl.flock(users, fcntl.LOCK_SH)
-            fcntl.flock(starting, fcntl.LOCK_UN)
+            fcntl.flock(coming, fcntl.LOCK_UN)
             yield address.read_text()
             return
-        with running_stack(folder / "data", redis="redis://none") as addresses:
+        with running_stack(folder / str(os.getpid()), redis="redis://none") as addresses:
             address.write_text(addresses.kafka)
-            fcntl.flock(starting, fcntl.LOCK_UN)
+            fcntl.flock(coming, fcntl.LOCK_UN)
             yield addresses.kafka
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            address.unlink()
-            fcntl.flock(starting, fcntl.LOCK_UN)  # who comes now starts another
-            fcntl.flock(users, fcntl.LOCK_EX)  # until all have left
+            fcntl.flock(coming, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_EX)
 
 
 @pytest.fixture(scope="session")
