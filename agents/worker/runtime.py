@@ -106,6 +106,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # what is loaded stays: walking torch's half a million objects again would stop lists for 0.15 s
         self._ready.set()
+        await self.retry.until_available(self.life.refresh)  # who reads the next line may ask for its health
         logger.info(
             "worker.ready %s items, model %s", len(self.catalogue.feed.catalogue), self.current.recommender.version
         )

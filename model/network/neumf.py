@@ -75,6 +75,8 @@ class NeuMFConfig:
     parts: tuple[str, ...] = PARTS
 
     def __post_init__(self) -> None:
+        if len(self.hidden) != 2:  # noqa: PLR2004 - the layers of the MLP, as ranking takes them apart
+            raise ValueError(f"NeuMFConfig: hidden must be two widths, got {self.hidden!r}")
         widths = (self.history_length, self.factors, self.mlp_factors, self.genre_factors, *self.hidden)
         if min(*widths, self.text_width, self.neighbours, self.blocks, self.heads) < 1:
             raise ValueError(f"NeuMFConfig: lengths, widths and counts must be at least 1, got {self!r}")

@@ -178,3 +178,10 @@ def test_dropping_keeps_the_mean_and_the_share(rate):
     assert once[once != 0].unique().tolist() == [pytest.approx(1 / (1 - rate), rel=1e-3)]
     assert dropped(x, rate, None) is x
     assert dropped(x, 0.0, torch.Generator()) is x
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 4, 2)])
+def test_the_mlp_has_two_layers(hidden):
+    """Another number of widths is refused where the shape is made, also for a version that was stored with it."""
+    with pytest.raises(ValueError, match="two widths"):
+        NeuMFConfig.restore(NeuMFConfig().describe() | {"hidden": list(hidden)})
