@@ -144,8 +144,11 @@ class Installation:
             places = [TopicPartition(name, partition) for partition in consumer.partitions_for_topic(name)]
             consumer.assign(places)
             self._consumers[topic], self._found[topic] = consumer, []
-        for batch in self._consumers[topic].poll(timeout_ms=50).values():
-            self._found[topic] += batch
+        consumer = self._consumers[topic]
+        ends = consumer.end_offsets(consumer.assignment())
+        while any(consumer.position(at) < end for at, end in ends.items()):
+            for batch in consumer.poll(timeout_ms=50).values():
+                self._found[topic] += batch
         return self._found[topic]
 
     def values(self, topic):
