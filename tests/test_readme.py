@@ -107,9 +107,12 @@ def waited_for(condition, within_s: float = LONG_S) -> bool:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """Give a shell in an empty folder."""
-    return Shell(tmp_path)
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """Give a shell in an empty folder; a stack that a failed test has left there is ended."""
+    shell = Shell(tmp_path)
+    yield shell
+    command = [Path(sys.executable).with_name("reelstream"), "stack", "down"]
+    subprocess.run(command, cwd=tmp_path, env=shell.environment, capture_output=True, check=False)
 
 
 def tiny_split(path: Path) -> None:
