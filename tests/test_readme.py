@@ -149,6 +149,8 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
     with shell.running(up, until="Ctrl-C ends everything") as lines:
         text = "".join(lines)
         (exported,) = re.findall(r"^export (.+)$", text, re.MULTILINE)
+        sourced = re.findall(r"^source (.+/activate)$", text, re.MULTILINE)
+        assert [Path(one).exists() for one in sourced] == [True] * (sys.prefix != sys.base_prefix)
         shell.environment |= dict(word.split("=", 1) for word in shlex.split(exported))
         assert Path(shell.environment["REELSTREAM_REGISTRY"]).is_relative_to(shell.folder)
         (example,) = re.findall(r"^python (.+)$", text, re.MULTILINE)

@@ -213,7 +213,7 @@ def _print_profile(answer: Mapping[str, Any]) -> None:
         click.echo(f"user {user_id} is unknown: no event of theirs has been applied")
         return
     mean = "none" if answer["mean_rating"] is None else f"{answer['mean_rating']:.2f} stars on average"
-    click.echo(f"user {user_id}: {answer['mode']}, {answer['seen']} films touched")
+    click.echo(f"user {user_id}: {answer['mode']}, {answer['seen']} items touched")
     click.echo(f"{answer['watches']} watches, {answer['ratings']} ratings ({mean})")
     click.echo(f"events from {_when(answer['first_ts'])} to {_when(answer['last_ts'])}")
     liked = ", ".join(f"{genre} {affinity:.2f}" for genre, affinity in answer["genres"].items())

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
             await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
             _tell(settings, folder)
             _hold(processes)
+    click.echo(f"ended; what it kept is in {folder}")
 
 
 @contextlib.contextmanager
@@ -82,8 +84,16 @@ def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[
 def _tell(settings: Settings, folder: Path) -> None:
     redis = without_password(settings.redis)
     click.echo(f"kafka   {settings.kafka}\nredis   {redis}\nmodels  {settings.registry}\nlogs    {folder}\n")
-    click.echo(f"In another terminal:\n\n{_export(settings)}\npython {EXAMPLE}\nreelstream recommend ann\n")
+    click.echo(
+        f"In another terminal:\n\n{_activation()}{_export(settings)}\npython {EXAMPLE}\nreelstream recommend ann\n"
+    )
     click.echo("Ctrl-C ends everything.")
+
+
+def _activation() -> str:
+    """Return the line that puts `reelstream` and its Python on another terminal's path, where that is needed."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    return f"source {shlex.quote(str(script))}\n" if sys.prefix != sys.base_prefix and script.exists() else ""
 
 
 def _export(settings: Settings) -> str:

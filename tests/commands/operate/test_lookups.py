@@ -93,7 +93,7 @@ def test_a_user_without_a_list_is_not_called_unknown(url):
 def test_a_profile_shows_counters_and_latest_events(url):
     """Brackets in a title are shown as they are."""
     output = shown(profile, "u", "--redis", url)
-    assert "user u: personalized, 2 films touched" in output
+    assert "user u: personalized, 2 items touched" in output
     assert "1 watches, 1 ratings (4.50 stars on average)" in output
     assert "Heat [bold]" in output
 
