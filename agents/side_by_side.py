@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-__all__ = ["side_by_side"]
+__all__ = ["end_tasks", "side_by_side"]
 
 CANCEL_S = 0.5
 
@@ -15,12 +15,12 @@ async def side_by_side(*loops: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _ended(tasks)
+        await end_tasks(tasks)
     for task in done:
         task.result()
 
 
-async def _ended(tasks: "Collection[asyncio.Future[None]]") -> None:
+async def end_tasks(tasks: "Collection[asyncio.Future[Any]]") -> None:
     """Cancel tasks until they have ended: one cancellation may be lost in a library that is connecting."""
     pending = set(tasks)
     while pending:

@@ -36,15 +36,16 @@ class Counting:
     Attributes
     ----------
     board, guard : what was counted, and what speaks against which version.
-    began, offsets : counted are the records of a place from the one to before the other; those before are learnt from.
+    began, offsets : the records of a partition from ``began`` up to its offset are counted; those before are learnt
+    from.
     """
 
     def __init__(self, settings: Settings, config: ScorekeeperConfig, report: ScorekeeperReport) -> None:
         self._prefix = settings.prefix
         self._lists = settings.prefix + topics.RECOMMENDATIONS
         self._report = report
-        places = [(settings.prefix + name, partition) for name in COUNTED for partition in range(settings.partitions)]
-        self._order = TimeOrder(places, self._lists, 1000 * config.late_s)
+        partitions = [(settings.prefix + name, number) for name in COUNTED for number in range(settings.partitions)]
+        self._order = TimeOrder(partitions, self._lists, 1000 * config.late_s)
         self.board = Scoreboard(config.board)
         self.guard = DriftGuard(config.drift, config.board.k)
         self.began: dict[str, dict[int, int]] = {}
@@ -65,7 +66,7 @@ class Counting:
         self.began = {topic: dict(partitions) for topic, partitions in stored.began.items()}
 
     def full(self) -> Collection[TopicPartition]:
-        """Return the places of which enough records wait."""
+        """Return the partitions of which enough records wait."""
         return self._order.full(MAX_WAITING)
 
     @property
@@ -82,7 +83,7 @@ class Counting:
 
         Parameters
         ----------
-        unread : places that hold more than was read.
+        unread : partitions that hold more than was read.
         """
         for record in self._order.ready(unread, now_ms):
             self.tell(record)

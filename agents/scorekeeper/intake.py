@@ -72,9 +72,9 @@ class Intake:
         """Stand before what is to be counted: lists, users and popularity are learnt from the records before."""
         await self._retry.until_available(self._reader.seek, self._counting.offsets, back=self._back)
 
-    def _goes_on(self, stored: LiveQuality, place: TopicPartition, low: int, end: int) -> int:
-        """Return the first offset of a place that the stored figures do not include, of those that it still holds."""
-        topic, at = place
+    def _goes_on(self, stored: LiveQuality, topic_partition: TopicPartition, low: int, end: int) -> int:
+        """Return the first offset of a partition that the stored figures lack, of those that it still holds."""
+        topic, at = topic_partition
         if topic in replaced(stored.topics, self._cluster.ids):
             logger.warning("scorekeeper.topic_made_anew %s[%d] is counted from its first record", topic, at)
             self._counting.began.setdefault(topic, {})[at] = low
@@ -82,7 +82,7 @@ class Intake:
         wanted = stored.offsets.get(topic, {}).get(at, low)
         if wanted > end:
             logger.warning("scorekeeper.topic_shorter %s[%d] ends before %d", topic, at, wanted)
-        self._reader.note_lost(place, wanted, low)
+        self._reader.note_lost(topic_partition, wanted, low)
         return max(low, min(wanted, end))
 
     async def read(self) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from agents.retry import Retry
 from agents.trainer.announcer import Announcer
-from streams.errors import StateError
+from streams.availability import Availability
+from streams.errors import StateAway, StateError
 from streams.records.records import ModelVersion
 from streams.redis.heartbeat import RENEW_S
 from streams.serving.promotion import Promotion, pointer_to
@@ -65,9 +65,16 @@ class PointerKeeper:
 
     async def keep(self) -> None:
         """Look every second whether the pointer is still there, and put it back."""
+        redis = Availability("redis", "trainer")
         while True:
-            with suppress(StateError):  # the sign of life says so
+            try:
                 await self._restore()
+            except StateAway:
+                pass  # the sign of life says so
+            except StateError as error:
+                redis.lost(error)
+            else:
+                redis.found()
             await asyncio.sleep(RENEW_S)
 
     async def _restore(self) -> None:

@@ -5,7 +5,7 @@ The only place where the parts of a worker are joined.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents.retry import Retry
+from agents.side_by_side import end_tasks
 from agents.worker.batch import consume_events
 from agents.worker.catalogue import CatalogueFollower, CatalogueLetters, CataloguePublisher
 from agents.worker.fetching import FetchWatch
@@ -100,7 +101,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
             await _run(worker, app, client)
 
     async def close(*_: Any, **__: Any) -> None:
-        await _end(background)  # first: what they do next may need what is closed below
+        await end_tasks(background)  # first: what they do next may need what is closed below
         scoring.close()
         await worker.stop()
         await client.aclose()
@@ -215,13 +216,6 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
         worker.catalogue.feed.follow(),
         *(keep_refreshing(refresher) for refresher in worker.refreshers),
     )
-
-
-async def _end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _applied(state: State, partition: TopicPartition) -> int:

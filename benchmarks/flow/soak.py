@@ -40,8 +40,8 @@ from streams.stack.process import Server, wait_until
 SAMPLE_S = 10.0
 BURST_S = 0.1  # the stream comes in ten bursts a second
 MB = 1024 * 1024
-MOST_RSS_MB_PER_H = 1.0
-MOST_KEYS_PER_H = 1.0
+MAX_RSS_MB_PER_H = 1.0
+MAX_KEYS_PER_H = 1.0
 FILL_WITHIN_S = 1800.0
 GENRES = ("Drama", "Comedy", "Thriller", "Western", "Musical")
 MS = 1000
@@ -198,9 +198,9 @@ def verdicts(slopes: Mapping[str, Slope]) -> dict[str, dict[str, float | bool]]:
             "standard_error": round(fitted.error, 2),
         }
         if name.endswith("_rss_mb"):
-            found[name] |= {"at_most": MOST_RSS_MB_PER_H, "met": fitted.per_h <= MOST_RSS_MB_PER_H}
+            found[name] |= {"at_most": MAX_RSS_MB_PER_H, "met": fitted.per_h <= MAX_RSS_MB_PER_H}
         elif name == "redis_keys":
-            found[name] |= {"at_most": MOST_KEYS_PER_H, "met": fitted.per_h <= MOST_KEYS_PER_H}
+            found[name] |= {"at_most": MAX_KEYS_PER_H, "met": fitted.per_h <= MAX_KEYS_PER_H}
     return found
 
 

@@ -165,9 +165,9 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
 
     settings = given_settings(given)
     current = _current(settings)
-    archive = VersionStore(settings.registry)
-    n_versions = len(archive.list())
-    removed = archive.prune(keep, current, _pinned(settings))
+    store = VersionStore(settings.registry)
+    n_versions = len(store.list())
+    removed = store.prune(keep, current, _pinned(settings))
     if as_json:
         click.echo(orjson.dumps({"removed": [version.version_id for version in removed]}).decode())
     else:

@@ -2,9 +2,9 @@
 
 Steps: 1 move the pointer, if what is expected serves, and store what is to be announced in the same call; 2 announce it
 until the cluster holds it; 3 remove what was stored. Who is killed in between leaves the decision beside the pointer,
-and the next trainer or scorekeeper that starts announces it. So each move is announced, and now and then one is
-announced twice. What another move has overtaken is not announced any more, so the topic's latest record is of what
-serves.
+and the next trainer or scorekeeper that starts announces it; now and then one is announced twice. A move that another
+one overtakes before Kafka has taken its record is not announced any more, as it does not serve. So a version may have
+served for a moment without a record. Of two moves within one announcement the records may come in the other order.
 
 Whether a version should serve is decided elsewhere.
 """

@@ -34,7 +34,7 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v3"
+LIBRARY = "reelstream_v4"
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
 Bounds = Mapping[TopicPartition, int]  # offsets that positions are known to have reached; absent where nothing is known

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v3
+#!lua name=reelstream_v4
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -518,11 +518,11 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v3_apply', apply)
-redis.register_function('reelstream_v3_move_model', move_model)
-redis.register_function('reelstream_v3_model_announced', model_announced)
-redis.register_function('reelstream_v3_store_list', store_list)
-redis.register_function('reelstream_v3_count_items', count_items)
-redis.register_function('reelstream_v3_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v3_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v3_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v4_apply', apply)
+redis.register_function('reelstream_v4_move_model', move_model)
+redis.register_function('reelstream_v4_model_announced', model_announced)
+redis.register_function('reelstream_v4_store_list', store_list)
+redis.register_function('reelstream_v4_count_items', count_items)
+redis.register_function('reelstream_v4_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v4_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v4_read_hot', callback = read_hot, flags = {'no-writes'}}

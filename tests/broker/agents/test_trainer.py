@@ -114,6 +114,8 @@ def test_versions_follow_the_events_and_survive_a_kill(install, until):
 
         until(after_first, 90, lambda: f"a second version, got {installation.values('model-versions')}")
         second = after_first()
+        announced = [one["status"] for one in installation.values("model-versions")]
+        assert set(announced) <= {"promoted", "held"}, "a round with too few events is held, and none is worse"
         later = registry.read(second["version"])
         assert (later.parent, later.counter) == (version.version_id, version.counter + 1)
         assert "champion_hr@10" in later.metrics
