@@ -29,6 +29,7 @@ __all__ = ["Identity", "Server", "identify", "last_lines", "wait_until"]
 STACK_FRAME = re.compile(r"\s+(at |\.\.\. \d+ more)")
 LAUNCHER = Path(__file__).with_name("launch.py")
 START_TAKES_S = 5.0  # at most, from asking for a process to having it
+STOP_TAKES_S = 5.0  # threads of a busy machine are stopped when they are next to run
 POLL_S = 0.02  # short against the 60 ms that the faster server needs to start
 
 
@@ -75,6 +76,14 @@ def _identify_by_ps(pid: int) -> Identity | None:
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split(maxsplit=1)  # noqa: S603  fixed command, one integer
     return None if len(answer) < 2 or answer[0].startswith("Z") else Identity(pid, answer[1].strip())  # noqa: PLR2004  state and date
+
+
+def _has_stopped(pid: int) -> bool:
+    """Tell whether all threads of a child stand still, or it has ended; until then it may still answer."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def wait_until(condition: Callable[[], bool], within_s: float) -> bool:
@@ -191,8 +200,11 @@ class Server:
         return last_lines(self.log, n, since=self._log_start)
 
     def pause(self) -> None:
-        """Stop the process from running, as an overloaded machine would (SIGSTOP)."""
+        """Stop the process from running, as an overloaded machine would (SIGSTOP); on Linux return once it stands."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None and sys.platform.startswith("linux"):
+            pid = self._process.pid
+            wait_until(lambda: _has_stopped(pid), STOP_TAKES_S)
 
     def resume(self) -> None:
         """Let a paused process go on (SIGCONT)."""
