@@ -147,6 +147,16 @@ def redis_url(stack, _databases):
 
 
 @pytest.fixture
+async def client(redis_url):
+    """Return an asynchronous client of an empty database, as every process connects."""
+    from streams.redis.connection import connect  # noqa: PLC0415  only tests that use it pay for it
+
+    connected = connect(redis_url)
+    yield connected
+    await connected.aclose()
+
+
+@pytest.fixture
 def topic_prefix():
     """Return a prefix for this test's topics and groups that no other test or run has, such as ``"t3f2a1-"``."""
     return f"t{secrets.token_hex(3)}-"

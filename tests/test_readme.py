@@ -196,8 +196,7 @@ def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
 
 def await_second_version(shell: Shell) -> None:
     """Wait for a fine-tuned version; a slow trainer has read everything before its first training, and gets more."""
-    replays = (line for line in block_with("reelstream stack up --json", COMMANDS) if "replay" in line)
-    again = next(replays)
+    (again,) = (line for line in block_with("reelstream stack up --json", COMMANDS) if "replay" in line)
     for _ in range(4):
         if waited_for(lambda: len(versions(shell)) > 1, LONG_S / 4):
             return

@@ -4,21 +4,12 @@ import pytest
 
 from agents.worker.recovery import LISTS_BEHIND, OffsetRange, StateRecovery
 from streams.records.records import Origin, Watch
-from streams.redis.connection import connect
 from streams.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.store import State
 
 TS = 1_700_000_000_000
 PARTITION = "watch-events", 0
-
-
-@pytest.fixture
-async def client(redis_url):
-    """Return a client of an empty database."""
-    connected = connect(redis_url)
-    yield connected
-    await connected.aclose()
 
 
 @pytest.fixture

@@ -17,14 +17,6 @@ from streams.stack.process import wait_until
 from streams.stack.valkey import Valkey, find_server
 
 
-@pytest.fixture
-async def client(redis_url):
-    """Return an asynchronous client."""
-    client = connect(redis_url)
-    yield client
-    await client.aclose()
-
-
 async def test_the_latest_report_of_each_role_is_found(client, redis_url):
     """A worker's second report replaces its first, under host and pid, and a trainer is another role."""
     me = f"{socket.gethostname()}:{os.getpid()}"

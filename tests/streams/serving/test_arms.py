@@ -16,7 +16,6 @@ from model.history import Interaction, Profile
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from streams.kafka.publisher import Publisher
-from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.registry.registry import Registry
 from streams.serving.lists import Serving, ServingConfig, Trigger
@@ -50,14 +49,6 @@ def versions(tmp_path):
             ).version_id
         )
     return found
-
-
-@pytest.fixture
-async def client(redis_url):
-    """Return a client that people's choices are written with."""
-    connected = connect(redis_url)
-    yield connected
-    await connected.aclose()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from streams.errors import StateError, TopicError
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
-from streams.redis.connection import connect
 from streams.registry.versions import Lineage, VersionStore
 from streams.serving.promotion import Promotion, decide, pointer_to
 from streams.state.pointer import ModelPointer
@@ -27,14 +26,6 @@ class Topic:
         if self.is_away:
             raise TopicError("model: no")
         self.taken.append(decided)
-
-
-@pytest.fixture
-async def client(redis_url):
-    """Return a client of an empty database."""
-    client = connect(redis_url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

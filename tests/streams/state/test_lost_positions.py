@@ -26,14 +26,6 @@ def rate(offset, user):
 
 
 @pytest.fixture
-async def client(redis_url):
-    """Return a connected client of an empty database."""
-    connected = connect(redis_url)
-    yield connected
-    await connected.aclose()
-
-
-@pytest.fixture
 async def state(client):
     """Return a state that knows its server and has applied two batches."""
     made = State(client)

@@ -8,7 +8,7 @@ from redis import Redis
 
 from model.metrics.live import ExperimentUsers, Scoreboard
 from streams.errors import StateError
-from streams.redis.connection import connect, connect_to_read
+from streams.redis.connection import connect_to_read
 from streams.state.quality import LiveQuality, QualityPoint, QualityShelf, find_quality, find_series
 
 NONE = Scoreboard().describe()
@@ -20,14 +20,6 @@ FOUND = LiveQuality(
     "v1",
     {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
 )
-
-
-@pytest.fixture
-async def client(redis_url):
-    """Return a client of the scorekeeper's kind."""
-    client = connect(redis_url)
-    yield client
-    await client.aclose()
 
 
 async def test_figures_come_back(client, redis_url):

@@ -12,14 +12,6 @@ from streams.state.store import ModelPointer, Position, State, StateConfig, Stor
 
 
 @pytest.fixture
-async def client(redis_url):
-    """Return a client of an empty database."""
-    connected = connect(redis_url)
-    yield connected
-    await connected.aclose()
-
-
-@pytest.fixture
 async def state(client):
     """Return an installed state of the usual configuration."""
     installed = State(client)

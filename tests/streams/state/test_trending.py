@@ -2,19 +2,10 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from streams.records.records import Origin, Watch
-from streams.redis.connection import connect
 from streams.state.store import State, StateConfig
 from streams.state.trending import PartitionHeat, merge
 
 FILMS = Catalogue.of([Item("a", "A", 1990, ("Drama",)), Item("b", "B", 1991, ("Drama", "War")), Item("c", "C")])
-
-
-@pytest.fixture
-async def client(redis_url):
-    """Return a client of an empty database."""
-    connected = connect(redis_url)
-    yield connected
-    await connected.aclose()
 
 
 async def started(client, **config):
