@@ -21,12 +21,14 @@ class Interaction:
     ts : event time, milliseconds since the epoch.
     kind : a watch or a rating.
     weight : how much it counts, 0..1 (progress of a watch; rating / 5).
+    is_positive : whether it says that the user liked the item (``model.feedback``).
     """
 
     item_id: str
     ts: int
     kind: Kind
     weight: float
+    is_positive: bool = True
 
 
 @dataclass(frozen=True, slots=True)
