@@ -5,12 +5,15 @@ ten hottest without what the user has touched. The list is made anew every 100 e
 
     python -m benchmarks.learning.trending ml-100k.zip           # which events count, how much, and for how long
     python -m benchmarks.learning.trending ml-100k.zip --clocks  # the state's own lists, after events of other times
+    python -m benchmarks.learning.trending ml-100k.zip --clocks --redis URL  # with 8 partitions in an empty database
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +22,17 @@ from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS, is_positive_rating
 from replay.datasets.readers import Dataset, read_dataset
 from replay.prequential.state import OfflineState
-from streams.records.records import Event, Rating
+from streams.records.records import Event, Origin, Rating, Watch
+from streams.redis.connection import connect
+from streams.state.store import State
+from streams.state.trending import Trends
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
 EVENTS_PER_REFRESH = 100
 MAX_PAST_EVENTS = 4
 LIST_LENGTH = 10
+PARTITIONS = 8
 HALF_LIVES = (7.0, 14.0, 30.0, 90.0, 365.0, 1e7)  # days; the last is no decay
 Floats = NDArray[np.float64]
 
@@ -124,47 +131,79 @@ def print_heats(log: Log) -> None:
         print(f"{name:42}{rates}", flush=True)
 
 
-def state_rates(log: Log, before: Sequence[Event], strays: dict[int, int]) -> tuple[float, float]:
+def events_of(log: Log, part: slice, strays: Mapping[int, int]) -> list[Event]:
+    """Return the events of a part; ``strays`` moves the times of some, by their place."""
+    columns = (column[part].tolist() for column in (log.users, log.items, log.ts, log.stars))
+    return [
+        Rating(str(at), f"u{user}", str(item), ts + strays.get(at, 0), stars)
+        for at, (user, item, ts, stars) in enumerate(zip(*columns, strict=True), part.start)
+    ]
+
+
+class RedisState:
+    """The same calls as those of ``OfflineState``, of a state in Redis whose partitions are told by the user id."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._client = connect(url)
+        self._state = State(self._client)
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._loop.run_until_complete(self._client.flushdb())
+        self._loop.run_until_complete(self._state.install())
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Take events in their order."""
+        sourced = [(self._origin(event), event, ()) for event in events]
+        if sourced:
+            self._loop.run_until_complete(self._state.apply(sourced))
+
+    def trends(self, catalogue: Catalogue) -> Trends:
+        """Return the trending lists as a worker merges them."""
+        return self._loop.run_until_complete(self._state.merge_trending(PARTITIONS, catalogue))
+
+    def _origin(self, event: Event) -> Origin:
+        at = "rate-events" if isinstance(event, Rating) else "watch-events", crc32(event.user_id.encode()) % PARTITIONS
+        self._offsets[at] = self._offsets.get(at, -1) + 1
+        return Origin(*at, self._offsets[at])
+
+
+def state_rates(
+    log: Log, state: OfflineState | RedisState, before: Sequence[Event], strays: Mapping[int, int]
+) -> tuple[float, float]:
     """Return HR@10 of trending and of newcomers' trending as the state makes them.
 
     ``before`` are events of other times that come first, and ``strays`` moves the times of events, by their place.
     """
-    state = OfflineState()
     state.apply(before)
     testers = Tester(log), Tester(log)
     for part in parts(len(log.ts)):
         trends = state.trends(Catalogue())
         for tester, ranked in zip(testers, (trends.everything, trends.newcomers), strict=True):
             tester.test(part, [int(item) for item, _ in ranked[: LIST_LENGTH + MAX_PAST_EVENTS]])
-        state.apply(
-            Rating(str(at), f"u{log.users[at]}", str(log.items[at]), int(log.ts[at]) + strays.get(at, 0), log.stars[at])
-            for at in range(part.start, part.stop)
-        )
+        state.apply(events_of(log, part, strays))
     return testers[0].rate, testers[1].rate
 
 
-def print_clocks(log: Log) -> None:
-    """Print how the state's lists fare after events of other times."""
-    n, newest = len(log.ts), int(log.ts[-1])
-    now = newest + 27 * YEAR_MS
+def print_clocks(log: Log, url: str | None) -> None:
+    """Print how the state's lists fare after events of other times, in memory or in the Redis of ``url``."""
+    n, now = len(log.ts), int(log.ts[-1]) + 27 * YEAR_MS
     rng = np.random.default_rng(1)
+    ratings: list[Event] = [Rating(f"n{at}", f"n{at}", str(at), now + at * 60_000, 5.0) for at in range(10)]
+    watches: list[Event] = [Watch(f"n{at}", f"n{at}", str(at), now + at * 60_000, 1.0) for at in range(10)]
     unlucky = rng.choice(n, n // 100, replace=False).tolist()
-    cases: dict[str, tuple[list[Event], dict[int, int]]] = {
-        "as it is": ([], {}),
-        "after ten events of 27 years later": (
-            [Rating(f"n{at}", "now", str(at), now + at * 60_000, 5.0) for at in range(10)],
-            {},
-        ),
-        "one event six years ahead, in the middle": ([], {n // 2: 6 * YEAR_MS}),
-        "one event in a hundred six years ahead": ([], dict.fromkeys(unlucky, 6 * YEAR_MS)),
-        "a tenth of the events up to six hours late": (
-            [],
-            {int(at): -int(rng.integers(DAY_MS // 4)) for at in rng.choice(n, n // 10, replace=False)},
-        ),
-    }
+    late = {int(at): -int(rng.integers(DAY_MS // 4)) for at in rng.choice(n, n // 10, replace=False)}
+    cases: tuple[tuple[str, list[Event], dict[int, int]], ...] = (
+        ("as it is", [], {}),
+        ("after ten ratings of 27 years later", ratings, {}),
+        ("after ten watches of 27 years later", watches, {}),
+        ("one event six years ahead, in the middle", [], {n // 2: 6 * YEAR_MS}),
+        ("one event in a hundred six years ahead", [], dict.fromkeys(unlucky, 6 * YEAR_MS)),
+        ("a tenth of the events up to six hours late", [], late),
+    )
     print(f"{'HR@10':44}{'trending':>10}{'newcomers':>11}")
-    for name, (before, strays) in cases.items():
-        trending, newcomers = state_rates(log, before, strays)
+    for name, before, strays in cases:
+        state = OfflineState() if url is None else RedisState(url)
+        trending, newcomers = state_rates(log, state, before, strays)
         print(f"{name:44}{trending:10.4f}{newcomers:11.4f}", flush=True)
 
 
@@ -173,10 +212,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("dataset", help="a MovieLens archive or folder")
     parser.add_argument("--clocks", action="store_true", help="test the state's lists after events of other times")
+    parser.add_argument("--redis", metavar="URL", help="with --clocks: the state in this database, which is emptied")
     options = parser.parse_args()
     log = read_log(read_dataset(Path(options.dataset)))
     print(f"{options.dataset}: {len(log.ts)} events, {log.positive.mean():.3f} positive")
-    print_clocks(log) if options.clocks else print_heats(log)
+    print_clocks(log, options.redis) if options.clocks else print_heats(log)
 
 
 if __name__ == "__main__":

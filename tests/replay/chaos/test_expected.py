@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from replay.chaos.expected import RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
+from streams.state.own_time import OwnTime
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -110,6 +112,23 @@ def test_far_times_have_a_clock_of_their_own():
     )
     assert back.clocks == {("watch", 0): (old + 7 * DAY, NOW + 7 * DAY)}
     assert back.trending["watch", 0] == pytest.approx({"i0": 0.5, "i1": 2**-11, "i2": 0.5, "i3": 1.0})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_audits_clock_is_that_of_the_state(seed):
+    """Over 400 drawn times, a fifth of them years off, both find the same own time and the same heat."""
+    rng = np.random.default_rng(seed)
+    off = (0, 0, 0, 0, -4000 * DAY, 900 * DAY, -4000 * DAY)
+    times = [
+        NOW - 900 * DAY + number * DAY // 5 + off[int(rng.integers(4 + 3 * (number % 3 == 0)))] for number in range(400)
+    ]
+    found = expect([at(WATCHES, n, watch(n, f"i{n}", ts, 1.0)) for n, ts in enumerate(times)], {})
+    clock = OwnTime.beginning(times[0], 7 * DAY)
+    own = [clock.take(ts) for ts in times]
+    assert found.clocks == {("watch", 0): (clock.newest, clock.own)}
+    assert found.trending["watch", 0] == pytest.approx(
+        {f"i{n}": 2.0 ** ((moment - clock.own) / (7 * DAY)) for n, moment in enumerate(own)}
+    )
 
 
 def test_items_are_summed_over_partitions_and_hot_is_not():
