@@ -17,7 +17,7 @@ __all__ = ["MIN_EFFECTIVE_USERS", "ArmComparison", "compare", "tests_of_own_list
 MIN_EFFECTIVE_USERS = 3  # on each side; below, one or two users are most of an arm
 _ONE_LOOK = (
     "if this is the one look that was planned: equal arms come to this in 5 of 100 experiments, and in about "
-    "17 of 100 where one looks every day for four weeks"
+    "16 of 100 where one looks every day for four weeks"
 )
 _ANY_LOOKS = "however often one looks: the interval that allows for that is off 0 as well"
 
