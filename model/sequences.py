@@ -97,6 +97,11 @@ class Sequences:
         starts = np.flatnonzero(np.diff(self.users, prepend=-1))
         return starts, np.diff(starts, append=len(self.users))
 
+    def ordinals(self) -> Rows:
+        """Return the number of each event among its user's, from 0: int64 (E,)."""
+        starts, counts = self.bounds()
+        return np.arange(len(self)) - np.repeat(starts, counts)
+
     def taken(self, kept: NDArray[np.bool_]) -> "Sequences":
         """Return some of the events, kept: bool (E,), as sequences of their own."""
         n = int(kept.sum())

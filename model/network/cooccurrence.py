@@ -28,6 +28,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.feedback import NEWCOMER_EVENTS
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
@@ -134,6 +135,7 @@ class Evidence(nn.Module):
     counts: Tensor
     followed: Tensor
     touched: Tensor
+    newcomers: Tensor
     scale: Tensor
 
     def __init__(self, n_items: int, width: int) -> None:
@@ -142,6 +144,7 @@ class Evidence(nn.Module):
         self.register_buffer("counts", torch.zeros(n_items, width))
         self.register_buffer("followed", torch.zeros(n_items))  # total counts of an item, also of those not kept
         self.register_buffer("touched", torch.zeros(n_items))  # events of an item
+        self.register_buffer("newcomers", torch.zeros(n_items))  # those of them that were among a user's first ones
         self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
         self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
         self._least: NDArray[np.float32] | None = None  # of the rows of a part, which may be fuller than they look
@@ -169,7 +172,7 @@ class Evidence(nn.Module):
         moved = np.where(neighbours >= 0, place[np.maximum(neighbours, 0)], np.int32(-1))
         part.neighbours = torch.from_numpy(moved)
         part.counts = torch.from_numpy(np.where(moved >= 0, counts, np.float32(0.0)))
-        for name in ("followed", "touched"):
+        for name in ("followed", "touched", "newcomers"):
             setattr(part, name, getattr(self, name)[torch.from_numpy(rows)])
         part.scale = self.scale.clone()
         part.weights = nn.Parameter(self.weights.detach().clone(), requires_grad=self.weights.requires_grad)
@@ -203,6 +206,7 @@ class Evidence(nn.Module):
         self.counts = functional.pad(self.counts, (0, 0, 0, more))
         self.followed = functional.pad(self.followed, (0, more))
         self.touched = functional.pad(self.touched, (0, more))
+        self.newcomers = functional.pad(self.newcomers, (0, more))
 
     def count(self, sequences: Sequences, pairs: Any = None) -> None:
         """Add the new events of sequences to the counts, with the pairs that they make with old ones.
@@ -214,6 +218,8 @@ class Evidence(nn.Module):
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
         counted = sequences.items[sequences.fresh]
         self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
+        firsts = sequences.items[sequences.fresh & (sequences.ordinals() < NEWCOMER_EVENTS)]
+        self.newcomers += torch.from_numpy(np.bincount(firsts, minlength=n).astype(np.float32))
         rows = np.flatnonzero(np.diff(added.indptr))  # the others stay as they are
         table = _table(self.neighbours.numpy()[rows], self.counts.numpy()[rows], n) + added[rows]
         neighbours, counts = _pruned(table, width, self.touched.numpy())

@@ -26,6 +26,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.network.blend import Blend
 from model.network.cooccurrence import Evidence, EvidenceReader, width_for
 from model.network.history_tower import HistoryTower, dropped, unset_linear
 from model.network.intent import TEXT_WIDTH, IntentTower
@@ -172,6 +173,7 @@ class NeuMF(nn.Module):
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
         self.fuse_bias = nn.Parameter(torch.full((), START_BIAS))
         self.evidence = Evidence(n_items, config.neighbours)
+        self.blend = Blend()
         if generator is not None:
             self._start(generator)
         self._leave_out()

@@ -24,9 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics.ranking import full_ranks, hit_rate, ndcg
-from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
-from model.training.rounds import Candidate, HeldOutEvent
+from model.ranking.signals import Signals
+from model.training.heat import TrendingLists
+from model.training.held_out import HeldOutEvent
+from model.training.rounds import Candidate, Material
 
 __all__ = [
     "Decision",
@@ -102,9 +104,9 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
     """
     material = candidate.material
     ranker = Ranker(candidate.snapshot)
-    mine = held_out_ranks(ranker, material.held_out)
+    mine = held_out_ranks(ranker, material.held_out, material.trends)
     popular = popularity_ranks(ranker, material.held_out, material.popularity)
-    theirs = _champion_ranks(material.champion, material.held_out)
+    theirs = _champion_ranks(material)
     against = popular if theirs is None else theirs
     lead, apart = compare_hits(mine <= k, against <= k)
     is_thin = theirs is not None and material.may_wait and len(mine) < min_events
@@ -130,9 +132,14 @@ def is_not_worse(lead: int, apart: int) -> bool:
     return -lead <= sqrt(apart)
 
 
-def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
-    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown."""
-    return _ranks(ranker, held_out, None)
+def held_out_ranks(
+    ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None
+) -> NDArray[np.float64]:
+    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
+
+    trends : what trended before the events; nothing did if None.
+    """
+    return _ranks(ranker, held_out, None, (trends or TrendingLists()).signals(ranker.items))
 
 
 def popularity_ranks(
@@ -143,16 +150,25 @@ def popularity_ranks(
     return _ranks(ranker, held_out, counts)
 
 
-def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64] | None:
-    return None if champion is None else held_out_ranks(Ranker(champion), held_out)
+def _champion_ranks(material: Material) -> NDArray[np.float64] | None:
+    if material.champion is None:
+        return None
+    return held_out_ranks(Ranker(material.champion), material.held_out, material.trends)
 
 
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
+def _ranks(
+    ranker: Ranker,
+    held_out: Sequence[HeldOutEvent],
+    fixed: NDArray[np.float32] | None,
+    signals: Signals | None = None,
+) -> NDArray[np.float64]:
     ranks = [np.empty(0)]
     for start in range(0, len(held_out), EVENTS_PER_BATCH):
         events = held_out[start : start + EVENTS_PER_BATCH]
         histories = ranker.histories([event.before for event in events])
-        scores = ranker.logits(histories).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
+        scores = (
+            ranker.logits(histories, signals=signals).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
+        )
         known = np.zeros(scores.shape, dtype=np.bool_)
         for place, event in enumerate(events):
             rows = ranker.items.rows(one.item_id for one in event.before.recent)

@@ -5,8 +5,9 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 :func:`model.training.rounds.run_round` works on that copy alone.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import heappop, heappush
@@ -19,7 +20,9 @@ from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
 from model.training.gate import GateVerdict
-from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
+from model.training.heat import Heat
+from model.training.held_out import HeldOutEvent
+from model.training.rounds import Candidate, Material, RoundConfig, run_round
 from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
@@ -73,6 +76,8 @@ class Learner:
         self.rounds = rounds or RoundConfig()
         self.champion = champion
         self._events: dict[str, list[tuple[int, Interaction]]] = {}
+        self._heat = Heat()
+        self._unheated: deque[tuple[int, Interaction, int]] = deque()  # events that trending has not taken yet
         self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
         self._size = 0
         self._observed = 0
@@ -102,6 +107,7 @@ class Learner:
             if events is None:
                 events = self._events[user_id] = []
                 heappush(self._reservoir, (_draw(user_id), user_id))
+            self._unheated.append((self._observed, interaction, len(events)))
             events.append((self._observed, interaction))
             self._size += 1
             if len(events) > self.config.max_events_per_user:
@@ -179,12 +185,16 @@ class Learner:
         histories: dict[str, tuple[Interaction, ...]] = {}
         fresh: dict[str, int] = {}
         held_out: list[HeldOutEvent] = []
+        unseen: list[HeldOutEvent] = []
+        heated_to = max(self._learnt, self._unheated[0][0] - 1 if self._unheated else self._observed)
         for user_id, events in self._events.items():
             kept = [one for number, one in events if number <= trained_to]
             if kept:
                 histories[user_id] = tuple(kept)
                 fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
             held_out += _held_out(user_id, [one for _, one in events], len(kept))
+            if self.champion is not None and kept and events[len(kept) - 1][0] > heated_to:
+                unseen += _held_out(user_id, kept, sum(number <= heated_to for number, _ in events[: len(kept)]))
         counts = Counter(one.item_id for history in histories.values() for one in history)
         return Material(
             self.champion,
@@ -193,10 +203,22 @@ class Learner:
             fresh,
             tuple(held_out),
             counts,
+            self._heat_at(trained_to).lists(),
+            tuple(unseen),
+            self._heat.lists(),
             trained_to,
             self._observed,
             self.config.held_out_share > 0.0 and share < self.config.max_held_out,
         )
+
+    def _heat_at(self, number: int) -> Heat:
+        """Return what trends after the events up to a number."""
+        heat = deepcopy(self._heat)
+        for at, interaction, ordinal in self._unheated:
+            if at > number:
+                break
+            heat.add(interaction, ordinal)
+        return heat
 
     def fine_tune(
         self,
@@ -230,6 +252,9 @@ class Learner:
         round's events stay new, for the champion has still not learnt from them.
         """
         self._rounds_end = candidate.material.observed_to
+        self._heat = self._heat_at(candidate.material.trained_to)
+        while self._unheated and self._unheated[0][0] <= candidate.material.trained_to:
+            self._unheated.popleft()
         if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
             self.update_scale = self.update_scale.after(verdict)
         if verdict.promote:

@@ -12,19 +12,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.catalogue import Catalogue
-from model.history import Interaction, Profile
+from model.history import Interaction
 from model.network.cooccurrence import counted_pairs, width_for
 from model.network.intent import item_text, text_vectors
 from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
+from model.ranking.exact import Ranker
 from model.sequences import Sequences, Spans
+from model.training.blending import learnt_blend
 from model.training.divergence import require_not_diverged
 from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
+from model.training.heat import TrendingLists
+from model.training.held_out import HeldOutEvent
 from model.training.row_subset import RowSubset, extract, write_back
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Candidate", "HeldOutEvent", "Material", "RoundConfig", "run_round", "train"]
+__all__ = ["Candidate", "Material", "RoundConfig", "run_round", "train"]
 
 OLD_EVENTS = 20  # that an old user is expected to have: decides how many old users a round replays
 
@@ -55,14 +59,6 @@ class RoundConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutEvent:
-    """One event kept from training: the user as they were before it, and the item that came."""
-
-    before: Profile
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Material:
     """All that a round reads; shares nothing that changes with the learner.
 
@@ -75,6 +71,9 @@ class Material:
         for each user there.
     held_out : events kept for the gate.
     popularity : how often each item occurs in ``histories``.
+    trends : what trends after the events of ``histories``.
+    unseen : some of the new events in ``histories``, which neither the champion nor ``trends_before`` has seen.
+    trends_before : what trended before them.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
     may_wait : whether more events would be held out if there were more new ones.
     """
@@ -85,6 +84,9 @@ class Material:
     fresh: Mapping[str, int]
     held_out: tuple[HeldOutEvent, ...]
     popularity: Mapping[str, int]
+    trends: TrendingLists
+    unseen: tuple[HeldOutEvent, ...]
+    trends_before: TrendingLists
     trained_to: int
     observed_to: int
     may_wait: bool = True
@@ -107,6 +109,9 @@ def run_round(
     hooks: TrainingHooks | None = None,
 ) -> Candidate:
     """Return the candidate of one round; ``hooks`` are for a first one.
+
+    The blend of a later one is learnt from events that the champion has not seen. That of a first one is learnt from
+    every second held-out event, and the gate is left the others.
 
     Raises
     ------
@@ -146,7 +151,13 @@ def run_round(
         sequences = vocabularies.admit(users, items, times, weights, is_fresh)
         snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
     require_not_diverged(champion, snapshot)
-    return Candidate(snapshot, material, result)
+    if champion is not None:
+        ranker = Ranker(champion)
+        blend = learnt_blend(ranker, material.trends_before.signals(ranker.items), material.unseen, generator)
+        return Candidate(snapshot.with_blend(blend), material, result)
+    ranker = Ranker(snapshot)
+    blend = learnt_blend(ranker, material.trends.signals(ranker.items), material.held_out[::2], generator)
+    return Candidate(snapshot.with_blend(blend), replace(material, held_out=material.held_out[1::2]), result)
 
 
 def _round_histories(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:

@@ -10,8 +10,9 @@ from model.history import Interaction
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
 from model.training.gate import GateVerdict, HeldOutQuality, compare_hits, gate, held_out_ranks, is_not_worse
+from model.training.held_out import HeldOutEvent
 from model.training.learner import Learner, LearnerConfig
-from model.training.rounds import HeldOutEvent, RoundConfig
+from model.training.rounds import RoundConfig
 from model.training.update_scale import UpdateScale
 
 
