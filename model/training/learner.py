@@ -20,6 +20,7 @@ from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
 from model.training.gate import GateVerdict
 from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
+from model.training.standing import Standing
 from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
@@ -61,6 +62,11 @@ class Learner:
     config : bounds.
     rounds : how a round trains.
     champion : the version that serves, if there is one.
+
+    Attributes
+    ----------
+    anchor : the version that the champion is measured by; None where the champion is its own.
+    standing : what the rounds since then say of it.
     """
 
     def __init__(
@@ -72,6 +78,11 @@ class Learner:
         self.config = config or LearnerConfig()
         self.rounds = rounds or RoundConfig()
         self.champion = champion
+        self.anchor: Snapshot | None = None
+        self.standing = Standing()
+        self._judged_to = 0  # number of the last event that was there when a round judged
+        self._judged: set[int] = set()  # numbers of later ones by which a round has judged all the same
+        self._anchor_learnt = 0  # number of the last event that the anchor has learnt from
         self._events: dict[str, list[tuple[int, Interaction]]] = {}
         self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
         self._size = 0
@@ -144,18 +155,27 @@ class Learner:
         self._learnt = self._rounds_end = self._observed
         self._forget()
 
+    def note_judged(self) -> None:
+        """Note that a round, before this learner began, has judged by the event that was observed last."""
+        self._judged.add(self._observed)
+
     def position(self) -> dict[str, Any]:
         """Return what :meth:`resume` needs: where the last round ended, the update scale, and all promotions.
 
-        A promotion is two event numbers: of the last event observed by then, and of the last one that the promoted
-        version had learnt from.
+        A promotion, or a return to the anchor, is two event numbers: of the last event observed by then, and of the
+        last one that the version which serves from then on had learnt from.
         """
         promotions = [list(one) for one in self._promotions]
         scale = {"rate": self.update_scale.rate, "work": self.update_scale.work}
-        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale}
+        judged = {
+            "standing": self.standing.describe(),
+            "judged_to": self._judged_to,
+            "anchor_learnt": self._anchor_learnt,
+        }
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale, **judged}
 
-    def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
-        """Continue from a position.
+    def resume(self, champion: Snapshot | None, position: Mapping[str, Any], anchor: Snapshot | None = None) -> None:
+        """Continue from a position, with the champion and the anchor of then.
 
         Before, the same events must be observed again, with :meth:`learnt_to` at each promotion.
 
@@ -171,6 +191,8 @@ class Learner:
         self.champion, self._rounds_end = champion, int(position["rounds_end"])
         self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
         self.update_scale = UpdateScale(position["rate"], position["work"])
+        self.anchor, self._anchor_learnt = anchor, int(position["anchor_learnt"])
+        self.standing, self._judged_to = Standing.restore(position["standing"]), int(position["judged_to"])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""
@@ -184,7 +206,7 @@ class Learner:
             if kept:
                 histories[user_id] = tuple(kept)
                 fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
-            held_out += _held_out(user_id, [one for _, one in events], len(kept))
+            held_out += self._held_out(user_id, events, len(kept))
         counts = Counter(one.item_id for history in histories.values() for one in history)
         return Material(
             self.champion,
@@ -196,6 +218,8 @@ class Learner:
             trained_to,
             self._observed,
             self.config.held_out_share > 0.0 and share < self.config.max_held_out,
+            self.anchor,
+            self.standing,
         )
 
     def fine_tune(
@@ -224,18 +248,31 @@ class Learner:
         return self.update_scale.applied(self.rounds)
 
     def settle(self, candidate: Candidate, verdict: GateVerdict) -> None:
-        """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
+        """End a round.
 
-        Held-out events stay new, as training material of the next round. After any other verdict all of the
-        round's events stay new, for the champion has still not learnt from them.
+        A promoted candidate becomes the champion and what it was trained on becomes old. Held-out events stay new, as
+        training material of the next round. After a rejection, or where the candidate is held, all of the round's
+        events stay new, for the champion has still not learnt from them. Where the anchor serves again, all that it has
+        not learnt from is new once more, and everything is where nothing serves.
         """
-        self._rounds_end = candidate.material.observed_to
-        if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
+        material = candidate.material
+        self._rounds_end = material.observed_to
+        if material.champion is not None:  # a first training says nothing about fine-tuning
             self.update_scale = self.update_scale.after(verdict)
+        if verdict.decision == "hold":
+            return
+        self.standing, self._judged_to = verdict.standing, material.observed_to
+        self._judged.clear()
+        if verdict.decision in ("return", "withdraw"):
+            self.standing = Standing()
+            is_back = verdict.decision == "return"
+            self._serve(self.anchor if is_back else None, self._anchor_learnt if is_back else 0)
+        if verdict.is_anchored:
+            self.anchor = None
         if verdict.promote:
-            self.champion = candidate.snapshot
-            self._promotions.append((self._observed, candidate.material.trained_to))
-            self.learnt_to(candidate.material.trained_to)
+            if self.anchor is None:
+                self.anchor, self._anchor_learnt = self.champion, self._learnt
+            self._serve(candidate.snapshot, material.trained_to)
 
     def abandon_round(self, *, diverged: bool = False) -> None:
         """End a round that led to no candidate: its events stay new, and the next round waits for as many again.
@@ -251,18 +288,24 @@ class Learner:
         self._learnt = number
         self._forget()
 
+    def _serve(self, champion: Snapshot | None, learnt: int) -> None:
+        self.champion = champion
+        self._promotions.append((self._observed, learnt))
+        self.learnt_to(learnt)
+
+    def _held_out(self, user_id: str, events: Sequence[tuple[int, Interaction]], kept: int) -> list[HeldOutEvent]:
+        """Return the events from place ``kept`` that came after another and with an item not touched before."""
+        found = []
+        for place in range(max(1, kept), len(events)):
+            number, event = events[place]
+            before = tuple(one for _, one in reversed(events[:place]))
+            if all(one.item_id != event.item_id for one in before):
+                profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
+                is_new = number > self._judged_to and number not in self._judged
+                found.append(HeldOutEvent(profile, event.item_id, is_new))
+        return found
+
 
 def _draw(user_id: str) -> int:
     """Return a number that is uniform over ids."""
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
-
-
-def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOutEvent]:
-    """Return the events from place ``kept`` that came after another and with an item not touched before."""
-    found = []
-    for place in range(max(1, kept), len(events)):
-        before = tuple(reversed(events[:place]))
-        if all(one.item_id != events[place].item_id for one in before):
-            profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
-            found.append(HeldOutEvent(profile, events[place].item_id))
-    return found

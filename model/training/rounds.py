@@ -21,6 +21,7 @@ from model.sequences import Sequences, Spans
 from model.training.divergence import require_not_diverged
 from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
 from model.training.row_subset import RowSubset, extract, write_back
+from model.training.standing import Standing
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
@@ -56,10 +57,18 @@ class RoundConfig:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutEvent:
-    """One event kept from training: the user as they were before it, and the item that came."""
+    """One event kept from training.
+
+    Parameters
+    ----------
+    before : the user as they were before it.
+    item_id : the item that came.
+    is_new : whether no earlier round has judged by it.
+    """
 
     before: Profile
     item_id: str
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,8 @@ class Material:
     popularity : how often each item occurs in ``histories``.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
     may_wait : whether more events would be held out if there were more new ones.
+    anchor : the version that the champion is measured by; None where the champion is its own.
+    standing : what earlier rounds say of the champion.
     """
 
     champion: Snapshot | None
@@ -88,6 +99,8 @@ class Material:
     trained_to: int
     observed_to: int
     may_wait: bool = True
+    anchor: Snapshot | None = None
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)

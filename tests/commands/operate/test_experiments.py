@@ -60,7 +60,7 @@ def scored(client, **arms):
         tally = ArmTally(Tally(tests=users, hits=hits), users, users, hits, hits)
         rows.append({"experiment": name, "arm": arm, "total": tally.describe(), "latest": Tally().describe()})
     figures = Scoreboard().describe() | {"arms": rows}
-    found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
+    found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000}
     client.set("quality:live", json.dumps(found))
 
 
