@@ -122,7 +122,10 @@ class Trainer:
             await self._take_up()
             return
         snapshot, version = found
+        standing = await self._pointer.standing()
+        anchor = await self._versions.load_anchor(standing.anchor)
         await self._events.go_on_from(version, snapshot, self._cluster.ids)
+        self._events.measure_by(anchor, standing)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._events.learner))
 
     async def _has_moved(self) -> bool:

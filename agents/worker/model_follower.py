@@ -119,6 +119,8 @@ class ModelFollower:
     async def refresh(self) -> None:
         """Look at the pointer once."""
         pointer = await self._state.current_model()
+        if pointer is None:
+            await self._look_whether_withdrawn()
         if pointer is None or pointer.version == self._current.recommender.version:
             self._is_loaded()
             return
@@ -135,6 +137,14 @@ class ModelFollower:
         is_first = self._current.recommender.version is None  # of this process: no list was of an earlier one meanwhile
         self._current.recommender = self._current.recommender.with_model(ranker, pointer.version)
         self._report_sync(pointer, followed, is_first=is_first)
+
+    async def _look_whether_withdrawn(self) -> None:
+        """Let go of a version that was withdrawn; one whose pointer Redis has lost serves on."""
+        version = self._current.recommender.version
+        if version is not None and await self._state.is_withdrawn():
+            self._current.recommender = self._current.recommender.with_model(None, None)
+            self._report.model_version = None
+            logger.warning("model.withdrawn %s; lists are cold start until another version serves", version)
 
     def _is_unloadable(self, version: str, error: Exception) -> None:
         """Say which version should serve and cannot; where none is loaded at all, lists are degraded until one is."""

@@ -1,7 +1,8 @@
 """How a prequential run is told: as JSON, as tables, and as a page that stands alone."""
 
 import html
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from math import sqrt
@@ -9,10 +10,19 @@ from typing import Any
 
 from commands.parts.tables import Row, table
 from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, PrequentialOutcome, moving_average, slices
+from replay.prequential.run import RoundMark
 
 __all__ = ["described", "page", "text", "title"]
 
 HEADINGS = {"history": "by past events", "quarter": "by quarter", "second": "within a second", "mode": "by mode"}
+DECISIONS = {
+    "promote": "promoted",
+    "reject": "rejected",
+    "hold": "held",
+    "return": "back to the anchor",
+    "withdraw": "withdrawn",
+    "failed": "failed",
+}
 POINTS = 200  # of a curve in JSON
 
 
@@ -117,9 +127,8 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
     notes = [note, f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before."]
     if rounds:
         training = sorted(mark.training_s for mark in rounds)
-        promoted = sum(mark.decision == "promote" for mark in rounds)
         notes.append(
-            f"{len(rounds)} rounds of learning, {promoted} promoted; training took "
+            f"{len(rounds)} rounds of learning: {_decided(rounds)}; training took "
             f"{training[len(training) // 2]:.1f} s (median), {training[-1]:.1f} s at most. "
             f"{len(outcome.switches()):,} switches of mode."
         )
@@ -127,6 +136,17 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
         lower = "lower in every quarter" if _frozen_is_lower(outcome) else "NOT lower in every quarter"
         notes.append(f"The same model frozen after the warm-up is {lower} of the stream.")
     return notes
+
+
+def _decided(rounds: Sequence[RoundMark]) -> str:
+    """Return how many rounds ended in which way, and what the candidate or the version that served lost to."""
+    said = []
+    for decision, words in DECISIONS.items():
+        marks = [mark for mark in rounds if mark.decision == decision]
+        rivals = Counter(name for mark in marks for name in mark.lost_to)
+        lost_to = ", ".join(f"{name} {times}" for name, times in rivals.items())
+        said += [f"{len(marks)} {words}" + (f" (by {lost_to})" if lost_to else "")] if marks else []
+    return ", ".join(said)
 
 
 def _frozen_is_lower(outcome: PrequentialOutcome) -> bool | None:

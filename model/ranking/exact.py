@@ -382,6 +382,26 @@ class Ranker:
         """Return what the features of the evidence are multiplied by, float32 (B, kernels)."""
         return weights[:, [feature(name) for name in EVIDENCE]] * self._network.evidence.weights.detach()
 
+    @property
+    def has_counts(self) -> bool:
+        """Tell whether the version keeps co-occurrence counts."""
+        return self._evidence is not None
+
+    def counts(self, histories: HistoryBatch) -> Tensor:
+        """Return what the co-occurrence counts alone say of every item for every user: float32 (B, N).
+
+        Raises
+        ------
+        ValueError
+            If the version keeps no counts.
+        """
+        if self._evidence is None:
+            raise ValueError("Ranker.counts: a version with co-occurrence counts is required, got one without")
+        scores = torch.zeros(len(histories), len(self))
+        for feature in self._evidence.of_catalogue(recent_of(histories)):
+            scores += feature
+        return scores
+
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
         """Return for each item the history item whose vector points most nearly the same way.
 

@@ -9,7 +9,15 @@ __all__ = ["HeldOutEvent"]
 
 @dataclass(frozen=True, slots=True)
 class HeldOutEvent:
-    """One event kept from training: the user as they were before it, and the item that came."""
+    """One event kept from training.
+
+    Parameters
+    ----------
+    before : the user as they were before it.
+    item_id : the item that came.
+    is_new : whether no earlier round has judged by it.
+    """
 
     before: Profile
     item_id: str
+    is_new: bool = True

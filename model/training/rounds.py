@@ -25,6 +25,7 @@ from model.training.fit import Progress, TrainingConfig, TrainingHooks, Training
 from model.training.heat import TrendingLists
 from model.training.held_out import HeldOutEvent
 from model.training.row_subset import RowSubset, extract, write_back
+from model.training.standing import Standing
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
@@ -76,6 +77,8 @@ class Material:
     trends_before : what trended before them.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
     may_wait : whether more events would be held out if there were more new ones.
+    anchor : the version that the champion is measured by; None where the champion is its own.
+    standing : what earlier rounds say of the champion.
     """
 
     champion: Snapshot | None
@@ -90,6 +93,8 @@ class Material:
     trained_to: int
     observed_to: int
     may_wait: bool = True
+    anchor: Snapshot | None = None
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,21 @@ async def test_the_pointer_is_followed_forwards_and_back(worker, state, versions
     assert len(worker.current.recommender.ranker) == 4
 
 
+async def test_a_withdrawn_version_is_let_go_of_and_a_lost_pointer_is_not(worker, state, versions, redis_url):
+    """Without a pointer a version serves on; with one that names none it goes, and the next one is followed."""
+    await follow(worker, state, versions[0])
+    client = connect(redis_url)
+    await client.delete("model:current")
+    await follower(worker).refresh()
+    assert worker.current.recommender.version == versions[0].version_id
+    await state.move_model(ModelPointer("", "", 2))
+    await follower(worker).refresh()
+    assert (worker.current.recommender.version, worker.current.recommender.ranker) == (None, None)
+    assert (worker.report.model_version, worker.current.recommender.lacks_model) == (None, False)
+    assert await follow(worker, state, versions[1]) == versions[1].version_id
+    await client.aclose()
+
+
 async def test_the_same_version_is_loaded_once(worker, state, versions):
     """A second look at an unmoved pointer keeps the very ranker."""
     await follow(worker, state, versions[0])

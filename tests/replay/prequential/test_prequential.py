@@ -10,6 +10,7 @@ from model.catalogue import Catalogue, Item
 from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
+from model.training.gate import gate
 from model.training.learner import LearnerConfig
 from model.training.rounds import RoundConfig
 from replay.datasets.dataset import Dataset, Provenance
@@ -145,6 +146,24 @@ def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path)
     assert resumed.track.modes.tolist() == whole.track.modes.tolist()
     assert [mark.events for mark in resumed.marks] == [mark.events for mark in whole.marks]
     assert [mark.candidate for mark in resumed.marks] == [mark.candidate for mark in whole.marks]
+    assert [mark.rivals for mark in resumed.marks] == [mark.rivals for mark in whole.marks]
+    assert resumed.learner.position() == whole.learner.position()
+    assert "anchor" in whole.marks[-1].rivals
+
+
+def test_a_return_and_a_withdrawal_change_what_serves(stream):
+    """After a return the anchor serves; after a withdrawal all lists are cold start, of no version."""
+    run = finished(PrequentialRun(stream, CONFIG), until=600)
+    anchor = run.learner.anchor
+    candidate = run.learner.fine_tune(stream.catalogue, generator=np.random.default_rng(0))
+    run.settle(candidate, replace(gate(candidate), decision="return"))
+    assert run.worker.recommender.ranker.snapshot is anchor is run.learner.champion
+    run.settle(candidate, replace(gate(candidate), decision="withdraw"))
+    before = run.done
+    run.block()
+    tested = (stream.tests >= before) & (stream.tests < run.done)
+    assert tested.sum() > 5
+    assert (set(run.track.versions[tested]), set(run.track.modes[tested])) == ({0}, {0})
 
 
 def test_a_second_process_that_ends_is_told(stream):
