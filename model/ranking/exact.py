@@ -398,8 +398,8 @@ class Ranker:
         if self._evidence is None:
             raise ValueError("Ranker.counts: a version with co-occurrence counts is required, got one without")
         scores = torch.zeros(len(histories), len(self))
-        for feature in self._evidence.of_catalogue(recent_of(histories)):
-            scores += feature
+        for part in self._evidence.of_catalogue(recent_of(histories)):
+            scores += part
         return scores
 
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:

@@ -7,6 +7,7 @@ A person may override a user's mode; then the thresholds do not count.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from model.history import Mode
 
@@ -41,6 +42,11 @@ class ModeConfig:
                 "ModeConfig: 1 <= demote_below <= personalize_at is required, "
                 f"got demote_below={self.demote_below!r}, personalize_at={self.personalize_at!r}"
             )
+
+    @classmethod
+    def fixed(cls, personalize_at: int) -> Self:
+        """Return thresholds that a person has set: from so many known items on, and back well below."""
+        return cls(personalize_at, min(cls().demote_below, personalize_at), may_learn=False)
 
 
 def decide(mode: Mode, known_items: int, config: ModeConfig, override: Mode | None = None) -> Mode:

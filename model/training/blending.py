@@ -47,6 +47,7 @@ SHORT = 10
 LEADING, OTHERS = 100, 160  # items of each mode that lead, and random others
 NEWTON_STEPS = 6
 MAX_STEP = 2.0  # of a weight, in one step
+MAX_SHARE = 0.1  # of the events, that one user may speak for
 FADING = 0.95  # of what was learnt before, in a round
 SCORES_AT_ONCE = 1 << 22  # of users, items and features: 16 MiB
 TESTED_PAIRS = 1 << 26  # of events and items in a round: a large catalogue is asked about fewer events
@@ -61,11 +62,13 @@ class _Tests:
     features : float32 (T, C, F).
     standing : float32 (T, C), logarithm of how many items each stands for, minus infinity for none.
     lengths : int64 (T,), known items.
+    weights : float64 (T,), how much each event counts.
     """
 
     features: Tensor
     standing: Tensor
     lengths: Rows
+    weights: Tensor
 
 
 def learnt_blend(
@@ -91,8 +94,8 @@ def learnt_blend(
         after.weights[number], after.precision[number] = _newton(before, number, names, read)
     hits = torch.stack([_hits(after, mode, read) for mode in MODES])  # (2, T)
     place = torch.from_numpy(np.minimum(read.lengths, LENGTHS))
-    after.hits = (FADING * before.hits).index_add_(1, place, hits.float())
-    after.tests = (FADING * before.tests).index_add_(0, place, torch.ones(len(place)))
+    after.hits = (FADING * before.hits).index_add_(1, place, (hits * read.weights).float())
+    after.tests = (FADING * before.tests).index_add_(0, place, read.weights.float())
     return after
 
 
@@ -125,7 +128,13 @@ def _read(
         picked = found.gather(1, torch.from_numpy(rows)[:, :, None].expand(-1, -1, len(FEATURES)))
         parts.append((picked, torch.from_numpy(standing)))
     features, standing_of = (torch.cat(column) for column in zip(*parts, strict=True))
-    return _Tests(features, standing_of, np.concatenate(lengths))
+    return _Tests(features, standing_of, np.concatenate(lengths), torch.from_numpy(_weights(tests)))
+
+
+def _weights(tests: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
+    """Return how much each event counts, 0..1: all events of one user together as much as a tenth of the events."""
+    _, owner, counts = np.unique([test.before.user_id for test in tests], return_inverse=True, return_counts=True)
+    return np.minimum(1.0, MAX_SHARE * len(tests) / counts[owner])
 
 
 def _drawn(
@@ -164,7 +173,7 @@ def _newton(before: Blend, number: int, names: Sequence[str], read: _Tests) -> t
     features, weights = read.features[:, :, columns], start.clone()
     precision = prior
     for _ in range(NEWTON_STEPS):
-        gradient, information = _derivatives(features, read.standing, shares, weights)
+        gradient, information = _derivatives(features, read, shares, weights)
         precision = prior + information
         step = torch.linalg.solve(precision, gradient - prior @ (weights - start).reshape(-1))
         longest = float(step.abs().max())
@@ -178,14 +187,15 @@ def _newton(before: Blend, number: int, names: Sequence[str], read: _Tests) -> t
     return found, kept
 
 
-def _derivatives(features: Tensor, standing: Tensor, shares: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _derivatives(features: Tensor, read: _Tests, shares: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gradient of the log likelihood (K * f,) and its negative Hessian (K * f, K * f)."""
     mixed = shares @ weights  # (T, f)
-    chance = torch.softmax(torch.einsum("tcf,tf->tc", features, mixed.float()) + standing, dim=1)
+    chance = torch.softmax(torch.einsum("tcf,tf->tc", features, mixed.float()) + read.standing, dim=1)
     mean = torch.einsum("tc,tcf->tf", chance, features)
     spread = torch.einsum("tc,tcf,tcg->tfg", chance, features, features) - mean[:, :, None] * mean[:, None, :]
-    gradient = shares.T @ (features[:, 0] - mean).double()  # (K, f)
-    information = torch.einsum("tk,tl,tfg->kflg", shares, shares, spread.double())
+    counted = shares * read.weights[:, None]  # (T, K)
+    gradient = counted.T @ (features[:, 0] - mean).double()  # (K, f)
+    information = torch.einsum("tk,tl,tfg->kflg", counted, shares, spread.double())
     n = gradient.numel()
     return gradient.reshape(-1), information.reshape(n, n)
 

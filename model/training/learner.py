@@ -200,6 +200,7 @@ class Learner:
             )
         self.champion, self._rounds_end = champion, int(position["rounds_end"])
         self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
+        self._heat_up(self._learnt)
         self.update_scale = UpdateScale(position["rate"], position["work"])
         self.anchor, self._anchor_learnt = anchor, int(position["anchor_learnt"])
         self.standing, self._judged_to = Standing.restore(position["standing"]), int(position["judged_to"])

@@ -29,7 +29,7 @@ from model.training.standing import Standing
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Candidate", "Material", "RoundConfig", "run_round", "train"]
+__all__ = ["Candidate", "Material", "RoundConfig", "run_round", "train", "tuned_on"]
 
 OLD_EVENTS = 20  # that an old user is expected to have: decides how many old users a round replays
 
@@ -147,14 +147,13 @@ def run_round(
             hooks=hooks,
         )
     else:
-        vocabularies = _VersionVocabularies(champion, material.catalogue)
         is_fresh = [
             place >= len(history) - material.fresh[user_id]
             for user_id, history in trained_on.items()
             for place in range(len(history))
         ]
-        sequences = vocabularies.admit(users, items, times, weights, is_fresh)
-        snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
+        columns = (users, items, times, weights, is_fresh)
+        snapshot, result = tuned_on(champion, material.catalogue, *columns, config, generator, progress)
     require_not_diverged(champion, snapshot)
     if champion is not None:
         ranker = Ranker(champion)
@@ -274,6 +273,24 @@ class _VersionVocabularies:
         self.items.admit(self.catalogue.items)
         network.grow(len(self.users), self.item_genres(), torch_generator(generator))
         return Snapshot.of(network, self.items.ids, self.users.ids, self.genres.ids)
+
+
+def tuned_on(
+    champion: Snapshot,
+    catalogue: Catalogue,
+    users: Sequence[str],
+    items: Sequence[str],
+    times: ArrayLike,
+    weights: ArrayLike,
+    fresh: ArrayLike,
+    config: RoundConfig,
+    generator: np.random.Generator,
+    progress: Progress | None = None,
+) -> tuple[Snapshot, TrainingResult]:
+    """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``."""
+    vocabularies = _VersionVocabularies(champion, catalogue)
+    sequences = vocabularies.admit(users, items, times, weights, fresh)
+    return _tuned(vocabularies, champion, sequences, config, generator, progress)
 
 
 def _tuned(

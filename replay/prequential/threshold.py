@@ -69,8 +69,7 @@ def always_cold(config: PrequentialConfig) -> PrequentialConfig:
 
 def always_personalised(config: PrequentialConfig) -> PrequentialConfig:
     """Return a configuration in which one known item makes a user personalised."""
-    modes = ModeConfig(personalize_at=1, demote_below=1, may_learn=False)
-    return replace(config, road=replace(config.road, modes=modes))
+    return replace(config, road=replace(config.road, modes=ModeConfig.fixed(1)))
 
 
 def mode_hit_rates(stream: Stream, cold: Hits, personalised: Hits) -> tuple[ModeHitRates, ...]:

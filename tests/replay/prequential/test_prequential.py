@@ -9,6 +9,7 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
+from model.ranking.modes import ModeConfig
 from model.training.fit import TrainingConfig
 from model.training.gate import gate
 from model.training.learner import LearnerConfig
@@ -17,7 +18,7 @@ from replay.datasets.dataset import Dataset, Provenance
 from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
-from replay.prequential.offline_worker import OfflineWorker
+from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, moving_average, slices
 from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.second_process import SecondProcess, frozen_ranks
@@ -215,7 +216,8 @@ def test_a_checkpoint_of_another_run_is_refused(stream, tmp_path):
 
 def test_asking_before_is_having_been_told_after(stream, whole):
     """The list just before an event is the one published after the event before it, while nothing else changes."""
-    asked, told = OfflineWorker(stream.catalogue), OfflineWorker(stream.catalogue)
+    config = OfflineWorkerConfig(modes=ModeConfig(may_learn=False))
+    asked, told = OfflineWorker(stream.catalogue, config), OfflineWorker(stream.catalogue, config)
     events = list(stream.events(0, 200))
     for worker in (asked, told):
         worker.use(Ranker(whole.learner.champion), "1")
