@@ -56,6 +56,7 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "metrics": ours and ours["metrics"],
         "popularity": models["popularity"]["metrics"],
         "popularity_ties_won": _ties_won(evaluated),
+        "own_negatives": int(split.is_own_negative().sum()),
         "models": models,
         "protocol": evaluated.title(),
         "tie_rule": TIE_RULE,
@@ -162,7 +163,7 @@ def _notes(evaluated: EvaluationResult) -> list[str]:
     split, first = evaluated.split, evaluated.summaries[0]
     rate = first.main.hit_rate.mean
     error = sqrt(rate * (1.0 - rate) / len(split))
-    ties = f"Ties: {TIE_RULE}."
+    ties = f"Ties: {TIE_RULE}. Where nearly all items tie that is not what random orders would give."
     one_item = (
         f"With one right item each, recall is the hit rate and precision the hit rate / {evaluated.k}. "
         f"Another sample of users would move {first.name}'s by {error:.4f} (one standard error)."
@@ -172,7 +173,16 @@ def _notes(evaluated: EvaluationResult) -> list[str]:
         f"Here {split.tied_share():.0%} do; `apart` are the users whose held-out event does not share its second "
         "with the event before it."
     )
-    return [ties, one_item, pages]
+    return [ties, *_own_negatives(evaluated), one_item, pages]
+
+
+def _own_negatives(evaluated: EvaluationResult) -> list[str]:
+    """Return how lines that list the held-out item twice are counted, where there are any."""
+    lines = int(evaluated.split.is_own_negative().any(axis=1).sum())
+    if not lines:
+        return []
+    fewer = evaluated.split.n_negatives - 1
+    return [f"{lines:,} of {len(evaluated.split):,} lists of negatives name the held-out item: it has {fewer} others."]
 
 
 def _cell(figure: Estimate) -> str:

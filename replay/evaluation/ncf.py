@@ -6,6 +6,10 @@ A folder or zip holds ``*.train.rating`` and ``*.test.rating`` (user, item, rati
 
 Half of a user's consecutive events share a second, so the order inside one is a seeded shuffle.
 
+In the published files 156 of the 6,040 lines have the held-out item among its own negatives. An item does not compete
+with itself, so it has 98 competitors there. The authors' program keeps scores in a dictionary by item, with the same
+effect.
+
 References
 ----------
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, section 4.1 (the protocol).

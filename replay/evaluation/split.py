@@ -58,6 +58,10 @@ class Split:
         """Return how many items the held-out one is ranked among when not among all."""
         return int(self.candidates.shape[1]) - 1
 
+    def is_own_negative(self) -> NDArray[np.bool_]:
+        """Return which negatives are the held-out item itself, bool (U, C); an item does not compete with itself."""
+        return np.asarray(self.candidates[:, 1:] == self.candidates[:, :1])
+
     def __len__(self) -> int:
         """Return the number of tested users."""
         return len(self.users)
