@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from commands.parts.comparing import better_as_values, verdict
 from commands.parts.tables import Row, table
 from model.metrics.ranking import hit_rate, ndcg
 from replay.evaluation.baselines.popularity import ranks_with_ties_won
+from replay.evaluation.behind import BetterMethod
 from replay.evaluation.split import Split
 from replay.evaluation.summary import Estimate, MethodSummary, Protocol, ProtocolQuality, UserGroup
 
@@ -23,6 +25,7 @@ class EvaluationResult:
     ----------
     split : what was learnt from and tested.
     summaries : one for each method, ours first.
+    better : what is ahead of ours; None where ours was left out.
     protocol : of the main figures.
     held_out : which event of each user, in a word.
     k : length of the lists.
@@ -33,6 +36,7 @@ class EvaluationResult:
 
     split: Split
     summaries: tuple[MethodSummary, ...]
+    better: tuple[BetterMethod, ...] | None
     protocol: Protocol
     held_out: str
     k: int
@@ -57,6 +61,7 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "popularity": models["popularity"]["metrics"],
         "popularity_ties_won": _ties_won(evaluated),
         "own_negatives": int(split.is_own_negative().sum()),
+        "worse_than": None if evaluated.better is None else better_as_values(evaluated.better),
         "models": models,
         "protocol": evaluated.title(),
         "tie_rule": TIE_RULE,
@@ -78,7 +83,12 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
 def text(evaluated: EvaluationResult) -> str:
     """Return what is printed for people."""
     split = evaluated.split
-    parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated)), *_notes(evaluated)]
+    parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated))]
+    if evaluated.better is not None:
+        parts.append(
+            verdict("Reelstream", evaluated.better, [one.name for one in evaluated.summaries[1:]], evaluated.k)
+        )
+    parts += _notes(evaluated)
     parts.append(
         f"{len(split):,} users tested, {split.n_items:,} items, {len(split.train):,} training events; "
         f"seed {evaluated.seed} of the split, {evaluated.seeds} run(s) of what is random; {evaluated.seconds} s in all"

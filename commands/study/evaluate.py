@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EvaluationOptions", "evaluate", "protocol_options"]
 
-DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
+DEFAULT = (
+    "popularity",
+    "item-knn",
+    "co-occurrence",
+    "ease",
+    "als",
+    "svd",
+    "nmf",
+)  # half a minute together on a million events
 OURS = "Reelstream"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -148,6 +156,7 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
 
     from commands.parts.eval_report import EvaluationResult, described, text
     from model.network.neumf import NeuMFConfig
+    from replay.evaluation.behind import better_methods
     from replay.evaluation.summary import summary
 
     options = EvaluationOptions(**given)
@@ -162,9 +171,11 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
         found = {name: _runs(name, method, split, options) for name, method in known.items()}
         if not options.only_baselines:
             found = {OURS: _our_runs(split, network, training, options)} | found
+    rivals = {name: runs for name, runs in found.items() if name != OURS}
     evaluated = EvaluationResult(
         split=split,
         summaries=tuple(summary(name, runs, split, protocol, options.k) for name, runs in found.items()),
+        better=better_methods(found[OURS], rivals, split, protocol, options.k) if OURS in found else None,
         protocol=protocol,
         held_out="penultimate" if validate else "last",
         k=options.k,
