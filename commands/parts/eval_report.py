@@ -47,7 +47,8 @@ class EvaluationResult:
 
     def title(self) -> str:
         """Return the protocol in words."""
-        among = f"{self.split.n_negatives} others" if self.protocol == "sampled" else "all items not touched before"
+        everything = "all items" if self.split.repeats else "all items not touched before"
+        among = f"{self.split.n_negatives} others" if self.protocol == "sampled" else everything
         return f"{self.split.name}: each user's {self.held_out} event, ranked among {among}"
 
 
@@ -70,6 +71,7 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "users": len(split),
         "items": split.n_items,
         "events": len(split.train),
+        "repeats": {"kept": split.repeats, "events": split.repeated},
         "tied_share": split.tied_share(),
         "genres": len(split.catalogue.genres()),
         "config": evaluated.config,
@@ -183,7 +185,17 @@ def _notes(evaluated: EvaluationResult) -> list[str]:
         f"Here {split.tied_share():.0%} do; `apart` are the users whose held-out event does not share its second "
         "with the event before it."
     )
-    return [ties, *_own_negatives(evaluated), one_item, pages]
+    return [*_repeats(split), ties, *_own_negatives(evaluated), one_item, pages]
+
+
+def _repeats(split: Split) -> list[str]:
+    """Return how many repeats the log has, and what became of them; nothing where it has none."""
+    if not split.repeated:
+        return []
+    became = "kept" if split.repeats else "dropped (--keep-repeats keeps them)"
+    return [
+        f"{split.repeated:,} events were repeats, with an item that the user had touched before: they were {became}."
+    ]
 
 
 def _own_negatives(evaluated: EvaluationResult) -> list[str]:

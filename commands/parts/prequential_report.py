@@ -117,12 +117,21 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
     """Return what must stand under every table."""
     stream, rounds = outcome.stream, outcome.marks[1:]
     rate = outcome.figures(ONLINE).hit_rate
+    new = "" if stream.repeats else " and with an item new to them"
     note = (
-        "A test is an event of a user with a past and with an item new to them: it is looked for in the list of that\n"
+        f"A test is an event of a user with a past{new}: it is looked for in the list of that\n"
         "moment, among all items, and only then revealed. An item that nobody had touched counts as a miss; a rival's\n"
         f"ties count half. {len(stream):,} events, the first {stream.warm:,} to warm up on; one standard error of a\n"
         f"hit rate of {rate:.3f} is {sqrt(rate * (1.0 - rate) / len(stream.tests)):.4f}, were the tests independent."
     )
+    again = (
+        "were tested too, among all items"
+        if stream.repeats
+        else "were learnt and not tested (--keep-repeats tests them)"
+    )
+    if stream.repeated:
+        repeats = f"{stream.repeated:,} events after the warm-up were repeats, with an item that the user knew"
+        note += f"\n{repeats}: they {again}."
     shared = 1.0 - stream.is_first_of_second.mean()
     notes = [note, f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before."]
     if rounds:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
+from commands.parts.options import repeats_option
 from commands.parts.splits import PATH, left_out, movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.ablation import ablation
@@ -53,6 +54,7 @@ class EvaluationOptions:
     only_baselines : whether ours is left out.
     plot : where to draw, if anywhere.
     quiet, as_json : what goes to stderr and to stdout.
+    repeats : whether a user's further events with an item are kept.
     """
 
     seed: int
@@ -66,6 +68,7 @@ class EvaluationOptions:
     plot: Path | None
     quiet: bool
     as_json: bool
+    repeats: bool = False
 
 
 def protocol_options(command: F) -> F:
@@ -127,25 +130,29 @@ def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> Non
 
 @evaluate.command()
 @click.argument("dataset")
+@repeats_option
 @protocol_options
 def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
     """Hold out the last event of each user of DATASET, and rank it among 99 unseen items drawn at random.
 
     DATASET is a name of `data list` or a path.
     """
-    _run(left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
+    split = left_out(dataset, given["seed"], negatives=True, repeats=given["repeats"])
+    _run(split, "sampled", validate=validate, given=given)
 
 
 @evaluate.command()
 @click.argument("dataset", metavar="PATH_OR_DATASET")
 @movies_option
+@repeats_option
 @protocol_options
 def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> None:
     """Rank each held-out event among all items that its user had not touched.
 
-    The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`.
+    With --keep-repeats it is ranked among all items. The events are those of `eval ncf` where PATH is such a split,
+    else those of `eval leave-one-out`.
     """
-    split = split_at(dataset, movies, given["seed"], negatives=False)
+    split = split_at(dataset, movies, given["seed"], negatives=False, repeats=given["repeats"])
     _run(split, "full", validate=validate, given=given)
 
 
@@ -163,7 +170,8 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     if validate:
         split = split.validation(np.random.default_rng(options.seed))
     torch.set_num_threads(options.threads)
-    network, training = NeuMFConfig(), training_of(len(split.train), options.epochs, options.negatives)
+    network = NeuMFConfig(repeats=split.repeats)
+    training = training_of(len(split.train), options.epochs, options.negatives)
     known = _baselines(options)
     draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from commands.parts.comparing import better_as_values, verdict
+from commands.parts.options import repeats_option
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.plain import train_plain
 from streams.errors import DataError, SettingsError
@@ -62,6 +63,7 @@ __all__ = ["train"]
 )
 @click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
 @click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
+@repeats_option
 @training_options
 @click.pass_context
 def train(
@@ -78,6 +80,7 @@ def train(
     checkpoint: Path | None,
     plain: bool,
     backend: Literal["torch", "numpy"] | None,
+    repeats: bool,
     epochs: int,
     negatives: int,
     seed: int,
@@ -100,6 +103,8 @@ def train(
     own_negatives = ctx.get_parameter_source("negatives") is not ParameterSource.DEFAULT
     if plain and (patience or restarts or checkpoint or device != "cpu" or own_negatives):
         raise click.UsageError("--negatives, --patience, --restarts, --checkpoint and --device do not go with --plain")
+    if plain and repeats and ctx.get_parameter_source("repeats") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--keep-repeats does not go with --plain")
     if plain:
         given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
         train_plain(
@@ -121,7 +126,8 @@ def train(
     log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
-    learner = _learner(log, replace(training, patience=patience or 0, restarts=restarts, device=device))
+    training = replace(training, patience=patience or 0, restarts=restarts, device=device)
+    learner = _learner(log, training, repeats=repeats)
     with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as hooks:
         trained = _trained(learner, log.catalogue, seed, progress, hooks)
         report = _report(trained, learner, log, out, seed)
@@ -170,7 +176,7 @@ def _report(
     return {
         "metrics": figures,
         "popularity": popularity,
-        "protocol": "newest events held out, ranked among all items the user does not know, half-rank ties",
+        "protocol": f"newest events held out, ranked among {_among(candidate)}, half-rank ties",
         "held_out": gated.events,
         "simple": None if check is None else {"users": check.users, "ours": check.hit_rate} | check.simple,
         "worse_than": None if check is None else better_as_values(check.better),
@@ -187,6 +193,10 @@ def _report(
         "scores": candidate.training.scores,
         "seconds": round(seconds, 1),
     }
+
+
+def _among(candidate: "Candidate") -> str:
+    return "all items" if candidate.snapshot.config.repeats else "all items the user does not know"
 
 
 def _lead_over_simple(check: "VersionCheck | None") -> dict[str, float]:
@@ -245,14 +255,16 @@ def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
     path.unlink(missing_ok=True)
 
 
-def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
+def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
     from model.history import Interaction
+    from model.network.neumf import NeuMFConfig
     from model.training.learner import Learner, LearnerConfig
     from model.training.rounds import RoundConfig
 
     n = len(log.interactions)
-    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), RoundConfig(first=training))
+    rounds = RoundConfig(network=NeuMFConfig(repeats=repeats), first=training)
+    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), rounds)
     table = log.interactions
     if "weight" not in table:
         table = table.assign(kind="rate", weight=table["rating"] / 5.0)

@@ -125,8 +125,9 @@ class ColdStart:
         genre: str | None = None,
         strict: bool = False,
         exclude: Collection[str] = (),
+        repeats: bool = False,
     ) -> list[list[ScoredItem]]:
-        """Return each user's ``n`` best items, best first, without what they touched recently.
+        """Return each user's ``n`` best items, best first, without what they touched recently unless repeats are kept.
 
         A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0 and
         ``trend = log(1 + contrast * score / highest) / log(1 + contrast)``. Ties go to the newer film, then
@@ -141,6 +142,7 @@ class ColdStart:
         genre : items of this genre come first.
         strict : return nothing outside ``genre``.
         exclude : items that nobody gets.
+        repeats : whether users may get what they touched recently.
 
         Raises
         ------
@@ -159,7 +161,7 @@ class ColdStart:
             scores[:, wanted] += 1.0
             if strict:
                 scores[:, ~wanted] = -np.inf
-        for place, recent in enumerate(recents):
+        for place, recent in enumerate(() if repeats else recents):
             scores[place, index.rows(recent)] = -np.inf
         scores[:, [row for row in map(index.row, exclude) if row is not None]] = -np.inf
         return [

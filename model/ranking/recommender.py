@@ -79,6 +79,7 @@ class Recommender:
     version : its name.
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
+    repeats : whether users may get items that they touched before; a version that serves was trained so as well.
     """
 
     catalogue: Catalogue
@@ -90,6 +91,7 @@ class Recommender:
     version: str | None = None
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
+    repeats: bool = False
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -195,6 +197,7 @@ class Recommender:
             genre=list_filter.genre,
             strict=list_filter.strict,
             exclude=list_filter.exclude,
+            repeats=self.repeats,
         )
         return [tuple(items) for items in ranked]
 
@@ -219,15 +222,19 @@ class Recommender:
         ids = self.ranker.snapshot.items
         return [
             tuple(
-                ScoredItem(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
+                ScoredItem(ids[row], score, "neumf", self._reason(row, near))
                 for row, score, near in zip(*places, strict=True)
                 if row >= 0
             )
             for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
         ]
 
-    def _reason(self, item_id: str | None) -> str:
-        item = None if item_id is None else self.catalogue.find(item_id)
+    def _reason(self, row: int, near: int) -> str:
+        """Return why an item is listed, given the history item that is nearest to it, -1 for none."""
+        assert self.ranker is not None, "only users with known items are personalised"
+        if row == near:
+            return "You come back to it"
+        item = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
         return "Matches your taste" if item is None else f"Because of {item.title}"
 
     @cached_property

@@ -1,7 +1,7 @@
 """The gate between training and serving: a candidate must be no worse than what serves now.
 
-Each held-out event is ranked among the whole catalogue, without the user's known items, from the history
-before it. A candidate is *not worse* unless the champion's lists hit more often by more than one standard
+Each held-out event is ranked among the whole catalogue, without the user's known items unless repeats are kept, from
+the history before it. A candidate is *not worse* unless the champion's lists hit more often by more than one standard
 error of the paired difference: of the events on which just one of the two hits, D in all, the champion
 must lead by more than sqrt(D) to stop a candidate (McNemar's test [1]_ at one sigma). A stricter rule
 would turn away half of the candidates that are exactly as good, and the model would stop following its
@@ -154,7 +154,7 @@ def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.f
         histories = ranker.histories([event.before for event in events])
         scores = ranker.logits(histories).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
         known = np.zeros(scores.shape, dtype=np.bool_)
-        for place, event in enumerate(events):
+        for place, event in enumerate(() if ranker.snapshot.config.repeats else events):
             rows = ranker.items.rows(one.item_id for one in event.before.recent)
             known[place, rows[rows >= 0]] = True
         ranks.append(full_ranks(scores, ranker.items.rows(event.item_id for event in events), known))

@@ -82,6 +82,11 @@ class Learner:
         self.update_scale = UpdateScale()
 
     @property
+    def keeps_repeats(self) -> bool:
+        """Return whether an item that its user touched before is learnt from and tested; a champion decides it."""
+        return (self.rounds.network if self.champion is None else self.champion.config).repeats
+
+    @property
     def new_events(self) -> int:
         """Return how many events were observed since the last settled round began."""
         return self._observed - self._rounds_end
@@ -184,7 +189,7 @@ class Learner:
             if kept:
                 histories[user_id] = tuple(kept)
                 fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
-            held_out += _held_out(user_id, [one for _, one in events], len(kept))
+            held_out += _held_out(user_id, [one for _, one in events], len(kept), repeats=self.keeps_repeats)
         counts = Counter(one.item_id for history in histories.values() for one in history)
         return Material(
             self.champion,
@@ -257,12 +262,12 @@ def _draw(user_id: str) -> int:
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
 
 
-def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOutEvent]:
-    """Return the events from place ``kept`` that came after another and with an item not touched before."""
+def _held_out(user_id: str, events: Sequence[Interaction], kept: int, *, repeats: bool) -> list[HeldOutEvent]:
+    """Return the events from place ``kept`` that came after another and, without repeats, with a new item."""
     found = []
     for place in range(max(1, kept), len(events)):
         before = tuple(reversed(events[:place]))
-        if all(one.item_id != events[place].item_id for one in before):
+        if repeats or all(one.item_id != events[place].item_id for one in before):
             profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
             found.append(HeldOutEvent(profile, events[place].item_id))
     return found

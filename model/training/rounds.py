@@ -143,7 +143,7 @@ def run_round(
             for user_id, history in trained_on.items()
             for place in range(len(history))
         ]
-        sequences = vocabularies.admit(users, items, times, weights, is_fresh)
+        sequences = vocabularies.admit(users, items, times, weights, is_fresh, repeats=champion.config.repeats)
         snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
     require_not_diverged(champion, snapshot)
     return Candidate(snapshot, material, result)
@@ -197,7 +197,7 @@ def train(
         If training diverges.
     """
     vocabularies = _VersionVocabularies(None, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights)
+    sequences = vocabularies.admit(users, items, times, weights, repeats=network.repeats)
     held_out = None
     if training.patience:
         held_out, sequences = ValidationEvents.of(sequences, generator)
@@ -232,9 +232,11 @@ class _VersionVocabularies:
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
+        *,
+        repeats: bool,
     ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh)
+        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, repeats=repeats)
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""

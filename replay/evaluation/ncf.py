@@ -61,7 +61,8 @@ def read_ncf(path: Path, *, movies: Path | None = None, seed: int = 0) -> Split:
     contents = [files.read(_one(files, ending)) for ending in (".train.rating", ".test.rating", NEGATIVE)]
     train, test = (_ratings(content, files, path) for content in contents[:2])
     order = np.random.default_rng(seed).permutation(len(train))
-    train = train.iloc[order].sort_values(["user", "ts"], kind="stable").drop_duplicates(["user", "item"])
+    events = train.iloc[order].sort_values(["user", "ts"], kind="stable")
+    train = events.drop_duplicates(["user", "item"])
     test = test.sort_values("user", ignore_index=True)
     candidates = _candidates(contents[2], test, path)
     n_items = 1 + max(int(train["item"].max()), int(candidates.max()))
@@ -75,6 +76,7 @@ def read_ncf(path: Path, *, movies: Path | None = None, seed: int = 0) -> Split:
         times=test["ts"].to_numpy(),
         user_ids=tuple(str(user + 1) for user in range(n_users)),
         catalogue=_catalogue(_item_ids(files, n_items), movies),
+        repeated=len(events) - len(train),
     )
 
 

@@ -28,7 +28,7 @@ class RankingPass:
     ----------
     sampled : float64 (U,), rank of each held-out item among itself and its negatives, one that is the item itself left
         out; 1 where there are none.
-    full : float64 (U,), rank among all items that the user had not touched.
+    full : float64 (U,), rank among all items that the user had not touched, or among all where repeats are kept.
     recommended : int64 (N,), on how many lists each item is.
     """
 
@@ -74,9 +74,9 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
         picked = np.take_along_axis(scores, candidates, axis=1)
         others = np.where(is_own[batch], np.float32("-inf"), picked[:, 1:])
         sampled[batch] = half_ranks(picked[:, 0], others)
-        known = split.known(batch.start, batch.stop)
-        full[batch] = full_ranks(scores, candidates[:, 0], known)
-        recommended += listed(np.where(known, np.float32("-inf"), scores), k).sum(axis=0)
+        excluded = split.excluded(batch.start, batch.stop)
+        full[batch] = full_ranks(scores, candidates[:, 0], excluded)
+        recommended += listed(np.where(excluded, np.float32("-inf"), scores), k).sum(axis=0)
     return RankingPass(sampled, full, recommended)
 
 

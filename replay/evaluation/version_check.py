@@ -1,9 +1,9 @@
 """A new version beside simple methods, right after its training.
 
 Of each user of a sample, the first event that was held out of the training is looked for among all items that the user
-does not know. Popularity, item kNN and co-occurrence counts are fitted on what the version was trained on, and asked
-the same. That takes seconds, where a training takes minutes. The other methods of ``reelstream eval`` take longer, or
-need packages that training does not.
+does not know, or among all where repeats are kept. Popularity, item kNN and co-occurrence counts are fitted on what the
+version was trained on, and asked the same. That takes seconds, where a training takes minutes. The other methods of
+``reelstream eval`` take longer, or need packages that training does not.
 """
 
 from dataclasses import dataclass
@@ -88,7 +88,9 @@ def _split_of(candidate: Candidate, chosen: list[HeldOutEvent]) -> Split:
         for user_id in user_ids
         for one in sorted(material.histories[user_id], key=lambda one: one.ts)
     ]
-    train = pd.DataFrame(events, columns=["user", "item", "weight", "ts"]).drop_duplicates(["user", "item"])
+    train = pd.DataFrame(events, columns=["user", "item", "weight", "ts"])
+    if not snapshot.config.repeats:
+        train = train.drop_duplicates(["user", "item"])
     tested = sorted(chosen, key=lambda event: user_rows[event.before.user_id])
     return Split(
         name="held out",

@@ -38,7 +38,8 @@ class PairCounts:
     def fit(self, split: Split, generator: np.random.Generator) -> HistoryScorer:  # noqa: ARG002 - the method's contract
         """Count all pairs."""
         columns = (split.train[name].to_numpy() for name in ("user", "item", "ts", "weight"))
-        counts = counted_pairs(Sequences.of(*columns), split.n_items).toarray()  # (N, N)
+        sequences = Sequences.of(*columns, repeats=split.repeats)
+        counts = counted_pairs(sequences, split.n_items).toarray()  # (N, N)
         counts /= counts.sum(axis=1, keepdims=True) + np.float32(self.shrinkage)
         counts /= np.sqrt(split.owners() + 1.0).astype(np.float32)
         return HistoryScorer(self._latest(split), counts)
