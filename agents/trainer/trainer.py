@@ -6,7 +6,7 @@ when to train and what becomes of it, ``promoting`` and ``blame`` let versions s
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from agents.retry import Retry
 from agents.side_by_side import side_by_side
@@ -46,7 +46,7 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, config: TrainerConfig | None = None) -> None:
-        config = config or TrainerConfig()
+        config = _with_repeats(config or TrainerConfig(), keeps=settings.keep_repeats)
         self.report = report = TrainerReport()
         self._settings = settings
         self._client = connect(settings.redis)
@@ -144,3 +144,9 @@ class Trainer:
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds
+
+
+def _with_repeats(config: TrainerConfig, *, keeps: bool) -> TrainerConfig:
+    """Return the configuration that treats repeats as the installation does."""
+    network = replace(config.rounds.network, repeats=keeps)
+    return replace(config, rounds=replace(config.rounds, network=network))

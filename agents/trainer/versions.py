@@ -16,6 +16,7 @@ from streams.errors import RegistryError, StateError
 from streams.records.positions import Offsets, TopicIds
 from streams.registry.registry import Registry
 from streams.registry.versions import Version
+from streams.serving.repeats import require_repeats
 from streams.state.store import ModelPointer, State
 
 __all__ = ["VersionKeeper"]
@@ -152,6 +153,12 @@ class VersionKeeper:
             logger.warning("registry.not_pruned %s", error)
 
     def _load(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
+        """Read the version that a pointer names, and refuse one that treats repeats in another way."""
+        snapshot, version, changes = self._read(current)
+        require_repeats(version.version_id, snapshot, keeps=self._config.rounds.network.repeats)
+        return snapshot, version, changes
+
+    def _read(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
         try:
             snapshot, version = self._registry.load(current.version)
             return snapshot, version, self._registry.changes_since_whole(current.version)

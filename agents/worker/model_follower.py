@@ -14,6 +14,7 @@ from model.ranking.retrieval import build_ranker, has_faiss, is_large
 from model.vocabulary import Rows
 from streams.errors import RegistryError
 from streams.registry.registry import FollowedVersion, Registry
+from streams.serving.repeats import require_repeats
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
 
@@ -34,6 +35,7 @@ class ModelLoader:
 
     def __init__(self, settings: Settings, threads: int, thread: Executor) -> None:
         self._retrieval = settings.retrieval
+        self._keeps_repeats = settings.keep_repeats
         self._registry = Registry(settings.registry)
         self._threads = threads
         self._thread = thread
@@ -72,6 +74,7 @@ class ModelLoader:
             if other is None:
                 raise
             followed = other.follow(version, held)
+        require_repeats(version, followed.snapshot, keeps=self._keeps_repeats)
         ranker = self.ranker(followed.snapshot, before, followed.changed)
         ranker.warm_up()
         return ranker, followed

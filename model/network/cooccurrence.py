@@ -94,7 +94,9 @@ class RecentItems:
         return RecentItems(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
 
 
-def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> RecentItems:
+def recent_at(
+    sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True, repeats: bool = False
+) -> RecentItems:
     """Return the items that the event after each of some positions is predicted from.
 
     Parameters
@@ -103,6 +105,7 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
     at : int64 (P,), positions in them.
     depth : newest items read, at most; no more than what ranking will have.
     counted : whether the sequences hold the predicted event as the next one, so that it was counted with them.
+    repeats : whether an item may occur more than once; what the event added to a pair is then the sum over all places.
     """
     place = at[:, None] - np.arange(min(depth, DEPTH))  # (P, J)
     known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
@@ -113,8 +116,13 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
         return RecentItems(items, gaps)
     lags = sequences.places[at + 1][:, None] - sequences.places[place]
     is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
-    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags))
-    return RecentItems(items, gaps, own * known)
+    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags)) * known
+    if repeats:
+        is_itself = is_tied & (items == sequences.items[at + 1][:, None])  # counted in both orders
+        own = np.where(is_itself, own * np.float32(2.0), own)
+        is_same = items[:, :, None] == items[:, None, :]  # (P, J, J)
+        own = np.einsum("pij,pj->pi", is_same, own)
+    return RecentItems(items, gaps, own)
 
 
 def width_for(n_items: int, wanted: int) -> int:
@@ -226,11 +234,17 @@ class Evidence(nn.Module):
         self.neighbours[torch.from_numpy(rows)] = torch.from_numpy(neighbours)
         self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
 
-    def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
-        """Set the scale so that a feature of the item that came next is one on average, over a sample of events."""
+    def calibrate(
+        self, sequences: Sequences, depth: int, generator: np.random.Generator, *, repeats: bool = False
+    ) -> None:
+        """Set the scale so that a feature of the item that came next is one on average, over a sample of events.
+
+        depth, repeats : as for :func:`recent_at`.
+        """
         follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
         at = follows[generator.permutation(len(follows))[:4096]]
-        sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at, depth), sequences.items[at + 1][:, None])
+        recent = recent_at(sequences, at, depth, repeats=repeats)
+        sums = EvidenceReader(self).sums_of_pairs(recent, sequences.items[at + 1][:, None])
         self.scale = torch.from_numpy(sums[:, 0].mean(axis=0, dtype=np.float64).astype(np.float32))
 
 

@@ -60,6 +60,8 @@ class NeuMFConfig:
     dropout : share of tower activations dropped while training.
     identity_dropout : share of training rows whose identity vector is hidden, so that histories suffice.
     parts : what the network is made of; a part that is left out adds nothing and is not trained.
+    repeats : whether people come back to items: then an item that its user touched before is learnt from when it comes
+        again, and may be listed. It stays with a version, as one that was trained without them must not serve so.
     """
 
     history_length: int = 50
@@ -74,6 +76,7 @@ class NeuMFConfig:
     dropout: float = 0.2
     identity_dropout: float = 0.5
     parts: tuple[str, ...] = PARTS
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         if len(self.hidden) != 2:  # noqa: PLR2004 - the layers of the MLP, as ranking takes them apart

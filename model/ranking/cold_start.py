@@ -45,8 +45,8 @@ class ColdStartConfig:
         If a field is out of its range.
     """
 
-    max_share: float = 0.6
-    half_share_at: float = 12.0
+    max_share: float = 0.9
+    half_share_at: float = 20.0
     newcomer_items: float = 10.0
     contrast: float = 100.0
 
@@ -134,8 +134,9 @@ class ColdStart:
         strict: bool = False,
         exclude: Collection[str] = (),
         newcomers: Trending = NOTHING_TRENDS,
+        repeats: bool = False,
     ) -> list[list[ScoredItem]]:
-        """Return each user's ``n`` best items, best first, without what they touched recently.
+        """Return each user's ``n`` best items, best first, without what they touched recently unless repeats are kept.
 
         A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0. The trend of both
         lists, ``log(1 + contrast * score / highest) / log(1 + contrast)``, is mixed: with m distinct known items that
@@ -152,6 +153,7 @@ class ColdStart:
         strict : return nothing outside ``genre``.
         exclude : items that nobody gets.
         newcomers : the trending list of newcomers; where it is empty that of everybody counts alone.
+        repeats : whether users may get what they touched recently.
 
         Raises
         ------
@@ -170,7 +172,7 @@ class ColdStart:
             scores[:, wanted] += 1.0
             if strict:
                 scores[:, ~wanted] = -np.inf
-        for place, recent in enumerate(recents):
+        for place, recent in enumerate(() if repeats else recents):
             scores[place, index.rows(recent)] = -np.inf
         scores[:, [row for row in map(index.row, exclude) if row is not None]] = -np.inf
         return [

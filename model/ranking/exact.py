@@ -42,7 +42,7 @@ class HistoryBatch:
     Parameters
     ----------
     users : int64 (B,), user rows, -1 if unknown.
-    items : int64 (B, L), rows of known distinct items, oldest first, -1 as padding at the end.
+    items : int64 (B, L), rows of known items, distinct unless repeats count, oldest first, -1 as padding at the end.
     times : int64 (B, L), milliseconds.
     weights : float32 (B, L), how much each interaction counts, 0..1.
     """
@@ -78,16 +78,18 @@ class RankedLists:
     scores: NDArray[np.float32]
 
 
-def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int) -> HistoryBatch:
+def history_batch(
+    profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int, *, repeats: bool = False
+) -> HistoryBatch:
     """Return the histories of users as rows: the newest ``length`` known distinct items of each.
 
-    Unknown items are left out; a user unknown to ``users`` gets row -1.
+    Unknown items are left out; a user unknown to ``users`` gets row -1. With ``repeats`` an item stands wherever it was
+    touched, as in the training of such a version.
     """
     histories = []
     for profile in profiles:
-        known = [
-            (row, one.ts, one.weight) for one in distinct_items(profile.recent) if (row := items.row(one.item_id)) >= 0
-        ]
+        recent = profile.recent if repeats else distinct_items(profile.recent)
+        known = [(row, one.ts, one.weight) for one in recent if (row := items.row(one.item_id)) >= 0]
         histories.append(known[:length][::-1])
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
@@ -167,7 +169,8 @@ class Ranker:
 
     def histories(self, profiles: Sequence[Profile]) -> HistoryBatch:
         """Return what the network reads about these users."""
-        return history_batch(profiles, self.items, self.users, self.snapshot.config.history_length)
+        config = self.snapshot.config
+        return history_batch(profiles, self.items, self.users, config.history_length, repeats=config.repeats)
 
     def known_items(self, profile: Profile) -> int:
         """Return how many distinct recent items of a user the snapshot knows."""
@@ -190,7 +193,7 @@ class Ranker:
         signals: Signals | None = None,
         mode: Mode = "personalized",
     ) -> RankedLists:
-        """Return each user's ``n`` best items, never one of their history.
+        """Return each user's ``n`` best items, never one of their history unless the version keeps repeats.
 
         Parameters
         ----------
@@ -218,8 +221,9 @@ class Ranker:
             raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
         logits = self.logits(histories, texts, signals, mode)  # (B, N)
         banned = np.zeros(logits.shape, dtype=np.bool_)
-        rows, places = np.nonzero(histories.items >= 0)
-        banned[rows, histories.items[rows, places]] = True
+        if not self.snapshot.config.repeats:
+            rows, places = np.nonzero(histories.items >= 0)
+            banned[rows, histories.items[rows, places]] = True
         if excluded is not None:
             banned |= _fitting("excluded", excluded, logits.shape)
         if allowed is not None:

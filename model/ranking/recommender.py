@@ -82,6 +82,7 @@ class Recommender:
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     newcomers : the merged trending list of what users like in their first events.
+    repeats : whether users may get items that they touched before; a version that serves was trained so as well.
     """
 
     catalogue: Catalogue
@@ -94,6 +95,7 @@ class Recommender:
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
     newcomers: Trending = _NOTHING_TRENDS
+    repeats: bool = False
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -214,6 +216,7 @@ class Recommender:
             strict=list_filter.strict,
             exclude=list_filter.exclude,
             newcomers=self.newcomers,
+            repeats=self.repeats,
         )
         return [tuple(items) for items in ranked]
 
@@ -235,26 +238,23 @@ class Recommender:
         histories = self.ranker.histories(profiles)
         ranked = self.ranker.rank(histories, n, allowed=allowed, signals=self._signals, mode=mode)
         because = self.ranker.nearest(histories, ranked.rows)
-        ids = self.ranker.snapshot.items
         if mode == "cold_start":
             is_popular = self.ranker.are_popular(histories, ranked.rows, n, self._signals)
             because = np.where(is_popular, -1, because)
         return [
-            tuple(
-                self._item(ids[row], score, ids[near] if near >= 0 else None, mode)
-                for row, score, near in zip(*places, strict=True)
-                if row >= 0
-            )
+            tuple(self._item(row, score, near, mode) for row, score, near in zip(*places, strict=True) if row >= 0)
             for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
         ]
 
-    def _item(self, item_id: str, score: float, because_of: str | None, mode: Mode) -> ScoredItem:
+    def _item(self, row: int, score: float, near: int, mode: Mode) -> ScoredItem:
+        assert self.ranker is not None, "lists are scored by a version"
+        ids = self.ranker.snapshot.items
         if mode == "personalized":
-            return ScoredItem(item_id, score, "neumf", self._reason(because_of))
-        touched = None if because_of is None else self.catalogue.find(because_of)
+            return ScoredItem(ids[row], score, "neumf", self._reason(row, near))
+        touched = None if near < 0 else self.catalogue.find(ids[near])
         if touched is None:
-            return ScoredItem(item_id, score, "trending", "Trending now")
-        return ScoredItem(item_id, score, "similar", f"Similar to {touched.title}")
+            return ScoredItem(ids[row], score, "trending", "Trending now")
+        return ScoredItem(ids[row], score, "similar", f"Similar to {touched.title}")
 
     @cached_property
     def _signals(self) -> Signals:
@@ -262,8 +262,12 @@ class Recommender:
         assert self.ranker is not None, "signals are put on the rows of a version"
         return Signals.of(self.trending, self.newcomers, self.ranker.items)
 
-    def _reason(self, item_id: str | None) -> str:
-        item = None if item_id is None else self.catalogue.find(item_id)
+    def _reason(self, row: int, near: int) -> str:
+        """Return why an item is listed, given the history item that is nearest to it, -1 for none."""
+        assert self.ranker is not None, "lists are scored by a version"
+        if row == near:
+            return "You come back to it"
+        item = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
         return "Matches your taste" if item is None else f"Because of {item.title}"
 
     @cached_property

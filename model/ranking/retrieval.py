@@ -224,7 +224,7 @@ class RetrievingRanker(Ranker):
         signals: Signals | None = None,
         mode: Mode = "personalized",
     ) -> RankedLists:
-        """Return each user's ``n`` best items among the candidates, never one of their history.
+        """Return each user's ``n`` best items among the candidates, never one of their history unless repeats are kept.
 
         Contract, parameters and errors are those of :meth:`Ranker.rank`; ties go to the lower row. Where the masks
         leave a user less than half of the candidates, four times as many are asked for, until the whole catalogue
@@ -237,7 +237,7 @@ class RetrievingRanker(Ranker):
             return super().rank(
                 histories, n, excluded=excluded, allowed=allowed, texts=texts, signals=signals, mode=mode
             )
-        mask = _Mask(histories, len(self), excluded, allowed)
+        mask = _Mask(histories, len(self), excluded, allowed, repeats=self.snapshot.config.repeats)
         ranked = RankedLists(
             np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32)
         )
@@ -292,6 +292,8 @@ class RetrievingRanker(Ranker):
             proposed.append(self._index.search(queries.numpy(), width, mask, self._probes(width)))
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
+        if self.snapshot.config.repeats:
+            proposed.append(histories.items)
         proposed += [source(histories) for source in self._sources]
         rows = np.sort(np.concatenate(proposed, axis=1), axis=1)
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
@@ -435,6 +437,7 @@ class _Mask:
     Parameters
     ----------
     excluded, allowed : as in :meth:`Ranker.rank`.
+    repeats : whether users may be given items of their history.
     """
 
     def __init__(
@@ -443,6 +446,8 @@ class _Mask:
         n_items: int,
         excluded: NDArray[np.bool_] | None,
         allowed: NDArray[np.bool_] | None,
+        *,
+        repeats: bool,
     ) -> None:
         for name, mask in (("excluded", excluded), ("allowed", allowed)):
             shapes = ((len(histories), n_items), (n_items,))
@@ -452,6 +457,7 @@ class _Mask:
                     f"got {mask.dtype!r} {mask.shape!r}"
                 )
         self._histories = histories
+        self._repeats = repeats
         self._n_items = n_items
         self.excluded, self.allowed = excluded, allowed
         shared = allowed if allowed is None or allowed.ndim == 1 else allowed.any(axis=0)
@@ -463,7 +469,7 @@ class _Mask:
         if len(chosen) == len(self._histories):
             return self
         parts = [mask if mask is None or mask.ndim == 1 else mask[chosen] for mask in (self.excluded, self.allowed)]
-        return _Mask(_of_users(self._histories, chosen), self._n_items, *parts)
+        return _Mask(_of_users(self._histories, chosen), self._n_items, *parts, repeats=self._repeats)
 
     def is_narrow(self, width: int) -> bool:
         """Return whether all that is allowed to anybody may as well be reranked."""
@@ -475,7 +481,9 @@ class _Mask:
 
     def without_banned(self, rows: Rows) -> Rows:
         """Return the rows (B, C) with -1 for each that this user must not be given."""
-        banned = (rows[:, :, None] == self._histories.items[:, None, :]).any(axis=2)
+        banned = rows < 0
+        if not self._repeats:
+            banned |= (rows[:, :, None] == self._histories.items[:, None, :]).any(axis=2)
         at = np.maximum(rows, 0)
         if self.excluded is not None:
             banned |= _looked_up(self.excluded, at)

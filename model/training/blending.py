@@ -120,7 +120,7 @@ def _read(
         found = ranker.features(histories, signals)  # (B, N, F)
         targets = ranker.items.rows(test.item_id for test in some)
         known = np.zeros(found.shape[:2], dtype=np.bool_)
-        for place, test in enumerate(some):
+        for place, test in enumerate(() if ranker.snapshot.config.repeats else some):
             rows = ranker.items.rows(one.item_id for one in test.before.recent)
             known[place, rows[rows >= 0]] = True
         scores = [torch.einsum("bnf,bf->bn", found, blend.at(lengths[-1], mode)).numpy() for mode in MODES]

@@ -1,10 +1,10 @@
 """The gate between training and serving: a candidate must be no worse than what serves, and than what is simple.
 
-Each held-out event is ranked among the whole catalogue, without the user's known items, from the history before it: by
-the candidate, by the champion, by the anchor that the champion is measured by, by popularity, and by the co-occurrence
-counts alone. What these ranks decide is said in ``model.training.standing``. With few events even a much worse
-candidate would pass, so below a minimum the decision is to *hold*: nothing changes, and the next round decides, with
-these events and more. Where no events are ever held out, every candidate passes.
+Each held-out event is ranked among the whole catalogue, without the user's known items unless repeats are kept, from
+the history before it: by the candidate, by the champion, by the anchor that the champion is measured by, by popularity,
+and by the co-occurrence counts alone. What these ranks decide is said in ``model.training.standing``. With few events
+even a much worse candidate would pass, so below a minimum the decision is to *hold*: nothing changes, and the next
+round decides, with these events and more. Where no events are ever held out, every candidate passes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -180,7 +180,7 @@ def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], score: Callable[[Hi
         events = held_out[start : start + EVENTS_PER_BATCH]
         scores = score(ranker.histories([event.before for event in events]))
         known = np.zeros(scores.shape, dtype=np.bool_)
-        for place, event in enumerate(events):
+        for place, event in enumerate(() if ranker.snapshot.config.repeats else events):
             rows = ranker.items.rows(one.item_id for one in event.before.recent)
             known[place, rows[rows >= 0]] = True
         ranks.append(full_ranks(scores, ranker.items.rows(event.item_id for event in events), known))

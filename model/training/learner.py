@@ -100,6 +100,11 @@ class Learner:
         self.update_scale = UpdateScale()
 
     @property
+    def keeps_repeats(self) -> bool:
+        """Return whether an item that its user touched before is learnt from and tested; a champion decides it."""
+        return (self.rounds.network if self.champion is None else self.champion.config).repeats
+
+    @property
     def new_events(self) -> int:
         """Return how many events were observed since the last settled round began."""
         return self._observed - self._rounds_end
@@ -329,12 +334,12 @@ class Learner:
         self.learnt_to(learnt)
 
     def _held_out(self, user_id: str, events: Sequence[tuple[int, Interaction]], kept: int) -> list[HeldOutEvent]:
-        """Return the events from place ``kept`` that came after another and with an item not touched before."""
+        """Return the events from place ``kept`` that came after another and, without repeats, with a new item."""
         found = []
         for place in range(max(1, kept), len(events)):
             number, event = events[place]
             before = tuple(one for _, one in reversed(events[:place]))
-            if all(one.item_id != event.item_id for one in before):
+            if self.keeps_repeats or all(one.item_id != event.item_id for one in before):
                 profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
                 is_new = number > self._judged_to and number not in self._judged
                 found.append(HeldOutEvent(profile, event.item_id, is_new))

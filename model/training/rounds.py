@@ -212,7 +212,7 @@ def train(
         If training diverges.
     """
     vocabularies = _VersionVocabularies(None, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights)
+    sequences = vocabularies.admit(users, items, times, weights, repeats=network.repeats)
     held_out = None
     if training.patience:
         held_out, sequences = ValidationEvents.of(sequences, generator)
@@ -247,9 +247,11 @@ class _VersionVocabularies:
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
+        *,
+        repeats: bool,
     ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh)
+        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, repeats=repeats)
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
@@ -289,7 +291,7 @@ def tuned_on(
 ) -> tuple[Snapshot, TrainingResult]:
     """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``."""
     vocabularies = _VersionVocabularies(champion, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights, fresh)
+    sequences = vocabularies.admit(users, items, times, weights, fresh, repeats=champion.config.repeats)
     return _tuned(vocabularies, champion, sequences, config, generator, progress)
 
 

@@ -59,7 +59,7 @@ def train_blended(
     if not apart.any():
         return first, result
     ranker = Ranker(first)
-    blend = learnt_blend(ranker, Signals.none(len(ranker)), columns.tests(apart), generator)
+    blend = learnt_blend(ranker, Signals.none(len(ranker)), columns.tests(apart, repeats=network.repeats), generator)
     replayed = columns.some_users(~apart, REPLAYED, generator)
     chosen = apart | replayed
     snapshot, more = tuned_on(first, catalogue, *columns.taken(chosen), apart[chosen], RoundConfig(), generator)
@@ -90,8 +90,8 @@ class _Columns:
         """Return some of the events as columns."""
         return self._users[kept].tolist(), self._items[kept].tolist(), self._times[kept], self._weights[kept]
 
-    def tests(self, kept: NDArray[np.bool_]) -> list[HeldOutEvent]:
-        """Return some of the events with what their users had done before, first touches of an item alone."""
+    def tests(self, kept: NDArray[np.bool_], *, repeats: bool) -> list[HeldOutEvent]:
+        """Return some of the events with what their users had done before; without repeats first touches alone."""
         order = np.flatnonzero(kept)
         order = order[np.argsort(self._times[order], kind="stable")]
         recent: dict[str, list[Interaction]] = defaultdict(list)
@@ -99,7 +99,7 @@ class _Columns:
         found = []
         for at in order.tolist():
             user_id, item_id = self._users[at], self._items[at]
-            if recent[user_id] and item_id not in touched[user_id]:
+            if recent[user_id] and (repeats or item_id not in touched[user_id]):
                 newest = tuple(recent[user_id][: -RECENT - 1 : -1])
                 found.append(HeldOutEvent(Profile(user_id, recent=newest, seen=len(touched[user_id])), item_id))
             touched[user_id].add(item_id)

@@ -102,12 +102,22 @@ class PrequentialRun:
     ----------
     stream : what happens.
     config : when to learn, and how.
+
+    Raises
+    ------
+    ValueError
+        If repeats are tested and not learnt, or the other way round.
     """
 
     def __init__(self, stream: Stream, config: PrequentialConfig) -> None:
+        if stream.repeats != config.rounds.network.repeats:
+            raise ValueError(
+                f"PrequentialRun: repeats must be kept in stream and network alike, got {stream.repeats!r} and "
+                f"{config.rounds.network.repeats!r}"
+            )
         self.stream = stream
         self.config = config
-        self.worker = OfflineWorker(stream.catalogue, config.road)
+        self.worker = OfflineWorker(stream.catalogue, config.road, repeats=stream.repeats)
         self.learner = Learner(config.learner, config.rounds)
         self.track = ListTrack.empty(len(stream.tests))
         self.marks: list[RoundMark] = []

@@ -326,3 +326,39 @@ async def test_a_version_is_read_from_where_its_pointer_says(worker, state, vers
     await state.move_model(pointer)
     await follower(worker).refresh()
     assert (worker.current.recommender.version, worker.report.fault) == (versions[0].version_id, None)
+
+
+async def test_a_version_that_keeps_repeats_is_refused_where_they_are_dropped(worker, versions, state, tmp_path):
+    """It was trained for other lists than are made here: the one before serves on, and log and health name the cure."""
+    await follow(worker, state, versions[0])
+    snapshot = toy_snapshot(("a", "b", "c", "d"), seed=2)
+    other = Registry(str(tmp_path / "models")).save(
+        replace(snapshot, config=replace(snapshot.config, repeats=True)),
+        parent=None,
+        metrics={},
+        offsets={},
+        created_ms=9,
+        seed=9,
+        code_revision="test",
+    )
+    assert await follow(worker, state, other) == versions[0].version_id
+    assert "a version that was trained with repeats dropped is required" in worker.report.fault
+    assert "REELSTREAM_KEEP_REPEATS=1" in worker.report.fault
+
+
+async def test_a_version_that_keeps_repeats_serves_where_they_are_kept(state, redis_url, tmp_path):
+    """The worker of such an installation takes it, lists touched items, and refuses a version without them."""
+    worker = worker_of(state, redis_url, tmp_path, keep_repeats=True)
+    snapshot = toy_snapshot(("a", "b", "c", "d"), seed=2)
+    about = {"parent": None, "metrics": {}, "offsets": {}, "seed": 9, "code_revision": "test"}
+    registry = Registry(str(tmp_path / "models"))
+    kept = registry.save(replace(snapshot, config=replace(snapshot.config, repeats=True)), created_ms=1, **about)
+    dropped = registry.save(snapshot, created_ms=2, **about)
+    assert await follow(worker, state, kept) == kept.version_id
+    assert await follow(worker, state, dropped) == kept.version_id
+    catalogue = Catalogue.of([Item(item_id, item_id) for item_id in snapshot.items])
+    recommender = worker.current.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+    recent = tuple(Interaction(item_id, 60_000, "watch", 1.0) for item_id in "abc")
+    for known in (recent, recent[:1]):
+        (listed,) = recommender.recommend([Profile("u", recent=known)], 4)
+        assert {item.item_id for item in listed.items} == set("abcd")

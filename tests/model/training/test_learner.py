@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model.catalogue import Catalogue
-from model.history import Interaction
+from model.history import Interaction, Profile
 from model.metrics.paired_lead import PairedLead
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
@@ -464,3 +464,23 @@ def test_a_learner_goes_on_with_the_same_memory(ring, rounds):
     for one in (again, learner):
         one.settle(one.fine_tune(ring.catalogue, generator=np.random.default_rng(0)), verdict("return"))
     assert again.material(ring.catalogue).fresh == learner.material(ring.catalogue).fresh
+
+
+def test_repeats_are_held_out_where_they_are_kept(ring, rounds):
+    """Of ten events of one user with two items, the newest two are tested with repeats and neither without."""
+    for keeps, tested in ((True, 2), (False, 0)):
+        some = replace(rounds, network=replace(ring.config, repeats=keeps))
+        learner = Learner(LearnerConfig(held_out_share=0.2), some)
+        learner.observe([("u", _watch(f"i{place % 2}", place)) for place in range(10)])
+        assert learner.keeps_repeats is keeps
+        assert len(learner.material(ring.catalogue).held_out) == tested
+
+
+def test_a_held_out_repeat_competes_with_known_items_where_repeats_are_kept(ring):
+    """The rank is among all items: one more than those of higher score, known ones among them."""
+    returning = Ranker(replace(ring.snapshot, config=replace(ring.config, repeats=True)))
+    before = tuple(_watch(f"i{place}", 60_000 * place) for place in (7, 6, 5))
+    event = HeldOutEvent(Profile("u", recent=before), "i20")
+    scores = returning.logits(returning.histories([event.before]))[0].numpy()
+    row = returning.items.row("i20")
+    assert held_out_ranks(returning, [event]).tolist() == [1 + np.count_nonzero(scores > scores[row])]

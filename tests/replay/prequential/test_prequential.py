@@ -364,3 +364,27 @@ def test_both_passes_test_the_same_events(stream):
     assert done > 20
     assert not cold.track.modes[:done].any()
     assert personalised.track.modes[:done].all()
+
+
+def test_repeats_are_tested_where_they_are_kept():
+    """Of six events after the warm-up of two, two are repeats: counted either way, and tested only where kept."""
+    rows = [("a", "x", 0, 5), ("a", "y", 0, 5), ("b", "x", 1000, 5), ("b", "z", 1000, 5), ("b", "x", 2000, 5)]
+    rows += [("a", "z", 3000, 5), ("a", "x", 4000, 5)]
+    dropped, kept = (Stream.of(dataset(rows), warm_up=0.3, repeats=repeats) for repeats in (False, True))
+    assert (dropped.repeated, dropped.tests.tolist()) == (2, [3, 5])
+    assert (kept.repeated, kept.tests.tolist()) == (2, [3, 4, 5, 6])
+    with pytest.raises(ValueError, match="repeats must be kept in stream and network alike, got True and False"):
+        PrequentialRun(kept, CONFIG)
+
+
+def test_lists_and_rivals_may_hit_a_repeat():
+    """Everybody touches two items in turn: cold lists hold them again, and popularity ranks them first."""
+    rows = [(f"u{user}", f"i{step % 2}", 100 * step + user, 5) for step in range(6) for user in range(8)]
+    stream = Stream.of(dataset(rows), warm_up=0.4, repeats=True)
+    network = replace(CONFIG.rounds.network, repeats=True)
+    run = PrequentialRun(stream, replace(CONFIG, round_every=0, rounds=replace(CONFIG.rounds, network=network)))
+    run.warm_up(stream.warm)
+    for _ in run.blocks():
+        pass
+    assert np.isfinite(run.track.ranks).all()
+    assert (baseline_ranks(stream, "popularity", 0) <= 2).all()
