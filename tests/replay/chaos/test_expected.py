@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from model.own_time import OwnTime
 from replay.chaos.expected import RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
-from streams.state.own_time import OwnTime
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
