@@ -69,7 +69,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "model": {
         ROOT_ROOM: set(),
         "metrics": set(),
-        "network": {ROOT_ROOM},
+        "network": {ROOT_ROOM, "metrics"},
         "ranking": {ROOT_ROOM, "network"},
         "training": {ROOT_ROOM, "metrics", "network", "ranking"},
         "plain": {ROOT_ROOM, "network", "training"},

@@ -41,7 +41,7 @@ __all__ = [
 
 EVIDENCE = tuple(f"evidence_{number}" for number in range(len(KERNELS)))
 STATIC = ("popularity", "newcomers", "trending", "newcomers_trending")  # of an item, whoever asks
-FEATURES: Final = ("heads", *EVIDENCE, "genres", *STATIC)
+FEATURES: Final = ("heads", *EVIDENCE, "taste", "genres", *STATIC)
 COLD_FEATURES: Final = (*EVIDENCE, "genres", *STATIC)
 KNOTS = (0, 1, 3, 8, 20, 50)  # known items
 LENGTHS = 20  # up to here hits are counted for each number of known items, beyond it together
@@ -96,14 +96,16 @@ class Blend(nn.Module):
     def handover(self) -> int | None:
         """Return from how many known items on personalised lists are expected to hit more, 1 to L + 1.
 
-        The number with most hits in total, cold start below it and personalised from it on; the lowest of equals. None
-        while too few events were tested.
+        The number with most hits in total, cold start below it and personalised from it on; the lowest of equals. It is
+        1 where cold start leads below that number by no more than chance would let it. None while too few events were
+        tested.
         """
         if float(self.tests.sum()) < MIN_TESTS:
             return None
-        cold, personal = self.hits[:, 1:].double().numpy()
-        total = np.concatenate([[0.0], np.cumsum(cold)]) + np.concatenate([np.cumsum(personal[::-1])[::-1], [0.0]])
-        return 1 + int(total.argmax())
+        cold, personal = np.cumsum(self.hits[:, 1:].double().numpy(), axis=1)
+        lead = np.concatenate([[0.0], cold - personal])  # of cold start, over all tests below each number
+        best = int(lead.argmax())
+        return 1 if best and lead[best] <= (cold[best - 1] + personal[best - 1]) ** 0.5 else 1 + best
 
 
 def knot_shares(known: Rows) -> NDArray[np.float32]:

@@ -30,10 +30,11 @@ from model.network.blend import Blend
 from model.network.cooccurrence import Evidence, EvidenceReader, width_for
 from model.network.history_tower import HistoryTower, dropped, unset_linear
 from model.network.intent import TEXT_WIDTH, IntentTower
+from model.network.taste import Taste, TasteReader
 
 __all__ = ["ITEM_TABLES", "PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
 
-PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence")
+PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence", "taste")
 
 ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")  # learnt, a row for each item
 
@@ -55,6 +56,7 @@ class NeuMFConfig:
     genre_factors : width of the genre projection.
     text_width : of the vectors that the intent tower reads, those of ``model.network.intent``.
     neighbours : items kept in the evidence of each item; fewer where the catalogue is large.
+    taste_factors : width of the vectors of long-term taste, which the logit does not read.
     hidden : widths of the two MLP layers; ranking costs their product per pair.
     blocks, heads : of the tower's attention.
     dropout : share of tower activations dropped while training.
@@ -70,6 +72,7 @@ class NeuMFConfig:
     genre_factors: int = 8
     text_width: int = TEXT_WIDTH
     neighbours: int = 1024
+    taste_factors: int = 64
     hidden: tuple[int, int] = (32, 16)
     blocks: int = 1
     heads: int = 2
@@ -82,7 +85,7 @@ class NeuMFConfig:
         if len(self.hidden) != 2:  # noqa: PLR2004 - the layers of the MLP, as ranking takes them apart
             raise ValueError(f"NeuMFConfig: hidden must be two widths, got {self.hidden!r}")
         widths = (self.history_length, self.factors, self.mlp_factors, self.genre_factors, *self.hidden)
-        if min(*widths, self.text_width, self.neighbours, self.blocks, self.heads) < 1:
+        if min(*widths, self.text_width, self.neighbours, self.taste_factors, self.blocks, self.heads) < 1:
             raise ValueError(f"NeuMFConfig: lengths, widths and counts must be at least 1, got {self!r}")
         if self.factors % self.heads:
             raise ValueError(
@@ -177,6 +180,7 @@ class NeuMF(nn.Module):
         self.fuse_bias = nn.Parameter(torch.full((), START_BIAS))
         self.evidence = Evidence(n_items, config.neighbours)
         self.blend = Blend()
+        self.taste = Taste(n_items, config.taste_factors)
         if generator is not None:
             self._start(generator)
         self._leave_out()
@@ -184,6 +188,10 @@ class NeuMF(nn.Module):
     def evidence_reader(self) -> EvidenceReader | None:
         """Return what reads the evidence as it is now; None for a network without it."""
         return EvidenceReader(self.evidence) if "evidence" in self.config.parts else None
+
+    def taste_reader(self) -> TasteReader | None:
+        """Return what reads the long-term taste as it is now; None for a network without it."""
+        return TasteReader(self.taste) if "taste" in self.config.parts else None
 
     @property
     def n_users(self) -> int:
@@ -332,6 +340,7 @@ class NeuMF(nn.Module):
             self._extend("genre_factors", SPREAD * torch.randn(added, generator=generator))
         self.item_genres = genres
         self.evidence.grow(len(genres))
+        self.taste.grow(len(genres))
         if (width := width_for(len(genres), self.config.neighbours)) < self.config.neighbours:
             self.config = replace(self.config, neighbours=width)
             self.evidence.narrow(width)

@@ -143,6 +143,8 @@ class Ranker:
         self.users = Vocabulary(snapshot.users)
         self._network = snapshot.network()
         self._evidence = self._network.evidence_reader()
+        self._taste = self._network.taste_reader()
+        self._taste_width = 0 if self._taste is None else snapshot.config.taste_factors
         with torch.no_grad():
             self._side = self._network.item_side()
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
@@ -343,6 +345,8 @@ class Ranker:
                 EVIDENCE, weights, self._evidence.of_catalogue(recent_of(histories)), strict=True
             ):
                 found[:, :, feature(name)] = weight * part
+        if self._taste is not None:
+            found[:, :, feature("taste")] = self._taste.scores(histories.items)
         found[:, :, feature("genres")] = self._liked_genres(histories) @ self._genres.T
         for name, row in zip(STATIC, self._static(signals), strict=True):
             found[:, :, feature(name)] = row
@@ -363,13 +367,16 @@ class Ranker:
         return logits
 
     def _mixture(self, histories: HistoryBatch, weights: Tensor) -> Tensor:
-        """Return the askers' side of all features that are inner products, float32 (B, G + 4)."""
+        """Return the askers' side of all features that are inner products, float32 (B, G + 4 + T)."""
         genres = self._liked_genres(histories) * weights[:, feature("genres"), None]
-        return torch.cat([genres, weights[:, [feature(name) for name in STATIC]]], dim=1)
+        sides = [genres, weights[:, [feature(name) for name in STATIC]]]
+        if self._taste is not None:
+            sides.append(self._taste.vectors(histories.items) * weights[:, feature("taste"), None])
+        return torch.cat(sides, dim=1)
 
     def _mixed(self, signals: Signals | None) -> Tensor:
-        """Return the items' side of them, float32 (G + 4, N)."""
-        return torch.cat([self._genres.T, self._static(signals)])
+        """Return the items' side of them, float32 (G + 4 + T, N)."""
+        return torch.cat([self._genres.T, self._static(signals), self._network.taste.factors.T[: self._taste_width]])
 
     def _static(self, signals: Signals | None) -> Tensor:
         """Return the features of items alone, float32 (4, N)."""

@@ -181,7 +181,7 @@ def fit(
 ) -> TrainingResult:
     """Train a network in place on all events, with new spans and a new order of ties in every epoch.
 
-    The evidence is counted here as well: all events, before the first step.
+    The evidence is counted here as well, and the long-term taste factorised: all events, before the first step.
 
     Raises
     ------
@@ -202,6 +202,8 @@ def fit(
     if "evidence" in network.config.parts:
         network.evidence.count(sequences)
         network.evidence.calibrate(sequences, length, generator, repeats=network.config.repeats)
+    if "taste" in network.config.parts:
+        network.taste.fit(sequences, length)
     steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
     run = _TrainingRun(network, sequences, config, generator, epochs * steps, hooks, progress)

@@ -7,6 +7,7 @@ what is old is not forgotten.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,7 +154,9 @@ def run_round(
             for place in range(len(history))
         ]
         columns = (users, items, times, weights, is_fresh)
-        snapshot, result = tuned_on(champion, material.catalogue, *columns, config, generator, progress)
+        snapshot, result = tuned_on(
+            champion, material.catalogue, *columns, config, generator, progress, material.histories
+        )
     require_not_diverged(champion, snapshot)
     if champion is not None:
         ranker = Ranker(champion)
@@ -253,6 +256,16 @@ class _VersionVocabularies:
         """Give rows to new ids and return the events as sequences."""
         return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, repeats=repeats)
 
+    def known(self, histories: Mapping[str, tuple[Interaction, ...]]) -> Sequences:
+        """Return the events of histories with items that have rows, their users numbered as they come."""
+        lengths = [len(history) for history in histories.values()]
+        events = [one for history in histories.values() for one in history]
+        items = self.items.rows(one.item_id for one in events)
+        users = np.repeat(np.arange(len(lengths)), lengths)
+        times, weights = (np.array([getattr(one, name) for one in events]) for name in ("ts", "weight"))
+        has_row = items >= 0
+        return Sequences.of(users[has_row], items[has_row], times[has_row], weights[has_row])
+
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
         entries = [self.catalogue.find(item_id) for item_id in self.items.ids]
@@ -288,24 +301,30 @@ def tuned_on(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
+    histories: Mapping[str, tuple[Interaction, ...]] = MappingProxyType({}),
 ) -> tuple[Snapshot, TrainingResult]:
-    """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``."""
+    """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``.
+
+    ``histories`` are all that there is, for a long-term taste that is made anew.
+    """
     vocabularies = _VersionVocabularies(champion, catalogue)
     sequences = vocabularies.admit(users, items, times, weights, fresh, repeats=champion.config.repeats)
-    return _tuned(vocabularies, champion, sequences, config, generator, progress)
+    return _tuned(vocabularies, champion, sequences, histories, config, generator, progress)
 
 
 def _tuned(
     vocabularies: _VersionVocabularies,
     champion: Snapshot,
     sequences: Sequences,
+    histories: Mapping[str, tuple[Interaction, ...]],
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Warm-start from the champion and train on each user's latest events, as many as are new.
 
-    Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
+    Where the log has grown enough, the long-term taste is made anew from all histories. Where nobody has two events yet
+    there is nothing to train on: new rows are all that the version gains.
     """
     network = champion.network()
     pairs = counted_pairs(sequences, len(vocabularies.items))
@@ -313,6 +332,10 @@ def _tuned(
     if "evidence" in network.config.parts:
         network.evidence.count(sequences, pairs)
     length = network.config.history_length
+    if "taste" in network.config.parts:
+        network.taste.wait(int(sequences.fresh.sum()))
+        if network.taste.is_due:
+            network.taste.fit(vocabularies.known(histories), length)
     spans = [_drawn_spans(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
     epochs = [one for one in spans if len(one)]
     if not epochs:

@@ -47,6 +47,7 @@ def extract(network: NeuMF, subset: RowSubset) -> NeuMF:
     genres = network.item_genres[torch.from_numpy(subset.items)]
     part = NeuMF(network.config, len(subset.users), genres.numpy(), generator=None)
     part.evidence = network.evidence.part(subset.items)
+    part.taste = network.taste.part(subset.items)
     whole = dict(network.named_parameters())
     for name, weight in part.named_parameters():
         weight.copy_(whole[name][_rows(name, subset.users, subset.items)])

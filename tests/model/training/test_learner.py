@@ -178,6 +178,21 @@ def test_a_round_adds_the_pairs_of_its_new_events(learner, ring):
     assert {item: after[item] for item in others} == others
 
 
+def test_the_taste_stays_until_the_log_has_grown_by_half(learner, ring):
+    """A few events leave its factors to the bit; with half as many as it was made from all are factorised anew."""
+    made_from = int(ring.snapshot.weights["taste.events"])
+    learner.observe(("newcomer", _watch(item)) for item in ("i3", "brand new"))
+    first = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    learner.settle(first, PROMOTE)
+    assert torch.equal(first.snapshot.weights["taste.factors"][:-1], ring.snapshot.weights["taste.factors"])
+    assert not first.snapshot.weights["taste.factors"][-1].any()
+    learner.observe((f"n{place // 20}", _watch(f"i{place % 20}")) for place in range(made_from))
+    second = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
+    events = sum(len(history) for history in learner.material(ring.catalogue).histories.values())
+    assert second.weights["taste.factors"][second.items.index("brand new")].any()
+    assert (int(second.weights["taste.events"]), int(second.weights["taste.waiting"])) == (events, 0)
+
+
 def test_a_late_event_is_counted_and_no_other_again(learner, ring):
     """After x1, x2, x3 were learnt, x0 comes with an earlier time: one more pair for each, and theirs stay."""
     learner.observe(("late", _watch(f"x{place}", 10**9 + place)) for place in (1, 2, 3))
