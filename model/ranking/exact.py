@@ -32,6 +32,7 @@ MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
 USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
 HEADS = feature("heads")
+TASTE_SCALE = 10.0  # on a sparse log a tenth of what is touched next is foreseen: as a feature it is then about one
 GENRE_DEPTH, GENRE_HALF_LIFE = 20, 5.0  # newest items whose genres are read, and places after which one counts half
 
 
@@ -346,7 +347,7 @@ class Ranker:
             ):
                 found[:, :, feature(name)] = weight * part
         if self._taste is not None:
-            found[:, :, feature("taste")] = self._taste.scores(histories.items)
+            found[:, :, feature("taste")] = TASTE_SCALE * self._taste.scores(histories.items)
         found[:, :, feature("genres")] = self._liked_genres(histories) @ self._genres.T
         for name, row in zip(STATIC, self._static(signals), strict=True):
             found[:, :, feature(name)] = row
@@ -371,7 +372,7 @@ class Ranker:
         genres = self._liked_genres(histories) * weights[:, feature("genres"), None]
         sides = [genres, weights[:, [feature(name) for name in STATIC]]]
         if self._taste is not None:
-            sides.append(self._taste.vectors(histories.items) * weights[:, feature("taste"), None])
+            sides.append(self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, feature("taste"), None]))
         return torch.cat(sides, dim=1)
 
     def _mixed(self, signals: Signals | None) -> Tensor:
