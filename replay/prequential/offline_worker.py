@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
 from model.history import Profile
+from model.kinds import DEFAULT_KINDS, KindTable
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -56,11 +57,14 @@ class OfflineWorker:
     ----------
     catalogue : of the log.
     config : how lists are made.
+    kinds : of events that there are.
     """
 
-    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None, kinds: KindTable = DEFAULT_KINDS
+    ) -> None:
         self._config = config or OfflineWorkerConfig()
-        self.state = OfflineState(self._config.state)
+        self.state = OfflineState(self._config.state, kinds)
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
         self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
 

@@ -109,10 +109,10 @@ class Scorer(Protocol):
 
 
 class SeenFilter(Protocol):
-    """Tells which items users have touched: Redis while serving, the offline state in a replay."""
+    """Tells which items users have touched or hidden: Redis while serving, the offline state in a replay."""
 
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
-        """Return, for each profile, those of the given items that its user has seen."""
+        """Return, for each profile, those of the given items that its user has seen or hidden."""
 
 
 class Serving:
@@ -175,15 +175,15 @@ class Serving:
         return [found[place] for place in range(len(profiles))]
 
     async def _unseen(self, candidate_lists: Sequence[CandidateList]) -> list[CandidateList]:
-        """Drop seen items; who has touched none needs no look-up."""
-        asked = [candidates for candidates in candidate_lists if candidates.profile.seen > 0]
+        """Drop seen and hidden items; who has none of either needs no look-up."""
+        asked = [candidates for candidates in candidate_lists if _knows_items(candidates.profile)]
         seen = iter(
             await self._seen.seen_among(
                 [(candidates.profile, [item.item_id for item in candidates.items]) for candidates in asked]
             )
         )
         return [
-            _without(candidates, next(seen)) if candidates.profile.seen > 0 else candidates
+            _without(candidates, next(seen)) if _knows_items(candidates.profile) else candidates
             for candidates in candidate_lists
         ]
 
@@ -236,6 +236,10 @@ def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, list_
 
 def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
     return recommender.degraded(profiles, n, list_filter), True
+
+
+def _knows_items(profile: Profile) -> bool:
+    return profile.seen > 0 or profile.hidden > 0
 
 
 def _without(candidates: CandidateList, seen: frozenset[str]) -> CandidateList:
