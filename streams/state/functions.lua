@@ -343,7 +343,7 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- How many kinds of things are known of a user; it grows with every key.
+-- How many kinds of things are known of a user; it grows with every key, but for those that actions alone may make.
 local function n_kinds(user, genres)
   return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (user.actions > 0 and 1 or 0)
     + (next(genres) and 1 or 0)
@@ -363,8 +363,9 @@ end
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
 -- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, source
--- (watch, rate or action), kind, effect (hide, unhide or empty), item, ts, stars, weight, positive (false where it is not, whatever the user's other ratings), entry (its JSON without the
--- last field, whether it is positive, and without the bracket), genres}
+-- (watch, rate or action), kind, effect (hide, unhide or empty), item, ts, stars, weight, positive (false where it is not,
+-- whatever the user's other ratings), entry (its JSON without the last field, whether it is positive, and without the
+-- bracket), genres}
 -- keys: the user's eight, then the positions of the partitions that guard them
 local function apply(keys, args)
   local refused = refusal(args[1])
@@ -378,7 +379,7 @@ local function apply(keys, args)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
   local verdicts, fresh, chosen = judge(keys, batch, is_new, remembered, user)
-  local before, is_first_hidden = n_kinds(user, genres), false
+  local before, one_is_new = n_kinds(user, genres), false
   if #chosen > 0 then
     local last_ts = n_events(user) > 0 and user.last_ts or nil
     local touching, touched, liked = {}, {}, {}
@@ -390,15 +391,16 @@ local function apply(keys, args)
       end
       if likes then liked[#liked + 1] = i end
     end
+    if #touching > 0 and user.watches + user.ratings == 0 then one_is_new = redis.call('EXISTS', keys[3]) == 0 end
     count_into(user, batch, chosen)
-    is_first_hidden = note_hidden(keys[5], user, batch, chosen)
+    one_is_new = note_hidden(keys[5], user, batch, chosen) or one_is_new
     if #touching > 0 then remember_recent(keys[2], batch, touching, last_ts, length) end
     call_in_chunks('SADD', keys[3], touched)
     like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
   if moved then
     write_user(keys[1], user, batch.positions, at)
-    renew_expiry(keys, args[6], user, is_first_hidden or n_kinds(user, genres) > before)
+    renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before)
   end
   return render(keys, user, genres, table.concat(verdicts), fresh, returned)
 end

@@ -156,6 +156,17 @@ async def test_what_is_hidden_is_forgotten_with_the_user(client):
     assert all([0 < await client.pttl(key) <= 60_000 async for key in client.scan_iter("user:*")])
 
 
+async def test_every_key_expires_whatever_an_action_makes_first(client):
+    """After a film was hidden, a like of another makes further keys of the user, and all of them expire."""
+    state = State(client, StateConfig(idle_ms=60_000), KINDS)
+    await state.install()
+    for origin, event, _ in (action(0, "hide", "a"), action(1, "like", "b"), action(2, "skip", "c")):
+        await state.apply([(origin, event, ())])
+    keys = [key async for key in client.scan_iter("user:*")]
+    assert len(keys) == 5  # profile, hidden, recent, seen and event ids
+    assert all([0 < await client.pttl(key) <= 60_000 for key in keys])
+
+
 async def test_a_row_of_ones_own_hides_too(client):
     """A kind with another name and the same effect keeps an item out of lists."""
     kinds = KindTable.of((*DEFAULT_KINDS.rows, EventKind("not-for-me", 0.0, is_positive=False, effect="hide")))
