@@ -25,8 +25,8 @@ class EventKind:
     Parameters
     ----------
     name : as events say it.
-    weight : how much an event of the kind counts, 0..1; of a watch it is times the progress, of a rating times a fifth
-        of the stars.
+    weight : how much an event of the kind says, 0..1: for the item, or against it where it is not positive; of a watch
+        it is times the progress, of a rating times a fifth of the stars.
     is_positive : whether it says that the user liked the item; of watches and ratings ``model.feedback`` decides where
         this is true.
     effect : what it does to the user's lists beside that: ``hide`` keeps the item out of them, ``unhide`` undoes it.
