@@ -77,9 +77,7 @@ class TrainingEvents:
         """
         self.learner.champion = snapshot
         self._offsets = offsets = await self._reachable(version, topic_ids)
-        back = self._config.refill // (
-            2 * self._settings.partitions
-        )  # of two topics at least, as most events are of two
+        back = self._config.refill // (2 * self._settings.partitions)  # as most events are of two topics
         await self._retry.until_available(self._reader.seek, offsets, back=back)
         while await self._reader.is_before(offsets):
             self.learner.preload(self._learnt(self._decoded(await self._reader.read(READ, 0.5, below=offsets))))

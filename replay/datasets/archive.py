@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.catalogue import Catalogue, Item
+from model.feedback import MIN_PROGRESS
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 from replay.datasets.dataset import Dataset, Provenance
 from streams.archive.parquet import ArchivedFile, EventArchive
@@ -39,7 +40,7 @@ def read_archive(url: str, items: Iterable[Item], prefix: str = "", kinds: KindT
     Returns
     -------
     A log whose interactions have three more columns: ``kind`` (str objects), ``weight`` (float64, 0..1) and
-    ``is_positive`` (bool, by its kind alone), as of ``Event.interaction``; ``rating`` is the weight in stars, and so
+    ``is_positive`` (bool; of a rating by its kind alone), as in the state; ``rating`` is the weight in stars, and so
     may be below 0.5. The order is that of the state: by event time, a watch before a rating and that before other
     kinds, then as recorded. ``origin.sha256`` is over the names of the files.
 
@@ -74,6 +75,8 @@ def _interactions(table: pa.Table, kinds: KindTable) -> pd.DataFrame:
     told = {WATCH: table.column("progress").to_numpy(), RATE: table.column("rating").to_numpy() / _STARS}
     share = np.select([kind == name for name in told], list(told.values()), 1.0)
     weight = kind.map({name: row.weight for name, row in rows.items()}).to_numpy(np.float64) * share
+    may_be = kind.map({name: row.is_positive for name, row in rows.items()}).to_numpy(np.bool_)
+    is_positive = may_be & ~(told[WATCH] < MIN_PROGRESS)  # progress is not a number where there is no watch
     newer = kind.map(lambda name: _ORDER.get(name, len(_ORDER))).to_numpy(np.int8)
     ts = table.column("ts").to_numpy()
     order = np.lexsort((table.column("offset").to_numpy(), table.column("partition").to_numpy(), newer, ts))
@@ -84,7 +87,7 @@ def _interactions(table: pa.Table, kinds: KindTable) -> pd.DataFrame:
         "ts": ts[order],
         "kind": kind.to_numpy()[order],
         "weight": weight[order],
-        "is_positive": kind.map({name: row.is_positive for name, row in rows.items()}).to_numpy(np.bool_)[order],
+        "is_positive": is_positive[order],
     }
     return pd.DataFrame(columns, copy=False)
 

@@ -49,9 +49,12 @@ def test_actions_weigh_as_their_kinds_say(archive):
     told = [Action(f"e{n}", "u", f"i{n}", 5, kind) for n, kind in enumerate(("like", "hide", "skip", "view", "unhide"))]
     write(archive, "action-events", 0, 0, told)
     write(archive, "rate-events", 0, 0, [Rating("r", "u", "j", 5, 4.0)])
+    write(archive, "watch-events", 0, 0, [Watch("w", "u", "k", 5, 0.05), Watch("x", "u", "l", 5, 0.1)])
     log = read_archive(archive.url, [], kinds=kinds)
     columns = ["item_id", "kind", "weight", "is_positive"]
     assert list(log.interactions[columns].itertuples(index=False, name=None)) == [
+        ("k", "watch", 0.05, False),
+        ("l", "watch", 0.1, True),
         ("j", "rate", 0.4, True),
         ("i0", "like", 0.8, True),
         ("i2", "skip", 0.1, False),
