@@ -84,7 +84,7 @@ class OfflineState:
             if one is None:
                 self._decide(user, event)
             else:
-                self._touch(user, replace(one, is_positive=is_positive))
+                self._touch(user, one if is_positive == one.is_positive else replace(one, is_positive=is_positive))
 
     def profile(self, user_id: str) -> Profile:
         """Return a user as of now; a stranger has an empty profile."""
@@ -183,42 +183,41 @@ class _Heat:
     """Forward-decayed weights of the items of one topic (see ``functions.lua``), of all users and of newcomers."""
 
     def __init__(self, config: StateConfig) -> None:
-        self._half_lives = np.array([[config.trending_half_life_ms], [config.newcomers_half_life_ms]])  # (2, 1)
+        self._half_lives = (config.trending_half_life_ms, config.newcomers_half_life_ms)
+        self._longest_ms = MAX_EXPONENT * min(self._half_lives)
         self._clock: OwnTime | None = None
         self._landmark = 0
         self._rows: dict[str, int] = {}
-        self._weights = np.zeros((2, 1024))  # (2, rows): of everybody, of newcomers
+        self._weights = [np.zeros(1024), np.zeros(1024)]  # of everybody, of newcomers
 
     def add(self, item_id: str, ts: int, heat: float, *, is_newcomers: bool) -> None:
         """Add an event; one without heat only moves the clock."""
-        half_life = int(self._half_lives[0, 0])
         if self._clock is None:
-            self._clock, self._landmark = OwnTime.beginning(ts, half_life), ts
+            self._clock, self._landmark = OwnTime.beginning(ts, self._half_lives[0]), ts
         own = self._clock.take(ts)
         if not heat:
             return
-        if self._clock.own - self._landmark > MAX_EXPONENT * self._half_lives.min():
-            self._weights *= 2.0 ** ((self._landmark - self._clock.own) / self._half_lives)
+        if self._clock.own - self._landmark > self._longest_ms:
+            for place, half_life in enumerate(self._half_lives):
+                self._weights[place] *= 2.0 ** ((self._landmark - self._clock.own) / half_life)
             self._landmark = self._clock.own
         row = self._rows.setdefault(item_id, len(self._rows))
-        if row == self._weights.shape[1]:
-            self._weights = np.hstack([self._weights, np.zeros((2, row))])
-        taken = 2 if is_newcomers else 1
-        weights = heat * 2.0 ** ((own - self._landmark) / self._half_lives[:taken, 0])
-        self._weights[:taken, row] += weights
+        if row == len(self._weights[0]):
+            self._weights = [np.concatenate([weights, np.zeros(row)]) for weights in self._weights]
+        for place in range(1 + is_newcomers):
+            self._weights[place][row] += heat * 2.0 ** ((own - self._landmark) / self._half_lives[place])
 
     def hottest(self, n: int) -> SourceHeat:
         """Return the ``n`` hottest items of each list, as Redis tells of them."""
         assert self._clock is not None, "heat is made for the first event"
-        weights = self._weights[:, : len(self._rows)]
         everything, newcomers = (
-            DecayedWeights(int(half_life), self._ranked(line, n))
-            for half_life, line in zip(self._half_lives[:, 0], weights, strict=True)
+            DecayedWeights(half_life, self._ranked(weights, n))
+            for half_life, weights in zip(self._half_lives, self._weights, strict=True)
         )
         clock = self._clock
         return SourceHeat(clock.newest, clock.own, clock.warm, self._landmark, everything, newcomers)
 
     def _ranked(self, weights: NDArray[np.float64], n: int) -> tuple[tuple[str, float], ...]:
         ids = list(self._rows)
-        rows = np.argsort(-weights, kind="stable")[:n].tolist()
+        rows = np.argsort(-weights[: len(ids)], kind="stable")[:n].tolist()
         return tuple((ids[row], float(weights[row])) for row in rows if weights[row] > 0.0)
