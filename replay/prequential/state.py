@@ -15,9 +15,9 @@ from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS, is_positive_rating, is_positive_watch
 from model.history import Interaction, Mode, Profile
 from model.kinds import DEFAULT_KINDS, KindTable
+from model.own_time import OwnTime
 from streams.records.records import Action, Event, Rating, Watch
 from streams.state.calls import StateConfig, heat_of
-from streams.state.own_time import OwnTime
 from streams.state.trending import DecayedWeights, SourceHeat, Trends, merge
 
 __all__ = ["OfflineState"]
@@ -121,6 +121,13 @@ class OfflineState:
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
         """Return, for each profile and candidate items, which of them its user had touched or hidden by then."""
         return [self._seen(profile, items) for profile, items in wanted]
+
+    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of them its user had hidden by then."""
+        users = [
+            (self._users.get(profile.user_id, _UserRecord()), profile.sequence, items) for profile, items in wanted
+        ]
+        return [frozenset(item for item in items if user.is_hidden(item, at)) for user, at, items in users]
 
     def _seen(self, profile: Profile, items: Sequence[str]) -> frozenset[str]:
         user = self._users.get(profile.user_id)

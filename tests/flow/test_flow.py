@@ -1,6 +1,7 @@
 """Records in, lists out: the worker without Kafka, on a real Redis and with a list for a producer."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -158,6 +159,20 @@ async def test_a_hidden_item_leaves_lists_of_every_mode_at_once(worker, sent, mo
     await answer_batch(worker, [acted("a", "unhide", first, 1)])
     await answer_request(worker, requested("s", "a", k=30))
     assert first in {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
+
+
+@pytest.mark.parametrize("has_model", [False, True])
+async def test_a_hidden_item_is_no_repeat(worker, sent, has_model):
+    """Where people come back to items, what is hidden is listed neither as new nor as a repeat."""
+    worker.current.recommender = replace(worker.current.recommender, repeats=True)
+    if has_model:
+        serve(worker)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(4)])
+    await answer_batch(worker, [acted("a", "hide", "i1", 0), acted("a", "hide", "i9", 1)])
+    await answer_request(worker, requested("r", "a", k=30))
+    asked = {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
+    assert asked >= set(ITEMS[4:]) - {"i9"}
+    assert not asked & {"i1", "i9"}
 
 
 async def test_nothing_is_listed_because_of_a_hidden_item(worker, sent):
