@@ -12,7 +12,9 @@ from typing import Literal, Self
 
 from platformdirs import user_data_path
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import SettingsError
+from streams.kinds import KINDS_VARIABLE, read_kinds
 from streams.redis_url import SENTINEL_SCHEMES
 from streams.security import KafkaSecurity
 
@@ -78,6 +80,7 @@ class Settings:
     keep_repeats : whether users come back to items (``REELSTREAM_KEEP_REPEATS``, 1 or 0): what they touched before is
         then learnt from again, tested, and may be listed; a version of the other kind is not served.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
+    kinds : which kinds of events there are, and what each tells; the variable names a file (``REELSTREAM_KINDS``).
 
     Raises
     ------
@@ -97,6 +100,7 @@ class Settings:
     allow_eviction: bool = False
     keep_repeats: bool = False
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
+    kinds: KindTable = DEFAULT_KINDS
 
     def __post_init__(self) -> None:
         _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
@@ -133,7 +137,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:
         """Read the settings; a value given here wins over its variable, which wins over the default."""
         environment = os.environ if environment is None else environment
-        values: dict[str, str | int | KafkaSecurity] = {
+        values: dict[str, str | int | KafkaSecurity | KindTable] = {
             "kafka": "127.0.0.1:9092",
             "redis": "redis://127.0.0.1:6379/0",
             "registry": str(data_folder() / "models"),
@@ -142,6 +146,8 @@ class Settings:
         for name, variable in _VARIABLES.items():
             if environment.get(variable):
                 values[name] = environment[variable]
+        if environment.get(KINDS_VARIABLE):
+            values["kinds"] = read_kinds(environment[KINDS_VARIABLE])
         values.update({name: value for name, value in given.items() if value is not None})
         for name in ("partitions", "replication", "idle_days"):
             if name in values:
@@ -158,7 +164,7 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """Return the variables that hand these settings to a child process."""
         own = {variable: _text(getattr(self, name)) for name, variable in _VARIABLES.items()}
-        return own | self.security.environment()
+        return own | self.security.environment() | {KINDS_VARIABLE: self.kinds.file}
 
 
 def _text(value: object) -> str:

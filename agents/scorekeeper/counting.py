@@ -45,6 +45,7 @@ class Counting:
 
     def __init__(self, settings: Settings, config: ScorekeeperConfig, report: ScorekeeperReport) -> None:
         self._prefix = settings.prefix
+        self._kinds = settings.kinds
         self._lists = settings.prefix + topics.RECOMMENDATIONS
         self._report = report
         partitions = [(settings.prefix + name, number) for name in COUNTED for number in range(settings.partitions)]
@@ -111,11 +112,16 @@ class Counting:
 
     def _tell_event(self, record: RawRecord, *, is_new: bool) -> None:
         origin = record.origin
-        decoded = decode_batch([record], self._prefix)
+        decoded = decode_batch([record], self._prefix, self._kinds)
         self._report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self.began.get(origin.topic, {}).get(origin.partition, 0)
         for _, event in decoded.events:
             if self.board.config.repeats and self._was_told(event.event_id):
+                continue
+            kind = self._kinds.of_kind(event.kind)
+            if not kind.is_positive:
+                if kind.effect is None:
+                    self.board.add_disliked(event.user_id, event.item_id)
                 continue
             credit = self.board.add_event(
                 event.user_id,

@@ -86,7 +86,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     """
     config = config or WorkerConfig()
     client = connect(settings.redis)
-    state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
+    state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS), settings.kinds)
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)

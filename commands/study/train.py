@@ -217,7 +217,7 @@ def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Datase
 
     settings = given_settings(given)
     items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
-    return read_archive(url, items, settings.prefix)
+    return read_archive(url, items, settings.prefix, settings.kinds)
 
 
 def _topic_items(settings: "Settings") -> "Catalogue":
@@ -267,9 +267,9 @@ def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "L
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), rounds)
     table = log.interactions
     if "weight" not in table:
-        table = table.assign(kind="rate", weight=table["rating"] / 5.0)
-    rows = table[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False)
-    learner.observe((user, Interaction(item, ts, kind, weight)) for user, item, ts, kind, weight in rows)
+        table = table.assign(kind="rate", weight=table["rating"] / 5.0, is_positive=True)
+    rows = table[["user_id", "item_id", "ts", "kind", "weight", "is_positive"]].itertuples(index=False)
+    learner.observe((user, Interaction(*interaction)) for user, *interaction in rows)
     return learner
 
 

@@ -312,12 +312,16 @@ class Scoreboard:
         user = self._touched(user_id)
         is_test = self.config.repeats or item_id not in user.items
         credit = self._tested(user, item_id, at_ms, rec_id) if is_test else None
-        self._learn(user, item_id)
+        self._learn(user, self._popularity.count(item_id))
         if credit is not None and status != "before":
             self._window.append(credit)
             if status == "new":
                 self._count(credit)
         return credit
+
+    def add_disliked(self, user_id: str, item_id: str) -> None:
+        """Learn that a user knows an item, by an event that is no endorsement: no test, and nothing for popularity."""
+        self._learn(self._touched(user_id), self._popularity.shared(item_id))
 
     def latest(self) -> Tally:
         """Return the figures of the window."""
@@ -421,9 +425,8 @@ class Scoreboard:
 
     def _learn(self, user: _RememberedUser, item_id: str) -> None:
         before = len(user.items)
-        shared = self._popularity.count(item_id)
-        user.items.pop(shared, None)
-        user.items[shared] = None
+        user.items.pop(item_id, None)
+        user.items[item_id] = None
         if len(user.items) > self.config.items:
             del user.items[next(iter(user.items))]
         self._remembered += len(user.items) - before

@@ -16,7 +16,7 @@ __all__ = ["DifferenceRow", "compare"]
 MAX_EXAMPLES = 5  # of each row
 RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
 NOTHING = 1e-12  # a weight below this is as good as none
-COUNTERS = ("watches", "ratings", "rating_sum")
+COUNTERS = ("watches", "ratings", "rating_sum", "actions")
 TIMES = ("first_ts", "last_ts")
 
 
@@ -61,7 +61,7 @@ def compare(
         *_dead_letter_rows(expected, topics),
         _row(
             "lists: last on the topic saw all events",
-            {user: one.watches + one.ratings for user, one in expected.users.items()},
+            {user: one.events for user, one in expected.users.items()},
             {user: n for user, n in topics.last_lists.items() if user in expected.users},
         ),
         _row(
@@ -109,11 +109,18 @@ def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUs
     )
     yield row("users: recents", lambda one: list(one.recent), lambda one: list(one.recent), _is_same_recent)
     yield row("users: seen", lambda one: one.seen, lambda one: one.seen)
+    yield row("users: hidden", lambda one: one.hidden, lambda one: one.hidden)
+    yield row("users: how many are hidden", lambda one: len(one.hidden), lambda one: one.counters.get("hidden"))
     yield row("users: genres", lambda one: dict(one.genres), lambda one: dict(one.genres), _is_same_weights)
     yield row(
         "users: stored list saw all events",
-        lambda one: (one.watches + one.ratings,) * 2,
+        lambda one: (one.events,) * 2,
         lambda one: (one.list_sequence, one.recs_sequence),
+    )
+    yield row(
+        "users: hidden items in the stored list",
+        lambda one: frozenset[str](),  # noqa: ARG005 - of nobody
+        lambda one: one.hidden & frozenset(one.listed),
     )
 
 

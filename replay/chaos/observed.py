@@ -13,6 +13,7 @@ from kafka import TopicPartition
 
 from replay.chaos.expected import (
     NEWCOMERS_HALF_LIFE_MS,
+    SOURCES,
     TRENDING_HALF_LIFE_MS,
     Entry,
     Record,
@@ -43,6 +44,7 @@ class ObservedUser:
     list_sequence: int
     recs_sequence: int
     listed: Sequence[str] = ()
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Observed:
     Parameters
     ----------
     users : by user id.
-    items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
+    items : ``watches``, ``ratings``, ``rating_sum`` and ``actions``, each by item, summed over the partitions.
     trending, newcomers : (topic, partition) -> item -> heat as of own time, of all users and of newcomers.
     clocks : (topic, partition) -> newest event time and own time.
     dead : how often each pair of address and cause is among the dead letters.
@@ -80,14 +82,14 @@ def read_state(redis: str, partitions: int) -> Observed:
         for first in range(0, len(names), USERS_PER_READ):
             chunk = names[first : first + USERS_PER_READ]
             users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
-        items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}}
+        items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}, "actions": {}}
         heat: dict[str, dict[Source, dict[str, float]]] = {"hot": {}, "newcomers": {}}
         clocks: dict[Source, tuple[int, int]] = {}
         for partition in range(partitions):
             for name, total in items.items():
                 for item, n in client.hgetall(f"items:{{p{partition}}}:{name}").items():
                     total[item] = total.get(item, 0.0) + float(n)
-            for topic in ("watch", "rate"):
+            for topic in SOURCES.values():
                 clock = client.hgetall(f"items:{{p{partition}}}:clock:{topic}")
                 if not clock:
                     continue
@@ -127,14 +129,20 @@ def _read_users(client: Any, names: Sequence[str]) -> list[ObservedUser]:
         pipeline.smembers(f"{key}:seen")
         pipeline.hgetall(f"{key}:genres")
         pipeline.get(f"{key}:recs")
+        pipeline.hgetall(f"{key}:hidden")
     found = pipeline.execute()
-    return [_user(*found[first : first + 5]) for first in range(0, len(found), 5)]
+    return [_user(*found[first : first + 6]) for first in range(0, len(found), 6)]
 
 
 def _user(
-    stored: Mapping[str, str], recent: Sequence[str], seen: set[str], genres: Mapping[str, str], recs: str | None
+    stored: Mapping[str, str],
+    recent: Sequence[str],
+    seen: set[str],
+    genres: Mapping[str, str],
+    recs: str | None,
+    hidden: Mapping[str, str],
 ) -> ObservedUser:
-    counters = ("watches", "ratings", "rating_sum", "first_ts", "last_ts")
+    counters = ("watches", "ratings", "rating_sum", "actions", "hidden", "first_ts", "last_ts")
     last = None if recs is None else json.loads(recs)
     return ObservedUser(
         {name: float(stored[name]) for name in counters if name in stored},
@@ -144,6 +152,7 @@ def _user(
         int(stored.get("list_sequence", -1)),
         -1 if last is None else int(last["sequence"]),
         () if last is None else [one["item_id"] for one in last["items"]],
+        frozenset(item for item, decided in hidden.items() if decided.startswith("hide ")),
     )
 
 

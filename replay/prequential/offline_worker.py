@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
 from model.history import Profile
+from model.kinds import DEFAULT_KINDS, KindTable
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -56,14 +57,20 @@ class OfflineWorker:
     ----------
     catalogue : of the log.
     config : how lists are made.
+    kinds : of events that there are.
     repeats : whether users may get items that they touched before.
     """
 
     def __init__(
-        self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None, *, repeats: bool = False
+        self,
+        catalogue: Catalogue,
+        config: OfflineWorkerConfig | None = None,
+        kinds: KindTable = DEFAULT_KINDS,
+        *,
+        repeats: bool = False,
     ) -> None:
         self._config = config or OfflineWorkerConfig()
-        self.state = OfflineState(self._config.state)
+        self.state = OfflineState(self._config.state, kinds)
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
         index, modes = ContentIndex(catalogue), self._config.modes
         self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)

@@ -193,7 +193,8 @@ class PrequentialRun:
     def _observe(self, events: Sequence[tuple[Origin, Event]]) -> None:
         """Let the learner remember events, where there will be rounds."""
         if self.config.round_every:
-            self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+            found = ((event.user_id, event.interaction()) for _, event in events)
+            self.learner.observe((user_id, one) for user_id, one in found if one is not None)
 
     def _score(self, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]

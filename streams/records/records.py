@@ -1,6 +1,6 @@
 """The records on the topics, as values.
 
-Past-tense facts come in (``Watch``, ``Rating``), requests come in (``Request``), products go out
+Past-tense facts come in (``Watch``, ``Rating``, ``Action``), requests come in (``Request``), products go out
 (``Recommendation``, ``ModeChange``, ``ModelVersion``). How they become bytes is in ``codec``; which topic
 carries which is in ``topics``. orjson writes these dataclasses as they stand, so a field's name is the contract.
 """
@@ -11,8 +11,10 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from model.history import Interaction, Mode
+from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 
 __all__ = [
+    "Action",
     "Event",
     "ListMode",
     "ListedItem",
@@ -59,9 +61,15 @@ class Watch:
     progress: float
     rec_id: str | None = None
 
-    def interaction(self) -> Interaction:
+    @property
+    def kind(self) -> str:
+        """Its row in the table of kinds."""
+        return WATCH
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction:
         """Return it as the model sees it."""
-        return Interaction(self.item_id, self.ts, "watch", self.progress)
+        row = kinds.of_kind(WATCH)
+        return Interaction(self.item_id, self.ts, WATCH, row.weight * self.progress, row.is_positive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,43 @@ class Rating:
     rating: float
     rec_id: str | None = None
 
-    def interaction(self) -> Interaction:
+    @property
+    def kind(self) -> str:
+        """Its row in the table of kinds."""
+        return RATE
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction:
         """Return it as the model sees it: five stars weigh 1."""
-        return Interaction(self.item_id, self.ts, "rate", self.rating / MAX_STARS)
+        row = kinds.of_kind(RATE)
+        return Interaction(self.item_id, self.ts, RATE, row.weight * (self.rating / MAX_STARS), row.is_positive)
 
 
-Event = Watch | Rating
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A user did something of another kind, which the table of kinds names: a like, a purchase, a skip, a hide."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    ts: int
+    kind: str
+    rec_id: str | None = None
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction | None:
+        """Return it as the model sees it; None of a kind that only hides the item from the user, or undoes that.
+
+        Raises
+        ------
+        ValueError
+            If the table does not hold its kind.
+        """
+        row = kinds.of_kind(self.kind)
+        if row.effect is not None:
+            return None
+        return Interaction(self.item_id, self.ts, self.kind, row.weight, row.is_positive)
+
+
+Event = Watch | Rating | Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ local COLD = 'cold_start'
 local CHUNK = 4000          -- arguments of one command; Lua's stack holds about 8000
 local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights get a new landmark
 local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
-local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer
+local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer,
+local ACTION_RANK = 2       -- and one of another kind newer still
 local FAR = 10              -- half-lives; what is further from the clock would count less than a thousandth
 local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale; as in model/feedback.py
 local SCALE_MIDDLE = 3      -- stars
@@ -78,16 +79,17 @@ end
 
 -- users --------------------------------------------------------------------------------------------------------
 
--- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 event ids of watches, 6 of ratings
-local EVENT_IDS = {watch = 5, rate = 6}
-local N_USER_KEYS = 6
+-- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 hidden, and event ids: 6 of watches, 7 of ratings,
+-- 8 of actions
+local EVENT_IDS = {watch = 6, rate = 7, action = 8}
+local N_USER_KEYS = 8
 
--- Recall the event ids applied before, for one kind. Ids are forgotten (oldest first) just before a call that brings
+-- Recall the event ids applied before, from one topic. Ids are forgotten (oldest first) just before a call that brings
 -- new events reads them, never after it: so a redelivered call finds what it found the first time.
-local function recall(key, batch, kind, is_new, remembered)
+local function recall(key, batch, source, is_new, remembered)
   local known, old_ids, new_ids = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    if batch.kind[i] == kind then
+    if batch.source[i] == source then
       local ids = is_new[i] and new_ids or old_ids
       ids[#ids + 1] = id
     end
@@ -132,13 +134,13 @@ end
 -- on. All that is needed of a user's past comes from the same topic, whose order is always the same.
 local function is_positive(batch, i, tally)
   if not batch.positive[i] then return false end
-  if batch.kind[i] ~= 'rate' then return true end
+  if batch.source[i] ~= 'rate' then return true end
   return batch.stars[i] >= (tally.rate >= MIN_OWN_RATINGS and tally.rating_sum / tally.rate or SCALE_MIDDLE)
 end
 
 -- The lower bits of the verdict on an event that the tally comes before.
 local function judge_first(batch, i, tally)
-  return (is_positive(batch, i, tally) and POSITIVE or 0) + (tally[batch.kind[i]] < NEWCOMER_EVENTS and NEWCOMERS or 0)
+  return (is_positive(batch, i, tally) and POSITIVE or 0) + (tally[batch.source[i]] < NEWCOMER_EVENTS and NEWCOMERS or 0)
 end
 
 -- For each event the bits of its verdict, 0 if it does not count, the same at every redelivery for as long as its id is
@@ -146,14 +148,14 @@ end
 -- is judged by the present sums, and is no newcomer's.
 local function judge(keys, batch, is_new, remembered, user)
   local ids_of = {}
-  for kind, index in pairs(EVENT_IDS) do
-    ids_of[kind] = recall(keys[index], batch, kind, is_new, remembered)
+  for source, index in pairs(EVENT_IDS) do
+    ids_of[source] = recall(keys[index], batch, source, is_new, remembered)
   end
-  local tally = {watch = user.watches, rate = user.ratings, rating_sum = user.rating_sum}
+  local tally = {watch = user.watches, rate = user.ratings, action = user.actions, rating_sum = user.rating_sum}
   local verdicts, fresh, chosen = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    local kind, score = batch.kind[i], batch.score[i]
-    local ids = ids_of[kind]
+    local source, score = batch.source[i], batch.score[i]
+    local ids = ids_of[source]
     local known = ids.known[id]
     verdicts[i], fresh[i] = 0, '0'
     if is_new[i] then
@@ -161,8 +163,8 @@ local function judge(keys, batch, is_new, remembered, user)
         local bits = judge_first(batch, i, tally)
         verdicts[i], fresh[i] = COUNTS + bits, '1'
         remember(ids, id, score * COUNTS + bits)
-        tally[kind] = tally[kind] + 1
-        if kind == 'rate' then tally.rating_sum = tally.rating_sum + batch.stars[i] end
+        tally[source] = tally[source] + 1
+        if source == 'rate' then tally.rating_sum = tally.rating_sum + batch.stars[i] end
         chosen[#chosen + 1] = i
       end
     elseif known == nil then
@@ -171,8 +173,8 @@ local function judge(keys, batch, is_new, remembered, user)
       verdicts[i] = COUNTS + known % COUNTS
     end
   end
-  for kind, index in pairs(EVENT_IDS) do
-    call_in_chunks('ZADD', keys[index], ids_of[kind].added)
+  for source, index in pairs(EVENT_IDS) do
+    call_in_chunks('ZADD', keys[index], ids_of[source].added)
   end
   return verdicts, table.concat(fresh), chosen
 end
@@ -180,7 +182,7 @@ end
 -- Whether an event is newer than an entry of the list, or as new and applied after it.
 local function is_newer(ts, kind, entry)
   if ts ~= entry[2] then return ts > entry[2] end
-  return RANK[kind] >= RANK[entry[3]]
+  return (RANK[kind] or ACTION_RANK) >= (RANK[entry[3]] or ACTION_RANK)
 end
 
 -- Insert an entry at its place in a newest-first list: before the first that is not newer.
@@ -193,12 +195,12 @@ local function place(entries, entry, ts, kind)
   table.insert(entries, low, entry)
 end
 
--- Whether each chosen event is newer than all before it; last_ts is the time of the newest entry, nil without one.
+-- Whether each chosen event is newer than all before it; no entry is newer than last_ts, nil without one.
 local function is_in_order(key, batch, chosen, last_ts)
   local newest
   if last_ts then
-    local is_tie = batch.ts[chosen[1]] == last_ts
-    newest = is_tie and cjson.decode(redis.call('LINDEX', key, 0)) or {'', last_ts, 'watch'}
+    local entry = batch.ts[chosen[1]] == last_ts and redis.call('LINDEX', key, 0)
+    newest = entry and cjson.decode(entry) or {'', last_ts, 'watch'}
   end
   for _, i in ipairs(chosen) do
     if newest and not is_newer(batch.ts[i], batch.kind[i], newest) then return false end
@@ -218,6 +220,36 @@ local function remember_recent(key, batch, chosen, last_ts, length)
   end
   call_in_chunks(in_order and 'LPUSH' or 'RPUSH', key, entries)
   redis.call('LTRIM', key, stale, stale + length - 1)
+end
+
+-- Note what hides items from the user, or undoes that; of several, the one with the newest time counts. Returns whether
+-- this makes the key.
+local function note_hidden(key, user, batch, chosen)
+  local is_first = false
+  for _, i in ipairs(chosen) do
+    if batch.effect[i] ~= '' then
+      local item, ts = batch.item[i], batch.ts[i]
+      local before, when = string.match(redis.call('HGET', key, item) or '', '^(%l+) (%d+)$')
+      if not before or ts >= tonumber(when) then
+        is_first = is_first or redis.call('EXISTS', key) == 0
+        redis.call('HSET', key, item, batch.effect[i] .. ' ' .. text(ts))
+        user.hidden = user.hidden + (batch.effect[i] == 'hide' and 1 or 0) - (before == 'hide' and 1 or 0)
+      end
+    end
+  end
+  return is_first
+end
+
+-- The newest entries as JSON, without those of items that are hidden from the user.
+local function recent_shown(keys, user, returned)
+  local entries = redis.call('LRANGE', keys[2], 0, returned - 1)
+  if user.hidden == 0 or #entries == 0 then return entries end
+  local items, shown = {}, {}
+  for n, entry in ipairs(entries) do items[n] = cjson.decode(entry)[1] end
+  for n, found in ipairs(redis.call('HMGET', keys[5], unpack(items))) do
+    if not (found and string.find(found, '^hide ')) then shown[#shown + 1] = entries[n] end
+  end
+  return shown
 end
 
 local function read_genres(key)
@@ -245,40 +277,48 @@ local function like_genres(key, values, batch, liked, before, now, half_life)
 end
 
 -- A user as one JSON array:
--- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, verdicts, fresh, recent, genres].
+-- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres].
 local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
-    '[', text(user.watches), ',', text(user.ratings), ',', text(user.rating_sum), ',',
+    '[', text(user.watches), ',', text(user.ratings), ',', text(user.actions), ',', text(user.rating_sum), ',',
     text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
-    redis.call('SCARD', keys[3]), ',"', verdicts, '","', fresh, '",[',
-    table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],', cjson.encode(genres), ']',
+    redis.call('SCARD', keys[3]), ',', text(user.hidden), ',"', verdicts, '","', fresh, '",[',
+    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ']',
   })
 end
 
 local function read_user(key, positions)
   local stored = redis.call(
-    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', unpack(positions)
+    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', 'actions', 'hidden',
+    unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
-    renewed = stored[7],
+    renewed = stored[7], actions = tonumber(stored[8] or 0), hidden = tonumber(stored[9] or 0),
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[7 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[9 + i] or -1) end
   return user, at
 end
 
+-- How many events of a user count.
+local function n_events(user)
+  return user.watches + user.ratings + user.actions
+end
+
 local function count_into(user, batch, chosen)
-  if user.watches + user.ratings == 0 then
+  if n_events(user) == 0 then
     user.first_ts, user.last_ts = batch.ts[chosen[1]], batch.ts[chosen[1]]
   end
   for _, i in ipairs(chosen) do
-    if batch.kind[i] == 'watch' then
+    if batch.source[i] == 'watch' then
       user.watches = user.watches + 1
-    else
+    elseif batch.source[i] == 'rate' then
       user.ratings = user.ratings + 1
       user.rating_sum = user.rating_sum + batch.stars[i]
+    else
+      user.actions = user.actions + 1
     end
     user.first_ts = math.min(user.first_ts, batch.ts[i])
     user.last_ts = math.max(user.last_ts, batch.ts[i])
@@ -288,7 +328,8 @@ end
 local function write_user(key, user, positions, at)
   local fields = {
     'watches', text(user.watches), 'ratings', text(user.ratings), 'rating_sum', text(user.rating_sum),
-    'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts),
+    'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts), 'actions', text(user.actions),
+    'hidden', text(user.hidden),
   }
   for i, position in ipairs(positions) do
     fields[#fields + 1] = position
@@ -302,12 +343,13 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- How many kinds of things are known of a user; it grows with every key.
+-- How many kinds of things are known of a user; it grows with every key, but for those that actions alone may make.
 local function n_kinds(user, genres)
-  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (next(genres) and 1 or 0)
+  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (user.actions > 0 and 1 or 0)
+    + (next(genres) and 1 or 0)
 end
 
--- A user is forgotten when no event has changed it for so long. Renewing six keys at each call would cost a quarter of
+-- A user is forgotten when no event has changed it for so long. Renewing eight keys at each call would cost a quarter of
 -- it; so they are renewed once in a hundredth of that time, and when one of them is new.
 local function renew_expiry(keys, idle_ms, user, one_is_new)
   idle_ms = tonumber(idle_ms)
@@ -320,10 +362,11 @@ end
 
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
--- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, kind, item,
--- ts, stars, weight, positive (false where it is not, whatever the user's other ratings), entry (its JSON without the
--- last field, whether it is positive, and without the bracket), genres}
--- keys: the user's six, then the positions of the partitions that guard them
+-- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, source
+-- (watch, rate or action), kind, effect (hide, unhide or empty), item, ts, stars, weight, positive (false where it is not,
+-- whatever the user's other ratings), entry (its JSON without the last field, whether it is positive, and without the
+-- bracket), genres}
+-- keys: the user's eight, then the positions of the partitions that guard them
 local function apply(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
@@ -336,25 +379,28 @@ local function apply(keys, args)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
   local verdicts, fresh, chosen = judge(keys, batch, is_new, remembered, user)
-  local before = n_kinds(user, genres)
+  local before, one_is_new = n_kinds(user, genres), false
   if #chosen > 0 then
-    local last_ts = user.watches + user.ratings > 0 and user.last_ts or nil
-    local liked = {}
+    local last_ts = n_events(user) > 0 and user.last_ts or nil
+    local touching, touched, liked = {}, {}, {}
     for _, i in ipairs(chosen) do
       local likes = verdicts[i] % COUNTS >= POSITIVE
-      batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
+      if batch.effect[i] == '' then
+        batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
+        touching[#touching + 1], touched[#touched + 1] = i, batch.item[i]
+      end
       if likes then liked[#liked + 1] = i end
     end
+    if #touching > 0 and user.watches + user.ratings == 0 then one_is_new = redis.call('EXISTS', keys[3]) == 0 end
     count_into(user, batch, chosen)
-    remember_recent(keys[2], batch, chosen, last_ts, length)
-    local touched = {}
-    for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
+    one_is_new = note_hidden(keys[5], user, batch, chosen) or one_is_new
+    if #touching > 0 then remember_recent(keys[2], batch, touching, last_ts, length) end
     call_in_chunks('SADD', keys[3], touched)
     like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
   if moved then
     write_user(keys[1], user, batch.positions, at)
-    renew_expiry(keys, args[6], user, n_kinds(user, genres) > before)
+    renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before)
   end
   return render(keys, user, genres, table.concat(verdicts), fresh, returned)
 end
@@ -491,19 +537,22 @@ end
 
 -- Add the events numbered in chosen to the counters.
 local function add_items(keys, batch, chosen)
-  local watches, ratings, rating_sum = {}, {}, {}
+  local watches, ratings, rating_sum, actions = {}, {}, {}, {}
   for _, i in ipairs(chosen) do
     local item = batch.item[i]
-    if batch.kind[i] == 'watch' then
+    if batch.source[i] == 'watch' then
       increase(watches, item, 1)
-    else
+    elseif batch.source[i] == 'rate' then
       increase(ratings, item, 1)
       increase(rating_sum, item, batch.stars[i])
+    else
+      increase(actions, item, 1)
     end
   end
   add_to_hash(keys[2], watches)
   add_to_hash(keys[3], ratings)
   add_to_hash(keys[4], rating_sum)
+  add_to_hash(keys[5], actions)
 end
 
 -- Add the heat of the events numbered in chosen, all of one topic, to trending, and that of newcomers to theirs too.
@@ -544,10 +593,10 @@ local function keep_safe_positions(key, positions)
   return fields
 end
 
--- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, and for each position three: clock, hot, newcomers
+-- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 actions, and for each position three: clock, hot, newcomers
 -- args: 1 known servers, 2 half-life of hot in ms, 3 of newcomers, 4 JSON of columns:
 -- {positions = {field, ...}, least = {offset, ...} where each position must be,
--- and for each event: position, offset, counted, kind, item, ts, stars, heat (0 of one that is not positive), newcomers}
+-- and for each event: position, offset, counted, source, item, ts, stars, heat (0 of one that is not positive), newcomers}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local refused = refusal(args[1])
@@ -569,7 +618,7 @@ local function count_items(keys, args)
   end
   if #chosen > 0 then add_items(keys, batch, chosen) end
   for position, of_topic in ipairs(chosen_of) do
-    local first = 4 + 3 * (position - 1)
+    local first = 5 + 3 * (position - 1)
     if #of_topic > 0 then
       add_heat(batch, of_topic, keys[first + 1], keys[first + 2], keys[first + 3], half_life, newcomers_half_life)
     end

@@ -45,7 +45,7 @@ QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
 TOPIC_IDS = "topics:ids"
 QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
-SOURCES = ("watch", "rate")  # what the events of each event topic are
+SOURCES = ("watch", "rate", "action")  # what the events of each event topic are
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,20 @@ class UserKeys:
     recent : list of the latest interactions.
     seen : set of the items touched.
     genres : hash of decayed affinity.
+    hidden : hash, item to whether and since when it is hidden from the user.
     recs : string, the list last published.
-    watch_events, rate_events : zsets of the event ids applied lately, one for each topic.
+    watch_events, rate_events, action_events : zsets of the event ids applied lately, one for each topic.
     """
 
     profile: str
     recent: str
     seen: str
     genres: str
+    hidden: str
     recs: str
     watch_events: str
     rate_events: str
+    action_events: str
 
     @classmethod
     def of(cls, user_id: str) -> "UserKeys":
@@ -79,39 +82,40 @@ class UserKeys:
             f"{user}:recent",
             f"{user}:seen",
             f"{user}:genres",
+            f"{user}:hidden",
             f"{user}:recs",
-            f"{user}:events:watch",
-            f"{user}:events:rate",
+            *(f"{user}:events:{source}" for source in SOURCES),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionKeys:
-    """The keys of one source partition (of both event topics), all in one slot.
+    """The keys of one source partition (of all event topics), all in one slot.
 
     Parameters
     ----------
     at : hash of the applied positions.
-    watches, ratings, rating_sum : hashes, item to number.
+    watches, ratings, rating_sum, actions : hashes, item to number.
     """
 
     at: str
     watches: str
     ratings: str
     rating_sum: str
+    actions: str
 
     @classmethod
     def of(cls, partition: int) -> "PartitionKeys":
         """Return the keys of this partition."""
         items = f"items:{{p{partition}}}"
-        return cls(f"{items}:at", f"{items}:watches", f"{items}:ratings", f"{items}:rating_sum")
+        return cls(f"{items}:at", f"{items}:watches", f"{items}:ratings", f"{items}:rating_sum", f"{items}:actions")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceKeys:
     """The keys of one event topic's part of a partition, in the slot of the partition.
 
-    Two topics of a partition come in any order, each by itself always in the same; so what depends on order is kept for
+    The topics of a partition come in any order, each by itself always in the same; so what depends on order is kept for
     each.
 
     Parameters

@@ -121,6 +121,7 @@ _USERS = _rights(
     ("HGET", _USER.profile, "mode"),
     ("HSET", _USER.profile, "mode", ""),
     ("HGETALL", _USER.genres),
+    ("EXISTS", _USER.hidden),
     ("LINDEX", _USER.recent, 0),
     ("LRANGE", _USER.recent, 0, 0),
     ("LPUSH", _USER.recent, ""),

@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import StateError, StateMoved
 from streams.records.positions import TopicPartition
 from streams.records.records import Event, ModelVersion, Origin
@@ -29,6 +30,7 @@ from streams.state.calls import (
     SourcedEvent,
     StateConfig,
     StoredList,
+    is_hidden,
     list_call,
     partition_call,
     read_call,
@@ -134,9 +136,11 @@ class State:
     ----------
     client : a connected redis-py client that returns bytes; closed by who opened it.
     config : how much is remembered.
+    kinds : of events that there are.
     """
 
-    def __init__(self, client: Redis, config: StateConfig | None = None) -> None:
+    def __init__(self, client: Redis, config: StateConfig | None = None, kinds: KindTable = DEFAULT_KINDS) -> None:
+        self._kinds = kinds
         self._client = client
         self._config = config or StateConfig()
         self._servers: frozenset[str] = frozenset()
@@ -226,7 +230,8 @@ class State:
         guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
             replies = await self._call_all(
-                user_call(user_id, group, self._config, servers, guards) for user_id, group in users.items()
+                user_call(user_id, group, self._config, servers, guards, self._kinds)
+                for user_id, group in users.items()
             )
             verdicts = [
                 read_verdict(user_id, group, reply)
@@ -234,7 +239,7 @@ class State:
             ]
             counted = {origin: judged for verdict in verdicts for origin, judged in verdict.counted.items()}
             await self._call_all(
-                partition_call(partition, group, counted, self._config, servers, bounds)
+                partition_call(partition, group, counted, self._config, servers, bounds, self._kinds)
                 for partition, group in partitions.items()
             )
         self._known_positions.note_all(origin for origin, _, _ in events)
@@ -253,14 +258,31 @@ class State:
         return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
 
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
-        """Return, for each profile and candidate items, which of the candidates its user has touched by now."""
-        asked = [(profile.user_id, items) for profile, items in wanted if items]
+        """Return, for each profile and candidate items, which of them its user has touched, or hidden, by now."""
+        asked = [(profile, items) for profile, items in wanted if items]
+        calls: list[tuple[Any, ...]] = []
+        for profile, items in asked:
+            calls.append(("SMISMEMBER", UserKeys.of(profile.user_id).seen, *items))
+            if profile.hidden:
+                calls.append(("HMGET", UserKeys.of(profile.user_id).hidden, *items))
         with answered(f"state: reading what {len(asked)} users have seen"):
+            replies = iter(await self._call_all(calls))
+        return [
+            _unlisted(items, next(replies), next(replies) if profile.hidden else ()) if items else frozenset()
+            for profile, items in wanted
+        ]
+
+    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of them its user has hidden by now."""
+        asked = [(profile, items) for profile, items in wanted if items]
+        with answered(f"state: reading what {len(asked)} users have hidden"):
             replies = iter(
-                await self._call_all(("SMISMEMBER", UserKeys.of(user_id).seen, *items) for user_id, items in asked)
+                await self._call_all(("HMGET", UserKeys.of(profile.user_id).hidden, *items) for profile, items in asked)
             )
         return [
-            frozenset(item for item, seen in zip(items, next(replies), strict=True) if seen) if items else frozenset()
+            frozenset(item for item, found in zip(items, next(replies), strict=True) if is_hidden(found))
+            if items
+            else frozenset()
             for _, items in wanted
         ]
 
@@ -531,6 +553,12 @@ def _unrecoverable(what: str) -> StateError:
 
 def _item_json(item: Item) -> bytes:
     return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres})
+
+
+def _unlisted(items: Sequence[str], seen: Sequence[int], hidden: Sequence[bytes | None]) -> frozenset[str]:
+    """Return which items were touched, and which are hidden by what ``user:{<id>}:hidden`` says of them."""
+    touched = {item for item, is_seen in zip(items, seen, strict=True) if is_seen}
+    return frozenset(touched | {item for item, found in zip(items, hidden, strict=False) if is_hidden(found)})
 
 
 def _grouped(events: Iterable[SourcedEvent], key: Callable[[SourcedEvent], T]) -> dict[T, list[SourcedEvent]]:

@@ -21,9 +21,11 @@ EXPECTED = Expected(
             recent=[("b", TS + 1, "rate", 0.8, True), ("a", TS, "watch", 0.5, True)],
             seen=frozenset({"a", "b"}),
             genres={"Drama": 1.25},
+            actions=1,
+            hidden=frozenset({"c"}),
         )
     },
-    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
+    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}, "actions": {"c": 1.0}},
     trending={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0}},
     newcomers={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0}},
     clocks={("watch", 0): (TS, TS), ("rate", 0): (TS + 1, TS + 1)},
@@ -34,21 +36,31 @@ EXPECTED = Expected(
     duplicates=0,
 )
 USER = ObservedUser(
-    counters={"watches": 1.0, "ratings": 1.0, "rating_sum": 4.0, "first_ts": float(TS), "last_ts": float(TS + 1)},
+    counters={
+        "watches": 1.0,
+        "ratings": 1.0,
+        "rating_sum": 4.0,
+        "actions": 1.0,
+        "hidden": 1.0,
+        "first_ts": float(TS),
+        "last_ts": float(TS + 1),
+    },
     recent=[("b", TS + 1, "rate", 0.8, True), ("a", TS, "watch", 0.5, True)],
     seen=frozenset({"a", "b"}),
     genres={"Drama": 1.25 * (1 + 1e-9)},
-    list_sequence=2,
-    recs_sequence=2,
+    list_sequence=3,
+    recs_sequence=3,
+    listed=("d",),
+    hidden=frozenset({"c"}),
 )
 STATE = Observed(
     users={"u": USER},
-    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
+    items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}, "actions": {"c": 1.0}},
     trending={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0 - 1e-9}},
     newcomers={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0 + 1e-9}},
     clocks={("watch", 0): (TS, TS), ("rate", 0): (TS + 1, TS + 1)},
 )
-TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 2, "only-asked": 0}, answered=frozenset({"r1"}))
+TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 3, "only-asked": 0}, answered=frozenset({"r1"}))
 
 
 def differing(state=STATE, topics=TOPICS):
@@ -73,7 +85,7 @@ def test_equal_states_have_no_difference():
         (replace(STATE, users={"u": USER, "v": USER}), "users"),
         (with_user(counters=USER.counters | {"watches": 2.0}), "users: counters"),
         (with_user(counters=USER.counters | {"rating_sum": 4.5}), "users: counters"),
-        (with_user(counters={"watches": 1.0}), "users: counters"),
+        (with_user(counters={"watches": 1.0, "hidden": 1.0}), "users: counters"),
         (with_user(counters=USER.counters | {"first_ts": float(TS - 1)}), "users: times"),
         (with_user(counters=USER.counters | {"last_ts": float(TS)}), "users: times"),
         (with_user(recent=USER.recent[::-1]), "users: recents"),
@@ -82,6 +94,10 @@ def test_equal_states_have_no_difference():
         (with_user(recent=[USER.recent[0], ("a", TS, "watch", 0.5, False)]), "users: recents"),
         (with_user(seen=frozenset({"a"})), "users: seen"),
         (with_user(seen=frozenset({"a", "b", "c"})), "users: seen"),
+        (with_user(hidden=frozenset()), "users: hidden"),
+        (with_user(counters=USER.counters | {"hidden": 0.0}), "users: how many are hidden"),
+        (with_user(listed=("d", "c")), "users: hidden items in the stored list"),
+        (with_user(counters=USER.counters | {"actions": 2.0}), "users: counters"),
         (with_user(genres={"Drama": 1.26}), "users: genres"),
         (with_user(genres={}), "users: genres"),
         (with_user(genres={"Drama": 1.25, "War": 0.1}), "users: genres"),
@@ -90,6 +106,7 @@ def test_equal_states_have_no_difference():
         (replace(STATE, items=dict(STATE.items) | {"watches": {"a": 2.0}}), "items: watches"),
         (replace(STATE, items=dict(STATE.items) | {"ratings": {}}), "items: ratings"),
         (replace(STATE, items=dict(STATE.items) | {"rating_sum": {"b": 3.5}}), "items: rating_sum"),
+        (replace(STATE, items=dict(STATE.items) | {"actions": {}}), "items: actions"),
         (replace(STATE, trending=dict(STATE.trending) | {("rate", 0): {"b": 1.4}}), "items: trending weights"),
         (replace(STATE, trending={}), "items: trending weights"),
         (replace(STATE, newcomers={}), "items: newcomers' trending weights"),
@@ -109,7 +126,7 @@ def test_a_planted_difference_of_the_state_is_found(state, what):
         (replace(TOPICS, dead={}), "dead letters: missing"),
         (replace(TOPICS, dead={(BAD, "not_json"): 1, (BAD, "empty"): 1}), "dead letters: unexpected"),
         (replace(TOPICS, last_lists={"u": 1}), "lists: last on the topic saw all events"),
-        (replace(TOPICS, last_lists={"u": 3}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, last_lists={"u": 4}), "lists: last on the topic saw all events"),
         (replace(TOPICS, last_lists={}), "lists: last on the topic saw all events"),
         (replace(TOPICS, answered=frozenset()), "requests without a list"),
     ],

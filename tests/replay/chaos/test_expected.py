@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.own_time import OwnTime
-from replay.chaos.expected import RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
+from replay.chaos.expected import ACTIONS, RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -25,6 +25,40 @@ def watch(event_id, item="a", ts=NOW, progress=0.5, user="u"):
 def rate(event_id, item="a", ts=NOW, rating=4.0, user="u"):
     """Return the fields of a rating."""
     return {"event_id": event_id, "user_id": user, "item_id": item, "ts": ts, "rating": rating}
+
+
+def act(event_id, kind, item="a", ts=NOW, user="u"):
+    """Return the fields of an action."""
+    return {"event_id": event_id, "user_id": user, "item_id": item, "ts": ts, "kind": kind}
+
+
+def test_actions_count_as_their_kinds_say():
+    """A like of 0.75 is heat and affinity, a skip is history alone, and what hides is neither."""
+    sent = [act("l", "like", "a"), act("s", "skip", "b"), act("h", "hide", "c")]
+    found = expect([at(ACTIONS, n, fields) for n, fields in enumerate(sent)], GENRES)
+    user = found.users["u"]
+    assert (user.watches, user.ratings, user.actions, user.events) == (0, 0, 3, 3)
+    assert list(user.recent) == [("b", NOW, "skip", 0.25, False), ("a", NOW, "like", 0.75, True)]
+    assert (user.seen, user.hidden, user.genres) == ({"a", "b"}, {"c"}, {"Drama": 0.75})
+    assert found.items["actions"] == {"a": 1.0, "b": 1.0, "c": 1.0}
+    assert found.trending == {("action", 0): {"a": 0.75}}
+
+
+def test_the_newest_decision_hides():
+    """Unhidden later is not hidden, whatever came last; of one time the later record decides."""
+    sent = [
+        *(act("1", "unhide", "a", NOW), act("2", "hide", "a", NOW - 1)),
+        *(act("3", "unhide", "b", NOW), act("4", "hide", "b", NOW)),
+        *(act("5", "hide", "c", NOW), act("6", "unhide", "c", NOW - 1)),
+    ]
+    found = expect([at(ACTIONS, n, fields) for n, fields in enumerate(sent)], GENRES).users["u"]
+    assert (found.hidden, found.seen, list(found.recent)) == ({"b", "c"}, set(), [])
+
+
+def test_a_kind_must_be_one_of_the_table():
+    """A text that names none is unknown; what is no text is a bad field."""
+    causes = [judge(ACTIONS, json.dumps(act(1, kind)).encode(), NOW)[0] for kind in ("like", "hide", "lik", 5, None)]
+    assert causes == [None, None, "unknown_kind", "bad_field", "missing_field"]
 
 
 def test_a_user_is_the_sum_of_the_events():
@@ -146,6 +180,7 @@ def test_items_are_summed_over_partitions_and_hot_is_not():
         "watches": {"a": 2.0},
         "ratings": {"a": 1.0, "b": 1.0},
         "rating_sum": {"a": 5.0, "b": 2.0},
+        "actions": {},
     }
     assert found.trending == {
         ("watch", 0): pytest.approx({"a": 1.4}),  # 1, and 0.8 / 2
