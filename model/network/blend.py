@@ -46,8 +46,8 @@ COLD_FEATURES: Final = (*EVIDENCE, "genres", *STATIC)
 KNOTS = (0, 1, 3, 8, 20, 50)  # known items
 LENGTHS = 20  # up to here hits are counted for each number of known items, beyond it together
 MODES: tuple[Mode, ...] = ("cold_start", "personalized")
-PULL = 4.0  # towards the first weights: as much as four events say of a feature that is one or zero
-SMOOTHNESS = 16.0  # pull of two neighbouring knots towards each other
+PULL = 1.0  # towards the first weights: as much as one event says of a feature that is one or zero
+SMOOTHNESS = 4.0  # pull of two neighbouring knots towards each other
 MIN_TESTS = 200.0  # from which hits say where to hand over
 
 
