@@ -16,6 +16,7 @@ from agents.retry import Retry
 from agents.side_by_side import end_tasks
 from agents.worker.batch import consume_events
 from agents.worker.catalogue import CatalogueFollower, CatalogueLetters, CataloguePublisher
+from agents.worker.exposure import NewItemsFinder
 from agents.worker.fetching import FetchWatch
 from agents.worker.model_follower import ModelFollower, ModelLoader
 from agents.worker.recovery import StateRecovery
@@ -140,6 +141,7 @@ def join_worker(
         names = {settings.prefix + topic for topic in topics.EVENTS}
         return frozenset(partition for partition in driver.assigned() if partition[0] in names)
 
+    exposes = config.serving.expose > 0.0
     titles = CataloguePublisher(state, refresh, leads, current, thread)
     life_reporter = LifeReporter(life, report, rejections)
     return Worker(
@@ -162,6 +164,7 @@ def join_worker(
             life_reporter,
             titles,
             CatalogueLetters(state, refresh, leads, catalogue.feed, driver.publisher, rejections),
+            *([NewItemsFinder(state, refresh, config.exposure, settings.partitions, current)] if exposes else []),
         ),
         rejections=rejections,
         report=report,

@@ -18,6 +18,7 @@ from agents.worker.refresh import Current, RefreshConfig, Refresher
 from agents.worker.refreshers import LifeReporter
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
+from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig
 from streams.errors import StreamError
 from streams.kafka.publisher import Publisher
@@ -44,7 +45,7 @@ class WorkerConfig:
     ----------
     batch : most events taken at once.
     within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
-    serving, refresh, modes, fetching : of the parts.
+    serving, refresh, modes, exposure, fetching : of the parts.
     """
 
     batch: int = 256
@@ -52,6 +53,7 @@ class WorkerConfig:
     serving: ServingConfig = field(default_factory=ServingConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     fetching: FetchWatchConfig = field(default_factory=FetchWatchConfig)
 
 

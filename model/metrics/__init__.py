@@ -2,9 +2,9 @@
 
 ``ranking`` turns ranks and lists into figures: hit rate, NDCG, coverage, novelty. ``intervals`` gives a hit rate its
 confidence interval. ``live`` credits each event to the list that its user had seen, and keeps the figures of a running
-installation beside those of ``popularity`` on the same events. ``drift`` says when a version that serves has become
-worse than popularity. The room imports nothing of ours. Training and the replays read ``ranking``; the scorekeeper runs
-``live`` and ``drift``.
+installation beside those of ``popularity`` on the same events; ``exposure`` counts what the place for new items brings.
+``drift`` says when a version that serves has become worse than popularity. The room imports nothing of ours. Training
+and the replays read ``ranking``; the scorekeeper runs ``live`` and ``drift``.
 """
 
 __all__: list[str] = []

@@ -18,6 +18,7 @@ from model.history import Mode, Profile
 from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.exposure import NewItem
 from model.ranking.modes import ModeConfig, decide
 
 __all__ = ["NO_FILTER", "CandidateList", "ListFilter", "Recommender"]
@@ -54,6 +55,7 @@ class CandidateList:
     version : model version that scored it, None for cold start.
     items : candidates, best first.
     complete : whether a longer list could hold no further items.
+    new : items that may take a place because they are new.
     """
 
     profile: Profile
@@ -62,6 +64,7 @@ class CandidateList:
     version: str | None
     items: tuple[ScoredItem, ...]
     complete: bool
+    new: tuple[NewItem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Recommender:
     version : its name.
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
+    new : new items that lists without wishes may show.
     """
 
     catalogue: Catalogue
@@ -90,6 +94,7 @@ class Recommender:
     version: str | None = None
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
+    new: tuple[NewItem, ...] = ()
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -115,6 +120,10 @@ class Recommender:
         """Return the same with other mode overrides."""
         return self._with(overrides=overrides)
 
+    def with_new(self, new: tuple[NewItem, ...]) -> "Recommender":
+        """Return the same with other new items."""
+        return self._with(new=new)
+
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
         """Return this model version and these thresholds with everything else of another recommender."""
         return self._with(
@@ -123,6 +132,7 @@ class Recommender:
             trending=other.trending,
             cold_start=other.cold_start,
             overrides=other.overrides,
+            new=other.new,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
@@ -164,6 +174,7 @@ class Recommender:
                 self.version if mode == "personalized" else None,
                 items[at],
                 len(items[at]) < n,
+                self.new if list_filter == NO_FILTER else (),
             )
             for at, (profile, (mode, known_items)) in enumerate(zip(profiles, decided, strict=True))
         )

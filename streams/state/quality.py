@@ -20,7 +20,7 @@ from streams.records.positions import Offsets, TopicIds
 from streams.redis.connection import answered
 from streams.state.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS
 
-__all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_quality", "find_series"]
+__all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_quality", "find_series", "restored"]
 
 SERIES = 8640  # points: a day of ten seconds each
 _WRITTEN = b"at_ms"  # field of the users' hash; a user's has a line break
@@ -93,7 +93,7 @@ class QualityShelf:
         """Return the stored figures, or None before the first; raise StateError if they are not ours."""
         with answered("quality: reading the live figures"):
             found = await self._client.get(QUALITY)
-        return None if found is None else _restored(found)
+        return None if found is None else restored(found)
 
     async def users(self) -> dict[ExperimentUser, tuple[int, int]]:
         """Return the stored users of the experiment that ran; raise StateError if they are not ours."""
@@ -141,7 +141,7 @@ def find_quality(client: Redis) -> LiveQuality | None:
     """Return the stored figures for somebody who looks them up, or None where nobody has stored any."""
     with answered("quality: reading the live figures"):
         found: Any = client.get(QUALITY)
-    return None if found is None else _restored(found)
+    return None if found is None else restored(found)
 
 
 def find_series(client: Redis, most: int = SERIES) -> tuple[QualityPoint, ...]:
@@ -178,7 +178,8 @@ def _counts(stored: bytes) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _restored(stored: bytes | str) -> LiveQuality:
+def restored(stored: bytes | str) -> LiveQuality:
+    """Return the figures that a scorekeeper has stored; raise StateError if they are none."""
     try:
         found = orjson.loads(stored)
         return LiveQuality(

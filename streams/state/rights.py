@@ -172,6 +172,7 @@ _CHOICES = _rights(
     ("HLEN", OVERRIDES),
     ("HGETALL", OVERRIDES),
 )
+_NEW_ITEMS = _rights("places for new items", ("HMGET", _PARTITION.watches, ""), ("GET", QUALITY))
 _FIGURES = _rights(
     "live figures",
     ("GET", QUALITY),
@@ -233,6 +234,7 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_POINTER,
         *_TOPICS,
         *_CHOICES,
+        *_NEW_ITEMS,
         *_rights("waiting for a rebuild", ("EXISTS", HOLD)),
         *_lease("worker"),
         *_life("worker"),

@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
+from model.ranking.exposure import ExposureEvidence
 from streams.errors import StateError, StateMoved
 from streams.records.positions import TopicPartition
 from streams.records.records import Event, ModelVersion, Origin
@@ -37,6 +38,7 @@ from streams.state.calls import (
     user_call,
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
+from streams.state.exposure import read_exposure
 from streams.state.keys import (
     CATALOG,
     CATALOG_REJECTED,
@@ -279,6 +281,11 @@ class State:
         with answered("state: reading trending"):
             found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
+
+    async def exposure(self, partitions: int, item_ids: Sequence[str]) -> ExposureEvidence:
+        """Return what is known of items that may be new; see ``streams.state.exposure``."""
+        with answered(f"state: reading what is known of {len(item_ids)} items"):
+            return await read_exposure(self._client, partitions, item_ids)
 
     async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:
         """Write titles, years and genres for those who look up; remove what left the catalogue."""
