@@ -45,6 +45,7 @@ class Profile:
     seen : number of distinct items the user touched.
     recent : latest interactions by event time, newest first, bounded.
     genres : decayed affinity per genre as of ``last_ts``.
+    groups : groups of people that the user's hints name, where there are hints (``model.hints``).
     """
 
     user_id: str
@@ -57,6 +58,7 @@ class Profile:
     seen: int = 0
     recent: tuple[Interaction, ...] = ()
     genres: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    groups: tuple[str, ...] = ()
 
     @property
     def sequence(self) -> int:

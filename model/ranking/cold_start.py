@@ -125,6 +125,7 @@ class ColdStart:
         genre: str | None = None,
         strict: bool = False,
         exclude: Collection[str] = (),
+        lifts: Sequence[Mapping[str, float]] = (),
     ) -> list[list[ScoredItem]]:
         """Return each user's ``n`` best items, best first, without what they touched recently.
 
@@ -141,6 +142,7 @@ class ColdStart:
         genre : items of this genre come first.
         strict : return nothing outside ``genre``.
         exclude : items that nobody gets.
+        lifts : for each user by how much an item's trending score is multiplied, where it is; by default none is.
 
         Raises
         ------
@@ -151,7 +153,7 @@ class ColdStart:
             raise ValueError(f"ColdStart.rank: n must be at least 1, got {n!r}")
         recents = [index.known(profile.recent) for profile in profiles]
         share = np.array([self.config.share(len(recent)) for recent in recents], dtype=np.float32)[:, None]  # (B, 1)
-        trend = (1.0 - share) * _trend(trending, index, self.config.contrast)  # (B, N)
+        trend = (1.0 - share) * _trend(trending, index, self.config.contrast, lifts)  # (B, N)
         likeness = share * np.maximum(index.scores(index.profiles(recents)), 0.0)  # (B, N)
         scores = np.round(trend + likeness, _DECIMALS)
         wanted = None if genre is None else index.in_genre(genre)
@@ -197,16 +199,25 @@ class ColdStart:
         return listed
 
 
-def _trend(trending: Trending, index: ContentIndex, contrast: float) -> _Floats:
-    """Return trending on the catalogue's rows, float32 (N,), 0..1 with 1 at the highest; zeros if nothing trends."""
-    scores = np.zeros(len(index), dtype=np.float64)
+def _trend(trending: Trending, index: ContentIndex, contrast: float, lifts: Sequence[Mapping[str, float]]) -> _Floats:
+    """Return trending on the catalogue's rows, 0..1 with 1 at a user's highest; zeros if nothing trends.
+
+    That is float32 (1, N) where nobody has lifts, else (B, N).
+    """
+    scores = np.zeros((1, len(index)), dtype=np.float64)
     for item_id, score in trending.scores.items():
         row = index.row(item_id)
         if row is not None:
-            scores[row] = score
-    highest = scores.max(initial=0.0)
-    if highest == 0.0:
-        return scores.astype(np.float32)
+            scores[0, row] = score
+    if any(lifts):
+        scores = np.repeat(scores, len(lifts), axis=0)  # (B, N)
+        for place, of_user in enumerate(lifts):
+            for item_id, lift in of_user.items():
+                row = index.row(item_id)
+                if row is not None:
+                    scores[place, row] *= lift
+    highest = scores.max(axis=1, initial=0.0, keepdims=True)  # (B, 1)
+    highest[highest == 0.0] = 1.0
     trend: _Floats = (np.log1p(contrast * scores / highest) / np.log1p(contrast)).astype(np.float32)
     return trend
 

@@ -19,6 +19,7 @@ from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.exposure import NewItem
+from model.ranking.hint_lifts import NEWCOMER_EVENTS, HintLifts
 from model.ranking.modes import ModeConfig, decide
 
 __all__ = ["NO_FILTER", "CandidateList", "ListFilter", "Recommender"]
@@ -83,6 +84,7 @@ class Recommender:
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     new : new items that lists without wishes may show.
+    hint_lifts : what newcomers of a group begin with, for those who have hints.
     """
 
     catalogue: Catalogue
@@ -95,6 +97,7 @@ class Recommender:
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
     new: tuple[NewItem, ...] = ()
+    hint_lifts: HintLifts = field(default_factory=HintLifts)
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -124,6 +127,10 @@ class Recommender:
         """Return the same with other new items."""
         return self._with(new=new)
 
+    def with_hint_lifts(self, hint_lifts: HintLifts) -> "Recommender":
+        """Return the same with other lifts of hints."""
+        return self._with(hint_lifts=hint_lifts)
+
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
         """Return this model version and these thresholds with everything else of another recommender."""
         return self._with(
@@ -133,6 +140,7 @@ class Recommender:
             cold_start=other.cold_start,
             overrides=other.overrides,
             new=other.new,
+            hint_lifts=other.hint_lifts,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
@@ -206,8 +214,13 @@ class Recommender:
             genre=list_filter.genre,
             strict=list_filter.strict,
             exclude=list_filter.exclude,
+            lifts=[self._lifts(profile) for profile in profiles],
         )
         return [tuple(items) for items in ranked]
+
+    def _lifts(self, profile: Profile) -> Mapping[str, float]:
+        """Return how much more each item is a newcomer's who has hints; nothing for anybody else."""
+        return self.hint_lifts.of(profile.groups) if profile.sequence < NEWCOMER_EVENTS else {}
 
     def _personalized(
         self, profiles: Sequence[Profile], n: int, list_filter: ListFilter

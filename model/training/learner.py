@@ -6,7 +6,7 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import heappop, heappush
@@ -17,6 +17,7 @@ import numpy as np
 from model.catalogue import Catalogue
 from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
+from model.ranking.hint_lifts import NEWCOMER_EVENTS
 from model.training.fit import Progress, TrainingHooks
 from model.training.gate import GateVerdict
 from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
@@ -171,6 +172,12 @@ class Learner:
         self.champion, self._rounds_end = champion, int(position["rounds_end"])
         self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
         self.update_scale = UpdateScale(position["rate"], position["work"])
+
+    def beginnings(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give the users of whom no event was left out, with the items of their first ten events."""
+        for user_id, events in self._events.items():
+            if len(events) < self.config.max_events_per_user:
+                yield user_id, tuple(one.item_id for _, one in events[:NEWCOMER_EVENTS])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""

@@ -14,11 +14,12 @@ from typing import Any, Self
 import orjson
 
 from model.catalogue import Item
+from model.hints import UserHints
 from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote, replay_note_headers
 from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
-from streams.records.codec import BadRecord, decode_item, decode_request, encode
+from streams.records.codec import BadRecord, decode_hints, decode_item, decode_request, encode
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Origin
 from streams.records.wrapping import open_json
@@ -174,6 +175,11 @@ def _item_of(letter: Letter, value: bytes | None) -> bytes:
     return (item.item_id if isinstance(item, Item) else item).encode()
 
 
+def _hinted_of(letter: Letter, value: bytes | None) -> bytes:
+    hints = decode_hints(None if value else letter.key, value)
+    return (hints.user_id if isinstance(hints, UserHints) else hints).encode()
+
+
 def _asker_of(_: Letter, value: bytes | None) -> bytes:
     return decode_request(value).user_id.encode()
 
@@ -182,6 +188,7 @@ _ID_OF: dict[str, Callable[[Letter, bytes | None], bytes]] = {
     topics.WATCHES: _user_of(topics.WATCHES),
     topics.RATES: _user_of(topics.RATES),
     topics.CATALOG: _item_of,
+    topics.USER_PROFILES: _hinted_of,
     topics.REQUESTS: _asker_of,
 }
 

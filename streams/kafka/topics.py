@@ -1,4 +1,4 @@
-"""The eight topics: names, partitions, retention, and making them idempotently.
+"""The nine topics: names, partitions, retention, and making them idempotently.
 
 Nothing relies on the broker's auto-creation. ``watch-events`` and ``rate-events`` always have equally many
 partitions, so that one worker owns a user on both.
@@ -25,6 +25,7 @@ __all__ = [
     "RECOMMENDATIONS",
     "REQUESTS",
     "TOPICS",
+    "USER_PROFILES",
     "WATCHES",
     "Topic",
     "create_topics",
@@ -34,6 +35,7 @@ __all__ = [
 WATCHES = "watch-events"
 RATES = "rate-events"
 CATALOG = "catalog-items"
+USER_PROFILES = "user-profiles"
 REQUESTS = "recommendation-requests"
 RECOMMENDATIONS = "recommendations"
 MODE_CHANGES = "mode-changes"
@@ -80,6 +82,7 @@ TOPICS = (
     Topic(WATCHES, "user_id"),
     Topic(RATES, "user_id"),
     Topic(CATALOG, "item_id", compacted=True),
+    Topic(USER_PROFILES, "user_id", compacted=True),
     Topic(REQUESTS, "user_id", retention_ms=_DAY_MS),
     Topic(RECOMMENDATIONS, "user_id", retention_ms=7 * _DAY_MS),
     Topic(MODE_CHANGES, "user_id", retention_ms=30 * _DAY_MS),
