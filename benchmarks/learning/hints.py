@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model.feedback import NEWCOMER_EVENTS
 from model.hints import UserHints
-from model.ranking.hint_lifts import NEWCOMER_EVENTS, HintConfig, HintLifts
+from model.ranking.hint_lifts import HintConfig, HintLifts
 from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from replay.prequential.baselines import half_rank

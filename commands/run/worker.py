@@ -31,9 +31,7 @@ EVICTIONS_WITHIN_S = 30.0
 @click.option(
     "--personalize-at",
     type=click.IntRange(min=1),
-    default=DEFAULT_MODES.personalize_at,
-    show_default=True,
-    help="Known items that make a user personalised.",
+    help="Known items that make a user personalised. By default a version says from where on its lists hit more.",
 )
 @click.option(
     "--explore",
@@ -80,7 +78,7 @@ def _work(
     instance: str | None,
     log_level: str,
     *,
-    personalize_at: int,
+    personalize_at: int | None,
     explore: int,
     expose: float,
     threads: int,
@@ -95,7 +93,7 @@ def _work(
     from streams.serving.lists import ServingConfig
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
-    modes = ModeConfig(personalize_at, min(DEFAULT_MODES.demote_below, personalize_at))
+    modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
     serving = ServingConfig(explore=explore, expose=expose)
     config = WorkerConfig(modes=modes, serving=serving, refresh=RefreshConfig(threads=threads))
     app = build_worker(settings, config, instance)

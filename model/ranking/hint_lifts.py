@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-__all__ = ["HintConfig", "HintLifts"]
+from model.feedback import NEWCOMER_EVENTS
 
-NEWCOMER_EVENTS = 10
+__all__ = ["HintConfig", "HintLifts"]
 
 
 @dataclass(frozen=True, slots=True)

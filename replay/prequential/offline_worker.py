@@ -35,7 +35,7 @@ class OfflineWorkerConfig:
     Parameters
     ----------
     serving, modes, state, exposure : of the worker; no budget holds in a replay.
-    trending : items of the trending list that are kept in memory.
+    trending : items of each trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
@@ -60,13 +60,17 @@ class OfflineWorker:
     ----------
     catalogue : of the log.
     config : how lists are made.
+    repeats : whether users may get items that they touched before.
     """
 
-    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None, *, repeats: bool = False
+    ) -> None:
         self._config = config or OfflineWorkerConfig()
         self.state = OfflineState(self._config.state)
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
-        self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
+        index, modes = ContentIndex(catalogue), self._config.modes
+        self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)
         self._new_items = _NewItems(catalogue, self._config.exposure, self._config.serving.k)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
@@ -75,8 +79,11 @@ class OfflineWorker:
 
     def merge_trending(self) -> None:
         """Do what the leading worker does every second."""
-        trending = self.state.trending(self.recommender.catalogue, self._config.trending)
-        self.recommender = self.recommender.with_trending(trending)
+        trends = self.state.trends(self.recommender.catalogue)
+        kept = self._config.trending
+        self.recommender = self.recommender.with_trending(
+            Trending.of(trends.everything[:kept]), Trending.of(trends.newcomers[:kept])
+        )
         if self._config.serving.expose > 0.0:
             self.recommender = self.recommender.with_new(self._new_items.promising())
 
