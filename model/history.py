@@ -45,6 +45,7 @@ class Profile:
     hidden : number of items that are hidden from the user.
     recent : latest interactions by event time, newest first, bounded, without items that are hidden.
     genres : decayed affinity per genre as of ``last_ts``.
+    groups : groups of people that the user's hints name, where there are hints (``model.hints``).
     """
 
     user_id: str
@@ -59,6 +60,7 @@ class Profile:
     hidden: int = 0
     recent: tuple[Interaction, ...] = ()
     genres: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    groups: tuple[str, ...] = ()
 
     @property
     def sequence(self) -> int:

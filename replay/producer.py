@@ -1,4 +1,4 @@
-"""Sending a catalogue and a schedule to Kafka, on time and counted.
+"""Sending a catalogue, users' hints and a schedule to Kafka, on time and counted.
 
 The key is the user, so that one partition holds a user's events in the order they were sent. Sending is idempotent and
 waits for all replicas. A record that fails does not stop the others: the report names it with its reason
@@ -7,22 +7,24 @@ waits for all replicas. A record that fails does not stop the others: the report
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model.catalogue import Catalogue
+from model.hints import UserHints
 from replay.schedule import PlannedDelivery
 from streams.errors import TopicError
 from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
-from streams.kafka.topics import CATALOG
+from streams.kafka.topics import CATALOG, USER_PROFILES
 from streams.records.codec import encode
 from streams.settings import Settings
 
 __all__ = [
-    "CatalogueReport",
     "DeliveryProgress",
+    "OfferReport",
     "ReplayReport",
     "offer_catalogue",
+    "offer_hints",
     "replay",
     "send_catalogue",
     "when_due",
@@ -68,14 +70,14 @@ class ReplayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueReport:
-    """How many items of a catalogue were delivered, and which were not."""
+class OfferReport:
+    """How many items of a catalogue, or users with hints, were delivered, and which were not."""
 
-    items: int
+    delivered: int
     not_taken: tuple[UndeliveredRecord, ...] = ()
 
 
-def offer_catalogue(settings: Settings, catalogue: Catalogue) -> CatalogueReport:
+def offer_catalogue(settings: Settings, catalogue: Catalogue) -> OfferReport:
     """Send every item and wait until each is delivered or refused.
 
     Raises
@@ -83,12 +85,12 @@ def offer_catalogue(settings: Settings, catalogue: Catalogue) -> CatalogueReport
     TopicError
         If the cluster cannot be reached.
     """
-    with _delivery(settings) as delivery:
-        for item in catalogue:
-            delivery.send(_outgoing(settings, CATALOG, item.item_id, item.item_id, item))
-        delivery.flush()
-    not_taken = (*delivery.refused, *delivery.failed)
-    return CatalogueReport(len(catalogue) - len(not_taken), not_taken)
+    return _offer(settings, CATALOG, [(item.item_id, item) for item in catalogue])
+
+
+def offer_hints(settings: Settings, hints: Sequence[UserHints]) -> OfferReport:
+    """Send every user's hints, as ``offer_catalogue`` sends items; without any, nothing is opened."""
+    return _offer(settings, USER_PROFILES, [(one.user_id, one) for one in hints]) if hints else OfferReport(0)
 
 
 def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
@@ -106,7 +108,7 @@ def send_catalogue(settings: Settings, catalogue: Catalogue) -> int:
             f"replay: {settings.prefix}{CATALOG} must take {len(catalogue)} items, "
             f"got {len(sent.not_taken)} refused, the first, {first.record.name!r}, with {first.reason}"
         )
-    return sent.items
+    return sent.delivered
 
 
 def replay(
@@ -193,6 +195,15 @@ class _DeliveryCounts:
         self.late += planned.is_late
         if self._progress is not None and self._n % DELIVERIES_PER_CALL == 0:
             self._progress(self._n, planned.record.ts)
+
+
+def _offer(settings: Settings, topic: str, records: Sequence[tuple[str, object]]) -> OfferReport:
+    with _delivery(settings) as delivery:
+        for name, record in records:
+            delivery.send(_outgoing(settings, topic, name, name, record))
+        delivery.flush()
+    not_taken = (*delivery.refused, *delivery.failed)
+    return OfferReport(len(records) - len(not_taken), not_taken)
 
 
 def _delivery(settings: Settings) -> Delivery:

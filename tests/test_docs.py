@@ -18,9 +18,17 @@ import click
 import pytest
 
 from model.catalogue import Item
+from model.hints import UserHints
 from reelstream import cli
 from streams.kafka.topics import TOPICS
-from streams.records.codec import decode_action, decode_item, decode_rating, decode_request, decode_watch
+from streams.records.codec import (
+    decode_action,
+    decode_hints,
+    decode_item,
+    decode_rating,
+    decode_request,
+    decode_watch,
+)
 from streams.records.records import Action, ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
 
 ROOT = Path(__file__).parents[1]
@@ -271,11 +279,12 @@ def test_the_records_page_names_every_field():
     kinds = (Watch, Rating, Action, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
     assert [f"{kind.__name__}.{one.name}" for kind in kinds for one in fields(kind) if one.name not in named] == []
     examples = ["\n".join(block.lines).encode() for block in blocks(page) if block.language == "json"]
-    watch, rating, action, item, request = examples
+    watch, rating, action, item, profile, request = examples
     assert decode_watch(watch).interaction().kind == "watch"
     assert decode_rating(rating).interaction().kind == "rate"
     assert decode_action(action).kind == "hide"
     assert isinstance(decode_item(None, item), Item)
+    assert isinstance(decode_hints(None, profile), UserHints)
     assert decode_request(request).strict
 
 

@@ -2,9 +2,10 @@
 
 ``trainer`` joins the parts and takes turns: collect, train, follow. ``events`` reads into the learner, and ``pending``
 knows which records no version contains yet. ``rounds`` says when a round is due and runs it; ``promoting`` stores what
-passed the gate and lets it serve, ``blame`` goes back when rounds diverge. ``versions`` keeps the registry, ``pointer``
-reads and moves the model pointer, and ``announcer`` tells ``model-versions``. ``figures`` are what the gate measured.
-``config`` holds the sizes, and ``report`` is what ``reelstream health`` prints.
+passed the gate and lets it serve, ``blame`` goes back when rounds diverge, and ``hints`` learns what newcomers begin
+with. ``versions`` keeps the registry, ``pointer`` reads and moves the model pointer, and ``announcer`` tells
+``model-versions``. ``figures`` are what the gate measured. ``config`` holds the sizes, and ``report`` is what
+``reelstream health`` prints.
 """
 
 __all__: list[str] = []

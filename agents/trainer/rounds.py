@@ -14,6 +14,7 @@ from agents.trainer.blame import Blame
 from agents.trainer.config import TrainerConfig
 from agents.trainer.events import TrainingEvents
 from agents.trainer.figures import figures_of
+from agents.trainer.hints import HintTeacher
 from agents.trainer.promoting import Promoter
 from agents.trainer.report import TrainerReport
 from model.training.gate import GateVerdict, gate
@@ -40,6 +41,7 @@ class Rounds:
     blame : told of rounds that diverge.
     announcer : told of every decision.
     report : told how they ended.
+    hints : learnt anew with each round.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Rounds:
         blame: Blame,
         announcer: Announcer,
         report: TrainerReport,
+        hints: HintTeacher,
     ) -> None:
         self._config = config
         self._events = events
@@ -59,6 +62,7 @@ class Rounds:
         self._blame = blame
         self._announcer = announcer
         self._report = report
+        self._hints = hints
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._ended_at = time.monotonic()
 
@@ -109,7 +113,8 @@ class Rounds:
         generator = np.random.default_rng((self._config.seed, self._report.rounds))
         run = asyncio.get_running_loop().run_in_executor
         learner = self._events.learner
-        material = await run(self._training, learner.material, self._feed.catalogue)  # nothing observes meanwhile
+        await self._hints.write(await run(self._training, self._hints.learn, learner))  # nothing observes meanwhile
+        material = await run(self._training, learner.material, self._feed.catalogue)
         candidate = await run(self._training, run_round, material, learner.scaled_rounds(), generator)
         judge = partial(gate, candidate, min_events=self._config.learner.least_held_out)
         return candidate, await run(self._training, judge)

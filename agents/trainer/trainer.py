@@ -6,6 +6,7 @@ when to train and what becomes of it, ``promoting`` and ``blame`` let versions s
 """
 
 import logging
+import time
 from dataclasses import asdict, replace
 
 from agents.retry import Retry
@@ -14,6 +15,7 @@ from agents.trainer.announcer import Announcer
 from agents.trainer.blame import Blame
 from agents.trainer.config import TrainerConfig
 from agents.trainer.events import TrainingEvents
+from agents.trainer.hints import HintTeacher
 from agents.trainer.pointer import PointerKeeper
 from agents.trainer.promoting import Promoter
 from agents.trainer.report import TrainerReport
@@ -23,6 +25,7 @@ from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.reading.catalogue import CatalogueFeed
 from streams.reading.reader import EventReader
+from streams.reading.user_profiles import HintsFeed
 from streams.redis.connection import connect
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
@@ -54,11 +57,12 @@ class Trainer:
         self._retry = retry = Retry("trainer", state.install)  # nothing here depends on positions
         self._reader = EventReader(settings, TRAINER_GROUP, cure=LOST)
         self._feed = CatalogueFeed(settings, lambda _: None)
+        self._hints = HintsFeed(settings, lambda: time.time_ns() // 1_000_000)
         self._cluster = ClusterWatch(
             settings,
             "trainer",
             config.watch,
-            reread={topics.CATALOG: self._feed.reread},
+            reread={topics.CATALOG: self._feed.reread, topics.USER_PROFILES: self._hints.reread},
             told=self._kafka_is_away,
         )
         self._announcer = announcer = Announcer(settings, retry)
@@ -67,7 +71,8 @@ class Trainer:
         self._versions = versions = VersionKeeper(settings.registry, config, pointer, state, report)
         self._blame = Blame(config, versions, pointer, announcer, report)
         promoter = Promoter(events, versions, pointer, self._cluster, report)
-        self._rounds = Rounds(config, events, self._feed, promoter, self._blame, announcer, report)
+        teacher = HintTeacher(self._hints, state, retry)
+        self._rounds = Rounds(config, events, self._feed, promoter, self._blame, announcer, report, teacher)
 
     async def run(self) -> None:
         """Learn until cancelled.
@@ -80,12 +85,14 @@ class Trainer:
         await self._retry.until_available(self._state.install)
         await self._reader.start()
         await self._feed.start()
+        await self._hints.start()
         await self._announcer.start()
         try:
             await self._retry.until_available(self._cluster.look)
             await side_by_side(
                 self._learn(),
                 self._feed.follow(),
+                self._hints.follow(),
                 Heartbeat("trainer", self._client).run(lambda: asdict(self.report)),
                 self._pointer.keep(),
                 self._cluster.run(),
@@ -93,6 +100,7 @@ class Trainer:
             )
         finally:
             await self._feed.stop()
+            await self._hints.stop()
             await self._reader.stop()
             await self._announcer.stop()
             await self._client.aclose()

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from agents.retry import Retry
 from agents.side_by_side import end_tasks
 from agents.worker.batch import consume_events
-from agents.worker.catalogue import CatalogueFollower, CatalogueLetters, CataloguePublisher
+from agents.worker.catalogue import CatalogueFollower, CataloguePublisher, FeedLetters
+from agents.worker.exposure import NewItemsFinder
 from agents.worker.fetching import FetchWatch
 from agents.worker.model_follower import ModelFollower, ModelLoader
 from agents.worker.recovery import StateRecovery
 from agents.worker.redis_watch import watch_redis
 from agents.worker.refresh import Current, keep_refreshing
-from agents.worker.refreshers import LifeReporter, OverridesAndExperiment, TrendingMerger
+from agents.worker.refreshers import HintLiftsFollower, LifeReporter, OverridesAndExperiment, TrendingMerger
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
 from agents.worker.requests import consume_requests
@@ -30,6 +31,7 @@ from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.publisher import Publisher
 from streams.reading.app import build_app
+from streams.reading.user_profiles import HintsFeed
 from streams.records.positions import DAY_MS, TopicPartition
 from streams.records.records import Origin
 from streams.redis.connection import connect
@@ -40,6 +42,7 @@ from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.eviction import watch_eviction
+from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
 from streams.state.store import State, StateConfig
 
 if TYPE_CHECKING:
@@ -132,6 +135,7 @@ def join_worker(
     loader = ModelLoader(settings, refresh.threads, thread)
     arms = Arms(state, loader.load_pinned, refresh.retry_s)
     catalogue = CatalogueFollower(settings, current, retry)
+    hints = HintsFeed(settings, lambda: time.time_ns() // 1_000_000)
 
     def leads() -> bool:
         return (settings.prefix + topics.WATCHES, 0) in driver.assigned()
@@ -140,6 +144,7 @@ def join_worker(
         names = {settings.prefix + topic for topic in topics.EVENTS}
         return frozenset(partition for partition in driver.assigned() if partition[0] in names)
 
+    exposes = config.serving.expose > 0.0
     titles = CataloguePublisher(state, refresh, leads, current, thread)
     life_reporter = LifeReporter(life, report, rejections)
     return Worker(
@@ -153,6 +158,7 @@ def join_worker(
         serving=serving,
         publisher=driver.publisher,
         catalogue=catalogue,
+        hints=hints,
         titles=titles,
         life=life_reporter,
         refreshers=(
@@ -161,7 +167,10 @@ def join_worker(
             TrendingMerger(state, refresh, settings.partitions, leads, current),
             life_reporter,
             titles,
-            CatalogueLetters(state, refresh, leads, catalogue.feed, driver.publisher, rejections),
+            FeedLetters(state, refresh, leads, catalogue.feed, CATALOG_REJECTED, driver.publisher, rejections),
+            FeedLetters(state, refresh, leads, hints, HINTS_REJECTED, driver.publisher, rejections),
+            HintLiftsFollower(state, refresh, current),
+            *([NewItemsFinder(state, refresh, config.exposure, settings.partitions, current)] if exposes else []),
         ),
         rejections=rejections,
         report=report,
@@ -193,6 +202,10 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
         await worker.catalogue.feed.reread()
         await _recognise(worker.retry, settings)
 
+    async def reread_hints() -> None:
+        await worker.hints.reread()
+        await _recognise(worker.retry, settings)
+
     def kafka_is_away(seconds: float | None) -> None:
         worker.report.kafka_away_s = seconds
 
@@ -200,7 +213,7 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
         settings,
         "worker",
         restart=(topics.REQUESTS,),
-        reread={topics.CATALOG: reread_catalogue},
+        reread={topics.CATALOG: reread_catalogue, topics.USER_PROFILES: reread_hints},
         told=kafka_is_away,
     )
     fetching = FetchWatch(settings, worker.config.fetching, lambda: app.consumer, worker.recovery, worker.report)
@@ -214,6 +227,7 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
         watch_eviction("worker", settings),
         keep_ids(client, settings, lambda: cluster.ids),
         worker.catalogue.feed.follow(),
+        worker.hints.follow(),
         *(keep_refreshing(refresher) for refresher in worker.refreshers),
     )
 

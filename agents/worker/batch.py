@@ -89,7 +89,7 @@ async def _sourced(worker: Worker, decoded: DecodedBatch) -> list[SourcedEvent]:
 async def _answers(worker: Worker, applied: AppliedBatch) -> Sequence[Answer]:
     """Make one list for each user of a batch, for the last of the user's events."""
     wanted = [
-        (applied.profiles[user_id], Trigger.of_event(origin, event.event_id, event.ts))
+        (worker.hinted(applied.profiles[user_id]), Trigger.of_event(origin, event.event_id, event.ts))
         for user_id, (origin, event) in applied.latest.items()
     ]
     return await worker.arms.answer(worker.serving, worker.current.recommender, wanted)

@@ -13,10 +13,11 @@ from model.ranking.content import ContentIndex, Neighbours
 from streams.errors import StateError
 from streams.kafka.publisher import Publisher
 from streams.reading.catalogue import CatalogueFeed
+from streams.reading.compacted import CompactedFeed
 from streams.settings import Settings
 from streams.state.store import State
 
-__all__ = ["CatalogueFollower", "CatalogueLetters", "CataloguePublisher"]
+__all__ = ["CatalogueFollower", "CataloguePublisher", "FeedLetters"]
 
 CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
 
@@ -98,8 +99,8 @@ class CataloguePublisher:
         return dict(index.similar_to_all(self._n_similar))
 
 
-class CatalogueLetters:
-    """Sends bad catalogue records to the dead letters; every worker reads them, one reports each of them once.
+class FeedLetters:
+    """Sends bad records of a compacted topic to the dead letters; every worker reads them, one reports each once.
 
     Parameters
     ----------
@@ -107,6 +108,7 @@ class CatalogueLetters:
     config : how often.
     leads : whether this worker does now what only one should do.
     feed : read the records.
+    noted : the key under which Redis knows those that were reported.
     publisher : returns where dead letters go.
     rejections : the account of dead letters.
     """
@@ -118,13 +120,15 @@ class CatalogueLetters:
         state: State,
         config: RefreshConfig,
         leads: Callable[[], bool],
-        feed: CatalogueFeed,
+        feed: CompactedFeed,
+        noted: str,
         publisher: Callable[[], Publisher],
         rejections: Rejections,
     ) -> None:
         self._state = state
         self._leads = leads
         self._feed = feed
+        self._noted = noted
         self._publisher = publisher
         self._rejections = rejections
         self.period_s = config.trending_s
@@ -134,11 +138,12 @@ class CatalogueLetters:
         if not self._leads():
             return
         rejected = self._feed.take_rejected()
-        reported = await self._state.rejected_items() if rejected else {}
+        reported = await self._state.rejected(self._noted) if rejected else {}
         news = [one for one in rejected if one.record.origin.offset > reported.get(one.record.origin.partition, -1)]
         if news:
             await self._publisher().publish(rejected=news)
             self._rejections.note(news)
-            await self._state.note_rejected_items(
-                {one.record.origin.partition: one.record.origin.offset for one in news}  # ascending: the last wins
+            await self._state.note_rejected(
+                self._noted,
+                {one.record.origin.partition: one.record.origin.offset for one in news},  # ascending: the last wins
             )

@@ -32,6 +32,8 @@ class RefreshConfig:
     retry_s : seconds before a version that could not be loaded is tried again; its store may have been away.
     trending_s : seconds between merges of trending, and between looks at what look-ups know of the catalogue.
     trending : items of trending that are kept in memory.
+    hints_s : seconds between looks at what hints tell; it changes with a round of training.
+    new_items_s : seconds between looks at which new items are promising.
     similar : neighbours published for each item.
     threads : between how many an exact ranking is divided.
     """
@@ -41,6 +43,8 @@ class RefreshConfig:
     retry_s: float = 10.0
     trending_s: float = 1.0
     trending: int = 500
+    hints_s: float = 10.0
+    new_items_s: float = 5.0
     similar: int = 20
     threads: int = 1
 

@@ -1,4 +1,4 @@
-"""The small refreshers: the experiment and modes set by hand, trending, and the sign of life."""
+"""The small refreshers: the experiment and modes set by hand, trending, what hints tell, and the sign of life."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from streams.redis.heartbeat import RENEW_S, SignOfLife
 from streams.serving.arms import Arms
 from streams.state.store import State
 
-__all__ = ["LifeReporter", "OverridesAndExperiment", "TrendingMerger"]
+__all__ = ["HintLiftsFollower", "LifeReporter", "OverridesAndExperiment", "TrendingMerger"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,29 @@ class TrendingMerger:
         trending = Trending.of(await self._state.trending(self._n))
         newcomers = Trending.of(await self._state.newcomers(self._n))
         self._current.recommender = self._current.recommender.with_trending(trending, newcomers)
+
+
+class HintLiftsFollower:
+    """Follows how much more each group of people begins with which items, as the trainer writes it.
+
+    Parameters
+    ----------
+    state : Redis.
+    config : how often.
+    current : the recommender whose lifts are replaced.
+    """
+
+    is_needed_to_serve = True
+
+    def __init__(self, state: State, config: RefreshConfig, current: Current) -> None:
+        self._state = state
+        self._current = current
+        self.period_s = config.hints_s
+
+    async def refresh(self) -> None:
+        """Read them."""
+        lifts = await self._state.hint_lifts()
+        self._current.recommender = self._current.recommender.with_hint_lifts(lifts)
 
 
 class LifeReporter:

@@ -50,7 +50,7 @@ async def answer_request(worker: Worker, event: Any) -> None:
 
 
 async def _answers(worker: Worker, request: Request, profile: Profile) -> Sequence[Answer]:
-    wanted = [(profile, Trigger.of_request(request.request_id, profile.last_ts))]
+    wanted = [(worker.hinted(profile), Trigger.of_request(request.request_id, profile.last_ts))]
     list_filter = ListFilter(request.genre, request.strict, request.exclude)
     return await worker.arms.answer(
         worker.serving, worker.current.recommender, wanted, k=request.k, list_filter=list_filter

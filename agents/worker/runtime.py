@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from agents.retry import Retry
@@ -18,10 +18,13 @@ from agents.worker.refresh import Current, RefreshConfig, Refresher
 from agents.worker.refreshers import LifeReporter
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
+from model.history import Profile
+from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig
 from streams.errors import StreamError
 from streams.kafka.publisher import Publisher
 from streams.reading.app import WORKER_GROUP
+from streams.reading.user_profiles import HintsFeed
 from streams.records.decoding import RawRecord
 from streams.records.records import Origin
 from streams.serving.arms import Arms
@@ -44,7 +47,7 @@ class WorkerConfig:
     ----------
     batch : most events taken at once.
     within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
-    serving, refresh, modes, fetching : of the parts.
+    serving, refresh, modes, exposure, fetching : of the parts.
     """
 
     batch: int = 256
@@ -52,6 +55,7 @@ class WorkerConfig:
     serving: ServingConfig = field(default_factory=ServingConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     fetching: FetchWatchConfig = field(default_factory=FetchWatchConfig)
 
 
@@ -69,6 +73,7 @@ class Worker:
     arms, serving : who is answered by which recommender, and how.
     publisher : returns what sends on the app's producer, which Faust makes when it starts.
     catalogue : every item, in time for the events that name it.
+    hints : what is said of users beforehand.
     titles : what look-ups know of the catalogue.
     life : shows signs of life.
     refreshers : what keeps all of this current, each with a period of its own.
@@ -88,6 +93,7 @@ class Worker:
     serving: Serving
     publisher: Callable[[], Publisher]
     catalogue: CatalogueFollower
+    hints: HintsFeed
     titles: CataloguePublisher
     life: LifeReporter
     refreshers: tuple[Refresher, ...]
@@ -116,10 +122,16 @@ class Worker:
         self.rejections.close()
         self.thread.shutdown(wait=False, cancel_futures=True)
         await self.catalogue.feed.stop()
+        await self.hints.stop()
 
     async def ready(self) -> None:
         """Wait until the worker may take events."""
         await self._ready.wait()
+
+    def hinted(self, profile: Profile) -> Profile:
+        """Return a profile with what is said of its user beforehand."""
+        groups = self.hints.groups_of(profile.user_id)
+        return replace(profile, groups=groups) if groups else profile
 
     async def wait_while_held(self) -> None:
         """Wait until nobody asks workers to wait."""
@@ -130,6 +142,7 @@ class Worker:
 
     async def _load(self) -> None:
         await self.catalogue.feed.start()
+        await self.hints.start()
         for refresher in self.refreshers:
             if refresher.is_needed_to_serve:
                 await refresher.refresh()

@@ -19,6 +19,7 @@ from streams.settings import Settings
 __all__ = ["worker"]
 
 DEFAULT_MODES = ModeConfig()  # as measured
+DEFAULT_EXPOSE = 0.1  # of the lists; benchmarks/learning/exposure.py says what that costs and finds
 MAX_EVICTIONS = 10  # one or two follow a restarted broker or a pause of this process
 EVICTIONS_WITHIN_S = 30.0
 
@@ -38,6 +39,14 @@ EVICTIONS_WITHIN_S = 30.0
     default=0,
     show_default=True,
     help="Last places of each list that are filled by chance.",
+)
+@click.option(
+    "--expose",
+    type=click.FloatRange(0.0, 1.0),
+    default=DEFAULT_EXPOSE,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of the lists whose last place goes to a new item.",
 )
 @click.option(
     "--threads",
@@ -65,7 +74,14 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
 
 
 def _work(
-    settings: Settings, instance: str | None, log_level: str, *, personalize_at: int | None, explore: int, threads: int
+    settings: Settings,
+    instance: str | None,
+    log_level: str,
+    *,
+    personalize_at: int | None,
+    explore: int,
+    expose: float,
+    threads: int,
 ) -> None:
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/reading/app.py
@@ -78,7 +94,8 @@ def _work(
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
-    config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), refresh=RefreshConfig(threads=threads))
+    serving = ServingConfig(explore=explore, expose=expose)
+    config = WorkerConfig(modes=modes, serving=serving, refresh=RefreshConfig(threads=threads))
     app = build_worker(settings, config, instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types

@@ -14,7 +14,7 @@ from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from replay.producer import CatalogueReport, DeliveryProgress, ReplayReport
+    from replay.producer import DeliveryProgress, OfferReport, ReplayReport
     from streams.kafka.sender import UndeliveredRecord
 
 __all__ = ["replay"]
@@ -66,6 +66,7 @@ class _Moment(click.ParamType):
 )
 @click.option("--duplicate", type=float, default=0.0, help="Share of events delivered a second time, 0 to 1.")
 @click.option("--late", type=float, default=0.0, help="Share of events delivered late, 0 to 1.")
+@click.option("--hints/--no-hints", default=True, show_default=True, help="Send what the log says of its users.")
 @click.option("--shuffle-ties", "seed", type=int, default=0, show_default=True, help="Seed of ties and of trouble.")
 @click.option("--kafka", help="Bootstrap addresses, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
@@ -74,14 +75,15 @@ class _Moment(click.ParamType):
 def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     """Send a recorded log to the topics.
 
-    The catalogue goes first, then the events; one of --speed, --rate and --max-speed says how fast. DATASET is a
-    release such as ml-100k, or the path of a zip, a folder or a ratings file.
+    The catalogue goes first, then what the log says of its users (`--hints`), then the events; one of --speed,
+    --rate and --max-speed says how fast. DATASET is a  release such as ml-100k, or the path of a zip, a folder or a
+    ratings file.
     """
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])
 
     from replay.datasets.readers import read_dataset
-    from replay.producer import offer_catalogue
+    from replay.producer import offer_catalogue, offer_hints
     from replay.producer import replay as send
     from replay.schedule import Disturbance, Selection, Speed, plan
     from streams.kafka.topics import verify_topics
@@ -93,9 +95,10 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     log = read_dataset(dataset, seed=seed)
     schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance, kinds=settings.kinds)
     items = offer_catalogue(settings, log.catalogue)
+    hints = offer_hints(settings, log.hints if given["hints"] else ())
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
-    _report(sent, items, as_json=as_json)
+    _report(sent, items, hints, as_json=as_json)
 
 
 def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[float | None, float | None]:
@@ -109,11 +112,12 @@ def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[
     return speed, rate
 
 
-def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) -> None:
+def _report(sent: "ReplayReport", items: "OfferReport", hints: "OfferReport", *, as_json: bool) -> None:
     """Print what was sent; raise if something was not delivered, exit 130 after an interrupt."""
-    not_taken = (*items.not_taken, *sent.not_taken)
+    not_taken = (*items.not_taken, *hints.not_taken, *sent.not_taken)
     facts = {
-        "items": items.items,
+        "items": items.delivered,
+        "hints": hints.delivered,
         "sent": sent.events,
         "duplicates": sent.duplicates,
         "late": sent.late,
@@ -128,7 +132,7 @@ def _report(sent: "ReplayReport", items: "CatalogueReport", *, as_json: bool) ->
         click.echo(json.dumps(facts))
     else:
         click.echo(
-            f"sent {items.items:,} items and {sent.events:,} events "
+            f"sent {items.delivered:,} items, hints of {hints.delivered:,} users and {sent.events:,} events "
             f"({sent.duplicates:,} duplicates, {sent.late:,} late) in {sent.seconds:.1f} s, {sent.rate:,.0f} events/s"
         )
         for one in not_taken[:MAX_SHOWN]:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from math import inf, log2
 from typing import Any, Literal, TypeVar
 
+from model.metrics.exposure import ExposureTally
 from model.metrics.intervals import UserSums
 from model.metrics.popularity import PopularityRanking
 
@@ -59,6 +60,7 @@ class ScoreboardConfig:
     groups : versions with their modes, and arms of experiments, whose figures are kept: the latest of each.
     experiment_users : users of the experiment that runs, of both arms; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
+    exposed : new items of which it is kept how often they were shown; the latest shown.
     repeats : whether users come back to items, so that an item that a user knows is tested as well.
     """
 
@@ -71,6 +73,7 @@ class ScoreboardConfig:
     groups: int = 50
     experiment_users: int = 100_000
     renew_every: int = 50
+    exposed: int = 1000
     repeats: bool = False
 
 
@@ -87,6 +90,7 @@ class PublishedList:
     items : item ids, best first.
     experiment, arm : what the user takes part in, and in which arm; None without one.
     is_by_chance : whether a place of it was left to chance.
+    exposed : the item at the place for new ones, where it went to one.
     """
 
     rec_id: str
@@ -98,6 +102,7 @@ class PublishedList:
     experiment: str | None = None
     arm: str | None = None
     is_by_chance: bool = False
+    exposed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +274,7 @@ class Scoreboard:
     def __init__(self, config: ScoreboardConfig | None = None) -> None:
         self.config = config or ScoreboardConfig()
         self.total = Tally()
+        self._exposure = ExposureTally(self.config.exposed)
         self._users: OrderedDict[str, _RememberedUser] = OrderedDict()
         self._remembered = 0
         self._popularity = PopularityRanking(self.config.items + self.config.k, self.config.renew_every)
@@ -356,6 +362,7 @@ class Scoreboard:
                 for group, tally in reversed(self._arms.items())
             ],
             "running": None if self._running is None else asdict(self._running),
+            "exposure": self._exposure.describe(),
         }
 
     def take_users(self, *, whole: bool = False) -> ExperimentUsers:
@@ -389,9 +396,11 @@ class Scoreboard:
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
             running = None if described["running"] is None else _RunningExperiment(**described["running"])
+            exposure = ExposureTally.restored(described["exposure"], self.config.exposed)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
+        self._exposure = exposure
         self._versions = OrderedDict(reversed(versions))
         self._arms = OrderedDict(reversed(arms))
         self._running = running
@@ -440,6 +449,7 @@ class Scoreboard:
     def _count(self, credit: Credit) -> None:
         published, k = credit.published, self.config.k
         self.total.add(credit, k)
+        self._count_last_place(credit)
         self._grouped(self._versions, (published.version, published.mode), Tally).add(credit, k)
         if (
             published.experiment is not None
@@ -448,6 +458,16 @@ class Scoreboard:
         ):
             tally = self._grouped(self._arms, (published.experiment, published.arm), ArmTally)
             self._count_experiment_user(tally, (published.arm, published.user_id), credit)
+
+    def _count_last_place(self, credit: Credit) -> None:
+        """Count a list that holds a new item, or might have: whole, and with no other place left to chance."""
+        published, place = credit.published, self.config.k
+        if published.exposed is not None:
+            place = published.items.index(published.exposed) + 1
+        elif published.is_by_chance or len(published.items) < place:
+            return
+        if place <= self.config.k:
+            self._exposure.add(published.exposed, is_hit=credit.rank == place)
 
     def _runs(self, experiment: str, at_ms: int) -> bool:
         """Return whether this experiment runs; it begins to with a list that is later than the other one's first."""

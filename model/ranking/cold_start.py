@@ -18,7 +18,7 @@ from model.ranking.content import ContentIndex, best_rows
 
 __all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending", "contrasted"]
 
-Source = Literal["neumf", "trending", "similar", "catalogue"]
+Source = Literal["neumf", "trending", "similar", "catalogue", "exposure"]
 _Floats = NDArray[np.float32]
 _DECIMALS = 6  # scores closer than this are a tie: the last bits depend on how many users are scored together
 
@@ -86,6 +86,10 @@ class Trending:
                 raise ValueError(f"Trending: scores must be finite and not negative, got {score!r} for {item_id!r}")
         return cls(MappingProxyType(dict(pairs)))
 
+    def lifted(self, lifts: Mapping[str, float]) -> "Trending":
+        """Return the list with each score times the item's lift, where it has one."""
+        return Trending.of((item_id, score * lifts.get(item_id, 1.0)) for item_id, score in self.scores.items())
+
     def __len__(self) -> int:
         return len(self.scores)
 
@@ -102,7 +106,7 @@ class ScoredItem:
     item_id : the item.
     score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
     source : ``neumf`` in a personalised list, else the part of the blend that weighed most; ``catalogue`` where no
-        part knew the item.
+        part knew the item, and ``exposure`` at the place for new ones.
     reason : a sentence for people.
     """
 

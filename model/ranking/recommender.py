@@ -14,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from model.catalogue import Catalogue
+from model.feedback import NEWCOMER_EVENTS
 from model.history import Mode, Profile
 from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.exposure import NewItem
+from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
 
@@ -56,6 +59,7 @@ class CandidateList:
     version : model version that scored it, None for cold start.
     items : candidates, best first.
     complete : whether a longer list could hold no further items.
+    new : items that may take a place because they are new.
     """
 
     profile: Profile
@@ -64,6 +68,7 @@ class CandidateList:
     version: str | None
     items: tuple[ScoredItem, ...]
     complete: bool
+    new: tuple[NewItem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Recommender:
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     newcomers : the merged trending list of what users like in their first events.
     repeats : whether users may get items that they touched before; a version that serves was trained so as well.
+    new : new items that lists without wishes may show.
+    hint_lifts : what newcomers of a group begin with, for those who have hints.
     """
 
     catalogue: Catalogue
@@ -96,6 +103,8 @@ class Recommender:
     lacks_model: bool = False
     newcomers: Trending = _NOTHING_TRENDS
     repeats: bool = False
+    new: tuple[NewItem, ...] = ()
+    hint_lifts: HintLifts = field(default_factory=HintLifts)
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -121,6 +130,14 @@ class Recommender:
         """Return the same with other mode overrides."""
         return self._with(overrides=overrides)
 
+    def with_new(self, new: tuple[NewItem, ...]) -> "Recommender":
+        """Return the same with other new items."""
+        return self._with(new=new)
+
+    def with_hint_lifts(self, hint_lifts: HintLifts) -> "Recommender":
+        """Return the same with other lifts of hints."""
+        return self._with(hint_lifts=hint_lifts)
+
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
         """Return this model version and these thresholds with everything else of another recommender."""
         return self._with(
@@ -130,6 +147,8 @@ class Recommender:
             newcomers=other.newcomers,
             cold_start=other.cold_start,
             overrides=other.overrides,
+            new=other.new,
+            hint_lifts=other.hint_lifts,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
@@ -178,6 +197,7 @@ class Recommender:
                 self.version if mode == "personalized" else None,
                 items[at],
                 len(items[at]) < n,
+                self.new if list_filter == NO_FILTER else (),
             )
             for at, (profile, (mode, known_items)) in enumerate(zip(profiles, decided, strict=True))
         )
@@ -201,6 +221,32 @@ class Recommender:
         return other
 
     def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+        places: dict[tuple[str, ...], list[int]] = {}
+        for place, profile in enumerate(profiles):
+            groups = profile.groups if profile.sequence < NEWCOMER_EVENTS and self.hint_lifts.groups else ()
+            places.setdefault(groups, []).append(place)
+        found: dict[int, tuple[ScoredItem, ...]] = {}
+        for groups, where in places.items():
+            alike = [profiles[place] for place in where]
+            lists = self._lifted(groups)._cold_alike(alike, n, list_filter)  # noqa: SLF001 - of this very class
+            found.update(zip(where, lists, strict=True))
+        return [found[place] for place in range(len(profiles))]
+
+    def _lifted(self, groups: tuple[str, ...]) -> "Recommender":
+        """Return the same with the trending lists of newcomers who belong to these groups."""
+        lifts = self.hint_lifts.of(groups)
+        if not lifts:
+            return self
+        if groups not in self._of_groups:
+            self._of_groups[groups] = self.with_trending(self.trending.lifted(lifts), self.newcomers.lifted(lifts))
+        return self._of_groups[groups]
+
+    @cached_property
+    def _of_groups(self) -> dict[tuple[str, ...], "Recommender"]:
+        return {}
+
+    def _cold_alike(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+        """Return cold lists of users who are told the same of what trends."""
         if self.ranker is not None and self.ranker.is_blend_learnt:
             return self._scored(profiles, n, list_filter, "cold_start")
         return self._unlearnt(profiles, n, list_filter)

@@ -6,7 +6,7 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from model.catalogue import Catalogue
+from model.feedback import NEWCOMER_EVENTS
 from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
@@ -209,6 +210,12 @@ class Learner:
         self.update_scale = UpdateScale(position["rate"], position["work"])
         self.anchor, self._anchor_learnt = anchor, int(position["anchor_learnt"])
         self.standing, self._judged_to = Standing.restore(position["standing"]), int(position["judged_to"])
+
+    def beginnings(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give the users of whom no event was left out, with the items of their first ten events."""
+        for user_id, events in self._events.items():
+            if len(events) < self.config.max_events_per_user:
+                yield user_id, tuple(one.item_id for _, one in events[:NEWCOMER_EVENTS])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""

@@ -5,12 +5,14 @@ whole seconds and half of a user's consecutive ratings share one, so ties have n
 from the file (sorted by item in some releases) would leak into everything measured on it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from model.catalogue import Catalogue, Item
+from model.hints import UserHints
 
 __all__ = ["Dataset", "Provenance", "assemble"]
 
@@ -43,15 +45,24 @@ class Dataset:
         0.5..5.0) and ``ts`` (int64 milliseconds), index 0..n-1, ascending in ``ts``, ties in seeded random order; and
         ``kind`` (str objects), where the log says of what kind each event is.
     origin : what it was read from.
+    hints : what is said of its users beforehand, where there is a file of them.
     """
 
     name: str
     catalogue: Catalogue
     interactions: pd.DataFrame
     origin: Provenance
+    hints: tuple[UserHints, ...] = ()
 
 
-def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Provenance, seed: int) -> Dataset:
+def assemble(
+    name: str,
+    items: list[Item],
+    ratings: pd.DataFrame,
+    origin: Provenance,
+    seed: int,
+    hints: Sequence[UserHints] = (),
+) -> Dataset:
     """Put a log in order and complete its catalogue.
 
     Parameters
@@ -60,6 +71,7 @@ def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Proven
     items : what the item file describes; an item that only the ratings mention gets its id as title.
     ratings : columns as in ``Dataset.interactions``, any order, ids and kinds as categories of str.
     seed : of the shuffle among equal timestamps; the same file and seed give the same order.
+    hints : passed on.
     """
     described = {item.item_id for item in items}
     mentioned = ratings["item_id"].cat.categories
@@ -75,7 +87,7 @@ def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Proven
     }
     if "kind" in ratings:
         columns["kind"] = _texts(ratings["kind"], order)
-    return Dataset(name, catalogue, pd.DataFrame(columns, copy=False), origin)
+    return Dataset(name, catalogue, pd.DataFrame(columns, copy=False), origin, tuple(hints))
 
 
 def _texts(ids: "pd.Series[str]", order: np.ndarray) -> "pd.Series[str]":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from model.catalogue import Item
+from model.hints import UserHints
 from replay.datasets import movielens, recbole
 from replay.datasets.csvlog import log_ratings
 from replay.datasets.dataset import Dataset, Provenance, assemble
@@ -32,6 +33,8 @@ class _Format:
     ratings: Callable[[bytes, str], pd.DataFrame]
     items_file: str | None = None
     items: Callable[[bytes, str], list[Item]] | None = None
+    users_file: str | None = None
+    users: Callable[[bytes, str], list[UserHints]] | None = None
 
     def read_items(self, files: Files, ratings_name: str) -> list[Item]:
         """Return what the item file beside this ratings file describes; nothing if there is none."""
@@ -41,6 +44,11 @@ class _Format:
         name = last.removesuffix(self.ratings_file) + self.items_file if self._is_ending() else self.items_file
         found = files.beside(ratings_name, name)
         return self.items(files.read(found), files.place(found)) if found else []
+
+    def read_hints(self, files: Files, ratings_name: str) -> list[UserHints]:
+        """Return what the user file beside this ratings file says; nothing if there is none."""
+        found = None if self.users_file is None else files.beside(ratings_name, self.users_file)
+        return [] if found is None or self.users is None else self.users(files.read(found), files.place(found))
 
     def find(self, files: Files) -> tuple[str, ...]:
         """Return the ratings files of this format."""
@@ -53,8 +61,14 @@ class _Format:
 
 
 FORMATS = (
-    _Format("movielens-100k", "u.data", movielens.tab_ratings, "u.item", movielens.tab_items),
-    _Format("movielens-dat", "ratings.dat", movielens.dat_ratings, "movies.dat", movielens.dat_items),
+    _Format(
+        *("movielens-100k", "u.data", movielens.tab_ratings, "u.item", movielens.tab_items),
+        *("u.user", movielens.tab_users),
+    ),
+    _Format(
+        *("movielens-dat", "ratings.dat", movielens.dat_ratings, "movies.dat", movielens.dat_items),
+        *("users.dat", movielens.dat_users),
+    ),
     _Format("movielens-csv", "ratings.csv", movielens.csv_ratings, "movies.csv", movielens.csv_items),
     _Format("recbole", ".inter", recbole.atomic_ratings, ".item", recbole.atomic_items),
 )
@@ -82,7 +96,8 @@ def read_path(path: Path, *, name: str | None = None, seed: int = 0) -> Dataset:
     ratings = layout.ratings(data, place)
     items = layout.read_items(files, ratings_name)
     origin = Provenance(layout.name, place, hashlib.sha256(data).hexdigest())
-    return assemble(name or path.resolve().stem, items, ratings, origin, seed)
+    hints = layout.read_hints(files, ratings_name)
+    return assemble(name or path.resolve().stem, items, ratings, origin, seed, hints)
 
 
 def _found(formats: tuple[_Format, ...], files: Files) -> list[tuple[_Format, str]]:

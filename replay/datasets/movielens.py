@@ -8,6 +8,8 @@ ml-1m, ml-10m       ``ratings.dat``, ``::``             ``movies.dat``, ``::``, 
 ml-latest, 20m on   ``ratings.csv`` with a header       ``movies.csv``, quoted titles, genres by |
 ==================  ==================================  ==========================================
 
+Of users the two oldest releases say age, gender and occupation, in ``u.user`` and ``users.dat``.
+
 Layouts: the README files of the releases, https://grouplens.org/datasets/movielens/ .
 """
 
@@ -17,11 +19,22 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from model.catalogue import Item
+from model.hints import UserHints, age_band
 from replay.datasets.ratings import Layout, parse_ratings
 from replay.datasets.titles import NO_GENRES, readable, split_year, text
 from streams.errors import DataError
+from streams.records.ids import is_id
 
-__all__ = ["csv_items", "csv_ratings", "dat_items", "dat_ratings", "tab_items", "tab_ratings"]
+__all__ = [
+    "csv_items",
+    "csv_ratings",
+    "dat_items",
+    "dat_ratings",
+    "dat_users",
+    "tab_items",
+    "tab_ratings",
+    "tab_users",
+]
 
 TAB = Layout(b"\t")
 CSV = Layout(b",", header=True)
@@ -30,6 +43,7 @@ CSV_ITEMS_HEADER = ["movieId", "title", "genres"]
 SEPARATOR = b"\x1f"  # takes the place of ``::`` so that the fast parser can read it; no number contains it
 DAT = Layout(SEPARATOR)
 DAT_FIELDS = 3
+USER_FIELDS = 5
 TAB_FIELDS = 24  # id, title, two dates, address, 19 genre flags
 TAB_GENRES = (
     "unknown",
@@ -82,6 +96,17 @@ def dat_items(data: bytes, place: str) -> list[Item]:
     return [_item(*fields, where=where) for fields, where in _rows(data, "::", DAT_FIELDS, place)]
 
 
+def tab_users(data: bytes, place: str) -> list[UserHints]:
+    """Read ``u.user``: id, age in years, gender, occupation in words, postal code."""
+    return [_hints(*fields[:4], where=where) for fields, where in _rows(data, "|", USER_FIELDS, place)]
+
+
+def dat_users(data: bytes, place: str) -> list[UserHints]:
+    """Read ``users.dat``: id, gender, age as a band, occupation as a number, postal code."""
+    rows = _rows(data, "::", USER_FIELDS, place)
+    return [_hints(fields[0], fields[2], fields[1], fields[3], where=where) for fields, where in rows]
+
+
 def csv_items(data: bytes, place: str) -> list[Item]:
     """Read a ``movies.csv``; a title may hold commas and, doubled, quotes."""
     lines = csv.reader(text(data).splitlines(), strict=True)
@@ -109,6 +134,12 @@ def _counted(fields: list[str], n: int, where: str) -> list[str]:
     if len(fields) != n:
         raise DataError(f"data: {where} must hold {n} fields, got {len(fields)}: {fields[:4]!r}")
     return fields
+
+
+def _hints(user_id: str, age: str, gender: str, occupation: str, *, where: str) -> UserHints:
+    if not is_id(user_id) or not age.isdecimal():
+        raise DataError(f"data: {where} must hold a user id and an age in years, got {user_id!r} and {age!r}")
+    return UserHints(user_id, age_band(int(age)), gender or None, occupation or None)
 
 
 def _flagged(fields: list[str], where: str) -> Item:

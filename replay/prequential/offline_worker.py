@@ -4,16 +4,19 @@ A worker merges trending and takes up a version by the clock. Here both happen a
 gives the same lists every time.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
 from model.history import Profile
 from model.kinds import DEFAULT_KINDS, KindTable
+from model.metrics.exposure import ExposureTally
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.exposure import ExposureConfig, ExposureEvidence, NewItem, most_promising, newest_first
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
 from replay.prequential.state import OfflineState
@@ -32,13 +35,14 @@ class OfflineWorkerConfig:
 
     Parameters
     ----------
-    serving, modes, state : of the worker; no budget holds in a replay.
+    serving, modes, state, exposure : of the worker; no budget holds in a replay.
     trending : items of each trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)
     state: StateConfig = field(default_factory=StateConfig)
+    exposure: ExposureConfig = field(default_factory=ExposureConfig)
     trending: int = 500
 
 
@@ -74,6 +78,7 @@ class OfflineWorker:
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
         index, modes = ContentIndex(catalogue), self._config.modes
         self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)
+        self._new_items = _NewItems(catalogue, self._config.exposure, self._config.serving.k)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
         """Serve another version from the next list on."""
@@ -86,6 +91,8 @@ class OfflineWorker:
         self.recommender = self.recommender.with_trending(
             Trending.of(trends.everything[:kept]), Trending.of(trends.newcomers[:kept])
         )
+        if self._config.serving.expose > 0.0:
+            self.recommender = self.recommender.with_new(self._new_items.promising())
 
     def take(self, batches: Sequence[Sequence[tuple[Origin, Event]]]) -> tuple[Recommendation, ...]:
         """Apply batches, one after the other, and return the list of each user that each touched, as a worker does.
@@ -94,7 +101,7 @@ class OfflineWorker:
         """
         wanted = []
         for batch in batches:
-            self.state.apply(event for _, event in batch)
+            self.apply([event for _, event in batch])
             latest = {event.user_id: (origin, event) for origin, event in batch}
             wanted += [
                 (self._moment(user_id), Trigger.of_event(origin, event.event_id, event.ts))
@@ -117,8 +124,20 @@ class OfflineWorker:
             moment = self._moment(event.user_id)
             if place in tested:
                 wanted.append((moment, Trigger.of_event(origin, event.event_id, event.ts)))
-            self.state.apply([event])
-        return self._lists(wanted)
+            self.apply([event])
+        made = self._lists(wanted)
+        for place, one in zip(tested, made, strict=True):
+            self._new_items.test(one, events[place][1].item_id)
+        return made
+
+    def apply(self, events: Sequence[Event]) -> None:
+        """Take events for which nobody gets a list."""
+        self.state.apply(events)
+        self._new_items.touch(event.item_id for event in events)
+
+    def last_places(self) -> dict[str, Any]:
+        """Return what came of the last places of lists, as a scorekeeper describes it."""
+        return self._new_items.tally.describe()
 
     def _moment(self, user_id: str) -> Profile:
         """Return a user as of now, and note the mode that the list for it will have."""
@@ -130,6 +149,29 @@ class OfflineWorker:
     def _lists(self, wanted: Sequence[tuple[Profile, Trigger]]) -> tuple[Recommendation, ...]:
         answers = _result(self._serving.answer(self.recommender, wanted))
         return tuple(answer.recommendation for answer in answers)
+
+
+class _NewItems:
+    """Counts what a scorekeeper and the item counters know of new items."""
+
+    def __init__(self, catalogue: Catalogue, config: ExposureConfig, k: int) -> None:
+        self._newest = newest_first(catalogue)[: config.candidates]
+        self._config = config
+        self._k = k
+        self._touches: Counter[str] = Counter()
+        self.tally = ExposureTally(config.candidates)
+
+    def touch(self, item_ids: Iterable[str]) -> None:
+        self._touches.update(item_ids)
+
+    def test(self, made: Recommendation, item_id: str) -> None:
+        if len(made.items) == self._k:
+            last = made.items[-1]
+            exposed = last.item_id if last.source == "exposure" else None
+            self.tally.add(exposed, is_hit=item_id == last.item_id)
+
+    def promising(self) -> tuple[NewItem, ...]:
+        return most_promising(self._newest, ExposureEvidence.of(self._touches, self.tally.describe()), self._config)
 
 
 def _result(never_waiting: Coroutine[Any, Any, T]) -> T:

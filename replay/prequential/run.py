@@ -128,7 +128,7 @@ class PrequentialRun:
         """Apply events up to one, without lists."""
         for start in range(self.done, until, self.config.merge_every):
             events = list(self.stream.events(start, min(start + self.config.merge_every, until)))
-            self.worker.state.apply(event for _, event in events)
+            self.worker.apply([event for _, event in events])
             self._observe(events)
         self.done = until
         self.worker.merge_trending()

@@ -14,12 +14,13 @@ from typing import Any, Self
 import orjson
 
 from model.catalogue import Item
+from model.hints import UserHints
 from model.kinds import DEFAULT_KINDS, KindTable
 from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote, replay_note_headers
 from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
-from streams.records.codec import BadRecord, decode_item, decode_request, encode
+from streams.records.codec import BadRecord, decode_hints, decode_item, decode_request, encode
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Origin
 from streams.records.wrapping import open_json
@@ -185,6 +186,11 @@ def _item_of(letter: Letter, value: bytes | None, _: KindTable) -> bytes:
     return (item.item_id if isinstance(item, Item) else item).encode()
 
 
+def _hinted_of(letter: Letter, value: bytes | None, _: KindTable) -> bytes:
+    hints = decode_hints(None if value else letter.key, value)
+    return (hints.user_id if isinstance(hints, UserHints) else hints).encode()
+
+
 def _asker_of(_: Letter, value: bytes | None, __: KindTable) -> bytes:
     return decode_request(value).user_id.encode()
 
@@ -193,6 +199,7 @@ _IdOf = Callable[[Letter, bytes | None, KindTable], bytes]
 _ID_OF: dict[str, _IdOf] = {
     **{name: _user_of(name) for name in topics.EVENTS},
     topics.CATALOG: _item_of,
+    topics.USER_PROFILES: _hinted_of,
     topics.REQUESTS: _asker_of,
 }
 

@@ -26,6 +26,7 @@ __all__ = [
     "RECOMMENDATIONS",
     "REQUESTS",
     "TOPICS",
+    "USER_PROFILES",
     "WATCHES",
     "Topic",
     "create_topics",
@@ -36,6 +37,7 @@ WATCHES = "watch-events"
 RATES = "rate-events"
 ACTIONS = "action-events"
 CATALOG = "catalog-items"
+USER_PROFILES = "user-profiles"
 REQUESTS = "recommendation-requests"
 RECOMMENDATIONS = "recommendations"
 MODE_CHANGES = "mode-changes"
@@ -83,6 +85,7 @@ TOPICS = (
     Topic(RATES, "user_id"),
     Topic(ACTIONS, "user_id"),
     Topic(CATALOG, "item_id", compacted=True),
+    Topic(USER_PROFILES, "user_id", compacted=True),
     Topic(REQUESTS, "user_id", retention_ms=_DAY_MS),
     Topic(RECOMMENDATIONS, "user_id", retention_ms=7 * _DAY_MS),
     Topic(MODE_CHANGES, "user_id", retention_ms=30 * _DAY_MS),

@@ -2,9 +2,10 @@
 
 ``app`` builds the Faust app of a worker and ``driver`` is the Kafka driver below it. ``reader`` reads all partitions
 for the trainer and the scorekeeper, and ``time_order`` puts what it read in the order of time. ``range_reader`` reads a
-stretch of one partition again. ``catalogue`` keeps the catalogue current in every process, and ``polling`` reads for
-commands and threads. ``unreadable`` gets past a batch that no client can read, and ``lost_offsets`` logs what a topic
-no longer holds. This room imports ``kafka`` and ``records``; ``dead_letters``, ``rebuild`` and the processes import it.
+stretch of one partition again. ``compacted`` reads a compacted topic and follows it: ``catalogue`` in every process,
+and ``user_profiles`` where lists are made or learnt. ``polling`` reads for commands and threads. ``unreadable`` gets
+past a batch that no client can read, and ``lost_offsets`` logs what a topic no longer holds. This room imports
+``kafka`` and ``records``; ``dead_letters``, ``rebuild`` and the processes import it.
 """
 
 __all__: list[str] = []

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 import orjson
 
 from model.catalogue import Item
+from model.hints import UserHints, age_band
 from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import RecordError
 from streams.kinds import KINDS_VARIABLE
@@ -46,6 +47,7 @@ __all__ = [
     "BadRecord",
     "check_key",
     "decode_action",
+    "decode_hints",
     "decode_item",
     "decode_rating",
     "decode_request",
@@ -69,6 +71,7 @@ MAX_K = 200
 MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
 MAX_EXCLUDE = 1000
+MAX_AGE = 150  # years
 MAX_SHOWN_CHARACTERS = 80  # characters of a value in a message
 MAX_SHOWN_ENTRIES = 20  # entries of it
 Fields = Mapping[str, Any]
@@ -159,7 +162,7 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     The removed id is the one that the record's key names; an item's own id must be one that it can be read as.
     """
     if not value:
-        return _removed(key)
+        return _removed(key, "item_id")
     fields = _object(value)
     item_id = _id(fields, "item_id")
     check_key(key, "item_id", item_id)
@@ -170,6 +173,19 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
         _optional(fields, "year", _year),
         tuple(_text({"genres": genre}, "genres", MAX_ID_LENGTH) for genre in genres),
     )
+
+
+def decode_hints(key: bytes | None, value: bytes | None) -> UserHints | str:
+    """Read a record of ``user-profiles``: the hints, or the user's id alone where an empty value takes them back.
+
+    Of an age only the band is kept. Ids and keys are as in ``decode_item``. What is refused is not quoted: reasons are
+    logged, and hints are personal.
+    """
+    try:
+        return _hints(key, value) if value else _removed(key, "user_id")
+    except BadRecord as error:
+        required = error.detail.partition(", got ")[0]
+        raise BadRecord(error.cause, f"{required}; what came is personal and not shown") from None
 
 
 def decode_request(value: bytes | None) -> Request:
@@ -252,14 +268,27 @@ def _id(fields: Fields, name: str) -> str:
     raise BadRecord("bad_field", f"{name} must be {ID_RULE}, or an integer, got {_short(value)}")
 
 
-def _removed(key: bytes | None) -> str:
+def _hints(key: bytes | None, value: bytes) -> UserHints:
+    fields = _object(value)
+    user_id = _id(fields, "user_id")
+    check_key(key, "user_id", user_id)
+    age = _optional(fields, "age", lambda found, name: _whole(found, name, 0, MAX_AGE))
+    return UserHints(
+        user_id,
+        None if age is None else age_band(age),
+        _optional(fields, "gender", _short_text),
+        _optional(fields, "occupation", _short_text),
+    )
+
+
+def _removed(key: bytes | None, name: str) -> str:
     if key is None:
-        raise BadRecord("missing_field", "key is required where an empty value removes an item, got none")
-    item_id = named_by(key, "item_id")
-    if item_id is None:
-        hint = describe_key(key, "item_id")
-        raise BadRecord("bad_field", f"key must be an item_id to remove, {ID_RULE}, got {_short(key)}{hint}")
-    return item_id
+        raise BadRecord("missing_field", f"key is required where an empty value removes the {name}, got none")
+    removed = named_by(key, name)
+    if removed is None:
+        hint = describe_key(key, name)
+        raise BadRecord("bad_field", f"key must be the {name} to remove, {ID_RULE}, got {_short(key)}{hint}")
+    return removed
 
 
 def _text(fields: Fields, name: str, longest: int) -> str:
@@ -267,6 +296,10 @@ def _text(fields: Fields, name: str, longest: int) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
         raise BadRecord("bad_field", f"{name} must be 1 to {longest} printable characters, got {_short(value)}")
     return value
+
+
+def _short_text(fields: Fields, name: str) -> str:
+    return _text(fields, name, MAX_ID_LENGTH)
 
 
 def _timestamp(fields: Fields) -> int:

@@ -5,9 +5,6 @@ The time of a list is its record's Kafka timestamp, as that of an event is: betw
 something.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import orjson
 
 from model.metrics.live import PublishedList
@@ -16,6 +13,7 @@ from streams.records.decoding import RawRecord
 __all__ = ["shown_list"]
 
 _ARMS = ("a", "b")
+_BY_CHANCE = ("exploration", "exposure")
 
 
 def shown_list(record: RawRecord) -> PublishedList | None:
@@ -30,7 +28,8 @@ def shown_list(record: RawRecord) -> PublishedList | None:
             found["model_version"],
             tuple(item["item_id"] for item in found["items"]),
             *_taking_part(found.get("experiment"), found.get("arm")),
-            any(_is_by_chance(item) for item in found["items"]),
+            any(item.get("source") in _BY_CHANCE for item in found["items"]),
+            next((item["item_id"] for item in found["items"] if item.get("source") == "exposure"), None),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
@@ -44,7 +43,3 @@ def _taking_part(experiment: object, arm: object) -> tuple[str | None, str | Non
     if isinstance(experiment, str) and isinstance(arm, str) and arm in _ARMS:
         return experiment, arm
     return None, None
-
-
-def _is_by_chance(item: Mapping[str, Any]) -> bool:
-    return item.get("source") == "exploration" or item.get("propensity", 1) < 1

@@ -2,7 +2,8 @@
 
 Model versions, the scorekeeper's figures and archived files hold the ids that their own offsets belong to. The state is
 made of the event topics. So an event topic that was made anew ends every process, and none starts again until a person
-has chosen a cure. A catalogue that was made anew needs none: it is read from its first record at every start.
+has chosen a cure. A catalogue, or user profiles, that were made anew need none: they are read from their first record
+at every start.
 """
 
 import asyncio
@@ -19,11 +20,12 @@ from streams.kafka.topic_ids import made_anew, read_topic_ids, replaced
 from streams.records.positions import TopicIds
 from streams.redis.connection import answered, connect_to_read
 from streams.settings import Settings
-from streams.state.keys import CATALOG_REJECTED, TOPIC_IDS
+from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED, TOPIC_IDS
 
 __all__ = ["keep_ids", "recognise_topics"]
 
-_KEPT = (*topics.EVENTS, topics.CATALOG)  # of which Redis holds positions
+_REREAD = {topics.CATALOG: CATALOG_REJECTED, topics.USER_PROFILES: HINTS_REJECTED}  # what Redis knows of their offsets
+_KEPT = (*topics.EVENTS, *_REREAD)  # of which Redis holds positions
 _KEEP_S = 2.0  # as often as the cluster is looked at
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ logger = logging.getLogger(__name__)
 def recognise_topics(settings: Settings) -> None:
     """Compare the topics with the ids that belong to the positions in Redis, and write those that are not known yet.
 
-    A catalogue that was made anew is logged and accepted: what Redis knows of its offsets is forgotten.
+    A catalogue or user profiles made anew are logged and accepted: what Redis knows of their offsets is forgotten.
 
     Raises
     ------
@@ -47,10 +49,11 @@ def recognise_topics(settings: Settings) -> None:
             client.hsetnx(TOPIC_IDS, name, topic_id)
         stored: Any = client.hgetall(TOPIC_IDS)
         for name in replaced({name: stored[name] for name in names if name in stored}, found):
-            if name != settings.prefix + topics.CATALOG:
+            rejected = _REREAD.get(name.removeprefix(settings.prefix))
+            if rejected is None:
                 raise made_anew(name, settings, stored, found)
             logger.warning("topic.made_anew %s: it is read from its first record", name)
-            client.delete(CATALOG_REJECTED)
+            client.delete(rejected)
             client.hset(TOPIC_IDS, name, found[name])
 
 

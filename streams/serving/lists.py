@@ -3,7 +3,7 @@
 A worker calls this once for each batch of events and once for each request. Nothing here publishes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from model.history import Mode, Profile
 from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
+from model.ranking.exposure import NewItem, expose
 from model.ranking.recommender import NO_FILTER, CandidateList, ListFilter, Recommender
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
 
@@ -39,6 +40,7 @@ class ServingConfig:
     budget_s : seconds that scoring one chunk may take.
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
     explore : last places of a list that are filled by chance from the further candidates.
+    expose : share of the lists whose last place goes to a new item; lists that explore have none.
     """
 
     k: int = 10
@@ -46,6 +48,7 @@ class ServingConfig:
     budget_s: float = 0.150
     chunk: int = 64
     explore: int = 0
+    expose: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,9 @@ class Serving:
         asked = [candidates for candidates in candidate_lists if _has_unlisted(candidates.profile, repeats=repeats)]
         among = self._seen.hidden_among if repeats else self._seen.seen_among
         seen = iter(
-            await among([(candidates.profile, [item.item_id for item in candidates.items]) for candidates in asked])
+            await among(
+                [(candidates.profile, [*_ids(candidates.items), *_ids(candidates.new)]) for candidates in asked]
+            )
         )
         return [
             _without(candidates, next(seen)) if _has_unlisted(candidates.profile, repeats=repeats) else candidates
@@ -204,7 +209,11 @@ class Serving:
             mode=mode,
             model_version=candidates.version,
             k=k,
-            items=_listed(candidates.items, k, 0 if degraded else slots, rec_id),
+            items=_ranked(candidates.items, k)
+            if degraded
+            else _explored(candidates.items, k, slots, rec_id)
+            if slots
+            else _exposed(candidates, k, self._config.expose, rec_id),
             trigger=trigger.described,
             sequence=profile.sequence,
             event_ts=trigger.ts,
@@ -248,18 +257,39 @@ def _has_unlisted(profile: Profile, *, repeats: bool) -> bool:
 def _without(candidates: CandidateList, seen: frozenset[str]) -> CandidateList:
     if not seen:
         return candidates
-    items = tuple(item for item in candidates.items if item.item_id not in seen)
-    return CandidateList(
-        candidates.profile, candidates.mode, candidates.known_items, candidates.version, items, candidates.complete
+    return replace(
+        candidates,
+        items=tuple(item for item in candidates.items if item.item_id not in seen),
+        new=tuple(item for item in candidates.new if item.item_id not in seen),
     )
 
 
-def _listed(items: Sequence[ScoredItem], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:
+def _ids(items: Iterable[ScoredItem | NewItem]) -> Iterator[str]:
+    return (item.item_id for item in items)
+
+
+def _explored(items: Sequence[ScoredItem], k: int, slots: int, rec_id: str) -> tuple[ListedItem, ...]:
     """Return the places of a list; chance is seeded by its identity, so that a redelivered trigger repeats it."""
     places = explore(items, k, slots, Random(rec_id))
-    shown = [(item, item.source, 1.0) for item in places.ranked]
-    drawn = [(item, "exploration", places.propensity) for item in places.drawn]
-    return tuple(
-        ListedItem(item.item_id, rank, round(item.score, 6), source, item.reason, propensity)
-        for rank, (item, source, propensity) in enumerate([*shown, *drawn], 1)
-    )
+    shown = [_listed(item, rank) for rank, item in enumerate(places.ranked, 1)]
+    drawn = [
+        replace(_listed(item, rank, places.propensity), source="exploration")
+        for rank, item in enumerate(places.drawn, len(shown) + 1)
+    ]
+    return (*shown, *drawn)
+
+
+def _exposed(candidates: CandidateList, k: int, share: float, rec_id: str) -> tuple[ListedItem, ...]:
+    """Return the places of a list, the last of which may be a new item's; seeded as ``_explored``."""
+    found = expose(candidates.items, k, candidates.new, share, Random(rec_id))
+    places = _ranked(found.items, k)
+    return (*places[:-1], *(replace(place, propensity=found.propensity) for place in places[-1:]))
+
+
+def _ranked(items: Sequence[ScoredItem], k: int) -> tuple[ListedItem, ...]:
+    """Return the places of a list that is given by score alone."""
+    return tuple(_listed(item, rank) for rank, item in enumerate(items[:k], 1))
+
+
+def _listed(item: ScoredItem, rank: int, propensity: float = 1.0) -> ListedItem:
+    return ListedItem(item.item_id, rank, round(item.score, 6), item.source, item.reason, propensity)

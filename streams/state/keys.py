@@ -11,6 +11,8 @@ __all__ = [
     "CATALOG",
     "CATALOG_REJECTED",
     "EXPERIMENT",
+    "HINTS_REJECTED",
+    "HINT_LIFTS",
     "HOLD",
     "MODEL",
     "OVERRIDES",
@@ -36,6 +38,8 @@ TRENDING_NEWCOMERS = "hot:newcomers"
 TRENDING_GENRES = "hot:genres"
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
+HINTS_REJECTED = "hints:rejected"
+HINT_LIFTS = "hints:lifts"
 MODEL = "model:current"
 EXPERIMENT = "experiment:current"
 OVERRIDES = "modes:chosen"

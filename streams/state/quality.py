@@ -29,6 +29,7 @@ __all__ = [
     "find_quality",
     "find_quality_and_users",
     "find_series",
+    "restored",
 ]
 
 ExperimentUserCounts = dict[ExperimentUser, tuple[int, int]]  # tests and hits
@@ -102,7 +103,7 @@ class QualityShelf:
         """Return the stored figures, or None before the first; raise StateError if they are not ours."""
         with answered("quality: reading the live figures"):
             found = await self._client.get(QUALITY)
-        return None if found is None else _restored(found)
+        return None if found is None else restored(found)
 
     async def users(self) -> ExperimentUserCounts:
         """Return the stored users of the experiment that ran; raise StateError if they are not ours."""
@@ -143,7 +144,7 @@ def find_quality(client: Redis) -> LiveQuality | None:
     """Return the stored figures for somebody who looks them up, or None where nobody has stored any."""
     with answered("quality: reading the live figures"):
         found: Any = client.get(QUALITY)
-    return None if found is None else _restored(found)
+    return None if found is None else restored(found)
 
 
 def find_quality_and_users(client: Redis) -> tuple[LiveQuality | None, ExperimentUserCounts]:
@@ -158,7 +159,7 @@ def find_quality_and_users(client: Redis) -> tuple[LiveQuality | None, Experimen
         pipeline.get(QUALITY)
         pipeline.hgetall(QUALITY_USERS)
         figures, users = pipeline.execute()
-    return None if figures is None else _restored(figures), _users(users)
+    return None if figures is None else restored(figures), _users(users)
 
 
 def find_series(client: Redis, most: int = SERIES) -> tuple[QualityPoint, ...]:
@@ -208,7 +209,8 @@ def _counts(stored: bytes | str) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def _restored(stored: bytes | str) -> LiveQuality:
+def restored(stored: bytes | str) -> LiveQuality:
+    """Return the figures that a scorekeeper has stored; raise StateError if they are none."""
     try:
         found = orjson.loads(stored)
         return LiveQuality(

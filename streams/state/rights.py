@@ -22,6 +22,8 @@ from streams.state.keys import (
     CATALOG,
     CATALOG_REJECTED,
     EXPERIMENT,
+    HINT_LIFTS,
+    HINTS_REJECTED,
     HOLD,
     MODEL,
     OVERRIDES,
@@ -112,6 +114,7 @@ _TOPICS = _rights(
     ("HSET", TOPIC_IDS, "", ""),
     ("HGETALL", TOPIC_IDS),
     ("DEL", CATALOG_REJECTED),
+    ("DEL", HINTS_REJECTED),
 )
 _USERS = _rights(
     "users and their lists",
@@ -167,6 +170,9 @@ _TITLES = _rights(
     ("SET", similar_key("x"), ""),
     ("DEL", similar_key("x")),
     ("HGETALL", CATALOG_REJECTED),
+    ("HGETALL", HINTS_REJECTED),
+    ("HSET", HINTS_REJECTED, "", ""),
+    ("GET", HINT_LIFTS),
 )
 _CHOICES = _rights(
     "experiments and modes chosen by hand",
@@ -174,6 +180,7 @@ _CHOICES = _rights(
     ("HLEN", OVERRIDES),
     ("HGETALL", OVERRIDES),
 )
+_NEW_ITEMS = _rights("places for new items", ("HMGET", _PARTITION.watches, ""), ("GET", QUALITY))
 _FIGURES = _rights(
     "live figures",
     ("GET", QUALITY),
@@ -235,6 +242,7 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_POINTER,
         *_TOPICS,
         *_CHOICES,
+        *_NEW_ITEMS,
         *_rights("waiting for a rebuild", ("EXISTS", HOLD)),
         *_lease("worker"),
         *_life("worker"),
@@ -245,6 +253,7 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_SERVING,
         *_TOPICS,
         *_rights("keeping the versions of an experiment", ("GET", EXPERIMENT)),
+        *_rights("lists by hints", ("SET", HINT_LIFTS, "")),
         *_lease("trainer"),
         *_life("trainer"),
     ),

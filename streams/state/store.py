@@ -21,7 +21,10 @@ from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
 from model.kinds import DEFAULT_KINDS, KindTable
+from model.ranking.exposure import ExposureEvidence
+from model.ranking.hint_lifts import HintLifts
 from streams.errors import StateError, StateMoved
+from streams.records.codec import encode
 from streams.records.positions import TopicPartition
 from streams.records.records import Event, ModelVersion, Origin
 from streams.redis.connection import answered
@@ -39,10 +42,11 @@ from streams.state.calls import (
     user_call,
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
+from streams.state.exposure import read_exposure
 from streams.state.keys import (
     CATALOG,
-    CATALOG_REJECTED,
     EXPERIMENT,
+    HINT_LIFTS,
     HOLD,
     MODEL,
     OVERRIDES,
@@ -309,6 +313,11 @@ class State:
             found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
 
+    async def exposure(self, partitions: int, item_ids: Sequence[str]) -> ExposureEvidence:
+        """Return what is known of items that may be new; see ``streams.state.exposure``."""
+        with answered(f"state: reading what is known of {len(item_ids)} items"):
+            return await read_exposure(self._client, partitions, item_ids)
+
     async def newcomers(self, n: int) -> tuple[tuple[str, float], ...]:
         """Return the n items that are hottest among newcomers with their heat, hottest first."""
         with answered("state: reading what trends among newcomers"):
@@ -329,16 +338,36 @@ class State:
                     pipeline.delete(similar_key(item_id))
             await pipeline.execute()
 
-    async def rejected_items(self) -> dict[int, int]:
-        """Return, by partition, the offset of the last bad catalogue record that became a dead letter."""
-        with answered("state: reading which catalogue records were rejected"):
-            found: Any = await self._client.hgetall(CATALOG_REJECTED)
+    async def rejected(self, key: str) -> dict[int, int]:
+        """Return, by partition, the offset of the last bad record that became a dead letter.
+
+        ``key`` is the topic's: ``CATALOG_REJECTED`` or ``HINTS_REJECTED``.
+        """
+        with answered(f"state: reading {key}"):
+            found: Any = await self._client.hgetall(key)
         return {int(partition): int(offset) for partition, offset in found.items()}
 
-    async def note_rejected_items(self, offsets: Mapping[int, int]) -> None:
-        """Note the last bad catalogue record of these partitions, so that the next reader does not report it again."""
-        with answered("state: noting which catalogue records were rejected"):
-            await self._client.hset(CATALOG_REJECTED, mapping={str(at): offset for at, offset in offsets.items()})
+    async def note_rejected(self, key: str, offsets: Mapping[int, int]) -> None:
+        """Note the last bad record of these partitions, so that the next reader does not report it again."""
+        with answered(f"state: noting {key}"):
+            await self._client.hset(key, mapping={str(at): offset for at, offset in offsets.items()})
+
+    async def put_hint_lifts(self, lifts: HintLifts) -> None:
+        """Write how much more each group of people begins with which items."""
+        with answered("state: writing the lifts of hints"):
+            await self._client.set(HINT_LIFTS, encode(lifts.groups))
+
+    async def hint_lifts(self) -> HintLifts:
+        """Return them; there are none before a trainer has written them."""
+        with answered("state: reading the lifts of hints"):
+            found: Any = await self._client.get(HINT_LIFTS)
+        try:
+            return HintLifts() if found is None else HintLifts.restored(orjson.loads(found))
+        except ValueError as error:
+            raise StateError(
+                f"state: lifts of groups are required under {HINT_LIFTS}, got {error}; delete that key, and the "
+                "trainer writes it anew"
+            ) from error
 
     async def catalogue_ids(self) -> frozenset[str]:
         """Return the ids of the items that look-ups know."""

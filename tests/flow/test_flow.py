@@ -12,7 +12,7 @@ from redis import Redis
 
 from agents.worker.app import Driver, join_worker
 from agents.worker.batch import answer_batch
-from agents.worker.catalogue import CatalogueLetters
+from agents.worker.catalogue import FeedLetters
 from agents.worker.refresh import RefreshConfig
 from agents.worker.requests import answer_request
 from agents.worker.runtime import WorkerConfig, raw_record
@@ -21,6 +21,7 @@ from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.hint_lifts import HintLifts
 from replay.prequential.offline_worker import OfflineWorker
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import EVENTS
@@ -31,6 +32,7 @@ from streams.redis.heartbeat import SignOfLife
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving
 from streams.settings import Settings
+from streams.state.keys import CATALOG_REJECTED
 from streams.state.store import State
 from tests.toy import toy_snapshot
 
@@ -220,7 +222,9 @@ async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog
     film = RawRecord(Origin("catalog-items", 0, 3), b"f", b"{")
     feed = worker.catalogue.feed
     feed.take_rejected = lambda: (Rejected(film, "not_json", "value must be JSON"),)
-    letters = CatalogueLetters(worker.state, RefreshConfig(), lambda: True, feed, worker.publisher, worker.rejections)
+    letters = FeedLetters(
+        worker.state, RefreshConfig(), lambda: True, feed, CATALOG_REJECTED, worker.publisher, worker.rejections
+    )
     await letters.refresh()
     await letters.refresh()  # read again, it is known to be out
     assert [key for topic, key, _ in sent if topic == "dead-letters"] == [b"k", b"k", b"k", b"f"]
@@ -229,6 +233,23 @@ async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog
     assert line.startswith(
         "worker.dead_letters 2: not_json 1, not_an_object 1; the first is watch-events[0] offset 0, "
     )
+
+
+async def test_hints_order_the_first_list_and_are_in_nothing_that_is_sent_or_kept(worker, sent, state):
+    """Where women begin with i7 most, it comes first in a woman's first list; neither list nor Redis tells why."""
+    trending = Trending.of((item, 30.0 - n) for n, item in enumerate(ITEMS))
+    lifts = HintLifts({"gender:woman": {item: 3.0 if item == "i7" else 1.0 for item in ITEMS}})
+    worker.current.recommender = worker.current.recommender.with_trending(trending).with_hint_lifts(lifts)
+    hints = orjson.dumps({"user_id": "a", "gender": "woman"})
+    worker.hints._take([RawRecord(Origin("user-profiles", 0, 0, time.time_ns() // 1_000_000), b"a", hints)])
+    for number, user in enumerate("ab"):
+        await answer_request(worker, event("recommendation-requests", number, {"request_id": user, "user_id": user}))
+    await answer_batch(worker, [watched("a", "i1", 0)])
+    first = [found["items"][0]["item_id"] for found in sent.values("recommendations")]
+    assert first == ["i7", "i0", "i7"]
+    assert b"woman" not in b"".join(value for _, _, value in sent)
+    kept = [*state.hgetall("user:{a}").values(), state.get("user:{a}:recs")]
+    assert not any("woman" in value for value in kept)
 
 
 async def test_a_future_dated_event_is_the_newest_until_the_next(worker):

@@ -79,7 +79,7 @@ def session(install, until):
     catalogue = [(item, {"item_id": item, "title": item, "genres": ["Drama"]}) for item in ITEMS]
     installation.send_all("catalog-items", catalogue)
     versions = store_versions(installation)
-    with installation.process("worker") as worker:
+    with installation.process("worker", "--expose", "0") as worker:
         worker.await_ready()
         found = Session(installation, until)
         for n in range(4):

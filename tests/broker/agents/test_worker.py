@@ -86,7 +86,7 @@ def running(install):
     """Return an installation with a catalogue and one worker that answers events."""
     installation = install()
     send_catalogue(installation)
-    with installation.process("worker") as worker:
+    with installation.process("worker", "--expose", "0") as worker:
         worker.await_ready()
         yield installation
         assert worker.child.poll() is None, worker.said()

@@ -28,7 +28,7 @@ def described(settings):
 
 
 def test_creating_makes_every_topic_and_creating_again_makes_none(settings):
-    """The first call names all eight in order, the second nothing, and the cluster holds the stated partitions."""
+    """The first call names all nine in order, the second nothing, and the cluster holds the stated partitions."""
     assert create_topics(settings) == tuple(settings.prefix + topic.name for topic in TOPICS)
     assert create_topics(settings) == ()
     assert described(settings) == {topic.name: topic.partitions(settings) for topic in TOPICS}

@@ -109,6 +109,7 @@ def test_a_replay_reports_one_json_object(stack, topic_prefix, recorded):
     assert facts.pop("rate") > 0
     assert facts == {
         "items": 5,
+        "hints": 0,
         "sent": 200,
         "duplicates": 0,
         "late": 0,
@@ -125,7 +126,7 @@ def test_a_replay_reports_one_line(stack, topic_prefix, recorded):
     options = ["--max-speed", "--limit", "7", "--kafka", stack.kafka, "--prefix", topic_prefix]
     result = CliRunner().invoke(replay, [str(recorded), *options])
     assert result.exit_code == 0
-    assert result.output.startswith("sent 5 items and 7 events (0 duplicates, 0 late) in ")
+    assert result.output.startswith("sent 5 items, hints of 0 users and 7 events (0 duplicates, 0 late) in ")
 
 
 def test_refused_records_are_named_and_the_rest_is_sent(stack, topic_prefix, tmp_path):

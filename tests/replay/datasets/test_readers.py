@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from model.catalogue import Item
+from model.hints import UserHints
 from replay.datasets.readers import read_dataset
 from streams.errors import DataError
 
@@ -282,3 +283,29 @@ def test_a_torn_zip_is_told(tmp_path, tab):
     path.write_bytes(path.read_bytes().replace(b"8\t1\t5\t100", b"8\t1\t4\t100"))
     with pytest.raises(DataError, match=r"torn\.zip:u\.data must be readable, got BadZipFile.*again"):
         read_dataset(path)
+
+
+def test_users_of_the_two_oldest_releases_have_hints(tmp_path):
+    """Ages become bands, and occupations are words or numbers as the release has them; postal codes are left."""
+    tab = write(tmp_path / "tab", u__data="1\t2\t3\t4\n", u__user="1|24|M|technician|85711\n2|53|F|other|94043\n")
+    assert read_dataset(tab).hints == (UserHints("1", 18, "M", "technician"), UserHints("2", 50, "F", "other"))
+    dat = write(tmp_path / "dat", ratings__dat="1::2::3::4\n", users__dat="1::F::1::10::48067\n2::M::56::16::70072\n")
+    assert read_dataset(dat).hints == (UserHints("1", 0, "F", "10"), UserHints("2", 56, "M", "16"))
+
+
+def test_a_log_without_a_file_of_users_has_no_hints(tmp_path):
+    """Nothing is said of its users."""
+    assert read_dataset(write(tmp_path / "tab", u__data="1\t2\t3\t4\n")).hints == ()
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ("1::F::1::10\n", r"users\.dat line 1 must hold 5 fields, got 4"),
+        ("1::F::1::10::1\n2::F::old::10::1\n", r"users\.dat line 2 must hold a user id and an age in years"),
+    ],
+)
+def test_a_bad_row_of_users_is_told_with_its_line(tmp_path, users, message):
+    """It is no hint that could be left out: the file is another than it seems."""
+    with pytest.raises(DataError, match=message):
+        read_dataset(write(tmp_path / "bad", ratings__dat="1::2::3::4\n", users__dat=users))

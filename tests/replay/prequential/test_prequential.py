@@ -9,6 +9,7 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
+from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig
 from model.training.fit import TrainingConfig
 from model.training.gate import gate
@@ -26,6 +27,7 @@ from replay.prequential.stream import Stream
 from replay.prequential.threshold import always_cold, always_personalised, low_history, mode_hit_rates, propose
 from streams.errors import DataError
 from streams.records.records import Origin, Rating
+from streams.serving.lists import ServingConfig
 
 HOUR = 3_600_000
 TINY = NeuMFConfig(history_length=8, factors=8, mlp_factors=8, genre_factors=4, hidden=(8, 8), neighbours=8, blocks=1)
@@ -364,6 +366,20 @@ def test_both_passes_test_the_same_events(stream):
     assert done > 20
     assert not cold.track.modes[:done].any()
     assert personalised.track.modes[:done].all()
+
+
+def test_an_offline_worker_shows_new_items_and_learns_what_comes_of_it():
+    """With every list exposed a film that nobody touched has the last place; touched by the next event it counts."""
+    films = Catalogue.of(Item(f"i{n}", f"Film {n}", 1990 + n) for n in range(12))
+    serving, exposure = ServingConfig(k=5, expose=1.0), ExposureConfig(until=2, pool=1)
+    worker = OfflineWorker(films, OfflineWorkerConfig(serving=serving, exposure=exposure))
+    worker.apply([Rating(f"e{n}", f"u{n % 9}", f"i{n % 11}", n, 4.0) for n in range(22)])  # i11 alone is new
+    worker.merge_trending()
+    asked = [(Origin("rate-events", 0, 22, 22), Rating("e22", "u0", "i11", 22, 4.0))]
+    [made] = worker.ask(asked, {0})
+    assert [item.source for item in made.items] == ["trending"] * 4 + ["exposure"]
+    assert (made.items[-1].item_id, made.items[-1].propensity) == ("i11", 1.0)
+    assert worker.last_places() == {"shown": 0, "hits": 0, "items": {"i11": [1, 1]}}
 
 
 def test_repeats_are_tested_where_they_are_kept():

@@ -24,10 +24,10 @@ def test_all_event_topics_have_the_same_shape():
         assert BY_NAME[name].configuration() == {"cleanup.policy": "delete", "retention.ms": "-1"}
 
 
-def test_the_catalogue_and_the_versions_are_compacted():
+def test_catalogue_hints_and_versions_are_compacted():
     """They are tables, of which the latest record of each key is kept; nothing else is."""
     compacted = {topic.name for topic in TOPICS if topic.configuration()["cleanup.policy"] == "compact"}
-    assert compacted == {"catalog-items", "model-versions"}
+    assert compacted == {"catalog-items", "model-versions", "user-profiles"}
 
 
 def test_only_the_versions_have_one_partition_whatever_is_set():

@@ -60,12 +60,21 @@ def test_half_an_experiment_is_none(taking_part):
     )
 
 
-@pytest.mark.parametrize("chance", [{"propensity": 0.25}, {"source": "exploration"}])
-def test_a_place_left_to_chance_is_seen(chance):
-    """One item with a propensity below 1, or from exploration, makes the list one that chance filled."""
+@pytest.mark.parametrize(("source", "exposed"), [("exploration", None), ("exposure", "b")])
+def test_a_place_left_to_chance_is_seen(source, exposed):
+    """An item that was drawn makes the list one that chance filled; a new one is named."""
     fields = orjson.loads(encode(A_LIST))
-    fields["items"][1] |= chance
-    assert shown_list(published(orjson.dumps(fields))).is_by_chance
+    fields["items"][1] |= {"source": source, "propensity": 0.25}
+    found = shown_list(published(orjson.dumps(fields)))
+    assert (found.is_by_chance, found.exposed) == (True, exposed)
+
+
+def test_a_place_that_chance_left_alone_is_given_by_score():
+    """An item that has its place by score, and would have lost it in one list of ten, is no chance."""
+    fields = orjson.loads(encode(A_LIST))
+    fields["items"][1] |= {"propensity": 0.9}
+    found = shown_list(published(orjson.dumps(fields)))
+    assert (found.is_by_chance, found.exposed) == (False, None)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,6 @@ def test_a_place_left_to_chance_is_seen(chance):
         ("items", ["a"]),
         ("items", [{"item_id": 3}]),
         ("items", [{}]),
-        ("items", [{"item_id": "a", "propensity": "low"}]),
     ],
 )
 def test_a_field_of_another_type_makes_it_none(name, value):

@@ -15,6 +15,7 @@ from model.history import Interaction, Profile
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.exposure import NewItem
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
 from streams.records.records import Origin
@@ -289,6 +290,54 @@ async def test_a_degraded_list_leaves_nothing_to_chance(serving):
     assert answer.recommendation.mode == "degraded"
     assert ids(answer) == list(ITEMS[:10])
     assert {place.propensity for place in answer.recommendation.items} == {1.0}
+
+
+EXPOSING = ServingConfig(budget_s=30.0, expose=1.0)
+NEW = (NewItem("new1", 0.02, 0.03), NewItem("i5", 0.01, 0.02), NewItem("new2", 0.01, 0.01))
+
+
+async def test_the_last_place_goes_to_a_new_item_that_the_user_has_not_touched(serving):
+    """Of three new items one is ranked anyway and one is seen: the third has the place for certain."""
+    served = serving(Seen(u={"new2"}), EXPOSING)
+    [answer] = await served.answer(made().with_new(NEW), [(user("u", seen=1), TRIGGER)])
+    assert ids(answer) == [*ITEMS[:9], "new1"]
+    last = answer.recommendation.items[-1]
+    assert (last.rank, last.source, last.propensity, last.score) == (10, "exposure", 1.0, 0.02)
+    assert {place.propensity for place in answer.recommendation.items[:9]} == {1.0}
+
+
+async def test_a_share_of_the_lists_is_exposed_and_the_others_say_so(serving):
+    """Of 2,000 identities a fifth is exposed, within four deviations of 17.9; else the tenth has a propensity of .8."""
+    triggers = [Trigger.of_request(f"r{n}", 5) for n in range(2000)]
+    served = serving(config=replace(EXPOSING, expose=0.2))
+    answers = await served.answer(made().with_new(NEW), [(user("u"), trigger) for trigger in triggers])
+    last = Counter(
+        (answer.recommendation.items[-1].item_id, answer.recommendation.items[-1].propensity) for answer in answers
+    )
+    assert {item for item, _ in last} == {"i9", "new1", "new2"}
+    assert last["i9", 0.8] == pytest.approx(1600, abs=4 * 17.9)
+    propensities = {item: propensity for item, propensity in last if item != "i9"}
+    assert propensities == {"new1": pytest.approx(0.15), "new2": pytest.approx(0.05)}  # bounds of .03 and .01
+
+
+@pytest.mark.parametrize("list_filter", [ListFilter(genre="Drama"), ListFilter(exclude=("i0",))])
+async def test_a_list_with_wishes_exposes_nothing(serving, list_filter):
+    """Whoever asks for a genre, or leaves items out, gets what was asked for."""
+    served = serving(config=EXPOSING)
+    [answer] = await served.answer(made().with_new(NEW), [(user("u"), TRIGGER)], list_filter=list_filter)
+    assert "exposure" not in {place.source for place in answer.recommendation.items}
+
+
+async def test_a_list_that_explores_or_is_degraded_exposes_nothing(serving):
+    """An arm with places for chance draws as ever, and a degraded list is as ranked."""
+    served = serving(config=EXPOSING)
+    [answer] = await served.answer(
+        made().with_new(NEW), [(user("u"), TRIGGER)], under=ExperimentContext("depth", "b", 1)
+    )
+    assert [place.source for place in answer.recommendation.items] == ["trending"] * 9 + ["exploration"]
+    sick = made(ranker=ranked(sick=True), version="v1").with_new(NEW)
+    [answer] = await serving(config=EXPOSING).answer(sick, [(user("v", ITEMS[100:105], seen=5), TRIGGER)])
+    assert (answer.recommendation.mode, ids(answer)) == ("degraded", list(ITEMS[:10]))
 
 
 async def test_an_arm_is_written_on_its_lists_and_its_exploration_wins(serving):

@@ -9,6 +9,7 @@ from streams.records.records import Action, Origin, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
 from streams.state.calls import StoredList
+from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
 from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
 from streams.state.store import ModelPointer, State
@@ -117,8 +118,11 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.put_catalogue([film], ["gone"])
     await state.catalogue_ids()
     assert await state.has_catalogue()
-    await state.note_rejected_items({0: 1})
-    await state.rejected_items()
+    for key in (CATALOG_REJECTED, HINTS_REJECTED):
+        await state.note_rejected(key, {0: 1})
+        await state.rejected(key)
+    await state.exposure(1, ["i"])
+    await state.hint_lifts()
     await state.put_similar({"i": [("j", 0.5)]})
     await state.move_model(ModelPointer("v", "m", 1))
     await state.current_model()
@@ -134,7 +138,7 @@ def test_keys_out_of_reach_are_named(as_user):
     lines = missing(as_user("~user:*", "&*", "+@all"), "worker")
     assert any("HGET of the key 'items:{p0}:at' must be allowed" in line and "~items:*" in line for line in lines)
     assert not any("'user:" in line for line in lines)
-    [line] = missing(as_user("~alive:*", "~model:*", "~topics:*", "~catalog:*", "&*", "+@all"), "trainer")
+    [line] = missing(as_user("~alive:*", "~model:*", "~topics:*", "~catalog:*", "~hints:*", "&*", "+@all"), "trainer")
     assert "GET of the key 'experiment:current' must be allowed" in line
 
 

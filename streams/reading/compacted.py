@@ -1,0 +1,126 @@
+"""A compacted topic as every process sees it: read whole, and then followed.
+
+Each process reads all partitions for itself, without a consumer group: everybody needs every record.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+
+from streams.kafka.clients import consumer
+from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.reading.unreadable import get_many
+from streams.records.codec import BadRecord
+from streams.records.decoding import RawRecord, Rejected
+from streams.settings import Settings
+
+__all__ = ["CompactedFeed"]
+
+logger = logging.getLogger(__name__)
+POLL_MS = 200
+MAX_REJECTED = 1000
+
+
+class CompactedFeed:
+    """Reads a topic; ``start`` returns when everything known so far has been read.
+
+    A subclass says what its records are: ``_take`` takes them, ``_begin`` forgets them, and ``_tell`` is called when
+    they may have changed.
+
+    Parameters
+    ----------
+    settings : where the topic is.
+    name : of the topic, without the prefix.
+    where : who reads, in messages.
+    """
+
+    def __init__(self, settings: Settings, name: str, where: str) -> None:
+        self._topic = settings.prefix + name
+        self._where = where
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._consumer: Any = None
+        self._rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
+
+    async def start(self) -> None:
+        """Connect and read to the end of the topic."""
+        await self.stop()  # an earlier attempt's, where something else of the start failed
+        self._consumer = consumer(self._settings)
+        with cluster_required(self._where, self._settings):
+            await self._consumer.start()
+        self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
+        self._consumer.assign(self._assigned)
+        await self._consumer.seek_to_beginning(*self._assigned)
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Read everything that is in the topic now.
+
+        Raises
+        ------
+        ClusterAway
+            If the cluster does not answer for now.
+        """
+        async with self._lock:
+            try:
+                ends = await self._consumer.end_offsets(self._assigned)
+            except KafkaError as error:
+                raise cluster_error(
+                    error, f"{self._where}: the end of {self._topic} is required from {self._settings.kafka}"
+                ) from error
+            while any([await self._consumer.position(at) < end for at, end in ends.items()]):
+                await self._read_once()
+
+    async def reread(self) -> None:
+        """Begin anew with the topic's first record, as it is another topic than the one that was read."""
+        async with self._lock:
+            await self._consumer.seek_to_beginning(*self._assigned)
+            self._begin()
+        await self.catch_up()
+        self._tell()
+
+    async def follow(self) -> None:
+        """Read changes as they come, until stopped or cancelled."""
+        with suppress(ConsumerStoppedError):
+            while True:
+                async with self._lock:
+                    await self._read_once()
+                await asyncio.sleep(0)
+
+    def take_rejected(self) -> tuple[Rejected, ...]:
+        """Return the bad records that were read since the last call, in order; at most the latest 1,000."""
+        taken = tuple(self._rejected)
+        self._rejected.clear()
+        return taken
+
+    async def stop(self) -> None:
+        """Disconnect, also where ``start`` never came to it."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def _begin(self) -> None:
+        """Forget what was read."""
+        raise NotImplementedError
+
+    def _take(self, records: Iterable[RawRecord]) -> None:
+        """Take records, in order; those that break their contract go to ``_reject``."""
+        raise NotImplementedError
+
+    def _tell(self) -> None:
+        """Say what is known now."""
+
+    def _reject(self, record: RawRecord, error: BadRecord) -> None:
+        self._rejected.append(Rejected(record, error.cause, error.detail))
+        logger.debug("%s.bad_record %s", self._where, error.cause, extra={"offset": record.origin.offset})
+
+    async def _read_once(self) -> None:
+        records = await get_many(self._where, self._consumer, timeout_ms=POLL_MS)
+        found = [RawRecord.of(record) for batch in records.values() for record in batch]
+        if found:
+            self._take(found)
