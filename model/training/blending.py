@@ -47,6 +47,7 @@ SHORT = 10
 LEADING, OTHERS = 100, 160  # items of each mode that lead, and random others
 NEWTON_STEPS = 6
 MAX_STEP = 2.0  # of a weight, in one step
+MIN_USERS = 10  # fewer are no sample of those who come
 MAX_SHARE = 0.1  # of the events, that one user may speak for
 FADING = 0.95  # of what was learnt before, in a round
 SCORES_AT_ONCE = 1 << 22  # of users, items and features: 16 MiB
@@ -80,12 +81,13 @@ def learnt_blend(
     ----------
     ranker : of the version.
     signals : what trended before the events.
-    tests : the events; a random choice is taken of many. Those with an item that the version does not know say nothing.
+    tests : the events; a random choice is taken of many. Those with an item that the version does not know say nothing,
+        and nothing is learnt from fewer than ten users.
     generator : of the choices.
     """
     before = ranker.snapshot.network().blend
     chosen = _chosen(ranker, tests, generator)
-    if not chosen:
+    if len({test.before.user_id for test in chosen}) < MIN_USERS:
         return before
     read = _read(ranker, signals, chosen, before, generator)
     after = Blend()
