@@ -205,7 +205,9 @@ def beside_training(settings: Settings, feed: Arrivals, trainer: Server, seconds
 
 def measured(settings: Settings, log: Dataset, folder: Path, load: Load) -> dict[str, Any]:
     """Return the answers to all four; the topics hold the catalogue, and a version serves."""
-    workers = [worker_process(settings, folder / f"worker-{n}.log") for n in range(2)]
+    workers = [
+        worker_process(settings, folder / f"worker-{n}.log", "--personalize-at", str(PERSONALIZE_AT)) for n in range(2)
+    ]
     steady = trainer_process(settings, folder / "steady.log", *WITHOUT_PAUSE)
     trainer = trainer_process(settings, folder / "trainer.log", *OFTEN)
     try:

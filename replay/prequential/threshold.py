@@ -23,6 +23,7 @@ from replay.prequential.stream import Stream
 __all__ = ["ModeHitRates", "Proposal", "always_cold", "always_personalised", "low_history", "mode_hit_rates", "propose"]
 
 DRAWS = 1000
+NEVER = 1_000_000  # known items, more than a profile has
 Hits = NDArray[np.bool_]
 
 
@@ -63,8 +64,8 @@ def low_history(stream: Stream, most: int) -> Stream:
 
 
 def always_cold(config: PrequentialConfig) -> PrequentialConfig:
-    """Return a configuration that never learns, so that every list is cold start."""
-    return replace(config, round_every=0)
+    """Return a configuration in which no number of known items makes a user personalised."""
+    return replace(config, road=replace(config.road, modes=ModeConfig.fixed(NEVER)))
 
 
 def always_personalised(config: PrequentialConfig) -> PrequentialConfig:
