@@ -50,6 +50,7 @@ _COMMANDS = {
         "dead_letters",
         "List, show or replay records that broke their contract.",
     ),
+    "kinds": ("commands.operate.kinds", "kinds", "Show which kinds of events there are, and what each says."),
     "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
     "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
 }

@@ -5,11 +5,20 @@ a positive one says that others may like the item. A rating is positive from the
 ratings before it, and the middle of the scale until there are a few. ``functions.lua`` judges by the same rule.
 """
 
-__all__ = ["MIN_OWN_RATINGS", "MIN_PROGRESS", "SCALE_MIDDLE", "is_positive_rating", "is_positive_watch", "middle_of"]
+__all__ = [
+    "MIN_OWN_RATINGS",
+    "MIN_PROGRESS",
+    "NEWCOMER_EVENTS",
+    "SCALE_MIDDLE",
+    "is_positive_rating",
+    "is_positive_watch",
+    "middle_of",
+]
 
 SCALE_MIDDLE = 3.0  # stars
 MIN_OWN_RATINGS = 5  # from which a user's mean says more than the scale
 MIN_PROGRESS = 0.1  # of an item; who leaves earlier did not like what began
+NEWCOMER_EVENTS = 10  # of each kind; what people touch in their first ten events is not what they touch later
 
 
 def middle_of(ratings: int, rating_sum: float) -> float:

@@ -172,7 +172,7 @@ def _compared(
     while archived is not None and archived[0].offset < kept:
         ids.is_new(archived[1].user_id, archived[1].event_id)
         archived = next(events, None)
-    for expected in _accepted(consumer, at, kept, until, settings.prefix):
+    for expected in _accepted(consumer, at, kept, until, settings):
         if not ids.is_new(expected[1].user_id, expected[1].event_id):
             continue
         compared += 1
@@ -191,14 +191,14 @@ def _compared(
 
 
 def _accepted(
-    consumer: KafkaConsumer, at: TopicPartition, first: int, end: int, prefix: str
+    consumer: KafkaConsumer, at: TopicPartition, first: int, end: int, settings: Settings
 ) -> Iterator[ArchivedEvent]:
     """Give the events that a partition holds from ``first`` up to, not including, ``end``."""
     consumer.assign([at])
     consumer.seek(at, first)
     for found in read_up_to(consumer, {at: end}, "archive", most=5000):
         raw = [RawRecord.of(one) for one in found.get(at, ()) if one.offset < end]
-        yield from decode_batch(raw, prefix).events
+        yield from decode_batch(raw, settings.prefix, settings.kinds).events
 
 
 def _each(batches: Iterable[tuple[ArchivedEvent, ...]]) -> Iterator[ArchivedEvent]:

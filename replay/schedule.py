@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 from replay.datasets.dataset import Dataset
 from streams.errors import DataError, SettingsError
-from streams.kafka.topics import RATES, WATCHES
-from streams.records.records import Event, Rating, Watch
+from streams.kafka.topics import ACTIONS, RATES, WATCHES
+from streams.records.records import Action, Event, Rating, Watch
 
 __all__ = ["Disturbance", "Events", "PlannedDelivery", "Schedule", "Selection", "Speed", "plan"]
 
-Events = Literal["watch", "rate", "both"]
+Events = Literal["watch", "rate", "both", "kind"]
 SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
 MAX_COPY_DISTANCE = 50  # deliveries; a producer's retry follows within one batch or two
 MAX_LATE_DISTANCE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
@@ -58,7 +59,7 @@ class Selection:
 
     Parameters
     ----------
-    events : each row as a watch, a rating, or a watch and then a rating of the same time.
+    events : each row as a watch, a rating, a watch and then a rating of the same time, or as its column ``kind`` says.
     since, until : event time in milliseconds, first one taken and first one left out; None is no bound.
     limit : rows taken at most, the earliest ones.
     """
@@ -126,6 +127,7 @@ class Schedule:
     row : int64 (M,), each delivery's row.
     is_watch, is_copy, is_late : bool (M,).
     due_s : float64 (M,), ascending.
+    has_kinds : whether a row that is no watch is what its column ``kind`` says; else it is a rating.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Schedule:
     is_copy: npt.NDArray[np.bool_]
     is_late: npt.NDArray[np.bool_]
     due_s: npt.NDArray[np.float64]
+    has_kinds: bool = False
 
     def __len__(self) -> int:
         return len(self.row)
@@ -148,16 +151,22 @@ class Schedule:
                 self.is_watch[part].tolist(),
                 self.is_copy[part].tolist(),
                 self.is_late[part].tolist(),
+                rows["kind"].tolist() if self.has_kinds else [RATE] * len(rows),
                 *(rows[name].tolist() for name in ("user_id", "item_id", "ts", "rating", "number")),
             )
-            for due_s, is_watch, is_copy, is_late, user_id, item_id, ts, rating, number in zip(*columns, strict=True):
-                event_id = _event_id(self.name, "w" if is_watch else "r", user_id, item_id, ts, number)
-                record: Event = (
-                    Watch(event_id, user_id, item_id, ts, SEEN_TO_THE_END)
-                    if is_watch
-                    else Rating(event_id, user_id, item_id, ts, rating)
-                )
-                yield PlannedDelivery(due_s, WATCHES if is_watch else RATES, record, is_copy, is_late)
+            for due_s, is_watch, is_copy, is_late, kind, *row in zip(*columns, strict=True):
+                topic, record = _record(self.name, WATCH if is_watch else kind, *row)
+                yield PlannedDelivery(due_s, topic, record, is_copy, is_late)
+
+
+def _record(name: str, kind: str, user_id: str, item_id: str, ts: int, rating: float, number: int) -> tuple[str, Event]:
+    """Return the topic and the event of a row."""
+    event_id = _event_id(name, kind[0] if kind in (WATCH, RATE) else "a", user_id, item_id, ts, number)
+    if kind == WATCH:
+        return WATCHES, Watch(event_id, user_id, item_id, ts, SEEN_TO_THE_END)
+    if kind == RATE:
+        return RATES, Rating(event_id, user_id, item_id, ts, rating)
+    return ACTIONS, Action(event_id, user_id, item_id, ts, kind)
 
 
 def plan(
@@ -166,6 +175,7 @@ def plan(
     selection: Selection | None = None,
     speed: Speed | None = None,
     disturbance: Disturbance | None = None,
+    kinds: KindTable = DEFAULT_KINDS,
 ) -> Schedule:
     """Lay out a replay.
 
@@ -175,20 +185,37 @@ def plan(
     selection : which part, and as what; by default all of it, as ratings.
     speed : how fast; by default as fast as it goes.
     disturbance : what goes wrong on purpose; by default nothing.
+    kinds : of events that there are.
 
     Raises
     ------
     DataError
-        If no row is selected; the message tells the period that the log covers.
+        If no row is selected; the message tells the period that the log covers. Also if rows should say their kind, and
+        one says none that there is.
     """
     selection, speed, disturbance = selection or Selection(), speed or Speed(), disturbance or Disturbance()
     rows = _selected(dataset, selection)
-    kinds = 2 if selection.events == "both" else 1
-    n = len(rows) * kinds
-    event, is_copy, is_late = _order(n, disturbance)
-    row = event // kinds
-    is_watch = event % 2 == 0 if kinds == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
-    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, _due(rows["ts"].to_numpy()[row], speed))
+    each = 2 if selection.events == "both" else 1
+    event, is_copy, is_late = _order(len(rows) * each, disturbance)
+    row = event // each
+    has_kinds = selection.events == "kind"
+    if has_kinds:
+        _require_kinds(dataset, rows, kinds)
+        is_watch = (rows["kind"] == WATCH).to_numpy()[row]
+    else:
+        is_watch = event % 2 == 0 if each == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
+    due_s = _due(rows["ts"].to_numpy()[row], speed)
+    return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, due_s, has_kinds)
+
+
+def _require_kinds(dataset: Dataset, rows: pd.DataFrame, kinds: KindTable) -> None:
+    """Raise DataError unless each row says a kind that there is."""
+    required = f"replay: {dataset.origin.file} must say in a column of kinds one of {', '.join(kinds.names)}"
+    if "kind" not in rows:
+        raise DataError(f"{required}, got no such column; docs/data.md names the columns that are found")
+    unknown = sorted(name for name in rows["kind"].unique() if kinds.find(name) is None)
+    if unknown:
+        raise DataError(f"{required}, got {unknown[:5]}; REELSTREAM_KINDS names the table of kinds")
 
 
 def _selected(dataset: Dataset, selection: Selection) -> pd.DataFrame:

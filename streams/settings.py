@@ -12,7 +12,9 @@ from typing import Literal, Self
 
 from platformdirs import user_data_path
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import SettingsError
+from streams.kinds import KINDS_VARIABLE, read_kinds
 from streams.redis_url import SENTINEL_SCHEMES
 from streams.security import KafkaSecurity
 
@@ -34,6 +36,7 @@ _VARIABLES = {
     "retrieval": "REELSTREAM_RETRIEVAL",
     "compression": "REELSTREAM_KAFKA_COMPRESSION",
     "allow_eviction": "REELSTREAM_ALLOW_EVICTION",
+    "keep_repeats": "REELSTREAM_KEEP_REPEATS",
 }
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -74,7 +77,10 @@ class Settings:
         ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
     allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the
         state is then no longer promised to be exact.
+    keep_repeats : whether users come back to items (``REELSTREAM_KEEP_REPEATS``, 1 or 0): what they touched before is
+        then learnt from again, tested, and may be listed; a version of the other kind is not served.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
+    kinds : which kinds of events there are, and what each tells; the variable names a file (``REELSTREAM_KINDS``).
 
     Raises
     ------
@@ -92,7 +98,9 @@ class Settings:
     retrieval: RetrievalMode = "auto"
     compression: Compression = "none"
     allow_eviction: bool = False
+    keep_repeats: bool = False
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
+    kinds: KindTable = DEFAULT_KINDS
 
     def __post_init__(self) -> None:
         _require(bool(self.kafka.strip()), "kafka", "addresses as host:port", self.kafka)
@@ -129,7 +137,7 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None, **given: str | int | None) -> Self:
         """Read the settings; a value given here wins over its variable, which wins over the default."""
         environment = os.environ if environment is None else environment
-        values: dict[str, str | int | KafkaSecurity] = {
+        values: dict[str, str | int | KafkaSecurity | KindTable] = {
             "kafka": "127.0.0.1:9092",
             "redis": "redis://127.0.0.1:6379/0",
             "registry": str(data_folder() / "models"),
@@ -138,12 +146,15 @@ class Settings:
         for name, variable in _VARIABLES.items():
             if environment.get(variable):
                 values[name] = environment[variable]
+        if environment.get(KINDS_VARIABLE):
+            values["kinds"] = read_kinds(environment[KINDS_VARIABLE])
         values.update({name: value for name, value in given.items() if value is not None})
         for name in ("partitions", "replication", "idle_days"):
             if name in values:
                 values[name] = _whole_number(name, values[name])
-        if "allow_eviction" in values:
-            values["allow_eviction"] = _flag("allow_eviction", values["allow_eviction"])
+        for name in ("allow_eviction", "keep_repeats"):
+            if name in values:
+                values[name] = _flag(name, values[name])
         return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__
 
     def at(self, kafka: str, redis: str) -> "Settings":
@@ -153,7 +164,7 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """Return the variables that hand these settings to a child process."""
         own = {variable: _text(getattr(self, name)) for name, variable in _VARIABLES.items()}
-        return own | self.security.environment()
+        return own | self.security.environment() | {KINDS_VARIABLE: self.kinds.file}
 
 
 def _text(value: object) -> str:

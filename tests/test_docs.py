@@ -20,8 +20,8 @@ import pytest
 from model.catalogue import Item
 from reelstream import cli
 from streams.kafka.topics import TOPICS
-from streams.records.codec import decode_item, decode_rating, decode_request, decode_watch
-from streams.records.records import ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
+from streams.records.codec import decode_action, decode_item, decode_rating, decode_request, decode_watch
+from streams.records.records import Action, ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -268,12 +268,13 @@ def test_the_records_page_names_every_field():
     """docs/reference/records.md has each field of each record, and its examples keep their contracts."""
     page = DOCS / "reference" / "records.md"
     named = {shown.text for shown in spans(page)}
-    kinds = (Watch, Rating, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
+    kinds = (Watch, Rating, Action, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
     assert [f"{kind.__name__}.{one.name}" for kind in kinds for one in fields(kind) if one.name not in named] == []
     examples = ["\n".join(block.lines).encode() for block in blocks(page) if block.language == "json"]
-    watch, rating, item, request = examples
+    watch, rating, action, item, request = examples
     assert decode_watch(watch).interaction().kind == "watch"
     assert decode_rating(rating).interaction().kind == "rate"
+    assert decode_action(action).kind == "hide"
     assert isinstance(decode_item(None, item), Item)
     assert decode_request(request).strict
 

@@ -1,4 +1,4 @@
-"""The archiver process: accepted events of both topics into Parquet files, each once.
+"""The archiver process: accepted events of all kinds into Parquet files, each once.
 
 A process of its own with its own consumer group; several share the partitions. The group only shares out: where a
 partition goes on is read from the files that it has (``streams.archive.parquet``), so a crash between reading and
@@ -73,7 +73,7 @@ class Archiver:
         """
         # Step 1
         joined = await self._connected()
-        work = Work(joined, self._archive, self._cluster, self._settings.prefix, self._config, self.report)
+        work = Work(joined, self._archive, self._cluster, self._settings, self._config, self.report)
         joined.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=work)
         logger.info("archiver.ready %s", self._archive.url)
         heartbeat = Heartbeat("archiver", self._settings.redis)  # by address: an archiver needs no Redis

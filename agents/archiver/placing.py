@@ -15,6 +15,7 @@ from streams.archive.scanning import LastIds, Scanner
 from streams.errors import DataError
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.reading.lost_offsets import log_lost_offsets
+from streams.settings import Settings
 
 __all__ = ["Placement"]
 
@@ -30,7 +31,7 @@ class Placement:
     archive : the files.
     share : which partitions are new, and what became of them.
     cluster : knows the topics' ids.
-    prefix : of the topics.
+    settings : names of the topics, and which kinds of events there are.
     config : how many of the newest events are remembered.
     report : told what is lost.
     """
@@ -41,7 +42,7 @@ class Placement:
         archive: EventArchive,
         share: Share,
         cluster: ClusterWatch,
-        prefix: str,
+        settings: Settings,
         config: ArchiverConfig,
         report: ArchiverReport,
     ) -> None:
@@ -49,7 +50,7 @@ class Placement:
         self._archive = archive
         self._share = share
         self._cluster = cluster
-        self._prefix = prefix
+        self._settings = settings
         self._remembered = config.remembered
         self._report = report
 
@@ -84,7 +85,9 @@ class Placement:
             for user_id, event_id in await asyncio.to_thread(self._archive.newest, there, self._remembered):
                 ids.is_new(user_id, event_id)
             # Step 3
-            scanner = Scanner(at.topic, at.partition, position, self._prefix, ids, topic_id)
+            scanner = Scanner(
+                at.topic, at.partition, position, self._settings.prefix, ids, topic_id, self._settings.kinds
+            )
             self._skip_lost(at, scanner, kept[at])
             try:
                 self._consumer.seek(at, scanner.position)

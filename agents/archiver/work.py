@@ -20,6 +20,7 @@ from streams.archive.parquet import ArchiveAway, EventArchive
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
+from streams.settings import Settings
 
 __all__ = ["Work"]
 
@@ -38,7 +39,7 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
     consumer : connected, not subscribed yet.
     archive : the files.
     cluster : knows the topics' ids.
-    prefix : of the topics.
+    settings : names of the topics, and which kinds of events there are.
     config : when a file is written.
     report : told what was done.
     """
@@ -48,13 +49,13 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
         consumer: Any,
         archive: EventArchive,
         cluster: ClusterWatch,
-        prefix: str,
+        settings: Settings,
         config: ArchiverConfig,
         report: ArchiverReport,
     ) -> None:
         self._consumer = consumer
         self._share = share = Share(consumer)
-        self._placement = Placement(consumer, archive, share, cluster, prefix, config, report)
+        self._placement = Placement(consumer, archive, share, cluster, settings, config, report)
         self._writer = FileWriter(archive, share, config, report)
         self._store = StoreWait(consumer, config.seed, report)
         self._report = report

@@ -2,6 +2,7 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.errors import KafkaError
 
@@ -9,14 +10,18 @@ from agents.retry import Retry
 from agents.trainer.config import TrainerConfig
 from agents.trainer.pending import Pending
 from agents.trainer.report import TrainerReport
+from model.history import Interaction
 from model.network.snapshot import Snapshot
 from model.training.learner import Learner
+from model.training.standing import Standing
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
-from streams.records.decoding import decode_batch
+from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import Offsets, TopicIds
+from streams.records.records import Event, Origin
 from streams.registry.versions import Version
 from streams.settings import Settings
+from streams.state.store import ModelStanding
 
 __all__ = ["TrainingEvents"]
 
@@ -52,6 +57,7 @@ class TrainingEvents:
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
+        self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self.learner = Learner(config.learner, config.rounds)
 
     def forget(self) -> None:
@@ -59,7 +65,7 @@ class TrainingEvents:
         self.learner = Learner(self._config.learner, self._config.rounds)
         self._pending.clear()
         self._remembered.clear()
-        self._offsets = {}
+        self._offsets, self._judged = {}, {}
 
     async def begin(self) -> None:
         """Begin with the first event there is, as nothing was learnt yet."""
@@ -74,25 +80,48 @@ class TrainingEvents:
         """
         self.learner.champion = snapshot
         self._offsets = offsets = await self._reachable(version, topic_ids)
-        back = self._config.refill // (2 * self._settings.partitions)
+        back = self._config.refill // (2 * self._settings.partitions)  # as most events are of two topics
         await self._retry.until_available(self._reader.seek, offsets, back=back)
         while await self._reader.is_before(offsets):
-            decoded = decode_batch(await self._reader.read(READ, 0.5, below=offsets), self._settings.prefix)
-            self.learner.preload((event.user_id, event.interaction()) for _, event in decoded.events)
+            self.learner.preload(self._learnt(self._decoded(await self._reader.read(READ, 0.5, below=offsets))))
+
+    def measure_by(self, anchor: Snapshot | None, found: ModelStanding) -> None:
+        """Go on with what earlier rounds say of the version that serves.
+
+        Parameters
+        ----------
+        anchor : the content of the version that it is measured by; None for itself.
+        found : what they say; of topics that were made anew nothing was judged.
+        """
+        self.learner.standing = found.standing if (anchor is None) == (found.anchor is None) else Standing()
+        self.learner.anchor = anchor
+        self._judged = {topic: offsets for topic, offsets in found.judged.items() if topic in self._offsets}
 
     async def read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
         records = await self._reader.read(READ, 0.25)
-        for origin, event in decode_batch(records, self._settings.prefix).events:
+        for origin, event in self._decoded(records):
             if event.event_id in self._remembered:
                 continue
             self._remembered[event.event_id] = None
             if len(self._remembered) > self._config.remembered_events:
                 self._remembered.popitem(last=False)
-            self.learner.observe([(event.user_id, event.interaction())])
+            self.learner.observe(self._learnt([(origin, event)]))
             self._pending.add(self.learner.observed, origin)
+            if origin.offset < self._judged.get(origin.topic, {}).get(origin.partition, 0):
+                self.learner.note_judged()
         self._report.events += len(records)
         self._report.lost = self._reader.lost
+
+    def _decoded(self, records: Iterable[RawRecord]) -> Sequence[tuple[Origin, Event]]:
+        return decode_batch(records, self._settings.prefix, self._settings.kinds).events
+
+    def _learnt(self, events: Iterable[tuple[Origin, Event]]) -> Iterator[tuple[str, Interaction]]:
+        """Give what there is to learn from: nothing where an event only hides an item, or undoes that."""
+        for _, event in events:
+            interaction = event.interaction(self._settings.kinds)
+            if interaction is not None:
+                yield event.user_id, interaction
 
     async def lag(self) -> int:
         """Return how many events are there to be read now."""

@@ -86,7 +86,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     """
     config = config or WorkerConfig()
     client = connect(settings.redis)
-    state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS))
+    state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS), settings.kinds)
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
@@ -125,7 +125,7 @@ def join_worker(
     life : where signs of life go.
     driver : brings the records.
     """
-    retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes)
+    retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes, repeats=settings.keep_repeats)
     rejections = Rejections(time.monotonic, report)
     refresh = config.refresh
     thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread

@@ -1,4 +1,4 @@
-"""Watch and rate events, batch by batch: the way of a record from its topic to its acknowledgement.
+"""Events, batch by batch: the way of a record from its topic to its acknowledgement.
 
 Each batch takes six steps:
 
@@ -56,7 +56,7 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
     redis = Retry("worker", moved=partial(recover, worker))
     async with worker.in_turn:
         await redis.until_available(_catch_up, worker, origins)
-        decoded = decode_batch(records, worker.settings.prefix)  # Step 1
+        decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)  # Step 1
         events = await _sourced(worker, decoded)
         applied = await redis.until_available(worker.state.apply, events)  # Step 2
         worker.recovery.note(origins)  # from here on Redis must know them, or they are missing
@@ -72,7 +72,7 @@ async def _answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:
 
     Each call to Redis is made once: where it fails the recovery begins anew.
     """
-    events = await _sourced(worker, decode_batch(records, worker.settings.prefix))
+    events = await _sourced(worker, decode_batch(records, worker.settings.prefix, worker.settings.kinds))
     applied = await worker.state.apply(events)
     answers = await _answers(worker, applied)
     await worker.state.store_lists(await publish(worker, answers, ()))

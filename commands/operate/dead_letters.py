@@ -129,7 +129,8 @@ def replay(letter_ids: Sequence[str], *, function: str | None, dry_run: bool, as
     with LetterReader(settings) as notes, _progress("what was replayed") as progress:
         before = replayed_origins(notes.entries(None, progress))
     with LetterReader(settings) as reader, _progress("replaying") as progress:
-        results = mend_wanted(reader.entries(wanted.since_ms, progress), wanted, before, change, settings.prefix)
+        entries = reader.entries(wanted.since_ms, progress)
+        results = mend_wanted(entries, wanted, before, change, settings.prefix, settings.kinds)
         account = _ReplayAccount()
         sent = account.rehearse(results) if dry_run else account.send(settings, results)
     if as_json:

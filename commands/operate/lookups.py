@@ -116,8 +116,10 @@ def _counters(found: "Profile") -> dict[str, Any]:
         "mode": found.mode,
         "watches": found.watches,
         "ratings": found.ratings,
+        "actions": found.actions,
         "mean_rating": round(found.rating_sum / found.ratings, 3) if found.ratings else None,
         "seen": found.seen,
+        "hidden": found.hidden,
         "first_ts": found.first_ts,
         "last_ts": found.last_ts,
         "genres": dict(sorted(found.genres.items(), key=lambda liked: (-liked[1], liked[0]))),
@@ -213,8 +215,8 @@ def _print_profile(answer: Mapping[str, Any]) -> None:
         click.echo(f"user {user_id} is unknown: no event of theirs has been applied")
         return
     mean = "none" if answer["mean_rating"] is None else f"{answer['mean_rating']:.2f} stars on average"
-    click.echo(f"user {user_id}: {answer['mode']}, {answer['seen']} items touched")
-    click.echo(f"{answer['watches']} watches, {answer['ratings']} ratings ({mean})")
+    click.echo(f"user {user_id}: {answer['mode']}, {answer['seen']} items touched, {answer['hidden']} hidden")
+    click.echo(f"{answer['watches']} watches, {answer['ratings']} ratings ({mean}), {answer['actions']} actions")
     click.echo(f"events from {_when(answer['first_ts'])} to {_when(answer['last_ts'])}")
     liked = ", ".join(f"{genre} {affinity:.2f}" for genre, affinity in answer["genres"].items())
     click.echo(f"genres: {liked or 'none known'}")

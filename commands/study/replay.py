@@ -57,7 +57,13 @@ class _Moment(click.ParamType):
 @click.option("--limit", type=int, help="Only the first rows, this many.")
 @click.option("--from", "since", type=_Moment(), help="Only rows of this time or later (ISO, UTC).")
 @click.option("--to", "until", type=_Moment(), help="Only rows before this time (ISO, UTC).")
-@click.option("--events", type=click.Choice(["watch", "rate", "both"]), default="rate", show_default=True)
+@click.option(
+    "--events",
+    type=click.Choice(["watch", "rate", "both", "kind"]),
+    default="rate",
+    show_default=True,
+    help="What each row is sent as; kind: as its column of kinds says.",
+)
 @click.option("--duplicate", type=float, default=0.0, help="Share of events delivered a second time, 0 to 1.")
 @click.option("--late", type=float, default=0.0, help="Share of events delivered late, 0 to 1.")
 @click.option("--shuffle-ties", "seed", type=int, default=0, show_default=True, help="Seed of ties and of trouble.")
@@ -85,7 +91,7 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     disturbance = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
     log = read_dataset(dataset, seed=seed)
-    schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance)
+    schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance, kinds=settings.kinds)
     items = offer_catalogue(settings, log.catalogue)
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)

@@ -59,6 +59,7 @@ class ScoreboardConfig:
     groups : versions with their modes, and arms of experiments, whose figures are kept: the latest of each.
     experiment_users : users of the experiment that runs, of both arms; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
+    repeats : whether users come back to items, so that an item that a user knows is tested as well.
     """
 
     k: int = 10
@@ -70,6 +71,7 @@ class ScoreboardConfig:
     groups: int = 50
     experiment_users: int = 100_000
     renew_every: int = 50
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class ArmTally:
     tally : figures of its tests.
     users, tests_squared, hits_squared, products : as in ``model.metrics.intervals.UserSums``.
     left_out : tests of users beyond those that are kept, which are counted nowhere else here.
+    versioned : tests of lists that a model version made; cold-start and degraded lists have none.
+    versions : version -> tests of lists that it made, of the 50 versions that were tested last.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -186,6 +190,8 @@ class ArmTally:
     hits_squared: int = 0
     products: int = 0
     left_out: int = 0
+    versioned: int = 0
+    versions: dict[str, int] = field(default_factory=dict)
 
     def sums(self) -> UserSums:
         """Return the sums over users."""
@@ -202,19 +208,28 @@ class ArmTally:
         self.tests_squared += 2 * tests + 1  # (t + 1)^2 - t^2
         self.hits_squared += (2 * hits + 1) * hit
         self.products += (tests + 1) * (hits + hit) - tests * hits
+        version = credit.published.version
+        if version is not None:
+            self.versioned += 1
+            self.versions[version] = self.versions.pop(version, 0) + 1  # the latest stands last
+            if len(self.versions) > _ARM_VERSIONS:
+                del self.versions[next(iter(self.versions))]
 
     def describe(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return self.tally.describe() | {name: getattr(self, name) for name in _SUMS}
+        return self.tally.describe() | {name: getattr(self, name) for name in _SUMS} | {"versions": dict(self.versions)}
 
     @classmethod
     def restored(cls, described: Mapping[str, Any]) -> "ArmTally":
         """Return what was described; raise KeyError or TypeError if it is something else."""
         _require_numbers(described, _SUMS)
-        return cls(Tally.restored(described), **{name: described[name] for name in _SUMS})
+        versions = dict(described["versions"])
+        _require_numbers(versions, versions)
+        return cls(Tally.restored(described), **{name: described[name] for name in _SUMS}, versions=versions)
 
 
-_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
+_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out", "versioned")
+_ARM_VERSIONS = 50  # an arm of whatever serves sees a new one with each promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,16 +306,22 @@ class Scoreboard:
         Returns
         -------
         What came of the test, or None where there was none: the user has no list yet, or knew the item (which no list
-        has, and which is also what a producer's duplicate looks like).
+        has unless repeats are kept, and which is also what a producer's duplicate looks like: with repeats the caller
+        leaves duplicates out).
         """
         user = self._touched(user_id)
-        credit = None if item_id in user.items else self._tested(user, item_id, at_ms, rec_id)
-        self._learn(user, item_id)
+        is_test = self.config.repeats or item_id not in user.items
+        credit = self._tested(user, item_id, at_ms, rec_id) if is_test else None
+        self._learn(user, self._popularity.count(item_id))
         if credit is not None and status != "before":
             self._window.append(credit)
             if status == "new":
                 self._count(credit)
         return credit
+
+    def add_disliked(self, user_id: str, item_id: str) -> None:
+        """Learn that a user knows an item, by an event that is no endorsement: no test, and nothing for popularity."""
+        self._learn(self._touched(user_id), self._popularity.shared(item_id))
 
     def latest(self) -> Tally:
         """Return the figures of the window."""
@@ -368,7 +389,7 @@ class Scoreboard:
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
             running = None if described["running"] is None else _RunningExperiment(**described["running"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
         self._versions = OrderedDict(reversed(versions))
@@ -399,14 +420,13 @@ class Scoreboard:
         if not lists:
             return None
         published = lists[-1]
-        popular = self._popularity.top(user.items, self.config.k)
+        popular = self._popularity.top(() if self.config.repeats else user.items, self.config.k)
         return Credit(published, _rank(item_id, published.items), _rank(item_id, popular), bool(named))
 
     def _learn(self, user: _RememberedUser, item_id: str) -> None:
         before = len(user.items)
-        shared = self._popularity.count(item_id)
-        user.items.pop(shared, None)
-        user.items[shared] = None
+        user.items.pop(item_id, None)
+        user.items[item_id] = None
         if len(user.items) > self.config.items:
             del user.items[next(iter(user.items))]
         self._remembered += len(user.items) - before
@@ -456,7 +476,7 @@ class Scoreboard:
         users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sums}
         for (arm, _), counts in self._experiment_users.items():
             users.setdefault(arm, []).append(counts)
-        return {arm: _sums(counts) for arm, counts in users.items()} == sums
+        return {arm: UserSums.of(counts) for arm, counts in users.items()} == sums
 
     def _grouped(self, groups: OrderedDict[Group, T], group: Group, make: Callable[[], T]) -> T:
         if group not in groups:
@@ -484,18 +504,6 @@ def _require_numbers(described: Mapping[str, Any], names: Iterable[str]) -> None
     for name in names:
         if not isinstance(described[name], int | float):
             raise TypeError(f"{name} must be a number, got {described[name]!r}")
-
-
-def _sums(users: Iterable[tuple[int, int]]) -> UserSums:
-    each = tuple(users)
-    return UserSums(
-        len(each),
-        sum(tests for tests, _ in each),
-        sum(hits for _, hits in each),
-        sum(tests * tests for tests, _ in each),
-        sum(hits * hits for _, hits in each),
-        sum(tests * hits for tests, hits in each),
-    )
 
 
 def _rank(item_id: str, items: tuple[str, ...]) -> float:

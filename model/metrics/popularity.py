@@ -40,6 +40,10 @@ class PopularityRanking:
             self._ids = {kept: kept for kept in self._counts}
         return item_id
 
+    def shared(self, item_id: str) -> str:
+        """Return the item's id as the one object that it is here where it was counted, else as it was given."""
+        return self._ids.get(item_id, item_id)
+
     def top(self, known: Collection[str], k: int) -> tuple[str, ...]:
         """Return the k most-touched items that are not known, best first; of equal ones the one counted first."""
         if self._stale >= self._renew_every or not self._ranking:

@@ -2,9 +2,10 @@
 
 ``neumf`` is the network: two heads over a user and an item. ``history_tower`` makes the user's vector from a history,
 ``intent`` makes one from a text, and ``cooccurrence`` counts the evidence, which the last layer reads. ``taste`` says
-by low-rank factors what a history as a whole is for. ``snapshot`` is a network's weights with the ids of its rows, and
-``delta`` is what changed from one snapshot to the next. The room imports ``metrics`` and the modules at the root of
-``model``. Ranking and training build on it, and the registry, the worker and the trainer hold its snapshots.
+by low-rank factors what a history as a whole is for. ``blend`` has the weights by which these and what is popular are
+mixed for a user of whom so much is known. ``snapshot`` is a network's weights with the ids of its rows, and ``delta``
+is what changed from one snapshot to the next. The room imports ``metrics`` and the modules at the root of ``model``.
+Ranking and training build on it, and the registry, the worker and the trainer hold its snapshots.
 """
 
 __all__: list[str] = []

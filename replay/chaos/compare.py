@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from replay.chaos.expected import Expected, UserState
+from replay.chaos.expected import Expected, Source, UserState
 from replay.chaos.observed import Observed, ObservedUser
 
 __all__ = ["DifferenceRow", "compare"]
@@ -16,7 +16,7 @@ __all__ = ["DifferenceRow", "compare"]
 MAX_EXAMPLES = 5  # of each row
 RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
 NOTHING = 1e-12  # a weight below this is as good as none
-COUNTERS = ("watches", "ratings", "rating_sum")
+COUNTERS = ("watches", "ratings", "rating_sum", "actions")
 TIMES = ("first_ts", "last_ts")
 
 
@@ -56,11 +56,12 @@ def compare(
         *_user_rows(expected.users, state.users),
         *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
         _row("items: trending weights", _flat(expected.trending), _flat(state.trending), _is_close),
-        _row("items: newest time of a partition", expected.newest_ts, state.newest_ts),
+        _row("items: newcomers' trending weights", _flat(expected.newcomers), _flat(state.newcomers), _is_close),
+        _row("items: clocks of trending", expected.clocks, state.clocks),
         *_dead_letter_rows(expected, topics),
         _row(
             "lists: last on the topic saw all events",
-            {user: one.watches + one.ratings for user, one in expected.users.items()},
+            {user: one.events for user, one in expected.users.items()},
             {user: n for user, n in topics.last_lists.items() if user in expected.users},
         ),
         _row(
@@ -108,11 +109,18 @@ def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUs
     )
     yield row("users: recents", lambda one: list(one.recent), lambda one: list(one.recent), _is_same_recent)
     yield row("users: seen", lambda one: one.seen, lambda one: one.seen)
+    yield row("users: hidden", lambda one: one.hidden, lambda one: one.hidden)
+    yield row("users: how many are hidden", lambda one: len(one.hidden), lambda one: one.counters.get("hidden"))
     yield row("users: genres", lambda one: dict(one.genres), lambda one: dict(one.genres), _is_same_weights)
     yield row(
         "users: stored list saw all events",
-        lambda one: (one.watches + one.ratings,) * 2,
+        lambda one: (one.events,) * 2,
         lambda one: (one.list_sequence, one.recs_sequence),
+    )
+    yield row(
+        "users: hidden items in the stored list",
+        lambda one: frozenset[str](),  # noqa: ARG005 - of nobody
+        lambda one: one.hidden & frozenset(one.listed),
     )
 
 
@@ -163,12 +171,13 @@ def _is_same_weights(left: Mapping[str, float], right: Mapping[str, float]) -> b
 def _is_same_recent(left: list[Any], right: list[Any]) -> bool:
     """Compare entries in order; only their weights have last digits."""
     return len(left) == len(right) and all(
-        one[:3] == other[:3] and _is_close(one[3], other[3]) for one, other in zip(left, right, strict=True)
+        one[:3] == other[:3] and one[4] == other[4] and _is_close(one[3], other[3])
+        for one, other in zip(left, right, strict=True)
     )
 
 
-def _flat(trending: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
-    return {(partition, item): weight for partition, items in trending.items() for item, weight in items.items()}
+def _flat(trending: Mapping[Source, Mapping[str, float]]) -> dict[tuple[Source, str], float]:
+    return {(source, item): weight for source, items in trending.items() for item, weight in items.items()}
 
 
 def _differing(wanted: Any, got: Any) -> str:

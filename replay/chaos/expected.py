@@ -15,13 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from replay.chaos.own_kinds import HIDE, OWN_KINDS, UNHIDE
+
 __all__ = [
     "DAY_MS",
+    "NEWCOMERS_HALF_LIFE_MS",
+    "SOURCES",
     "TRENDING_HALF_LIFE_MS",
     "Entry",
     "Expected",
     "Record",
     "RecordAddress",
+    "Source",
     "UserState",
     "expect",
     "judge",
@@ -29,11 +34,15 @@ __all__ = [
 
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
-TRENDING_HALF_LIFE_MS = 7 * DAY_MS
+TRENDING_HALF_LIFE_MS, NEWCOMERS_HALF_LIFE_MS = 7 * DAY_MS, 14 * DAY_MS
+FAR_MS = 10 * TRENDING_HALF_LIFE_MS
+NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, MIN_PROGRESS = 10, 5, 3.0, 0.1
 MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
 MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
-WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
-Entry = tuple[str, int, str, float]  # item, ts, kind, weight
+WATCHES, RATES, ACTIONS, REQUESTS = "watch-events", "rate-events", "action-events", "recommendation-requests"
+SOURCES = {WATCHES: "watch", RATES: "rate", ACTIONS: "action"}  # of two events at one time, the later of these is newer
+Entry = tuple[str, int, str, float, bool]  # item, ts, kind, weight, whether it is positive
+Source = tuple[str, int]  # "watch", "rate" or "action", and the partition
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
 
 
@@ -65,6 +74,13 @@ class UserState:
     recent: Sequence[Entry]
     seen: frozenset[str]
     genres: Mapping[str, float]
+    actions: int = 0
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def events(self) -> int:
+        """How many count."""
+        return self.watches + self.ratings + self.actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +90,9 @@ class Expected:
     Parameters
     ----------
     users : by user id.
-    items : ``watches``, ``ratings`` and ``rating_sum``, each by item, over all partitions.
-    trending : partition -> item -> heat as of the newest event time of that partition.
-    newest_ts : that time, by partition.
+    items : ``watches``, ``ratings``, ``rating_sum`` and ``actions``, each by item, over all partitions.
+    trending, newcomers : (topic, partition) -> item -> heat as of own time, of all users and of newcomers.
+    clocks : (topic, partition) -> newest event time and own time.
     dead : cause of each record that breaks its contract, by where it stands.
     requests : ids of the requests that must be answered.
     positions : last offset of a record that does not break it, by event topic and partition.
@@ -85,8 +101,9 @@ class Expected:
 
     users: Mapping[str, UserState]
     items: Mapping[str, Mapping[str, float]]
-    trending: Mapping[int, Mapping[str, float]]
-    newest_ts: Mapping[int, int]
+    trending: Mapping[Source, Mapping[str, float]]
+    newcomers: Mapping[Source, Mapping[str, float]]
+    clocks: Mapping[Source, tuple[int, int]]
     dead: Mapping[RecordAddress, str]
     requests: frozenset[str]
     positions: Mapping[tuple[str, int], int]
@@ -99,7 +116,7 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
 
     Parameters
     ----------
-    records : of both event topics and of the requests, in order of offset within each partition.
+    records : of the event topics and of the requests, in order of offset within each partition.
     genres : of each item of the catalogue.
     """
     sorting = _SortedRecords()
@@ -107,13 +124,16 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
         sorting.add(record)
     table = sorting.table()
     counted = table[~_is_repeated(table)]
+    before = counted.groupby(["user", "source"]).cumcount()
+    counted = counted.assign(likes=_is_liked(counted), is_newcomers=before < NEWCOMER_EVENTS)
     half_lives = counted.assign(last_ts=counted.groupby("user")["ts"].transform("max"))
-    newest = counted.groupby("partition")["ts"].max()
+    aged, clocks = _aged(counted)
     return Expected(
         _users(half_lives, genres),
         _items(counted),
-        _trending(counted, newest),
-        {int(partition): int(ts) for partition, ts in newest.items()},
+        _heat(aged, TRENDING_HALF_LIFE_MS),
+        _heat(aged[aged["is_newcomers"]], NEWCOMERS_HALF_LIFE_MS),
+        clocks,
         sorting.dead,
         frozenset(sorting.requests),
         {
@@ -131,7 +151,20 @@ class _SortedRecords:
 
     columns: dict[str, list[Any]] = field(
         default_factory=lambda: {
-            name: [] for name in ("topic", "partition", "offset", "id", "user", "item", "ts", "kind", "stars", "weight")
+            name: []
+            for name in (
+                "topic",
+                "partition",
+                "offset",
+                "id",
+                "user",
+                "item",
+                "ts",
+                "source",
+                "kind",
+                "stars",
+                "weight",
+            )
         }
     )
     dead: dict[RecordAddress, str] = field(default_factory=dict)
@@ -148,17 +181,20 @@ class _SortedRecords:
             self._add_event(record, fields)
 
     def _add_event(self, record: Record, fields: Mapping[str, Any]) -> None:
-        is_watch = record.address.topic == WATCHES
-        stars = 0.0 if is_watch else float(fields["rating"])
+        source = SOURCES[record.address.topic]
+        stars = float(fields["rating"]) if source == "rate" else 0.0
+        own = OWN_KINDS.get(fields["kind"]) if source == "action" else None
+        weight = float(fields["progress"]) if source == "watch" else own.weight if own else stars / 5
         row = (
             *record.address,
             str(fields["event_id"]),
             str(fields["user_id"]),
             str(fields["item_id"]),
             max(0, min(fields["ts"], _latest(record.timestamp))),
-            "watch" if is_watch else "rate",
+            source,
+            fields["kind"] if source == "action" else source,
             stars,
-            float(fields["progress"]) if is_watch else stars / 5,
+            weight,
         )
         for column, value in zip(self.columns.values(), row, strict=True):
             column.append(value)
@@ -188,6 +224,7 @@ def judge(  # noqa: PLR0911 - one for each cause
     required = {
         WATCHES: ("event_id", "user_id", "item_id", "ts", "progress"),
         RATES: ("event_id", "user_id", "item_id", "ts", "rating"),
+        ACTIONS: ("event_id", "user_id", "item_id", "ts", "kind"),
         REQUESTS: ("request_id", "user_id"),
     }[topic]
     for name in required:
@@ -195,12 +232,18 @@ def judge(  # noqa: PLR0911 - one for each cause
             return "missing_field", fields
         if not _is_good(name, fields[name]):
             return "bad_field", fields
+    return _cause_of_fields(topic, fields, recorded), fields
+
+
+def _cause_of_fields(topic: str, fields: Mapping[str, Any], recorded: int) -> str | None:
+    """Return why fields that are good in themselves make a dead letter, or None."""
     k = fields.get("k")
-    if topic == REQUESTS and k is not None and not (type(k) is int and 1 <= k <= 200):  # noqa: PLR2004 - docs/reference/records.md
-        return "bad_field", fields
-    if topic != REQUESTS and _is_in_other_unit(fields["ts"], recorded):
-        return "wrong_unit", fields
-    return None, fields
+    if topic == REQUESTS:
+        is_good = k is None or (type(k) is int and 1 <= k <= 200)  # noqa: PLR2004 - docs/reference/records.md
+        return None if is_good else "bad_field"
+    if topic == ACTIONS and fields["kind"] not in {*OWN_KINDS, HIDE, UNHIDE}:
+        return "unknown_kind"
+    return "wrong_unit" if _is_in_other_unit(fields["ts"], recorded) else None
 
 
 def _latest(recorded: int) -> int:
@@ -230,6 +273,8 @@ def _is_good(name: str, value: Any) -> bool:
     if name.endswith("_id"):
         text = str(value) if type(value) is int else value
         return isinstance(text, str) and 1 <= len(text) <= MAX_ID_LENGTH and text.isprintable() and text.strip() == text
+    if name == "kind":
+        return isinstance(value, str)
     if name == "ts":
         return type(value) is int and -(2**63) <= value < 2**63
     low, high = (0.0, 1.0) if name == "progress" else (0.5, 5.0)
@@ -242,10 +287,10 @@ def _is_repeated(table: Table) -> Table:
     Where a user has at most 512 ids on a topic, none is ever forgotten, and the first of each counts. The others,
     few users with many events, are gone through one by one.
     """
-    repeated = table.duplicated(["user", "kind", "id"])
-    n_ids = (~repeated).groupby([table["user"], table["kind"]]).transform("sum")
+    repeated = table.duplicated(["user", "source", "id"])
+    n_ids = (~repeated).groupby([table["user"], table["source"]]).transform("sum")
     suspects = table[(n_ids > MAX_REMEMBERED_IDS)]
-    for _, events in suspects.groupby(["user", "kind"]):
+    for _, events in suspects.groupby(["user", "source"]):
         if not repeated.loc[events.index].any():
             continue
         repeated.loc[events.index] = list(_again(events["id"]))
@@ -265,46 +310,63 @@ def _again(ids: Iterable[str]) -> Iterator[bool]:
 
 
 def _users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
-    is_watch = counted["kind"] == "watch"
-    grouped = counted.assign(is_watch=is_watch).groupby("user", sort=False)
-    sums = grouped.agg(
-        watches=("is_watch", "sum"),
-        events=("is_watch", "size"),
-        rating_sum=("stars", "sum"),
-        first_ts=("ts", "min"),
-        last_ts=("ts", "max"),
+    of_source = {f"is_{source}": counted["source"] == source for source in SOURCES.values()}
+    sums = (
+        counted.assign(**of_source)
+        .groupby("user", sort=False)
+        .agg(
+            watches=("is_watch", "sum"),
+            ratings=("is_rate", "sum"),
+            actions=("is_action", "sum"),
+            rating_sum=("stars", "sum"),
+            first_ts=("ts", "min"),
+            last_ts=("ts", "max"),
+        )
     )
-    recent, seen, affinity = _recent(counted), grouped["item"].agg(frozenset), _affinities(counted, genres)
+    touching = counted[~counted["kind"].isin([HIDE, UNHIDE])]
+    recent, affinity = _recent(touching), _affinities(touching, genres)
+    seen = touching.groupby("user", sort=False)["item"].agg(frozenset).to_dict()
+    hidden = _hidden(counted)
     return {
         user: UserState(
             int(row.watches),
-            int(row.events - row.watches),
+            int(row.ratings),
             float(row.rating_sum),
             int(row.first_ts),
             int(row.last_ts),
-            recent[user],
-            seen[user],
+            recent.get(user, []),
+            seen.get(user, frozenset()),
             affinity.get(user, {}),
+            int(row.actions),
+            hidden.get(user, frozenset()),
         )
         for user, row in zip(sums.index, sums.itertuples(index=False), strict=True)
     }
 
 
+def _hidden(counted: Table) -> dict[str, frozenset[str]]:
+    """Return what each user hides: where the newest decision about an item, of one time the later record, hides it."""
+    decisions = counted[counted["kind"].isin([HIDE, UNHIDE])].sort_values(["ts", "partition", "offset"])
+    newest = decisions.drop_duplicates(["user", "item"], keep="last")
+    found: dict[str, frozenset[str]] = newest[newest["kind"] == HIDE].groupby("user")["item"].agg(frozenset).to_dict()
+    return found
+
+
 def _recent(counted: Table) -> dict[str, list[Entry]]:
-    """Return each user's newest 200, newest first: by time, then kind (a rating is newer), then offset."""
-    ordered = counted.assign(is_rate=counted["kind"] == "rate").sort_values(
-        ["user", "ts", "is_rate", "offset"], ascending=False
-    )
+    """Return each user's newest 200, newest first: by time, then topic in the order of ``SOURCES``, then offset."""
+    rank = counted["source"].map({source: rank for rank, source in enumerate(SOURCES.values())})
+    ordered = counted.assign(rank=rank).sort_values(["user", "ts", "rank", "offset"], ascending=False)
     newest = ordered.groupby("user", sort=False).head(MAX_RECENT)
     found: dict[str, list[Entry]] = {}
-    columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight"))
+    columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight", "likes"))
     for user, *entry in zip(*columns, strict=True):
-        found.setdefault(user, []).append((entry[0], entry[1], entry[2], entry[3]))
+        found.setdefault(user, []).append((entry[0], entry[1], entry[2], entry[3], entry[4]))
     return found
 
 
 def _affinities(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Return genre -> decayed weight as of each user's last event."""
+    """Return genre -> decayed weight of what was liked, as of each user's last event."""
+    counted = counted[counted["likes"]]
     decayed = counted["weight"] * np.exp2((counted["ts"] - counted["last_ts"]) / GENRE_HALF_LIFE_MS)
     parts: Table = pd.DataFrame({"user": counted["user"], "weight": decayed, "genre": counted["item"].map(genres)})
     exploded = parts[parts["genre"].notna()].explode("genre")
@@ -316,19 +378,86 @@ def _affinities(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str
 
 
 def _items(counted: Table) -> dict[str, dict[str, float]]:
-    watched, rated = counted[counted["kind"] == "watch"], counted[counted["kind"] == "rate"]
+    watched, rated, acted = (counted[counted["source"] == source] for source in SOURCES.values())
     return {
         "watches": watched.groupby("item").size().astype(float).to_dict(),
         "ratings": rated.groupby("item").size().astype(float).to_dict(),
         "rating_sum": rated.groupby("item")["stars"].sum().to_dict(),
+        "actions": acted.groupby("item").size().astype(float).to_dict(),
     }
 
 
-def _trending(counted: Table, newest: Table) -> dict[int, dict[str, float]]:
-    age = counted["ts"] - counted["partition"].map(newest)
-    heat = (0.5 + 0.5 * counted["weight"]) * np.exp2(age / TRENDING_HALF_LIFE_MS)
-    sums = heat.groupby([counted["partition"], counted["item"]]).sum()
-    found: dict[int, dict[str, float]] = {}
-    for (partition, item), weight in sums.items():
-        found.setdefault(int(partition), {})[item] = float(weight)
+def _is_liked(counted: Table) -> Table:
+    """Return which events are positive: by progress, by the user's mean of the ratings before, or by the kind."""
+    likes = counted["weight"] >= MIN_PROGRESS
+    is_action = counted["source"] == "action"
+    likes = likes.where(
+        ~is_action, counted["kind"].isin([name for name, kind in OWN_KINDS.items() if kind.is_positive])
+    )
+    for _, stars in counted[counted["source"] == "rate"].groupby("user")["stars"]:
+        values = stars.to_numpy()  # float64 (ratings,)
+        ratings = np.arange(len(values))
+        sums = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+        middles = np.where(ratings >= MIN_OWN_RATINGS, sums / np.maximum(ratings, 1), SCALE_MIDDLE)
+        likes.loc[stars.index] = values >= middles
+    return likes
+
+
+def _aged(counted: Table) -> tuple[Table, dict[Source, tuple[int, int]]]:
+    """Return the events with their age in the own time of their topic's partition, and each one's clock at the end."""
+    ages: Table = pd.Series(0, index=counted.index, dtype="int64")
+    clocks: dict[Source, tuple[int, int]] = {}
+    for (source, partition), times in counted.groupby(["source", "partition"])["ts"]:
+        own, clock = _own_times(times.tolist())
+        ages.loc[times.index] = np.array(own) - clock[1]
+        clocks[str(source), int(partition)] = clock
+    return counted.assign(age=ages), clocks
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A hand of a clock: the newest time that it has followed, and how many events, decayed."""
+
+    at: int
+    warm: float
+
+    def is_near(self, ts: int) -> bool:
+        return self.warm > 0 and abs(ts - self.at) <= FAR_MS
+
+    def follow(self, ts: int) -> float:
+        """Take an event; return how much of an event's worth is left after the time that passed."""
+        left = float(np.exp2(-max(0, ts - self.at) / TRENDING_HALF_LIFE_MS))
+        self.at, self.warm = max(self.at, ts), self.warm * left + 1
+        return left
+
+
+def _own_times(times: Sequence[int]) -> tuple[list[int], tuple[int, int]]:
+    """Return each event's own time, and the newest event time and own time at the end."""
+    hand, spare, own = _Hand(times[0], 1), _Hand(0, 0), times[0]
+    found = [own]
+    for ts in times[1:]:
+        if hand.is_near(ts):
+            own += max(0, ts - hand.at)
+            spare.warm *= hand.follow(ts)
+        elif spare.is_near(ts):
+            spare.follow(ts)
+        elif spare.warm > 1:
+            spare.warm -= 1
+        else:
+            spare = _Hand(ts, 1)
+        if abs(ts - hand.at) > FAR_MS and spare.warm > hand.warm:
+            hand, spare = spare, hand
+        found.append(own - min(max(hand.at - ts, 0), FAR_MS))
+    return found, (hand.at, own)
+
+
+def _heat(events: Table, half_life_ms: int) -> dict[Source, dict[str, float]]:
+    """Return the heat of what was liked: 1 for a rating and else the weight, decayed by its age."""
+    liked = events[events["likes"]]
+    heat = liked["weight"].where(liked["source"] != "rate", 1.0) * np.exp2(liked["age"] / half_life_ms)
+    found: dict[Source, dict[str, float]] = {}
+    for (source, partition, item), weight in (
+        heat.groupby([liked["source"], liked["partition"], liked["item"]]).sum().items()
+    ):
+        found.setdefault((str(source), int(partition)), {})[item] = float(weight)
     return found

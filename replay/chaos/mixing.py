@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from replay.chaos.stream import GENRES, RATES, REQUESTS, WATCHES, StreamRecord, read_key
+from replay.chaos.stream import EVENTS, GENRES, RATES, REQUESTS, WATCHES, StreamRecord, read_key
 from streams.settings import Compression
 
 __all__ = ["CATALOG", "CLIENTS", "CODECS", "Mix", "PlainRecords", "Transaction", "count_events", "ghost_film", "mix"]
@@ -118,7 +118,7 @@ def mix(records: Iterable[StreamRecord], config: Mix) -> Iterator[PlainRecords |
 
 def count_events(records: Iterable[StreamRecord]) -> int:
     """Return how many of these records are on the event topics."""
-    return sum(record.topic in {WATCHES, RATES} for record in records)
+    return sum(record.topic in EVENTS for record in records)
 
 
 def ghost_film(number: int) -> str:

@@ -187,6 +187,7 @@ def _producer(settings: Settings, codec: Compression = "none") -> KafkaProducer:
         linger_ms=10,
         batch_size=64 * 1024,
         delivery_timeout_ms=DELIVERY_MS,
+        max_block_ms=DELIVERY_MS,  # the first record of a topic may come while no broker is there to tell of it
         reconnect_backoff_max_ms=RECONNECT_MS,
     )
 

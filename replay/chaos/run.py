@@ -17,12 +17,14 @@ from replay.chaos.gauge import Gauge
 from replay.chaos.ledger import Ledger
 from replay.chaos.mixing import Mix, mix
 from replay.chaos.observed import read_records, read_state, read_topics, unserved
+from replay.chaos.own_kinds import write_table
 from replay.chaos.parcel_sender import ParcelSender, send_items
 from replay.chaos.sabotage import Saboteur, torn_versions
-from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, make_catalogue, stream
+from replay.chaos.stream import EVENTS, REQUESTS, StreamConfig, make_catalogue, stream
 from streams.errors import RegistryError, StackError, StateError
 from streams.kafka.clients import blocking_consumer
 from streams.kafka.topics import create_topics
+from streams.kinds import read_kinds
 from streams.redis.connection import answered, connect_to_read
 from streams.registry.versions import VersionStore
 from streams.settings import Settings
@@ -47,7 +49,7 @@ class ChaosConfig:
 
     Parameters
     ----------
-    events : records on the two event topics.
+    events : records on the event topics.
     kills : faults of all kinds.
     brokers : 1, or 3 with three copies of which two must be in sync.
     workers : most workers at once.
@@ -135,6 +137,7 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             str(folder / "models"),
             partitions=PARTITIONS,
             replication=config.brokers,
+            kinds=read_kinds(write_table(folder)),
         )
         create_topics(settings)
         made = _stream_config(config)
@@ -169,7 +172,7 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
         _hold(fleet, sender, saboteur, gauge, config, tell)
         tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
         lost: list[RecordAddress] = []
-        records = read_records(settings, (WATCHES, RATES, REQUESTS))
+        records = read_records(settings, (*EVENTS, REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
         expected = expect(ledger.check(records, lost), genres)
         lagging = _settle(settings, expected, fleet, gauge, tell)
@@ -258,7 +261,7 @@ def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, 
                 told_at = now
                 tell(f"           waiting for {len(lagging)} positions, such as {lagging[0]}")
             time.sleep(LOOK_S)
-    wanted = {user: one.watches + one.ratings for user, one in expected.users.items()}
+    wanted = {user: one.events for user, one in expected.users.items()}
     deadline = time.monotonic() + MAX_SERVING_S
     while unserved(settings.redis, wanted) and time.monotonic() < deadline:
         fleet.revive()
@@ -289,7 +292,7 @@ class _WorkerGroup:
         self._consumer = blocking_consumer(settings, "chaos", group_id=WORKER_GROUP, isolation_level="read_uncommitted")
         self._places = [
             TopicPartition(topic, partition)
-            for topic in (WATCHES, RATES, REQUESTS)
+            for topic in (*EVENTS, REQUESTS)
             for partition in range(settings.partitions)
         ]
 
@@ -326,7 +329,7 @@ def _rows(
         DifferenceRow("records: acknowledged, and lost by Kafka", n_sent, len(lost), tuple(map(str, lost[:5]))),
         DifferenceRow("records: repeated by the producer's client", n_sent, extra, is_info=True),
         *ledger.rows(),
-        DifferenceRow("partitions that lag", 3 * PARTITIONS, len(lagging), tuple(lagging[:5])),
+        DifferenceRow("partitions that lag", (len(EVENTS) + 1) * PARTITIONS, len(lagging), tuple(lagging[:5])),
         *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings), ledger.ghosts()),
         DifferenceRow("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
         DifferenceRow("rebalances forced when nobody was mending", len(forced), n_idle, is_info=True),

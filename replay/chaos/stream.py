@@ -14,8 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from replay.chaos.own_kinds import HIDE, OWN_KINDS, UNHIDE
+
 __all__ = [
+    "ACTIONS",
     "CAUSES",
+    "EVENTS",
     "GENRES",
     "RATES",
     "REQUESTS",
@@ -28,8 +32,9 @@ __all__ = [
     "stream",
 ]
 
-WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
-CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_unit")
+WATCHES, RATES, ACTIONS, REQUESTS = "watch-events", "rate-events", "action-events", "recommendation-requests"
+EVENTS = (WATCHES, RATES, ACTIONS)
+CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_unit", "unknown_kind")
 EVENTS_PER_CHUNK = 10_000
 DAY_MS = 24 * 60 * 60 * 1000
 FAR_FUTURE_MS = 4_000_000_000_000  # 2096: a clock that is wrong, but a time that a record may carry
@@ -51,7 +56,7 @@ class StreamConfig:
 
     Parameters
     ----------
-    events : records on the two event topics, bad ones and retries among them.
+    events : records on the event topics, bad ones and retries among them.
     seed : of everything random.
     ends_ms : event time of the last event, milliseconds; the first is ``span_ms`` before it.
     users, items : how many there are to draw from.
@@ -139,22 +144,28 @@ def _chunk(
     n = min(EVENTS_PER_CHUNK, config.events - first)
     users = np.minimum(np.searchsorted(user_odds, rng.random(n)), config.users - 1)
     drawn = np.minimum(np.searchsorted(item_odds, rng.random(n)), config.items - 1)
-    goes_on, is_watch = rng.random(n) < 0.6, rng.random(n) < 0.6  # noqa: PLR2004 - the stream's character
+    goes_on, share = rng.random(n) < 0.6, rng.random(n)  # noqa: PLR2004 - the stream's character
     times = _times(config, first, n, rng)
     progress, stars = rng.integers(0, 101, n) / 100, rng.integers(1, 11, n) / 2
     luck, retry, odd = rng.random(n), rng.random(n), rng.random(n)
     near, far = rng.integers(1, 51, n), rng.integers(500, 5001, n)
+    kinds = rng.choice((*OWN_KINDS, HIDE, UNHIDE), n).tolist()
     for i in range(n):
         user, number = int(users[i]), first + i
         steps[user] += goes_on[i]
         item = (user * 7 + int(steps[user])) % config.items if goes_on[i] else int(drawn[i])
-        topic = WATCHES if is_watch[i] else RATES
+        topic = WATCHES if share[i] < 0.55 else RATES if share[i] < 0.85 else ACTIONS  # noqa: PLR2004 - same
+        told = {
+            WATCHES: {"progress": float(progress[i])},
+            RATES: {"rating": float(stars[i])},
+            ACTIONS: {"kind": kinds[i]},
+        }
         fields: Fields = {
             "event_id": number if odd[i] < 0.01 else f"e{number}",  # noqa: PLR2004 - some send integers
             "user_id": _user_id(user),
             "item_id": _item_id(item),
             "ts": int(times[i]),
-            **({"progress": float(progress[i])} if is_watch[i] else {"rating": float(stars[i])}),
+            **told[topic],
         }
         if luck[i] < config.requests:
             yield _request(fields, number, is_bad=luck[i] < config.requests / 5), 0
@@ -226,9 +237,10 @@ _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (
     lambda _: b'"an event"',
     lambda fields: _json({name: value for name, value in fields.items() if name != "item_id"}),
     lambda fields: _json(fields | {"user_id": None}),
-    lambda fields: _json({name: value for name, value in fields.items() if name not in {"progress", "rating"}}),
-    lambda fields: _json(fields | {"progress": 1.5, "rating": 0.25}),
-    lambda fields: _json(fields | {"progress": "0.5", "rating": True}),
+    lambda fields: _json({name: value for name, value in fields.items() if name not in {"progress", "rating", "kind"}}),
+    lambda fields: _json(fields | {"progress": 1.5, "rating": 0.25, "kind": ["like"]}),
+    lambda fields: _json(fields | {"progress": "0.5", "rating": True, "kind": 5}),
+    lambda fields: _json(fields | {"kind": "nobody-knows"} if "kind" in fields else [fields]),  # type: ignore[arg-type]
     lambda fields: _json(fields | {"ts": "yesterday"}),
     lambda fields: _json(fields | {"ts": 1.5}),
     lambda fields: _json(fields | {"item_id": ""}),

@@ -1,4 +1,4 @@
-"""Any other log: one CSV file whose header names users, items and times, and ratings where there are any.
+"""Any other log: one CSV file whose header names users, items and times, and ratings and kinds where there are any.
 
 Exported tables differ in names, quoting and clocks. The columns are found by their usual names, and the size of the
 numbers tells seconds from milliseconds. An event without a rating counts in full.
@@ -22,6 +22,7 @@ USERS = ("user_id", "user", "userid", "uid", "visitorid", "visitor_id", "custome
 ITEMS = ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "track_id", "article_id")
 TIMES = ("timestamp", "ts", "time", "datetime", "date", "unix_timestamp", "event_time", "created_at")
 RATINGS = ("rating", "stars", "score")
+KINDS = ("kind", "event", "event_type", "eventtype", "behavior", "behavior_type", "action")
 MILLISECONDS_FROM = 1.0e11  # as seconds that is the year 5138, as milliseconds 1973
 
 
@@ -35,7 +36,8 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
 
     Returns
     -------
-    Columns ``user_id``, ``item_id`` (categories of str), ``rating`` (float64 stars) and ``ts`` (int64 milliseconds).
+    Columns ``user_id``, ``item_id`` (categories of str), ``rating`` (float64 stars) and ``ts`` (int64 milliseconds);
+    and ``kind`` (category of str), where a column tells it.
 
     Raises
     ------
@@ -56,7 +58,10 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
     seconds = _seconds(times)
     _refuse(~seconds.between(0, MAX_SECONDS), table, place, "a time in seconds, milliseconds or ISO 8601")
     found["ts"] = np.rint(seconds * 1000).astype(np.int64)
-    return found[["user_id", "item_id", "rating", "ts"]].astype({"user_id": "category", "item_id": "category"})
+    kinds = next((columns[name] for name in KINDS if name in columns), None)
+    if kinds is not None:
+        found["kind"] = table[kinds].str.strip()
+    return found.astype({name: "category" for name in found.columns if name not in {"rating", "ts"}})
 
 
 def _table(data: bytes, place: str) -> pd.DataFrame:

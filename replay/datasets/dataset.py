@@ -14,8 +14,6 @@ from model.catalogue import Catalogue, Item
 
 __all__ = ["Dataset", "Provenance", "assemble"]
 
-COLUMNS = ("user_id", "item_id", "rating", "ts")
-
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -42,7 +40,8 @@ class Dataset:
     name : short, used in event ids and reports.
     catalogue : every item that occurs in the interactions, and those nobody touched.
     interactions : columns ``user_id`` (str objects), ``item_id`` (str objects), ``rating`` (float64 stars,
-        0.5..5.0) and ``ts`` (int64 milliseconds), index 0..n-1, ascending in ``ts``, ties in seeded random order.
+        0.5..5.0) and ``ts`` (int64 milliseconds), index 0..n-1, ascending in ``ts``, ties in seeded random order; and
+        ``kind`` (str objects), where the log says of what kind each event is.
     origin : what it was read from.
     """
 
@@ -59,7 +58,7 @@ def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Proven
     ----------
     name, origin : passed on.
     items : what the item file describes; an item that only the ratings mention gets its id as title.
-    ratings : columns as in ``Dataset.interactions``, any order, ids as categories of str.
+    ratings : columns as in ``Dataset.interactions``, any order, ids and kinds as categories of str.
     seed : of the shuffle among equal timestamps; the same file and seed give the same order.
     """
     described = {item.item_id for item in items}
@@ -74,7 +73,9 @@ def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Proven
         "rating": ratings["rating"].to_numpy()[order],
         "ts": ts[order],
     }
-    return Dataset(name, catalogue, pd.DataFrame(columns, columns=list(COLUMNS), copy=False), origin)
+    if "kind" in ratings:
+        columns["kind"] = _texts(ratings["kind"], order)
+    return Dataset(name, catalogue, pd.DataFrame(columns, copy=False), origin)
 
 
 def _texts(ids: "pd.Series[str]", order: np.ndarray) -> "pd.Series[str]":

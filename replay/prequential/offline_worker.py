@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
 from model.history import Profile
+from model.kinds import DEFAULT_KINDS, KindTable
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -32,7 +33,7 @@ class OfflineWorkerConfig:
     Parameters
     ----------
     serving, modes, state : of the worker; no budget holds in a replay.
-    trending : items of the trending list that are kept in memory.
+    trending : items of each trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
@@ -56,13 +57,23 @@ class OfflineWorker:
     ----------
     catalogue : of the log.
     config : how lists are made.
+    kinds : of events that there are.
+    repeats : whether users may get items that they touched before.
     """
 
-    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        config: OfflineWorkerConfig | None = None,
+        kinds: KindTable = DEFAULT_KINDS,
+        *,
+        repeats: bool = False,
+    ) -> None:
         self._config = config or OfflineWorkerConfig()
-        self.state = OfflineState(self._config.state)
+        self.state = OfflineState(self._config.state, kinds)
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
-        self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
+        index, modes = ContentIndex(catalogue), self._config.modes
+        self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
         """Serve another version from the next list on."""
@@ -70,8 +81,11 @@ class OfflineWorker:
 
     def merge_trending(self) -> None:
         """Do what the leading worker does every second."""
-        trending = self.state.trending(self.recommender.catalogue, self._config.trending)
-        self.recommender = self.recommender.with_trending(trending)
+        trends = self.state.trends(self.recommender.catalogue)
+        kept = self._config.trending
+        self.recommender = self.recommender.with_trending(
+            Trending.of(trends.everything[:kept]), Trending.of(trends.newcomers[:kept])
+        )
 
     def take(self, batches: Sequence[Sequence[tuple[Origin, Event]]]) -> tuple[Recommendation, ...]:
         """Apply batches, one after the other, and return the list of each user that each touched, as a worker does.

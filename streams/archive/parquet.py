@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from model.kinds import RATE, WATCH
 from streams.errors import DataError
 from streams.files import put_whole
 from streams.records.positions import Offsets
-from streams.records.records import Event, Origin, Rating, Watch
+from streams.records.records import Action, Event, Origin, Rating, Watch
 
 __all__ = ["FORMAT", "SCHEMA", "ArchiveAway", "ArchivedEvent", "ArchivedFile", "EventArchive", "Scan", "to_rows"]
 
@@ -340,7 +341,7 @@ def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
         [fact.user_id for fact in facts],
         [fact.item_id for fact in facts],
         [fact.ts for fact in facts],
-        ["watch" if isinstance(fact, Watch) else "rate" for fact in facts],
+        [fact.kind for fact in facts],
         [fact.progress if isinstance(fact, Watch) else None for fact in facts],
         [fact.rating if isinstance(fact, Rating) else None for fact in facts],
         [fact.rec_id for fact in facts],
@@ -354,10 +355,12 @@ def _events(topic: str, partition: int, batch: pa.RecordBatch) -> Iterator[Archi
     for row in zip(*(batch.column(name).to_pylist() for name in SCHEMA.names), strict=True):
         offset, timestamp, event_id, user_id, item_id, ts, kind, progress, rating, rec_id = row
         origin = Origin(topic, partition, offset, timestamp)
-        if kind == "watch":
+        if kind == WATCH:
             yield origin, Watch(event_id, user_id, item_id, ts, progress, rec_id)
-        else:
+        elif kind == RATE:
             yield origin, Rating(event_id, user_id, item_id, ts, rating, rec_id)
+        else:
+            yield origin, Action(event_id, user_id, item_id, ts, kind, rec_id)
 
 
 def _named(path: str) -> ArchivedFile | None:

@@ -11,6 +11,7 @@ from itertools import accumulate, groupby
 
 import pyarrow as pa
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.archive.parquet import ArchivedEvent, Scan, to_rows
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import DAY_MS
@@ -80,11 +81,20 @@ class Scanner:
     prefix : topic prefix of this installation.
     ids : the partition's memory of its newest archived events.
     topic_id : of the topic, where the cluster tells it.
+    kinds : of events that there are.
     """
 
     def __init__(
-        self, topic: str, partition: int, position: int, prefix: str, ids: LastIds, topic_id: str | None = None
+        self,
+        topic: str,
+        partition: int,
+        position: int,
+        prefix: str,
+        ids: LastIds,
+        topic_id: str | None = None,
+        kinds: KindTable = DEFAULT_KINDS,
     ) -> None:
+        self._kinds = kinds
         self._topic_id = topic_id
         self._topic = topic
         self._partition = partition
@@ -154,7 +164,7 @@ class Scanner:
         self._rows: list[pa.RecordBatch] = []
 
     def _extend(self, records: Sequence[RawRecord]) -> int:
-        decoded = decode_batch(records, self._prefix)
+        decoded = decode_batch(records, self._prefix, self._kinds)
         new = [pair for pair in decoded.events if self._ids.is_new(pair[1].user_id, pair[1].event_id)]
         self._events += new
         self._records += len(records)

@@ -14,6 +14,7 @@ from typing import Any, Self
 import orjson
 
 from model.catalogue import Item
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote, replay_note_headers
 from streams.errors import TopicError
 from streams.kafka import topics
@@ -91,7 +92,12 @@ def replayed_origins(entries: Iterable[Letter | ReplayNote]) -> OriginSet:
 
 
 def mend_wanted(
-    entries: Iterable[Letter | ReplayNote], wanted: LetterFilter, before: OriginSet, change: Change | None, prefix: str
+    entries: Iterable[Letter | ReplayNote],
+    wanted: LetterFilter,
+    before: OriginSet,
+    change: Change | None,
+    prefix: str,
+    kinds: KindTable = DEFAULT_KINDS,
 ) -> Iterator[tuple[ReplayOutcome, MendedRecord | RefusedLetter | None]]:
     """Mend each wanted letter once, and give what became of it with the counts so far.
 
@@ -100,6 +106,7 @@ def mend_wanted(
     before : origins replayed before; those are counted and left.
     change : see ``mend``.
     prefix : topic prefix of this installation.
+    kinds : of events that there are.
     """
     outcome, seen = ReplayOutcome(), OriginSet()
     for letter in entries:
@@ -109,7 +116,7 @@ def mend_wanted(
         if letter.origin in before:
             outcome.before += 1
         else:
-            result = mend(letter, change, prefix)
+            result = mend(letter, change, prefix, kinds)
             outcome.fit += isinstance(result, MendedRecord)
             outcome.left_out += result is None
             if isinstance(result, RefusedLetter):
@@ -117,7 +124,9 @@ def mend_wanted(
         yield outcome, result
 
 
-def mend(letter: Letter, change: Change | None, prefix: str) -> MendedRecord | RefusedLetter | None:
+def mend(
+    letter: Letter, change: Change | None, prefix: str, kinds: KindTable = DEFAULT_KINDS
+) -> MendedRecord | RefusedLetter | None:
     """Return the record to send for a letter, or why there is none; None where ``change`` leaves the letter out.
 
     A record whose key is not the id that its topic is keyed by gets that id for its key.
@@ -128,6 +137,7 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> MendedRecord | R
         returns what to send: bytes as they are, anything else as JSON, None for nothing. Without it the letter's bytes
         are sent.
     prefix : topic prefix of this installation.
+    kinds : of events that there are.
     """
     if letter.cut_from is not None:
         kept = len(letter.value or b"")
@@ -147,7 +157,7 @@ def mend(letter: Letter, change: Change | None, prefix: str) -> MendedRecord | R
         except Exception as error:  # noqa: BLE001 - whatever a person's function raises is that letter's fate
             return RefusedLetter(letter, "map_failed", f"the function raised {type(error).__name__}: {error}", value)
     try:
-        key = _ID_OF[name](letter, value)
+        key = _ID_OF[name](letter, value, kinds)
     except BadRecord as error:
         return RefusedLetter(letter, error.cause, error.detail, value)
     return MendedRecord(letter, letter.origin.topic, key, value)
@@ -160,27 +170,28 @@ def _opened(value: bytes | None) -> Any:
         return value or b""
 
 
-def _user_of(name: str) -> Callable[[Letter, bytes | None], bytes]:
+def _user_of(name: str) -> "_IdOf":
     """Return what reads the user of an event; the event's time is measured by the time of the letter."""
 
-    def user_of(letter: Letter, value: bytes | None) -> bytes:
-        return decode_event(RawRecord(Origin(name, 0, 0, letter.timestamp), None, value), name).user_id.encode()
+    def user_of(letter: Letter, value: bytes | None, kinds: KindTable) -> bytes:
+        record = RawRecord(Origin(name, 0, 0, letter.timestamp), None, value)
+        return decode_event(record, name, kinds).user_id.encode()
 
     return user_of
 
 
-def _item_of(letter: Letter, value: bytes | None) -> bytes:
+def _item_of(letter: Letter, value: bytes | None, _: KindTable) -> bytes:
     item = decode_item(None if value else letter.key, value)
     return (item.item_id if isinstance(item, Item) else item).encode()
 
 
-def _asker_of(_: Letter, value: bytes | None) -> bytes:
+def _asker_of(_: Letter, value: bytes | None, __: KindTable) -> bytes:
     return decode_request(value).user_id.encode()
 
 
-_ID_OF: dict[str, Callable[[Letter, bytes | None], bytes]] = {
-    topics.WATCHES: _user_of(topics.WATCHES),
-    topics.RATES: _user_of(topics.RATES),
+_IdOf = Callable[[Letter, bytes | None, KindTable], bytes]
+_ID_OF: dict[str, _IdOf] = {
+    **{name: _user_of(name) for name in topics.EVENTS},
     topics.CATALOG: _item_of,
     topics.REQUESTS: _asker_of,
 }

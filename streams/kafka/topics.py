@@ -1,7 +1,7 @@
-"""The eight topics: names, partitions, retention, and making them idempotently.
+"""The nine topics: names, partitions, retention, and making them idempotently.
 
-Nothing relies on the broker's auto-creation. ``watch-events`` and ``rate-events`` always have equally many
-partitions, so that one worker owns a user on both.
+Nothing relies on the broker's auto-creation. The event topics always have equally many partitions, so that one
+worker owns a user on all of them.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from streams.kafka.kafka_errors import cluster_required
 from streams.settings import Settings
 
 __all__ = [
+    "ACTIONS",
     "CATALOG",
     "DEAD_LETTERS",
     "EVENTS",
@@ -33,13 +34,14 @@ __all__ = [
 
 WATCHES = "watch-events"
 RATES = "rate-events"
+ACTIONS = "action-events"
 CATALOG = "catalog-items"
 REQUESTS = "recommendation-requests"
 RECOMMENDATIONS = "recommendations"
 MODE_CHANGES = "mode-changes"
 MODEL_VERSIONS = "model-versions"
 DEAD_LETTERS = "dead-letters"
-EVENTS = (WATCHES, RATES)
+EVENTS = (WATCHES, RATES, ACTIONS)
 
 _CONNECT_MS = 6_000  # a cluster that needs longer to answer is not ready for a worker either
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -79,6 +81,7 @@ class Topic:
 TOPICS = (
     Topic(WATCHES, "user_id"),
     Topic(RATES, "user_id"),
+    Topic(ACTIONS, "user_id"),
     Topic(CATALOG, "item_id", compacted=True),
     Topic(REQUESTS, "user_id", retention_ms=_DAY_MS),
     Topic(RECOMMENDATIONS, "user_id", retention_ms=7 * _DAY_MS),

@@ -91,15 +91,15 @@ class Copier:
         A sequence is at most the number of events: one that a drifted counter had made larger would refuse lists.
         """
         stored = await _each(self._live, (("HMGET", key, "mode", "list_sequence") for key in profiles))
-        counted = await _each(self._target, (("HMGET", key, "watches", "ratings") for key in profiles))
+        counted = await _each(self._target, (("HMGET", key, "watches", "ratings", "actions") for key in profiles))
         writes, known = [], []
-        for key, (mode, sequence), (watches, ratings) in zip(profiles, stored, counted, strict=True):
+        for key, (mode, sequence), counts in zip(profiles, stored, counted, strict=True):
             if mode is None or sequence is None:
                 continue
-            if watches is None:
+            if counts[0] is None:
                 copied.unknown += 1
                 continue
-            most = int(watches) + int(ratings)
+            most = sum(map(int, counts))
             writes.append(("HSET", key, "mode", mode, "list_sequence", min(int(sequence), most)))
             known.append(f"{key}:recs")
         await _each(self._target, writes)

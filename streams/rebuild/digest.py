@@ -28,7 +28,7 @@ __all__ = [
     "take_digest",
 ]
 
-SECTIONS = ("users", "recents", "seen", "event_ids", "items")
+SECTIONS = ("users", "recents", "seen", "hidden", "event_ids", "items")
 TOLERANCE = 1e-6  # relative; sums of thousands of doubles in another order differ by 1e-12 of themselves
 _NOTHING = 1e-50  # a weight below this was dropped on one side or will be
 _EVENT_IDS = 512  # how many the state promises to keep; what is beyond is a matter of batches
@@ -36,7 +36,8 @@ _PAGE = 200  # users read in one round trip, up to 10 MB with full histories
 _SCAN = 2000
 _USER = re.compile(r"user:\{[^{}]*\}")
 _PARTITION = re.compile(r"(items:\{p\d+\}):at")
-_COUNTERS = ("watches", "ratings", "rating_sum", "first_ts", "last_ts")
+_COUNTERS = ("watches", "ratings", "actions", "hidden", "rating_sum", "first_ts", "last_ts")
+_SOURCES = ("watch", "rate", "action")  # what the events of each event topic are
 _MODULUS = 1 << 256
 DigestProgress = Callable[[int], None]
 
@@ -59,7 +60,7 @@ class Digest:
     sha256 : over all sections.
     sections : in the order of ``SECTIONS``.
     users, partitions : how many there are.
-    events : watches and ratings over all users.
+    events : watches, ratings and actions over all users.
     """
 
     sha256: str
@@ -275,39 +276,50 @@ async def _read_users(client: Any, keys: Sequence[str]) -> list[_Facts]:
         pipeline.hmget(key, *_COUNTERS)
         pipeline.lrange(f"{key}:recent", 0, -1)
         pipeline.smembers(f"{key}:seen")
-        for kind in ("watch", "rate"):
-            pipeline.zrange(f"{key}:events:{kind}", 0, _EVENT_IDS - 1, desc=True, withscores=True)
         pipeline.hgetall(f"{key}:genres")
+        pipeline.hgetall(f"{key}:hidden")
+        for source in _SOURCES:
+            pipeline.zrange(f"{key}:events:{source}", 0, _EVENT_IDS - 1, desc=True, withscores=True)
     replies = iter(await pipeline.execute() if keys else ())
-    return [_user(key, *(next(replies) for _ in range(6))) for key in keys]
+    return [_user(key, *(next(replies) for _ in range(5 + len(_SOURCES)))) for key in keys]
 
 
-def _user(key: str, counters: Any, recent: Any, seen: Any, watched: Any, rated: Any, genres: Any) -> _Facts:
-    watches, ratings, rating_sum, *times = (float(value or 0) for value in counters)
+def _user(key: str, counters: Any, recent: Any, seen: Any, genres: Any, hidden: Any, *found_ids: Any) -> _Facts:
+    watches, ratings, actions, n_hidden, rating_sum, *times = (float(value or 0) for value in counters)
     ids = {
-        kind: sorted((int(score), member.decode()) for member, score in found)
-        for kind, found in (("watch", watched), ("rate", rated))
+        source: sorted((int(score), member.decode()) for member, score in found)
+        for source, found in zip(_SOURCES, found_ids, strict=True)
     }
     exact = {
-        "users": [watches, ratings, round(rating_sum, 6), *times] if any(counters) else None,
+        "users": [watches, ratings, actions, n_hidden, round(rating_sum, 6), *times] if any(counters) else None,
         "recents": [entry.decode() for entry in recent],
         "seen": sorted(member.decode() for member in seen),
+        "hidden": {item.decode(): decided.decode() for item, decided in hidden.items()},
         "event_ids": ids if any(ids.values()) else None,
     }
-    return _Facts(key, _present(exact), _numbers(genres.items()), int(watches + ratings))
+    return _Facts(key, _present(exact), _numbers(genres.items()), int(watches + ratings + actions))
 
 
 async def _read_partition(client: Any, stem: str) -> _Facts:
     """Read a partition's counters in pieces; one partition's items are held at once."""
-    landmark, newest_ts, half_life = await client.hmget(f"{stem}:at", "landmark", "newest_ts", "half_life_ms")
     counters: dict[str, Any] = {}
-    for name in ("watches", "ratings", "rating_sum"):
+    for name in ("watches", "ratings", "rating_sum", "actions"):
         found = _numbers([pair async for pair in client.hscan_iter(f"{stem}:{name}", count=_SCAN)])
         counters[name] = {item_id: round(value, 6) for item_id, value in found.items()}
-    hot = _numbers([pair async for pair in client.zscan_iter(f"{stem}:hot", count=_SCAN)])
-    exact = {"items": {"newest_ts": float(newest_ts), **counters} if newest_ts is not None else None}
-    factor = 2.0 ** ((float(landmark) - float(newest_ts)) / float(half_life)) if newest_ts is not None else 0.0
-    return _Facts(stem, _present(exact), {item_id: weight * factor for item_id, weight in hot.items()})
+    clocks: dict[str, list[float]] = {}
+    weights: dict[str, float] = {}
+    for topic in _SOURCES:
+        clock = _numbers((await client.hgetall(f"{stem}:clock:{topic}")).items())
+        if not clock:
+            continue
+        clocks[topic] = [clock[name] for name in ("newest_ts", "own_ts", "other_ts")]
+        weights |= {f"clock:{topic} {name}": clock[name] for name in ("warm", "other_warm")}
+        for name, half_life in (("hot", "half_life_ms"), ("newcomers", "newcomers_half_life_ms")):
+            factor = 2.0 ** ((clock["landmark"] - clock["own_ts"]) / clock[half_life])
+            found = _numbers([pair async for pair in client.zscan_iter(f"{stem}:{name}:{topic}", count=_SCAN)])
+            weights |= {f"{name}:{topic} {item_id}": weight * factor for item_id, weight in found.items()}
+    exact = {"items": {"clocks": clocks, **counters} if clocks else None}
+    return _Facts(stem, _present(exact), weights)
 
 
 def _numbers(pairs: Iterable[tuple[bytes, Any]]) -> dict[str, float]:

@@ -81,7 +81,9 @@ class Rebuild:
         self._config = config or RebuildConfig()
         self._archive = archive
         self._progress = progress
-        self._state = State(target, replace(self._config.state, recent_returned=1))  # profiles are for nobody here
+        self._state = State(
+            target, replace(self._config.state, recent_returned=1), settings.kinds
+        )  # profiles are for nobody here
         self._feed = CatalogueFeed(settings, lambda _: None)
         n = min(self._config.lanes, settings.partitions)
         self._groups = [frozenset(range(lane, settings.partitions, n)) for lane in range(n)]
@@ -195,7 +197,10 @@ class Rebuild:
         if self._archive is None or begin == below:
             return 0
         self._total = self._done + sum(below[topic_partition] - begin[topic_partition] for topic_partition in below)
-        lanes = [ArchiveLane(self._archive, group, begin, below, self._config.batch) for group in self._groups]
+        lanes = [
+            ArchiveLane(self._archive, group, begin, below, self._config.batch, self._settings.kinds)
+            for group in self._groups
+        ]
         return sum(await _all(self._run_archive(lane) for lane in lanes))
 
     async def _run(self, lane: KafkaLane, ends: PartitionOffsets) -> None:

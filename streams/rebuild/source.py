@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.archive.parquet import EventArchive
 from streams.errors import TopicError
 from streams.kafka import topics
@@ -39,7 +40,7 @@ _FETCH_BYTES = 4 * 1024 * 1024  # of one partition at once: about 20,000 events
 
 
 def event_topic_partitions(settings: Settings) -> tuple[TopicPartition, ...]:
-    """Return every partition of both event topics, named with the prefix."""
+    """Return every partition of the event topics, named with the prefix."""
     return tuple(
         (settings.prefix + topic, partition) for topic in topics.EVENTS for partition in range(settings.partitions)
     )
@@ -55,7 +56,7 @@ def missing_offsets(wanted: PartitionOffsets, kept: PartitionOffsets) -> dict[To
 
 
 class KafkaLane:
-    """The events of some partitions of both topics, in order within each.
+    """The events of some partitions of all event topics, in order within each.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class KafkaLane:
             ]
             for at in wanted:
                 await self._move(at, below[self._topic_partitions[at]])
-        return decode_batch(records, self._settings.prefix).events, len(records)
+        return decode_batch(records, self._settings.prefix, self._settings.kinds).events, len(records)
 
     async def _move(self, at: ClientPartition, end: int) -> None:
         stands = await self._consumer.position(at)
@@ -143,6 +144,7 @@ class ArchiveLane:
     partitions : which ones.
     begin, below : first offset wanted, and the one to end before, of each partition.
     most : events of a batch.
+    kinds : of events that there are; others are left out, as they are on the topics.
     """
 
     def __init__(
@@ -152,14 +154,17 @@ class ArchiveLane:
         begin: PartitionOffsets,
         below: PartitionOffsets,
         most: int,
+        kinds: KindTable = DEFAULT_KINDS,
     ) -> None:
+        self._kinds = kinds
         self._batches: Iterator[LaneEvents] = archive.read_events(
             nested(begin), below=nested(below), topics={topic for topic, _ in below}, partitions=partitions, most=most
         )
 
     async def read(self) -> LaneEvents | None:
         """Return the next events, of one partition of one topic; None at the end."""
-        return await asyncio.to_thread(next, self._batches, None)
+        events = await asyncio.to_thread(next, self._batches, None)
+        return events and [pair for pair in events if self._kinds.find(pair[1].kind)]
 
 
 def nested(offsets: PartitionOffsets) -> dict[str, dict[int, int]]:
@@ -184,6 +189,6 @@ class _reached:  # noqa: N801 - reads as a word in `with`
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, KafkaError):
             raise TopicError(
-                f"rebuild: both event topics are required from {self._settings.kafka}, got {error!r}; "
+                f"rebuild: the event topics are required from {self._settings.kafka}, got {error!r}; "
                 "run the same command again to go on"
             ) from error

@@ -16,6 +16,7 @@ cause              the record
 ``bad_field``      has a field of another type, length or range than its contract says
 ``wrong_key``      has a key that is not its ``user_id`` (for the catalogue: ``item_id``) in any known form
 ``wrong_unit``     has a time that is none in milliseconds, but one in another unit
+``unknown_kind``   is of a kind that the table of kinds does not hold
 =================  ==================================================================================
 """
 
@@ -28,11 +29,13 @@ from typing import Any, TypeVar
 import orjson
 
 from model.catalogue import Item
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import RecordError
+from streams.kinds import KINDS_VARIABLE
 from streams.records.ids import ID_RULE, MAX_ID_LENGTH, is_id
 from streams.records.key_forms import describe_key, named_by, readings
 from streams.records.lookalikes import describe_bytes, describe_fields, describe_json
-from streams.records.records import Event, Rating, Request, Watch
+from streams.records.records import Action, Event, Rating, Request, Watch
 from streams.records.wrapping import behind_frame, is_envelope
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "MAX_K",
     "BadRecord",
     "check_key",
+    "decode_action",
     "decode_item",
     "decode_rating",
     "decode_request",
@@ -50,7 +54,17 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
-CAUSES = ("empty", "too_large", "not_json", "not_an_object", "missing_field", "bad_field", "wrong_key", "wrong_unit")
+CAUSES = (
+    "empty",
+    "too_large",
+    "not_json",
+    "not_an_object",
+    "missing_field",
+    "bad_field",
+    "wrong_key",
+    "wrong_unit",
+    "unknown_kind",
+)
 MAX_K = 200
 MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
@@ -113,6 +127,32 @@ def decode_rating(value: bytes | None) -> Rating:
     )
 
 
+def decode_action(value: bytes | None, kinds: KindTable = DEFAULT_KINDS) -> Action:
+    """Read a value of ``action-events``; raise BadRecord if it breaks the contract or the table lacks its kind."""
+    fields = _object(value)
+    return Action(
+        _id(fields, "event_id"),
+        _id(fields, "user_id"),
+        _id(fields, "item_id"),
+        _timestamp(fields),
+        _kind(fields, kinds),
+        _optional(fields, "rec_id", _id),
+    )
+
+
+def _kind(fields: Fields, kinds: KindTable) -> str:
+    value = _present(fields, "kind")
+    if not isinstance(value, str):
+        raise BadRecord("bad_field", f"kind must be a text, got {_short(value)}")
+    if value in kinds.own:
+        return value
+    named = f"{KINDS_VARIABLE} names {kinds.file}" if kinds.file else f"{KINDS_VARIABLE} names no table"
+    elsewhere = f"; {value} has a topic of its own" if kinds.find(value) else ""
+    raise BadRecord(
+        "unknown_kind", f"kind must be one of {', '.join(kinds.own)} ({named}), got {_short(value)}{elsewhere}"
+    )
+
+
 def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     """Read a record of ``catalog-items``: the item, or its id alone where an empty value removes it.
 
@@ -159,9 +199,10 @@ def check_key(key: bytes | None, name: str, value: str) -> None:
         )
 
 
-DECODERS: Mapping[str, Callable[[bytes | None], Event]] = {
-    "watch-events": decode_watch,
-    "rate-events": decode_rating,
+DECODERS: Mapping[str, Callable[[bytes | None, KindTable], Event]] = {
+    "watch-events": lambda value, _: decode_watch(value),
+    "rate-events": lambda value, _: decode_rating(value),
+    "action-events": decode_action,
 }
 
 

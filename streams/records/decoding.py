@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.records.codec import DECODERS, BadRecord, check_key, decode_request
 from streams.records.records import Event, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
@@ -47,33 +48,34 @@ class DecodedBatch:
     rejected: tuple[Rejected, ...]
 
 
-def decode_batch(records: Iterable[RawRecord], prefix: str = "") -> DecodedBatch:
+def decode_batch(records: Iterable[RawRecord], prefix: str = "", kinds: KindTable = DEFAULT_KINDS) -> DecodedBatch:
     """Decode event records, each as ``decode_event`` does.
 
     Parameters
     ----------
-    records : records of ``watch-events`` and ``rate-events``.
+    records : records of the event topics.
     prefix : topic prefix of this installation.
+    kinds : of events that there are.
     """
     events: list[tuple[Origin, Event]] = []
     rejected: list[Rejected] = []
     for record in records:
         try:
-            events.append((record.origin, decode_event(record, record.origin.topic.removeprefix(prefix))))
+            events.append((record.origin, decode_event(record, record.origin.topic.removeprefix(prefix), kinds)))
         except BadRecord as error:
             rejected.append(Rejected(record, error.cause, error.detail))
     return DecodedBatch(tuple(events), tuple(rejected))
 
 
-def decode_event(record: RawRecord, name: str) -> Event:
+def decode_event(record: RawRecord, name: str, kinds: KindTable = DEFAULT_KINDS) -> Event:
     """Decode one record of an event topic, whose ``name`` is without prefix; its time is what it counts as.
 
     Raises
     ------
     BadRecord
-        If it breaks its contract, is under another's key, or tells its time in another unit.
+        If it breaks its contract, is under another's key, tells its time in another unit, or is of no kind there is.
     """
-    event = DECODERS[name](record.value)
+    event = DECODERS[name](record.value, kinds)
     check_key(record.key, "user_id", event.user_id)
     ts, recorded = event.ts, record.origin.timestamp
     if EARLIEST_MS <= ts <= recorded <= LATEST_MS:  # nearly always

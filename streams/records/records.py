@@ -1,6 +1,6 @@
 """The records on the topics, as values.
 
-Past-tense facts come in (``Watch``, ``Rating``), requests come in (``Request``), products go out
+Past-tense facts come in (``Watch``, ``Rating``, ``Action``), requests come in (``Request``), products go out
 (``Recommendation``, ``ModeChange``, ``ModelVersion``). How they become bytes is in ``codec``; which topic
 carries which is in ``topics``. orjson writes these dataclasses as they stand, so a field's name is the contract.
 """
@@ -11,8 +11,10 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from model.history import Interaction, Mode
+from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 
 __all__ = [
+    "Action",
     "Event",
     "ListMode",
     "ListedItem",
@@ -27,7 +29,7 @@ __all__ = [
     "recommendation_id",
 ]
 
-Status = Literal["promoted", "rejected", "held", "rolled_back", "failed", "drifting"]
+Status = Literal["promoted", "rejected", "held", "rolled_back", "withdrawn", "failed", "drifting"]
 ListMode = Literal["cold_start", "personalized", "degraded"]
 MAX_STARS = 5.0
 
@@ -59,9 +61,15 @@ class Watch:
     progress: float
     rec_id: str | None = None
 
-    def interaction(self) -> Interaction:
+    @property
+    def kind(self) -> str:
+        """Its row in the table of kinds."""
+        return WATCH
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction:
         """Return it as the model sees it."""
-        return Interaction(self.item_id, self.ts, "watch", self.progress)
+        row = kinds.of_kind(WATCH)
+        return Interaction(self.item_id, self.ts, WATCH, row.weight * self.progress, row.is_positive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,43 @@ class Rating:
     rating: float
     rec_id: str | None = None
 
-    def interaction(self) -> Interaction:
+    @property
+    def kind(self) -> str:
+        """Its row in the table of kinds."""
+        return RATE
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction:
         """Return it as the model sees it: five stars weigh 1."""
-        return Interaction(self.item_id, self.ts, "rate", self.rating / MAX_STARS)
+        row = kinds.of_kind(RATE)
+        return Interaction(self.item_id, self.ts, RATE, row.weight * (self.rating / MAX_STARS), row.is_positive)
 
 
-Event = Watch | Rating
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A user did something of another kind, which the table of kinds names: a like, a purchase, a skip, a hide."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    ts: int
+    kind: str
+    rec_id: str | None = None
+
+    def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction | None:
+        """Return it as the model sees it; None of a kind that only hides the item from the user, or undoes that.
+
+        Raises
+        ------
+        ValueError
+            If the table does not hold its kind.
+        """
+        row = kinds.of_kind(self.kind)
+        if row.effect is not None:
+            return None
+        return Interaction(self.item_id, self.ts, self.kind, row.weight, row.is_positive)
+
+
+Event = Watch | Rating | Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +214,13 @@ class ModelVersion:
     ----------
     version : the version decided about; None for a candidate that was rejected or held, which is not kept, and for a
         round that failed.
-    status : what was decided; ``drifting`` where lists are worse than popularity and there is nothing to roll back to.
+    status : what was decided; ``withdrawn`` where nothing serves in its place, ``drifting`` where its rounds diverge
+        and there is nothing to roll back to.
     parent : the version it was trained from, if any.
     uri : where the registry keeps it; None if it was not kept.
     metrics : the figures it was decided by.
     ts : wall clock of the decision, milliseconds.
-    cause : why, in words, where nobody asked for it: what drifted or diverged.
+    cause : why, in words, where nobody asked for it: what a candidate lost to, what drifted or diverged.
     """
 
     version: str | None

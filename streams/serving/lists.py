@@ -109,10 +109,13 @@ class Scorer(Protocol):
 
 
 class SeenFilter(Protocol):
-    """Tells which items users have touched: Redis while serving, the offline state in a replay."""
+    """Tells which items users have touched or hidden: Redis while serving, the offline state in a replay."""
 
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
-        """Return, for each profile, those of the given items that its user has seen."""
+        """Return, for each profile, those of the given items that its user has seen or hidden."""
+
+    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
+        """Return, for each profile, those of the given items that its user has hidden."""
 
 
 class Serving:
@@ -156,7 +159,7 @@ class Serving:
     async def _candidate_lists(
         self, recommender: Recommender, profiles: Sequence[Profile], k: int, list_filter: ListFilter
     ) -> list[tuple[CandidateList, bool]]:
-        """Score, drop the seen, and look deeper for users who are left with too few."""
+        """Score, drop the seen unless repeats are kept, and look deeper for users who are left with too few."""
         found: dict[int, tuple[CandidateList, bool]] = {}
         short: Sequence[int] = range(len(profiles))
         n = k + self._config.overfetch
@@ -166,7 +169,8 @@ class Serving:
                 partial(_scored, recommender, asked, n, list_filter),
                 partial(_degraded, recommender, asked, n, list_filter),
             )
-            kept = dict(zip(short, await self._unseen(scored), strict=True))
+            unseen = await self._unseen(scored, repeats=recommender.repeats)
+            kept = dict(zip(short, unseen, strict=True))
             found.update({place: (candidates, degraded) for place, candidates in kept.items()})
             short = [
                 place for place, candidates in kept.items() if len(candidates.items) < k and not candidates.complete
@@ -174,16 +178,15 @@ class Serving:
             n *= 4
         return [found[place] for place in range(len(profiles))]
 
-    async def _unseen(self, candidate_lists: Sequence[CandidateList]) -> list[CandidateList]:
-        """Drop seen items; who has touched none needs no look-up."""
-        asked = [candidates for candidates in candidate_lists if candidates.profile.seen > 0]
+    async def _unseen(self, candidate_lists: Sequence[CandidateList], *, repeats: bool) -> list[CandidateList]:
+        """Drop hidden items, and seen ones unless repeats are kept; who has none of these needs no look-up."""
+        asked = [candidates for candidates in candidate_lists if _has_unlisted(candidates.profile, repeats=repeats)]
+        among = self._seen.hidden_among if repeats else self._seen.seen_among
         seen = iter(
-            await self._seen.seen_among(
-                [(candidates.profile, [item.item_id for item in candidates.items]) for candidates in asked]
-            )
+            await among([(candidates.profile, [item.item_id for item in candidates.items]) for candidates in asked])
         )
         return [
-            _without(candidates, next(seen)) if candidates.profile.seen > 0 else candidates
+            _without(candidates, next(seen)) if _has_unlisted(candidates.profile, repeats=repeats) else candidates
             for candidates in candidate_lists
         ]
 
@@ -236,6 +239,10 @@ def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, list_
 
 def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
     return recommender.degraded(profiles, n, list_filter), True
+
+
+def _has_unlisted(profile: Profile, *, repeats: bool) -> bool:
+    return profile.hidden > 0 or (profile.seen > 0 and not repeats)
 
 
 def _without(candidates: CandidateList, seen: frozenset[str]) -> CandidateList:

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v4
+#!lua name=reelstream_v5
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -8,7 +8,13 @@ local COLD = 'cold_start'
 local CHUNK = 4000          -- arguments of one command; Lua's stack holds about 8000
 local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights get a new landmark
 local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
-local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer
+local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer,
+local ACTION_RANK = 2       -- and one of another kind newer still
+local FAR = 10              -- half-lives; what is further from the clock would count less than a thousandth
+local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale; as in model/feedback.py
+local SCALE_MIDDLE = 3      -- stars
+local NEWCOMER_EVENTS = 10  -- of each kind, that a user is a newcomer for
+local COUNTS, POSITIVE, NEWCOMERS = 4, 2, 1 -- bits of a verdict; the lower two are kept in the score of an event id
 local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
 
 local server                -- run id of this process; a restarted or another server has another
@@ -73,16 +79,17 @@ end
 
 -- users --------------------------------------------------------------------------------------------------------
 
--- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 event ids of watches, 6 of ratings
-local EVENT_IDS = {watch = 5, rate = 6}
-local N_USER_KEYS = 6
+-- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 hidden, and event ids: 6 of watches, 7 of ratings,
+-- 8 of actions
+local EVENT_IDS = {watch = 6, rate = 7, action = 8}
+local N_USER_KEYS = 8
 
--- Recall the event ids applied before, for one kind. Ids are forgotten (oldest first) just before a call that brings
+-- Recall the event ids applied before, from one topic. Ids are forgotten (oldest first) just before a call that brings
 -- new events reads them, never after it: so a redelivered call finds what it found the first time.
-local function recall(key, batch, kind, is_new, remembered)
+local function recall(key, batch, source, is_new, remembered)
   local known, old_ids, new_ids = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    if batch.kind[i] == kind then
+    if batch.source[i] == source then
       local ids = is_new[i] and new_ids or old_ids
       ids[#ids + 1] = id
     end
@@ -123,39 +130,59 @@ local function advance(batch, at)
   return is_new, moved
 end
 
--- For each event: '1' if it counts (the same answer at every redelivery), and '1' if it changes the state now; and the
--- numbers of those that do.
-local function judge(keys, batch, is_new, remembered)
+-- Whether an event says that the user liked the item: as the caller says, and of a rating only from the user's own middle
+-- on. All that is needed of a user's past comes from the same topic, whose order is always the same.
+local function is_positive(batch, i, tally)
+  if not batch.positive[i] then return false end
+  if batch.source[i] ~= 'rate' then return true end
+  return batch.stars[i] >= (tally.rate >= MIN_OWN_RATINGS and tally.rating_sum / tally.rate or SCALE_MIDDLE)
+end
+
+-- The lower bits of the verdict on an event that the tally comes before.
+local function judge_first(batch, i, tally)
+  return (is_positive(batch, i, tally) and POSITIVE or 0) + (tally[batch.source[i]] < NEWCOMER_EVENTS and NEWCOMERS or 0)
+end
+
+-- For each event the bits of its verdict, 0 if it does not count, the same at every redelivery for as long as its id is
+-- remembered; '1' if it changes the state now, and the numbers of those that do. An id that is forgotten by now counts,
+-- is judged by the present sums, and is no newcomer's.
+local function judge(keys, batch, is_new, remembered, user)
   local ids_of = {}
-  for kind, index in pairs(EVENT_IDS) do
-    ids_of[kind] = recall(keys[index], batch, kind, is_new, remembered)
+  for source, index in pairs(EVENT_IDS) do
+    ids_of[source] = recall(keys[index], batch, source, is_new, remembered)
   end
-  local counted, fresh, chosen = {}, {}, {}
+  local tally = {watch = user.watches, rate = user.ratings, action = user.actions, rating_sum = user.rating_sum}
+  local verdicts, fresh, chosen = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    local ids, score = ids_of[batch.kind[i]], batch.score[i]
-    local counts
+    local source, score = batch.source[i], batch.score[i]
+    local ids = ids_of[source]
+    local known = ids.known[id]
+    verdicts[i], fresh[i] = 0, '0'
     if is_new[i] then
-      counts = not is_remembered(ids, id)
-    else
-      counts = ids.known[id] == nil or ids.known[id] == score
-    end
-    counted[i] = counts and '1' or '0'
-    fresh[i] = counts and is_new[i] and '1' or '0'
-    if counts and is_new[i] then
-      remember(ids, id, score)
-      chosen[#chosen + 1] = i
+      if not is_remembered(ids, id) then
+        local bits = judge_first(batch, i, tally)
+        verdicts[i], fresh[i] = COUNTS + bits, '1'
+        remember(ids, id, score * COUNTS + bits)
+        tally[source] = tally[source] + 1
+        if source == 'rate' then tally.rating_sum = tally.rating_sum + batch.stars[i] end
+        chosen[#chosen + 1] = i
+      end
+    elseif known == nil then
+      verdicts[i] = COUNTS + (is_positive(batch, i, tally) and POSITIVE or 0)
+    elseif math.floor(known / COUNTS) == score then
+      verdicts[i] = COUNTS + known % COUNTS
     end
   end
-  for kind, index in pairs(EVENT_IDS) do
-    call_in_chunks('ZADD', keys[index], ids_of[kind].added)
+  for source, index in pairs(EVENT_IDS) do
+    call_in_chunks('ZADD', keys[index], ids_of[source].added)
   end
-  return table.concat(counted), table.concat(fresh), chosen
+  return verdicts, table.concat(fresh), chosen
 end
 
 -- Whether an event is newer than an entry of the list, or as new and applied after it.
 local function is_newer(ts, kind, entry)
   if ts ~= entry[2] then return ts > entry[2] end
-  return RANK[kind] >= RANK[entry[3]]
+  return (RANK[kind] or ACTION_RANK) >= (RANK[entry[3]] or ACTION_RANK)
 end
 
 -- Insert an entry at its place in a newest-first list: before the first that is not newer.
@@ -168,12 +195,12 @@ local function place(entries, entry, ts, kind)
   table.insert(entries, low, entry)
 end
 
--- Whether each chosen event is newer than all before it; last_ts is the time of the newest entry, nil without one.
+-- Whether each chosen event is newer than all before it; no entry is newer than last_ts, nil without one.
 local function is_in_order(key, batch, chosen, last_ts)
   local newest
   if last_ts then
-    local is_tie = batch.ts[chosen[1]] == last_ts
-    newest = is_tie and cjson.decode(redis.call('LINDEX', key, 0)) or {'', last_ts, 'watch'}
+    local entry = batch.ts[chosen[1]] == last_ts and redis.call('LINDEX', key, 0)
+    newest = entry and cjson.decode(entry) or {'', last_ts, 'watch'}
   end
   for _, i in ipairs(chosen) do
     if newest and not is_newer(batch.ts[i], batch.kind[i], newest) then return false end
@@ -195,17 +222,47 @@ local function remember_recent(key, batch, chosen, last_ts, length)
   redis.call('LTRIM', key, stale, stale + length - 1)
 end
 
+-- Note what hides items from the user, or undoes that; of several, the one with the newest time counts. Returns whether
+-- this makes the key.
+local function note_hidden(key, user, batch, chosen)
+  local is_first = false
+  for _, i in ipairs(chosen) do
+    if batch.effect[i] ~= '' then
+      local item, ts = batch.item[i], batch.ts[i]
+      local before, when = string.match(redis.call('HGET', key, item) or '', '^(%l+) (%d+)$')
+      if not before or ts >= tonumber(when) then
+        is_first = is_first or redis.call('EXISTS', key) == 0
+        redis.call('HSET', key, item, batch.effect[i] .. ' ' .. text(ts))
+        user.hidden = user.hidden + (batch.effect[i] == 'hide' and 1 or 0) - (before == 'hide' and 1 or 0)
+      end
+    end
+  end
+  return is_first
+end
+
+-- The newest entries as JSON, without those of items that are hidden from the user.
+local function recent_shown(keys, user, returned)
+  local entries = redis.call('LRANGE', keys[2], 0, returned - 1)
+  if user.hidden == 0 or #entries == 0 then return entries end
+  local items, shown = {}, {}
+  for n, entry in ipairs(entries) do items[n] = cjson.decode(entry)[1] end
+  for n, found in ipairs(redis.call('HMGET', keys[5], unpack(items))) do
+    if not (found and string.find(found, '^hide ')) then shown[#shown + 1] = entries[n] end
+  end
+  return shown
+end
+
 local function read_genres(key)
   local stored, values = redis.call('HGETALL', key), {}
   for i = 1, #stored, 2 do values[stored[i]] = tonumber(stored[i + 1]) end
   return values
 end
 
--- Bring the affinities forward to the newest event time, then add what is fresh with its own decay.
-local function like_genres(key, values, batch, chosen, before, now, half_life)
+-- Bring the affinities forward to the newest event time, then add what was liked with its own decay.
+local function like_genres(key, values, batch, liked, before, now, half_life)
   local decay = 2 ^ ((before - now) / half_life)
   for genre, value in pairs(values) do values[genre] = value * decay end
-  for _, i in ipairs(chosen) do
+  for _, i in ipairs(liked) do
     local weight = batch.weight[i] * 2 ^ ((batch.ts[i] - now) / half_life)
     for _, genre in ipairs(batch.genres[i]) do values[genre] = (values[genre] or 0) + weight end
   end
@@ -220,40 +277,48 @@ local function like_genres(key, values, batch, chosen, before, now, half_life)
 end
 
 -- A user as one JSON array:
--- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, counted, fresh, recent, genres].
-local function render(keys, user, genres, counted, fresh, returned)
+-- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres].
+local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
-    '[', text(user.watches), ',', text(user.ratings), ',', text(user.rating_sum), ',',
+    '[', text(user.watches), ',', text(user.ratings), ',', text(user.actions), ',', text(user.rating_sum), ',',
     text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
-    redis.call('SCARD', keys[3]), ',"', counted, '","', fresh, '",[',
-    table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],', cjson.encode(genres), ']',
+    redis.call('SCARD', keys[3]), ',', text(user.hidden), ',"', verdicts, '","', fresh, '",[',
+    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ']',
   })
 end
 
 local function read_user(key, positions)
   local stored = redis.call(
-    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', unpack(positions)
+    'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', 'actions', 'hidden',
+    unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
-    renewed = stored[7],
+    renewed = stored[7], actions = tonumber(stored[8] or 0), hidden = tonumber(stored[9] or 0),
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[7 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[9 + i] or -1) end
   return user, at
 end
 
+-- How many events of a user count.
+local function n_events(user)
+  return user.watches + user.ratings + user.actions
+end
+
 local function count_into(user, batch, chosen)
-  if user.watches + user.ratings == 0 then
+  if n_events(user) == 0 then
     user.first_ts, user.last_ts = batch.ts[chosen[1]], batch.ts[chosen[1]]
   end
   for _, i in ipairs(chosen) do
-    if batch.kind[i] == 'watch' then
+    if batch.source[i] == 'watch' then
       user.watches = user.watches + 1
-    else
+    elseif batch.source[i] == 'rate' then
       user.ratings = user.ratings + 1
       user.rating_sum = user.rating_sum + batch.stars[i]
+    else
+      user.actions = user.actions + 1
     end
     user.first_ts = math.min(user.first_ts, batch.ts[i])
     user.last_ts = math.max(user.last_ts, batch.ts[i])
@@ -263,7 +328,8 @@ end
 local function write_user(key, user, positions, at)
   local fields = {
     'watches', text(user.watches), 'ratings', text(user.ratings), 'rating_sum', text(user.rating_sum),
-    'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts),
+    'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts), 'actions', text(user.actions),
+    'hidden', text(user.hidden),
   }
   for i, position in ipairs(positions) do
     fields[#fields + 1] = position
@@ -277,12 +343,13 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- How many kinds of things are known of a user; it grows with every key.
+-- How many kinds of things are known of a user; it grows with every key, but for those that actions alone may make.
 local function n_kinds(user, genres)
-  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (next(genres) and 1 or 0)
+  return (user.watches > 0 and 1 or 0) + (user.ratings > 0 and 1 or 0) + (user.actions > 0 and 1 or 0)
+    + (next(genres) and 1 or 0)
 end
 
--- A user is forgotten when no event has changed it for so long. Renewing six keys at each call would cost a quarter of
+-- A user is forgotten when no event has changed it for so long. Renewing eight keys at each call would cost a quarter of
 -- it; so they are renewed once in a hundredth of that time, and when one of them is new.
 local function renew_expiry(keys, idle_ms, user, one_is_new)
   idle_ms = tonumber(idle_ms)
@@ -295,9 +362,11 @@ end
 
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
--- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, kind, item,
--- ts, stars, weight, entry, genres}
--- keys: the user's six, then the positions of the partitions that guard them
+-- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, source
+-- (watch, rate or action), kind, effect (hide, unhide or empty), item, ts, stars, weight, positive (false where it is not,
+-- whatever the user's other ratings), entry (its JSON without the last field, whether it is positive, and without the
+-- bracket), genres}
+-- keys: the user's eight, then the positions of the partitions that guard them
 local function apply(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
@@ -309,22 +378,31 @@ local function apply(keys, args)
   local user, at = read_user(keys[1], batch.positions)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
-  local counted, fresh, chosen = judge(keys, batch, is_new, remembered)
-  local before = n_kinds(user, genres)
+  local verdicts, fresh, chosen = judge(keys, batch, is_new, remembered, user)
+  local before, one_is_new = n_kinds(user, genres), false
   if #chosen > 0 then
-    local last_ts = user.watches + user.ratings > 0 and user.last_ts or nil
+    local last_ts = n_events(user) > 0 and user.last_ts or nil
+    local touching, touched, liked = {}, {}, {}
+    for _, i in ipairs(chosen) do
+      local likes = verdicts[i] % COUNTS >= POSITIVE
+      if batch.effect[i] == '' then
+        batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
+        touching[#touching + 1], touched[#touched + 1] = i, batch.item[i]
+      end
+      if likes then liked[#liked + 1] = i end
+    end
+    if #touching > 0 and user.watches + user.ratings == 0 then one_is_new = redis.call('EXISTS', keys[3]) == 0 end
     count_into(user, batch, chosen)
-    remember_recent(keys[2], batch, chosen, last_ts, length)
-    local touched = {}
-    for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
+    one_is_new = note_hidden(keys[5], user, batch, chosen) or one_is_new
+    if #touching > 0 then remember_recent(keys[2], batch, touching, last_ts, length) end
     call_in_chunks('SADD', keys[3], touched)
-    like_genres(keys[4], genres, batch, chosen, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
+    like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
   if moved then
     write_user(keys[1], user, batch.positions, at)
-    renew_expiry(keys, args[6], user, n_kinds(user, genres) > before)
+    renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before)
   end
-  return render(keys, user, genres, counted, fresh, returned)
+  return render(keys, user, genres, table.concat(verdicts), fresh, returned)
 end
 
 -- args: 1 entries returned
@@ -349,27 +427,83 @@ end
 
 -- items --------------------------------------------------------------------------------------------------------
 
--- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
--- streaming systems"): an event at ts adds heat * 2^((ts - landmark) / half_life) for good, and a reader divides by
--- 2^((now - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
-local function move_landmark(key, clock, landmark)
-  local factor = 2 ^ ((clock.landmark - landmark) / clock.half_life)
-  redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', text(factor))
-  redis.call('ZREMRANGEBYSCORE', key, 0, FORGOTTEN)
-  clock.landmark = landmark
+-- Trending decays with the own time of each topic of a partition, a clock that no few events can move far. An event near
+-- the newest time counts as of its time. One that is further away than FAR half-lives, because a clock is wrong or an old
+-- log is replayed, counts as of now if it is ahead and as that old if it is behind; it moves no clock but the other one,
+-- which follows such events. Once that one is the warmer (it has the more events, decayed), both change places, and own
+-- time goes on from there. A topic's order within its partition is always the same, so own time is too.
+local function tick(clock, ts)
+  local far = FAR * clock.half_life
+  if not clock.newest then
+    clock.newest, clock.own, clock.warm, clock.other, clock.other_warm = ts, ts, 0, ts, 0
+  end
+  local ahead = ts - clock.newest
+  if math.abs(ahead) <= far then
+    if ahead > 0 then
+      local decay = 2 ^ (-ahead / clock.half_life)
+      clock.newest, clock.own = ts, clock.own + ahead
+      clock.warm, clock.other_warm = clock.warm * decay, clock.other_warm * decay
+    end
+    clock.warm = clock.warm + 1
+  else
+    local further = ts - clock.other
+    if clock.other_warm > 0 and math.abs(further) <= far then
+      if further > 0 then
+        clock.other, clock.other_warm = ts, clock.other_warm * 2 ^ (-further / clock.half_life)
+      end
+      clock.other_warm = clock.other_warm + 1
+    elseif clock.other_warm > 1 then
+      clock.other_warm = clock.other_warm - 1
+    else
+      clock.other, clock.other_warm = ts, 1
+    end
+    if clock.other_warm > clock.warm then
+      clock.newest, clock.other = clock.other, clock.newest
+      clock.warm, clock.other_warm = clock.other_warm, clock.warm
+    end
+  end
+  return clock.own + math.max(-far, math.min(0, ts - clock.newest))
 end
 
--- Bring the clock to where the batch's weights can be added.
-local function wind(key, clock, newest, half_life)
-  if not clock.landmark then
-    clock.landmark, clock.newest, clock.half_life = newest, newest, half_life
+-- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
+-- streaming systems"): an event at own time t adds heat * 2^((t - landmark) / half_life) for good, and a reader divides
+-- by 2^((own - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
+local function move_landmark(clock, hot, newcomers)
+  for key, half_life in pairs({[hot] = clock.half_life, [newcomers] = clock.newcomers_half_life}) do
+    redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', text(2 ^ ((clock.landmark - clock.own) / half_life)))
+    redis.call('ZREMRANGEBYSCORE', key, 0, FORGOTTEN)
   end
-  if clock.half_life ~= half_life then
-    move_landmark(key, clock, clock.newest)
-    clock.half_life = half_life
+  clock.landmark = clock.own
+end
+
+local CLOCK = {'newest_ts', 'own_ts', 'warm', 'other_ts', 'other_warm', 'landmark', 'half_life_ms', 'newcomers_half_life_ms'}
+
+-- The clock of a topic of a partition, as it was left, with these half-lives from now on.
+local function read_clock(key, hot, newcomers, half_life, newcomers_half_life)
+  local stored = redis.call('HMGET', key, unpack(CLOCK))
+  local values = {}
+  for n = 1, #CLOCK do values[n] = tonumber(stored[n] or nil) end
+  local clock = {
+    newest = values[1], own = values[2], warm = values[3], other = values[4], other_warm = values[5],
+    landmark = values[6], half_life = values[7], newcomers_half_life = values[8],
+  }
+  local changed = clock.half_life ~= half_life or clock.newcomers_half_life ~= newcomers_half_life
+  if clock.landmark and changed then move_landmark(clock, hot, newcomers) end
+  clock.half_life, clock.newcomers_half_life = half_life, newcomers_half_life
+  return clock
+end
+
+local function write_clock(key, clock)
+  local values = {
+    clock.newest, clock.own, clock.warm, clock.other, clock.other_warm,
+    clock.landmark, clock.half_life, clock.newcomers_half_life,
+  }
+  local fields = {}
+  for n, name in ipairs(CLOCK) do
+    fields[2 * n - 1] = name
+    fields[2 * n] = text(values[n])
   end
-  if newest - clock.landmark > HIGHEST_EXPONENT * half_life then move_landmark(key, clock, newest) end
-  clock.newest = math.max(clock.newest, newest)
+  redis.call('HSET', key, unpack(fields))
 end
 
 local function increase(increments, item, by)
@@ -401,26 +535,46 @@ local function add_to_zset(key, increments)
   call_in_chunks('ZADD', key, fields)
 end
 
--- Add the events numbered in chosen to the counters, and their weights to hot.
-local function add_items(keys, batch, chosen, clock, half_life)
-  local newest = batch.ts[chosen[1]]
-  for _, i in ipairs(chosen) do newest = math.max(newest, batch.ts[i]) end
-  wind(keys[5], clock, newest, half_life)
-  local watches, ratings, rating_sum, hot = {}, {}, {}, {}
+-- Add the events numbered in chosen to the counters.
+local function add_items(keys, batch, chosen)
+  local watches, ratings, rating_sum, actions = {}, {}, {}, {}
   for _, i in ipairs(chosen) do
     local item = batch.item[i]
-    if batch.kind[i] == 'watch' then
+    if batch.source[i] == 'watch' then
       increase(watches, item, 1)
-    else
+    elseif batch.source[i] == 'rate' then
       increase(ratings, item, 1)
       increase(rating_sum, item, batch.stars[i])
+    else
+      increase(actions, item, 1)
     end
-    increase(hot, item, batch.heat[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
   end
   add_to_hash(keys[2], watches)
   add_to_hash(keys[3], ratings)
   add_to_hash(keys[4], rating_sum)
-  add_to_zset(keys[5], hot)
+  add_to_hash(keys[5], actions)
+end
+
+-- Add the heat of the events numbered in chosen, all of one topic, to trending, and that of newcomers to theirs too.
+local function add_heat(batch, chosen, clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
+  local clock = read_clock(clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
+  local own = {}
+  for n, i in ipairs(chosen) do own[n] = tick(clock, batch.ts[i]) end
+  clock.landmark = clock.landmark or clock.own
+  if clock.own - clock.landmark > HIGHEST_EXPONENT * math.min(half_life, newcomers_half_life) then
+    move_landmark(clock, hot_key, newcomers_key)
+  end
+  local hot, newcomers = {}, {}
+  for n, i in ipairs(chosen) do
+    local heat, age = batch.heat[i], own[n] - clock.landmark
+    if heat > 0 then
+      increase(hot, batch.item[i], heat * 2 ^ (age / half_life))
+      if batch.newcomers[i] then increase(newcomers, batch.item[i], heat * 2 ^ (age / newcomers_half_life)) end
+    end
+  end
+  add_to_zset(hot_key, hot)
+  add_to_zset(newcomers_key, newcomers)
+  write_clock(clock_key, clock)
 end
 
 -- For each position a mark, moved to where it stands now once it is SAFE_MS old, and then the mark before it is safe:
@@ -439,49 +593,55 @@ local function keep_safe_positions(key, positions)
   return fields
 end
 
--- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
--- args: 1 known servers, 2 half-life of hot in ms, 3 JSON of columns:
+-- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 actions, and for each position three: clock, hot, newcomers
+-- args: 1 known servers, 2 half-life of hot in ms, 3 of newcomers, 4 JSON of columns:
 -- {positions = {field, ...}, least = {offset, ...} where each position must be,
--- and for each event: position, offset, counted, kind, item, ts, stars, heat}
+-- and for each event: position, offset, counted, source, item, ts, stars, heat (0 of one that is not positive), newcomers}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
-  local half_life, batch = tonumber(args[2]), cjson.decode(args[3])
-  local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', 'server', unpack(batch.positions))
-  local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
-  local at, chosen = {}, {}
+  local half_life, newcomers_half_life, batch = tonumber(args[2]), tonumber(args[3]), cjson.decode(args[4])
+  local stored = redis.call('HMGET', keys[1], 'server', unpack(batch.positions))
+  local at, chosen, chosen_of = {}, {}, {}
   for i, position in ipairs(batch.positions) do
-    at[i] = tonumber(stored[4 + i] or -1)
+    at[i], chosen_of[i] = tonumber(stored[1 + i] or -1), {}
     if at[i] < batch.least[i] then return lost(position, at[i], batch.least[i]) end
   end
-  if stored[4] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
+  if stored[1] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
   local is_new, moved = advance(batch, at)
   for i, counts in ipairs(batch.counted) do
-    if is_new[i] and counts then chosen[#chosen + 1] = i end
+    if is_new[i] and counts then
+      local of_topic = chosen_of[batch.position[i]]
+      chosen[#chosen + 1], of_topic[#of_topic + 1] = i, i
+    end
   end
-  if #chosen > 0 then add_items(keys, batch, chosen, clock, half_life) end
+  if #chosen > 0 then add_items(keys, batch, chosen) end
+  for position, of_topic in ipairs(chosen_of) do
+    local first = 5 + 3 * (position - 1)
+    if #of_topic > 0 then
+      add_heat(batch, of_topic, keys[first + 1], keys[first + 2], keys[first + 3], half_life, newcomers_half_life)
+    end
+  end
   if not moved then return 0 end
   local fields = keep_safe_positions(keys[1], batch.positions)
   for i, position in ipairs(batch.positions) do
     fields[#fields + 1] = position
     fields[#fields + 1] = text(at[i])
   end
-  if clock.landmark then
-    for name, value in pairs({landmark = clock.landmark, newest_ts = clock.newest, half_life_ms = clock.half_life}) do
-      fields[#fields + 1] = name
-      fields[#fields + 1] = text(value)
-    end
-  end
   redis.call('HSET', keys[1], unpack(fields))
   return #chosen
 end
 
--- The hottest items of a partition and the clock their weights are relative to, read at one moment.
--- keys: 1 at, 2 hot   args: 1 how many
+-- The hottest items of a topic of a partition, for all and for newcomers, and its clock, read at one moment.
+-- keys: 1 clock, 2 hot, 3 newcomers   args: 1 how many
 local function read_hot(keys, args)
-  local clock = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms')
-  return {clock, redis.call('ZRANGE', keys[2], 0, tonumber(args[1]) - 1, 'REV', 'WITHSCORES')}
+  local last = tonumber(args[1]) - 1
+  return {
+    redis.call('HMGET', keys[1], unpack(CLOCK)),
+    redis.call('ZRANGE', keys[2], 0, last, 'REV', 'WITHSCORES'),
+    redis.call('ZRANGE', keys[3], 0, last, 'REV', 'WITHSCORES'),
+  }
 end
 
 -- keys: 1 zset   args: score, member, score, member, ...
@@ -491,22 +651,38 @@ local function replace_zset(keys, args)
   return #args / 2
 end
 
+-- Put a value into a field, or remove the field where the value is empty.
+local function set_or_remove(key, field, value)
+  if value == '' then
+    redis.call('HDEL', key, field)
+  else
+    redis.call('HSET', key, field, value)
+  end
+end
+
 -- Let workers follow another model, if the one that is expected serves; also 1 where that was done before. What is to be
--- announced of it rests beside the pointer, in place of what was to be announced of the model before.
+-- announced of it, and what it is measured by, rest beside the pointer, in place of those of the model before.
 -- keys: 1 pointer
--- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any),
--- 6 what is to be announced ('' for nothing)
+-- args: 1 expected version ('' for none, '*' for any, '-' for no pointer at all), 2 version ('' for none), 3 uri,
+-- 4 promoted_at, 5 expected promoted_at ('' any), 6 what is to be announced ('' for nothing), 7 standing ('' for none)
 local function move_model(keys, args)
   local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
   if version == args[2] and promoted_at == args[4] then return 1 end
-  if args[1] ~= '*' and (version or '') ~= args[1] then return 0 end
+  if args[1] == '-' and promoted_at then return 0 end
+  if args[1] ~= '*' and args[1] ~= '-' and (version or '') ~= args[1] then return 0 end
   if args[5] ~= '' and promoted_at ~= args[5] then return 0 end
   redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
-  if args[6] == '' then
-    redis.call('HDEL', keys[1], 'announcing')
-  else
-    redis.call('HSET', keys[1], 'announcing', args[6])
-  end
+  set_or_remove(keys[1], 'announcing', args[6])
+  set_or_remove(keys[1], 'standing', args[7])
+  return 1
+end
+
+-- Replace what a model is measured by, if it still serves since then.
+-- keys: 1 pointer   args: 1 version, 2 promoted_at, 3 standing
+local function model_measured(keys, args)
+  local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
+  if version ~= args[1] or promoted_at ~= args[2] then return 0 end
+  redis.call('HSET', keys[1], 'standing', args[3])
   return 1
 end
 
@@ -518,11 +694,12 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v4_apply', apply)
-redis.register_function('reelstream_v4_move_model', move_model)
-redis.register_function('reelstream_v4_model_announced', model_announced)
-redis.register_function('reelstream_v4_store_list', store_list)
-redis.register_function('reelstream_v4_count_items', count_items)
-redis.register_function('reelstream_v4_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v4_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v4_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v5_apply', apply)
+redis.register_function('reelstream_v5_move_model', move_model)
+redis.register_function('reelstream_v5_model_announced', model_announced)
+redis.register_function('reelstream_v5_model_measured', model_measured)
+redis.register_function('reelstream_v5_store_list', store_list)
+redis.register_function('reelstream_v5_count_items', count_items)
+redis.register_function('reelstream_v5_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v5_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v5_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -52,7 +52,10 @@ class Lookups:
         return None if body is None else FoundList(body, orjson.loads(body))
 
     def profile(self, user_id: str, n: int = 20) -> Profile | None:
-        """Return the user's profile with the n latest interactions, or None for a user without events."""
+        """Return the user's profile with the n latest interactions, or None for a user without events.
+
+        Of these, items that are hidden from the user are left out.
+        """
         keys = UserKeys.of(user_id)
         with answered(f"lookup of the profile of user {user_id!r}"):
             pipeline = self._client.pipeline(transaction=False)
@@ -60,19 +63,23 @@ class Lookups:
             pipeline.scard(keys.seen)
             pipeline.lrange(keys.recent, 0, n - 1)
             pipeline.hgetall(keys.genres)
-            counters, seen, recent, genres = pipeline.execute()
+            pipeline.hgetall(keys.hidden)
+            counters, seen, recent, genres, decided = pipeline.execute()
         if "watches" not in counters:
             return None
+        interactions = [Interaction(*orjson.loads(entry)) for entry in recent]
         return Profile(
             user_id,
             int(counters["watches"]),
             int(counters["ratings"]),
+            int(counters["actions"]),
             float(counters["rating_sum"]),
             int(counters["first_ts"]),
             int(counters["last_ts"]),
             counters.get("mode", "cold_start"),
             seen,
-            tuple(Interaction(*orjson.loads(entry)) for entry in recent),
+            int(counters["hidden"]),
+            tuple(one for one in interactions if not decided.get(one.item_id, "").startswith("hide ")),
             MappingProxyType({genre: float(affinity) for genre, affinity in genres.items()}),
         )
 

@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
+from model.kinds import DEFAULT_KINDS, KindTable
 from streams.errors import StateError, StateMoved
 from streams.records.positions import TopicPartition
 from streams.records.records import Event, ModelVersion, Origin
@@ -29,6 +30,7 @@ from streams.state.calls import (
     SourcedEvent,
     StateConfig,
     StoredList,
+    is_hidden,
     list_call,
     partition_call,
     read_call,
@@ -46,6 +48,7 @@ from streams.state.keys import (
     OVERRIDES,
     TORN,
     TRENDING_ALL,
+    TRENDING_NEWCOMERS,
     PartitionKeys,
     UserKeys,
     position_field,
@@ -56,9 +59,13 @@ from streams.state.library import install, server_ids
 from streams.state.pointer import (
     ANNOUNCING,
     ANY_VERSION,
+    NO_POINTER,
+    STANDING,
     ModelPointer,
+    ModelStanding,
     announced_call,
     decode_announcing,
+    measured_call,
     move_call,
     read_pointer,
 )
@@ -66,8 +73,10 @@ from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
+    "NO_POINTER",
     "AppliedBatch",
     "ModelPointer",
+    "ModelStanding",
     "Position",
     "SourcedEvent",
     "State",
@@ -127,9 +136,11 @@ class State:
     ----------
     client : a connected redis-py client that returns bytes; closed by who opened it.
     config : how much is remembered.
+    kinds : of events that there are.
     """
 
-    def __init__(self, client: Redis, config: StateConfig | None = None) -> None:
+    def __init__(self, client: Redis, config: StateConfig | None = None, kinds: KindTable = DEFAULT_KINDS) -> None:
+        self._kinds = kinds
         self._client = client
         self._config = config or StateConfig()
         self._servers: frozenset[str] = frozenset()
@@ -219,15 +230,16 @@ class State:
         guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
             replies = await self._call_all(
-                user_call(user_id, group, self._config, servers, guards) for user_id, group in users.items()
+                user_call(user_id, group, self._config, servers, guards, self._kinds)
+                for user_id, group in users.items()
             )
             verdicts = [
                 read_verdict(user_id, group, reply)
                 for (user_id, group), reply in zip(users.items(), replies, strict=True)
             ]
-            counted = {origin for verdict in verdicts for origin in verdict.counted}
+            counted = {origin: judged for verdict in verdicts for origin, judged in verdict.counted.items()}
             await self._call_all(
-                partition_call(partition, group, counted, self._config, servers, bounds)
+                partition_call(partition, group, counted, self._config, servers, bounds, self._kinds)
                 for partition, group in partitions.items()
             )
         self._known_positions.note_all(origin for origin, _, _ in events)
@@ -246,14 +258,31 @@ class State:
         return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
 
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
-        """Return, for each profile and candidate items, which of the candidates its user has touched by now."""
-        asked = [(profile.user_id, items) for profile, items in wanted if items]
+        """Return, for each profile and candidate items, which of them its user has touched, or hidden, by now."""
+        asked = [(profile, items) for profile, items in wanted if items]
+        calls: list[tuple[Any, ...]] = []
+        for profile, items in asked:
+            calls.append(("SMISMEMBER", UserKeys.of(profile.user_id).seen, *items))
+            if profile.hidden:
+                calls.append(("HMGET", UserKeys.of(profile.user_id).hidden, *items))
         with answered(f"state: reading what {len(asked)} users have seen"):
+            replies = iter(await self._call_all(calls))
+        return [
+            _unlisted(items, next(replies), next(replies) if profile.hidden else ()) if items else frozenset()
+            for profile, items in wanted
+        ]
+
+    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of them its user has hidden by now."""
+        asked = [(profile, items) for profile, items in wanted if items]
+        with answered(f"state: reading what {len(asked)} users have hidden"):
             replies = iter(
-                await self._call_all(("SMISMEMBER", UserKeys.of(user_id).seen, *items) for user_id, items in asked)
+                await self._call_all(("HMGET", UserKeys.of(profile.user_id).hidden, *items) for profile, items in asked)
             )
         return [
-            frozenset(item for item, seen in zip(items, next(replies), strict=True) if seen) if items else frozenset()
+            frozenset(item for item, found in zip(items, next(replies), strict=True) if is_hidden(found))
+            if items
+            else frozenset()
             for _, items in wanted
         ]
 
@@ -268,7 +297,7 @@ class State:
         return sum(replies)
 
     async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
-        """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.state.trending``."""
+        """Make ``hot:all``, the genres' lists and ``hot:newcomers`` anew; see ``streams.state.trending``."""
         with answered("state: merging trending"):
             return await merge_trending(
                 self._client, partitions, catalogue, read=self._config.trending_read, kept=self._config.trending_kept
@@ -278,6 +307,12 @@ class State:
         """Return the n hottest items with their heat, hottest first."""
         with answered("state: reading trending"):
             found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
+        return tuple((item.decode(), float(heat)) for item, heat in found)
+
+    async def newcomers(self, n: int) -> tuple[tuple[str, float], ...]:
+        """Return the n items that are hottest among newcomers with their heat, hottest first."""
+        with answered("state: reading what trends among newcomers"):
+            found: Any = await self._client.zrange(TRENDING_NEWCOMERS, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
 
     async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:
@@ -324,32 +359,58 @@ class State:
             )
 
     async def current_model(self) -> ModelPointer | None:
-        """Return the model that workers follow, or None before the first was promoted."""
+        """Return the model that workers follow, or None before the first was promoted and where it was withdrawn."""
         with answered("state: reading the current model"):
             found: Any = await self._client.hgetall(MODEL)
         return read_pointer(found)
+
+    async def is_withdrawn(self) -> bool:
+        """Return whether no version serves because the last one was withdrawn."""
+        with answered("state: asking whether the model was withdrawn"):
+            found: Any = await self._client.hgetall(MODEL)
+        return bool(found) and read_pointer(found) is None
+
+    async def model_standing(self) -> ModelStanding:
+        """Return what the version that serves is measured by.
+
+        Raises
+        ------
+        StateError
+            If something else is stored.
+        """
+        with answered("state: reading what the current model is measured by"):
+            found: Any = await self._client.hget(MODEL, STANDING)
+        return ModelStanding.decode(found)
+
+    async def note_standing(self, pointer: ModelPointer, standing: ModelStanding) -> None:
+        """Note what a version is measured by; nothing changes where another one serves by now."""
+        with answered(f"state: noting what {pointer.version!r} is measured by"):
+            await self._call_all([measured_call(pointer, standing)])
 
     async def move_model(
         self,
         pointer: ModelPointer,
         expected: ModelPointer | str | None = ANY_VERSION,
         announcing: ModelVersion | None = None,
+        standing: ModelStanding | None = None,
     ) -> bool:
         """Let all workers follow this model; asking for the same again, after an answer that got lost, changes nothing.
 
         Parameters
         ----------
-        pointer : where to.
-        expected : version that must serve until now, None for none; by default it does not matter. A whole pointer
-            also says since when, so that a repetition never undoes what somebody else has chosen meanwhile.
+        pointer : where to; one with an empty version withdraws the model.
+        expected : version that must serve until now, None for none; by default it does not matter, and with NO_POINTER
+            there must be no pointer at all. A whole pointer also says since when, so that a repetition never undoes
+            what somebody else has chosen meanwhile.
         announcing : what everybody is to be told of it, kept until ``note_announced``.
+        standing : what it is measured by; by default itself.
 
         Returns
         -------
         Whether the pointer is there now: False if another version than the expected one serves.
         """
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            [moved] = await self._call_all([move_call(pointer, expected, announcing)])
+            [moved] = await self._call_all([move_call(pointer, expected, announcing, standing)])
         return bool(moved)
 
     async def unannounced(self) -> ModelVersion | None:
@@ -367,7 +428,8 @@ class State:
     async def note_announced(self, announced: ModelVersion) -> None:
         """Note that this was announced; nothing changes where another version serves by now."""
         with answered(f"state: noting that {announced.version!r} was announced"):
-            await self._call_all([announced_call(announced.version or "", announced.ts)])
+            serving = "" if announced.status == "withdrawn" else announced.version or ""
+            await self._call_all([announced_call(serving, announced.ts)])
 
     async def experiment(self) -> Experiment | None:
         """Return the experiment that runs, or None.
@@ -491,6 +553,12 @@ def _unrecoverable(what: str) -> StateError:
 
 def _item_json(item: Item) -> bytes:
     return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres})
+
+
+def _unlisted(items: Sequence[str], seen: Sequence[int], hidden: Sequence[bytes | None]) -> frozenset[str]:
+    """Return which items were touched, and which are hidden by what ``user:{<id>}:hidden`` says of them."""
+    touched = {item for item, is_seen in zip(items, seen, strict=True) if is_seen}
+    return frozenset(touched | {item for item, found in zip(items, hidden, strict=False) if is_hidden(found)})
 
 
 def _grouped(events: Iterable[SourcedEvent], key: Callable[[SourcedEvent], T]) -> dict[T, list[SourcedEvent]]:

@@ -1,6 +1,7 @@
 """Records in, lists out: the worker without Kafka, on a real Redis and with a list for a producer."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import orjson
@@ -16,11 +17,13 @@ from agents.worker.refresh import RefreshConfig
 from agents.worker.requests import answer_request
 from agents.worker.runtime import WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from replay.prequential.offline_worker import OfflineWorker
 from streams.kafka.publisher import Publisher
+from streams.kafka.topics import EVENTS
 from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
 from streams.redis.connection import connect
@@ -34,6 +37,8 @@ from tests.toy import toy_snapshot
 TS = 1_700_000_000_000
 HOUR = 3_600_000
 ITEMS = tuple(f"i{n}" for n in range(30))
+OWN = (EventKind("like", 0.8, is_positive=True), EventKind("skip", 0.1, is_positive=False))
+KINDS = KindTable.of((*DEFAULT_KINDS.rows, *OWN))
 CATALOGUE = Catalogue.of(Item(item, f"Film {n}", None, ("Drama",)) for n, item in enumerate(ITEMS))
 
 
@@ -67,9 +72,9 @@ def sent():
 @pytest.fixture
 async def worker(redis_url, sent, tmp_path):
     """Return a worker with a catalogue of thirty films, joined as in production but for Faust."""
-    settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2)
+    settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2, kinds=KINDS)
     client = connect(redis_url)
-    state, config = State(client), WorkerConfig()
+    state, config = State(client, kinds=KINDS), WorkerConfig()
     await state.install()
 
     scoring = BudgetedScorer(30.0, Breaker(BreakerConfig(), time.monotonic))
@@ -122,6 +127,69 @@ async def test_a_batch_becomes_one_list_for_each_touched_user(worker, sent, stat
         b"a": state.get("user:{a}:recs"),
         b"b": state.get("user:{b}:recs"),
     }
+
+
+def acted(user_id, kind, item, offset):
+    """Return the event of an action whose id is of its offset."""
+    fields = {"event_id": f"a{offset}", "user_id": user_id, "item_id": item, "ts": TS + offset, "kind": kind}
+    return event("action-events", offset, fields)
+
+
+def requested(request_id, user_id, **wanted):
+    """Return the event of a request."""
+    return event("recommendation-requests", 0, {"request_id": request_id, "user_id": user_id, **wanted})
+
+
+@pytest.mark.parametrize("mode", ["cold_start", "personalized", "degraded"])
+async def test_a_hidden_item_leaves_lists_of_every_mode_at_once(worker, sent, mode):
+    """The first item is hidden: neither the next list holds it, nor one that is asked for, until it is unhidden."""
+    if mode != "cold_start":
+        serve(worker)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(4)])
+    if mode == "degraded":
+        serve(worker, sick=True)
+    first = sent.values("recommendations")[-1]["items"][0]["item_id"]
+    await answer_batch(worker, [acted("a", "hide", first, 0)])
+    await answer_request(worker, requested("r", "a", k=30))
+    hidden, asked = sent.values("recommendations")[-2:]
+    assert hidden["mode"] == mode
+    assert hidden["trigger"]["topic"] == "action-events"
+    assert len(asked["items"]) == 30 - 5  # all but four watched ones and the hidden one
+    assert first not in {one["item_id"] for one in (*hidden["items"], *asked["items"])}
+    await answer_batch(worker, [acted("a", "unhide", first, 1)])
+    await answer_request(worker, requested("s", "a", k=30))
+    assert first in {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
+
+
+@pytest.mark.parametrize("has_model", [False, True])
+async def test_a_hidden_item_is_no_repeat(worker, sent, has_model):
+    """Where people come back to items, what is hidden is listed neither as new nor as a repeat."""
+    worker.current.recommender = replace(worker.current.recommender, repeats=True)
+    if has_model:
+        serve(worker)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(4)])
+    await answer_batch(worker, [acted("a", "hide", "i1", 0), acted("a", "hide", "i9", 1)])
+    await answer_request(worker, requested("r", "a", k=30))
+    asked = {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
+    assert asked >= set(ITEMS[4:]) - {"i9"}
+    assert not asked & {"i1", "i9"}
+
+
+async def test_nothing_is_listed_because_of_a_hidden_item(worker, sent):
+    """Once both watched films are hidden, no reason names one of them."""
+    serve(worker)
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(5)])
+    named = {one["reason"] for one in sent.values("recommendations")[-1]["items"]}
+    assert any(reason.startswith("Because of") for reason in named)
+    await answer_batch(worker, [acted("a", "hide", f"i{n}", n) for n in range(5)])
+    assert not any("Film" in one["reason"] for one in sent.values("recommendations")[-1]["items"])
+
+
+async def test_an_unknown_kind_is_a_letter_that_names_the_known_ones(worker, sent):
+    """The rest of the batch goes on."""
+    await answer_batch(worker, [acted("a", "lik", "i1", 0), acted("a", "like", "i2", 1)])
+    assert [one["sequence"] for one in sent.values("recommendations")] == [1]
+    assert [topic for topic, _, _ in sent].count("dead-letters") == 1
 
 
 async def test_a_redelivered_batch_repeats_the_identities_and_changes_nothing(worker, sent, state):
@@ -239,16 +307,18 @@ async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
 
 
 def mixed_log(n):
-    """Return n events of 9 users in batches of 1 to 20: watches and ratings, some late, of films new and known."""
-    draw, offsets, batches = np.random.default_rng(5), {"watch-events": 0, "rate-events": 0}, [[]]
+    """Return n events of 9 users in batches of 1 to 20: of each topic, some late, of films new and known."""
+    draw, offsets, batches = np.random.default_rng(5), dict.fromkeys(EVENTS, 0), [[]]
     for number in range(n):
-        topic = ("watch-events", "rate-events")[int(draw.integers(2))]
+        topic = EVENTS[int(draw.integers(3))]
         offset = offsets[topic]
         offsets[topic] += 1
         late = int(draw.integers(50)) if draw.random() < 0.1 else 0
         fields = {"event_id": f"e{number}", "user_id": f"u{draw.integers(9)}", "item_id": f"i{draw.integers(30)}"}
         fields["ts"] = TS + HOUR * (number - late - n)
-        fields |= {"progress": 0.7} if topic == "watch-events" else {"rating": float(draw.integers(1, 11)) / 2}
+        kind = KINDS.own[int(draw.integers(len(KINDS.own)))]
+        told = ({"progress": 0.7}, {"rating": float(draw.integers(1, 11)) / 2}, {"kind": kind})
+        fields |= told[EVENTS.index(topic)]
         if len(batches[-1]) >= draw.integers(1, 21):
             batches.append([])
         batches[-1].append(event(topic, offset, fields))
@@ -257,20 +327,28 @@ def mixed_log(n):
 
 async def test_both_roads_give_the_same_lists(worker, sent):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    offline, made = OfflineWorker(CATALOGUE), []
+    offline, made = OfflineWorker(CATALOGUE, kinds=KINDS), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
-        made += offline.take([decode_batch(map(raw_record, batch)).events])
+        made += offline.take([decode_batch(map(raw_record, batch), kinds=KINDS).events])
         if number % 4 == 3:
             await worker.state.merge_trending(2, CATALOGUE)
-            trending = Trending.of(await worker.state.trending(500))
-            worker.current.recommender = worker.current.recommender.with_trending(trending)
+            trending, newcomers = await worker.state.trending(500), await worker.state.newcomers(500)
+            worker.current.recommender = worker.current.recommender.with_trending(
+                Trending.of(trending), Trending.of(newcomers)
+            )
             offline.merge_trending()
         if number == 10:
             serve(worker)
             offline.use(worker.current.recommender.ranker, "v1")
     published = sent.values("recommendations")
     assert len(published) == len(made) > 60
+    for online, offline_list in (
+        (worker.current.recommender.trending, offline.recommender.trending),
+        (worker.current.recommender.newcomers, offline.recommender.newcomers),
+    ):
+        assert len(online) > 20
+        assert dict(online.scores) == pytest.approx(dict(offline_list.scores))
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}
     for online, offline in zip(published, map(orjson.loads, map(orjson.dumps, made)), strict=True):
         assert online.pop("published_ts") != offline.pop("published_ts")

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from model.catalogue import Item
+from model.kinds import DEFAULT_KINDS
 from streams.records.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, encode
 from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
 from streams.records.key_forms import readings
@@ -20,10 +21,11 @@ from tests.hostile.choices import LITERALS, NOW, Choices, edited
 __all__ = ["GOOD", "KEYS", "KINDS", "check_decoding", "decode"]
 
 DETAIL = 400  # characters of a dead letter's reason, whatever was sent
-KINDS = ("watch-events", "rate-events", "recommendation-requests", "catalog-items")
+KINDS = ("watch-events", "rate-events", "action-events", "recommendation-requests", "catalog-items")
 GOOD: dict[str, dict[str, Any]] = {
     "watch-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "progress": 0.5, "rec_id": "r"},
     "rate-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "rating": 4.5},
+    "action-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "kind": "hide"},
     "recommendation-requests": {"request_id": "r", "user_id": "u", "k": 5, "genre": "War", "exclude": ["i"]},
     "catalog-items": {"item_id": "i", "title": "Heat", "year": 1995, "genres": ["War"]},
 }
@@ -91,7 +93,9 @@ def _check_noun(found: Event | Request | Item | str, key: bytes | None, recorded
     else:
         ids = (found.event_id, found.user_id, found.item_id)
         assert 0 <= found.ts <= (recorded if EARLIEST_MS <= recorded <= LATEST_MS else LATEST_MS)
-        assert 0.0 <= found.interaction().weight <= 1.0
+        interaction = found.interaction()
+        assert interaction is None or 0.0 <= interaction.weight <= 1.0
+        assert found.kind in DEFAULT_KINDS.names
     assert all(0 < len(one) <= 64 and one.isprintable() and one == one.strip() and one.encode() for one in ids)
     owner = found if isinstance(found, str) else found.item_id if isinstance(found, Item) else found.user_id
     assert key is None or key == owner.encode() or owner in readings(key, name)

@@ -6,19 +6,28 @@ generator.
 """
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from redis.exceptions import ResponseError
 
-from streams.records.records import Event, Origin, Rating, Watch
+from model.feedback import is_positive_rating, is_positive_watch
+from model.history import Interaction
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from streams.records.records import Action, Event, Origin, Rating, Watch
 from streams.records.times import LATEST_MS
 from streams.redis.connection import connect
-from streams.state.keys import PartitionKeys, UserKeys
+from streams.state.keys import SOURCES, PartitionKeys, SourceKeys, UserKeys
 from streams.state.store import SourcedEvent, State
 from tests.hostile.choices import IDS, LITERALS, NOW, Choices, edited
 
 __all__ = ["StateTarget"]
+
+OWN = (EventKind("like", 0.75, is_positive=True), EventKind("skip", 0.25, is_positive=False))
+KINDS = KindTable.of((*DEFAULT_KINDS.rows, *OWN))
+TOPICS = {Watch: "watch-events", Rating: "rate-events", Action: "action-events"}
 
 
 class _Recorded(State):
@@ -43,7 +52,7 @@ class StateTarget:
     def __init__(self, url: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._client: Any = connect(url)  # redis-py's types leave bytes and text undecided
-        self._state = _Recorded(self._client)
+        self._state = _Recorded(self._client, kinds=KINDS)
         self._state.sent = []
         self._run(self._state.install())
         self._run(self._state.apply(_bystander_events()))
@@ -88,7 +97,9 @@ class StateTarget:
         first = await self._dump()
         users = {event.user_id for _, event, _ in events}
         allowed = {key for user in users for key in _keys(UserKeys.of(user))}
-        allowed |= {key for origin, _, _ in events for key in _keys(PartitionKeys.of(origin.partition))}
+        partitions = {origin.partition for origin, _, _ in events}
+        allowed |= {key for partition in partitions for key in _keys(PartitionKeys.of(partition))}
+        allowed |= {key for at in partitions for source in SOURCES for key in _keys(SourceKeys.of(at, source))}
         strangers = first.keys() - self._bystanders.keys() - allowed
         assert not strangers, f"keys of nobody in the batch: {sorted(strangers)}"
         profiles = await self._state.profiles(users)
@@ -147,7 +158,7 @@ class StateTarget:
         return values
 
 
-def _keys(keys: UserKeys | PartitionKeys) -> set[bytes]:
+def _keys(keys: UserKeys | PartitionKeys | SourceKeys) -> set[bytes]:
     return {getattr(keys, name).encode() for name in keys.__slots__}
 
 
@@ -169,18 +180,23 @@ def _events(choices: Choices) -> list[SourcedEvent]:
     for _ in range(1 + choices.number(15)):
         ts = choices.one_of((0, 1, NOW, NOW - choices.number(65_535), NOW + choices.number(65_535), LATEST_MS))
         names = (choices.id(), choices.one_of(users), choices.id(), ts)
-        event: Event = (
-            Rating(*names, choices.one_of((0.5, 5.0, 4.500000000000001, 1.1, 0.5 + choices.number(255) / 60)))
-            if choices.number(1)
-            else Watch(*names, choices.one_of((0.0, -0.0, 1.0, 5e-324, 0.1, choices.number(65_535) / 65_535)))
-        )
-        topic = "rate-events" if isinstance(event, Rating) else "watch-events"
+        event = _event(choices, names)
+        topic = TOPICS[type(event)]
         partition = choices.number(2)
         offset = offsets.get((topic, partition), -1) + 1 + choices.number(3)
         offsets[topic, partition] = offset
         genres = tuple(choices.id() for _ in range(choices.number(3)))
         events.append((Origin(topic, partition, offset), event, genres))
     return events
+
+
+def _event(choices: Choices, names: tuple[str, str, str, int]) -> Event:
+    way = choices.number(2)
+    if way == 0:
+        return Watch(*names, choices.one_of((0.0, -0.0, 1.0, 5e-324, 0.1, choices.number(65_535) / 65_535)))
+    if way == 1:
+        return Rating(*names, choices.one_of((0.5, 5.0, 4.500000000000001, 1.1, 0.5 + choices.number(255) / 60)))
+    return Action(*names, choices.one_of(KINDS.own))
 
 
 def _counting(events: list[Event]) -> list[Event]:
@@ -193,14 +209,44 @@ def _counting(events: list[Event]) -> list[Event]:
 
 def _check_user(profile: Any, events: list[Event]) -> None:
     ratings = [event.rating for event in events if isinstance(event, Rating)]
-    assert (profile.watches, profile.ratings) == (len(events) - len(ratings), len(ratings))
+    watches = sum(isinstance(event, Watch) for event in events)
+    assert (profile.watches, profile.ratings) == (watches, len(ratings))
+    assert profile.actions == len(events) - watches - len(ratings)
     assert abs(profile.rating_sum - sum(ratings)) < 1e-9
     assert profile.first_ts == min(event.ts for event in events)
     assert profile.last_ts == max(event.ts for event in events)
-    assert profile.seen == len({event.item_id for event in events})
-    assert sorted(map(repr, profile.recent)) == sorted(repr(event.interaction()) for event in events)
+    hidden, judged = _hidden(events), list(_judged(events))
+    assert profile.hidden == len(hidden)
+    assert profile.seen == len({one.item_id for one in judged})
+    assert sorted(map(repr, profile.recent)) == sorted(repr(one) for one in judged if one.item_id not in hidden)
     times = [one.ts for one in profile.recent]
     assert times == sorted(times, reverse=True)
+
+
+def _hidden(events: list[Event]) -> set[str]:
+    """Return which items the newest decision about them hides."""
+    decided: dict[str, tuple[int, bool]] = {}
+    for event in events:
+        effect = KINDS.of_kind(event.kind).effect
+        if effect and event.ts >= decided.get(event.item_id, (0, False))[0]:
+            decided[event.item_id] = (event.ts, effect == "hide")
+    return {item_id for item_id, (_, hides) in decided.items() if hides}
+
+
+def _judged(events: list[Event]) -> Iterator[Interaction]:
+    """Give a user's events as they are to come back, each with whether it is positive."""
+    ratings, rating_sum = 0, 0.0
+    for event in events:
+        interaction = event.interaction(KINDS)
+        if interaction is None:
+            continue
+        if isinstance(event, Watch):
+            yield replace(interaction, is_positive=is_positive_watch(event.progress))
+        elif isinstance(event, Action):
+            yield interaction
+        else:
+            yield replace(interaction, is_positive=is_positive_rating(event.rating, ratings, rating_sum))
+            ratings, rating_sum = ratings + 1, rating_sum + event.rating
 
 
 def _wrong_columns(choices: Choices, body: bytes) -> bytes:

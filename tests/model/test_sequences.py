@@ -77,3 +77,8 @@ def test_shuffling_moves_events_only_among_their_ties():
     assert all(sorted(items[:3]) == [0, 1, 2] and sorted(items[3:]) == [3, 4, 5] for items in found)
     assert len({tuple(items) for items in found}) > 1
     assert sequences.items.tolist() == list(range(6))
+
+
+def test_repeats_stay_where_they_are_kept():
+    """Item 3, 4 and 3 again are three events then, in the order of time."""
+    assert Sequences.of([0, 0, 0], [3, 4, 3], [1, 2, 3], [1, 1, 1], repeats=True).items.tolist() == [3, 4, 3]

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.catalogue import Catalogue
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from replay.datasets.dataset import Dataset, Provenance
 from replay.schedule import Disturbance, Selection, Speed, plan
 from streams.errors import DataError, SettingsError
 from streams.records.codec import DECODERS, encode
-from streams.records.records import Rating, Watch
+from streams.records.records import Action, Rating, Watch
 
 
 def log(rows, name="tiny"):
@@ -52,6 +54,23 @@ def test_both_is_a_watch_then_a_rating_of_the_same_time():
     assert [p.topic for p in planned] == ["watch-events", "rate-events"] * 3
     assert [p.record.ts for p in planned] == [1000, 1000, 3000, 3000, 7000, 7000]
     assert len({p.record.event_id for p in planned}) == 6
+
+
+def test_rows_may_say_their_kind():
+    """A watch, a rating and a like of one log go to three topics, each under an id of its own."""
+    kinds = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 1, is_positive=True)))
+    told = log([("1", "10", 2.0, 1000)] * 3)
+    told = replace(told, interactions=told.interactions.assign(kind=["watch", "rate", "like"]))
+    planned = list(plan(told, selection=Selection("kind"), kinds=kinds))
+    assert [(p.topic, p.record) for p in planned] == [
+        ("watch-events", Watch("tiny-w-1-10-1000", "1", "10", 1000, 1.0)),
+        ("rate-events", Rating("tiny-r-1-10-1000-2", "1", "10", 1000, 2.0)),
+        ("action-events", Action("tiny-a-1-10-1000-3", "1", "10", 1000, "like")),
+    ]
+    with pytest.raises(DataError, match=r"none must say .* one of hide, rate, unhide, watch, got \['like'\]"):
+        plan(told, selection=Selection("kind"))
+    with pytest.raises(DataError, match="got no such column"):
+        plan(THREE, selection=Selection("kind"))
 
 
 def test_speed_divides_event_time():
@@ -160,7 +179,7 @@ def test_every_stream_keeps_the_contract(rows, events, duplicate, late):
     """Whatever the ids: each record decodes to itself, ids are unique but for copies, every event is delivered."""
     data = log([(u, i, 3.0, ts) for u, i, ts in sorted(rows, key=lambda row: row[2])])
     planned = list(plan(data, selection=Selection(events), disturbance=Disturbance(duplicate, late)))
-    assert all(DECODERS[p.topic](encode(p.record)) == p.record for p in planned)
+    assert all(DECODERS[p.topic](encode(p.record), DEFAULT_KINDS) == p.record for p in planned)
     originals = [p.record.event_id for p in planned if not p.is_copy]
     assert len(set(originals)) == len(originals) == len(rows) * (2 if events == "both" else 1)
     assert {p.record.event_id for p in planned} == set(originals)

@@ -6,6 +6,7 @@ import pytest
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.counting import Counting
 from agents.scorekeeper.report import ScorekeeperReport
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from streams.records.decoding import RawRecord
 from streams.records.records import Origin
 from streams.settings import Settings
@@ -14,9 +15,16 @@ from streams.settings import Settings
 @pytest.fixture
 def counting(tmp_path):
     """Return a counting that stands at the start of every topic."""
-    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path))
+    own = (EventKind("buy", 1.0, is_positive=True), EventKind("skip", 0.1, is_positive=False))
+    kinds = KindTable.of((*DEFAULT_KINDS.rows, *own))
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), kinds=kinds)
     counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
-    counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
+    counting.offsets = {
+        "recommendations": {0: 0},
+        "watch-events": {0: 0},
+        "rate-events": {0: 0},
+        "action-events": {0: 0},
+    }
     return counting
 
 
@@ -36,3 +44,34 @@ def test_the_guard_sees_what_is_counted(counting, began):
     tell(counting, "watch-events", {"event_id": "e", "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
     assert counting.board.total.tests == 1
     assert len(counting.guard._tests["v1"]) == 1
+
+
+@pytest.mark.parametrize(("kind", "tests", "hits"), [("buy", 1, 1), ("skip", 0, 0), ("hide", 0, 0), ("unhide", 0, 0)])
+def test_only_a_positive_action_is_tested(counting, kind, tests, hits):
+    """A purchase of what was listed is a hit; a skip, and hiding the item, is neither a test nor a hit."""
+    listed = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    tell(counting, "recommendations", listed)
+    tell(counting, "action-events", {"event_id": "e", "user_id": "u", "item_id": "a", "ts": 1, "kind": kind})
+    assert (counting.board.total.tests, counting.board.total.hits) == (tests, hits)
+
+
+def test_a_skipped_item_is_known(counting):
+    """A watch of what was skipped before is no test, as no list after the skip held it."""
+    listed = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    tell(counting, "recommendations", listed)
+    tell(counting, "action-events", {"event_id": "e", "user_id": "u", "item_id": "a", "ts": 1, "kind": "skip"})
+    tell(counting, "watch-events", {"event_id": "f", "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
+    assert counting.board.total.tests == 0
+
+
+def test_a_duplicate_is_no_repeat(tmp_path):
+    """Where repeats are kept a second event with an item is tested, and a second delivery of the first one is not."""
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), keep_repeats=True)
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
+    a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    tell(counting, "recommendations", a_list)
+    for event_id in ("e", "e", "f"):
+        tell(counting, "watch-events", {"event_id": event_id, "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
+        counting.offsets["watch-events"][0] = 0
+    assert counting.board.total.tests == 2

@@ -101,7 +101,7 @@ def test_killed_while_writing_each_event_is_there_once(archiving, until):
 def test_two_archivers_share_through_rebalances(archiving, until):
     """While a second archiver comes and the first goes, events go on, and each is archived once."""
     with archiving.archiver(*OFTEN) as first:
-        first.await_saying("archiver.placed 4 partitions")
+        first.await_saying("archiver.placed 6 partitions")
         archiving.send(500)
         with archiving.archiver(*OFTEN) as second:
             second.await_saying("archiver.placed")
@@ -116,12 +116,12 @@ def test_two_archivers_share_through_rebalances(archiving, until):
 def test_one_that_was_declared_dead_writes_late_and_nothing_is_twice(archiving, until):
     """An archiver suspended past its session writes late what another has archived: files overlap, reading does not."""
     with archiving.archiver(*RARELY) as suspended:
-        suspended.await_saying("archiver.placed 4 partitions")
+        suspended.await_saying("archiver.placed 6 partitions")
         archiving.send(400)
         until(lambda: pending(archiving) == 400, 20, lambda: pending(archiving))
         suspended.child.send_signal(signal.SIGSTOP)
         with archiving.archiver(*OFTEN) as other:
-            other.await_saying("archiver.placed 4 partitions")
+            other.await_saying("archiver.placed 6 partitions")
             until(lambda: archiving.n_archived() == 400, 30, archiving.n_archived)
             archiving.send(100)
             before = len(archiving.archive.list())
@@ -271,7 +271,7 @@ def test_a_topic_of_another_id_is_refused_however_long_it_is(archiving, until):
 def test_sigterm_writes_what_is_pending(archiving, until):
     """Stopped long before a file is due, the archiver writes what it holds and exits with 0 within ten seconds."""
     with archiving.archiver(*RARELY) as archiver:
-        archiver.await_saying("archiver.placed 4 partitions")
+        archiver.await_saying("archiver.placed 6 partitions")
         archiving.send(300)
         until(lambda: pending(archiving) == 300, 20, lambda: pending(archiving))
         assert archiving.archive.list() == ()
@@ -284,7 +284,7 @@ def test_a_store_that_is_away_is_waited_for(archiving, until):
     """While the folder cannot be written the archiver says so and lives on; when it can, everything is archived."""
     obstacle = Path(archiving.url)
     with archiving.archiver(*OFTEN) as archiver:
-        archiver.await_saying("archiver.placed 4 partitions")
+        archiver.await_saying("archiver.placed 6 partitions")
         obstacle.write_text("a file where the folder belongs")
         archiving.send(200)
         archiver.await_saying("archive.away archive:")
@@ -299,7 +299,7 @@ def test_a_store_that_stays_away_does_not_delay_the_end(archiving, until):
     """With the store still away SIGTERM ends the archiver with 0 within ten seconds, and the next one reads again."""
     obstacle = Path(archiving.url)
     with archiving.archiver(*OFTEN) as archiver:
-        archiver.await_saying("archiver.placed 4 partitions")
+        archiver.await_saying("archiver.placed 6 partitions")
         obstacle.write_text("a file where the folder belongs")
         archiving.send(200)
         archiver.await_saying("archive.away archive:")
@@ -318,7 +318,7 @@ def test_a_broker_that_comes_back_is_waited_for(install, tmp_path, until):
         installation = install(kafka=stack.addresses.kafka, redis=f"{stack.addresses.redis}/0")
         archiving = Archiving(installation, tmp_path)
         with archiving.archiver(*OFTEN) as archiver:
-            archiver.await_saying("archiver.placed 4 partitions")
+            archiver.await_saying("archiver.placed 6 partitions")
             archiving.send(200)
             until(lambda: archiving.n_archived() == 200, 30, archiving.n_archived)
             installation.producer.close(10)  # it does not outlive its broker well

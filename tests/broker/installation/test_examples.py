@@ -1,4 +1,7 @@
-"""The examples, run as their page says. That `reelstream up` prints what they need is proved beside the README."""
+"""The examples, run as their page says. That `reelstream up` prints what they need is proved beside the README.
+
+The table of kinds is used in ``tests/broker/agents/test_own_kinds.py``.
+"""
 
 import ast
 import os
@@ -85,9 +88,9 @@ def n_seen(terminal, user_id):
 
 
 def test_every_example_is_run_here():
-    """The folder holds the three scripts, the page for a log of one's own, and the page that tells of all of them."""
+    """The folder holds three scripts, a table, the page for a log of one's own, and the page that tells of them."""
     names = {path.name for path in EXAMPLES.iterdir() if path.is_file()}
-    assert names == {*SCRIPTS, "own_log.md", "README.md"}
+    assert names == {*SCRIPTS, "kinds.toml", "own_log.md", "README.md"}
     assert all(f"]({name})" in (EXAMPLES / "README.md").read_text("utf-8") for name in names - {"README.md"})
 
 

@@ -229,6 +229,7 @@ def test_a_part_that_is_left_out_adds_nothing_and_stays_so(part):
         "genres": network.genre_factors,
         "intent": network.fuse_intent,
         "evidence": network.evidence.weights,
+        "taste": network.taste.factors,
     }
     assert {name for name, weight in outlet.items() if not weight.any()} == {part}
     assert part == "mlp" or not torch.equal(network.second.weight, before)

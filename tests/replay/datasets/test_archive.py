@@ -3,11 +3,12 @@
 import pytest
 
 from model.catalogue import Item
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from replay.audit import PartitionCoverage, cover, examine
 from replay.datasets.archive import read_archive
 from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 
 DAY = "2023-11-14"
 
@@ -37,6 +38,29 @@ def test_watches_and_ratings_weigh_as_in_the_state(archive):
     assert (log.origin.format, log.origin.file, len(log.origin.sha256)) == ("archive", archive.url, 64)
 
 
+def test_actions_weigh_as_their_kinds_say(archive):
+    """A like and a skip of one moment come after a rating; hiding and a kind without a row are left out."""
+    own = (
+        EventKind("like", 0.8, is_positive=True),
+        EventKind("skip", 0.1, is_positive=False),
+        EventKind("rate", 0.5, is_positive=True),
+    )
+    kinds = KindTable.of((*own, *(row for row in DEFAULT_KINDS.rows if row.name != "rate")))
+    told = [Action(f"e{n}", "u", f"i{n}", 5, kind) for n, kind in enumerate(("like", "hide", "skip", "view", "unhide"))]
+    write(archive, "action-events", 0, 0, told)
+    write(archive, "rate-events", 0, 0, [Rating("r", "u", "j", 5, 4.0)])
+    write(archive, "watch-events", 0, 0, [Watch("w", "u", "k", 5, 0.05), Watch("x", "u", "l", 5, 0.1)])
+    log = read_archive(archive.url, [], kinds=kinds)
+    columns = ["item_id", "kind", "weight", "is_positive"]
+    assert list(log.interactions[columns].itertuples(index=False, name=None)) == [
+        ("k", "watch", 0.05, False),
+        ("l", "watch", 0.1, True),
+        ("j", "rate", 0.4, True),
+        ("i0", "like", 0.8, True),
+        ("i2", "skip", 0.1, False),
+    ]
+
+
 def test_equal_times_are_ordered_as_in_the_state(archive):
     """Of one moment a watch comes before a rating, and of one kind the lower partition and offset."""
     write(archive, "rate-events", 0, 0, [Rating(f"r{n}", "u", f"r{n}", 1, 1.0) for n in range(2)])
@@ -64,7 +88,7 @@ def test_the_catalogue_is_the_given_one_and_what_events_name(archive):
 def test_nothing_of_this_installation_is_an_error(archive):
     """An archive that holds only another prefix's events names the topics that were looked for."""
     write(archive, "other-watch-events", 0, 0, [Watch("a", "u", "i", 1, 1.0)])
-    with pytest.raises(DataError, match="must hold events of x-watch-events or x-rate-events, got none"):
+    with pytest.raises(DataError, match="must hold events of x-watch-events, x-rate-events, x-action-events, got none"):
         read_archive(archive.url, [], "x-")
 
 

@@ -26,6 +26,13 @@ def test_an_event_without_a_rating_counts_in_full(tmp_path):
     assert _rows(_read(tmp_path, "user;item;ts\nu;i;5\n")) == [("u", "i", 5.0, 5_000)]
 
 
+@pytest.mark.parametrize("name", ["kind", "Event_Type", "behavior"])
+def test_a_column_may_tell_kinds(tmp_path, name):
+    """The text of such a column stays beside its row, in the order of time."""
+    log = _read(tmp_path, f"user,item,ts,{name}\nu,i,6, buy \nu,j,5,view\n")
+    assert log.interactions["kind"].tolist() == ["view", "buy"]
+
+
 @pytest.mark.parametrize("time", ["1700000000", "1700000000000", "2023-11-14T22:13:20Z", "2023-11-14 23:13:20+01:00"])
 def test_clocks_are_told_apart(tmp_path, time):
     """Seconds, milliseconds and two ways of writing the same moment."""

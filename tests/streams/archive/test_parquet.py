@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.archive.parquet import ArchiveAway, EventArchive, Scan, to_rows
 from streams.errors import DataError
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 
 DAY = "2023-11-14"
 TS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -31,10 +31,10 @@ def in_memory():
 
 
 def event_at(offset, topic="w", partition=0):
-    """Return the event of an offset: a watch where it is even, a rating with a rec_id where it is odd."""
+    """Return the event of an offset: in turn a watch, a rating with a rec_id, and an action."""
     ids = (f"e{offset}", f"u{offset % 3}", f"i{offset % 5}", TS + offset)
-    fact = Rating(*ids, 3.5, f"r{offset}") if offset % 2 else Watch(*ids, 0.25)
-    return Origin(topic, partition, offset, TS + offset), fact
+    facts = (Watch(*ids, 0.25), Rating(*ids, 3.5, f"r{offset}"), Action(*ids, "like"))
+    return Origin(topic, partition, offset, TS + offset), facts[offset % 3]
 
 
 def scan(first, last, topic="w", partition=0, date=DAY, offsets=None):
@@ -49,7 +49,7 @@ def read_all(archive, *args, **options):
 
 
 def test_what_is_written_is_read(archive):
-    """Watches and ratings come back as they were, with their origins, in batches of the asked size."""
+    """Events of each topic come back as they were, with their origins, in batches of the asked size."""
     archive.write(scan(0, 6))
     assert read_all(archive) == [event_at(at) for at in range(7)]
     assert [len(batch) for batch in archive.read_events(most=3)] == [3, 3, 1]

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote
 from streams.dead_letters.replaying import (
     MendedRecord,
@@ -149,3 +150,12 @@ def test_a_filter_keeps_the_rest_out_of_the_account():
     wanted = LetterFilter(letter_ids=frozenset({"0:101"}))
     found = list(mend_wanted([letter(b"{", offset=1), letter(b"{", offset=2)], wanted, OriginSet(), None, "x-"))
     assert len(found) == 1
+
+
+def test_a_kind_that_is_known_by_now_is_sent():
+    """An action is refused while the table lacks its kind, and sent as it came once a row was added."""
+    action = {"event_id": "e", "user_id": "u", "item_id": "i", "ts": 5, "kind": "like"}
+    one = letter(action, topic="x-action-events")
+    assert mend(one, None, "x-").cause == "unknown_kind"
+    kinds = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 1, is_positive=True)))
+    assert mend(one, None, "x-", kinds) == MendedRecord(one, "x-action-events", b"u", one.value)

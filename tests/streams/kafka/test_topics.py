@@ -12,13 +12,13 @@ SETTINGS = Settings("127.0.0.1:1", "redis://r", "/models", partitions=6)
 BY_NAME = {topic.name: topic for topic in TOPICS}
 
 
-def test_there_are_eight_topics_of_different_names():
+def test_there_are_nine_topics_of_different_names():
     """No name occurs twice."""
-    assert len(BY_NAME) == len(TOPICS) == 8
+    assert len(BY_NAME) == len(TOPICS) == 9
 
 
-def test_both_event_topics_have_the_same_shape():
-    """One worker owns a user on both, because key and partition count agree, and events are kept for good."""
+def test_all_event_topics_have_the_same_shape():
+    """One worker owns a user on all, because key and partition count agree, and events are kept for good."""
     assert len({(topic.key, topic.partitions(SETTINGS)) for topic in map(BY_NAME.get, EVENTS)}) == 1
     for name in EVENTS:
         assert BY_NAME[name].configuration() == {"cleanup.policy": "delete", "retention.ms": "-1"}

@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from streams.rebuild.digest import SECTIONS, compare_databases, take_digest
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import State, StateConfig, StoredList
 
@@ -14,14 +14,18 @@ HOUR = 3_600_000
 
 
 def drawn_events(seed=1, n=600):
-    """Draw events of two partitions, watches and ratings, with repeated ids among them."""
+    """Draw events of two partitions: watches, ratings and hidden items, with repeated ids among them."""
     rng = np.random.default_rng(seed)
     offsets, events = {}, []
     for number in range(n):
         user, item, ts = int(rng.integers(20)), f"i{rng.integers(30)}", TS + number * HOUR - int(rng.integers(9 * HOUR))
         id_number = number - int(rng.integers(1, 9)) if rng.random() < 0.1 else number
-        if rng.random() < 0.5:
+        share = rng.random()
+        if share < 0.4:
             event, topic = Watch(f"w{id_number}", f"u{user}", item, ts, 0.25), "watch-events"
+        elif share < 0.6:
+            kind = "hide" if rng.random() < 0.7 else "unhide"
+            event, topic = Action(f"a{id_number}", f"u{user}", item, ts, kind), "action-events"
         else:
             event, topic = Rating(f"r{id_number}", f"u{user}", item, ts, int(rng.integers(1, 51)) / 10), "rate-events"
         place = topic, user % 2
@@ -69,11 +73,11 @@ def other_url(stack, _databases):
 
 
 async def test_the_same_events_in_other_batches_and_order_give_the_same_digest(redis_url, other_url):
-    """One batch, or batches of seven with all ratings before all watches: same digest, weights within the tolerance."""
+    """One batch, or batches of seven and one topic after the other: same digest, weights within the tolerance."""
     events = drawn_events()
     await fill(redis_url, events, len(events))
-    ratings_first = sorted(events, key=lambda event: event[0].topic)
-    await fill(other_url, ratings_first, 7)
+    topic_by_topic = sorted(events, key=lambda event: event[0].topic)
+    await fill(other_url, topic_by_topic, 7)
     found = await compared(redis_url, other_url)
     assert found.is_equal, found.examples
     assert found.first == found.second == await digest_of(redis_url) == await digest_of(other_url)
@@ -106,7 +110,8 @@ CHANGES = {
     "users": ("HINCRBY", "user:{u4}", "watches", 1),
     "recents": ("LSET", "user:{u4}:recent", 0, '["i1",1,"watch",0.25]'),
     "seen": ("SADD", "user:{u4}:seen", "i99"),
-    "event_ids": ("ZINCRBY", "user:{u4}:events:rate", 4096, RATED),
+    "hidden": ("HSET", "user:{u4}:hidden", "i99", "hide 5"),
+    "event_ids": ("ZINCRBY", "user:{u4}:events:rate", 4096 * 4, RATED),
     "items": ("HINCRBY", "items:{p1}:ratings", "i3", 1),
     "weights": ("HINCRBYFLOAT", "user:{u4}:genres", "Drama", 0.001),
 }
@@ -137,7 +142,7 @@ async def test_a_user_that_one_side_lacks_is_found_from_either_side(redis_url, o
     there, back = await compared(redis_url, other_url), await compared(other_url, redis_url)
     for found, lacking in ((there, "second"), (back, "first")):
         assert {name: n for name, n in found.different.items() if name not in {"items", "weights"}} == {
-            "users": 1, "recents": 1, "seen": 1, "event_ids": 1,
+            "users": 1, "recents": 1, "seen": 1, "hidden": 1, "event_ids": 1,
         }  # fmt: skip
         shown = [example for example in found.examples if example.key == "user:{u7}"]
         assert [getattr(example, lacking) for example in shown if example.section == "users"] == ["nothing"]
@@ -166,10 +171,10 @@ async def test_a_weight_beyond_the_tolerance_differs(redis_url, other_url):
     await fill(redis_url, events, 600, config)
     await fill(other_url, events, 13, config)
     with Redis.from_url(redis_url) as one, Redis.from_url(other_url) as other:
-        assert one.hget("items:{p0}:at", "landmark") != other.hget("items:{p0}:at", "landmark")
+        assert one.hget("items:{p0}:clock:watch", "landmark") != other.hget("items:{p0}:clock:watch", "landmark")
         assert (await compared(redis_url, other_url)).is_equal
-        item, weight = other.zrange("items:{p0}:hot", 0, 0, desc=True, withscores=True)[0]
-        other.zadd("items:{p0}:hot", {item: weight * (1 + 3e-6)})
+        item, weight = other.zrange("items:{p0}:hot:watch", 0, 0, desc=True, withscores=True)[0]
+        other.zadd("items:{p0}:hot:watch", {item: weight * (1 + 3e-6)})
     found = await compared(redis_url, other_url)
     assert found.different["weights"] == 1
     assert found.largest == pytest.approx(3e-6, rel=0.01)

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.catalogue import Item
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from streams.errors import RecordError
+from streams.kafka import topics
 from streams.records import codec
 from streams.records.codec import (
     CAUSES,
@@ -15,18 +17,20 @@ from streams.records.codec import (
     MAX_K,
     BadRecord,
     check_key,
+    decode_action,
     decode_item,
     decode_rating,
     decode_request,
     decode_watch,
     encode,
 )
-from streams.records.records import Rating, Request, Watch
+from streams.records.records import Action, Rating, Request, Watch
 from streams.records.times import LATEST_MS
 from streams.records.wrapping import open_json
 
 WATCH = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "progress": 0.5}
 RATING = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "rating": 4.5}
+ACTION = {"event_id": "e1", "user_id": "u1", "item_id": "i1", "ts": 1_700_000_000_000, "kind": "hide"}
 ITEM = {"item_id": "i1", "title": "Heat"}
 REQUEST = {"request_id": "r1", "user_id": "u1"}
 
@@ -39,6 +43,7 @@ def decode_catalogue_value(value):
 READERS = [
     pytest.param(decode_watch, WATCH, id="watch"),
     pytest.param(decode_rating, RATING, id="rating"),
+    pytest.param(decode_action, ACTION, id="action"),
     pytest.param(decode_catalogue_value, ITEM, id="item"),
     pytest.param(decode_request, REQUEST, id="request"),
 ]
@@ -348,6 +353,42 @@ def test_an_empty_event_is_told_by_cause(value):
         assert caught.value.cause == "empty"
 
 
+@given(st.builds(Action, IDS, IDS, IDS, TIMES, st.sampled_from(["hide", "unhide"]), st.none() | IDS))
+def test_an_action_survives_the_round_trip(action):
+    """Whatever a producer may send comes back equal from its own bytes."""
+    assert decode_action(encode(action)) == action
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "said"),
+    [
+        ("lik", "unknown_kind", "kind must be one of hide, like, unhide (REELSTREAM_KINDS names k.toml), got 'lik'"),
+        ("", "unknown_kind", "got ''"),
+        ("watch", "unknown_kind", "got 'watch'; watch has a topic of its own"),
+        ("x" * 10_000, "unknown_kind", "got 'xxx"),
+        (7, "bad_field", "kind must be a text, got 7"),
+        (["like"], "bad_field", "kind must be a text, got ['like']"),
+        (None, "missing_field", "kind is required"),
+    ],
+)
+def test_a_kind_that_the_table_lacks_is_refused_with_those_it_has(kind, cause, said):
+    """A letter names the kinds that are known, where they stand, and the one that was sent."""
+    table = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 1, is_positive=True)), "k.toml")
+    with pytest.raises(BadRecord) as raised:
+        decode_action(orjson.dumps(ACTION | {"kind": kind}), table)
+    assert raised.value.cause == cause
+    assert said in raised.value.detail
+    assert len(raised.value.detail) < 300
+
+
+def test_a_kind_of_the_table_is_read():
+    """The same record is an action once the table has a row for it."""
+    table = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 1, is_positive=True)))
+    value = orjson.dumps(ACTION | {"kind": "like"})
+    assert decode_action(value, table) == Action("e1", "u1", "i1", 1_700_000_000_000, "like")
+    assert cause_of(decode_action, value) == "unknown_kind"
+
+
 def test_a_refusal_stays_short():
     """A huge value is quoted with at most 80 characters, so that a dead letter's reason is one line."""
     error = refused(decode_watch, WATCH | {"progress": "x" * 10_000})
@@ -359,7 +400,12 @@ def test_a_refusal_stays_short():
 
 def test_each_event_topic_has_its_decoder():
     """The worker finds a decoder by the topic's name without its prefix."""
-    assert dict(DECODERS) == {"watch-events": decode_watch, "rate-events": decode_rating}
+    sent = (WATCH, RATING, ACTION)
+    assert DECODERS.keys() == set(topics.EVENTS)
+    read = [
+        DECODERS[name](orjson.dumps(fields), DEFAULT_KINDS) for name, fields in zip(topics.EVENTS, sent, strict=True)
+    ]
+    assert [type(event) for event in read] == [Watch, Rating, Action]
 
 
 @pytest.mark.parametrize("depth", [100, 900, 1000, 1023])

@@ -7,8 +7,17 @@ import orjson
 import pytest
 
 from model.history import Interaction
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from streams.records.codec import encode
-from streams.records.records import ListedItem, ModelVersion, Rating, Recommendation, Watch, recommendation_id
+from streams.records.records import (
+    Action,
+    ListedItem,
+    ModelVersion,
+    Rating,
+    Recommendation,
+    Watch,
+    recommendation_id,
+)
 
 
 def test_a_watch_weighs_its_progress():
@@ -20,6 +29,37 @@ def test_a_rating_weighs_its_share_of_five_stars():
     """Four stars of five weigh 0.8, half a star 0.1, five stars 1."""
     for stars, weight in ((4.0, 0.8), (0.5, 0.1), (5.0, 1.0)):
         assert Rating("e", "u", "i", 5, stars).interaction() == Interaction("i", 5, "rate", weight)
+
+
+def test_an_action_weighs_as_its_kind_says():
+    """A like of weight 0.8 is positive, a skip of weight 0.1 is not, and hiding is nothing that the model sees."""
+    own = (EventKind("like", 0.8, is_positive=True), EventKind("skip", 0.1, is_positive=False))
+    kinds = KindTable.of((*DEFAULT_KINDS.rows, *own))
+    assert Action("e", "u", "i", 5, "like").interaction(kinds) == Interaction("i", 5, "like", 0.8, is_positive=True)
+    assert Action("e", "u", "i", 5, "skip").interaction(kinds) == Interaction("i", 5, "skip", 0.1, is_positive=False)
+    assert Action("e", "u", "i", 5, "hide").interaction(kinds) is None
+    assert Action("e", "u", "i", 5, "unhide").interaction(kinds) is None
+    with pytest.raises(ValueError, match="got 'like'"):
+        Action("e", "u", "i", 5, "like").interaction()
+
+
+def test_the_table_may_scale_watches_and_ratings():
+    """With half their weight, and never positive, half a watch weighs 0.25 and four stars 0.4."""
+    own = (EventKind("watch", 0.5, is_positive=False), EventKind("rate", 0.5, is_positive=False))
+    kinds = KindTable.of((*own, *(row for row in DEFAULT_KINDS.rows if row.effect)))
+    watch, rating = Watch("e", "u", "i", 5, 0.5), Rating("e", "u", "i", 5, 4.0)
+    assert watch.interaction(kinds) == Interaction("i", 5, "watch", 0.25, is_positive=False)
+    assert rating.interaction(kinds) == Interaction("i", 5, "rate", 0.4, is_positive=False)
+
+
+def test_events_are_written_under_their_documented_names():
+    """The JSON of an event holds what its producer sends and no more."""
+    assert orjson.loads(encode(Watch("e", "u", "i", 5, 0.5))).keys() == {
+        *("event_id", "user_id", "item_id", "ts", "progress", "rec_id")
+    }
+    assert orjson.loads(encode(Action("e", "u", "i", 5, "like"))).keys() == {
+        *("event_id", "user_id", "item_id", "ts", "kind", "rec_id")
+    }
 
 
 def test_a_lists_identity_is_the_hash_of_user_trigger_and_version():

@@ -12,9 +12,10 @@ from redis import Redis
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.live import PublishedList, Scoreboard
 from streams.errors import StateError
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
 from streams.state.experiments import encode_experiment
@@ -30,15 +31,27 @@ KEYS = {
     "user:{<id>}:recent": "list",
     "user:{<id>}:seen": "set",
     "user:{<id>}:genres": "hash",
+    "user:{<id>}:hidden": "hash",
     "user:{<id>}:recs": "string",
     "user:{<id>}:events:watch": "zset",
     "user:{<id>}:events:rate": "zset",
+    "user:{<id>}:events:action": "zset",
     "items:{p<k>}:at": "hash",
     "items:{p<k>}:watches": "hash",
     "items:{p<k>}:ratings": "hash",
     "items:{p<k>}:rating_sum": "hash",
-    "items:{p<k>}:hot": "zset",
+    "items:{p<k>}:actions": "hash",
+    "items:{p<k>}:clock:watch": "hash",
+    "items:{p<k>}:clock:rate": "hash",
+    "items:{p<k>}:clock:action": "hash",
+    "items:{p<k>}:hot:watch": "zset",
+    "items:{p<k>}:hot:rate": "zset",
+    "items:{p<k>}:hot:action": "zset",
+    "items:{p<k>}:newcomers:watch": "zset",
+    "items:{p<k>}:newcomers:rate": "zset",
+    "items:{p<k>}:newcomers:action": "zset",
     "hot:all": "zset",
+    "hot:newcomers": "zset",
     "hot:genre:<g>": "zset",
     "hot:genres": "set",
     "similar:<item>": "string",
@@ -58,18 +71,20 @@ KEYS = {
 
 @pytest.fixture
 async def written(redis_url):
-    """Write one of everything: user ``u{1}`` watched 10 (Drama) and rated 11, from partition 3."""
+    """Write one of everything: user ``u{1}`` watched 10 (Drama), rated 11, and liked and hid 12, from partition 3."""
     client = connect(redis_url)
-    state = State(client)
+    state = State(client, kinds=KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 0.25, is_positive=True))))
     await state.install()
     films = Catalogue.of([Item("10", "Heat", 1995, ("Drama",)), Item("11", "Out", None, ())])
     await state.apply(
         [
             (Origin("watch-events", 3, 7), Watch("e1", "u{1}", "10", 1000, 0.5), ("Drama",)),
             (Origin("rate-events", 3, 9), Rating("e2", "u{1}", "11", 2000, 4.5), ()),
+            (Origin("action-events", 3, 4), Action("e3", "u{1}", "12", 500, "like"), ()),
+            (Origin("action-events", 3, 5), Action("e4", "u{1}", "12", 1500, "hide"), ()),
         ]
     )
-    await state.store_lists([StoredList("u{1}", 2, "personalized", LIST)])
+    await state.store_lists([StoredList("u{1}", 4, "personalized", LIST)])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
     await state.put_similar({"10": [("11", 0.25)]})
@@ -119,22 +134,27 @@ def test_a_user_is_read_by_documented_names(plain):
     assert fields == {
         "watches": "1",
         "ratings": "1",
+        "actions": "2",
+        "hidden": "1",
         "rating_sum": "4.5",
-        "first_ts": "1000",
+        "first_ts": "500",
         "last_ts": "2000",
         "mode": "personalized",
-        "list_sequence": "2",
+        "list_sequence": "4",
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
+        "at:action-events:3": "5",
     }
     assert [json.loads(entry) for entry in plain.lrange(f"{user}:recent", 0, -1)] == [
-        ["11", 2000, "rate", 0.9],
-        ["10", 1000, "watch", 0.5],
+        ["11", 2000, "rate", 0.9, True],
+        ["10", 1000, "watch", 0.5, True],
+        ["12", 500, "like", 0.25, True],
     ]
-    assert plain.smembers(f"{user}:seen") == {"10", "11"}
+    assert plain.smembers(f"{user}:seen") == {"10", "11", "12"}
+    assert plain.hgetall(f"{user}:hidden") == {"12": "hide 1500"}
     assert float(plain.hget(f"{user}:genres", "Drama")) == pytest.approx(0.5)
     assert plain.get(f"{user}:recs") == LIST.decode()
-    assert plain.zscore(f"{user}:events:watch", "e1") == 7 * 4096 + 3
+    assert plain.zscore(f"{user}:events:watch", "e1") == (7 * 4096 + 3) * 4 + 2 + 1
 
 
 def test_quality_is_read_by_documented_names(plain):
@@ -161,18 +181,30 @@ def test_items_are_read_by_documented_names(plain):
     assert plain.hgetall("items:{p3}:watches") == {"10": "1"}
     assert plain.hgetall("items:{p3}:ratings") == {"11": "1"}
     assert plain.hgetall("items:{p3}:rating_sum") == {"11": "4.5"}
+    assert plain.hgetall("items:{p3}:actions") == {"12": "2"}
     fields = plain.hgetall("items:{p3}:at")
     marks = {name: fields.pop(name) for name in list(fields) if name.partition(":")[0] in ("mark", "marked", "safe")}
-    assert len(marks) == 3 * 2
+    assert len(marks) == 3 * 3
     assert fields.pop("server") == plain.info("server")["run_id"]
     assert fields == {
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
-        "landmark": "2000",
-        "newest_ts": "2000",
-        "half_life_ms": str(7 * 24 * 60 * 60 * 1000),
+        "at:action-events:3": "5",
     }
+    assert plain.hgetall("items:{p3}:clock:rate") == {
+        "newest_ts": "2000",
+        "own_ts": "2000",
+        "warm": "1",
+        "other_ts": "2000",
+        "other_warm": "0",
+        "landmark": "2000",
+        "half_life_ms": str(7 * 24 * 60 * 60 * 1000),
+        "newcomers_half_life_ms": str(14 * 24 * 60 * 60 * 1000),
+    }
+    assert plain.zrange("items:{p3}:hot:watch", 0, -1, withscores=True) == [("10", 0.5)]
+    assert plain.zrange("items:{p3}:newcomers:rate", 0, -1, withscores=True) == [("11", 1.0)]
     assert plain.zrange("hot:all", 0, -1, desc=True) == ["11", "10"]
+    assert plain.zrange("hot:newcomers", 0, -1, desc=True) == ["11", "10"]
     assert plain.zrange("hot:genre:Drama", 0, -1, desc=True) == ["10"]
     assert json.loads(plain.get("similar:10")) == [["11", 0.25]]
     assert json.loads(plain.hget("catalog:items", "11")) == {"title": "Out", "year": None, "genres": []}
@@ -196,8 +228,10 @@ def test_lookups_read_the_same(written):
     with connect_to_read(written) as client:
         lookups = Lookups(client)
         profile = lookups.profile("u{1}", n=1)
-        assert (profile.watches, profile.ratings, profile.mode, profile.seen) == (1, 1, "personalized", 2)
+        assert (profile.watches, profile.ratings, profile.actions) == (1, 1, 2)
+        assert (profile.mode, profile.seen, profile.hidden) == ("personalized", 3, 1)
         assert profile.recent == (Interaction("11", 2000, "rate", 0.9),)
+        assert [one.item_id for one in lookups.profile("u{1}", n=3).recent] == ["11", "10"]  # without what is hidden
         assert lookups.recommendation("u{1}").record == {"user_id": "u{1}", "items": []}
         assert [item_id for item_id, _ in lookups.trending(1)] == ["11"]
         assert [item_id for item_id, _ in lookups.trending(5, "Drama")] == ["10"]

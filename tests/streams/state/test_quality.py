@@ -9,7 +9,14 @@ from redis import Redis
 from model.metrics.live import ExperimentUsers, Scoreboard
 from streams.errors import StateError
 from streams.redis.connection import connect_to_read
-from streams.state.quality import LiveQuality, QualityPoint, QualityShelf, find_quality, find_series
+from streams.state.quality import (
+    LiveQuality,
+    QualityPoint,
+    QualityShelf,
+    find_quality,
+    find_quality_and_users,
+    find_series,
+)
 
 NONE = Scoreboard().describe()
 FOUND = LiveQuality(
@@ -17,7 +24,6 @@ FOUND = LiveQuality(
     {"p-watch-events": {0: 0, 1: 2}},
     {"p-watch-events": {0: 5, 1: 7}},
     9,
-    "v1",
     {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
 )
 
@@ -67,6 +73,15 @@ async def test_users_come_back_with_the_figures(client):
     assert await shelf.users() == {("b", "w"): (1, 1)}
 
 
+async def test_figures_and_users_are_looked_up_together(client, redis_url):
+    """A client that decodes reads what was written: nothing, then figures with every user, a line break in the id."""
+    users = {("a", "u"): (3, 1), ("b", "line\nbreak"): (2, 0)}
+    with connect_to_read(redis_url) as reading:
+        assert find_quality_and_users(reading) == (None, {})
+        await QualityShelf(client).write(FOUND, ExperimentUsers(users))
+        assert find_quality_and_users(reading) == (FOUND, users)
+
+
 async def test_a_redis_that_lost_users_is_noticed(client):
     """After a flush a writing of changed users says that not all are stored; one of all of them repairs it."""
     shelf = QualityShelf(client)
@@ -87,7 +102,7 @@ async def test_foreign_users_are_refused_with_their_cure(client, field):
 
 def stored_with(**figures):
     """Return stored figures with something else in place of a part of them."""
-    whole = {"figures": NONE | figures, "began": {}, "offsets": {}, "at_ms": 0, "drifting": None}
+    whole = {"figures": NONE | figures, "began": {}, "offsets": {}, "at_ms": 0}
     return orjson.dumps(whole)
 
 
@@ -100,7 +115,7 @@ def stored_with(**figures):
         stored_with(versions=[{"version": "v1", "mode": "personalized", "total": NONE["total"]}]),
         stored_with(arms=[{"experiment": "x", "arm": "a", "total": NONE["total"], "latest": NONE["total"]}]),
         stored_with(total=NONE["total"] | {"hit_rate": "0.5"}),
-        b'{"figures":{},"began":{},"offsets":{},"at_ms":0,"drifting":null}',
+        b'{"figures":{},"began":{},"offsets":{},"at_ms":0}',
         b"{",
         b"[]",
         b"3",

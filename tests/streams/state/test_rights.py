@@ -5,7 +5,7 @@ from redis import Redis
 
 from model.catalogue import Catalogue, Item
 from streams.errors import StateError
-from streams.records.records import Origin, Watch
+from streams.records.records import Action, Origin, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
 from streams.state.calls import StoredList
@@ -106,6 +106,8 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.positions([("watch-events", 0)])
     assert not await state.is_held()
     assert not await state.has_moved()
+    hide = Action("h", "ann", "j", 1000, "hide")
+    await state.apply([(Origin("action-events", 0, 0), hide, ()), (Origin("watch-events", 0, 1), event, ())])
     profile = (await state.profiles(["ann"]))["ann"]
     await state.seen_among([(profile, ["i"])])
     await state.store_lists([StoredList("ann", 1, "personalized", b"{}")])
@@ -120,6 +122,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.put_similar({"i": [("j", 0.5)]})
     await state.move_model(ModelPointer("v", "m", 1))
     await state.current_model()
+    await state.is_withdrawn()
     await state.experiment()
     await state.mode_overrides()
     await SignOfLife(client, "worker").renew({})

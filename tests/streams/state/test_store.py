@@ -1,14 +1,25 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from model.catalogue import Item
 from model.history import Interaction, Profile
+from model.metrics.paired_lead import PairedLead
+from model.training.standing import Standing
 from streams.errors import StateError, StateMoved
 from streams.records.positions import DAY_MS
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.state.store import ModelPointer, Position, State, StateConfig, StoredList
+from streams.state.store import (
+    NO_POINTER,
+    ModelPointer,
+    ModelStanding,
+    Position,
+    State,
+    StateConfig,
+    StoredList,
+)
 
 
 @pytest.fixture
@@ -55,7 +66,7 @@ async def test_a_batch_returns_the_profile_after_it(state):
         last_ts=4000,
         seen=2,
         recent=(
-            Interaction("a", 4000, "rate", 0.4),  # 2.0 / 5
+            Interaction("a", 4000, "rate", 0.4, is_positive=False),  # 2.0 / 5
             Interaction("b", 3000, "rate", 0.9),  # 4.5 / 5
             Interaction("a", 1000, "watch", 0.25),
         ),
@@ -90,6 +101,28 @@ async def test_a_redelivered_batch_changes_nothing(state, client):
     assert again.profiles == first.profiles
     assert (again.counted, again.fresh) == (3, 0)
     assert {key: await client.dump(key) for key in await client.keys("*")} == before
+
+
+async def test_a_rating_is_positive_from_the_users_own_middle_on(state):
+    """Until five ratings the middle is 3 stars, then the mean of those before, 4; a watch is positive from 0.1 on."""
+    stars = [3.0, 2.5, 5.0, 5.0, 4.5, 3.5, 4.0, 5.0]
+    batch = [rate(n, f"i{n}", n, one) for n, one in enumerate(stars)]
+    await state.apply(batch[:3])
+    applied = await state.apply([*batch[3:], watch(0, "w", 8, 0.1), watch(1, "w", 9, 0.09)])
+    positive = {(one.item_id, one.ts): one.is_positive for one in applied.profiles["u"].recent}
+    assert [positive[f"i{n}", n] for n in range(8)] == [True, False, True, True, True, False, True, True]
+    assert (positive["w", 8], positive["w", 9]) == (True, False)
+    assert (await state.profiles(["u"]))["u"] == applied.profiles["u"]
+
+
+async def test_what_was_not_liked_is_no_affinity(state):
+    """Two stars of War and a watch left at 5 % add no genre, though time passes for those that are there."""
+    await state.apply([watch(0, "a", 0, 1.0, genres=("Drama",))])
+    later = 30 * DAY_MS
+    applied = await state.apply(
+        [rate(0, "b", later, 2.0, genres=("War",)), watch(1, "c", later, 0.05, genres=("War",))]
+    )
+    assert applied.profiles["u"].genres == pytest.approx({"Drama": 0.5})
 
 
 async def test_a_producers_retry_is_not_counted(state, client):
@@ -263,12 +296,12 @@ async def test_items_are_counted_by_source_partition(state, client):
 
 
 async def test_large_offsets_keep_their_last_digit(state):
-    """An offset of 10**12 and its neighbour are told apart, as event and as position."""
-    large = 10**12
-    await state.apply([watch(large, "a", 1, event_id="e")])
-    assert (await state.apply([watch(large + 1, "a", 1, event_id="e")])).counted == 0
-    assert (await state.apply([watch(large, "a", 1, event_id="e")])).counted == 1
-    assert await applied_to(state) == (large + 1, -1)
+    """The last two offsets below 2**39, of the last partition, are told apart, as event and as position."""
+    large = 2**39 - 2
+    await state.apply([watch(large, "a", 1, event_id="e", partition=4095)])
+    assert (await state.apply([watch(large + 1, "a", 1, event_id="e", partition=4095)])).counted == 0
+    assert (await state.apply([watch(large, "a", 1, event_id="e", partition=4095)])).counted == 1
+    assert await applied_to(state, 4095) == (large + 1, -1)
 
 
 async def test_a_batch_larger_than_one_command_is_applied_whole(state):
@@ -309,6 +342,42 @@ async def test_the_model_pointer_moves_only_from_where_it_was_expected(state):
     assert await state.current_model() == ModelPointer("v1", "m/v1", 5)
     assert await state.move_model(ModelPointer("v3", "m/v3", 7), expected="v1")
     assert await state.current_model() == ModelPointer("v3", "m/v3", 7)
+
+
+async def test_what_a_version_is_measured_by_moves_with_it(state):
+    """It comes with the move, is replaced while that version serves, and is gone with a move that brings none."""
+    standing = ModelStanding("v0", Standing(anchor=PairedLead(-3, 9)), {"watch-events": {0: 7}})
+    first, second = ModelPointer("v1", "m/v1", 5), ModelPointer("v2", "m/v2", 6)
+    assert await state.model_standing() == ModelStanding()
+    await state.move_model(first, standing=standing)
+    assert await state.model_standing() == standing
+    later = replace(standing, judged={"watch-events": {0: 9}})
+    await state.note_standing(second, ModelStanding("v9"))
+    await state.note_standing(replace(first, promoted_at=4), ModelStanding("v9"))
+    await state.note_standing(first, later)
+    assert await state.model_standing() == later
+    await state.move_model(second)
+    assert await state.model_standing() == ModelStanding()
+
+
+@pytest.mark.parametrize("stored", ["?", "[]", '{"anchor":"v1"}', '{"anchor":"v1","leads":{"x":[1,2]},"judged":{}}'])
+async def test_a_foreign_standing_is_refused_with_its_cure(state, client, stored):
+    """Somebody else's value in the field is one error that says what to delete."""
+    await client.hset("model:current", "standing", stored)
+    with pytest.raises(StateError, match=r"in the field standing of model:current, got .* delete that field"):
+        await state.model_standing()
+
+
+async def test_a_pointer_that_names_no_version_is_not_a_lost_one(state):
+    """Withdrawn, no model serves, and who puts a lost pointer back changes nothing; a lost one is put back."""
+    pointer = ModelPointer("v1", "m/v1", 5)
+    assert not await state.is_withdrawn()
+    assert await state.move_model(pointer, NO_POINTER)
+    assert await state.move_model(ModelPointer("", "", 6), pointer)
+    assert (await state.current_model(), await state.is_withdrawn()) == (None, True)
+    assert not await state.move_model(pointer, NO_POINTER)
+    assert await state.move_model(ModelPointer("v2", "m/v2", 7), expected=None)
+    assert not await state.is_withdrawn()
 
 
 async def test_the_catalogue_and_similar_items_are_written(state, client):

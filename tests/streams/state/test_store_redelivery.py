@@ -5,12 +5,13 @@ import pytest
 
 from model.catalogue import Catalogue
 from streams.records.positions import DAY_MS
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import State, StateConfig
 
 USERS, ITEMS, PARTITIONS, EVENTS = 12, 25, 3, 400
 GENRES = ("Comedy", "Drama", "War")
+TOPICS = {Watch: "watch-events", Rating: "rate-events", Action: "action-events"}
 CONFIG = StateConfig(recent_length=12, recent_returned=8, remembered_events=16)
 
 
@@ -37,13 +38,16 @@ def drawn_stream(rng):
         ts += int(rng.integers(0, DAY_MS // 4))
         user = int(rng.integers(USERS))
         item, own_ts = str(rng.integers(ITEMS)), ts - int(rng.integers(20 * DAY_MS)) * int(rng.random() < 0.1)
-        if rng.random() < 0.5:
+        share = rng.random()
+        if share < 0.15:
+            event = Action(f"e{number}", f"u{user}", item, own_ts, "hide" if rng.random() < 0.7 else "unhide")
+        elif share < 0.55:
             event = Watch(f"e{number}", f"u{user}", item, own_ts, float(rng.integers(0, 101)) / 100)
         else:
             event = Rating(f"e{number}", f"u{user}", item, own_ts, float(rng.integers(1, 11)) / 2)
         if sent and rng.random() < 0.1:
             event = sent[-int(rng.integers(1, min(10, len(sent)) + 1))][1]
-        topic = "watch-events" if isinstance(event, Watch) else "rate-events"
+        topic = TOPICS[type(event)]
         partition = int(event.user_id[1:]) % PARTITIONS
         offset = offsets.setdefault((topic, partition), 0)
         offsets[topic, partition] += 1
@@ -72,9 +76,11 @@ async def contents(client):
     found = {}
     for key in await client.keys("*"):
         kind = await client.type(key)
-        if key.endswith(b":hot"):
+        if b":hot:" in key or b":newcomers:" in key:
             continue
-        if kind == b"hash":
+        if key.endswith(b":hidden"):
+            found[key] = sorted((await client.hgetall(key)).items())
+        elif kind == b"hash":
             fields = await client.hgetall(key)
             passing = (b"landmark", b"mark:", b"marked:", b"safe:", b"server")
             found[key] = {name: number(value) for name, value in fields.items() if not name.startswith(passing)}
@@ -105,20 +111,20 @@ def counted_by_hand(stream):
     events = {event.event_id: event for _, event, _ in stream}.values()
     users, items = {}, {}
     for event in events:
-        watched, stars = int(isinstance(event, Watch)), getattr(event, "rating", 0.0)
+        ones = *(int(isinstance(event, kind)) for kind in TOPICS), getattr(event, "rating", 0.0)
         for counters, name in ((users, event.user_id), (items, event.item_id)):
-            watches, ratings, total = counters.get(name, (0, 0, 0.0))
-            counters[name] = (watches + watched, ratings + 1 - watched, total + stars)
+            sums = counters.get(name, (0, 0, 0, 0.0))
+            counters[name] = tuple(total + one for total, one in zip(sums, ones, strict=True))
     return users, items
 
 
 async def item_counters(client):
-    """Return watches, ratings and stars of each item over all partitions."""
+    """Return watches, ratings, actions and stars of each item over all partitions."""
     totals = {}
-    for place, name in enumerate(("watches", "ratings", "rating_sum")):
+    for place, name in enumerate(("watches", "ratings", "actions", "rating_sum")):
         for partition in range(PARTITIONS):
             for item, value in (await client.hgetall(f"items:{{p{partition}}}:{name}")).items():
-                totals.setdefault(item.decode(), [0, 0, 0.0])[place] += float(value)
+                totals.setdefault(item.decode(), [0, 0, 0, 0.0])[place] += float(value)
     return {item: tuple(values) for item, values in totals.items()}
 
 
@@ -144,10 +150,13 @@ async def test_any_redelivery_ends_in_the_state_of_one_clean_run(redis_url, seed
     await other.aclose()
 
     users, items = counted_by_hand(stream)
-    assert {name: (p.watches, p.ratings, p.rating_sum) for name, p in profiles.items() if p.sequence} == users
+    assert {
+        name: (p.watches, p.ratings, p.actions, p.rating_sum) for name, p in profiles.items() if p.sequence
+    } == users
     assert by_item == items
     assert_alike(pieces, clean)
     assert dict(pieces_hot.everything) == pytest.approx(dict(clean_hot.everything), rel=1e-9)
+    assert dict(pieces_hot.newcomers) == pytest.approx(dict(clean_hot.newcomers), rel=1e-9)
 
 
 async def test_a_retry_keeps_its_verdict_after_its_original_is_forgotten(redis_url):
@@ -166,6 +175,52 @@ async def test_a_retry_keeps_its_verdict_after_its_original_is_forgotten(redis_u
         applied = await state.apply([event])
         assert applied.counted == int(offset > 0)
     assert await client.hgetall("items:{p0}:watches") == {b"a": b"1", b"b": b"7"}
+    await client.aclose()
+
+
+@pytest.mark.parametrize("size", [1, 3, 16])
+async def test_a_verdict_stays_though_the_users_sums_moved_on(redis_url, size):
+    """After a death between users and items, what was no endorsement stays none, nor is the eleventh a newcomer's."""
+    client = connect(redis_url)
+    state = MortalState(client)
+    await state.install()
+    stars = [4.0] * 5 + [3.5] + [0.5] * 8 + [5.0, 3.5]  # 3.5 is below the middle of 4, and above that of 2.2 later
+    batch = [
+        (Origin("rate-events", 0, n), Rating(f"e{n}", "u", f"i{n}", 1000, one), ("War",)) for n, one in enumerate(stars)
+    ]
+    state.dies = True
+    with pytest.raises(Crash):
+        await state.apply(batch)
+    state.dies = False
+    told = []
+    for first in range(0, len(batch), size):
+        applied = await state.apply(batch[first : first + size])
+        told.append((applied.counted, applied.fresh))
+    assert sum(counted for counted, _ in told) == len(batch)
+    assert {fresh for _, fresh in told} == {0}
+    assert await client.zrange("items:{p0}:hot:rate", 0, -1) == sorted(f"i{n}".encode() for n in (*range(5), 14, 15))
+    assert await client.zrange("items:{p0}:newcomers:rate", 0, -1) == [f"i{n}".encode() for n in range(5)]
+    assert await client.hget("user:{u}:genres", "War") == b"5.7"  # 5 * 4 / 5 + 1 + 0.7
+    await client.aclose()
+
+
+async def test_a_forgotten_rating_is_judged_by_the_present_sums(redis_url):
+    """Redelivered after its id is forgotten, a rating still counts; it is no newcomer's, as others came since."""
+    client = connect(redis_url)
+    state = MortalState(client, StateConfig(remembered_events=2))
+    await state.install()
+    first = (Origin("rate-events", 0, 0), Rating("e0", "u", "a", 1000, 5.0), ())
+    state.dies = True
+    with pytest.raises(Crash):
+        await state.apply([first])
+    with pytest.raises(Crash):
+        await state.apply([(Origin("rate-events", 0, n), Rating(f"e{n}", "u", "b", 1000, 5.0), ()) for n in (1, 2, 3)])
+    with pytest.raises(Crash):  # forgets, oldest first
+        await state.apply([(Origin("rate-events", 0, 4), Rating("e4", "u", "b", 1000, 5.0), ())])
+    state.dies = False
+    assert (await state.apply([first])).counted == 1
+    assert await client.zrange("items:{p0}:hot:rate", 0, -1, withscores=True) == [(b"a", 1.0)]
+    assert await client.exists("items:{p0}:newcomers:rate") == 0
     await client.aclose()
 
 

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.records.records import Origin, Rating, Watch
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import State, StateConfig
 
 USERS, ITEMS, GENRES = ("ann", "bob", "{p0}"), ("a", "b", "c", "d"), ("Comedy", "War")
-TOPICS = {"watch-events": Watch, "rate-events": Rating}
+TOPICS = {"watch-events": Watch, "rate-events": Rating, "action-events": Action}
+KINDS = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 0.7, is_positive=True)))
 PLACES = [(topic, partition) for topic in TOPICS for partition in range(3)]
 SMALL = StateConfig(recent_length=6, recent_returned=4, remembered_events=5)  # so that every bound is passed
 MOVES = (b"mark:", b"marked:", b"safe:")  # fields that follow the clock, not the events
@@ -23,7 +25,7 @@ class Ground:
     def __init__(self, url, config):
         self._loop = asyncio.new_event_loop()
         self._client = connect(url)
-        self._state = State(self._client, config)
+        self._state = State(self._client, config, KINDS)
         self._run(self._state.install())
 
     def close(self):
@@ -77,7 +79,8 @@ def streams(draw):
             offset += draw(st.integers(1, 3))  # compaction and transactions leave gaps
             names = (f"e{draw(st.integers(0, 11))}", draw(st.sampled_from(USERS)), draw(st.sampled_from(ITEMS)))
             ts = draw(st.integers(0, 9)) * 40_000_000_000  # 463 days apart: heat gets new landmarks in between
-            event = TOPICS[topic](*names, ts, draw(st.sampled_from([0.5, 0.7, 1.0])))
+            told = KINDS.own if topic == "action-events" else [0.5, 0.7, 1.0]
+            event = TOPICS[topic](*names, ts, draw(st.sampled_from(told)))
             genres = tuple(draw(st.lists(st.sampled_from(GENRES), max_size=2, unique=True)))
             records.append((Origin(topic, partition, offset), event, genres))
     return drawn

@@ -1,0 +1,42 @@
+"""What a trainer learns of events of own kinds."""
+
+import orjson
+
+from agents.retry import Retry
+from agents.trainer.config import TrainerConfig
+from agents.trainer.events import TrainingEvents
+from agents.trainer.report import TrainerReport
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from streams.records.decoding import RawRecord
+from streams.records.records import Origin
+from streams.settings import Settings
+
+OWN = (EventKind("like", 0.8, is_positive=True), EventKind("skip", 0.1, is_positive=False))
+
+
+class Read:
+    """A reader of what was given to it."""
+
+    lost = 0
+
+    def __init__(self, records):
+        self._records = records
+
+    async def read(self, *_):
+        """Return the records."""
+        return self._records
+
+
+async def test_actions_are_learnt_as_their_kinds_say(tmp_path):
+    """A like and a skip are events to learn from; hiding is none, but its record is read all the same."""
+    kinds = KindTable.of((*DEFAULT_KINDS.rows, *OWN))
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), partitions=1, kinds=kinds)
+    told = [
+        {"event_id": f"e{n}", "user_id": "u", "item_id": f"i{n}", "ts": n, "kind": kind}
+        for n, kind in enumerate(("like", "skip", "hide", "gone"))
+    ]
+    records = [RawRecord(Origin("action-events", 0, n), b"u", orjson.dumps(fields)) for n, fields in enumerate(told)]
+    events = TrainingEvents(settings, TrainerConfig(), Read(records), Retry("trainer"), TrainerReport())
+    await events.read()
+    assert events.learner.observed == 2
+    assert events.contained(2) == {"action-events": {0: 3}}
