@@ -91,7 +91,7 @@ class Taste(nn.Module):
     def fit(self, sequences: Sequences, length: int) -> None:
         """Factorise who touched what.
 
-        The same events give the same factors: the first ones are a fixed draw.
+        A repeated item counts once. The same events give the same factors: the first ones are a fixed draw.
 
         Parameters
         ----------
@@ -101,10 +101,13 @@ class Taste(nn.Module):
         if not len(sequences):
             return
         n_items, width = self.factors.shape
+        events = len(sequences)
+        _, first = np.unique(sequences.users * n_items + sequences.items, return_index=True)
+        sequences = sequences.taken(np.isin(np.arange(events), first))
         strength = _best_strength(sequences, (n_items, width), length)
         self.factors = _factorised(sequences, (n_items, width), strength, SWEEPS)
         self.strength = torch.tensor(strength)
-        self.events, self.waiting = torch.tensor(float(len(sequences))), torch.zeros(())
+        self.events, self.waiting = torch.tensor(float(events)), torch.zeros(())
 
 
 class TasteReader:

@@ -7,7 +7,6 @@ what is old is not forgotten.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -301,30 +300,29 @@ def tuned_on(
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None = None,
-    histories: Mapping[str, tuple[Interaction, ...]] = MappingProxyType({}),
+    remembered: Mapping[str, tuple[Interaction, ...]] | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``.
 
-    ``histories`` are all that there is, for a long-term taste that is made anew.
+    Where the log has grown enough, the long-term taste is made anew from all histories that are ``remembered``.
     """
     vocabularies = _VersionVocabularies(champion, catalogue)
     sequences = vocabularies.admit(users, items, times, weights, fresh, repeats=champion.config.repeats)
-    return _tuned(vocabularies, champion, sequences, histories, config, generator, progress)
+    return _tuned(vocabularies, champion, sequences, remembered, config, generator, progress)
 
 
 def _tuned(
     vocabularies: _VersionVocabularies,
     champion: Snapshot,
     sequences: Sequences,
-    histories: Mapping[str, tuple[Interaction, ...]],
+    remembered: Mapping[str, tuple[Interaction, ...]] | None,
     config: RoundConfig,
     generator: np.random.Generator,
     progress: Progress | None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Warm-start from the champion and train on each user's latest events, as many as are new.
 
-    Where the log has grown enough, the long-term taste is made anew from all histories. Where nobody has two events yet
-    there is nothing to train on: new rows are all that the version gains.
+    Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
     """
     network = champion.network()
     pairs = counted_pairs(sequences, len(vocabularies.items))
@@ -334,8 +332,8 @@ def _tuned(
     length = network.config.history_length
     if "taste" in network.config.parts:
         network.taste.wait(int(sequences.fresh.sum()))
-        if network.taste.is_due:
-            network.taste.fit(vocabularies.known(histories), length)
+        if network.taste.is_due and remembered is not None:
+            network.taste.fit(vocabularies.known(remembered), length)
     spans = [_drawn_spans(sequences, length, config, generator) for _ in range(config.tuning.epochs)]
     epochs = [one for one in spans if len(one)]
     if not epochs:

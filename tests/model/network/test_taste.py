@@ -84,6 +84,14 @@ def test_the_same_events_make_the_same_taste(sequences, taste):
     assert torch.equal(_fitted(sequences).factors, taste.factors)
 
 
+def test_repeats_count_once(sequences, taste):
+    """With every event twice the factors are the same to the bit."""
+    columns = (np.repeat(getattr(sequences, name), 2) for name in ("users", "items", "times", "weights"))
+    twice = Sequences.of(*columns, repeats=True)
+    assert len(twice) == 2 * len(sequences)
+    assert torch.equal(_fitted(twice).factors, taste.factors)
+
+
 def test_noise_is_held_smaller_than_groups(taste):
     """Where items are touched at random the log chooses a stronger regularisation than where there are groups."""
     generator = np.random.default_rng(1)
