@@ -1,7 +1,7 @@
-"""Lists for users that the network knows too little about: what is trending, and what is like what they touched.
+"""Lists while no version has learnt a blend: what is trending, and what is like what a user touched.
 
-The first event already changes the list. It takes no training, only the catalogue and the trending list; while that
-is empty, the newest items of the catalogue come first. ``modes`` decides who is cold.
+The first event already changes the list. It takes no training, only the catalogue and the trending lists; while these
+are empty, the newest items of the catalogue come first. ``modes`` decides who is cold.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -1,8 +1,10 @@
 """Ranking: the best items of a whole catalogue for many users at once, exactly.
 
-The item side of every score is computed once per snapshot. For a batch of users the history tower runs
-once, and then the two heads are a few dense products over blocks small enough for a core's cache.
-Scoring given candidates reads from the same scores, so an evaluation measures what is served.
+A score is the blend of what the network, the counts, long-term taste and what is popular say of an item, by the weights
+of the version for the user's mode and number of known items. The item side of every part is computed once per snapshot.
+For a batch of users the history tower runs once, and then the two heads are a few dense products over blocks small
+enough for a core's cache. Scoring given candidates reads from the same scores, so an evaluation measures what is
+served.
 """
 
 from collections.abc import Sequence

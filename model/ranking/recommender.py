@@ -1,4 +1,4 @@
-"""Lists of both modes: personalised by NeuMF, or cold start by trending and similarity; and who gets which.
+"""Lists of both modes, and who gets which: personalised with NeuMF in the blend, or cold start without it.
 
 A ``Recommender`` is a value: its catalogue, trending list and model version never change under a batch. A new one of
 these makes a new ``Recommender``, which takes its place between two batches.
