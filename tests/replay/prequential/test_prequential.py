@@ -17,7 +17,7 @@ from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
 from replay.prequential.offline_worker import OfflineWorker
-from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, moving_average, slices
+from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, TasteFigures, moving_average, slices
 from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.second_process import SecondProcess, frozen_ranks
 from replay.prequential.stream import Stream
@@ -282,6 +282,14 @@ def test_popularity_counts():
 def test_a_moving_average_of_few_is_of_those():
     """The mean of up to three values, each with those before it."""
     assert moving_average(np.array([3.0, 0.0, 0.0, 6.0]), 3).tolist() == [3.0, 1.5, 1.0, 2.0]
+
+
+def test_hits_are_told_apart_by_what_was_given():
+    """Of four hits in five tests one was of two stars; two of the three tests of four stars or more were hit."""
+    ranks = np.array([1.0, 10.0, 2.5, 11.0, 3.0])
+    stars = np.array([4.0, 2.0, 5.0, 4.5, 3.0])
+    assert TasteFigures.of(ranks, stars, 10) == TasteFigures(3, 2 / 3, 1 / 4)
+    assert TasteFigures.of(np.array([np.inf]), np.array([1.0]), 10) == TasteFigures(0, 0.0, 0.0)
 
 
 def test_an_outcome_parts_its_tests(stream, whole):
