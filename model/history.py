@@ -30,6 +30,26 @@ class Interaction:
     weight: float
     is_positive: bool = True
 
+    @property
+    def liking(self) -> float:
+        """How much it says that the user liked the item, -1..1, below 0 if not.
+
+        A rating that is not positive says the more the lower it is; anything else says as much as it weighs.
+        """
+        if self.is_positive:
+            return self.weight
+        return self.weight - 1.0 if self.kind == "rate" else -self.weight
+
+    @property
+    def wanted(self) -> float:
+        """How much it counts in training as what the user wanted next, 0..1.
+
+        A positive one counts in full, another watch or rating as much as it weighs, and anything else not at all.
+        """
+        if self.is_positive:
+            return 1.0
+        return self.weight if self.kind in ("watch", "rate") else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

@@ -9,12 +9,14 @@ from agents.retry import Retry
 from agents.trainer.config import TrainerConfig
 from agents.trainer.pending import Pending
 from agents.trainer.report import TrainerReport
+from model.feedback import RatingTallies
 from model.network.snapshot import Snapshot
 from model.training.learner import Learner
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import decode_batch
 from streams.records.positions import Offsets, TopicIds
+from streams.records.records import judged
 from streams.registry.versions import Version
 from streams.settings import Settings
 
@@ -52,11 +54,13 @@ class TrainingEvents:
         self._pending = Pending()
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
+        self._tallies = RatingTallies()
         self.learner = Learner(config.learner, config.rounds)
 
     def forget(self) -> None:
         """Forget everything."""
         self.learner = Learner(self._config.learner, self._config.rounds)
+        self._tallies = RatingTallies()
         self._pending.clear()
         self._remembered.clear()
         self._offsets = {}
@@ -78,7 +82,7 @@ class TrainingEvents:
         await self._retry.until_available(self._reader.seek, offsets, back=back)
         while await self._reader.is_before(offsets):
             decoded = decode_batch(await self._reader.read(READ, 0.5, below=offsets), self._settings.prefix)
-            self.learner.preload((event.user_id, event.interaction()) for _, event in decoded.events)
+            self.learner.preload((event.user_id, judged(event, self._tallies)) for _, event in decoded.events)
 
     async def read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
@@ -89,7 +93,7 @@ class TrainingEvents:
             self._remembered[event.event_id] = None
             if len(self._remembered) > self._config.remembered_events:
                 self._remembered.popitem(last=False)
-            self.learner.observe([(event.user_id, event.interaction())])
+            self.learner.observe([(event.user_id, judged(event, self._tallies))])
             self._pending.add(self.learner.observed, origin)
         self._report.events += len(records)
         self._report.lost = self._reader.lost

@@ -83,7 +83,7 @@ def _ids(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
 def _rows(name: str, old: Snapshot, new: Snapshot) -> MatchedRows | None:
     """Return which rows of a table belong to the same ids in both versions, or None for what has no ids."""
     kind = {"user_factors": "users", "genre_factors": "genres"}.get(name)
-    if name.startswith("item_") or name in ("evidence.followed", "evidence.touched"):
+    if name.startswith("item_") or name in ("evidence.followed", "evidence.touched", "evidence.liked"):
         kind = "items"
     if kind is None:
         return None

@@ -239,8 +239,9 @@ def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
     table = log.interactions
     if "weight" not in table:
         table = table.assign(kind="rate", weight=table["rating"] / 5.0)
-    rows = table[["user_id", "item_id", "ts", "kind", "weight"]].itertuples(index=False)
-    learner.observe((user, Interaction(item, ts, kind, weight)) for user, item, ts, kind, weight in rows)
+    table = table.assign(positive=log.positive())
+    rows = table[["user_id", "item_id", "ts", "kind", "weight", "positive"]].itertuples(index=False)
+    learner.observe((user_id, Interaction(*columns)) for user_id, *columns in rows)
     return learner
 
 

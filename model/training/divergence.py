@@ -13,7 +13,14 @@ from model.network.snapshot import Snapshot
 
 __all__ = ["require_not_diverged"]
 
-COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", "evidence.followed", "evidence.touched")
+COUNTED = (
+    "item_genres",
+    "evidence.neighbours",
+    "evidence.counts",
+    "evidence.followed",
+    "evidence.touched",
+    "evidence.liked",
+)
 ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
 MAX_GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
 MIN_SIZE = 0.1  # a smaller weight of before counts as this: new tables start near zero, trained ones have 0.02 to 2

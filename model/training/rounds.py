@@ -121,8 +121,12 @@ def run_round(
         if champion is None
         else _round_histories(material, max(1, config.max_predicted // OLD_EVENTS), generator)
     )
-    events = [(user_id, one.item_id, one.ts, one.weight) for user_id, history in trained_on.items() for one in history]
-    users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
+    events = [
+        (user_id, one.item_id, one.ts, one.weight, one.wanted)
+        for user_id, history in trained_on.items()
+        for one in history
+    ]
+    users, items, times, weights, wanted = zip(*events, strict=True) if events else ((), (), (), (), ())
     if champion is None:
         snapshot, result = train(
             users,
@@ -130,6 +134,7 @@ def run_round(
             times,
             weights,
             material.catalogue,
+            wanted=wanted,
             network=config.network,
             training=config.first,
             generator=generator,
@@ -143,7 +148,7 @@ def run_round(
             for user_id, history in trained_on.items()
             for place in range(len(history))
         ]
-        sequences = vocabularies.admit(users, items, times, weights, is_fresh)
+        sequences = vocabularies.admit(users, items, times, weights, is_fresh, wanted)
         snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
     require_not_diverged(champion, snapshot)
     return Candidate(snapshot, material, result)
@@ -168,6 +173,7 @@ def train(
     weights: ArrayLike,
     catalogue: Catalogue,
     *,
+    wanted: ArrayLike | None = None,
     network: NeuMFConfig,
     training: TrainingConfig,
     generator: np.random.Generator,
@@ -184,6 +190,7 @@ def train(
     times : int64, milliseconds.
     weights : float32, 0..1.
     catalogue : items and genres; an item it does not hold has no genres.
+    wanted : float32, how much an event counts as one that the user wanted, 0..1; all count in full if None.
     network, training : shape, and how to train.
     generator : of everything random.
     progress : called after each step.
@@ -197,7 +204,7 @@ def train(
         If training diverges.
     """
     vocabularies = _VersionVocabularies(None, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights)
+    sequences = vocabularies.admit(users, items, times, weights, wanted=wanted)
     held_out = None
     if training.patience:
         held_out, sequences = ValidationEvents.of(sequences, generator)
@@ -232,9 +239,10 @@ class _VersionVocabularies:
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
+        wanted: ArrayLike | None = None,
     ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh)
+        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, wanted)
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""

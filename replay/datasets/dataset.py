@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model.catalogue import Catalogue, Item
+from model.feedback import are_positive_ratings, is_positive_watch
 
 __all__ = ["Dataset", "Provenance", "assemble"]
 
@@ -50,6 +52,21 @@ class Dataset:
     catalogue: Catalogue
     interactions: pd.DataFrame
     origin: Provenance
+
+    def positive(self) -> NDArray[np.bool_]:
+        """Return which interactions say that the user liked the item, in their order: bool (E,).
+
+        A rating is judged by its user's ratings before it; in a log that knows watches, a watch by its progress.
+        """
+        table = self.interactions
+        users, _ = pd.factorize(table["user_id"])
+        stars = table["rating"].to_numpy()
+        if "kind" not in table:
+            return are_positive_ratings(users, stars)
+        is_rating = (table["kind"] == "rate").to_numpy()
+        found = np.array([is_positive_watch(progress) for progress in table["weight"].tolist()], dtype=np.bool_)
+        found[is_rating] = are_positive_ratings(users[is_rating], stars[is_rating])
+        return found
 
 
 def assemble(name: str, items: list[Item], ratings: pd.DataFrame, origin: Provenance, seed: int) -> Dataset:

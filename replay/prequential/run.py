@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.feedback import RatingTallies
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress
@@ -21,7 +22,7 @@ from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.stream import Stream
-from streams.records.records import Event, Origin, Recommendation
+from streams.records.records import Event, Origin, Recommendation, judged
 
 __all__ = ["MODES", "ListTrack", "PrequentialConfig", "PrequentialRun", "RoundMark"]
 
@@ -100,6 +101,7 @@ class PrequentialRun:
         self.config = config
         self.worker = OfflineWorker(stream.catalogue, config.road)
         self.learner = Learner(config.learner, config.rounds)
+        self._tallies = RatingTallies()
         self.track = ListTrack.empty(len(stream.tests))
         self.marks: list[RoundMark] = []
         self.done = 0  # events
@@ -167,7 +169,7 @@ class PrequentialRun:
     def _observe(self, events: Sequence[tuple[Origin, Event]]) -> None:
         """Let the learner remember events, where there will be rounds."""
         if self.config.round_every:
-            self.learner.observe((event.user_id, event.interaction()) for _, event in events)
+            self.learner.observe((event.user_id, judged(event, self._tallies)) for _, event in events)
 
     def _score(self, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]

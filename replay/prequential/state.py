@@ -6,11 +6,12 @@ are never lost, so it guards nothing and lets nothing expire. It has no genre af
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from model.catalogue import Catalogue
+from model.feedback import is_positive_rating
 from model.history import Interaction, Mode, Profile
 from model.ranking.cold_start import Trending
 from streams.records.records import Event, Rating
@@ -99,6 +100,8 @@ class OfflineState:
 
     def _take(self, user: _UserRecord, event: Event) -> None:
         one = event.interaction()
+        if isinstance(event, Rating):
+            one = replace(one, is_positive=is_positive_rating(event.rating, user.ratings, user.rating_sum))
         if not user.recent:
             user.first_ts = user.last_ts = one.ts
         if isinstance(event, Rating):

@@ -6,10 +6,11 @@ carries which is in ``topics``. orjson writes these dataclasses as they stand, s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal
 
+from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Request",
     "Status",
     "Watch",
+    "judged",
     "recommendation_id",
 ]
 
@@ -61,7 +63,7 @@ class Watch:
 
     def interaction(self) -> Interaction:
         """Return it as the model sees it."""
-        return Interaction(self.item_id, self.ts, "watch", self.progress)
+        return Interaction(self.item_id, self.ts, "watch", self.progress, is_positive_watch(self.progress))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,14 @@ class Rating:
 
 
 Event = Watch | Rating
+
+
+def judged(event: Event, tallies: RatingTallies) -> Interaction:
+    """Return an event as the model sees it, a rating judged by its user's ratings before it, which then counts too."""
+    one = event.interaction()
+    if not isinstance(event, Rating):
+        return one
+    return replace(one, is_positive=tallies.judge(event.user_id, event.rating))
 
 
 @dataclass(frozen=True, slots=True)
