@@ -126,8 +126,11 @@ def _made_up() -> tuple[Log, Catalogue]:
 def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:
     data = read_dataset(name_or_path, seed=0)
     table = data.interactions
-    columns = (table["user_id"], table["item_id"], table["ts"], table["rating"] / 5.0)
-    log = [(user, Interaction(item, ts, "rate", weight)) for user, item, ts, weight in zip(*columns, strict=True)]
+    columns = (table["user_id"], table["item_id"], table["ts"], table["rating"] / 5.0, data.positive())
+    log = [
+        (user, Interaction(item, ts, "rate", weight, bool(is_positive)))
+        for user, item, ts, weight, is_positive in zip(*columns, strict=True)
+    ]
     return log, data.catalogue
 
 
@@ -187,6 +190,7 @@ def _grown_evidence(
         "evidence.counts": torch.where(known, counts, 0.0),
         "evidence.followed": small.weights["evidence.followed"][source],
         "evidence.touched": small.weights["evidence.touched"][source],
+        "evidence.liked": small.weights["evidence.liked"][source],
     }
 
 

@@ -27,7 +27,7 @@ from model.vocabulary import Rows
 
 __all__ = ["Delta", "checksum"]
 
-OF_ITEMS = (*ITEM_TABLES, "item_genres", "evidence.followed", "evidence.touched")
+OF_ITEMS = (*ITEM_TABLES, "item_genres", "evidence.followed", "evidence.touched", "evidence.liked")
 TABLES = (*OF_ITEMS, "user_factors")
 NEIGHBOURS, COUNTS = "evidence.neighbours", "evidence.counts"
 CELLS = ("cells.rows", "cells.columns", "cells.counts")

@@ -7,7 +7,7 @@ Scoring given candidates reads from the same scores, so an evaluation measures w
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from model.history import Profile, distinct_items
 from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
+from model.ranking.approval import Approval
 from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
@@ -39,19 +40,22 @@ class HistoryBatch:
     items : int64 (B, L), rows of known distinct items, oldest first, -1 as padding at the end.
     times : int64 (B, L), milliseconds.
     weights : float32 (B, L), how much each interaction counts, 0..1.
+    likings : float32 (B, L), how much each says that the user liked the item, -1..1, below 0 if not.
     """
 
     users: Rows
     items: Rows
     times: Rows
     weights: NDArray[np.float32]
+    likings: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def taken(self, chosen: slice) -> "HistoryBatch":
+    def taken(self, chosen: slice | NDArray[np.int64]) -> "HistoryBatch":
         """Return a part of the batch."""
-        return HistoryBatch(self.users[chosen], self.items[chosen], self.times[chosen], self.weights[chosen])
+        rows = self.users[chosen], self.items[chosen], self.times[chosen]
+        return HistoryBatch(*rows, self.weights[chosen], self.likings[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +80,21 @@ def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabul
     histories = []
     for profile in profiles:
         known = [
-            (row, one.ts, one.weight) for one in distinct_items(profile.recent) if (row := items.row(one.item_id)) >= 0
+            (row, one.ts, one.weight, one.liking)
+            for one in distinct_items(profile.recent)
+            if (row := items.row(one.item_id)) >= 0
         ]
         histories.append(known[:length][::-1])
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
     for place, history in enumerate(histories):
         if history:
-            rows, times, weights = zip(*history, strict=True)
+            rows, times, weights, likings = zip(*history, strict=True)
             batch.items[place, : len(rows)] = rows
             batch.times[place] = times[-1]
             batch.times[place, : len(rows)] = times
             batch.weights[place, : len(rows)] = weights
+            batch.likings[place, : len(rows)] = likings
     return batch
 
 
@@ -97,6 +104,7 @@ def _empty_batch(n: int, length: int) -> HistoryBatch:
         np.full(n, -1, dtype=np.int64),
         np.full((n, length), -1, dtype=np.int64),
         np.zeros((n, length), dtype=np.int64),
+        np.zeros((n, length), dtype=np.float32),
         np.zeros((n, length), dtype=np.float32),
     )
 
@@ -132,7 +140,9 @@ class Ranker:
         self._network = snapshot.network()
         self._evidence = self._network.evidence_reader()
         with torch.no_grad():
-            self._side = self._network.item_side()
+            self._approval = Approval(snapshot.weights, self._evidence)
+            side = self._network.item_side()
+            self._side = replace(side, bias=side.bias + self._approval.of_items)
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
             factors = self._network.item_factors
             self._directions = factors / factors.norm(dim=1, keepdim=True).clamp(min=1.0e-12)
@@ -249,6 +259,7 @@ class Ranker:
             logits[some] = self._network.pair_logits(users[some], side, places, None if asked is None else asked[some])
         if self._evidence is not None:
             logits += self._network.evidence(torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows)))
+        self._add_approval(logits, histories, rows)
         _require_finite("Ranker.rerank", logits)
         return logits.numpy()
 
@@ -278,11 +289,12 @@ class Ranker:
     def _logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None) -> Tensor:
         logits = self._heads(self._user_vectors(histories), texts)
         self._add_evidence(logits, histories)
+        self._add_approval(logits, histories)
         _require_finite("Ranker.logits", logits)
         return logits
 
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
-        """Return for each item the history item whose vector points most nearly the same way.
+        """Return for each item the liked item of the history whose vector points most nearly the same way.
 
         rows : int64 (B, n), item rows, -1 for none.   Returns int64 (B, n), -1 where there is none.
         """
@@ -291,9 +303,10 @@ class Ranker:
             mine = self._directions[items.clamp(min=0)]  # (B, L, D)
             theirs = self._directions[torch.from_numpy(rows).clamp(min=0)]  # (B, n, D)
             alike = torch.bmm(theirs, mine.transpose(1, 2))  # (B, n, L)
-            alike.masked_fill_((items < 0).unsqueeze(1), float("-inf"))
+            liked = torch.from_numpy(histories.likings > 0.0)
+            alike.masked_fill_(~liked.unsqueeze(1), float("-inf"))
             found = items.gather(1, alike.argmax(dim=2)).numpy()
-        return np.where(rows >= 0, found, -1)
+        return np.where((rows >= 0) & liked.any(dim=1, keepdim=True).numpy(), found, -1)
 
     def _heads(
         self, users: Tensor, texts: NDArray[np.float32] | None = None, rows: NDArray[np.int64] | None = None
@@ -341,6 +354,14 @@ class Ranker:
             for weight, feature in zip(self._network.evidence.weights.tolist(), features, strict=True):
                 logits[chosen].add_(feature, alpha=weight)
 
+    def _add_approval(self, logits: Tensor, histories: HistoryBatch, rows: Rows | None = None) -> None:
+        """Add what users' likings are worth to the logits of all items, or of rows: int64 (B, C)."""
+        for start in range(0, len(histories), USERS_PER_READ):
+            some = slice(start, start + USERS_PER_READ)
+            part = histories.taken(some)
+            if (part.likings < 0.0).any():  # without a dislike nothing is added
+                logits[some] += self._approval.of_users(recent_of(part), None if rows is None else rows[some])
+
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
         """Return float32 (B, D)."""
         starts = range(0, len(histories), USERS_PER_READ)
@@ -365,7 +386,9 @@ def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     known, place = place >= 0, np.maximum(place, 0)
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
-    return RecentItems(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+    gaps_s = (times[:, :1] - times).astype(np.float32) / np.float32(1000.0)
+    likings = np.where(known, np.take_along_axis(histories.likings, place, axis=1), np.float32(0.0))
+    return RecentItems(items, gaps_s, likings=likings)
 
 
 def _taken(side: ItemSide, rows: Tensor) -> ItemSide:

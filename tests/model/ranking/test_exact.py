@@ -201,6 +201,7 @@ def test_nearest_names_the_most_similar_item_of_the_history(ranker):
     histories = replace(
         ranker.histories([Profile("u"), Profile("v")]),
         items=np.array([[4, 9, 2], [-1, -1, -1]]),
+        likings=np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]),
     )
     found = ranker.nearest(histories, np.array([[9, 2, -1], [1, 2, 3]]))
     assert found.tolist() == [[9, 2, -1], [-1, -1, -1]]
@@ -234,3 +235,12 @@ def test_two_threads_rank_as_one(ring, ranker, world):
     assert torch.allclose(divided.logits(batch), ranker.logits(batch), atol=1e-6)
     assert torch.allclose(divided.logits(batch, texts), ranker.logits(batch, texts), atol=1e-6)
     assert divided.rank(batch, 3).rows.tolist() == ranker.rank(batch, 3).rows.tolist()
+
+
+def test_nothing_is_recommended_because_of_a_disliked_item(ranker):
+    """The nearest item is the nearest liked one, and there is none where nothing was liked."""
+    likes, dislikes = (Interaction("i1", 2, "rate", 1.0), Interaction("i2", 1, "rate", 0.1, is_positive=False))
+    batch = ranker.histories([Profile("u", recent=(dislikes, likes)), Profile("v", recent=(dislikes,))])
+    rows = ranker.items.rows(["i2", "i3"])
+    near = ranker.nearest(batch, np.stack([rows, rows]))
+    assert near.tolist() == [[ranker.items.row("i1")] * 2, [-1, -1]]
