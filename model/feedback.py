@@ -5,6 +5,8 @@ a positive one says that others may like the item. A rating is positive from the
 ratings before it, and the middle of the scale until there are a few. ``functions.lua`` judges by the same rule.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,7 +19,10 @@ __all__ = [
     "is_positive_rating",
     "is_positive_watch",
     "middle_of",
+    "wanted_though_disliked",
 ]
+
+Weight = TypeVar("Weight", float, NDArray[np.float64])
 
 SCALE_MIDDLE = 3.0  # stars
 MIN_OWN_RATINGS = 5  # from which a user's mean says more than the scale
@@ -37,6 +42,14 @@ def is_positive_rating(stars: float, ratings: int, rating_sum: float) -> bool:
 def is_positive_watch(progress: float) -> bool:
     """Tell whether a watch of this share, 0..1, is positive."""
     return progress >= MIN_PROGRESS
+
+
+def wanted_though_disliked(weight: Weight) -> Weight:
+    """Return how much a watch or rating that is not positive counts in training as what the user wanted next, 0..1.
+
+    It was chosen, and it was a disappointment: so half in full, and half as much as it weighs. A positive one counts 1.
+    """
+    return (1.0 + weight) / 2.0
 
 
 def are_positive_ratings(users: ArrayLike, stars: ArrayLike) -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from model.feedback import wanted_though_disliked
+
 __all__ = ["Interaction", "Kind", "Mode", "Profile", "distinct_items"]
 
 Kind = Literal["watch", "rate"]
@@ -44,11 +46,12 @@ class Interaction:
     def wanted(self) -> float:
         """How much it counts in training as what the user wanted next, 0..1.
 
-        A positive one counts in full, another watch or rating as much as it weighs, and anything else not at all.
+        A watch or rating was chosen, so that it counts also where it was disliked, though less. Anything else that is
+        not positive was not wanted.
         """
         if self.is_positive:
             return 1.0
-        return self.weight if self.kind in ("watch", "rate") else 0.0
+        return wanted_though_disliked(self.weight) if self.kind in ("watch", "rate") else 0.0
 
 
 @dataclass(frozen=True, slots=True)

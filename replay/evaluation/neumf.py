@@ -43,7 +43,7 @@ class TrainedNeuMF:
             split.train["ts"].to_numpy(),
             split.train["weight"].to_numpy(),
             split.catalogue,
-            wanted=np.where(split.positive(), 1.0, split.train["weight"]),
+            wanted=split.wanted(),
             network=self.network,
             training=self.training,
             generator=generator,

@@ -207,6 +207,28 @@ def test_nearest_names_the_most_similar_item_of_the_history(ranker):
     assert found.tolist() == [[9, 2, -1], [-1, -1, -1]]
 
 
+def test_dislikes_count_the_same_wherever_a_score_is_read(ring, ranker):
+    """All logits, those of single items, and those of users on two threads agree, and dislikes change them."""
+    world = np.random.default_rng(0)
+    profiles = [
+        Profile(
+            f"u{user}",
+            recent=tuple(
+                Interaction(f"i{item}", 60_000 * (20 - at), "rate", 0.1 if at % 2 else 1.0, is_positive=not at % 2)
+                for at, item in enumerate(world.permutation(50)[:8].tolist())
+            ),
+        )
+        for user in range(40)
+    ]
+    histories = ranker.histories(profiles)
+    logits = ranker.logits(histories)
+    rows = world.integers(0, len(ranker), (40, 9))
+    assert np.allclose(ranker.rerank(histories, rows), np.take_along_axis(logits.numpy(), rows, 1), atol=1e-4)
+    assert torch.allclose(Ranker(ring.snapshot, threads=2).logits(histories), logits, atol=1e-5)
+    blind = ranker.logits(replace(histories, likings=np.abs(histories.likings)))
+    assert not torch.allclose(blind, logits, atol=1e-2)
+
+
 def test_nobody_to_rank_is_no_list(ranker):
     """An empty batch makes an empty result of the asked width."""
     assert ranker.rank(ranker.histories([]), 4).rows.shape == (0, 4)

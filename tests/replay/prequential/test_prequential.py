@@ -100,6 +100,18 @@ def test_a_log_with_nothing_to_test_is_refused():
         Stream.of(dataset([("a", "x", 0, 5), ("b", "x", 1, 5), ("c", "x", 2, 5)]), warm_up=0.7)
 
 
+def test_lists_and_learning_agree_on_what_is_positive():
+    """Profile and learner judge each of a user's ratings alike, by the scale's middle at first and then by the mean."""
+    stars = [2.0, 3.0, 5.0, 5.0, 5.0, 3.5, 4.0, 3.9]  # the mean of the first five is 4, of six 3.9166, of seven 3.93
+    rows = [("u", f"i{number}", HOUR * number, given) for number, given in enumerate(stars)]
+    run = PrequentialRun(Stream.of(dataset(rows), warm_up=0.3), CONFIG)
+    run.warm_up(len(rows))
+    expected = [False, True, True, True, True, False, True, False]
+    assert [one.is_positive for one in run.worker.state.profile("u").recent][::-1] == expected
+    history = run.learner.material(run.stream.catalogue).histories["u"]
+    assert [one.is_positive for one in history] == expected[: len(history)]
+
+
 def test_a_list_never_knows_its_own_event(stream, whole):
     """Whatever an event in the middle of a block turns out to be, the lists up to its own are the same."""
     events = list(stream.events(400, 500))
