@@ -15,6 +15,8 @@ user's middle. ``benchmarks/learning/quality.md`` has what each term is worth.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import torch
@@ -23,13 +25,30 @@ from torch import Tensor
 from model.network.cooccurrence import EvidenceReader, RecentItems
 from model.vocabulary import Rows
 
-__all__ = ["Approval"]
+__all__ = ["Approval", "ApprovalConfig"]
 
-ITEM_WEIGHT, GENRE_WEIGHT, FOLLOWING_WEIGHT = 0.5, 0.5, 1.5
 ITEM_PRIOR = 20.0  # events like those of all items, which each item is given
 USER_PRIOR = 2.0  # items fully liked, which each user is given
 GENRE_PRIOR = 2.0  # items liked as the user's others are, which each genre is given
 FOLLOWING_PRIOR = 0.2  # of what speaks for an item that really comes next
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalConfig:
+    """How much each term counts beside a logit; ``benchmarks/learning/approval.py`` chose the defaults.
+
+    Parameters
+    ----------
+    item, genre, following : weights of the three terms, 0 or more; 0 leaves one out.
+    """
+
+    item: float = 0.25
+    genre: float = 0.5
+    following: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not all(0.0 <= weight < inf for weight in (self.item, self.genre, self.following)):
+            raise ValueError(f"ApprovalConfig: finite weights of 0 or more are required, got {self!r}")
 
 
 class Approval:
@@ -39,10 +58,14 @@ class Approval:
     ----------
     weights : of the version.
     evidence : reads its counts; None for a version without them.
+    config : how much each term counts.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], evidence: EvidenceReader | None) -> None:
-        self.of_items = ITEM_WEIGHT * _lift_of_items(weights["evidence.liked"], weights["evidence.touched"])
+    def __init__(
+        self, weights: Mapping[str, Tensor], evidence: EvidenceReader | None, config: ApprovalConfig | None = None
+    ) -> None:
+        self._config = config or ApprovalConfig()
+        self.of_items = self._config.item * _lift_of_items(weights["evidence.liked"], weights["evidence.touched"])
         self._evidence = evidence
         self._genres = weights["item_genres"]  # (N, G)
         self._shares = self._genres / self._genres.sum(dim=1, keepdim=True).clamp(min=1.0)
@@ -61,11 +84,11 @@ class Approval:
         share = (totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR)
         of_genres = self._genres[torch.from_numpy(np.maximum(recent.items, 0))]  # (P, J, G)
         sums = [torch.bmm(torch.from_numpy(one).unsqueeze(1), of_genres).squeeze(1) for one in (liked, disliked)]
-        lift = GENRE_WEIGHT * _lift(sums[0], sums[1], share, GENRE_PRIOR)  # (P, G)
+        lift = self._config.genre * _lift(sums[0], sums[1], share, GENRE_PRIOR)  # (P, G)
         added = lift @ self._shares.T if rows is None else _picked(lift, self._shares[torch.from_numpy(rows)])
         if self._evidence is not None:
             spoken = [self._evidence.spoken_for(recent, one, rows) for one in (liked, disliked)]
-            added += FOLLOWING_WEIGHT * _lift(spoken[0], spoken[1], share, FOLLOWING_PRIOR)
+            added += self._config.following * _lift(spoken[0], spoken[1], share, FOLLOWING_PRIOR)
         return added
 
 

@@ -18,7 +18,7 @@ from model.history import Profile, distinct_items
 from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
-from model.ranking.approval import Approval
+from model.ranking.approval import Approval, ApprovalConfig
 from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
@@ -118,6 +118,7 @@ class Ranker:
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
     threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. Torch's own
         threads would wait for each other after every operation, so leave those at one.
+    approval : how much it counts whether a user will like an item.
 
     Raises
     ------
@@ -125,7 +126,14 @@ class Ranker:
         If the snapshot has no items, or there is no thread.
     """
 
-    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK_FLOATS, threads: int = 1) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        block: int = BLOCK_FLOATS,
+        threads: int = 1,
+        approval: ApprovalConfig | None = None,
+    ) -> None:
         if threads < 1:
             raise ValueError(f"Ranker: threads must be at least 1, got {threads!r}")
         if not snapshot.items:
@@ -140,7 +148,7 @@ class Ranker:
         self._network = snapshot.network()
         self._evidence = self._network.evidence_reader()
         with torch.no_grad():
-            self._approval = Approval(snapshot.weights, self._evidence)
+            self._approval = Approval(snapshot.weights, self._evidence, approval)
             side = self._network.item_side()
             self._side = replace(side, bias=side.bias + self._approval.of_items)
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)

@@ -9,23 +9,22 @@ import torch
 from model.network.cooccurrence import Evidence, EvidenceReader, RecentItems
 from model.ranking.approval import (
     FOLLOWING_PRIOR,
-    FOLLOWING_WEIGHT,
     GENRE_PRIOR,
-    GENRE_WEIGHT,
     ITEM_PRIOR,
-    ITEM_WEIGHT,
     USER_PRIOR,
     Approval,
+    ApprovalConfig,
 )
 from model.sequences import Sequences
 
+WEIGHTS = ApprovalConfig(item=0.5, genre=0.7, following=1.5)
 GENRES = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])  # horror; horror and comedy; neither
 
 
 def approval(liked=(0.0, 0.0, 0.0), touched=(0.0, 0.0, 0.0), evidence=None):
     """Return approval over three items with these counts."""
     counts = {"evidence.liked": torch.tensor(liked), "evidence.touched": torch.tensor(touched)}
-    return Approval(counts | {"item_genres": GENRES}, evidence)
+    return Approval(counts | {"item_genres": GENRES}, evidence, WEIGHTS)
 
 
 def recent(items, likings):
@@ -39,7 +38,7 @@ def test_an_item_is_held_against_the_share_of_all():
     share = ITEM_PRIOR * 0.5
     expected = [(share / (40.0 + ITEM_PRIOR)) / 0.5, ((60.0 + share) / (80.0 + ITEM_PRIOR)) / 0.5, 1.0]
     found = approval([0.0, 60.0, 0.0], [40.0, 80.0, 0.0]).of_items
-    assert found.tolist() == pytest.approx([ITEM_WEIGHT * math.log(one) for one in expected])
+    assert found.tolist() == pytest.approx([WEIGHTS.item * math.log(one) for one in expected])
 
 
 @pytest.mark.parametrize("counts", [([0.0] * 3, [0.0] * 3), ([7.0, 2.0, 0.0], [7.0, 2.0, 0.0]), ([0.0] * 3, [9.0] * 3)])
@@ -50,7 +49,7 @@ def test_items_are_equal_where_all_or_nothing_was_liked(counts):
 
 def test_disliked_genres_count_against_their_items():
     """Half a star for horror alone: log(s / (0.9 + s)) with the prior s, and half of it where comedy is mixed in."""
-    lift = GENRE_WEIGHT * math.log(GENRE_PRIOR / (0.9 + GENRE_PRIOR))
+    lift = WEIGHTS.genre * math.log(GENRE_PRIOR / (0.9 + GENRE_PRIOR))
     disliked = recent([0, -1], [-0.9, 0.0])
     assert approval().of_users(disliked)[0].tolist() == pytest.approx([lift, lift / 2.0, 0.0], rel=1e-5)
     some = approval().of_users(disliked, np.array([[2, 0]]))
@@ -60,7 +59,7 @@ def test_disliked_genres_count_against_their_items():
 def test_likes_are_measured_by_the_users_own_share():
     """Liked 1 of horror and disliked 0.5 elsewhere: horror's 1 + s stands over the share (1 + 2) / (1.5 + 2)."""
     share = (1.0 + USER_PRIOR) / (1.5 + USER_PRIOR)
-    lift = GENRE_WEIGHT * math.log((1.0 / share + GENRE_PRIOR) / (1.0 + GENRE_PRIOR))
+    lift = WEIGHTS.genre * math.log((1.0 / share + GENRE_PRIOR) / (1.0 + GENRE_PRIOR))
     found = approval().of_users(recent([0, 2], [1.0, -0.5]))[0]
     assert lift > 0.0
     assert found[0].item() == pytest.approx(lift, rel=1e-5)
@@ -75,7 +74,7 @@ def test_what_follows_disliked_items_is_held_back():
     known = approval(evidence=reader).of_users(recent([0], [-0.9]))
     without = approval().of_users(recent([0], [-0.9]))
     spoken = 0.9 / (21.0 * math.sqrt(2.0))  # one count, over 1 + 20 in all and the root of 1 + 1 events
-    expected = FOLLOWING_WEIGHT * math.log(FOLLOWING_PRIOR / (spoken + FOLLOWING_PRIOR))
+    expected = WEIGHTS.following * math.log(FOLLOWING_PRIOR / (spoken + FOLLOWING_PRIOR))
     assert (known - without)[0].tolist() == pytest.approx([0.0, expected, 0.0], abs=1e-6)
     some = approval(evidence=reader).of_users(recent([0], [-0.9]), np.array([[1, 0, 2]]))
     assert torch.allclose(some, known[:, [1, 0, 2]], atol=1e-6)
@@ -85,6 +84,13 @@ def test_who_likes_everything_or_is_unknown_gets_nothing_added():
     """Whatever is touched of a genre says nothing while all of it is liked."""
     assert approval().of_users(recent([-1, -1], [0.0, 0.0])).tolist() == [[0.0, 0.0, 0.0]]
     assert approval().of_users(recent([0, 1], [1.0, 0.3])).tolist() == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize("wrong", [{"item": -0.1}, {"genre": math.inf}, {"following": math.nan}])
+def test_weights_that_are_none_are_refused(wrong):
+    """A negative weight would look for what is disliked, and one without end would forget the rest."""
+    with pytest.raises(ValueError, match="finite weights of 0 or more"):
+        ApprovalConfig(**wrong)
 
 
 def test_the_more_is_disliked_the_more_it_costs():
