@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "MIN_OWN_RATINGS",
     "MIN_PROGRESS",
+    "NEWCOMER_EVENTS",
     "SCALE_MIDDLE",
     "RatingTallies",
     "are_positive_ratings",
@@ -27,6 +28,7 @@ Weight = TypeVar("Weight", float, NDArray[np.float64])
 SCALE_MIDDLE = 3.0  # stars
 MIN_OWN_RATINGS = 5  # from which a user's mean says more than the scale
 MIN_PROGRESS = 0.1  # of an item; who leaves earlier did not like what began
+NEWCOMER_EVENTS = 10  # of each kind; what people touch in their first ten events is not what they touch later
 
 
 def middle_of(ratings: int, rating_sum: float) -> float:

@@ -67,7 +67,7 @@ class OverridesAndExperiment:
 
 
 class TrendingMerger:
-    """Follows trending; the worker that leads merges it from all partitions first.
+    """Follows trending, of all users and of newcomers; the worker that leads merges it from all partitions first.
 
     Parameters
     ----------
@@ -95,7 +95,8 @@ class TrendingMerger:
         if self._leads():
             await self._state.merge_trending(self._partitions, self._current.recommender.catalogue)
         trending = Trending.of(await self._state.trending(self._n))
-        self._current.recommender = self._current.recommender.with_trending(trending)
+        newcomers = Trending.of(await self._state.newcomers(self._n))
+        self._current.recommender = self._current.recommender.with_trending(trending, newcomers)
 
 
 class LifeReporter:

@@ -5,13 +5,14 @@ Workers follow by themselves. Figures are what the scorekeeper writes (``quality
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from commands.operate.comparison import ArmComparison, compare, tests_of_own_lists
 from commands.parts.options import address_options, given_settings
 from commands.parts.tables import table
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from model.experiment import Arm, ArmName, Experiment
-    from model.metrics.intervals import UserSums
+    from model.metrics.live import ArmTally
     from streams.settings import Settings
-    from streams.state.quality import LiveQuality
+    from streams.state.quality import ExperimentUserCounts, LiveQuality
 
-__all__ = ["ArmComparison", "ab", "compare"]
+__all__ = ["ab"]
 
-MIN_USERS = 30  # on each side; below, the normal distribution says little about a ratio of sums
 _NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
+_UNREADABLE = "there are no figures, because what the scorekeeper has stored cannot be read"
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -86,13 +87,17 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
 @address_options
 @_json_option
 def status(*, as_json: bool, **given: Any) -> None:
-    """Show the experiment that runs, how both arms do, and whether they can be told from chance."""
+    """Show the experiment that runs, how both arms do, and whether they can be told from chance.
+
+    The first interval of the difference is for one look, at a time that was chosen beforehand; the second allows for
+    any number of looks.
+    """
     from streams.state.experiments import find_experiment
 
     with _redis(given_settings(given)) as client:
         experiment = find_experiment(client)
-        quality = _quality(client)
-    _show(experiment, quality, as_json=as_json)
+        counted = _counted(client)
+    _show(experiment, counted, as_json=as_json)
 
 
 @ab.command()
@@ -104,46 +109,19 @@ def stop(*, as_json: bool, **given: Any) -> None:
 
     with _redis(given_settings(given)) as client:
         experiment = remove_experiment(client)
-        quality = _quality(client)
-    _show(experiment, quality, as_json=as_json)
+        counted = _counted(client)
+    _show(experiment, counted, as_json=as_json)
     if not as_json:
         click.echo("the experiment is over; workers follow by themselves")
 
 
 @dataclass(frozen=True, slots=True)
-class ArmComparison:
-    """The hit rate of arm b minus that of arm a, its 95 % interval, and what may be said about it."""
+class _Counted:
+    """What the scorekeeper has stored, of one moment; ``users`` are those of the experiment that ran last."""
 
-    difference: float | None
-    low: float | None
-    high: float | None
-    verdict: str
-
-
-def compare(arms: "Mapping[str, UserSums]") -> ArmComparison:
-    """Compare the figures of two arms.
-
-    Parameters
-    ----------
-    arms : by side; one without tests is absent.
-    """
-    from model.metrics.intervals import difference
-
-    if not arms:
-        return ArmComparison(None, None, None, "no list of this experiment has been tested yet")
-    if len(arms) == 1:
-        return ArmComparison(None, None, None, f"only lists of arm {next(iter(arms))} have been tested yet")
-    lead = difference(arms["b"], arms["a"])
-    fewest = min(sums.users for sums in arms.values())
-    if fewest < MIN_USERS:
-        too_few = f"too few users to tell: {fewest} on one side, at least {MIN_USERS} on each are required"
-        return ArmComparison(lead.value, None, None, too_few)
-    if lead.low <= 0 <= lead.high:
-        verdict = "not distinguishable from chance: the 95 % interval of the difference holds 0"
-    else:
-        better = "b" if lead.value > 0 else "a"
-        verdict = f"arm {better} is better: chance alone would hardly make this difference (its 95 % interval is off 0)"
-    return ArmComparison(lead.value, lead.low, lead.high, verdict)
+    quality: "LiveQuality | None" = None
+    users: "ExperimentUserCounts" = field(default_factory=dict)
+    why_none: str = _NO_SCOREKEEPER
 
 
 def _arm(side: "ArmName", given: Mapping[str, Any]) -> "Arm":
@@ -155,25 +133,25 @@ def _arm(side: "ArmName", given: Mapping[str, Any]) -> "Arm":
 def _require_new_name(settings: "Settings", name: str) -> None:
     """Refuse a name that has figures: those of two experiments must not be added up."""
     with _redis(settings) as client:
-        quality = _quality(client)
+        quality = _counted(client).quality
     if quality is not None and any(one["experiment"] == name for one in quality.figures["arms"]):
         raise click.UsageError(f"NAME must be one without figures, got {name!r}, of which there are some; take another")
 
 
-def _quality(client: "Redis") -> "LiveQuality | None":
-    """Return what the scorekeeper wrote last, or None, with a warning, where that is nothing that can be read."""
+def _counted(client: "Redis") -> _Counted:
+    """Return what the scorekeeper wrote last, or nothing, with a warning, where that cannot be read."""
     from streams.errors import StateAway, StateError
     from streams.redis.connection import answered
-    from streams.state.quality import find_quality
+    from streams.state.quality import find_quality_and_users
 
     try:
         with answered("ab: reading the figures"):
-            return find_quality(client)
+            return _Counted(*find_quality_and_users(client))
     except StateAway:
         raise
     except StateError as error:
         click.echo(f"reelstream: {error}", err=True)
-        return None
+        return _Counted(why_none=_UNREADABLE)
 
 
 def _redis(settings: "Settings") -> "Redis":
@@ -182,43 +160,74 @@ def _redis(settings: "Settings") -> "Redis":
     return connect_to_read(settings.redis)
 
 
-def _show(experiment: "Experiment | None", quality: "LiveQuality | None", *, as_json: bool) -> None:
+def _show(experiment: "Experiment | None", counted: _Counted, *, as_json: bool) -> None:
     if experiment is None:
         click.echo(orjson.dumps({"experiment": None}).decode() if as_json else "no experiment runs")
         return
-    arms = _figures(experiment, quality)
-    found = compare(arms) if quality is not None else ArmComparison(None, None, None, _NO_SCOREKEEPER)
+    quality = counted.quality
+    arms = {} if quality is None else _figures(experiment, quality)
+    found = ArmComparison(counted.why_none)
+    if quality is not None:
+        found = compare(experiment, arms, _users_of(experiment, quality, counted.users))
     if as_json:
         at_ms = None if quality is None else quality.at_ms
-        rows = [{"arm": arm, **asdict(sums), **_interval(sums)} for arm, sums in arms.items()]
+        rows = [_described(arm, arms[arm.name]) for arm in experiment.arms if arm.name in arms]
         described = {"experiment": asdict(experiment), "at_ms": at_ms, "arms": rows}
         click.echo(orjson.dumps(described | {"comparison": asdict(found)}).decode())
         return
     click.echo(_heading(experiment))
     click.echo(_arms_table(experiment, arms), nl=False)
     if found.difference is not None:
-        interval = "" if found.low is None else f" ({found.low:+.4f} to {found.high:+.4f})"
-        click.echo(f"difference b - a: {found.difference:+.4f}{interval}")
+        click.echo(f"difference b - a: {found.difference:+.4f}{_bounds(found)}")
     click.echo(found.verdict)
     if quality is not None:
         click.echo(f"figures of {_when(quality.at_ms)}")
 
 
-def _figures(experiment: "Experiment", quality: "LiveQuality | None") -> "dict[str, UserSums]":
-    """Return the figures of this experiment's arms, by side, a first."""
+def _figures(experiment: "Experiment", quality: "LiveQuality") -> "dict[str, ArmTally]":
+    """Return the figures of this experiment's arms, a first."""
     from model.metrics.live import ArmTally
 
-    rows = [] if quality is None else [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
-    found = {one["arm"]: ArmTally.restored(one["total"]).sums() for one in rows}
+    rows = [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
+    found = {one["arm"]: ArmTally.restored(one["total"]) for one in rows}
     return {arm.name: found[arm.name] for arm in experiment.arms if arm.name in found}
 
 
-def _interval(sums: "UserSums") -> dict[str, float]:
-    """Return the hit rate of an arm with its 95 % interval, of which users are the unit."""
-    from model.metrics.intervals import ratio_interval
+def _users_of(
+    experiment: "Experiment", quality: "LiveQuality", users: "ExperimentUserCounts"
+) -> dict[str, list[tuple[int, int]]]:
+    """Return tests and hits of each user by arm; of nobody where the stored users are another experiment's."""
+    running = quality.figures["running"]
+    if running is None or running["experiment"] != experiment.name:
+        return {}
+    return {arm.name: [counts for (side, _), counts in users.items() if side == arm.name] for arm in experiment.arms}
 
+
+def _described(arm: "Arm", tally: "ArmTally") -> dict[str, Any]:
+    """Return the figures of an arm with its 95 % interval, of which users are the unit."""
+    from model.metrics.intervals import effective_users, ratio_interval
+
+    sums = tally.sums()
     found = ratio_interval(sums)
-    return {"hit_rate": found.value, "low": found.low, "high": found.high}
+    return {
+        "arm": arm.name,
+        **asdict(sums),
+        "effective_users": effective_users(sums),
+        "own_lists": tests_of_own_lists(arm, tally),
+        "left_out": tally.left_out,
+        "hit_rate": found.value,
+        "low": found.low,
+        "high": found.high,
+    }
+
+
+def _bounds(found: ArmComparison) -> str:
+    if found.low is None:
+        return ""
+    return (
+        f" ({found.low:+.4f} to {found.high:+.4f} for one look, "
+        f"{found.always_low:+.4f} to {found.always_high:+.4f} for any number of looks)"
+    )
 
 
 def _heading(experiment: "Experiment") -> str:
@@ -226,21 +235,22 @@ def _heading(experiment: "Experiment") -> str:
     return f"experiment {experiment.name}, since {since}; {100 * experiment.share:g} % of the users are on b"
 
 
-def _arms_table(experiment: "Experiment", figures: "Mapping[str, UserSums]") -> str:
+def _arms_table(experiment: "Experiment", figures: "Mapping[str, ArmTally]") -> str:
     heads = ("arm", "version", "personalised from", "left to chance")
-    rows = [heads + (("users", "tests", "hits", "HR@10", "95 % interval") if figures else ())]
+    rows = [heads + (("users", "effective", "tests", "own lists", "hits", "HR@10", "95 % interval") if figures else ())]
     for arm in experiment.arms:
         own = ("worker's" if value is None else str(value) for value in (arm.personalize_at, arm.explore))
-        rows.append((arm.name, arm.version or "what serves", *own, *_told(figures.get(arm.name))))
+        rows.append((arm.name, arm.version or "what serves", *own, *_told(arm, figures.get(arm.name))))
     return table(rows)
 
 
-def _told(sums: "UserSums | None") -> tuple[str, ...]:
-    if sums is None:
+def _told(arm: "Arm", tally: "ArmTally | None") -> tuple[str, ...]:
+    if tally is None:
         return ()
-    found = _interval(sums)
+    found = _described(arm, tally)
+    counts = (f"{found[name]:,}" for name in ("tests", "own_lists", "hits"))
     interval = f"{found['low']:.4f} to {found['high']:.4f}"
-    return f"{sums.users:,}", f"{sums.tests:,}", f"{sums.hits:,}", f"{found['hit_rate']:.4f}", interval
+    return f"{found['users']:,}", f"{found['effective_users']:,.1f}", *counts, f"{found['hit_rate']:.4f}", interval
 
 
 def _when(milliseconds: int) -> str:

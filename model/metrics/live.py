@@ -178,6 +178,8 @@ class ArmTally:
     tally : figures of its tests.
     users, tests_squared, hits_squared, products : as in ``model.metrics.intervals.UserSums``.
     left_out : tests of users beyond those that are kept, which are counted nowhere else here.
+    versioned : tests of lists that a model version made; cold-start and degraded lists have none.
+    versions : version -> tests of lists that it made, of the 50 versions that were tested last.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -186,6 +188,8 @@ class ArmTally:
     hits_squared: int = 0
     products: int = 0
     left_out: int = 0
+    versioned: int = 0
+    versions: dict[str, int] = field(default_factory=dict)
 
     def sums(self) -> UserSums:
         """Return the sums over users."""
@@ -202,19 +206,28 @@ class ArmTally:
         self.tests_squared += 2 * tests + 1  # (t + 1)^2 - t^2
         self.hits_squared += (2 * hits + 1) * hit
         self.products += (tests + 1) * (hits + hit) - tests * hits
+        version = credit.published.version
+        if version is not None:
+            self.versioned += 1
+            self.versions[version] = self.versions.pop(version, 0) + 1  # the latest stands last
+            if len(self.versions) > _ARM_VERSIONS:
+                del self.versions[next(iter(self.versions))]
 
     def describe(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return self.tally.describe() | {name: getattr(self, name) for name in _SUMS}
+        return self.tally.describe() | {name: getattr(self, name) for name in _SUMS} | {"versions": dict(self.versions)}
 
     @classmethod
     def restored(cls, described: Mapping[str, Any]) -> "ArmTally":
         """Return what was described; raise KeyError or TypeError if it is something else."""
         _require_numbers(described, _SUMS)
-        return cls(Tally.restored(described), **{name: described[name] for name in _SUMS})
+        versions = dict(described["versions"])
+        _require_numbers(versions, versions)
+        return cls(Tally.restored(described), **{name: described[name] for name in _SUMS}, versions=versions)
 
 
-_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out")
+_SUMS = ("users", "tests_squared", "hits_squared", "products", "left_out", "versioned")
+_ARM_VERSIONS = 50  # an arm of whatever serves sees a new one with each promotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +381,7 @@ class Scoreboard:
             versions = [((one["version"], one["mode"]), Tally.restored(one["total"])) for one in described["versions"]]
             arms = [((one["experiment"], one["arm"]), ArmTally.restored(one["total"])) for one in described["arms"]]
             running = None if described["running"] is None else _RunningExperiment(**described["running"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"scoreboard: what `describe` returns is required, got {error!r} in it") from error
         self.total = total
         self._versions = OrderedDict(reversed(versions))
@@ -456,7 +469,7 @@ class Scoreboard:
         users: dict[str, list[tuple[int, int]]] = {arm: [] for arm in sums}
         for (arm, _), counts in self._experiment_users.items():
             users.setdefault(arm, []).append(counts)
-        return {arm: _sums(counts) for arm, counts in users.items()} == sums
+        return {arm: UserSums.of(counts) for arm, counts in users.items()} == sums
 
     def _grouped(self, groups: OrderedDict[Group, T], group: Group, make: Callable[[], T]) -> T:
         if group not in groups:
@@ -484,18 +497,6 @@ def _require_numbers(described: Mapping[str, Any], names: Iterable[str]) -> None
     for name in names:
         if not isinstance(described[name], int | float):
             raise TypeError(f"{name} must be a number, got {described[name]!r}")
-
-
-def _sums(users: Iterable[tuple[int, int]]) -> UserSums:
-    each = tuple(users)
-    return UserSums(
-        len(each),
-        sum(tests for tests, _ in each),
-        sum(hits for _, hits in each),
-        sum(tests * tests for tests, _ in each),
-        sum(hits * hits for _, hits in each),
-        sum(tests * hits for tests, hits in each),
-    )
 
 
 def _rank(item_id: str, items: tuple[str, ...]) -> float:

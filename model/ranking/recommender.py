@@ -40,6 +40,7 @@ class ListFilter:
 
 
 NO_FILTER = ListFilter()
+_NOTHING_TRENDS = Trending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Recommender:
     version : its name.
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
+    newcomers : the merged trending list of what users like in their first events.
     """
 
     catalogue: Catalogue
@@ -90,14 +92,15 @@ class Recommender:
     version: str | None = None
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
+    newcomers: Trending = _NOTHING_TRENDS
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
         return self._with(catalogue=catalogue, index=index)
 
-    def with_trending(self, trending: Trending) -> "Recommender":
-        """Return the same with a newer trending list."""
-        return self._with(trending=trending)
+    def with_trending(self, trending: Trending, newcomers: Trending = _NOTHING_TRENDS) -> "Recommender":
+        """Return the same with newer trending lists, of all users and of newcomers."""
+        return self._with(trending=trending, newcomers=newcomers)
 
     def with_model(self, ranker: Ranker | None, version: str | None) -> "Recommender":
         """Return the same with another model version."""
@@ -121,6 +124,7 @@ class Recommender:
             catalogue=other.catalogue,
             index=other.index,
             trending=other.trending,
+            newcomers=other.newcomers,
             cold_start=other.cold_start,
             overrides=other.overrides,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from replay.chaos.expected import Expected, UserState
+from replay.chaos.expected import Expected, Source, UserState
 from replay.chaos.observed import Observed, ObservedUser
 
 __all__ = ["DifferenceRow", "compare"]
@@ -56,7 +56,8 @@ def compare(
         *_user_rows(expected.users, state.users),
         *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
         _row("items: trending weights", _flat(expected.trending), _flat(state.trending), _is_close),
-        _row("items: newest time of a partition", expected.newest_ts, state.newest_ts),
+        _row("items: newcomers' trending weights", _flat(expected.newcomers), _flat(state.newcomers), _is_close),
+        _row("items: clocks of trending", expected.clocks, state.clocks),
         *_dead_letter_rows(expected, topics),
         _row(
             "lists: last on the topic saw all events",
@@ -163,12 +164,13 @@ def _is_same_weights(left: Mapping[str, float], right: Mapping[str, float]) -> b
 def _is_same_recent(left: list[Any], right: list[Any]) -> bool:
     """Compare entries in order; only their weights have last digits."""
     return len(left) == len(right) and all(
-        one[:3] == other[:3] and _is_close(one[3], other[3]) for one, other in zip(left, right, strict=True)
+        one[:3] == other[:3] and one[4] == other[4] and _is_close(one[3], other[3])
+        for one, other in zip(left, right, strict=True)
     )
 
 
-def _flat(trending: Mapping[int, Mapping[str, float]]) -> dict[tuple[int, str], float]:
-    return {(partition, item): weight for partition, items in trending.items() for item, weight in items.items()}
+def _flat(trending: Mapping[Source, Mapping[str, float]]) -> dict[tuple[Source, str], float]:
+    return {(source, item): weight for source, items in trending.items() for item, weight in items.items()}
 
 
 def _differing(wanted: Any, got: Any) -> str:

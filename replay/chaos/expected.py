@@ -17,11 +17,13 @@ import pandas as pd
 
 __all__ = [
     "DAY_MS",
+    "NEWCOMERS_HALF_LIFE_MS",
     "TRENDING_HALF_LIFE_MS",
     "Entry",
     "Expected",
     "Record",
     "RecordAddress",
+    "Source",
     "UserState",
     "expect",
     "judge",
@@ -29,11 +31,14 @@ __all__ = [
 
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
-TRENDING_HALF_LIFE_MS = 7 * DAY_MS
+TRENDING_HALF_LIFE_MS, NEWCOMERS_HALF_LIFE_MS = 7 * DAY_MS, 14 * DAY_MS
+FAR_MS = 10 * TRENDING_HALF_LIFE_MS
+NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, MIN_PROGRESS = 10, 5, 3.0, 0.1
 MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
 MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, REQUESTS = "watch-events", "rate-events", "recommendation-requests"
-Entry = tuple[str, int, str, float]  # item, ts, kind, weight
+Entry = tuple[str, int, str, float, bool]  # item, ts, kind, weight, whether it is positive
+Source = tuple[str, int]  # "watch" or "rate", and the partition
 Table = Any  # a DataFrame or a Series: the types of their columns are known to nobody but the reader
 
 
@@ -75,8 +80,8 @@ class Expected:
     ----------
     users : by user id.
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, over all partitions.
-    trending : partition -> item -> heat as of the newest event time of that partition.
-    newest_ts : that time, by partition.
+    trending, newcomers : (topic, partition) -> item -> heat as of own time, of all users and of newcomers.
+    clocks : (topic, partition) -> newest event time and own time.
     dead : cause of each record that breaks its contract, by where it stands.
     requests : ids of the requests that must be answered.
     positions : last offset of a record that does not break it, by event topic and partition.
@@ -85,8 +90,9 @@ class Expected:
 
     users: Mapping[str, UserState]
     items: Mapping[str, Mapping[str, float]]
-    trending: Mapping[int, Mapping[str, float]]
-    newest_ts: Mapping[int, int]
+    trending: Mapping[Source, Mapping[str, float]]
+    newcomers: Mapping[Source, Mapping[str, float]]
+    clocks: Mapping[Source, tuple[int, int]]
     dead: Mapping[RecordAddress, str]
     requests: frozenset[str]
     positions: Mapping[tuple[str, int], int]
@@ -107,13 +113,16 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
         sorting.add(record)
     table = sorting.table()
     counted = table[~_is_repeated(table)]
+    before = counted.groupby(["user", "kind"]).cumcount()
+    counted = counted.assign(likes=_is_liked(counted), is_newcomers=before < NEWCOMER_EVENTS)
     half_lives = counted.assign(last_ts=counted.groupby("user")["ts"].transform("max"))
-    newest = counted.groupby("partition")["ts"].max()
+    aged, clocks = _aged(counted)
     return Expected(
         _users(half_lives, genres),
         _items(counted),
-        _trending(counted, newest),
-        {int(partition): int(ts) for partition, ts in newest.items()},
+        _heat(aged, TRENDING_HALF_LIFE_MS),
+        _heat(aged[aged["is_newcomers"]], NEWCOMERS_HALF_LIFE_MS),
+        clocks,
         sorting.dead,
         frozenset(sorting.requests),
         {
@@ -297,14 +306,15 @@ def _recent(counted: Table) -> dict[str, list[Entry]]:
     )
     newest = ordered.groupby("user", sort=False).head(MAX_RECENT)
     found: dict[str, list[Entry]] = {}
-    columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight"))
+    columns = (newest[name].tolist() for name in ("user", "item", "ts", "kind", "weight", "likes"))
     for user, *entry in zip(*columns, strict=True):
-        found.setdefault(user, []).append((entry[0], entry[1], entry[2], entry[3]))
+        found.setdefault(user, []).append((entry[0], entry[1], entry[2], entry[3], entry[4]))
     return found
 
 
 def _affinities(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Return genre -> decayed weight as of each user's last event."""
+    """Return genre -> decayed weight of what was liked, as of each user's last event."""
+    counted = counted[counted["likes"]]
     decayed = counted["weight"] * np.exp2((counted["ts"] - counted["last_ts"]) / GENRE_HALF_LIFE_MS)
     parts: Table = pd.DataFrame({"user": counted["user"], "weight": decayed, "genre": counted["item"].map(genres)})
     exploded = parts[parts["genre"].notna()].explode("genre")
@@ -324,11 +334,73 @@ def _items(counted: Table) -> dict[str, dict[str, float]]:
     }
 
 
-def _trending(counted: Table, newest: Table) -> dict[int, dict[str, float]]:
-    age = counted["ts"] - counted["partition"].map(newest)
-    heat = (0.5 + 0.5 * counted["weight"]) * np.exp2(age / TRENDING_HALF_LIFE_MS)
-    sums = heat.groupby([counted["partition"], counted["item"]]).sum()
-    found: dict[int, dict[str, float]] = {}
-    for (partition, item), weight in sums.items():
-        found.setdefault(int(partition), {})[item] = float(weight)
+def _is_liked(counted: Table) -> Table:
+    """Return which events are positive: watches by their progress, ratings by the user's mean of those before."""
+    likes = counted["weight"] >= MIN_PROGRESS
+    for _, stars in counted[counted["kind"] == "rate"].groupby("user")["stars"]:
+        values = stars.to_numpy()  # float64 (ratings,)
+        ratings = np.arange(len(values))
+        sums = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+        middles = np.where(ratings >= MIN_OWN_RATINGS, sums / np.maximum(ratings, 1), SCALE_MIDDLE)
+        likes.loc[stars.index] = values >= middles
+    return likes
+
+
+def _aged(counted: Table) -> tuple[Table, dict[Source, tuple[int, int]]]:
+    """Return the events with their age in the own time of their topic's partition, and each one's clock at the end."""
+    ages: Table = pd.Series(0, index=counted.index, dtype="int64")
+    clocks: dict[Source, tuple[int, int]] = {}
+    for (kind, partition), times in counted.groupby(["kind", "partition"])["ts"]:
+        own, clock = _own_times(times.tolist())
+        ages.loc[times.index] = np.array(own) - clock[1]
+        clocks[str(kind), int(partition)] = clock
+    return counted.assign(age=ages), clocks
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A hand of a clock: the newest time that it has followed, and how many events, decayed."""
+
+    at: int
+    warm: float
+
+    def is_near(self, ts: int) -> bool:
+        return self.warm > 0 and abs(ts - self.at) <= FAR_MS
+
+    def follow(self, ts: int) -> float:
+        """Take an event; return how much of an event's worth is left after the time that passed."""
+        left = float(np.exp2(-max(0, ts - self.at) / TRENDING_HALF_LIFE_MS))
+        self.at, self.warm = max(self.at, ts), self.warm * left + 1
+        return left
+
+
+def _own_times(times: Sequence[int]) -> tuple[list[int], tuple[int, int]]:
+    """Return each event's own time, and the newest event time and own time at the end."""
+    hand, spare, own = _Hand(times[0], 1), _Hand(0, 0), times[0]
+    found = [own]
+    for ts in times[1:]:
+        if hand.is_near(ts):
+            own += max(0, ts - hand.at)
+            spare.warm *= hand.follow(ts)
+        elif spare.is_near(ts):
+            spare.follow(ts)
+        elif spare.warm > 1:
+            spare.warm -= 1
+        else:
+            spare = _Hand(ts, 1)
+        if abs(ts - hand.at) > FAR_MS and spare.warm > hand.warm:
+            hand, spare = spare, hand
+        found.append(own - min(max(hand.at - ts, 0), FAR_MS))
+    return found, (hand.at, own)
+
+
+def _heat(events: Table, half_life_ms: int) -> dict[Source, dict[str, float]]:
+    """Return the heat of what was liked: 1 for a rating and the progress for a watch, decayed by its age."""
+    liked = events[events["likes"]]
+    heat = liked["weight"].where(liked["kind"] == "watch", 1.0) * np.exp2(liked["age"] / half_life_ms)
+    found: dict[Source, dict[str, float]] = {}
+    for (kind, partition, item), weight in (
+        heat.groupby([liked["kind"], liked["partition"], liked["item"]]).sum().items()
+    ):
+        found.setdefault((str(kind), int(partition)), {})[item] = float(weight)
     return found

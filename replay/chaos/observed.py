@@ -11,7 +11,14 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from replay.chaos.expected import TRENDING_HALF_LIFE_MS, Entry, Record, RecordAddress
+from replay.chaos.expected import (
+    NEWCOMERS_HALF_LIFE_MS,
+    TRENDING_HALF_LIFE_MS,
+    Entry,
+    Record,
+    RecordAddress,
+    Source,
+)
 from streams.kafka.clients import blocking_consumer
 from streams.reading.polling import read_up_to
 from streams.redis.connection import answered, connect_to_read
@@ -46,8 +53,8 @@ class Observed:
     ----------
     users : by user id.
     items : ``watches``, ``ratings`` and ``rating_sum``, each by item, summed over the partitions.
-    trending : partition -> item -> heat as of the newest event time of the partition.
-    newest_ts : that time, by partition.
+    trending, newcomers : (topic, partition) -> item -> heat as of own time, of all users and of newcomers.
+    clocks : (topic, partition) -> newest event time and own time.
     dead : how often each pair of address and cause is among the dead letters.
     last_lists : highest sequence among the lists of each user on topic ``recommendations``.
     answered : ids of the requests that have a list.
@@ -56,8 +63,9 @@ class Observed:
 
     users: Mapping[str, ObservedUser] = field(default_factory=dict)
     items: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    trending: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    newest_ts: Mapping[int, int] = field(default_factory=dict)
+    trending: Mapping[Source, Mapping[str, float]] = field(default_factory=dict)
+    newcomers: Mapping[Source, Mapping[str, float]] = field(default_factory=dict)
+    clocks: Mapping[Source, tuple[int, int]] = field(default_factory=dict)
     dead: Mapping[tuple[RecordAddress, str], int] = field(default_factory=dict)
     last_lists: Mapping[str, int] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
@@ -73,24 +81,28 @@ def read_state(redis: str, partitions: int) -> Observed:
             chunk = names[first : first + USERS_PER_READ]
             users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
         items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}}
-        trending: dict[int, dict[str, float]] = {}
-        newest: dict[int, int] = {}
+        heat: dict[str, dict[Source, dict[str, float]]] = {"hot": {}, "newcomers": {}}
+        clocks: dict[Source, tuple[int, int]] = {}
         for partition in range(partitions):
             for name, total in items.items():
                 for item, n in client.hgetall(f"items:{{p{partition}}}:{name}").items():
                     total[item] = total.get(item, 0.0) + float(n)
-            at = client.hgetall(f"items:{{p{partition}}}:at")
-            if "newest_ts" in at:
-                newest[partition] = int(at["newest_ts"])
-                age = newest[partition] - int(at["landmark"])
-                scale = 2.0 ** (age / TRENDING_HALF_LIFE_MS)
-                weights: Any = client.zrange(f"items:{{p{partition}}}:hot", 0, -1, withscores=True)
-                trending[partition] = {item: weight / scale for item, weight in weights}
+            for topic in ("watch", "rate"):
+                clock = client.hgetall(f"items:{{p{partition}}}:clock:{topic}")
+                if not clock:
+                    continue
+                clocks[topic, partition] = (int(clock["newest_ts"]), int(clock["own_ts"]))
+                for name, half_life_ms in (("hot", TRENDING_HALF_LIFE_MS), ("newcomers", NEWCOMERS_HALF_LIFE_MS)):
+                    scale = 2.0 ** ((int(clock["own_ts"]) - int(clock["landmark"])) / half_life_ms)
+                    weights: Any = client.zrange(f"items:{{p{partition}}}:{name}:{topic}", 0, -1, withscores=True)
+                    heat[name][topic, partition] = {item: weight / scale for item, weight in weights}
         films = _described(client)
     for user, one in users.items():
         for item in (*one.seen, *one.listed):
             films.setdefault(item, f"user {user}")
-    return Observed(users=users, items=items, trending=trending, newest_ts=newest, films=films)
+    return Observed(
+        users=users, items=items, trending=heat["hot"], newcomers=heat["newcomers"], clocks=clocks, films=films
+    )
 
 
 def _described(client: Any) -> dict[str, str]:
@@ -100,7 +112,7 @@ def _described(client: Any) -> dict[str, str]:
         films.setdefault(key.removeprefix("similar:"), key)
         for item, _ in json.loads(client.get(key) or b"[]"):
             films.setdefault(item, key)
-    for key in ["hot:all", *client.scan_iter("hot:genre:*", count=5000)]:
+    for key in ["hot:all", "hot:newcomers", *client.scan_iter("hot:genre:*", count=5000)]:
         for item in client.zrange(key, 0, -1):
             films.setdefault(item, key)
     return films
@@ -126,7 +138,7 @@ def _user(
     last = None if recs is None else json.loads(recs)
     return ObservedUser(
         {name: float(stored[name]) for name in counters if name in stored},
-        [(item, ts, kind, weight) for item, ts, kind, weight in map(json.loads, recent)],
+        [(item, ts, kind, weight, likes) for item, ts, kind, weight, likes in map(json.loads, recent)],
         frozenset(seen),
         {genre: float(weight) for genre, weight in genres.items()},
         int(stored.get("list_sequence", -1)),

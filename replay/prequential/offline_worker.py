@@ -32,7 +32,7 @@ class OfflineWorkerConfig:
     Parameters
     ----------
     serving, modes, state : of the worker; no budget holds in a replay.
-    trending : items of the trending list that are kept in memory.
+    trending : items of each trending list that are kept in memory.
     """
 
     serving: ServingConfig = field(default_factory=ServingConfig)
@@ -70,8 +70,11 @@ class OfflineWorker:
 
     def merge_trending(self) -> None:
         """Do what the leading worker does every second."""
-        trending = self.state.trending(self.recommender.catalogue, self._config.trending)
-        self.recommender = self.recommender.with_trending(trending)
+        trends = self.state.trends(self.recommender.catalogue)
+        kept = self._config.trending
+        self.recommender = self.recommender.with_trending(
+            Trending.of(trends.everything[:kept]), Trending.of(trends.newcomers[:kept])
+        )
 
     def take(self, batches: Sequence[Sequence[tuple[Origin, Event]]]) -> tuple[Recommendation, ...]:
         """Apply batches, one after the other, and return the list of each user that each touched, as a worker does.

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
-from model.feedback import is_positive_rating
+from model.feedback import NEWCOMER_EVENTS, is_positive_rating, is_positive_watch
 from model.history import Interaction, Mode, Profile
-from model.ranking.cold_start import Trending
-from streams.records.records import Event, Rating
+from streams.records.records import Event, Rating, Watch
 from streams.state.calls import StateConfig, heat_of
-from streams.state.trending import PartitionHeat, merge
+from streams.state.own_time import OwnTime
+from streams.state.trending import DecayedWeights, SourceHeat, Trends, merge
 
 __all__ = ["OfflineState"]
 
@@ -49,13 +50,19 @@ class OfflineState:
     def __init__(self, config: StateConfig | None = None) -> None:
         self._config = config or StateConfig()
         self._users: dict[str, _UserRecord] = {}
-        self._heat = _Heat(self._config.trending_half_life_ms)
+        self._heat: dict[str, _Heat] = {}
 
     def apply(self, events: Iterable[Event]) -> None:
         """Take events in their order."""
         for event in events:
-            self._take(self._users.setdefault(event.user_id, _UserRecord()), event)
-            self._heat.add(event.item_id, event.ts, heat_of(event))
+            user = self._users.setdefault(event.user_id, _UserRecord())
+            one = event.interaction()
+            if not _is_positive(user, event):
+                one = replace(one, is_positive=False)
+            so_far = user.ratings if one.kind == "rate" else user.watches
+            heat = self._heat.setdefault(one.kind, _Heat(self._config))
+            heat.add(one, heat_of(event), is_newcomers=so_far < NEWCOMER_EVENTS)
+            self._take(user, event, one)
 
     def profile(self, user_id: str) -> Profile:
         """Return a user as of now; a stranger has an empty profile."""
@@ -93,15 +100,12 @@ class OfflineState:
             return frozenset()
         return frozenset(item for item in items if user.seen.get(item, profile.sequence + 1) <= profile.sequence)
 
-    def trending(self, catalogue: Catalogue, kept: int) -> Trending:
-        """Return the hot list as a worker reads it after a merge."""
-        heat = self._heat.hottest(self._config.trending_read)
-        return Trending.of(merge([heat], catalogue, self._config.trending_kept).everything[:kept])
+    def trends(self, catalogue: Catalogue) -> Trends:
+        """Return the trending lists as the worker that leads merges them."""
+        heats = [heat.hottest(self._config.trending_read) for heat in self._heat.values()]
+        return merge(heats, catalogue, self._config.trending_kept)
 
-    def _take(self, user: _UserRecord, event: Event) -> None:
-        one = event.interaction()
-        if isinstance(event, Rating):
-            one = replace(one, is_positive=is_positive_rating(event.rating, user.ratings, user.rating_sum))
+    def _take(self, user: _UserRecord, event: Event, one: Interaction) -> None:
         if not user.recent:
             user.first_ts = user.last_ts = one.ts
         if isinstance(event, Rating):
@@ -122,32 +126,51 @@ def _when(one: Interaction) -> tuple[int, int]:
     return one.ts, RANK[one.kind]
 
 
+def _is_positive(user: _UserRecord, event: Event) -> bool:
+    if isinstance(event, Rating):
+        return is_positive_rating(event.rating, user.ratings, user.rating_sum)
+    return is_positive_watch(event.progress) if isinstance(event, Watch) else event.interaction().is_positive
+
+
 class _Heat:
-    """Forward-decayed weights of all items (see ``functions.lua``); ``landmark`` moves before a weight overflows."""
+    """Forward-decayed weights of the items of one topic (see ``functions.lua``), of all users and of newcomers."""
 
-    def __init__(self, half_life_ms: int) -> None:
-        self._half_life_ms = half_life_ms
-        self._landmark = self._newest = 0
+    def __init__(self, config: StateConfig) -> None:
+        self._half_lives = (config.trending_half_life_ms, config.newcomers_half_life_ms)
+        self._longest_ms = MAX_EXPONENT * min(self._half_lives)
+        self._clock: OwnTime | None = None
+        self._landmark = 0
         self._rows: dict[str, int] = {}
-        self._weights = np.zeros(1024)
+        self._weights = [np.zeros(1024), np.zeros(1024)]  # of everybody, of newcomers
 
-    def add(self, item_id: str, ts: int, heat: float) -> None:
-        """Add an event."""
-        if not self._rows:
-            self._landmark = self._newest = ts
-        self._newest = max(self._newest, ts)
-        if (ts - self._landmark) / self._half_life_ms > MAX_EXPONENT:
-            self._weights *= 2.0 ** ((self._landmark - ts) / self._half_life_ms)
-            self._landmark = ts
-        row = self._rows.setdefault(item_id, len(self._rows))
-        if row == len(self._weights):
-            self._weights = np.concatenate([self._weights, np.zeros(row)])
-        self._weights[row] += heat * 2.0 ** ((ts - self._landmark) / self._half_life_ms)
+    def add(self, one: Interaction, heat: float, *, is_newcomers: bool) -> None:
+        """Add an event; one that is not positive only moves the clock."""
+        if self._clock is None:
+            self._clock, self._landmark = OwnTime.beginning(one.ts, self._half_lives[0]), one.ts
+        own = self._clock.take(one.ts)
+        if not one.is_positive:
+            return
+        if self._clock.own - self._landmark > self._longest_ms:
+            for place, half_life in enumerate(self._half_lives):
+                self._weights[place] *= 2.0 ** ((self._landmark - self._clock.own) / half_life)
+            self._landmark = self._clock.own
+        row = self._rows.setdefault(one.item_id, len(self._rows))
+        if row == len(self._weights[0]):
+            self._weights = [np.concatenate([weights, np.zeros(row)]) for weights in self._weights]
+        for place in range(1 + is_newcomers):
+            self._weights[place][row] += heat * 2.0 ** ((own - self._landmark) / self._half_lives[place])
 
-    def hottest(self, n: int) -> PartitionHeat:
-        """Return the ``n`` hottest items, as a partition tells of them."""
-        weights = self._weights[: len(self._rows)]
+    def hottest(self, n: int) -> SourceHeat:
+        """Return the ``n`` hottest items of each list, as Redis tells of them."""
+        assert self._clock is not None, "heat is made for the first event"
+        everything, newcomers = (
+            DecayedWeights(half_life, self._ranked(weights, n))
+            for half_life, weights in zip(self._half_lives, self._weights, strict=True)
+        )
+        clock = self._clock
+        return SourceHeat(clock.newest, clock.own, clock.warm, self._landmark, everything, newcomers)
+
+    def _ranked(self, weights: NDArray[np.float64], n: int) -> tuple[tuple[str, float], ...]:
         ids = list(self._rows)
-        rows = np.argsort(-weights, kind="stable")[:n].tolist()
-        found = tuple((ids[row], float(weights[row])) for row in rows)
-        return PartitionHeat(self._landmark, self._newest, self._half_life_ms, found)
+        rows = np.argsort(-weights[: len(ids)], kind="stable")[:n].tolist()
+        return tuple((ids[row], float(weights[row])) for row in rows if weights[row] > 0.0)

@@ -299,15 +299,24 @@ def _user(key: str, counters: Any, recent: Any, seen: Any, watched: Any, rated: 
 
 async def _read_partition(client: Any, stem: str) -> _Facts:
     """Read a partition's counters in pieces; one partition's items are held at once."""
-    landmark, newest_ts, half_life = await client.hmget(f"{stem}:at", "landmark", "newest_ts", "half_life_ms")
     counters: dict[str, Any] = {}
     for name in ("watches", "ratings", "rating_sum"):
         found = _numbers([pair async for pair in client.hscan_iter(f"{stem}:{name}", count=_SCAN)])
         counters[name] = {item_id: round(value, 6) for item_id, value in found.items()}
-    hot = _numbers([pair async for pair in client.zscan_iter(f"{stem}:hot", count=_SCAN)])
-    exact = {"items": {"newest_ts": float(newest_ts), **counters} if newest_ts is not None else None}
-    factor = 2.0 ** ((float(landmark) - float(newest_ts)) / float(half_life)) if newest_ts is not None else 0.0
-    return _Facts(stem, _present(exact), {item_id: weight * factor for item_id, weight in hot.items()})
+    clocks: dict[str, list[float]] = {}
+    weights: dict[str, float] = {}
+    for topic in ("watch", "rate"):
+        clock = _numbers((await client.hgetall(f"{stem}:clock:{topic}")).items())
+        if not clock:
+            continue
+        clocks[topic] = [clock[name] for name in ("newest_ts", "own_ts", "other_ts")]
+        weights |= {f"clock:{topic} {name}": clock[name] for name in ("warm", "other_warm")}
+        for name, half_life in (("hot", "half_life_ms"), ("newcomers", "newcomers_half_life_ms")):
+            factor = 2.0 ** ((clock["landmark"] - clock["own_ts"]) / clock[half_life])
+            found = _numbers([pair async for pair in client.zscan_iter(f"{stem}:{name}:{topic}", count=_SCAN)])
+            weights |= {f"{name}:{topic} {item_id}": weight * factor for item_id, weight in found.items()}
+    exact = {"items": {"clocks": clocks, **counters} if clocks else None}
+    return _Facts(stem, _present(exact), weights)
 
 
 def _numbers(pairs: Iterable[tuple[bytes, Any]]) -> dict[str, float]:

@@ -5,7 +5,6 @@ many small objects.
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import starmap
 from types import MappingProxyType
@@ -13,14 +12,16 @@ from typing import Any
 
 import orjson
 
+from model.feedback import is_positive_watch
 from model.history import Interaction, Mode, Profile
 from streams.records.positions import DAY_MS, TopicPartition
-from streams.records.records import Event, Origin, Rating
-from streams.state.keys import PartitionKeys, UserKeys, position_field
+from streams.records.records import Event, Origin, Rating, Watch
+from streams.state.keys import PartitionKeys, SourceKeys, UserKeys, position_field
 
 __all__ = [
     "LIBRARY",
     "Bounds",
+    "EventVerdict",
     "SourcedEvent",
     "StateConfig",
     "StoredList",
@@ -34,8 +35,9 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v4"
-_PARTITIONS = 4096  # an event's score is offset * 4096 + partition, exact in a double below offset 2**41
+LIBRARY = "reelstream_v5"
+_PARTITIONS = 4096  # an event's score is offset * 4096 + partition; with two bits of verdict exact below offset 2**39
+_COUNTS, _POSITIVE, _NEWCOMERS = 4, 2, 1  # bits of a verdict
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]
 Bounds = Mapping[TopicPartition, int]  # offsets that positions are known to have reached; absent where nothing is known
 _UNGUARDED: Bounds = MappingProxyType({})
@@ -54,6 +56,8 @@ class StateConfig:
     genre_half_life_ms : event time after which an affinity counts half; a month, taste changes slowly.
     trending_half_life_ms : event time after which an item's heat counts half; of 6 hours to 60 days, a week predicts
         best for users with fewer than five events (ml-100k, test then learn).
+    newcomers_half_life_ms : the same for what newcomers like; two weeks, because they make few of the events
+        (``python -m benchmarks.learning.trending``).
     idle_ms : wall time without an event after which a user is forgotten, 0 for never; a year, because somebody who
         comes back after that is a new user to trending and to the model.
     trending_read : hottest items that each partition gives to a merge.
@@ -65,6 +69,7 @@ class StateConfig:
     remembered_events: int = 512
     genre_half_life_ms: int = 30 * DAY_MS
     trending_half_life_ms: int = 7 * DAY_MS
+    newcomers_half_life_ms: int = 14 * DAY_MS
     idle_ms: int = 365 * DAY_MS
     trending_read: int = 1000
     trending_kept: int = 500
@@ -92,18 +97,40 @@ class StoredList:
 
 
 @dataclass(frozen=True, slots=True)
+class EventVerdict:
+    """What was decided of an event that counts, once and for all when it was first applied.
+
+    Parameters
+    ----------
+    is_positive : whether it says that its user liked the item (``model.feedback``).
+    is_newcomers : whether it is among the first ten of its kind of its user.
+    """
+
+    is_positive: bool
+    is_newcomers: bool
+
+
+_UNCOUNTED = EventVerdict(is_positive=False, is_newcomers=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one user's call said: the profile, the origins of the events that count, how many changed it now."""
+    """What one user's call said: the profile, what was decided of each event that counts, how many changed it now."""
 
     profile: Profile
-    counted: tuple[Origin, ...]
+    counted: Mapping[Origin, EventVerdict]
     fresh: int
 
 
 def read_verdict(user_id: str, events: Sequence[SourcedEvent], reply: bytes) -> Verdict:
     """Read the answer of a user's call."""
     fields = orjson.loads(reply)
-    counted = tuple(event[0] for event, flag in zip(events, fields[7], strict=True) if flag == "1")
+    bits = ((event[0], int(digit)) for event, digit in zip(events, fields[7], strict=True))
+    counted = {
+        origin: EventVerdict(bool(verdict & _POSITIVE), bool(verdict & _NEWCOMERS))
+        for origin, verdict in bits
+        if verdict >= _COUNTS
+    }
     return Verdict(_profile(user_id, fields), counted, fields[8].count("1"))
 
 
@@ -126,6 +153,7 @@ def user_call(
         "id": [event.event_id for _, event, _ in events],
         "ts": [event.ts for _, event, _ in events],
         "weight": [event.interaction().weight for _, event, _ in events],
+        "positive": [_may_be_positive(event) for _, event, _ in events],
         "entry": [_entry(event) for _, event, _ in events],
         "genres": [genres for _, _, genres in events],
     }
@@ -140,7 +168,7 @@ def user_call(
 def partition_call(
     partition: int,
     events: Sequence[SourcedEvent],
-    counted: AbstractSet[Origin],
+    counted: Mapping[Origin, EventVerdict],
     config: StateConfig,
     servers: str,
     bounds: Bounds = _UNGUARDED,
@@ -148,16 +176,24 @@ def partition_call(
     """Return the call that counts a partition's events by item, those in ``counted`` alone; else as ``user_call``."""
     keys = PartitionKeys.of(partition)
     columns, positions = _columns(events)
+    sources = {(origin.topic, origin.partition): _source(event) for origin, event, _ in events}
+    heats = [SourceKeys.of(partition, sources[topic_partition]) for topic_partition in positions]
+    verdicts = [counted.get(origin, _UNCOUNTED) for origin, _, _ in events]
     batch = columns | {
         "least": [bounds.get(topic_partition, -1) for topic_partition in positions],
         "counted": [origin in counted for origin, _, _ in events],
         "ts": [event.ts for _, event, _ in events],
-        "heat": [heat_of(event) for _, event, _ in events],
+        "heat": [
+            heat_of(event) if verdict.is_positive else 0.0
+            for (_, event, _), verdict in zip(events, verdicts, strict=True)
+        ],
+        "newcomers": [verdict.is_newcomers for verdict in verdicts],
     }
     return (
-        "FCALL", f"{LIBRARY}_count_items", 5,
-        keys.at, keys.watches, keys.ratings, keys.rating_sum, keys.trending,
-        servers, config.trending_half_life_ms, orjson.dumps(batch),
+        "FCALL", f"{LIBRARY}_count_items", 4 + 3 * len(heats),
+        keys.at, keys.watches, keys.ratings, keys.rating_sum,
+        *(key for heat in heats for key in (heat.clock, heat.trending, heat.newcomers)),
+        servers, config.trending_half_life_ms, config.newcomers_half_life_ms, orjson.dumps(batch),
     )  # fmt: skip
 
 
@@ -218,13 +254,28 @@ def _guarded(
 
 
 def _entry(event: Event) -> str:
-    interaction = event.interaction()
-    return orjson.dumps((interaction.item_id, interaction.ts, interaction.kind, interaction.weight)).decode()
+    """Return the JSON of an event among a user's latest, but for its end: whether it is positive."""
+    one = event.interaction()
+    return orjson.dumps((one.item_id, one.ts, one.kind, one.weight)).decode().removesuffix("]")
+
+
+def _may_be_positive(event: Event) -> bool:
+    """Return whether an event is positive, as far as it tells by itself; a rating is held against its user's others."""
+    return is_positive_watch(event.progress) if isinstance(event, Watch) else event.interaction().is_positive
+
+
+def _source(event: Event) -> str:
+    """Return which of ``SOURCES`` an event comes from."""
+    return "rate" if isinstance(event, Rating) else "watch"
 
 
 def heat_of(event: Event) -> float:
-    """Return what an event adds to trending: half for being there, half for how it went."""
-    return 0.5 + 0.5 * event.interaction().weight
+    """Return what a positive event adds to trending: a rating 1, a watch its progress.
+
+    A rating that is positive says what was liked; to count five stars more than four predicts worse
+    (``python -m benchmarks.learning.trending``).
+    """
+    return 1.0 if isinstance(event, Rating) else event.interaction().weight
 
 
 def _profile(user_id: str, fields: Sequence[Any]) -> Profile:

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v4
+#!lua name=reelstream_v5
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -9,6 +9,11 @@ local CHUNK = 4000          -- arguments of one command; Lua's stack holds about
 local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights get a new landmark
 local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
 local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer
+local FAR = 10              -- half-lives; what is further from the clock would count less than a thousandth
+local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale; as in model/feedback.py
+local SCALE_MIDDLE = 3      -- stars
+local NEWCOMER_EVENTS = 10  -- of each kind, that a user is a newcomer for
+local COUNTS, POSITIVE, NEWCOMERS = 4, 2, 1 -- bits of a verdict; the lower two are kept in the score of an event id
 local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
 
 local server                -- run id of this process; a restarted or another server has another
@@ -123,33 +128,53 @@ local function advance(batch, at)
   return is_new, moved
 end
 
--- For each event: '1' if it counts (the same answer at every redelivery), and '1' if it changes the state now; and the
--- numbers of those that do.
-local function judge(keys, batch, is_new, remembered)
+-- Whether an event says that the user liked the item: as the caller says, and of a rating only from the user's own middle
+-- on. All that is needed of a user's past comes from the same topic, whose order is always the same.
+local function is_positive(batch, i, tally)
+  if not batch.positive[i] then return false end
+  if batch.kind[i] ~= 'rate' then return true end
+  return batch.stars[i] >= (tally.rate >= MIN_OWN_RATINGS and tally.rating_sum / tally.rate or SCALE_MIDDLE)
+end
+
+-- The lower bits of the verdict on an event that the tally comes before.
+local function judge_first(batch, i, tally)
+  return (is_positive(batch, i, tally) and POSITIVE or 0) + (tally[batch.kind[i]] < NEWCOMER_EVENTS and NEWCOMERS or 0)
+end
+
+-- For each event the bits of its verdict, 0 if it does not count, the same at every redelivery for as long as its id is
+-- remembered; '1' if it changes the state now, and the numbers of those that do. An id that is forgotten by now counts,
+-- is judged by the present sums, and is no newcomer's.
+local function judge(keys, batch, is_new, remembered, user)
   local ids_of = {}
   for kind, index in pairs(EVENT_IDS) do
     ids_of[kind] = recall(keys[index], batch, kind, is_new, remembered)
   end
-  local counted, fresh, chosen = {}, {}, {}
+  local tally = {watch = user.watches, rate = user.ratings, rating_sum = user.rating_sum}
+  local verdicts, fresh, chosen = {}, {}, {}
   for i, id in ipairs(batch.id) do
-    local ids, score = ids_of[batch.kind[i]], batch.score[i]
-    local counts
+    local kind, score = batch.kind[i], batch.score[i]
+    local ids = ids_of[kind]
+    local known = ids.known[id]
+    verdicts[i], fresh[i] = 0, '0'
     if is_new[i] then
-      counts = not is_remembered(ids, id)
-    else
-      counts = ids.known[id] == nil or ids.known[id] == score
-    end
-    counted[i] = counts and '1' or '0'
-    fresh[i] = counts and is_new[i] and '1' or '0'
-    if counts and is_new[i] then
-      remember(ids, id, score)
-      chosen[#chosen + 1] = i
+      if not is_remembered(ids, id) then
+        local bits = judge_first(batch, i, tally)
+        verdicts[i], fresh[i] = COUNTS + bits, '1'
+        remember(ids, id, score * COUNTS + bits)
+        tally[kind] = tally[kind] + 1
+        if kind == 'rate' then tally.rating_sum = tally.rating_sum + batch.stars[i] end
+        chosen[#chosen + 1] = i
+      end
+    elseif known == nil then
+      verdicts[i] = COUNTS + (is_positive(batch, i, tally) and POSITIVE or 0)
+    elseif math.floor(known / COUNTS) == score then
+      verdicts[i] = COUNTS + known % COUNTS
     end
   end
   for kind, index in pairs(EVENT_IDS) do
     call_in_chunks('ZADD', keys[index], ids_of[kind].added)
   end
-  return table.concat(counted), table.concat(fresh), chosen
+  return verdicts, table.concat(fresh), chosen
 end
 
 -- Whether an event is newer than an entry of the list, or as new and applied after it.
@@ -201,11 +226,11 @@ local function read_genres(key)
   return values
 end
 
--- Bring the affinities forward to the newest event time, then add what is fresh with its own decay.
-local function like_genres(key, values, batch, chosen, before, now, half_life)
+-- Bring the affinities forward to the newest event time, then add what was liked with its own decay.
+local function like_genres(key, values, batch, liked, before, now, half_life)
   local decay = 2 ^ ((before - now) / half_life)
   for genre, value in pairs(values) do values[genre] = value * decay end
-  for _, i in ipairs(chosen) do
+  for _, i in ipairs(liked) do
     local weight = batch.weight[i] * 2 ^ ((batch.ts[i] - now) / half_life)
     for _, genre in ipairs(batch.genres[i]) do values[genre] = (values[genre] or 0) + weight end
   end
@@ -220,12 +245,12 @@ local function like_genres(key, values, batch, chosen, before, now, half_life)
 end
 
 -- A user as one JSON array:
--- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, counted, fresh, recent, genres].
-local function render(keys, user, genres, counted, fresh, returned)
+-- [watches, ratings, rating_sum, first_ts, last_ts, mode, seen, verdicts, fresh, recent, genres].
+local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
     '[', text(user.watches), ',', text(user.ratings), ',', text(user.rating_sum), ',',
     text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
-    redis.call('SCARD', keys[3]), ',"', counted, '","', fresh, '",[',
+    redis.call('SCARD', keys[3]), ',"', verdicts, '","', fresh, '",[',
     table.concat(redis.call('LRANGE', keys[2], 0, returned - 1), ','), '],', cjson.encode(genres), ']',
   })
 end
@@ -296,7 +321,8 @@ end
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
 -- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, kind, item,
--- ts, stars, weight, entry, genres}
+-- ts, stars, weight, positive (false where it is not, whatever the user's other ratings), entry (its JSON without the
+-- last field, whether it is positive, and without the bracket), genres}
 -- keys: the user's six, then the positions of the partitions that guard them
 local function apply(keys, args)
   local refused = refusal(args[1])
@@ -309,22 +335,28 @@ local function apply(keys, args)
   local user, at = read_user(keys[1], batch.positions)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
-  local counted, fresh, chosen = judge(keys, batch, is_new, remembered)
+  local verdicts, fresh, chosen = judge(keys, batch, is_new, remembered, user)
   local before = n_kinds(user, genres)
   if #chosen > 0 then
     local last_ts = user.watches + user.ratings > 0 and user.last_ts or nil
+    local liked = {}
+    for _, i in ipairs(chosen) do
+      local likes = verdicts[i] % COUNTS >= POSITIVE
+      batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
+      if likes then liked[#liked + 1] = i end
+    end
     count_into(user, batch, chosen)
     remember_recent(keys[2], batch, chosen, last_ts, length)
     local touched = {}
     for n, i in ipairs(chosen) do touched[n] = batch.item[i] end
     call_in_chunks('SADD', keys[3], touched)
-    like_genres(keys[4], genres, batch, chosen, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
+    like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
   if moved then
     write_user(keys[1], user, batch.positions, at)
     renew_expiry(keys, args[6], user, n_kinds(user, genres) > before)
   end
-  return render(keys, user, genres, counted, fresh, returned)
+  return render(keys, user, genres, table.concat(verdicts), fresh, returned)
 end
 
 -- args: 1 entries returned
@@ -349,27 +381,83 @@ end
 
 -- items --------------------------------------------------------------------------------------------------------
 
--- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
--- streaming systems"): an event at ts adds heat * 2^((ts - landmark) / half_life) for good, and a reader divides by
--- 2^((now - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
-local function move_landmark(key, clock, landmark)
-  local factor = 2 ^ ((clock.landmark - landmark) / clock.half_life)
-  redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', text(factor))
-  redis.call('ZREMRANGEBYSCORE', key, 0, FORGOTTEN)
-  clock.landmark = landmark
+-- Trending decays with the own time of each topic of a partition, a clock that no few events can move far. An event near
+-- the newest time counts as of its time. One that is further away than FAR half-lives, because a clock is wrong or an old
+-- log is replayed, counts as of now if it is ahead and as that old if it is behind; it moves no clock but the other one,
+-- which follows such events. Once that one is the warmer (it has the more events, decayed), both change places, and own
+-- time goes on from there. A topic's order within its partition is always the same, so own time is too.
+local function tick(clock, ts)
+  local far = FAR * clock.half_life
+  if not clock.newest then
+    clock.newest, clock.own, clock.warm, clock.other, clock.other_warm = ts, ts, 0, ts, 0
+  end
+  local ahead = ts - clock.newest
+  if math.abs(ahead) <= far then
+    if ahead > 0 then
+      local decay = 2 ^ (-ahead / clock.half_life)
+      clock.newest, clock.own = ts, clock.own + ahead
+      clock.warm, clock.other_warm = clock.warm * decay, clock.other_warm * decay
+    end
+    clock.warm = clock.warm + 1
+  else
+    local further = ts - clock.other
+    if clock.other_warm > 0 and math.abs(further) <= far then
+      if further > 0 then
+        clock.other, clock.other_warm = ts, clock.other_warm * 2 ^ (-further / clock.half_life)
+      end
+      clock.other_warm = clock.other_warm + 1
+    elseif clock.other_warm > 1 then
+      clock.other_warm = clock.other_warm - 1
+    else
+      clock.other, clock.other_warm = ts, 1
+    end
+    if clock.other_warm > clock.warm then
+      clock.newest, clock.other = clock.other, clock.newest
+      clock.warm, clock.other_warm = clock.other_warm, clock.warm
+    end
+  end
+  return clock.own + math.max(-far, math.min(0, ts - clock.newest))
 end
 
--- Bring the clock to where the batch's weights can be added.
-local function wind(key, clock, newest, half_life)
-  if not clock.landmark then
-    clock.landmark, clock.newest, clock.half_life = newest, newest, half_life
+-- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for
+-- streaming systems"): an event at own time t adds heat * 2^((t - landmark) / half_life) for good, and a reader divides
+-- by 2^((own - landmark) / half_life). A new landmark only rescales, so the order of the items never depends on it.
+local function move_landmark(clock, hot, newcomers)
+  for key, half_life in pairs({[hot] = clock.half_life, [newcomers] = clock.newcomers_half_life}) do
+    redis.call('ZUNIONSTORE', key, 1, key, 'WEIGHTS', text(2 ^ ((clock.landmark - clock.own) / half_life)))
+    redis.call('ZREMRANGEBYSCORE', key, 0, FORGOTTEN)
   end
-  if clock.half_life ~= half_life then
-    move_landmark(key, clock, clock.newest)
-    clock.half_life = half_life
+  clock.landmark = clock.own
+end
+
+local CLOCK = {'newest_ts', 'own_ts', 'warm', 'other_ts', 'other_warm', 'landmark', 'half_life_ms', 'newcomers_half_life_ms'}
+
+-- The clock of a topic of a partition, as it was left, with these half-lives from now on.
+local function read_clock(key, hot, newcomers, half_life, newcomers_half_life)
+  local stored = redis.call('HMGET', key, unpack(CLOCK))
+  local values = {}
+  for n = 1, #CLOCK do values[n] = tonumber(stored[n] or nil) end
+  local clock = {
+    newest = values[1], own = values[2], warm = values[3], other = values[4], other_warm = values[5],
+    landmark = values[6], half_life = values[7], newcomers_half_life = values[8],
+  }
+  local changed = clock.half_life ~= half_life or clock.newcomers_half_life ~= newcomers_half_life
+  if clock.landmark and changed then move_landmark(clock, hot, newcomers) end
+  clock.half_life, clock.newcomers_half_life = half_life, newcomers_half_life
+  return clock
+end
+
+local function write_clock(key, clock)
+  local values = {
+    clock.newest, clock.own, clock.warm, clock.other, clock.other_warm,
+    clock.landmark, clock.half_life, clock.newcomers_half_life,
+  }
+  local fields = {}
+  for n, name in ipairs(CLOCK) do
+    fields[2 * n - 1] = name
+    fields[2 * n] = text(values[n])
   end
-  if newest - clock.landmark > HIGHEST_EXPONENT * half_life then move_landmark(key, clock, newest) end
-  clock.newest = math.max(clock.newest, newest)
+  redis.call('HSET', key, unpack(fields))
 end
 
 local function increase(increments, item, by)
@@ -401,12 +489,9 @@ local function add_to_zset(key, increments)
   call_in_chunks('ZADD', key, fields)
 end
 
--- Add the events numbered in chosen to the counters, and their weights to hot.
-local function add_items(keys, batch, chosen, clock, half_life)
-  local newest = batch.ts[chosen[1]]
-  for _, i in ipairs(chosen) do newest = math.max(newest, batch.ts[i]) end
-  wind(keys[5], clock, newest, half_life)
-  local watches, ratings, rating_sum, hot = {}, {}, {}, {}
+-- Add the events numbered in chosen to the counters.
+local function add_items(keys, batch, chosen)
+  local watches, ratings, rating_sum = {}, {}, {}
   for _, i in ipairs(chosen) do
     local item = batch.item[i]
     if batch.kind[i] == 'watch' then
@@ -415,12 +500,32 @@ local function add_items(keys, batch, chosen, clock, half_life)
       increase(ratings, item, 1)
       increase(rating_sum, item, batch.stars[i])
     end
-    increase(hot, item, batch.heat[i] * 2 ^ ((batch.ts[i] - clock.landmark) / half_life))
   end
   add_to_hash(keys[2], watches)
   add_to_hash(keys[3], ratings)
   add_to_hash(keys[4], rating_sum)
-  add_to_zset(keys[5], hot)
+end
+
+-- Add the heat of the events numbered in chosen, all of one topic, to trending, and that of newcomers to theirs too.
+local function add_heat(batch, chosen, clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
+  local clock = read_clock(clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
+  local own = {}
+  for n, i in ipairs(chosen) do own[n] = tick(clock, batch.ts[i]) end
+  clock.landmark = clock.landmark or clock.own
+  if clock.own - clock.landmark > HIGHEST_EXPONENT * math.min(half_life, newcomers_half_life) then
+    move_landmark(clock, hot_key, newcomers_key)
+  end
+  local hot, newcomers = {}, {}
+  for n, i in ipairs(chosen) do
+    local heat, age = batch.heat[i], own[n] - clock.landmark
+    if heat > 0 then
+      increase(hot, batch.item[i], heat * 2 ^ (age / half_life))
+      if batch.newcomers[i] then increase(newcomers, batch.item[i], heat * 2 ^ (age / newcomers_half_life)) end
+    end
+  end
+  add_to_zset(hot_key, hot)
+  add_to_zset(newcomers_key, newcomers)
+  write_clock(clock_key, clock)
 end
 
 -- For each position a mark, moved to where it stands now once it is SAFE_MS old, and then the mark before it is safe:
@@ -439,49 +544,55 @@ local function keep_safe_positions(key, positions)
   return fields
 end
 
--- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 hot
--- args: 1 known servers, 2 half-life of hot in ms, 3 JSON of columns:
+-- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, and for each position three: clock, hot, newcomers
+-- args: 1 known servers, 2 half-life of hot in ms, 3 of newcomers, 4 JSON of columns:
 -- {positions = {field, ...}, least = {offset, ...} where each position must be,
--- and for each event: position, offset, counted, kind, item, ts, stars, heat}
+-- and for each event: position, offset, counted, kind, item, ts, stars, heat (0 of one that is not positive), newcomers}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
-  local half_life, batch = tonumber(args[2]), cjson.decode(args[3])
-  local stored = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms', 'server', unpack(batch.positions))
-  local clock = {landmark = tonumber(stored[1]), newest = tonumber(stored[2]), half_life = tonumber(stored[3])}
-  local at, chosen = {}, {}
+  local half_life, newcomers_half_life, batch = tonumber(args[2]), tonumber(args[3]), cjson.decode(args[4])
+  local stored = redis.call('HMGET', keys[1], 'server', unpack(batch.positions))
+  local at, chosen, chosen_of = {}, {}, {}
   for i, position in ipairs(batch.positions) do
-    at[i] = tonumber(stored[4 + i] or -1)
+    at[i], chosen_of[i] = tonumber(stored[1 + i] or -1), {}
     if at[i] < batch.least[i] then return lost(position, at[i], batch.least[i]) end
   end
-  if stored[4] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
+  if stored[1] ~= this_server() then redis.call('HSET', keys[1], 'server', this_server()) end
   local is_new, moved = advance(batch, at)
   for i, counts in ipairs(batch.counted) do
-    if is_new[i] and counts then chosen[#chosen + 1] = i end
+    if is_new[i] and counts then
+      local of_topic = chosen_of[batch.position[i]]
+      chosen[#chosen + 1], of_topic[#of_topic + 1] = i, i
+    end
   end
-  if #chosen > 0 then add_items(keys, batch, chosen, clock, half_life) end
+  if #chosen > 0 then add_items(keys, batch, chosen) end
+  for position, of_topic in ipairs(chosen_of) do
+    local first = 4 + 3 * (position - 1)
+    if #of_topic > 0 then
+      add_heat(batch, of_topic, keys[first + 1], keys[first + 2], keys[first + 3], half_life, newcomers_half_life)
+    end
+  end
   if not moved then return 0 end
   local fields = keep_safe_positions(keys[1], batch.positions)
   for i, position in ipairs(batch.positions) do
     fields[#fields + 1] = position
     fields[#fields + 1] = text(at[i])
   end
-  if clock.landmark then
-    for name, value in pairs({landmark = clock.landmark, newest_ts = clock.newest, half_life_ms = clock.half_life}) do
-      fields[#fields + 1] = name
-      fields[#fields + 1] = text(value)
-    end
-  end
   redis.call('HSET', keys[1], unpack(fields))
   return #chosen
 end
 
--- The hottest items of a partition and the clock their weights are relative to, read at one moment.
--- keys: 1 at, 2 hot   args: 1 how many
+-- The hottest items of a topic of a partition, for all and for newcomers, and its clock, read at one moment.
+-- keys: 1 clock, 2 hot, 3 newcomers   args: 1 how many
 local function read_hot(keys, args)
-  local clock = redis.call('HMGET', keys[1], 'landmark', 'newest_ts', 'half_life_ms')
-  return {clock, redis.call('ZRANGE', keys[2], 0, tonumber(args[1]) - 1, 'REV', 'WITHSCORES')}
+  local last = tonumber(args[1]) - 1
+  return {
+    redis.call('HMGET', keys[1], unpack(CLOCK)),
+    redis.call('ZRANGE', keys[2], 0, last, 'REV', 'WITHSCORES'),
+    redis.call('ZRANGE', keys[3], 0, last, 'REV', 'WITHSCORES'),
+  }
 end
 
 -- keys: 1 zset   args: score, member, score, member, ...
@@ -518,11 +629,11 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v4_apply', apply)
-redis.register_function('reelstream_v4_move_model', move_model)
-redis.register_function('reelstream_v4_model_announced', model_announced)
-redis.register_function('reelstream_v4_store_list', store_list)
-redis.register_function('reelstream_v4_count_items', count_items)
-redis.register_function('reelstream_v4_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v4_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v4_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v5_apply', apply)
+redis.register_function('reelstream_v5_move_model', move_model)
+redis.register_function('reelstream_v5_model_announced', model_announced)
+redis.register_function('reelstream_v5_store_list', store_list)
+redis.register_function('reelstream_v5_count_items', count_items)
+redis.register_function('reelstream_v5_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v5_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v5_read_hot', callback = read_hot, flags = {'no-writes'}}

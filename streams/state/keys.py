@@ -17,11 +17,14 @@ __all__ = [
     "QUALITY",
     "QUALITY_SERIES",
     "QUALITY_USERS",
+    "SOURCES",
     "TOPIC_IDS",
     "TORN",
     "TRENDING_ALL",
     "TRENDING_GENRES",
+    "TRENDING_NEWCOMERS",
     "PartitionKeys",
+    "SourceKeys",
     "UserKeys",
     "genre_key",
     "position_field",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 TRENDING_ALL = "hot:all"
+TRENDING_NEWCOMERS = "hot:newcomers"
 TRENDING_GENRES = "hot:genres"
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
@@ -41,6 +45,7 @@ QUALITY = "quality:live"
 QUALITY_SERIES = "quality:series"
 TOPIC_IDS = "topics:ids"
 QUALITY_USERS = "{quality:live}:users"  # in the slot of the figures, as both change in one transaction
+SOURCES = ("watch", "rate")  # what the events of each event topic are
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +91,44 @@ class PartitionKeys:
 
     Parameters
     ----------
-    at : hash of the applied positions and of the landmark that ``trending`` is relative to.
+    at : hash of the applied positions.
     watches, ratings, rating_sum : hashes, item to number.
-    trending : zset, item to forward-decayed weight.
     """
 
     at: str
     watches: str
     ratings: str
     rating_sum: str
-    trending: str
 
     @classmethod
     def of(cls, partition: int) -> "PartitionKeys":
         """Return the keys of this partition."""
         items = f"items:{{p{partition}}}"
-        return cls(f"{items}:at", f"{items}:watches", f"{items}:ratings", f"{items}:rating_sum", f"{items}:hot")
+        return cls(f"{items}:at", f"{items}:watches", f"{items}:ratings", f"{items}:rating_sum")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKeys:
+    """The keys of one event topic's part of a partition, in the slot of the partition.
+
+    Two topics of a partition come in any order, each by itself always in the same; so what depends on order is kept for
+    each.
+
+    Parameters
+    ----------
+    clock : hash of the topic's own time and of the landmark that the weights are relative to.
+    trending, newcomers : zsets, item to forward-decayed weight, of all users and of newcomers.
+    """
+
+    clock: str
+    trending: str
+    newcomers: str
+
+    @classmethod
+    def of(cls, partition: int, source: str) -> "SourceKeys":
+        """Return the keys of a topic's part of this partition; ``source`` is one of ``SOURCES``."""
+        items = f"items:{{p{partition}}}"
+        return cls(f"{items}:clock:{source}", f"{items}:hot:{source}", f"{items}:newcomers:{source}")
 
 
 def genre_key(genre: str) -> str:

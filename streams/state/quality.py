@@ -20,7 +20,18 @@ from streams.records.positions import Offsets, TopicIds
 from streams.redis.connection import answered
 from streams.state.keys import QUALITY, QUALITY_SERIES, QUALITY_USERS
 
-__all__ = ["SERIES", "LiveQuality", "QualityPoint", "QualityShelf", "find_quality", "find_series"]
+__all__ = [
+    "SERIES",
+    "ExperimentUserCounts",
+    "LiveQuality",
+    "QualityPoint",
+    "QualityShelf",
+    "find_quality",
+    "find_quality_and_users",
+    "find_series",
+]
+
+ExperimentUserCounts = dict[ExperimentUser, tuple[int, int]]  # tests and hits
 
 SERIES = 8640  # points: a day of ten seconds each
 _WRITTEN = b"at_ms"  # field of the users' hash; a user's has a line break
@@ -95,18 +106,11 @@ class QualityShelf:
             found = await self._client.get(QUALITY)
         return None if found is None else _restored(found)
 
-    async def users(self) -> dict[ExperimentUser, tuple[int, int]]:
+    async def users(self) -> ExperimentUserCounts:
         """Return the stored users of the experiment that ran; raise StateError if they are not ours."""
         with answered("quality: reading the users of an experiment"):
             found = await self._client.hgetall(QUALITY_USERS)
-        found.pop(_WRITTEN, None)
-        try:
-            return {_drawn(who): _counts(stored) for who, stored in found.items()}
-        except ValueError as error:
-            raise StateError(
-                f"quality: users of an experiment are required under {QUALITY_USERS}, got {error!r}; "
-                "delete that key to count the experiment anew"
-            ) from error
+        return _users(found)
 
     async def write(self, quality: LiveQuality, drawn: ExperimentUsers = _NOBODY) -> bool:
         """Store figures and users at once, in place of the earlier figures and of all users or of those that changed.
@@ -144,6 +148,21 @@ def find_quality(client: Redis) -> LiveQuality | None:
     return None if found is None else _restored(found)
 
 
+def find_quality_and_users(client: Redis) -> tuple[LiveQuality | None, ExperimentUserCounts]:
+    """Return the stored figures, and the users of the experiment that ran, of one moment.
+
+    Raises
+    ------
+    StateError
+        If either is not what a scorekeeper stored.
+    """
+    with answered("quality: reading the live figures"), client.pipeline(transaction=True) as pipeline:
+        pipeline.get(QUALITY)
+        pipeline.hgetall(QUALITY_USERS)
+        figures, users = pipeline.execute()
+    return None if figures is None else _restored(figures), _users(users)
+
+
 def find_series(client: Redis, most: int = SERIES) -> tuple[QualityPoint, ...]:
     """Return the latest points, newest first."""
     with answered("quality: reading the series"):
@@ -166,12 +185,25 @@ def _offsets(described: Mapping[str, Mapping[str, int]]) -> Offsets:
     return {topic: {int(at): offset for at, offset in partitions.items()} for topic, partitions in described.items()}
 
 
-def _drawn(field: bytes) -> ExperimentUser:
-    arm, user_id = field.decode().split("\n", maxsplit=1)
+def _users(stored: Mapping[Any, Any]) -> ExperimentUserCounts:
+    """Return the users that a hash holds, whether its client decodes what it reads or not."""
+    try:
+        return {
+            _drawn(who): _counts(counts) for who, counts in stored.items() if who not in (_WRITTEN, _WRITTEN.decode())
+        }
+    except ValueError as error:
+        raise StateError(
+            f"quality: users of an experiment are required under {QUALITY_USERS}, got {error!r}; "
+            "delete that key to count the experiment anew"
+        ) from error
+
+
+def _drawn(field: bytes | str) -> ExperimentUser:
+    arm, user_id = (field if isinstance(field, str) else field.decode()).split("\n", maxsplit=1)
     return arm, user_id
 
 
-def _counts(stored: bytes) -> tuple[int, int]:
+def _counts(stored: bytes | str) -> tuple[int, int]:
     found = orjson.loads(stored)
     if not (isinstance(found, list) and len(found) == 2 and all(isinstance(value, int) for value in found)):  # noqa: PLR2004 - tests and hits
         raise ValueError(f"[tests, hits] is required, got {found!r}")

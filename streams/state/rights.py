@@ -32,6 +32,7 @@ from streams.state.keys import (
     TRENDING_ALL,
     TRENDING_GENRES,
     PartitionKeys,
+    SourceKeys,
     UserKeys,
     genre_key,
     similar_key,
@@ -41,7 +42,7 @@ from streams.state.library import code_of_library, holds
 __all__ = ["missing_rights", "primaries", "require_rights"]
 
 logger = logging.getLogger(__name__)
-_USER, _PARTITION = UserKeys.of("ann"), PartitionKeys.of(0)
+_USER, _PARTITION, _SOURCE = UserKeys.of("ann"), PartitionKeys.of(0), SourceKeys.of(0, "watch")
 _LOAD = ("FUNCTION", "LOAD", "REPLACE", "#!lua")
 _TWO_WORDS = ("FUNCTION", "CONFIG")
 Call = tuple[object, ...]
@@ -141,14 +142,14 @@ _ITEMS = _rights(
     ("HGET", _PARTITION.at, "server"),
     ("HMGET", _PARTITION.at, "server"),
     ("HSET", _PARTITION.at, "server", ""),
-    ("ZADD", _PARTITION.trending, 0, ""),
-    ("ZMSCORE", _PARTITION.trending, ""),
-    ("ZUNIONSTORE", _PARTITION.trending, 1, _PARTITION.trending),
-    ("ZREMRANGEBYSCORE", _PARTITION.trending, 0, 0),
+    ("ZADD", _SOURCE.trending, 0, ""),
+    ("ZMSCORE", _SOURCE.trending, ""),
+    ("ZUNIONSTORE", _SOURCE.trending, 1, _SOURCE.trending),
+    ("ZREMRANGEBYSCORE", _SOURCE.trending, 0, 0),
 )
 _TRENDING = _rights(
     "trending",
-    ("ZRANGE", _PARTITION.trending, 0, 0),
+    ("ZRANGE", _SOURCE.trending, 0, 0),
     ("DEL", TRENDING_ALL),
     ("ZADD", genre_key("x"), 0, ""),
     ("ZREVRANGE", TRENDING_ALL, 0, 0),  # redis-py's word for a range that begins with the highest
@@ -194,7 +195,7 @@ _DIGEST = _rights(
     ("ZREVRANGE", _USER.watch_events, 0, 0),
     ("HGETALL", _USER.genres),
     ("HSCAN", _PARTITION.watches, 0),
-    ("ZSCAN", _PARTITION.trending, 0),
+    ("ZSCAN", _SOURCE.trending, 0),
 )
 _REBUILD = (
     *_FUNCTIONS,

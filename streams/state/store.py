@@ -46,6 +46,7 @@ from streams.state.keys import (
     OVERRIDES,
     TORN,
     TRENDING_ALL,
+    TRENDING_NEWCOMERS,
     PartitionKeys,
     UserKeys,
     position_field,
@@ -225,7 +226,7 @@ class State:
                 read_verdict(user_id, group, reply)
                 for (user_id, group), reply in zip(users.items(), replies, strict=True)
             ]
-            counted = {origin for verdict in verdicts for origin in verdict.counted}
+            counted = {origin: judged for verdict in verdicts for origin, judged in verdict.counted.items()}
             await self._call_all(
                 partition_call(partition, group, counted, self._config, servers, bounds)
                 for partition, group in partitions.items()
@@ -268,7 +269,7 @@ class State:
         return sum(replies)
 
     async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
-        """Make ``hot:all`` and the genres' lists anew from all partitions; see ``streams.state.trending``."""
+        """Make ``hot:all``, the genres' lists and ``hot:newcomers`` anew; see ``streams.state.trending``."""
         with answered("state: merging trending"):
             return await merge_trending(
                 self._client, partitions, catalogue, read=self._config.trending_read, kept=self._config.trending_kept
@@ -278,6 +279,12 @@ class State:
         """Return the n hottest items with their heat, hottest first."""
         with answered("state: reading trending"):
             found: Any = await self._client.zrange(TRENDING_ALL, 0, n - 1, desc=True, withscores=True)
+        return tuple((item.decode(), float(heat)) for item, heat in found)
+
+    async def newcomers(self, n: int) -> tuple[tuple[str, float], ...]:
+        """Return the n items that are hottest among newcomers with their heat, hottest first."""
+        with answered("state: reading what trends among newcomers"):
+            found: Any = await self._client.zrange(TRENDING_NEWCOMERS, 0, n - 1, desc=True, withscores=True)
         return tuple((item.decode(), float(heat)) for item, heat in found)
 
     async def put_catalogue(self, put: Iterable[Item], remove: Iterable[str] = ()) -> None:

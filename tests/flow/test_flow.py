@@ -263,14 +263,22 @@ async def test_both_roads_give_the_same_lists(worker, sent):
         made += offline.take([decode_batch(map(raw_record, batch)).events])
         if number % 4 == 3:
             await worker.state.merge_trending(2, CATALOGUE)
-            trending = Trending.of(await worker.state.trending(500))
-            worker.current.recommender = worker.current.recommender.with_trending(trending)
+            trending, newcomers = await worker.state.trending(500), await worker.state.newcomers(500)
+            worker.current.recommender = worker.current.recommender.with_trending(
+                Trending.of(trending), Trending.of(newcomers)
+            )
             offline.merge_trending()
         if number == 10:
             serve(worker)
             offline.use(worker.current.recommender.ranker, "v1")
     published = sent.values("recommendations")
     assert len(published) == len(made) > 60
+    for online, offline_list in (
+        (worker.current.recommender.trending, offline.recommender.trending),
+        (worker.current.recommender.newcomers, offline.recommender.newcomers),
+    ):
+        assert len(online) > 20
+        assert dict(online.scores) == pytest.approx(dict(offline_list.scores))
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}
     for online, offline in zip(published, map(orjson.loads, map(orjson.dumps, made)), strict=True):
         assert online.pop("published_ts") != offline.pop("published_ts")

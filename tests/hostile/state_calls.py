@@ -6,15 +6,19 @@ generator.
 """
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from redis.exceptions import ResponseError
 
+from model.feedback import is_positive_rating, is_positive_watch
+from model.history import Interaction
 from streams.records.records import Event, Origin, Rating, Watch
 from streams.records.times import LATEST_MS
 from streams.redis.connection import connect
-from streams.state.keys import PartitionKeys, UserKeys
+from streams.state.keys import SOURCES, PartitionKeys, SourceKeys, UserKeys
 from streams.state.store import SourcedEvent, State
 from tests.hostile.choices import IDS, LITERALS, NOW, Choices, edited
 
@@ -88,7 +92,9 @@ class StateTarget:
         first = await self._dump()
         users = {event.user_id for _, event, _ in events}
         allowed = {key for user in users for key in _keys(UserKeys.of(user))}
-        allowed |= {key for origin, _, _ in events for key in _keys(PartitionKeys.of(origin.partition))}
+        partitions = {origin.partition for origin, _, _ in events}
+        allowed |= {key for partition in partitions for key in _keys(PartitionKeys.of(partition))}
+        allowed |= {key for at in partitions for source in SOURCES for key in _keys(SourceKeys.of(at, source))}
         strangers = first.keys() - self._bystanders.keys() - allowed
         assert not strangers, f"keys of nobody in the batch: {sorted(strangers)}"
         profiles = await self._state.profiles(users)
@@ -147,7 +153,7 @@ class StateTarget:
         return values
 
 
-def _keys(keys: UserKeys | PartitionKeys) -> set[bytes]:
+def _keys(keys: UserKeys | PartitionKeys | SourceKeys) -> set[bytes]:
     return {getattr(keys, name).encode() for name in keys.__slots__}
 
 
@@ -198,9 +204,20 @@ def _check_user(profile: Any, events: list[Event]) -> None:
     assert profile.first_ts == min(event.ts for event in events)
     assert profile.last_ts == max(event.ts for event in events)
     assert profile.seen == len({event.item_id for event in events})
-    assert sorted(map(repr, profile.recent)) == sorted(repr(event.interaction()) for event in events)
+    assert sorted(map(repr, profile.recent)) == sorted(map(repr, _judged(events)))
     times = [one.ts for one in profile.recent]
     assert times == sorted(times, reverse=True)
+
+
+def _judged(events: list[Event]) -> Iterator[Interaction]:
+    """Give a user's events as they are to come back, each with whether it is positive."""
+    ratings, rating_sum = 0, 0.0
+    for event in events:
+        if isinstance(event, Watch):
+            yield replace(event.interaction(), is_positive=is_positive_watch(event.progress))
+        else:
+            yield replace(event.interaction(), is_positive=is_positive_rating(event.rating, ratings, rating_sum))
+            ratings, rating_sum = ratings + 1, rating_sum + event.rating
 
 
 def _wrong_columns(choices: Choices, body: bytes) -> bytes:

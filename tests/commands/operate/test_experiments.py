@@ -1,14 +1,12 @@
-"""``reelstream ab``: what it starts, refuses and ends, and how it tells a difference from chance."""
+"""``reelstream ab``: what it starts, refuses, shows and ends."""
 
 import json
-from math import sqrt
 
 import pytest
 from click.testing import CliRunner
 from redis import Redis
 
-from commands.operate.experiments import ab, compare
-from model.metrics.intervals import Z95, UserSums
+from commands.operate.experiments import ab
 from model.metrics.live import ArmTally, Scoreboard, Tally
 from streams.errors import RegistryError, StateError
 from streams.registry.registry import Registry
@@ -47,21 +45,21 @@ def client(redis_url):
         yield connected
 
 
-def sums(users, hits):
-    """Return the sums over users of whom each had one test, so that squares are the numbers themselves."""
-    return UserSums(users, users, hits, users, hits, hits)
-
-
-def scored(client, **arms):
+def scored(client, *, running=None, **arms):
     """Write figures as the scorekeeper does: for each arm users, of whom each had one test, and hits."""
-    rows = []
-    for key, (users, hits) in arms.items():
+    rows, users = [], {"at_ms": "1700000000000"}
+    for key, (n, hits) in arms.items():
         name, arm = key.split("_")
-        tally = ArmTally(Tally(tests=users, hits=hits), users, users, hits, hits)
+        tally = ArmTally(Tally(tests=n, hits=hits), n, n, hits, hits, versioned=n, versions={"v": n})
         rows.append({"experiment": name, "arm": arm, "total": tally.describe(), "latest": Tally().describe()})
-    figures = Scoreboard().describe() | {"arms": rows}
+        if name == running:
+            users |= {f"{arm}\nu{user}": json.dumps([1, int(user < hits)]) for user in range(n)}
+    described = None if running is None else {"experiment": running, "since_ms": 1}
+    figures = Scoreboard().describe() | {"arms": rows, "running": described}
     found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
     client.set("quality:live", json.dumps(found))
+    client.delete("{quality:live}:users")
+    client.hset("{quality:live}:users", mapping=users)
 
 
 def test_start_stores_what_was_asked_for(invoke, client, versions):
@@ -130,33 +128,32 @@ def test_status_says_what_is_missing(invoke, client):
 
 
 def test_status_shows_both_arms_and_the_difference(invoke, client):
-    """Variances of 0.1 * 0.9 / 9,999 and 0.14 * 0.86 / 9,999 add up to 0.00459 squared, 1.96 of which are 0.0090."""
+    """Rates of 0.10 and 0.14 of 10,000 users of one test each: 0.04, 1.96 or 3.67 times sqrt((0.09 + 0.1204) / 1e4)."""
+    # 3.67 is the limit of any number of looks for 20,000 effective users: (1 + 1 / 1756) log(1757 / 0.0025) = 13.47
     invoke("start", "depth", "--b-explore", "1")
     scored(client, depth_b=(10_000, 1400), depth_a=(10_000, 1000), other_a=(90, 9))
     text = invoke("status").stdout
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["arm", "a", "b"]
-    assert text.splitlines()[2].split()[-7:] == ["10,000", "10,000", "1,000", "0.1000", "0.0941", "to", "0.1059"]
-    assert "difference b - a: +0.0400 (+0.0310 to +0.0490)" in text
-    assert "arm b is better" in text
+    figures = ["10,000", "10,000.0", "10,000", "10,000", "1,000", "0.1000", "0.0941", "to", "0.1059"]
+    assert text.splitlines()[2].split()[-9:] == figures
+    assert "difference b - a: +0.0400 (+0.0310 to +0.0490 for one look, +0.0232 to +0.0568 for any number" in text
+    assert "arm b is better, however often one looks" in text
     assert "figures of 2023-11-14 22:13:20 UTC" in text
     found = json.loads(invoke("status", "--json").stdout)
-    assert [row["arm"] for row in found["arms"]] == ["a", "b"]
-    assert found["comparison"]["low"] == pytest.approx(0.04 - Z95 * sqrt((0.09 + 0.1204) / 9999))
+    rows = [(row["arm"], row["own_lists"], row["left_out"]) for row in found["arms"]]
+    assert rows == [("a", 10_000, 0), ("b", 10_000, 0)]
+    assert not found["comparison"]["is_by_lot"]
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "verdict"),
-    [
-        (sums(10_000, 1000), sums(10_000, 1400), "arm b is better"),  # 0.04 > 0.009
-        (sums(10_000, 1400), sums(10_000, 1000), "arm a is better"),
-        (sums(10_000, 1000), sums(10_000, 1050), "not distinguishable"),  # 0.005 < 0.0084
-        (sums(1000, 100), sums(1000, 100), "not distinguishable"),
-        (sums(29, 0), sums(1000, 500), "too few users to tell: 29"),
-    ],
-)
-def test_a_difference_is_told_from_chance_by_its_interval(a, b, verdict):
-    """Off 0 names the better arm; holding 0, or with too few users for an interval, no arm is named."""
-    assert compare({"a": a, "b": b}).verdict.startswith(verdict)
+def test_status_redraws_the_lot_of_the_users_who_are_stored(invoke, client):
+    """The users of the experiment that runs give the limit; those of another one do not, nor do half of them."""
+    invoke("start", "depth", "--b-explore", "1")
+    scored(client, running="depth", depth_a=(200, 20), depth_b=(200, 30))
+    assert json.loads(invoke("status", "--json").stdout)["comparison"]["is_by_lot"]
+    client.hdel("{quality:live}:users", "a\nu7")
+    assert not json.loads(invoke("status", "--json").stdout)["comparison"]["is_by_lot"]
+    scored(client, running="other", depth_a=(200, 20), depth_b=(200, 30), other_a=(200, 20), other_b=(200, 30))
+    assert not json.loads(invoke("status", "--json").stdout)["comparison"]["is_by_lot"]
 
 
 def test_stop_ends_it_and_shows_the_last_figures(invoke, client):
@@ -184,8 +181,18 @@ def test_stop_ends_it_whatever_the_figures_are(invoke, client, stored):
     client.set("quality:live", stored)
     result = invoke("stop")
     assert (result.exit_code, "the experiment is over" in result.stdout) == (0, True)
+    assert "cannot be read" in result.stdout
     assert "quality" in result.stderr
     assert not client.exists("experiment:current")
+
+
+def test_users_that_cannot_be_read_are_told(invoke, client):
+    """A garbled user is told, with its cure, and nothing is compared."""
+    invoke("start", "depth", "--b-explore", "1")
+    scored(client, running="depth", depth_a=(200, 20), depth_b=(200, 30))
+    client.hset("{quality:live}:users", "a\nu7", "{")
+    result = invoke("status")
+    assert (result.exit_code, "cannot be read" in result.stdout, "delete that key" in result.stderr) == (0, True, True)
 
 
 def test_stop_removes_a_key_of_another_type(invoke, client):

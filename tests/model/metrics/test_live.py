@@ -190,6 +190,27 @@ def test_sides_of_an_experiment_are_counted_by_user():
     assert arm["latest"]["tests"] == 3
 
 
+def test_an_arm_knows_which_versions_made_its_lists():
+    """Of u's four tests in arm b, v1's lists had two, v2's one, and one was of a list without a version."""
+    board = Scoreboard()
+    for at, version in enumerate(["v1", "v2", None, "v1"]):
+        board.add_list(listed("u", 10 * at, "a", version=version, arm="b"))
+        board.add_event("u", f"z{at}", 10 * at + 1)
+    [arm] = board.describe()["arms"]
+    found = ArmTally.restored(arm["total"])
+    assert (found.tally.tests, found.versioned, found.versions) == (4, 3, {"v2": 1, "v1": 2})
+
+
+def test_versions_of_an_arm_are_bounded():
+    """Of 51 versions in turn the first is forgotten, and its test still counts as one of a version."""
+    board = Scoreboard()
+    for at in range(51):
+        board.add_list(listed("u", 10 * at, "a", version=f"v{at}", arm="b"))
+        board.add_event("u", f"z{at}", 10 * at + 1)
+    found = ArmTally.restored(board.describe()["arms"][0]["total"])
+    assert (found.versioned, len(found.versions), "v0" in found.versions) == (51, 50, False)
+
+
 def add_all(board, log, status="new"):
     """Tell a board of a log of lists and (user, item, time) events."""
     for record in log:

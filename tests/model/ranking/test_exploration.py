@@ -1,6 +1,7 @@
 """Places left to chance: which stay, which are drawn, and with what probability."""
 
 from collections import Counter
+from itertools import groupby
 from math import sqrt
 from random import Random
 
@@ -47,12 +48,36 @@ def test_more_places_than_the_list_has_are_all_of_them():
     assert (found.ranked, len(found.drawn), found.propensity) == ((), 3, 3 / 40)
 
 
-def test_weighted_by_propensity_the_log_judges_another_ranking():
-    """Item 12 is touched in 30 % of its showings, and so is the mean of touched / p over 20,000 lists."""
-    # drawn and touched with 2 / 16 * 0.3 = 0.0375 it counts 8: sqrt(0.0375 * 0.9625 / 20,000) * 8 = 0.0107
-    n, touches = 20_000, Random(1)
-    total = 0.0
+def logged(n):
+    """Return n lists, of which three in ten could not explore, and whether item 12 was touched where it was shown."""
+    chance = Random(1)
     for seed in range(n):
-        found = explore(ITEMS[:24], 10, 2, Random(f"rec{seed}"))
-        total += (12 in found.drawn and touches.random() < 0.3) / found.propensity
-    assert total / n == pytest.approx(0.3, abs=4 * 0.0107)
+        can_explore = chance.random() < 0.7
+        found = explore(ITEMS[:24] if can_explore else ITEMS[:10], 10, 2, Random(f"rec{seed}"))
+        yield found, 12 in found.drawn and chance.random() < 0.3
+
+
+def test_weighted_by_propensity_the_log_judges_another_ranking():
+    """Item 12 is touched in 30 % of its showings, and so is the mean of touched / p over lists that could show it."""
+    # drawn and touched with 2 / 16 * 0.3 = 0.0375 it counts 8: sqrt(0.0375 * 0.9625 / 14,000) * 8 = 0.0128
+    weights = [touched / found.propensity for found, touched in logged(20_000) if found.drawn]
+    assert len(weights) == pytest.approx(14_000, abs=4 * sqrt(20_000 * 0.7 * 0.3))
+    assert sum(weights) / len(weights) == pytest.approx(0.3, abs=4 * 0.0128)
+
+
+def test_lists_that_could_not_explore_would_pull_the_mean_down():
+    """Over all lists the same sum comes to 0.7 * 0.3 = 0.21, more than four deviations of 0.0107 below 0.3."""
+    weights = [touched / found.propensity for found, touched in logged(20_000)]
+    mean = sum(weights) / len(weights)
+    assert mean == pytest.approx(0.21, abs=4 * 0.0107)
+    assert mean < 0.3 - 4 * 0.0107
+
+
+def test_the_mean_over_many_logs_is_that_of_the_lists_that_could_explore():
+    """Of 40 logs of 2,000 lists the mean is 0.3 within four deviations of 0.0064, so the estimate has no bias."""
+    # 0.0375 * 0.9625 / 56,000 lists that could explore: sqrt of it times 8 is 0.0064
+    means = []
+    for _, part in groupby(enumerate(logged(80_000)), key=lambda numbered: numbered[0] // 2000):
+        weights = [touched / found.propensity for _, (found, touched) in part if found.drawn]
+        means.append(sum(weights) / len(weights))
+    assert sum(means) / len(means) == pytest.approx(0.3, abs=4 * 0.0064)

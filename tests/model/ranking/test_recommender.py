@@ -186,10 +186,12 @@ def test_a_mode_chosen_by_hand_is_honoured_for_its_user_alone(recommender):
 def test_with_the_surroundings_of_another_only_model_and_thresholds_are_its_own(recommender, ranker):
     """With the surroundings of a newer recommender, an arm keeps only its own version and thresholds."""
     arm = recommender.with_model(ranker, "v0").with_modes(ModeConfig(2, 2))
-    newer = recommender.with_trending(Trending.of([("i9", 5.0)])).with_overrides({"u": "cold_start"})
+    trending, newcomers = Trending.of([("i9", 5.0)]), Trending.of([("i8", 2.0)])
+    newer = recommender.with_trending(trending, newcomers).with_overrides({"u": "cold_start"})
     both = arm.with_surroundings_of(newer)
     assert (both.version, both.ranker, both.modes) == ("v0", ranker, ModeConfig(2, 2))
-    assert (both.trending, both.overrides, both.catalogue) == (newer.trending, newer.overrides, newer.catalogue)
+    assert (both.trending, both.newcomers) == (trending, newcomers)
+    assert (both.overrides, both.catalogue) == (newer.overrides, newer.catalogue)
 
 
 def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommender, ranker):

@@ -18,14 +18,15 @@ EXPECTED = Expected(
             rating_sum=4.0,
             first_ts=TS,
             last_ts=TS + 1,
-            recent=[("b", TS + 1, "rate", 0.8), ("a", TS, "watch", 0.5)],
+            recent=[("b", TS + 1, "rate", 0.8, True), ("a", TS, "watch", 0.5, True)],
             seen=frozenset({"a", "b"}),
             genres={"Drama": 1.25},
         )
     },
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    trending={0: {"a": 0.75, "b": 0.9}},
-    newest_ts={0: TS + 1},
+    trending={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0}},
+    newcomers={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0}},
+    clocks={("watch", 0): (TS, TS), ("rate", 0): (TS + 1, TS + 1)},
     dead={BAD: "not_json"},
     requests=frozenset({"r1"}),
     positions={("watch-events", 0): 3, ("rate-events", 0): 5},
@@ -34,7 +35,7 @@ EXPECTED = Expected(
 )
 USER = ObservedUser(
     counters={"watches": 1.0, "ratings": 1.0, "rating_sum": 4.0, "first_ts": float(TS), "last_ts": float(TS + 1)},
-    recent=[("b", TS + 1, "rate", 0.8), ("a", TS, "watch", 0.5)],
+    recent=[("b", TS + 1, "rate", 0.8, True), ("a", TS, "watch", 0.5, True)],
     seen=frozenset({"a", "b"}),
     genres={"Drama": 1.25 * (1 + 1e-9)},
     list_sequence=2,
@@ -43,8 +44,9 @@ USER = ObservedUser(
 STATE = Observed(
     users={"u": USER},
     items={"watches": {"a": 1.0}, "ratings": {"b": 1.0}, "rating_sum": {"b": 4.0}},
-    trending={0: {"a": 0.75, "b": 0.9 * (1 - 1e-9)}},
-    newest_ts={0: TS + 1},
+    trending={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0 - 1e-9}},
+    newcomers={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0 + 1e-9}},
+    clocks={("watch", 0): (TS, TS), ("rate", 0): (TS + 1, TS + 1)},
 )
 TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 2, "only-asked": 0}, answered=frozenset({"r1"}))
 
@@ -76,7 +78,8 @@ def test_equal_states_have_no_difference():
         (with_user(counters=USER.counters | {"last_ts": float(TS)}), "users: times"),
         (with_user(recent=USER.recent[::-1]), "users: recents"),
         (with_user(recent=USER.recent[:1]), "users: recents"),
-        (with_user(recent=[USER.recent[0], ("a", TS, "watch", 0.6)]), "users: recents"),
+        (with_user(recent=[USER.recent[0], ("a", TS, "watch", 0.6, True)]), "users: recents"),
+        (with_user(recent=[USER.recent[0], ("a", TS, "watch", 0.5, False)]), "users: recents"),
         (with_user(seen=frozenset({"a"})), "users: seen"),
         (with_user(seen=frozenset({"a", "b", "c"})), "users: seen"),
         (with_user(genres={"Drama": 1.26}), "users: genres"),
@@ -87,9 +90,10 @@ def test_equal_states_have_no_difference():
         (replace(STATE, items=dict(STATE.items) | {"watches": {"a": 2.0}}), "items: watches"),
         (replace(STATE, items=dict(STATE.items) | {"ratings": {}}), "items: ratings"),
         (replace(STATE, items=dict(STATE.items) | {"rating_sum": {"b": 3.5}}), "items: rating_sum"),
-        (replace(STATE, trending={0: {"a": 0.75, "b": 1.4}}), "items: trending weights"),
+        (replace(STATE, trending=dict(STATE.trending) | {("rate", 0): {"b": 1.4}}), "items: trending weights"),
         (replace(STATE, trending={}), "items: trending weights"),
-        (replace(STATE, newest_ts={0: TS}), "items: newest time of a partition"),
+        (replace(STATE, newcomers={}), "items: newcomers' trending weights"),
+        (replace(STATE, clocks=dict(STATE.clocks) | {("watch", 0): (TS, TS + 1)}), "items: clocks of trending"),
     ],
 )
 def test_a_planted_difference_of_the_state_is_found(state, what):

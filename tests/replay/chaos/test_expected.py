@@ -53,11 +53,11 @@ def test_recents_are_ordered_by_time_then_kind_then_offset():
         GENRES,
     ).users["u"]
     assert list(found.recent) == [
-        ("a", NOW + 1, "watch", 0.25),
-        ("b", NOW, "rate", 0.5),  # 2.5 / 5
-        ("a", NOW, "rate", 1.0),  # 5 / 5
-        ("c", NOW, "watch", 1.0),
-        ("b", NOW - 1, "watch", 0.0),
+        ("a", NOW + 1, "watch", 0.25, True),
+        ("b", NOW, "rate", 0.5, False),  # 2.5 / 5, below the middle of the scale
+        ("a", NOW, "rate", 1.0, True),  # 5 / 5
+        ("c", NOW, "watch", 1.0, True),
+        ("b", NOW - 1, "watch", 0.0, False),
     ]
 
 
@@ -76,12 +76,48 @@ def test_affinity_halves_every_thirty_days():
     assert found.genres == pytest.approx({"Drama": 0.7, "War": 0.2})
 
 
+def test_what_was_not_liked_is_no_affinity():
+    """Of two watches of Drama the one that was left at 5 % adds nothing."""
+    found = expect([at(WATCHES, 0, watch(1, "a", NOW, 0.05)), at(WATCHES, 1, watch(2, "a", NOW, 0.5))], GENRES)
+    assert found.users["u"].genres == pytest.approx({"Drama": 0.5})
+
+
+def test_a_rating_is_positive_from_the_users_own_middle():
+    """Five times four stars make 4 the middle: 3.5 before is positive by the scale, after it is not, and 4 is."""
+    stars = [3.5, 4.5, 4.0, 4.0, 4.0, 3.5, 4.0]
+    found = expect([at(RATES, n, rate(n, "a", NOW + n, one), timestamp=NOW + n) for n, one in enumerate(stars)], GENRES)
+    assert [entry[4] for entry in found.users["u"].recent[::-1]] == [True] * 5 + [False, True]
+
+
+def test_ten_events_of_each_kind_are_a_newcomers():
+    """Of eleven ratings the first ten are, and so is a watch after them."""
+    ratings = [at(RATES, n, rate(n, f"i{n}")) for n in range(11)]
+    found = expect([*ratings, at(WATCHES, 0, watch("w", "a", progress=1.0))], GENRES)
+    assert found.newcomers == {("rate", 0): {f"i{n}": 1.0 for n in range(10)}, ("watch", 0): {"a": 1.0}}
+    assert len(found.trending["rate", 0]) == 11
+
+
+def test_far_times_have_a_clock_of_their_own():
+    """A watch of 2033 counts as of now; two of 2001 outnumber one of now, and own time goes on from there."""
+    ahead = expect([at(WATCHES, n, watch(n, f"i{n}", ts, 1.0), timestamp=ts) for n, ts in enumerate(
+        (NOW, NOW + 3650 * DAY, NOW + 7 * DAY)
+    )], GENRES)  # fmt: skip
+    assert ahead.clocks == {("watch", 0): (NOW + 7 * DAY, NOW + 7 * DAY)}
+    assert ahead.trending["watch", 0] == pytest.approx({"i0": 0.5, "i1": 0.5, "i2": 1.0})
+    old = NOW - 8000 * DAY
+    back = expect(
+        [at(WATCHES, n, watch(n, f"i{n}", ts, 1.0)) for n, ts in enumerate((NOW, old, old, old + 7 * DAY))], GENRES
+    )
+    assert back.clocks == {("watch", 0): (old + 7 * DAY, NOW + 7 * DAY)}
+    assert back.trending["watch", 0] == pytest.approx({"i0": 0.5, "i1": 2**-11, "i2": 0.5, "i3": 1.0})
+
+
 def test_items_are_summed_over_partitions_and_hot_is_not():
-    """Counters join both partitions; heat is each partition's own, as of its newest event, halved every seven days."""
+    """Counters join both partitions; heat is each topic's of a partition, as of its newest, and halves in 7 days."""
     found = expect(
         [
             at(WATCHES, 0, watch(1, "a", NOW, 1.0)),
-            at(WATCHES, 1, watch(2, "a", NOW - 7 * DAY, 0.0)),
+            at(WATCHES, 1, watch(2, "a", NOW - 7 * DAY, 0.8)),
             at(RATES, 0, rate(3, "a", NOW - 14 * DAY, 5.0, user="v"), partition=1),
             at(RATES, 1, rate(4, "b", NOW - 14 * DAY, 2.0, user="v"), partition=1),
         ],
@@ -92,9 +128,11 @@ def test_items_are_summed_over_partitions_and_hot_is_not():
         "ratings": {"a": 1.0, "b": 1.0},
         "rating_sum": {"a": 5.0, "b": 2.0},
     }
-    assert found.trending[0] == pytest.approx({"a": 1.25})  # 0.5 + 0.5 * 1, and (0.5 + 0) / 2
-    assert found.trending[1] == pytest.approx({"a": 1.0, "b": 0.7})  # 0.5 + 0.5 * 0.4
-    assert found.newest_ts == {0: NOW, 1: NOW - 14 * DAY}
+    assert found.trending == {
+        ("watch", 0): pytest.approx({"a": 1.4}),  # 1, and 0.8 / 2
+        ("rate", 1): {"a": 1.0},  # two stars are below the middle of the scale
+    }
+    assert found.clocks == {("watch", 0): (NOW, NOW), ("rate", 1): (NOW - 14 * DAY, NOW - 14 * DAY)}
 
 
 def test_a_repeated_id_counts_once_for_each_user_and_topic():

@@ -106,7 +106,7 @@ CHANGES = {
     "users": ("HINCRBY", "user:{u4}", "watches", 1),
     "recents": ("LSET", "user:{u4}:recent", 0, '["i1",1,"watch",0.25]'),
     "seen": ("SADD", "user:{u4}:seen", "i99"),
-    "event_ids": ("ZINCRBY", "user:{u4}:events:rate", 4096, RATED),
+    "event_ids": ("ZINCRBY", "user:{u4}:events:rate", 4096 * 4, RATED),
     "items": ("HINCRBY", "items:{p1}:ratings", "i3", 1),
     "weights": ("HINCRBYFLOAT", "user:{u4}:genres", "Drama", 0.001),
 }
@@ -166,10 +166,10 @@ async def test_a_weight_beyond_the_tolerance_differs(redis_url, other_url):
     await fill(redis_url, events, 600, config)
     await fill(other_url, events, 13, config)
     with Redis.from_url(redis_url) as one, Redis.from_url(other_url) as other:
-        assert one.hget("items:{p0}:at", "landmark") != other.hget("items:{p0}:at", "landmark")
+        assert one.hget("items:{p0}:clock:watch", "landmark") != other.hget("items:{p0}:clock:watch", "landmark")
         assert (await compared(redis_url, other_url)).is_equal
-        item, weight = other.zrange("items:{p0}:hot", 0, 0, desc=True, withscores=True)[0]
-        other.zadd("items:{p0}:hot", {item: weight * (1 + 3e-6)})
+        item, weight = other.zrange("items:{p0}:hot:watch", 0, 0, desc=True, withscores=True)[0]
+        other.zadd("items:{p0}:hot:watch", {item: weight * (1 + 3e-6)})
     found = await compared(redis_url, other_url)
     assert found.different["weights"] == 1
     assert found.largest == pytest.approx(3e-6, rel=0.01)

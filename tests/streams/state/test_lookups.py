@@ -37,8 +37,14 @@ KEYS = {
     "items:{p<k>}:watches": "hash",
     "items:{p<k>}:ratings": "hash",
     "items:{p<k>}:rating_sum": "hash",
-    "items:{p<k>}:hot": "zset",
+    "items:{p<k>}:clock:watch": "hash",
+    "items:{p<k>}:clock:rate": "hash",
+    "items:{p<k>}:hot:watch": "zset",
+    "items:{p<k>}:hot:rate": "zset",
+    "items:{p<k>}:newcomers:watch": "zset",
+    "items:{p<k>}:newcomers:rate": "zset",
     "hot:all": "zset",
+    "hot:newcomers": "zset",
     "hot:genre:<g>": "zset",
     "hot:genres": "set",
     "similar:<item>": "string",
@@ -128,13 +134,13 @@ def test_a_user_is_read_by_documented_names(plain):
         "at:rate-events:3": "9",
     }
     assert [json.loads(entry) for entry in plain.lrange(f"{user}:recent", 0, -1)] == [
-        ["11", 2000, "rate", 0.9],
-        ["10", 1000, "watch", 0.5],
+        ["11", 2000, "rate", 0.9, True],
+        ["10", 1000, "watch", 0.5, True],
     ]
     assert plain.smembers(f"{user}:seen") == {"10", "11"}
     assert float(plain.hget(f"{user}:genres", "Drama")) == pytest.approx(0.5)
     assert plain.get(f"{user}:recs") == LIST.decode()
-    assert plain.zscore(f"{user}:events:watch", "e1") == 7 * 4096 + 3
+    assert plain.zscore(f"{user}:events:watch", "e1") == (7 * 4096 + 3) * 4 + 2 + 1
 
 
 def test_quality_is_read_by_documented_names(plain):
@@ -168,11 +174,21 @@ def test_items_are_read_by_documented_names(plain):
     assert fields == {
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
-        "landmark": "2000",
-        "newest_ts": "2000",
-        "half_life_ms": str(7 * 24 * 60 * 60 * 1000),
     }
+    assert plain.hgetall("items:{p3}:clock:rate") == {
+        "newest_ts": "2000",
+        "own_ts": "2000",
+        "warm": "1",
+        "other_ts": "2000",
+        "other_warm": "0",
+        "landmark": "2000",
+        "half_life_ms": str(7 * 24 * 60 * 60 * 1000),
+        "newcomers_half_life_ms": str(14 * 24 * 60 * 60 * 1000),
+    }
+    assert plain.zrange("items:{p3}:hot:watch", 0, -1, withscores=True) == [("10", 0.5)]
+    assert plain.zrange("items:{p3}:newcomers:rate", 0, -1, withscores=True) == [("11", 1.0)]
     assert plain.zrange("hot:all", 0, -1, desc=True) == ["11", "10"]
+    assert plain.zrange("hot:newcomers", 0, -1, desc=True) == ["11", "10"]
     assert plain.zrange("hot:genre:Drama", 0, -1, desc=True) == ["10"]
     assert json.loads(plain.get("similar:10")) == [["11", 0.25]]
     assert json.loads(plain.hget("catalog:items", "11")) == {"title": "Out", "year": None, "genres": []}

@@ -9,7 +9,14 @@ from redis import Redis
 from model.metrics.live import ExperimentUsers, Scoreboard
 from streams.errors import StateError
 from streams.redis.connection import connect_to_read
-from streams.state.quality import LiveQuality, QualityPoint, QualityShelf, find_quality, find_series
+from streams.state.quality import (
+    LiveQuality,
+    QualityPoint,
+    QualityShelf,
+    find_quality,
+    find_quality_and_users,
+    find_series,
+)
 
 NONE = Scoreboard().describe()
 FOUND = LiveQuality(
@@ -65,6 +72,15 @@ async def test_users_come_back_with_the_figures(client):
     assert await QualityShelf(client).users() == first | {("a", "u"): (4, 1)}
     assert await shelf.write(replace(FOUND, at_ms=3), ExperimentUsers({("b", "w"): (1, 1)}))
     assert await shelf.users() == {("b", "w"): (1, 1)}
+
+
+async def test_figures_and_users_are_looked_up_together(client, redis_url):
+    """A client that decodes reads what was written: nothing, then figures with every user, a line break in the id."""
+    users = {("a", "u"): (3, 1), ("b", "line\nbreak"): (2, 0)}
+    with connect_to_read(redis_url) as reading:
+        assert find_quality_and_users(reading) == (None, {})
+        await QualityShelf(client).write(FOUND, ExperimentUsers(users))
+        assert find_quality_and_users(reading) == (FOUND, users)
 
 
 async def test_a_redis_that_lost_users_is_noticed(client):

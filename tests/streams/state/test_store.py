@@ -55,7 +55,7 @@ async def test_a_batch_returns_the_profile_after_it(state):
         last_ts=4000,
         seen=2,
         recent=(
-            Interaction("a", 4000, "rate", 0.4),  # 2.0 / 5
+            Interaction("a", 4000, "rate", 0.4, is_positive=False),  # 2.0 / 5
             Interaction("b", 3000, "rate", 0.9),  # 4.5 / 5
             Interaction("a", 1000, "watch", 0.25),
         ),
@@ -90,6 +90,28 @@ async def test_a_redelivered_batch_changes_nothing(state, client):
     assert again.profiles == first.profiles
     assert (again.counted, again.fresh) == (3, 0)
     assert {key: await client.dump(key) for key in await client.keys("*")} == before
+
+
+async def test_a_rating_is_positive_from_the_users_own_middle_on(state):
+    """Until five ratings the middle is 3 stars, then the mean of those before, 4; a watch is positive from 0.1 on."""
+    stars = [3.0, 2.5, 5.0, 5.0, 4.5, 3.5, 4.0, 5.0]
+    batch = [rate(n, f"i{n}", n, one) for n, one in enumerate(stars)]
+    await state.apply(batch[:3])
+    applied = await state.apply([*batch[3:], watch(0, "w", 8, 0.1), watch(1, "w", 9, 0.09)])
+    positive = {(one.item_id, one.ts): one.is_positive for one in applied.profiles["u"].recent}
+    assert [positive[f"i{n}", n] for n in range(8)] == [True, False, True, True, True, False, True, True]
+    assert (positive["w", 8], positive["w", 9]) == (True, False)
+    assert (await state.profiles(["u"]))["u"] == applied.profiles["u"]
+
+
+async def test_what_was_not_liked_is_no_affinity(state):
+    """Two stars of War and a watch left at 5 % add no genre, though time passes for those that are there."""
+    await state.apply([watch(0, "a", 0, 1.0, genres=("Drama",))])
+    later = 30 * DAY_MS
+    applied = await state.apply(
+        [rate(0, "b", later, 2.0, genres=("War",)), watch(1, "c", later, 0.05, genres=("War",))]
+    )
+    assert applied.profiles["u"].genres == pytest.approx({"Drama": 0.5})
 
 
 async def test_a_producers_retry_is_not_counted(state, client):
@@ -263,12 +285,12 @@ async def test_items_are_counted_by_source_partition(state, client):
 
 
 async def test_large_offsets_keep_their_last_digit(state):
-    """An offset of 10**12 and its neighbour are told apart, as event and as position."""
-    large = 10**12
-    await state.apply([watch(large, "a", 1, event_id="e")])
-    assert (await state.apply([watch(large + 1, "a", 1, event_id="e")])).counted == 0
-    assert (await state.apply([watch(large, "a", 1, event_id="e")])).counted == 1
-    assert await applied_to(state) == (large + 1, -1)
+    """The last two offsets below 2**39, of the last partition, are told apart, as event and as position."""
+    large = 2**39 - 2
+    await state.apply([watch(large, "a", 1, event_id="e", partition=4095)])
+    assert (await state.apply([watch(large + 1, "a", 1, event_id="e", partition=4095)])).counted == 0
+    assert (await state.apply([watch(large, "a", 1, event_id="e", partition=4095)])).counted == 1
+    assert await applied_to(state, 4095) == (large + 1, -1)
 
 
 async def test_a_batch_larger_than_one_command_is_applied_whole(state):

@@ -37,7 +37,7 @@ async def test_every_call_keeps_to_one_slot(cluster_port):
     assert await state.store_lists([StoredList("v", 2, "personalized", b"{}")]) == 1
     films = Catalogue.of([Item("10", "A", 1990, ("Drama",))])
     await state.merge_trending(4, films)
-    assert await state.trending(5) == (("10", 1.5),)  # 0.5 + 1 / 2 and 0.5 + 0 / 2
+    assert await state.trending(5) == (("10", 1.0),)
     await state.put_catalogue(films)
     await state.put_similar({"10": [("11", 0.5)]})
     await state.move_model(ModelPointer("v1", "file:///m", 1))

@@ -72,7 +72,7 @@ async def contents(client):
     found = {}
     for key in await client.keys("*"):
         kind = await client.type(key)
-        if key.endswith(b":hot"):
+        if b":hot:" in key or b":newcomers:" in key:
             continue
         if kind == b"hash":
             fields = await client.hgetall(key)
@@ -148,6 +148,7 @@ async def test_any_redelivery_ends_in_the_state_of_one_clean_run(redis_url, seed
     assert by_item == items
     assert_alike(pieces, clean)
     assert dict(pieces_hot.everything) == pytest.approx(dict(clean_hot.everything), rel=1e-9)
+    assert dict(pieces_hot.newcomers) == pytest.approx(dict(clean_hot.newcomers), rel=1e-9)
 
 
 async def test_a_retry_keeps_its_verdict_after_its_original_is_forgotten(redis_url):
@@ -166,6 +167,52 @@ async def test_a_retry_keeps_its_verdict_after_its_original_is_forgotten(redis_u
         applied = await state.apply([event])
         assert applied.counted == int(offset > 0)
     assert await client.hgetall("items:{p0}:watches") == {b"a": b"1", b"b": b"7"}
+    await client.aclose()
+
+
+@pytest.mark.parametrize("size", [1, 3, 16])
+async def test_a_verdict_stays_though_the_users_sums_moved_on(redis_url, size):
+    """After a death between users and items, what was no endorsement stays none, nor is the eleventh a newcomer's."""
+    client = connect(redis_url)
+    state = MortalState(client)
+    await state.install()
+    stars = [4.0] * 5 + [3.5] + [0.5] * 8 + [5.0, 3.5]  # 3.5 is below the middle of 4, and above that of 2.2 later
+    batch = [
+        (Origin("rate-events", 0, n), Rating(f"e{n}", "u", f"i{n}", 1000, one), ("War",)) for n, one in enumerate(stars)
+    ]
+    state.dies = True
+    with pytest.raises(Crash):
+        await state.apply(batch)
+    state.dies = False
+    told = []
+    for first in range(0, len(batch), size):
+        applied = await state.apply(batch[first : first + size])
+        told.append((applied.counted, applied.fresh))
+    assert sum(counted for counted, _ in told) == len(batch)
+    assert {fresh for _, fresh in told} == {0}
+    assert await client.zrange("items:{p0}:hot:rate", 0, -1) == sorted(f"i{n}".encode() for n in (*range(5), 14, 15))
+    assert await client.zrange("items:{p0}:newcomers:rate", 0, -1) == [f"i{n}".encode() for n in range(5)]
+    assert await client.hget("user:{u}:genres", "War") == b"5.7"  # 5 * 4 / 5 + 1 + 0.7
+    await client.aclose()
+
+
+async def test_a_forgotten_rating_is_judged_by_the_present_sums(redis_url):
+    """Redelivered after its id is forgotten, a rating still counts; it is no newcomer's, as others came since."""
+    client = connect(redis_url)
+    state = MortalState(client, StateConfig(remembered_events=2))
+    await state.install()
+    first = (Origin("rate-events", 0, 0), Rating("e0", "u", "a", 1000, 5.0), ())
+    state.dies = True
+    with pytest.raises(Crash):
+        await state.apply([first])
+    with pytest.raises(Crash):
+        await state.apply([(Origin("rate-events", 0, n), Rating(f"e{n}", "u", "b", 1000, 5.0), ()) for n in (1, 2, 3)])
+    with pytest.raises(Crash):  # forgets, oldest first
+        await state.apply([(Origin("rate-events", 0, 4), Rating("e4", "u", "b", 1000, 5.0), ())])
+    state.dies = False
+    assert (await state.apply([first])).counted == 1
+    assert await client.zrange("items:{p0}:hot:rate", 0, -1, withscores=True) == [(b"a", 1.0)]
+    assert await client.exists("items:{p0}:newcomers:rate") == 0
     await client.aclose()
 
 
