@@ -5,8 +5,6 @@ a positive one says that others may like the item. A rating is positive from the
 ratings before it, and the middle of the scale until there are a few. ``functions.lua`` judges by the same rule.
 """
 
-from typing import TypeVar
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,10 +21,10 @@ __all__ = [
     "wanted_though_disliked",
 ]
 
-Weight = TypeVar("Weight", float, NDArray[np.float64])
 
 SCALE_MIDDLE = 3.0  # stars
 MIN_OWN_RATINGS = 5  # from which a user's mean says more than the scale
+MOST_DISLIKED = 0.9  # that what was not liked may count in training
 MIN_PROGRESS = 0.1  # of an item; who leaves earlier did not like what began
 NEWCOMER_EVENTS = 10  # of each kind; what people touch in their first ten events is not what they touch later
 
@@ -46,12 +44,13 @@ def is_positive_watch(progress: float) -> bool:
     return progress >= MIN_PROGRESS
 
 
-def wanted_though_disliked(weight: Weight) -> Weight:
-    """Return how much a watch or rating that is not positive counts in training as what the user wanted next, 0..1.
+def wanted_though_disliked(weights: ArrayLike) -> NDArray[np.float64]:
+    """Return how much watches or ratings that are not positive count in training as what users wanted next, 0..1.
 
-    It was chosen, and it was a disappointment: so half in full, and half as much as it weighs. A positive one counts 1.
+    They were chosen, so they count; the more of a disappointment they were, the less. One counts twice as much as it
+    weighs, and at most 0.9, where a positive one counts 1: half a star 0.2, two stars 0.8.
     """
-    return (1.0 + weight) / 2.0
+    return np.minimum(MOST_DISLIKED, 2.0 * np.asarray(weights, dtype=np.float64))
 
 
 def are_positive_ratings(users: ArrayLike, stars: ArrayLike) -> NDArray[np.bool_]:

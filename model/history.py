@@ -51,7 +51,7 @@ class Interaction:
         """
         if self.is_positive:
             return 1.0
-        return wanted_though_disliked(self.weight) if self.kind in ("watch", "rate") else 0.0
+        return float(wanted_though_disliked(self.weight)) if self.kind in ("watch", "rate") else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Histories as arrays: what training cuts its windows from.
 
 All users' events lie in one block, ordered by user, then time. A user's later events with an item they
-already touched are left out: such an item is never recommended again, so it is nothing to predict.
+already touched are left out, unless repeats are asked for: such an item is never recommended again, so it is nothing to
+predict.
 """
 
 from dataclasses import dataclass
@@ -70,10 +71,13 @@ class Sequences:
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
         wanted: ArrayLike | None = None,
+        *,
+        repeats: bool = False,
     ) -> "Sequences":
         """Order events by user and time, keeping the given order of ties, and drop repeated items.
 
-        All events are new where ``fresh`` does not say otherwise, and positive where ``wanted`` does not.
+        All events are new where ``fresh`` does not say otherwise, and positive where ``wanted`` does not. With
+        ``repeats`` none is dropped.
 
         Raises
         ------
@@ -91,8 +95,7 @@ class Sequences:
             raise ValueError("Sequences.of: rows from 0 are required, got a negative one; admit ids first")
         order = np.lexsort((stamps, user_rows))  # stable: ties stay as given
         pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
-        _, first = np.unique(pair, return_index=True)
-        kept = order[np.sort(first)]
+        kept = order if repeats else order[np.sort(np.unique(pair, return_index=True)[1])]
         columns = (user_rows[kept], item_rows[kept], stamps[kept], shares[kept])
         return cls(*columns, np.arange(len(kept)), is_fresh[kept], wishes[kept])
 
@@ -107,6 +110,11 @@ class Sequences:
         """Return where each user's events start and how many there are: two int64 (U,)."""
         starts = np.flatnonzero(np.diff(self.users, prepend=-1))
         return starts, np.diff(starts, append=len(self.users))
+
+    def ordinals(self) -> Rows:
+        """Return the number of each event among its user's, from 0: int64 (E,)."""
+        starts, counts = self.bounds()
+        return np.arange(len(self)) - np.repeat(starts, counts)
 
     def taken(self, kept: NDArray[np.bool_]) -> "Sequences":
         """Return some of the events, kept: bool (E,), as sequences of their own."""

@@ -34,6 +34,7 @@ _VARIABLES = {
     "retrieval": "REELSTREAM_RETRIEVAL",
     "compression": "REELSTREAM_KAFKA_COMPRESSION",
     "allow_eviction": "REELSTREAM_ALLOW_EVICTION",
+    "keep_repeats": "REELSTREAM_KEEP_REPEATS",
 }
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
@@ -74,6 +75,8 @@ class Settings:
         ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
     allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the
         state is then no longer promised to be exact.
+    keep_repeats : whether users come back to items (``REELSTREAM_KEEP_REPEATS``, 1 or 0): what they touched before is
+        then learnt from again, tested, and may be listed; a version of the other kind is not served.
     security : how Kafka lets us in (``REELSTREAM_KAFKA_SECURITY_PROTOCOL`` and others).
 
     Raises
@@ -92,6 +95,7 @@ class Settings:
     retrieval: RetrievalMode = "auto"
     compression: Compression = "none"
     allow_eviction: bool = False
+    keep_repeats: bool = False
     security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __post_init__(self) -> None:
@@ -142,8 +146,9 @@ class Settings:
         for name in ("partitions", "replication", "idle_days"):
             if name in values:
                 values[name] = _whole_number(name, values[name])
-        if "allow_eviction" in values:
-            values["allow_eviction"] = _flag("allow_eviction", values["allow_eviction"])
+        for name in ("allow_eviction", "keep_repeats"):
+            if name in values:
+                values[name] = _flag(name, values[name])
         return cls(**values)  # type: ignore[arg-type]  # checked in __post_init__
 
     def at(self, kafka: str, redis: str) -> "Settings":

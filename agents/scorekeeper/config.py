@@ -16,7 +16,7 @@ class ScorekeeperConfig:
 
     Parameters
     ----------
-    guard : whether a version that drifts is rolled back.
+    guard : whether a version that drifts gives way.
     refill : records of each topic before the position that are read again at the start, to know lists and users.
     late_s : how long a record may take from its timestamp until it can be read.
     write_s : seconds between two writings of the figures.

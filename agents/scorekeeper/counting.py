@@ -1,7 +1,9 @@
 """What lists and events say, one record at a time, in the order of their Kafka timestamps."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.report import ScorekeeperReport
@@ -20,6 +22,7 @@ from streams.state.quality import LiveQuality
 __all__ = ["COUNTED", "Counting"]
 
 COUNTED = (*topics.EVENTS, topics.RECOMMENDATIONS)  # topics, without the prefix
+REMEMBERED_EVENTS = 100_000  # by id; a duplicate that comes later than so many events is tested once more
 MAX_WAITING = 4000  # records of one partition that wait for earlier ones of others, about 8 MB of lists
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,8 @@ class Counting:
         self._report = report
         partitions = [(settings.prefix + name, number) for name in COUNTED for number in range(settings.partitions)]
         self._order = TimeOrder(partitions, self._lists, 1000 * config.late_s)
-        self.board = Scoreboard(config.board)
+        self.board = Scoreboard(replace(config.board, repeats=settings.keep_repeats))
+        self._told: OrderedDict[str, None] = OrderedDict()  # event ids, where a repeat is not known by its item
         self.guard = DriftGuard(config.drift, config.board.k)
         self.began: dict[str, dict[int, int]] = {}
         self.offsets: dict[str, dict[int, int]] = {}
@@ -111,6 +115,8 @@ class Counting:
         self._report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self.began.get(origin.topic, {}).get(origin.partition, 0)
         for _, event in decoded.events:
+            if self.board.config.repeats and self._was_told(event.event_id):
+                continue
             credit = self.board.add_event(
                 event.user_id,
                 event.item_id,
@@ -120,3 +126,12 @@ class Counting:
             )
             if credit is not None and (is_new or not is_before):
                 self.guard.observe(credit)
+
+    def _was_told(self, event_id: str) -> bool:
+        """Return whether an event is a producer's duplicate of one that was told, and remember it."""
+        if event_id in self._told:
+            return True
+        self._told[event_id] = None
+        if len(self._told) > REMEMBERED_EVENTS:
+            self._told.popitem(last=False)
+        return False

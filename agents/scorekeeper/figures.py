@@ -26,10 +26,6 @@ class FigureWriter:
     cluster : knows the ids of the topics that the position belongs to.
     retry : waits for Redis.
     report : told the rates.
-
-    Attributes
-    ----------
-    drifting : version of which it was announced last that it drifts and nothing can serve instead; stored beside.
     """
 
     def __init__(
@@ -53,14 +49,12 @@ class FigureWriter:
         self._is_whole_due = True  # of the users of the experiment that runs
         self._point_at = time.monotonic()
         self._point_tests = 0
-        self.drifting: str | None = None
 
     async def restore(self) -> LiveQuality | None:
         """Take what was stored, and return it; None before the first writing."""
         stored = await self._retry.until_available(self._shelf.read)
         if stored is not None:
             self._counting.restore(stored, await self._retry.until_available(self._shelf.users))
-            self.drifting = stored.drifting
         self._point_tests = self._counting.board.total.tests
         return stored
 
@@ -86,7 +80,7 @@ class FigureWriter:
         figures = counting.board.describe()
         offsets = {topic: dict(partitions) for topic, partitions in counting.offsets.items()}
         ids = {topic: self._cluster.ids[topic] for topic in offsets if topic in self._cluster.ids}
-        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), self.drifting, ids)
+        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), ids)
         drawn = counting.board.take_users(whole=self._is_whole_due)
         are_whole = await self._retry.until_available(self._shelf.write, quality, drawn)
         self._is_whole_due = not are_whole

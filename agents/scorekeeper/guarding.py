@@ -1,21 +1,18 @@
-"""What follows where the version that serves has drifted: its parent serves again, or it is said that none can."""
+"""What follows where the version that serves has drifted: its anchor serves again, or nothing where there is none."""
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from agents.retry import Retry
 from agents.scorekeeper.config import ScorekeeperConfig
-from agents.scorekeeper.figures import FigureWriter
 from agents.scorekeeper.report import ScorekeeperReport
 from model.metrics.drift import Drift, DriftGuard
-from streams.errors import TopicError
+from streams.errors import RegistryError, TopicError
 from streams.kafka.model_versions import announce_in_thread
-from streams.records.records import ModelVersion
-from streams.registry.versions import VersionStore
-from streams.serving.promotion import Promotion, decide
+from streams.registry.versions import Version, VersionStore
+from streams.serving.promotion import Promotion, decide, withdraw
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
 
@@ -30,10 +27,9 @@ class Guarding:
     Parameters
     ----------
     settings : where versions are, and where decisions are announced.
-    config : whether a version that drifts is rolled back.
-    state : says which version serves.
+    config : whether a version that drifts gives way.
+    state : says which version serves, and which one is its anchor.
     guard : says whether it has drifted.
-    figures : remember of which version it was said that nothing can serve instead.
     retry : waits for Redis.
     report : told which version serves.
     """
@@ -44,19 +40,16 @@ class Guarding:
         config: ScorekeeperConfig,
         state: State,
         guard: DriftGuard,
-        figures: FigureWriter,
         retry: Retry,
         report: ScorekeeperReport,
     ) -> None:
         self._config = config
         self._state = state
         self._guard = guard
-        self._figures = figures
         self._retry = retry
         self._report = report
         self._versions = VersionStore(settings.registry)
-        self._announce = partial(announce_in_thread, settings)
-        self._promotion = Promotion(state, self._announce)
+        self._promotion = Promotion(state, partial(announce_in_thread, settings))
         # what may not be announced yet; at first what an earlier process has left
         self._untold: Callable[[], Awaitable[object]] | None = self._promotion.finish
 
@@ -68,28 +61,23 @@ class Guarding:
         if current is None or not self._config.guard or self._untold is not None:
             return
         drift = self._guard.judge(current.version, current.promoted_at)
-        if drift is not None and current.version != self._figures.drifting:
+        if drift is not None:
             await self.answer(drift, current)
 
     async def answer(self, drift: Drift, current: ModelPointer) -> None:
-        """Let the parent serve again, or say once that there is none; whoever moves the pointer meanwhile wins."""
-        parent, why_not = await asyncio.to_thread(self._versions.parent_of, current.version)
+        """Let the anchor serve again, or nothing where there is none; whoever moves the pointer meanwhile wins."""
+        anchor, why_not = await self._anchor(current)
         said = (
             f"{drift.version} drifted: its personalised lists hit {drift.hits} of the latest {drift.tests} tests, "
             f"popularity {drift.popularity_hits}, {-drift.z:.1f} standard errors more"
         )
         logger.warning("scorekeeper.drift %s", said)
-        if parent is None:
-            cause = f"{said}; {why_not}: `reelstream model rollback VERSION` serves another one"
-            now_ms, metrics = time.time_ns() // 1_000_000, drift.metrics()
-            decided = ModelVersion(drift.version, "drifting", None, current.uri, now_ms, metrics, cause)
-            self._untold = lambda: self._say_drifting(decided)
-            await self._tell()
+        if anchor is None:
+            cause = f"{said}; {why_not}, so nothing serves: `reelstream model promote VERSION` serves another one"
+            decision = withdraw(current, cause, drift.metrics())
         else:
-            cause = f"{said}; its parent {parent.version_id} serves again"
-            await self._roll_back(decide(parent, "rolled_back", cause, drift.metrics()), current)
-
-    async def _roll_back(self, decision: ModelVersion, current: ModelPointer) -> None:
+            cause = f"{said}; its anchor {anchor.version_id} serves again"
+            decision = decide(anchor, "rolled_back", cause, drift.metrics())
         try:
             if not await self._retry.until_available(self._promotion.serve, decision, current):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")
@@ -97,13 +85,18 @@ class Guarding:
         except TopicError as error:
             logger.warning("scorekeeper.not_announced %s", error)
             self._untold = self._promotion.finish
-        self._report.rolled_back += 1
+        self._report.rolled_back += anchor is not None
+        self._report.withdrawn += anchor is None
 
-    async def _say_drifting(self, decided: ModelVersion) -> None:
-        """Announce that nothing can serve instead, and store that it was said; killed in between, it is said again."""
-        await self._announce(decided)
-        self._figures.drifting = decided.version
-        await self._figures.store()
+    async def _anchor(self, current: ModelPointer) -> tuple[Version | None, str]:
+        """Return the anchor of the version that serves, or None and why it cannot serve in its place."""
+        found = await self._retry.until_available(self._state.model_standing)
+        if found.anchor in (None, current.version):
+            return None, "it is its own anchor"
+        try:
+            return await asyncio.to_thread(self._versions.verify, found.anchor), ""
+        except RegistryError as error:
+            return None, f"its anchor cannot serve ({error})"
 
     async def _tell(self) -> None:
         """Announce what was decided; where Kafka does not take it, try again a second later."""

@@ -23,6 +23,7 @@ class ScorekeeperReport:
     model_version: str | None = None
     guard: bool = True
     rolled_back: int = 0
+    withdrawn: int = 0
     lost: int = 0
     kafka_away_s: float | None = None
     fault: str | None = None

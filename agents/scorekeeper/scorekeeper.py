@@ -3,7 +3,7 @@
 A process of its own, so that counting never delays a list, and so that it sees what anybody outside sees: lists and
 events as they are on the topics. It reads all partitions in the order of time, tests each event against the list before
 it, and keeps figures and position together in Redis, so that every event counts once. Where the personalised lists of
-the version that serves are clearly behind popularity, its parent serves again. ``intake`` reads, ``counting`` counts,
+the version that serves are clearly behind popularity, its anchor serves again. ``intake`` reads, ``counting`` counts,
 ``figures`` writes, and ``guarding`` looks after the version that serves.
 """
 
@@ -58,7 +58,7 @@ class Scorekeeper:
         self._intake = Intake(config, settings.partitions, self._reader, counting, cluster, retry, report)
         shelf = QualityShelf(self._client, config.series)
         self._figures = FigureWriter(config, shelf, counting, cluster, retry, report)
-        self._guarding = Guarding(settings, config, self._state, counting.guard, self._figures, retry, report)
+        self._guarding = Guarding(settings, config, self._state, counting.guard, retry, report)
 
     async def run(self) -> None:
         """Count until cancelled.

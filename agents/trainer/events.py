@@ -12,6 +12,7 @@ from agents.trainer.report import TrainerReport
 from model.feedback import RatingTallies
 from model.network.snapshot import Snapshot
 from model.training.learner import Learner
+from model.training.standing import Standing
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import decode_batch
@@ -19,6 +20,7 @@ from streams.records.positions import Offsets, TopicIds
 from streams.records.records import judged
 from streams.registry.versions import Version
 from streams.settings import Settings
+from streams.state.store import ModelStanding
 
 __all__ = ["TrainingEvents"]
 
@@ -55,6 +57,7 @@ class TrainingEvents:
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._tallies = RatingTallies()
+        self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self.learner = Learner(config.learner, config.rounds)
 
     def forget(self) -> None:
@@ -63,7 +66,7 @@ class TrainingEvents:
         self._tallies = RatingTallies()
         self._pending.clear()
         self._remembered.clear()
-        self._offsets = {}
+        self._offsets, self._judged = {}, {}
 
     async def begin(self) -> None:
         """Begin with the first event there is, as nothing was learnt yet."""
@@ -84,6 +87,18 @@ class TrainingEvents:
             decoded = decode_batch(await self._reader.read(READ, 0.5, below=offsets), self._settings.prefix)
             self.learner.preload((event.user_id, judged(event, self._tallies)) for _, event in decoded.events)
 
+    def measure_by(self, anchor: Snapshot | None, found: ModelStanding) -> None:
+        """Go on with what earlier rounds say of the version that serves.
+
+        Parameters
+        ----------
+        anchor : the content of the version that it is measured by; None for itself.
+        found : what they say; of topics that were made anew nothing was judged.
+        """
+        self.learner.standing = found.standing if (anchor is None) == (found.anchor is None) else Standing()
+        self.learner.anchor = anchor
+        self._judged = {topic: offsets for topic, offsets in found.judged.items() if topic in self._offsets}
+
     async def read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
         records = await self._reader.read(READ, 0.25)
@@ -95,6 +110,8 @@ class TrainingEvents:
                 self._remembered.popitem(last=False)
             self.learner.observe([(event.user_id, judged(event, self._tallies))])
             self._pending.add(self.learner.observed, origin)
+            if origin.offset < self._judged.get(origin.topic, {}).get(origin.partition, 0):
+                self.learner.note_judged()
         self._report.events += len(records)
         self._report.lost = self._reader.lost
 

@@ -10,10 +10,11 @@ def figures_of(verdict: GateVerdict) -> dict[str, float]:
     figures = {
         "hr@10": verdict.candidate.hit_rate,
         "ndcg@10": verdict.candidate.ndcg,
-        "popularity_hr@10": verdict.popularity.hit_rate,
         "held_out": float(verdict.events),
         "z": verdict.z,
+        "anchor_z": verdict.standing.anchor.z,
     }
+    figures |= {f"{name}_hr@10": one.hit_rate for name, one in verdict.rivals.items()}
     if verdict.champion is not None:
-        figures |= {"champion_hr@10": verdict.champion.hit_rate, "champion_ndcg@10": verdict.champion.ndcg}
+        figures["champion_ndcg@10"] = verdict.champion.ndcg
     return figures

@@ -10,7 +10,7 @@ from streams.errors import StateAway, StateError
 from streams.records.records import ModelVersion
 from streams.redis.heartbeat import RENEW_S
 from streams.serving.promotion import Promotion, pointer_to
-from streams.state.store import ModelPointer, State
+from streams.state.store import NO_POINTER, ModelPointer, ModelStanding, State
 
 __all__ = ["PointerKeeper"]
 
@@ -32,6 +32,7 @@ class PointerKeeper:
         self._promotion = Promotion(state, announcer.send)
         self._retry = retry
         self._found: ModelPointer | None = None  # as it was found last, whoever moved it
+        self._standing = ModelStanding()  # of what was found
 
     async def serving(self) -> ModelPointer | None:
         """Return what the pointer says, which is put back first where Redis has lost it."""
@@ -42,8 +43,27 @@ class PointerKeeper:
         """Return what the pointer says."""
         return await self._retry.until_available(self._state.current_model)
 
-    async def serve(self, decision: ModelVersion, instead_of: str | None) -> bool:
+    async def standing(self) -> ModelStanding:
+        """Return what the version that serves is measured by."""
+        return await self._retry.until_available(self._state.model_standing)
+
+    async def note(self, standing: ModelStanding, of: str) -> None:
+        """Note what a version is measured by, if it still serves."""
+        current = await self.serving()
+        if current is not None and current.version == of:
+            await self._retry.until_available(self._state.note_standing, current, standing)
+            self._standing = standing
+
+    async def serve(
+        self, decision: ModelVersion, instead_of: str | None, standing: ModelStanding | None = None
+    ) -> bool:
         """Let a version serve in place of another, and announce it, however long that takes.
+
+        Parameters
+        ----------
+        decision : to serve it, or to withdraw the other one.
+        instead_of : the other version.
+        standing : what it is measured by; by default itself.
 
         Returns
         -------
@@ -52,9 +72,10 @@ class PointerKeeper:
         current = await self.serving()
         if (None if current is None else current.version) != instead_of:
             return False
-        if not await self._retry.until_available(self._promotion.serve, decision, current):
+        if not await self._retry.until_available(self._promotion.serve, decision, current, standing):
             return False
-        self._found = pointer_to(decision)
+        self._found = None if decision.status == "withdrawn" else pointer_to(decision)
+        self._standing = standing or ModelStanding()
         return True
 
     async def finish(self) -> None:
@@ -80,6 +101,9 @@ class PointerKeeper:
     async def _restore(self) -> None:
         """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
         current = await self._state.current_model()
-        pointer = self._found = current or self._found
-        if current is None and pointer is not None and await self._state.move_model(pointer, expected=None):
-            logger.warning("trainer.pointer_restored to %s: Redis had lost it", pointer.version)
+        if current is not None:
+            self._found, self._standing = current, await self._state.model_standing()
+        elif await self._state.is_withdrawn():
+            self._found = None
+        elif self._found is not None and await self._state.move_model(self._found, NO_POINTER, standing=self._standing):
+            logger.warning("trainer.pointer_restored to %s: Redis had lost it", self._found.version)

@@ -24,7 +24,7 @@ from streams.records.records import ModelVersion, Status
 
 __all__ = ["Outcome", "Rounds"]
 
-Outcome = Literal["tuned", "overtaken", "rolled_back"]
+Outcome = Literal["tuned", "overtaken", "rolled_back", "withdrawn"]
 logger = logging.getLogger(__name__)
 
 
@@ -73,14 +73,14 @@ class Rounds:
         return due and await self._events.lag() < config.every_events
 
     async def run(self) -> Outcome:
-        """Run one round: train, gate, and promote or reject.
+        """Run one round: train, gate, and do what the gate decides.
 
         A round that cannot be trained changes nothing, and the next one waits for as many new events again.
 
         Returns
         -------
-        Whether the version tuned here goes on to be tuned, or another serves: ``overtaken`` by somebody's choice, or
-        ``rolled_back`` because rounds diverge.
+        Whether the version tuned here goes on to be tuned, or another serves: ``overtaken`` by somebody's choice,
+        ``rolled_back`` because rounds diverge or the anchor is better, or ``withdrawn`` where none serves.
         """
         self._report.rounds += 1
         self._report.training = True
@@ -93,7 +93,14 @@ class Rounds:
         else:
             self._blame.forget()
             outcome = await self._decide(candidate, verdict)
-            logger.info("round.ended %s in %.1f s: %s", self._report.rounds, time.monotonic() - began, verdict)
+            logger.info(
+                "round.ended %s in %.1f s: %s, %s; %s",
+                self._report.rounds,
+                time.monotonic() - began,
+                verdict.decision,
+                verdict.reason or "nothing is ahead",
+                verdict,
+            )
         self._report.training = False
         self._ended_at = time.monotonic()
         return outcome
@@ -108,22 +115,32 @@ class Rounds:
         return candidate, await run(self._training, judge)
 
     async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> Outcome:
-        if verdict.promote:
-            try:
-                if not await self._promoter.promote(candidate, figures_of(verdict) | self._draws()):
+        figures = figures_of(verdict)
+        outcome: Outcome = "tuned"
+        try:
+            if verdict.promote:
+                if not await self._promoter.promote(candidate, verdict, figures | self._draws()):
                     return "overtaken"
-            except RegistryError as error:  # a full disk: the next round has its events too
-                logger.error("round.failed %s: %s", self._report.rounds, error)  # noqa: TRY400 - one line
-                return await self._fail(error)
-            self._blame.note_promoted()
-        else:
-            status: Status = "held" if verdict.decision == "hold" else "rejected"
-            await self._say(status, metrics=figures_of(verdict))
+                self._blame.note_promoted()
+            elif verdict.decision == "return":
+                await self._promoter.go_back(verdict, figures)
+                outcome = "rolled_back"
+            elif verdict.decision == "withdraw":
+                await self._promoter.withdraw(verdict, figures)
+                outcome = "withdrawn"
+            elif verdict.decision == "hold":
+                await self._say("held", metrics=figures)
+            else:
+                await self._promoter.keep(candidate, verdict)
+                await self._say("rejected", metrics=figures, cause=verdict.reason)
+        except RegistryError as error:  # a full disk: the next round has its events too
+            logger.error("round.failed %s: %s", self._report.rounds, error)  # noqa: TRY400 - one line
+            return await self._fail(error)
         self._events.learner.settle(candidate, verdict)
         self._report.promoted += verdict.decision == "promote"
         self._report.rejected += verdict.decision == "reject"
         self._report.held += verdict.decision == "hold"
-        return "tuned"
+        return outcome
 
     async def _fail(self, error: ValueError | FloatingPointError | RegistryError) -> Outcome:
         """Announce a round that led to no candidate, or to one that could not be stored.

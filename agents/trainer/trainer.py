@@ -6,7 +6,7 @@ when to train and what becomes of it, ``promoting`` and ``blame`` let versions s
 """
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from agents.retry import Retry
 from agents.side_by_side import side_by_side
@@ -46,7 +46,7 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, config: TrainerConfig | None = None) -> None:
-        config = config or TrainerConfig()
+        config = _with_repeats(config or TrainerConfig(), keeps=settings.keep_repeats)
         self.report = report = TrainerReport()
         self._settings = settings
         self._client = connect(settings.redis)
@@ -122,7 +122,10 @@ class Trainer:
             await self._take_up()
             return
         snapshot, version = found
+        standing = await self._pointer.standing()
+        anchor = await self._versions.load_anchor(standing.anchor)
         await self._events.go_on_from(version, snapshot, self._cluster.ids)
+        self._events.measure_by(anchor, standing)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._events.learner))
 
     async def _has_moved(self) -> bool:
@@ -141,3 +144,9 @@ class Trainer:
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds
+
+
+def _with_repeats(config: TrainerConfig, *, keeps: bool) -> TrainerConfig:
+    """Return the configuration that treats repeats as the installation does."""
+    network = replace(config.rounds.network, repeats=keeps)
+    return replace(config, rounds=replace(config.rounds, network=network))

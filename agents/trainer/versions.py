@@ -16,6 +16,7 @@ from streams.errors import RegistryError, StateError
 from streams.records.positions import Offsets, TopicIds
 from streams.registry.registry import Registry
 from streams.registry.versions import Version
+from streams.serving.repeats import require_repeats
 from streams.state.store import ModelPointer, State
 
 __all__ = ["VersionKeeper"]
@@ -73,7 +74,34 @@ class VersionKeeper:
 
     def begin_anew(self) -> None:
         """Note that no version serves, so the next one is stored whole."""
-        self._report.model_version, self._changes = None, 0
+        self._report.model_version, self._report.anchor, self._changes = None, None, 0
+
+    async def load_anchor(self, anchor: str | None) -> Snapshot | None:
+        """Return the content of the version that the serving one is measured by; None where that is itself.
+
+        One that cannot be read is told, and the version that serves is its own anchor from then on.
+        """
+        self._report.anchor = None
+        if anchor is None:
+            return None
+        try:
+            snapshot, _ = await asyncio.to_thread(self._registry.load, anchor)
+        except (RegistryError, ValueError) as error:
+            logger.error("anchor.unloadable %s; the version that serves is its own anchor", error)  # noqa: TRY400 - one line
+            return None
+        self._report.anchor = anchor
+        return snapshot
+
+    async def find(self, version_id: str) -> Version:
+        """Return a version that can serve.
+
+        Raises
+        ------
+        RegistryError
+            If it cannot be read whole.
+        """
+        _, version = await asyncio.to_thread(self._registry.load, version_id)
+        return version
 
     async def store(
         self, candidate: Candidate, metrics: Mapping[str, float], offsets: Offsets, topic_ids: TopicIds
@@ -114,15 +142,23 @@ class VersionKeeper:
         )
 
     async def prune(self, serving: str) -> None:
-        """Delete old versions, but none that an experiment compares."""
+        """Delete old versions, but neither the anchor nor one that an experiment compares."""
         try:
             experiment = await self._state.experiment()
-            pinned = () if experiment is None else experiment.versions
+            pinned = set() if experiment is None else set(experiment.versions)
+            if self._report.anchor is not None:
+                pinned.add(self._report.anchor)
             await asyncio.to_thread(self._registry.prune, self._config.keep_versions, serving, pinned)
         except (RegistryError, StateError) as error:  # they may wait for the next round
             logger.warning("registry.not_pruned %s", error)
 
     def _load(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
+        """Read the version that a pointer names, and refuse one that treats repeats in another way."""
+        snapshot, version, changes = self._read(current)
+        require_repeats(version.version_id, snapshot, keeps=self._config.rounds.network.repeats)
+        return snapshot, version, changes
+
+    def _read(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
         try:
             snapshot, version = self._registry.load(current.version)
             return snapshot, version, self._registry.changes_since_whole(current.version)

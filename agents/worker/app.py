@@ -125,7 +125,7 @@ def join_worker(
     life : where signs of life go.
     driver : brings the records.
     """
-    retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes)
+    retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes, repeats=settings.keep_repeats)
     rejections = Rejections(time.monotonic, report)
     refresh = config.refresh
     thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread

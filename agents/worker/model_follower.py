@@ -14,6 +14,7 @@ from model.ranking.retrieval import build_ranker, has_faiss, is_large
 from model.vocabulary import Rows
 from streams.errors import RegistryError
 from streams.registry.registry import FollowedVersion, Registry
+from streams.serving.repeats import require_repeats
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
 
@@ -34,6 +35,7 @@ class ModelLoader:
 
     def __init__(self, settings: Settings, threads: int, thread: Executor) -> None:
         self._retrieval = settings.retrieval
+        self._keeps_repeats = settings.keep_repeats
         self._registry = Registry(settings.registry)
         self._threads = threads
         self._thread = thread
@@ -72,6 +74,7 @@ class ModelLoader:
             if other is None:
                 raise
             followed = other.follow(version, held)
+        require_repeats(version, followed.snapshot, keeps=self._keeps_repeats)
         ranker = self.ranker(followed.snapshot, before, followed.changed)
         ranker.warm_up()
         return ranker, followed
@@ -119,6 +122,8 @@ class ModelFollower:
     async def refresh(self) -> None:
         """Look at the pointer once."""
         pointer = await self._state.current_model()
+        if pointer is None:
+            await self._look_whether_withdrawn()
         if pointer is None or pointer.version == self._current.recommender.version:
             self._is_loaded()
             return
@@ -135,6 +140,14 @@ class ModelFollower:
         is_first = self._current.recommender.version is None  # of this process: no list was of an earlier one meanwhile
         self._current.recommender = self._current.recommender.with_model(ranker, pointer.version)
         self._report_sync(pointer, followed, is_first=is_first)
+
+    async def _look_whether_withdrawn(self) -> None:
+        """Let go of a version that was withdrawn; one whose pointer Redis has lost serves on."""
+        version = self._current.recommender.version
+        if version is not None and await self._state.is_withdrawn():
+            self._current.recommender = self._current.recommender.with_model(None, None)
+            self._report.model_version = None
+            logger.warning("model.withdrawn %s; lists are cold start until another version serves", version)
 
     def _is_unloadable(self, version: str, error: Exception) -> None:
         """Say which version should serve and cannot; where none is loaded at all, lists are degraded until one is."""

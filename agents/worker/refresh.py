@@ -55,10 +55,10 @@ class Current:
     recommender: Recommender
 
     @classmethod
-    def empty(cls, modes: ModeConfig) -> "Current":
+    def empty(cls, modes: ModeConfig, *, repeats: bool = False) -> "Current":
         """Return one that knows neither items nor a model."""
         nothing = Catalogue()
-        return cls(Recommender(nothing, ContentIndex(nothing), Trending(), ColdStart(), modes))
+        return cls(Recommender(nothing, ContentIndex(nothing), Trending(), ColdStart(), modes, repeats=repeats))
 
 
 class Refresher(Protocol):

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from commands.run.worker import worker as worker_command
+from model.ranking.modes import ModeConfig
 from replay.datasets.dataset import Dataset
 from replay.live import ListFeed
 from replay.producer import replay
 from replay.schedule import PlannedDelivery, Speed, plan
 from streams.settings import Settings
 
-PERSONALIZE_AT = int(next(one.default for one in worker_command.params if one.name == "personalize_at"))  # type: ignore[arg-type]
+PERSONALIZE_AT = ModeConfig().personalize_at
 AT_ONCE = 50  # newcomers who take turns, so that half a second lies between two events of one
 MIXED = 2000  # neighbouring events that are mixed
 MAX_WAIT_S = 60.0

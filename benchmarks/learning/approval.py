@@ -30,10 +30,11 @@ class WeighedRun(PrequentialRun):
         super().__init__(stream, config)
         self._approval = approval
 
-    def use(self, snapshot: Snapshot) -> None:
-        """Serve a version from here on."""
-        self.promoted += 1
-        self.worker.use(Ranker(snapshot, approval=self._approval), str(self.promoted))
+    def use(self, snapshot: Snapshot | None) -> None:
+        """Serve a version from here on, or none."""
+        super().use(snapshot)
+        if snapshot is not None:
+            self.worker.use(Ranker(snapshot, approval=self._approval), str(self.promoted))
 
 
 def outcome_of(stream: Stream, approval: ApprovalConfig, epochs: int) -> PrequentialOutcome:

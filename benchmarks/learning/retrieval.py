@@ -26,7 +26,7 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.cooccurrence import width_for
+from model.network.cooccurrence import ITEM_COUNTS, width_for
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.retrieval import RetrievalConfig, RetrievingRanker, measure_recall
@@ -188,9 +188,7 @@ def _grown_evidence(
     return {
         "evidence.neighbours": torch.where(known, grown, -1).to(torch.int32),
         "evidence.counts": torch.where(known, counts, 0.0),
-        "evidence.followed": small.weights["evidence.followed"][source],
-        "evidence.touched": small.weights["evidence.touched"][source],
-        "evidence.liked": small.weights["evidence.liked"][source],
+        **{f"evidence.{name}": small.weights[f"evidence.{name}"][source] for name in ITEM_COUNTS},
     }
 
 

@@ -21,7 +21,7 @@ EVENTS, ITEMS, NEW = 165, 3706, 5000
 
 
 def main() -> None:
-    """Print one line for a first training of one pass and one for a round of 5,000 new events."""
+    """Print a line for a first training of one pass, and for two rounds of 5,000 new events, each with its gate."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=1)
@@ -33,11 +33,13 @@ def main() -> None:
     learner.observe(_log(given.users, EVENTS, 0, generator))
     first = _timed("first training, one pass", learner, generator)
     learner.settle(first, replace(gate(first), decision="promote"))  # there is nothing in this log but popularity
-    learner.observe(_log(given.users, max(1, NEW // given.users), 10**9, generator))
-    candidate = _timed("round of new events", learner, generator)
-    began = time.perf_counter()
-    verdict = gate(candidate)
-    print(f"{'gate':26} {verdict.events:9,} events {time.perf_counter() - began:7.1f} s")
+    for number, name in enumerate(("gate", "gate with an anchor"), start=1):
+        learner.observe(_log(given.users, max(1, NEW // given.users), number * 10**9, generator))
+        candidate = _timed("round of new events", learner, generator)
+        began = time.perf_counter()
+        verdict = gate(candidate)
+        print(f"{name:26} {verdict.events:9,} events {time.perf_counter() - began:7.1f} s")
+        learner.settle(candidate, replace(verdict, decision="promote"))
 
 
 def _timed(name: str, learner: Learner, generator: np.random.Generator) -> Candidate:

@@ -34,19 +34,19 @@ def model() -> None:
 @address_options
 @_json_option
 def list_versions(*, as_json: bool, **given: Any) -> None:
-    """List the versions, newest first; the one that serves is marked."""
+    """List the versions, newest first; the one that serves is marked *, and its anchor a."""
     from streams.registry.versions import VersionStore
 
     settings = given_settings(given)
-    current = _current(settings)
+    current, anchor = _current(settings), _anchor(settings)
     versions = VersionStore(settings.registry).list()
     if as_json:
         described = [_described(version, current) for version in versions]
-        click.echo(orjson.dumps({"current": current, "versions": described}).decode())
+        click.echo(orjson.dumps({"current": current, "anchor": anchor, "versions": described}).decode())
     elif not versions:
         click.echo(f"no versions in {settings.registry}")
     else:
-        _print_table(versions, current)
+        _print_table(versions, current, anchor)
 
 
 @model.command()
@@ -76,7 +76,8 @@ def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     """Serve an older version again, by default the parent of the one that serves.
 
-    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
+    anchor from then on: what follows is measured by it.
     """
     from streams.registry.versions import VersionStore
 
@@ -96,7 +97,8 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     """Serve a stored version, whatever the gate said of it; a running trainer goes on from it.
 
-    The version is loaded first, so a torn one is refused before anything changes. Running workers follow.
+    The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
+    anchor from then on: what follows is measured by it.
     """
     settings = given_settings(given)
     _serve(settings, version_id, _pointer(settings), "promoted", as_json=as_json)
@@ -158,8 +160,8 @@ def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None
 def prune(keep: int, *, as_json: bool, **given: Any) -> None:
     """Delete old versions.
 
-    The one that serves, its parent, those of an experiment, and what any of these hold the changes to, are kept however
-    old they are.
+    The one that serves, its parent, its anchor, those of an experiment, and what any of these hold the changes to, are
+    kept however old they are.
     """
     from streams.registry.versions import VersionStore
 
@@ -241,12 +243,21 @@ def _current(settings: "Settings") -> str | None:
 
 
 def _pinned(settings: "Settings") -> "frozenset[str]":
-    """Return the versions that an experiment compares."""
+    """Return the anchor, and the versions that an experiment compares."""
     from streams.state.experiments import find_experiment
 
     with _redis(settings) as client:
         found = find_experiment(client)
-    return frozenset() if found is None else found.versions
+    anchor = _anchor(settings)
+    return (frozenset() if found is None else found.versions) | (frozenset() if anchor is None else {anchor})
+
+
+def _anchor(settings: "Settings") -> str | None:
+    """Return the id of the version that the one that serves is measured by, or None where that is itself."""
+    from streams.state.pointer import find_standing
+
+    with _redis(settings) as client:
+        return find_standing(client).anchor
 
 
 def _redis(settings: "Settings") -> "Redis":
@@ -288,7 +299,7 @@ def _described(version: "Version", current: str | None) -> dict[str, Any]:
     }
 
 
-def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
+def _print_table(versions: "tuple[Version, ...]", current: str | None, anchor: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -297,7 +308,7 @@ def _print_table(versions: "tuple[Version, ...]", current: str | None) -> None:
     table = Table("", "version", "parent", "age", *figures, "size", box=None, pad_edge=False, header_style="bold")
     for version in versions:
         table.add_row(
-            "*" if version.version_id == current else "",
+            {current: "*", anchor: "a"}.get(version.version_id, ""),
             version.version_id,
             version.parent or "-",
             _age((now_ms - version.created_ms) // 1000),

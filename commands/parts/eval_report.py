@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from commands.parts.comparing import better_as_values, verdict
 from commands.parts.tables import Row, table
 from model.metrics.ranking import hit_rate, ndcg
 from replay.evaluation.baselines.popularity import ranks_with_ties_won
+from replay.evaluation.behind import BetterMethod
 from replay.evaluation.split import Split
 from replay.evaluation.summary import Estimate, MethodSummary, Protocol, ProtocolQuality, UserGroup
 
@@ -23,6 +25,7 @@ class EvaluationResult:
     ----------
     split : what was learnt from and tested.
     summaries : one for each method, ours first.
+    better : what is ahead of ours; None where ours was left out.
     protocol : of the main figures.
     held_out : which event of each user, in a word.
     k : length of the lists.
@@ -33,6 +36,7 @@ class EvaluationResult:
 
     split: Split
     summaries: tuple[MethodSummary, ...]
+    better: tuple[BetterMethod, ...] | None
     protocol: Protocol
     held_out: str
     k: int
@@ -43,7 +47,8 @@ class EvaluationResult:
 
     def title(self) -> str:
         """Return the protocol in words."""
-        among = f"{self.split.n_negatives} others" if self.protocol == "sampled" else "all items not touched before"
+        everything = "all items" if self.split.repeats else "all items not touched before"
+        among = f"{self.split.n_negatives} others" if self.protocol == "sampled" else everything
         return f"{self.split.name}: each user's {self.held_out} event, ranked among {among}"
 
 
@@ -56,6 +61,8 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "metrics": ours and ours["metrics"],
         "popularity": models["popularity"]["metrics"],
         "popularity_ties_won": _ties_won(evaluated),
+        "own_negatives": int(split.is_own_negative().sum()),
+        "worse_than": None if evaluated.better is None else better_as_values(evaluated.better),
         "models": models,
         "protocol": evaluated.title(),
         "tie_rule": TIE_RULE,
@@ -64,6 +71,7 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "users": len(split),
         "items": split.n_items,
         "events": len(split.train),
+        "repeats": {"kept": split.repeats, "events": split.repeated},
         "tied_share": split.tied_share(),
         "genres": len(split.catalogue.genres()),
         "config": evaluated.config,
@@ -77,7 +85,12 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
 def text(evaluated: EvaluationResult) -> str:
     """Return what is printed for people."""
     split = evaluated.split
-    parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated)), *_notes(evaluated)]
+    parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated))]
+    if evaluated.better is not None:
+        parts.append(
+            verdict("Reelstream", evaluated.better, [one.name for one in evaluated.summaries[1:]], evaluated.k)
+        )
+    parts += _notes(evaluated)
     parts.append(
         f"{len(split):,} users tested, {split.n_items:,} items, {len(split.train):,} training events; "
         f"seed {evaluated.seed} of the split, {evaluated.seeds} run(s) of what is random; {evaluated.seconds} s in all"
@@ -162,7 +175,7 @@ def _notes(evaluated: EvaluationResult) -> list[str]:
     split, first = evaluated.split, evaluated.summaries[0]
     rate = first.main.hit_rate.mean
     error = sqrt(rate * (1.0 - rate) / len(split))
-    ties = f"Ties: {TIE_RULE}."
+    ties = f"Ties: {TIE_RULE}. Where nearly all items tie that is not what random orders would give."
     one_item = (
         f"With one right item each, recall is the hit rate and precision the hit rate / {evaluated.k}. "
         f"Another sample of users would move {first.name}'s by {error:.4f} (one standard error)."
@@ -172,7 +185,26 @@ def _notes(evaluated: EvaluationResult) -> list[str]:
         f"Here {split.tied_share():.0%} do; `apart` are the users whose held-out event does not share its second "
         "with the event before it."
     )
-    return [ties, one_item, pages]
+    return [*_repeats(split), ties, *_own_negatives(evaluated), one_item, pages]
+
+
+def _repeats(split: Split) -> list[str]:
+    """Return how many repeats the log has, and what became of them; nothing where it has none."""
+    if not split.repeated:
+        return []
+    became = "kept" if split.repeats else "dropped (--keep-repeats keeps them)"
+    return [
+        f"{split.repeated:,} events were repeats, with an item that the user had touched before: they were {became}."
+    ]
+
+
+def _own_negatives(evaluated: EvaluationResult) -> list[str]:
+    """Return how lines that list the held-out item twice are counted, where there are any."""
+    lines = int(evaluated.split.is_own_negative().any(axis=1).sum())
+    if not lines:
+        return []
+    fewer = evaluated.split.n_negatives - 1
+    return [f"{lines:,} of {len(evaluated.split):,} lists of negatives name the held-out item: it has {fewer} others."]
 
 
 def _cell(figure: Estimate) -> str:

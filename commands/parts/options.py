@@ -7,7 +7,7 @@ import click
 
 from streams.settings import Settings, data_folder
 
-__all__ = ["address_options", "archive_option", "given_settings", "partitions_option"]
+__all__ = ["address_options", "archive_option", "given_settings", "partitions_option", "repeats_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,15 @@ archive_option = click.option(
     envvar="REELSTREAM_ARCHIVE",
     default=lambda: str(data_folder() / "archive"),
     help="Folder or fsspec URL of the archived events. [REELSTREAM_ARCHIVE]",
+)
+
+
+repeats_option = click.option(
+    "--keep-repeats/--drop-repeats",
+    "repeats",
+    envvar="REELSTREAM_KEEP_REPEATS",
+    default=False,
+    help="Whether users come back to items: then those are learnt, tested and listed again. [REELSTREAM_KEEP_REPEATS]",
 )
 
 

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
+from commands.parts.options import repeats_option
 from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class StreamOptions:
     least_stars: float
     warm_up: float
     limit: int | None
+    repeats: bool
     every: int
     epochs: int
     seed: int
@@ -51,6 +53,7 @@ def stream_options(command: F) -> F:
     """Add the options of :class:`StreamOptions`."""
     for option in (
         run_options,
+        repeats_option,
         click.option(
             "--epochs",
             type=click.IntRange(min=1),
@@ -94,6 +97,7 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     """
     import torch
 
+    from model.network.neumf import NeuMFConfig
     from model.training.rounds import RoundConfig
     from replay.datasets.readers import read_dataset
     from replay.prequential.run import PrequentialConfig
@@ -101,13 +105,17 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
 
     torch.set_num_threads(options.threads)
     log = read_dataset(dataset, seed=options.seed)
-    stream = Stream.of(log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit)
-    rounds = replace(RoundConfig(), first=training_of(stream.warm, options.epochs))
+    stream = Stream.of(
+        log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit, repeats=options.repeats
+    )
+    network = NeuMFConfig(repeats=options.repeats)
+    rounds = RoundConfig(network=network, first=training_of(stream.warm, options.epochs))
     config = PrequentialConfig(round_every=options.every, seed=options.seed, rounds=rounds)
     about = {
         "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
         "events": len(stream),
         "least_stars": options.least_stars,
+        "repeats": {"kept": options.repeats, "events": stream.repeated},
         "warm_up_share": options.warm_up,
         "seed": options.seed,
         "config": json.loads(json.dumps(asdict(config))),

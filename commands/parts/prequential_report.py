@@ -1,7 +1,8 @@
 """How a prequential run is told: as JSON, as tables, and as a page that stands alone."""
 
 import html
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from math import sqrt
@@ -20,10 +21,19 @@ from replay.prequential.outcome import (
     moving_average,
     slices,
 )
+from replay.prequential.run import RoundMark
 
 __all__ = ["described", "page", "text", "title"]
 
 HEADINGS = {"history": "by past events", "quarter": "by quarter", "second": "within a second", "mode": "by mode"}
+DECISIONS = {
+    "promote": "promoted",
+    "reject": "rejected",
+    "hold": "held",
+    "return": "back to the anchor",
+    "withdraw": "withdrawn",
+    "failed": "failed",
+}
 POINTS = 200  # of a curve in JSON
 
 
@@ -31,7 +41,9 @@ def title(outcome: PrequentialOutcome, least_stars: float) -> str:
     """Return one line: what was replayed, and by which protocol."""
     stream = outcome.stream
     stars = f" of {least_stars:g} stars or more" if least_stars else ""
-    return f"{stream.name}: {len(stream):,} events{stars}, test then learn, {len(stream.tests):,} tests, all items"
+    served = "" if outcome.served(ONLINE) else "; no version served, all lists are cold start"
+    events = f"{stream.name}: {len(stream):,} events{stars}"
+    return f"{events}, test then learn, {len(stream.tests):,} tests, all items{served}"
 
 
 def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +64,7 @@ def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str
                 by: {part.name: _flat(outcome.figures(name, part), outcome.k) for part in some}
                 for by, some in split.items()
             }
+            | _served(outcome, name)
             | {"curve": [round(value, 5) for value in moving_average(outcome.hits(name))[::step].tolist()]}
             for name in outcome.tracks
         },
@@ -95,6 +108,11 @@ def page(outcome: PrequentialOutcome, heading: str, picture: str) -> str:
     return out.getvalue() + "</html>\n"
 
 
+def _served(outcome: PrequentialOutcome, name: str) -> dict[str, int]:
+    served = outcome.served(name)
+    return {} if served is None else {"tests_with_a_version": served}
+
+
 def _flat(figures: Figures, k: int) -> dict[str, float]:
     return {"tests": figures.tests, f"hr@{k}": figures.hit_rate, f"ndcg@{k}": figures.ndcg}
 
@@ -113,13 +131,16 @@ def _low_share(outcome: PrequentialOutcome) -> float:
 
 def _overall(outcome: PrequentialOutcome) -> list[Row]:
     liked, low = f"HR@{outcome.k}, {LIKED_FROM:g} stars or more", f"below {LOW_BELOW:g} stars among hits"
-    rows: list[Row] = [("", f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", liked, low)]
+    headings = (f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", "tests with a version", liked, low)
+    rows: list[Row] = [("", *headings)]
     popular = outcome.figures("popularity").hit_rate if "popularity" in outcome.tracks else 0.0
     for name in outcome.tracks:
         figures, taste = outcome.figures(name), outcome.taste(name)
         times = f"{figures.hit_rate / popular:.2f}" if popular else ""
         tastes = f"{taste.liked_hit_rate:.4f}", f"{taste.low_share:.2%}"
-        rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, *tastes))
+        served = outcome.served(name)
+        had = "" if served is None else f"{served:,}" if served else "none"
+        rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, had, *tastes))
     return rows
 
 
@@ -134,12 +155,21 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
     """Return what must stand under every table."""
     stream, rounds = outcome.stream, outcome.marks[1:]
     rate = outcome.figures(ONLINE).hit_rate
+    new = "" if stream.repeats else " and with an item new to them"
     note = (
-        "A test is an event of a user with a past and with an item new to them: it is looked for in the list of that\n"
+        f"A test is an event of a user with a past{new}: it is looked for in the list of that\n"
         "moment, among all items, and only then revealed. An item that nobody had touched counts as a miss; a rival's\n"
         f"ties count half. {len(stream):,} events, the first {stream.warm:,} to warm up on; one standard error of a\n"
         f"hit rate of {rate:.3f} is {sqrt(rate * (1.0 - rate) / len(stream.tests)):.4f}, were the tests independent."
     )
+    again = (
+        "were tested too, among all items"
+        if stream.repeats
+        else "were learnt and not tested (--keep-repeats tests them)"
+    )
+    if stream.repeated:
+        repeats = f"{stream.repeated:,} events after the warm-up were repeats, with an item that the user knew"
+        note += f"\n{repeats}: they {again}."
     shared = 1.0 - stream.is_first_of_second.mean()
     taste = (
         f"{outcome.taste(ONLINE).liked_tests:,} of the tests are of an item that was then rated with {LIKED_FROM:g} "
@@ -152,20 +182,49 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
     ]
     if rounds:
         training = sorted(mark.training_s for mark in rounds)
-        promoted = sum(mark.decision == "promote" for mark in rounds)
         notes.append(
-            f"{len(rounds)} rounds of learning, {promoted} promoted; training took "
+            f"{len(rounds)} rounds of learning: {_decided(rounds)}; training took "
             f"{training[len(training) // 2]:.1f} s (median), {training[-1]:.1f} s at most. "
             f"{len(outcome.switches()):,} switches of mode."
         )
-    if FROZEN in outcome.tracks and rounds:
+    notes.append(_who_made_the_lists(outcome))
+    if FROZEN in outcome.tracks and not outcome.served(FROZEN):
+        notes.append("The warm-up led to no version, so the frozen model has cold-start lists alone.")
+    elif FROZEN in outcome.tracks and rounds:
         lower = "lower in every quarter" if _frozen_is_lower(outcome) else "NOT lower in every quarter"
         notes.append(f"The same model frozen after the warm-up is {lower} of the stream.")
     return notes
 
 
+def _decided(rounds: Sequence[RoundMark]) -> str:
+    """Return how many rounds ended in which way, and what the candidate or the version that served lost to."""
+    said = []
+    for decision, words in DECISIONS.items():
+        marks = [mark for mark in rounds if mark.decision == decision]
+        rivals = Counter(name for mark in marks for name in mark.lost_to)
+        lost_to = ", ".join(f"{name} {times}" for name, times in rivals.items())
+        said += [f"{len(marks)} {words}" + (f" (by {lost_to})" if lost_to else "")] if marks else []
+    return ", ".join(said)
+
+
+def _who_made_the_lists(outcome: PrequentialOutcome) -> str:
+    """Return what made the learning model's lists, in a sentence."""
+    tests, served = len(outcome.online.modes), outcome.served(ONLINE)
+    if not served:
+        return (
+            f"Nothing was served: no round of {len(outcome.marks)} was promoted before the last test. "
+            f"All {tests:,} lists of {ONLINE} are cold start, made of trending and similarity."
+        )
+    personalised = int(outcome.online.modes.sum())
+    versions = int(outcome.online.versions.max())
+    return (
+        f"{served:,} of {tests:,} tests had a version, {versions:,} of them one after the other; versions made "
+        f"{personalised:,} lists, trending and similarity the other {tests - personalised:,}."
+    )
+
+
 def _frozen_is_lower(outcome: PrequentialOutcome) -> bool | None:
-    if FROZEN not in outcome.tracks:
+    if FROZEN not in outcome.tracks or not outcome.served(FROZEN):
         return None
     quarters = slices(outcome)["quarter"]
     return all(outcome.figures(FROZEN, part).hit_rate < outcome.figures(ONLINE, part).hit_rate for part in quarters)

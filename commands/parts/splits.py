@@ -17,8 +17,8 @@ movies_option = click.option(
 )
 
 
-def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool) -> "Split":
-    """Return the NCF split at a path, or the leave-one-out split of a data set."""
+def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool, repeats: bool = False) -> "Split":
+    """Return the NCF split at a path, which has no repeats, or the leave-one-out split of a data set."""
     from replay.datasets.readers import is_release
     from replay.evaluation.ncf import is_ncf, read_ncf
 
@@ -26,10 +26,10 @@ def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool) -
         return read_ncf(Path(dataset), movies=movies, seed=seed)
     if movies is not None:
         raise click.UsageError("--movies goes with an NCF split; other data sets describe their own items")
-    return left_out(dataset, seed, negatives=negatives)
+    return left_out(dataset, seed, negatives=negatives, repeats=repeats)
 
 
-def left_out(dataset: str, seed: int, *, negatives: bool) -> "Split":
+def left_out(dataset: str, seed: int, *, negatives: bool, repeats: bool = False) -> "Split":
     """Return the leave-one-out split of a data set, with 99 negatives for each user or none."""
     import numpy as np
 
@@ -38,4 +38,4 @@ def left_out(dataset: str, seed: int, *, negatives: bool) -> "Split":
     from replay.evaluation.split import NEGATIVES
 
     log = read_dataset(dataset, seed=seed)
-    return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0)
+    return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0, repeats=repeats)

@@ -30,9 +30,7 @@ EVICTIONS_WITHIN_S = 30.0
 @click.option(
     "--personalize-at",
     type=click.IntRange(min=1),
-    default=DEFAULT_MODES.personalize_at,
-    show_default=True,
-    help="Known items that make a user personalised.",
+    help="Known items that make a user personalised. By default a version says from where on its lists hit more.",
 )
 @click.option(
     "--explore",
@@ -67,7 +65,7 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
 
 
 def _work(
-    settings: Settings, instance: str | None, log_level: str, *, personalize_at: int, explore: int, threads: int
+    settings: Settings, instance: str | None, log_level: str, *, personalize_at: int | None, explore: int, threads: int
 ) -> None:
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/reading/app.py
@@ -79,7 +77,7 @@ def _work(
     from streams.serving.lists import ServingConfig
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
-    modes = ModeConfig(personalize_at, min(DEFAULT_MODES.demote_below, personalize_at))
+    modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
     config = WorkerConfig(modes=modes, serving=ServingConfig(explore=explore), refresh=RefreshConfig(threads=threads))
     app = build_worker(settings, config, instance)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.parts.options import repeats_option
 from commands.parts.splits import movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
 from streams.errors import SettingsError
@@ -52,6 +53,7 @@ class PartWorth:
 @click.option("--full", "is_full", is_flag=True, help="Rank among the whole catalogue instead of 99 others.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each kind.")
 @click.option("--k", type=click.IntRange(min=1), default=10, show_default=True, help="Length of the lists.")
+@repeats_option
 @training_options
 def ablation(
     *,
@@ -62,6 +64,7 @@ def ablation(
     is_full: bool,
     seeds: int,
     k: int,
+    repeats: bool,
     epochs: int,
     negatives: int,
     seed: int,
@@ -85,20 +88,21 @@ def ablation(
     if unknown := set(left_out) - set(PARTS):
         raise SettingsError(f"eval ablation: --parts must be among {', '.join(PARTS)}, got {sorted(unknown)!r}")
     torch.set_num_threads(threads)
-    split = split_at(dataset, movies, seed, negatives=not is_full)
+    split = split_at(dataset, movies, seed, negatives=not is_full, repeats=repeats)
     if validate:
         split = split.validation(np.random.default_rng(seed))
     training = training_of(len(split.train), epochs, negatives)
     runs: dict[str, tuple[MethodRun, ...]] = {}
     for name in (WHOLE, *left_out):
-        network = NeuMFConfig(parts=tuple(part for part in PARTS if part != name))
+        network = NeuMFConfig(parts=tuple(part for part in PARTS if part != name), repeats=split.repeats)
         if not quiet:
             click.echo(name if name == WHOLE else f"without {name}", err=True)
         with progress_bar(quiet=quiet) as progress:
             method = TrainedNeuMF(network, training, progress)
             runs[name] = over_seeds(method, split, range(seed, seed + seeds), k)
     found = [_worth(name, some, runs[WHOLE], k, is_full=is_full) for name, some in runs.items()]
-    among = "all items not touched before" if is_full else f"{split.n_negatives} others"
+    everything = "all items" if split.repeats else "all items not touched before"
+    among = everything if is_full else f"{split.n_negatives} others"
     event = "penultimate" if validate else "last"
     title = f"{split.name}: each user's {event} event among {among}, {epochs} epochs, {seeds} seed(s)"
     report = _described(found, split, title, training=asdict(training), k=k, seed=seed, seeds=seeds)

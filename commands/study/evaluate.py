@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
+from commands.parts.options import repeats_option
 from commands.parts.splits import PATH, left_out, movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.ablation import ablation
@@ -27,7 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EvaluationOptions", "evaluate", "protocol_options"]
 
-DEFAULT = ("popularity", "item-knn", "ease", "als", "svd", "nmf")  # half a minute together on a million events
+DEFAULT = (
+    "popularity",
+    "item-knn",
+    "co-occurrence",
+    "ease",
+    "als",
+    "svd",
+    "nmf",
+)  # half a minute together on a million events
 OURS = "Reelstream"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +54,7 @@ class EvaluationOptions:
     only_baselines : whether ours is left out.
     plot : where to draw, if anywhere.
     quiet, as_json : what goes to stderr and to stdout.
+    repeats : whether a user's further events with an item are kept.
     """
 
     seed: int
@@ -58,6 +68,7 @@ class EvaluationOptions:
     plot: Path | None
     quiet: bool
     as_json: bool
+    repeats: bool = False
 
 
 def protocol_options(command: F) -> F:
@@ -119,25 +130,29 @@ def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> Non
 
 @evaluate.command()
 @click.argument("dataset")
+@repeats_option
 @protocol_options
 def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
     """Hold out the last event of each user of DATASET, and rank it among 99 unseen items drawn at random.
 
     DATASET is a name of `data list` or a path.
     """
-    _run(left_out(dataset, given["seed"], negatives=True), "sampled", validate=validate, given=given)
+    split = left_out(dataset, given["seed"], negatives=True, repeats=given["repeats"])
+    _run(split, "sampled", validate=validate, given=given)
 
 
 @evaluate.command()
 @click.argument("dataset", metavar="PATH_OR_DATASET")
 @movies_option
+@repeats_option
 @protocol_options
 def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> None:
     """Rank each held-out event among all items that its user had not touched.
 
-    The events are those of `eval ncf` where PATH is such a split, else those of `eval leave-one-out`.
+    With --keep-repeats it is ranked among all items. The events are those of `eval ncf` where PATH is such a split,
+    else those of `eval leave-one-out`.
     """
-    split = split_at(dataset, movies, given["seed"], negatives=False)
+    split = split_at(dataset, movies, given["seed"], negatives=False, repeats=given["repeats"])
     _run(split, "full", validate=validate, given=given)
 
 
@@ -148,13 +163,15 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
 
     from commands.parts.eval_report import EvaluationResult, described, text
     from model.network.neumf import NeuMFConfig
+    from replay.evaluation.behind import better_methods
     from replay.evaluation.summary import summary
 
     options = EvaluationOptions(**given)
     if validate:
         split = split.validation(np.random.default_rng(options.seed))
     torch.set_num_threads(options.threads)
-    network, training = NeuMFConfig(), training_of(len(split.train), options.epochs, options.negatives)
+    network = NeuMFConfig(repeats=split.repeats)
+    training = training_of(len(split.train), options.epochs, options.negatives)
     known = _baselines(options)
     draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()
@@ -162,9 +179,11 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
         found = {name: _runs(name, method, split, options) for name, method in known.items()}
         if not options.only_baselines:
             found = {OURS: _our_runs(split, network, training, options)} | found
+    rivals = {name: runs for name, runs in found.items() if name != OURS}
     evaluated = EvaluationResult(
         split=split,
         summaries=tuple(summary(name, runs, split, protocol, options.k) for name, runs in found.items()),
+        better=better_methods(found[OURS], rivals, split, protocol, options.k) if OURS in found else None,
         protocol=protocol,
         held_out="penultimate" if validate else "last",
         k=options.k,

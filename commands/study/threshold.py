@@ -10,6 +10,7 @@ import click
 
 from commands.parts.drawing import drawing_module
 from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
+from streams.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
 
     DATASET is replayed twice, with cold-start lists only and with personalised ones. Each event of a user with at most
     --most past events is tested on the list of its moment, then learnt. The proposal is the threshold with most hits;
-    its range comes from drawing users anew a thousand times.
+    its range comes from drawing users anew a thousand times. Where no version ever serves there is no proposal, and the
+    exit status is 1.
     """
     options = StreamOptions.taken(given)
     draw = _drawing(plot)
@@ -51,17 +53,40 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
 
     began = time.monotonic()
     stream = low_history(replayed.stream, most)
-    cold = _hits(PrequentialRun(stream, always_cold(replayed.config)), "cold start", options)
-    personalised = _hits(PrequentialRun(stream, always_personalised(replayed.config)), "personalised", options)
+    cold_pass = PrequentialRun(stream, always_cold(replayed.config))
+    personalised_pass = PrequentialRun(stream, always_personalised(replayed.config))
+    cold = _hits(cold_pass, "cold start", options)
+    personalised = _hits(personalised_pass, "personalised", options)
+    served = _served(personalised_pass)
     present = ModeConfig().personalize_at
     proposal = propose(stream, cold, personalised, present, np.random.default_rng(options.seed))
     groups = mode_hit_rates(stream, cold, personalised)
     draw(groups, proposal)
     if options.as_json:
         told = {"proposal": asdict(proposal), "present": present, "by_past_events": [asdict(one) for one in groups]}
+        told |= {"tests_with_a_version": served}
         click.echo(json.dumps(replayed.about | told | {"seconds": round(time.monotonic() - began, 1)}))
     else:
         click.echo(_text(groups, proposal, present, replayed.stream.name))
+        click.echo(f"a version served at {served:,} of {len(personalised):,} tests; at the others both lists are cold")
+
+
+def _served(run: "PrequentialRun") -> int:
+    """Return at how many tests a version served.
+
+    Raises
+    ------
+    DataError
+        If at none: both passes made the same lists then, and speak for no threshold.
+    """
+    served = int((run.track.versions > 0).sum())
+    if not served:
+        tried = ", ".join(f"{mark.decision} after {mark.events:,} events" for mark in run.marks)
+        raise DataError(
+            "tune-threshold: a version that serves is required to compare with cold start, got none in "
+            f"{len(run.marks)} rounds ({tried}); take a longer log, or more --epochs"
+        )
+    return served
 
 
 def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarray[Any, np.dtype[np.bool_]]":

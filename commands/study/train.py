@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
+from commands.parts.comparing import better_as_values, verdict
+from commands.parts.options import repeats_option
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.plain import train_plain
 from streams.errors import DataError, SettingsError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from model.training.learner import Learner
     from model.training.rounds import Candidate
     from replay.datasets.readers import Dataset
+    from replay.evaluation.version_check import VersionCheck
     from streams.registry.registry import Registry
     from streams.settings import Settings
 
@@ -60,6 +63,7 @@ __all__ = ["train"]
 )
 @click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
 @click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
+@repeats_option
 @training_options
 @click.pass_context
 def train(
@@ -76,6 +80,7 @@ def train(
     checkpoint: Path | None,
     plain: bool,
     backend: Literal["torch", "numpy"] | None,
+    repeats: bool,
     epochs: int,
     negatives: int,
     seed: int,
@@ -87,7 +92,9 @@ def train(
     """Train a first version on recorded or archived events.
 
     DATASET is a name of `data list` or a path. The newest events are held out and ranked among the whole catalogue:
-    HR@10 and NDCG@10 of the version are stored with it, beside those of popularity. Serving it is a separate step.
+    HR@10 and NDCG@10 of the version are stored with it, beside those of popularity. It is compared with item kNN and
+    co-occurrence counts too. One that is worse than a simple method is stored all the same, and that is said. Serving
+    it is a separate step.
     """
     if backend is not None and not plain:
         raise click.UsageError("--backend goes with --plain")
@@ -96,6 +103,8 @@ def train(
     own_negatives = ctx.get_parameter_source("negatives") is not ParameterSource.DEFAULT
     if plain and (patience or restarts or checkpoint or device != "cpu" or own_negatives):
         raise click.UsageError("--negatives, --patience, --restarts, --checkpoint and --device do not go with --plain")
+    if plain and repeats and ctx.get_parameter_source("repeats") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--keep-repeats does not go with --plain")
     if plain:
         given_epochs = ctx.get_parameter_source("epochs") is not ParameterSource.DEFAULT
         train_plain(
@@ -117,7 +126,8 @@ def train(
     log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
-    learner = _learner(log, replace(training, patience=patience or 0, restarts=restarts, device=device))
+    training = replace(training, patience=patience or 0, restarts=restarts, device=device)
+    learner = _learner(log, training, repeats=repeats)
     with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as hooks:
         trained = _trained(learner, log.catalogue, seed, progress, hooks)
         report = _report(trained, learner, log, out, seed)
@@ -151,18 +161,26 @@ def _report(
     trained: "tuple[Candidate, float]", learner: "Learner", log: "Dataset", out: str | None, seed: int
 ) -> dict[str, Any]:
     """Measure and store what was trained, and return what there is to say about it."""
+    import numpy as np
+
     from model.training.gate import gate
+    from replay.evaluation.version_check import check_version
 
     candidate, seconds = trained
-    verdict = gate(candidate)
-    figures = {"hr@10": verdict.candidate.hit_rate, "ndcg@10": verdict.candidate.ndcg}
-    popularity = {"hr@10": verdict.popularity.hit_rate, "ndcg@10": verdict.popularity.ndcg}
-    version = _store(candidate.snapshot, out, figures | {"popularity_hr@10": popularity["hr@10"]}, seed)
+    gated = gate(candidate)
+    figures = {"hr@10": gated.candidate.hit_rate, "ndcg@10": gated.candidate.ndcg}
+    popularity = {"hr@10": gated.popularity.hit_rate, "ndcg@10": gated.popularity.ndcg}
+    check = check_version(candidate, np.random.default_rng(seed))
+    stored = figures | {"popularity_hr@10": popularity["hr@10"]} | _lead_over_simple(check)
+    version = _store(candidate.snapshot, out, stored, seed)
     return {
         "metrics": figures,
         "popularity": popularity,
-        "protocol": "newest events held out, ranked among all items the user does not know, half-rank ties",
-        "held_out": verdict.events,
+        "protocol": f"newest events held out, ranked among {_among(candidate)}, half-rank ties",
+        "held_out": gated.events,
+        "simple": None if check is None else {"users": check.users, "ours": check.hit_rate} | check.simple,
+        "worse_than": None if check is None else better_as_values(check.better),
+        "verdict": None if check is None else verdict(version.version_id, check.better, tuple(check.simple), 10),
         "version": version.version_id,
         "uri": version.uri,
         "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
@@ -175,6 +193,15 @@ def _report(
         "scores": candidate.training.scores,
         "seconds": round(seconds, 1),
     }
+
+
+def _among(candidate: "Candidate") -> str:
+    return "all items" if candidate.snapshot.config.repeats else "all items the user does not know"
+
+
+def _lead_over_simple(check: "VersionCheck | None") -> dict[str, float]:
+    """Return by how much the version is ahead of the best simple method, below zero if behind, to be stored with it."""
+    return {} if check is None else {"lead_over_simple": check.hit_rate - max(check.simple.values())}
 
 
 def _recorded(name_or_path: str, seed: int) -> "Dataset":
@@ -228,14 +255,16 @@ def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
     path.unlink(missing_ok=True)
 
 
-def _learner(log: "Dataset", training: "TrainingConfig") -> "Learner":
+def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
     from model.history import Interaction
+    from model.network.neumf import NeuMFConfig
     from model.training.learner import Learner, LearnerConfig
     from model.training.rounds import RoundConfig
 
     n = len(log.interactions)
-    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), RoundConfig(first=training))
+    rounds = RoundConfig(network=NeuMFConfig(repeats=repeats), first=training)
+    learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), rounds)
     table = log.interactions
     if "weight" not in table:
         table = table.assign(kind="rate", weight=table["rating"] / 5.0)
@@ -278,5 +307,16 @@ def _text(report: dict[str, Any]) -> str:
         f"{report['version']} in {report['uri']}\n"
         f"trained on {report['events']:,} events of {report['users']:,} users in {report['seconds']} s\n"
         f"whole catalogue, {report['held_out']:,} newest events: HR@10 {mine['hr@10']:.3f}, "
-        f"NDCG@10 {mine['ndcg@10']:.3f} (popularity {popular['hr@10']:.3f}, {popular['ndcg@10']:.3f})"
+        f"NDCG@10 {mine['ndcg@10']:.3f} (popularity {popular['hr@10']:.3f}, {popular['ndcg@10']:.3f})\n"
+        f"{_compared(report)}"
     )
+
+
+def _compared(report: dict[str, Any]) -> str:
+    """Return how the version did beside simple methods."""
+    if report["simple"] is None:
+        return "compared with no simple method: no event was held out of a user that it learnt from"
+    simple = dict(report["simple"])
+    users, ours = simple.pop("users"), simple.pop("ours")
+    rates = ", ".join(f"{name} {rate:.3f}" for name, rate in simple.items())
+    return f"next event of {users:,} users: HR@10 {ours:.3f} ({rates})\n{report['verdict']}"

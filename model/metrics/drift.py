@@ -1,26 +1,21 @@
 """When a version that serves has become worse than no model at all: its lists against popularity, event by event.
 
-Of the events on which just one of the two hits, D in all, popularity must lead by more than three times sqrt(D)
-(McNemar's test [1]_). Three, where the gate asks for one: the gate looks once at a version, but this question is asked
-every second, and whoever looks at one standard error again and again finds it sooner or later. Only personalised lists
-count, because a cold-start list is the same whatever version serves, and of these only lists whose places are all given
-by score: what chance put there is not the version's choice.
+Of the events on which just one of the two hits, D in all, popularity must lead by more than three times sqrt(D), three
+standard errors (``model.metrics.paired_lead``). The gate asks for one: it looks once at a candidate, but this question
+is asked every second, and whoever looks at one standard error again and again finds it sooner or later. Only
+personalised lists count, because a cold-start list is the same whatever version serves, and of these only lists whose
+places are all given by score: what chance put there is not the version's choice.
 
 Of each list only the first test counts. While no new lists come, because workers are away or behind, users go on with
 the list they have, and it grows old while popularity does not: its later tests speak against the workers' absence, not
 against the version. What follows from drift is not decided here.
-
-References
-----------
-.. [1] McNemar, "Note on the sampling error of the difference between correlated proportions",
-   Psychometrika 1947.
 """
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from math import sqrt
 
 from model.metrics.live import Credit, PublishedList
+from model.metrics.paired_lead import PairedLead
 
 __all__ = ["Drift", "DriftConfig", "DriftGuard"]
 
@@ -66,7 +61,7 @@ class Drift:
     @property
     def z(self) -> float:
         """The lists' lead in standard errors of the paired difference: negative, as popularity leads."""
-        return (self.hits - self.popularity_hits) / sqrt(self.apart) if self.apart else 0.0
+        return PairedLead(self.hits - self.popularity_hits, self.apart).z
 
     def metrics(self) -> dict[str, float]:
         """Return the figures as they are announced."""
@@ -129,6 +124,7 @@ class DriftGuard:
         hits = sum(mine for mine, _ in tests)
         popular_hits = sum(popular for _, popular in tests)
         apart = sum(mine != popular for mine, popular in tests)
-        if len(tests) < self._config.min_tests or hits - popular_hits >= -self._config.sigmas * sqrt(apart):
+        is_behind = PairedLead(hits - popular_hits, apart).is_behind(self._config.sigmas)
+        if len(tests) < self._config.min_tests or not is_behind:
             return None
         return Drift(version, len(tests), hits, popular_hits, apart)

@@ -59,6 +59,7 @@ class ScoreboardConfig:
     groups : versions with their modes, and arms of experiments, whose figures are kept: the latest of each.
     experiment_users : users of the experiment that runs, of both arms; tests of further ones are not counted in it.
     renew_every : events after which the ranking by popularity is made anew.
+    repeats : whether users come back to items, so that an item that a user knows is tested as well.
     """
 
     k: int = 10
@@ -70,6 +71,7 @@ class ScoreboardConfig:
     groups: int = 50
     experiment_users: int = 100_000
     renew_every: int = 50
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,10 +306,12 @@ class Scoreboard:
         Returns
         -------
         What came of the test, or None where there was none: the user has no list yet, or knew the item (which no list
-        has, and which is also what a producer's duplicate looks like).
+        has unless repeats are kept, and which is also what a producer's duplicate looks like: with repeats the caller
+        leaves duplicates out).
         """
         user = self._touched(user_id)
-        credit = None if item_id in user.items else self._tested(user, item_id, at_ms, rec_id)
+        is_test = self.config.repeats or item_id not in user.items
+        credit = self._tested(user, item_id, at_ms, rec_id) if is_test else None
         self._learn(user, item_id)
         if credit is not None and status != "before":
             self._window.append(credit)
@@ -412,7 +416,7 @@ class Scoreboard:
         if not lists:
             return None
         published = lists[-1]
-        popular = self._popularity.top(user.items, self.config.k)
+        popular = self._popularity.top(() if self.config.repeats else user.items, self.config.k)
         return Credit(published, _rank(item_id, published.items), _rank(item_id, popular), bool(named))
 
     def _learn(self, user: _RememberedUser, item_id: str) -> None:

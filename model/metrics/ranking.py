@@ -28,6 +28,11 @@ __all__ = ["coverage", "full_ranks", "half_ranks", "hit_rate", "listed", "ndcg",
 def half_ranks(target: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     """Return each target's rank among the others, float64 (B,), 1 at best; a tie costs half a place.
 
+    That is the mean rank over all orders of a tie, but what is computed from it is no mean over these orders: a hit
+    rate takes the whole tie in or leaves it out. Where nearly all items tie the two lie far apart. With 99 equal
+    competitors the rank is 50.5 and the hit rate at 10 is 0, while random orders hit 1 time in 10; with 18 the rank is
+    10 and the hit rate 1, while random orders hit 10 times in 19.
+
     Parameters
     ----------
     target : (B,), the right item's score.

@@ -28,11 +28,13 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.feedback import NEWCOMER_EVENTS
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
 __all__ = [
     "DEPTH",
+    "ITEM_COUNTS",
     "KERNELS",
     "Evidence",
     "EvidenceReader",
@@ -43,6 +45,7 @@ __all__ = [
     "width_for",
 ]
 
+ITEM_COUNTS = ("followed", "touched", "liked", "newcomers")  # a number for each item
 WINDOW_EVENTS = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
@@ -96,7 +99,9 @@ class RecentItems:
         return RecentItems(self.items[chosen], self.gaps_s[chosen], own, likings)
 
 
-def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True) -> RecentItems:
+def recent_at(
+    sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bool = True, repeats: bool = False
+) -> RecentItems:
     """Return the items that the event after each of some positions is predicted from.
 
     Parameters
@@ -105,6 +110,7 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
     at : int64 (P,), positions in them.
     depth : newest items read, at most; no more than what ranking will have.
     counted : whether the sequences hold the predicted event as the next one, so that it was counted with them.
+    repeats : whether an item may occur more than once; what the event added to a pair is then the sum over all places.
     """
     place = at[:, None] - np.arange(min(depth, DEPTH))  # (P, J)
     known = (place >= 0) & (sequences.users[np.maximum(place, 0)] == sequences.users[at][:, None])
@@ -115,8 +121,13 @@ def recent_at(sequences: Sequences, at: Rows, depth: int = DEPTH, *, counted: bo
         return RecentItems(items, gaps)
     lags = sequences.places[at + 1][:, None] - sequences.places[place]
     is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
-    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags))
-    return RecentItems(items, gaps, own * known)
+    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags)) * known
+    if repeats:
+        is_itself = is_tied & (items == sequences.items[at + 1][:, None])  # counted in both orders
+        own = np.where(is_itself, own * np.float32(2.0), own)
+        is_same = items[:, :, None] == items[:, None, :]  # (P, J, J)
+        own = np.einsum("pij,pj->pi", is_same, own)
+    return RecentItems(items, gaps, own)
 
 
 def width_for(n_items: int, wanted: int) -> int:
@@ -138,6 +149,7 @@ class Evidence(nn.Module):
     followed: Tensor
     touched: Tensor
     liked: Tensor
+    newcomers: Tensor
     scale: Tensor
 
     def __init__(self, n_items: int, width: int) -> None:
@@ -147,6 +159,7 @@ class Evidence(nn.Module):
         self.register_buffer("followed", torch.zeros(n_items))  # total counts of an item, also of those not kept
         self.register_buffer("touched", torch.zeros(n_items))  # events of an item
         self.register_buffer("liked", torch.zeros(n_items))  # those of them that are positive
+        self.register_buffer("newcomers", torch.zeros(n_items))  # those of them that were among a user's first ones
         self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
         self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
         self._least: NDArray[np.float32] | None = None  # of the rows of a part, which may be fuller than they look
@@ -174,7 +187,7 @@ class Evidence(nn.Module):
         moved = np.where(neighbours >= 0, place[np.maximum(neighbours, 0)], np.int32(-1))
         part.neighbours = torch.from_numpy(moved)
         part.counts = torch.from_numpy(np.where(moved >= 0, counts, np.float32(0.0)))
-        for name in ("followed", "touched", "liked"):
+        for name in ITEM_COUNTS:
             setattr(part, name, getattr(self, name)[torch.from_numpy(rows)])
         part.scale = self.scale.clone()
         part.weights = nn.Parameter(self.weights.detach().clone(), requires_grad=self.weights.requires_grad)
@@ -206,9 +219,8 @@ class Evidence(nn.Module):
         more = n_items - len(self.neighbours)
         self.neighbours = functional.pad(self.neighbours, (0, 0, 0, more), value=-1)
         self.counts = functional.pad(self.counts, (0, 0, 0, more))
-        self.followed = functional.pad(self.followed, (0, more))
-        self.touched = functional.pad(self.touched, (0, more))
-        self.liked = functional.pad(self.liked, (0, more))
+        for name in ITEM_COUNTS:
+            setattr(self, name, functional.pad(getattr(self, name), (0, more)))
 
     def count(self, sequences: Sequences, pairs: Any = None) -> None:
         """Add the new events of sequences to the counts, with the pairs that they make with old ones.
@@ -220,17 +232,25 @@ class Evidence(nn.Module):
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
         self.touched += _occurrences(sequences.items[sequences.fresh], n)
         self.liked += _occurrences(sequences.items[sequences.fresh & sequences.positive()], n)
+        firsts = sequences.items[sequences.fresh & (sequences.ordinals() < NEWCOMER_EVENTS)]
+        self.newcomers += _occurrences(firsts, n)
         rows = np.flatnonzero(np.diff(added.indptr))  # the others stay as they are
         table = _table(self.neighbours.numpy()[rows], self.counts.numpy()[rows], n) + added[rows]
         neighbours, counts = _pruned(table, width, self.touched.numpy())
         self.neighbours[torch.from_numpy(rows)] = torch.from_numpy(neighbours)
         self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
 
-    def calibrate(self, sequences: Sequences, depth: int, generator: np.random.Generator) -> None:
-        """Set the scale so that a feature of the item that came next is one on average, over a sample of events."""
+    def calibrate(
+        self, sequences: Sequences, depth: int, generator: np.random.Generator, *, repeats: bool = False
+    ) -> None:
+        """Set the scale so that a feature of the item that came next is one on average, over a sample of events.
+
+        depth, repeats : as for :func:`recent_at`.
+        """
         follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
         at = follows[generator.permutation(len(follows))[:4096]]
-        sums = EvidenceReader(self).sums_of_pairs(recent_at(sequences, at, depth), sequences.items[at + 1][:, None])
+        recent = recent_at(sequences, at, depth, repeats=repeats)
+        sums = EvidenceReader(self).sums_of_pairs(recent, sequences.items[at + 1][:, None])
         self.scale = torch.from_numpy(sums[:, 0].mean(axis=0, dtype=np.float64).astype(np.float32))
 
 

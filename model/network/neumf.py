@@ -26,6 +26,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.network.blend import Blend
 from model.network.cooccurrence import Evidence, EvidenceReader, width_for
 from model.network.history_tower import HistoryTower, dropped, unset_linear
 from model.network.intent import TEXT_WIDTH, IntentTower
@@ -59,6 +60,8 @@ class NeuMFConfig:
     dropout : share of tower activations dropped while training.
     identity_dropout : share of training rows whose identity vector is hidden, so that histories suffice.
     parts : what the network is made of; a part that is left out adds nothing and is not trained.
+    repeats : whether people come back to items: then an item that its user touched before is learnt from when it comes
+        again, and may be listed. It stays with a version, as one that was trained without them must not serve so.
     """
 
     history_length: int = 50
@@ -73,6 +76,7 @@ class NeuMFConfig:
     dropout: float = 0.2
     identity_dropout: float = 0.5
     parts: tuple[str, ...] = PARTS
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         if len(self.hidden) != 2:  # noqa: PLR2004 - the layers of the MLP, as ranking takes them apart
@@ -172,6 +176,7 @@ class NeuMF(nn.Module):
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
         self.fuse_bias = nn.Parameter(torch.full((), START_BIAS))
         self.evidence = Evidence(n_items, config.neighbours)
+        self.blend = Blend()
         if generator is not None:
             self._start(generator)
         self._leave_out()

@@ -5,13 +5,14 @@ asks for :meth:`Snapshot.network`, which is a copy.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.network.blend import Blend
 from model.network.neumf import NeuMF, NeuMFConfig
 
 __all__ = ["Snapshot"]
@@ -65,6 +66,11 @@ class Snapshot:
             for name, tensor in network.state_dict().items()
         }
         return cls(network.config, weights, items, users, genres)
+
+    def with_blend(self, blend: Blend) -> "Snapshot":
+        """Return the same network with another blend."""
+        changed = {f"blend.{name}": tensor.detach().clone().contiguous() for name, tensor in blend.state_dict().items()}
+        return replace(self, weights=dict(self.weights) | changed)
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights as JSON-able values."""

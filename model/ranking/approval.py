@@ -44,7 +44,7 @@ class ApprovalConfig:
 
     item: float = 0.25
     genre: float = 0.5
-    following: float = 1.0
+    following: float = 1.5
 
     def __post_init__(self) -> None:
         if not all(0.0 <= weight < inf for weight in (self.item, self.genre, self.following)):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.history import Interaction, Profile
 from model.ranking.content import ContentIndex, best_rows
 
-__all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending"]
+__all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending", "contrasted"]
 
 Source = Literal["neumf", "trending", "similar", "catalogue"]
 _Floats = NDArray[np.float32]
@@ -34,6 +34,8 @@ class ColdStartConfig:
     ----------
     max_share : share of similarity that is approached with many items, 0..1.
     half_share_at : distinct items at which half of it is reached.
+    newcomer_items : distinct items at which newcomers' trending and that of everybody count alike; with fewer, what
+        newcomers touch counts more.
     contrast : ratio of the highest trending score to the one at which trending stops being logarithmic;
         with 100, an item of a tenth of the highest popularity gets about half its trend.
 
@@ -43,8 +45,9 @@ class ColdStartConfig:
         If a field is out of its range.
     """
 
-    max_share: float = 0.2
-    half_share_at: float = 3.0
+    max_share: float = 0.9
+    half_share_at: float = 20.0
+    newcomer_items: float = 10.0
     contrast: float = 100.0
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class ColdStartConfig:
             raise ValueError(f"ColdStartConfig: max_share must be 0 to 1, got {self.max_share!r}")
         if not 0.0 < self.half_share_at < float("inf"):
             raise ValueError(f"ColdStartConfig: half_share_at must be positive, got {self.half_share_at!r}")
+        if not 0.0 < self.newcomer_items < float("inf"):
+            raise ValueError(f"ColdStartConfig: newcomer_items must be positive, got {self.newcomer_items!r}")
         if not 0.0 < self.contrast < float("inf"):
             raise ValueError(f"ColdStartConfig: contrast must be positive, got {self.contrast!r}")
 
@@ -83,6 +88,9 @@ class Trending:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+
+NOTHING_TRENDS = Trending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +133,16 @@ class ColdStart:
         genre: str | None = None,
         strict: bool = False,
         exclude: Collection[str] = (),
+        newcomers: Trending = NOTHING_TRENDS,
+        repeats: bool = False,
     ) -> list[list[ScoredItem]]:
-        """Return each user's ``n`` best items, best first, without what they touched recently.
+        """Return each user's ``n`` best items, best first, without what they touched recently unless repeats are kept.
 
-        A score is ``(1 - share) * trend + share * cosine``, where
-        ``trend = log(1 + contrast * score / highest) / log(1 + contrast)``. The cosine with what a user disliked is
-        negative and costs an item its place, however it trends. Ties go to the newer film, then
-        to the catalogue's order; an empty trending list leaves just that order to a new user.
+        A score is ``(1 - share) * trend + share * cosine``. The trend of both lists,
+        ``log(1 + contrast * score / highest) / log(1 + contrast)``, is mixed: with m distinct known items that of
+        newcomers has the share ``newcomer_items / (newcomer_items + m)``. The cosine with what a user disliked is
+        negative and costs an item its place, however it trends. Ties go to the newer film, then to the catalogue's
+        order; empty trending lists leave just that order to a new user.
 
         Parameters
         ----------
@@ -142,6 +153,8 @@ class ColdStart:
         genre : items of this genre come first.
         strict : return nothing outside ``genre``.
         exclude : items that nobody gets.
+        newcomers : the trending list of newcomers; where it is empty that of everybody counts alone.
+        repeats : whether users may get what they touched recently.
 
         Raises
         ------
@@ -152,7 +165,7 @@ class ColdStart:
             raise ValueError(f"ColdStart.rank: n must be at least 1, got {n!r}")
         recents = [index.known(profile.recent) for profile in profiles]
         share = np.array([self.config.share(len(recent)) for recent in recents], dtype=np.float32)[:, None]  # (B, 1)
-        trend = (1.0 - share) * _trend(trending, index, self.config.contrast)  # (B, N)
+        trend = (1.0 - share) * self._trends(recents, trending, newcomers, index)  # (B, N)
         likeness = share * index.scores(index.profiles(recents))  # (B, N)
         scores = np.round(trend + likeness, _DECIMALS)
         wanted = None if genre is None else index.in_genre(genre)
@@ -160,13 +173,25 @@ class ColdStart:
             scores[:, wanted] += 1.0
             if strict:
                 scores[:, ~wanted] = -np.inf
-        for place, recent in enumerate(recents):
+        for place, recent in enumerate(() if repeats else recents):
             scores[place, index.rows(recent)] = -np.inf
         scores[:, [row for row in map(index.row, exclude) if row is not None]] = -np.inf
         return [
             self._list(index, recent, scores[place], trend[place], likeness[place], n, genre)
             for place, recent in enumerate(recents)
         ]
+
+    def _trends(
+        self, recents: Sequence[Sequence[Interaction]], trending: Trending, newcomers: Trending, index: ContentIndex
+    ) -> _Floats:
+        """Return what trends for each user, float32 (B, N) or, where all are alike, (1, N)."""
+        everybody = _trend(trending, index, self.config.contrast)[None]
+        if not len(newcomers):
+            return everybody
+        items = np.array([len(recent) for recent in recents], dtype=np.float32)[:, None]
+        share = np.float32(self.config.newcomer_items) / (np.float32(self.config.newcomer_items) + items)
+        mixed: _Floats = share * _trend(newcomers, index, self.config.contrast)[None] + (1.0 - share) * everybody
+        return mixed
 
     def _list(
         self,
@@ -202,16 +227,24 @@ class ColdStart:
 
 def _trend(trending: Trending, index: ContentIndex, contrast: float) -> _Floats:
     """Return trending on the catalogue's rows, float32 (N,), 0..1 with 1 at the highest; zeros if nothing trends."""
-    scores = np.zeros(len(index), dtype=np.float64)
+    heat = np.zeros(len(index), dtype=np.float64)
     for item_id, score in trending.scores.items():
         row = index.row(item_id)
         if row is not None:
-            scores[row] = score
-    highest = scores.max(initial=0.0)
+            heat[row] = score
+    return contrasted(heat, contrast)
+
+
+def contrasted(heat: NDArray[np.float64], contrast: float) -> _Floats:
+    """Return heat, 0 or more, on a scale from 0 to 1 at the highest, float32 of its shape.
+
+    It is ``log(1 + contrast * heat / highest) / log(1 + contrast)``; zeros where there is no heat at all.
+    """
+    highest = heat.max(initial=0.0)
     if highest == 0.0:
-        return scores.astype(np.float32)
-    trend: _Floats = (np.log1p(contrast * scores / highest) / np.log1p(contrast)).astype(np.float32)
-    return trend
+        return heat.astype(np.float32)
+    found: _Floats = (np.log1p(contrast * (heat / highest)) / np.log1p(contrast)).astype(np.float32)
+    return found
 
 
 def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[np.int64]) -> list[str]:

@@ -7,18 +7,22 @@ Scoring given candidates reads from the same scores, so an evaluation measures w
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from model.history import Profile, distinct_items
+from model.history import Mode, Profile, distinct_items
+from model.network.blend import EVIDENCE, FEATURES, STATIC, feature
 from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
 from model.ranking.approval import Approval, ApprovalConfig
+from model.ranking.signals import Signals
 from model.vocabulary import Rows, Vocabulary
 
 __all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
@@ -28,6 +32,8 @@ SCORES_PER_ADDITION = 1 << 17  # that evidence is added to: 512 KiB
 MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
 USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
+HEADS = feature("heads")
+GENRE_DEPTH, GENRE_HALF_LIFE = 20, 5.0  # newest items whose genres are read, and places after which one counts half
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class HistoryBatch:
     Parameters
     ----------
     users : int64 (B,), user rows, -1 if unknown.
-    items : int64 (B, L), rows of known distinct items, oldest first, -1 as padding at the end.
+    items : int64 (B, L), rows of known items, distinct unless repeats count, oldest first, -1 as padding at the end.
     times : int64 (B, L), milliseconds.
     weights : float32 (B, L), how much each interaction counts, 0..1.
     likings : float32 (B, L), how much each says that the user liked the item, -1..1, below 0 if not.
@@ -51,6 +57,10 @@ class HistoryBatch:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def lengths(self) -> Rows:
+        """Return how many items of each user are known, int64 (B,)."""
+        return np.asarray(np.count_nonzero(self.items >= 0, axis=1))
 
     def taken(self, chosen: slice | NDArray[np.int64]) -> "HistoryBatch":
         """Return a part of the batch."""
@@ -72,18 +82,18 @@ class RankedLists:
     scores: NDArray[np.float32]
 
 
-def history_batch(profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int) -> HistoryBatch:
+def history_batch(
+    profiles: Sequence[Profile], items: Vocabulary, users: Vocabulary, length: int, *, repeats: bool = False
+) -> HistoryBatch:
     """Return the histories of users as rows: the newest ``length`` known distinct items of each.
 
-    Unknown items are left out; a user unknown to ``users`` gets row -1.
+    Unknown items are left out; a user unknown to ``users`` gets row -1. With ``repeats`` an item stands wherever it was
+    touched, as in the training of such a version.
     """
     histories = []
     for profile in profiles:
-        known = [
-            (row, one.ts, one.weight, one.liking)
-            for one in distinct_items(profile.recent)
-            if (row := items.row(one.item_id)) >= 0
-        ]
+        recent = profile.recent if repeats else distinct_items(profile.recent)
+        known = [(row, one.ts, one.weight, one.liking) for one in recent if (row := items.row(one.item_id)) >= 0]
         histories.append(known[:length][::-1])
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
@@ -149,18 +159,33 @@ class Ranker:
         self._evidence = self._network.evidence_reader()
         with torch.no_grad():
             self._approval = Approval(snapshot.weights, self._evidence, approval)
-            side = self._network.item_side()
-            self._side = replace(side, bias=side.bias + self._approval.of_items)
+            self._side = self._network.item_side()
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
             factors = self._network.item_factors
             self._directions = factors / factors.norm(dim=1, keepdim=True).clamp(min=1.0e-12)
+            self._genres = functional.normalize(self._network.item_genres * _rarity(self._network.item_genres))
+            counts = self._network.evidence
+            self._counts = torch.log1p(torch.stack([counts.touched, counts.newcomers]))  # (2, N)
+        self._blend = self._network.blend
+        self._nothing_trends = Signals.none(len(snapshot.items))
+
+    @property
+    def handover(self) -> int | None:
+        """Return from how many known items on this version's personalised lists are expected to hit more, if known."""
+        return self._blend.handover()
+
+    @property
+    def is_blend_learnt(self) -> bool:
+        """Return whether this version's blend has learnt from events."""
+        return self._blend.is_learnt
 
     def __len__(self) -> int:
         return len(self.items)
 
     def histories(self, profiles: Sequence[Profile]) -> HistoryBatch:
         """Return what the network reads about these users."""
-        return history_batch(profiles, self.items, self.users, self.snapshot.config.history_length)
+        config = self.snapshot.config
+        return history_batch(profiles, self.items, self.users, config.history_length, repeats=config.repeats)
 
     def known_items(self, profile: Profile) -> int:
         """Return how many distinct recent items of a user the snapshot knows."""
@@ -180,8 +205,10 @@ class Ranker:
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
     ) -> RankedLists:
-        """Return each user's ``n`` best items, never one of their history.
+        """Return each user's ``n`` best items, never one of their history unless the version keeps repeats.
 
         Parameters
         ----------
@@ -190,6 +217,8 @@ class Ranker:
         excluded : bool (B, N), True where an item must not be returned.
         allowed : bool (N,) or (B, N), True where it may be.
         texts : float32 (B, T), what each user asks for, from ``model.network.intent``; zeros for nothing.
+        signals : what trends now; nothing does if None.
+        mode : whose weights of the blend count.
 
         Returns
         -------
@@ -205,10 +234,11 @@ class Ranker:
         """
         if n < 1:
             raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
-        logits = self.logits(histories, texts)  # (B, N)
+        logits = self.logits(histories, texts, signals, mode)  # (B, N)
         banned = np.zeros(logits.shape, dtype=np.bool_)
-        rows, places = np.nonzero(histories.items >= 0)
-        banned[rows, histories.items[rows, places]] = True
+        if not self.snapshot.config.repeats:
+            rows, places = np.nonzero(histories.items >= 0)
+            banned[rows, histories.items[rows, places]] = True
         if excluded is not None:
             banned |= _fitting("excluded", excluded, logits.shape)
         if allowed is not None:
@@ -230,7 +260,12 @@ class Ranker:
 
     @torch.no_grad()
     def rerank(
-        self, histories: HistoryBatch, rows: Rows, texts: NDArray[np.float32] | None = None
+        self,
+        histories: HistoryBatch,
+        rows: Rows,
+        texts: NDArray[np.float32] | None = None,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
     ) -> NDArray[np.float32]:
         """Return the logits of given items, float32 (B, C), without computing those of the others.
 
@@ -241,6 +276,7 @@ class Ranker:
         histories : of B users.
         rows : int64 (B, C), item rows.
         texts : float32 (B, T), what each user asks for, if anything.
+        signals, mode : as in :meth:`rank`.
 
         Raises
         ------
@@ -257,29 +293,47 @@ class Ranker:
             raise ValueError(
                 f"Ranker.rerank: rows must be 0 to {len(self) - 1}, got {rows.min().item()!r} to {rows.max().item()!r}"
             )
-        users, wanted = self._user_vectors(histories), torch.from_numpy(rows)
+        wanted, weights = torch.from_numpy(rows), self._blend.at(histories.lengths(), mode)
+        logits = torch.zeros(wanted.shape)  # (B, C)
+        if weights[:, HEADS].any():
+            logits += self._heads_of_pairs(histories, wanted, texts) * weights[:, HEADS, None]
+        if self._evidence is not None:
+            found = torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows))  # (B, C, kernels)
+            logits += torch.einsum("pck,pk->pc", found, self._evidence_weights(weights))
+        left, right = self._mixture(histories, weights), self._mixed(signals)
+        logits += torch.einsum("pm,mpc->pc", left, right[:, wanted])
+        self._add_approval(logits, histories, rows)
+        _require_finite("Ranker.rerank", logits)
+        return logits.numpy()
+
+    def _heads_of_pairs(self, histories: HistoryBatch, wanted: Tensor, texts: NDArray[np.float32] | None) -> Tensor:
+        """Return what GMF, MLP and biases add to the logits of given items, float32 (B, C)."""
+        users = self._user_vectors(histories)
         asked = None if texts is None else torch.from_numpy(texts)
-        logits = torch.empty(wanted.shape)  # (B, C)
+        logits = torch.empty(wanted.shape)
         step = max(1, PAIRS_PER_RERANK // max(1, wanted.shape[1]))
         for start in range(0, len(users), step):
             some = slice(start, start + step)
             side, places = self._side_of(wanted[some])
             logits[some] = self._network.pair_logits(users[some], side, places, None if asked is None else asked[some])
-        if self._evidence is not None:
-            logits += self._network.evidence(torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows)))
-        self._add_approval(logits, histories, rows)
-        _require_finite("Ranker.rerank", logits)
-        return logits.numpy()
+        return logits
 
     def _side_of(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
         """Return the item side of the given rows alone, and where each of them stands in it."""
         flat = rows.flatten()
         return _taken(self._side, flat), torch.arange(len(flat)).view(rows.shape)
 
-    def logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None = None) -> Tensor:
-        """Return the logit of every item for every user: float32 (B, N).
+    def logits(
+        self,
+        histories: HistoryBatch,
+        texts: NDArray[np.float32] | None = None,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
+    ) -> Tensor:
+        """Return the blended logit of every item for every user: float32 (B, N).
 
         texts : float32 (B, T), what each user asks for, if anything.
+        signals, mode : as in :meth:`rank`.
 
         Raises
         ------
@@ -288,18 +342,91 @@ class Ranker:
         """
         share = max(MIN_USERS_PER_THREAD, -(-len(histories) // self._threads))
         if self._pool is None or len(histories) <= share:
-            return self._logits(histories, texts)
+            return self._logits(histories, texts, signals, mode)
         parts = [slice(start, start + share) for start in range(0, len(histories), share)]
         asked = [None if texts is None else texts[part] for part in parts]
-        return torch.cat(list(self._pool.map(self._logits, map(histories.taken, parts), asked)))
+        found = self._pool.map(self._logits, map(histories.taken, parts), asked, repeat(signals), repeat(mode))
+        return torch.cat(list(found))
 
     @torch.no_grad()
-    def _logits(self, histories: HistoryBatch, texts: NDArray[np.float32] | None) -> Tensor:
-        logits = self._heads(self._user_vectors(histories), texts)
-        self._add_evidence(logits, histories)
+    def features(self, histories: HistoryBatch, signals: Signals | None = None) -> Tensor:
+        """Return what the blend mixes: float32 (B, N, F), in the order of ``FEATURES``."""
+        found = torch.zeros(len(histories), len(self), len(FEATURES))
+        found[:, :, HEADS] = self._heads(self._user_vectors(histories))
+        if self._evidence is not None:
+            weights = self._network.evidence.weights.tolist()
+            for name, weight, part in zip(
+                EVIDENCE, weights, self._evidence.of_catalogue(recent_of(histories)), strict=True
+            ):
+                found[:, :, feature(name)] = weight * part
+        found[:, :, feature("genres")] = self._liked_genres(histories) @ self._genres.T
+        for name, row in zip(STATIC, self._static(signals), strict=True):
+            found[:, :, feature(name)] = row
+        return found
+
+    @torch.no_grad()
+    def _logits(
+        self, histories: HistoryBatch, texts: NDArray[np.float32] | None, signals: Signals | None, mode: Mode
+    ) -> Tensor:
+        weights = self._blend.at(histories.lengths(), mode)  # (B, F)
+        if weights[:, HEADS].any():
+            logits = self._heads(self._user_vectors(histories), texts).mul_(weights[:, HEADS, None])
+        else:
+            logits = torch.zeros(len(histories), len(self))
+        self._add_evidence(logits, histories, weights)
+        logits.addmm_(self._mixture(histories, weights), self._mixed(signals))
         self._add_approval(logits, histories)
         _require_finite("Ranker.logits", logits)
         return logits
+
+    def _mixture(self, histories: HistoryBatch, weights: Tensor) -> Tensor:
+        """Return the askers' side of all features that are inner products, float32 (B, G + 4)."""
+        genres = self._liked_genres(histories) * weights[:, feature("genres"), None]
+        return torch.cat([genres, weights[:, [feature(name) for name in STATIC]]], dim=1)
+
+    def _mixed(self, signals: Signals | None) -> Tensor:
+        """Return the items' side of them, float32 (G + 4, N)."""
+        return torch.cat([self._genres.T, self._static(signals)])
+
+    def _static(self, signals: Signals | None) -> Tensor:
+        """Return the features of items alone, float32 (4, N)."""
+        now = signals or self._nothing_trends
+        return torch.cat([self._counts, torch.from_numpy(np.stack([now.trending, now.newcomers]))])
+
+    def _liked_genres(self, histories: HistoryBatch) -> Tensor:
+        """Return the direction of the genres that each user likes, float32 (B, G).
+
+        Newer items count more, and disliked ones not at all: what they cost an item is approval's to say.
+        """
+        recent = recent_of(histories, GENRE_DEPTH)
+        assert recent.likings is not None, "likings come with every history that is ranked"
+        items, liked = torch.from_numpy(recent.items), torch.from_numpy(recent.likings > 0.0)
+        shares = torch.exp2(-torch.arange(items.shape[1]) / GENRE_HALF_LIFE) * liked
+        return functional.normalize(torch.einsum("bj,bjg->bg", shares, self._genres[items.clamp(min=0)]))
+
+    def _evidence_weights(self, weights: Tensor) -> Tensor:
+        """Return what the features of the evidence are multiplied by, float32 (B, kernels)."""
+        return weights[:, [feature(name) for name in EVIDENCE]] * self._network.evidence.weights.detach()
+
+    @property
+    def has_counts(self) -> bool:
+        """Tell whether the version keeps co-occurrence counts."""
+        return self._evidence is not None
+
+    def counts(self, histories: HistoryBatch) -> Tensor:
+        """Return what the co-occurrence counts alone say of every item for every user: float32 (B, N).
+
+        Raises
+        ------
+        ValueError
+            If the version keeps no counts.
+        """
+        if self._evidence is None:
+            raise ValueError("Ranker.counts: a version with co-occurrence counts is required, got one without")
+        scores = torch.zeros(len(histories), len(self))
+        for part in self._evidence.of_catalogue(recent_of(histories)):
+            scores += part
+        return scores
 
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
         """Return for each item the liked item of the history whose vector points most nearly the same way.
@@ -315,6 +442,21 @@ class Ranker:
             alike.masked_fill_(~liked.unsqueeze(1), float("-inf"))
             found = items.gather(1, alike.argmax(dim=2)).numpy()
         return np.where((rows >= 0) & liked.any(dim=1, keepdim=True).numpy(), found, -1)
+
+    @torch.no_grad()
+    def are_popular(
+        self, histories: HistoryBatch, rows: Rows, n: int, signals: Signals | None = None
+    ) -> NDArray[np.bool_]:
+        """Return whether the items of cold-start lists would be there by popularity and trending alone: bool (B, n).
+
+        rows : int64 (B, n), item rows, -1 for none.   n : items of such a list.
+        """
+        weights = self._blend.at(histories.lengths(), "cold_start")[:, [feature(name) for name in STATIC]]  # (B, 4)
+        static = self._static(signals)
+        pool = torch.unique(static.topk(min(n + histories.items.shape[1], len(self)), dim=1).indices)
+        least = (weights @ static[:, pool]).topk(min(n, len(pool)), dim=1).values[:, -1:]
+        found = torch.einsum("bs,sbn->bn", weights, static[:, torch.from_numpy(np.maximum(rows, 0))])
+        return np.asarray((found >= least).numpy())
 
     def _heads(
         self, users: Tensor, texts: NDArray[np.float32] | None = None, rows: NDArray[np.int64] | None = None
@@ -351,19 +493,20 @@ class Ranker:
                 part += (fuse @ deeper.flatten(1)).view_as(part)
         return logits
 
-    def _add_evidence(self, logits: Tensor, histories: HistoryBatch) -> None:
+    def _add_evidence(self, logits: Tensor, histories: HistoryBatch, weights: Tensor) -> None:
         if self._evidence is None:
             return
-        recent = recent_of(histories)
+        recent, shares = recent_of(histories), self._evidence_weights(weights)
         together = max(1, min(USERS_PER_READ, SCORES_PER_ADDITION // len(self)))
         for start in range(0, len(histories), together):
             chosen = slice(start, start + together)
-            features = self._evidence.of_catalogue(recent.taken(chosen))
-            for weight, feature in zip(self._network.evidence.weights.tolist(), features, strict=True):
-                logits[chosen].add_(feature, alpha=weight)
+            for number, part in enumerate(self._evidence.of_catalogue(recent.taken(chosen))):
+                logits[chosen].addcmul_(part, shares[chosen, number, None])
 
     def _add_approval(self, logits: Tensor, histories: HistoryBatch, rows: Rows | None = None) -> None:
-        """Add what users' likings are worth to the logits of all items, or of rows: int64 (B, C)."""
+        """Add what it is worth that users will like an item to the logits of all items, or of rows: int64 (B, C)."""
+        of_items = self._approval.of_items
+        logits += of_items if rows is None else of_items[torch.from_numpy(rows)]
         for start in range(0, len(histories), USERS_PER_READ):
             some = slice(start, start + USERS_PER_READ)
             part = histories.taken(some)
@@ -397,6 +540,11 @@ def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     gaps_s = (times[:, :1] - times).astype(np.float32) / np.float32(1000.0)
     likings = np.where(known, np.take_along_axis(histories.likings, place, axis=1), np.float32(0.0))
     return RecentItems(items, gaps_s, likings=likings)
+
+
+def _rarity(genres: Tensor) -> Tensor:
+    """Return how much each genre says, float32 (G,): its inverse document frequency."""
+    return 1.0 + torch.log((1.0 + len(genres)) / (1.0 + genres.sum(dim=0)))
 
 
 def _taken(side: ItemSide, rows: Tensor) -> ItemSide:

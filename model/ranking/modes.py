@@ -7,6 +7,7 @@ A person may override a user's mode; then the thresholds do not count.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from model.history import Mode
 
@@ -22,6 +23,8 @@ class ModeConfig:
     personalize_at : this many make a cold user personalised. `reelstream tune-threshold ml-1m` proposes 3 (95 % of the
         draws of users: 2 to 6), worth 0.0008 of HR@10 (0.0003 to 0.0012) more than 5 over users with up to 30 events.
     demote_below : fewer than this make a personalised user cold again.
+    may_learn : whether a version's own numbers count instead, where its blend has learnt from how many known items on
+        personalised lists are expected to hit more. Thresholds that a person has set count as they are.
 
     Raises
     ------
@@ -31,6 +34,7 @@ class ModeConfig:
 
     personalize_at: int = 3
     demote_below: int = 2
+    may_learn: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.demote_below <= self.personalize_at:
@@ -38,6 +42,11 @@ class ModeConfig:
                 "ModeConfig: 1 <= demote_below <= personalize_at is required, "
                 f"got demote_below={self.demote_below!r}, personalize_at={self.personalize_at!r}"
             )
+
+    @classmethod
+    def fixed(cls, personalize_at: int) -> Self:
+        """Return thresholds that a person has set: from so many known items on, and back well below."""
+        return cls(personalize_at, min(cls().demote_below, personalize_at), may_learn=False)
 
 
 def decide(mode: Mode, known_items: int, config: ModeConfig, override: Mode | None = None) -> Mode:

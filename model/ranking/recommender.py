@@ -6,7 +6,7 @@ these makes a new ``Recommender``, which takes its place between two batches.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +19,7 @@ from model.ranking.cold_start import ColdStart, ScoredItem, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig, decide
+from model.ranking.signals import Signals
 
 __all__ = ["NO_FILTER", "CandidateList", "ListFilter", "Recommender"]
 
@@ -81,6 +82,7 @@ class Recommender:
     overrides : modes that a person set, by user id; they win over the thresholds.
     lacks_model : whether a version should serve that could not be loaded, and there is no other.
     newcomers : the merged trending list of what users like in their first events.
+    repeats : whether users may get items that they touched before; a version that serves was trained so as well.
     """
 
     catalogue: Catalogue
@@ -93,6 +95,7 @@ class Recommender:
     overrides: Mapping[str, Mode] = field(default_factory=lambda: MappingProxyType({}))
     lacks_model: bool = False
     newcomers: Trending = _NOTHING_TRENDS
+    repeats: bool = False
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index."""
@@ -137,7 +140,13 @@ class Recommender:
     def decide(self, profile: Profile) -> tuple[Mode, int]:
         """Return this user's mode now, and the number of known items that it was decided by."""
         known_items = 0 if self.ranker is None else self.ranker.known_items(profile)
-        return decide(profile.mode, known_items, self.modes, self.overrides.get(profile.user_id)), known_items
+        return decide(profile.mode, known_items, self.thresholds, self.overrides.get(profile.user_id)), known_items
+
+    @cached_property
+    def thresholds(self) -> ModeConfig:
+        """Return the thresholds between the modes: those that the version expects most hits of, where they may be."""
+        handover = None if self.ranker is None or not self.modes.may_learn else self.ranker.handover
+        return self.modes if handover is None else ModeConfig(handover, max(1, handover - 1))
 
     def recommend(
         self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
@@ -157,7 +166,8 @@ class Recommender:
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
         cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
         items: dict[int, tuple[ScoredItem, ...]] = {}
-        for where, rank in ((personal, self._personalized), (cold, self._cold)):
+        personalized = partial(self._scored, mode="personalized")
+        for where, rank in ((personal, personalized), (cold, self._cold)):
             if where:
                 items.update(zip(where, rank([profiles[at] for at in where], n, list_filter), strict=True))
         return tuple(
@@ -177,7 +187,7 @@ class Recommender:
     ) -> tuple[CandidateList, ...]:
         """Return trending lists, for when scoring fails; they need neither the network nor similarity."""
         strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
-        lists = self._cold(strangers, n, list_filter)
+        lists = self._unlearnt(strangers, n, list_filter)
         return tuple(
             CandidateList(profile, profile.mode, 0, None, tuple(items), len(items) < n)
             for profile, items in zip(profiles, lists, strict=True)
@@ -191,6 +201,12 @@ class Recommender:
         return other
 
     def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+        if self.ranker is not None and self.ranker.is_blend_learnt:
+            return self._scored(profiles, n, list_filter, "cold_start")
+        return self._unlearnt(profiles, n, list_filter)
+
+    def _unlearnt(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+        """Return lists that need no version."""
         ranked = self.cold_start.rank(
             profiles,
             self.trending,
@@ -199,58 +215,78 @@ class Recommender:
             genre=list_filter.genre,
             strict=list_filter.strict,
             exclude=list_filter.exclude,
+            newcomers=self.newcomers,
+            repeats=self.repeats,
         )
         return [tuple(items) for items in ranked]
 
-    def _personalized(
-        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter
+    def _scored(
+        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter, mode: Mode
     ) -> list[tuple[ScoredItem, ...]]:
         if list_filter.genre is None:
-            return self._ranked(profiles, n, self._mask(list_filter))
-        preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre))
+            return self._ranked(profiles, n, self._mask(list_filter), mode)
+        preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre), mode)
         if list_filter.strict or all(len(items) >= n for items in preferred):
             return preferred
-        others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre))
+        others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre), mode)
         return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
 
     def _ranked(
-        self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_]
+        self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_], mode: Mode
     ) -> list[tuple[ScoredItem, ...]]:
-        assert self.ranker is not None, "only users with known items are personalised"
+        assert self.ranker is not None, "lists are scored by a version"
         histories = self.ranker.histories(profiles)
-        ranked = self.ranker.rank(histories, n, allowed=allowed)
+        ranked = self.ranker.rank(histories, n, allowed=allowed, signals=self._signals, mode=mode)
         because = self.ranker.nearest(histories, ranked.rows)
-        ids = self.ranker.snapshot.items
+        if mode == "cold_start":
+            is_popular = self.ranker.are_popular(histories, ranked.rows, n, self._signals)
+            because = np.where(is_popular, -1, because)
         return [
-            tuple(
-                ScoredItem(ids[row], score, "neumf", self._reason(ids[near] if near >= 0 else None))
-                for row, score, near in zip(*places, strict=True)
-                if row >= 0
-            )
+            tuple(self._item(row, score, near, mode) for row, score, near in zip(*places, strict=True) if row >= 0)
             for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
         ]
 
-    def _reason(self, item_id: str | None) -> str:
-        item = None if item_id is None else self.catalogue.find(item_id)
+    def _item(self, row: int, score: float, near: int, mode: Mode) -> ScoredItem:
+        assert self.ranker is not None, "lists are scored by a version"
+        ids = self.ranker.snapshot.items
+        if mode == "personalized":
+            return ScoredItem(ids[row], score, "neumf", self._reason(row, near))
+        touched = None if near < 0 else self.catalogue.find(ids[near])
+        if touched is None:
+            return ScoredItem(ids[row], score, "trending", "Trending now")
+        return ScoredItem(ids[row], score, "similar", f"Similar to {touched.title}")
+
+    @cached_property
+    def _signals(self) -> Signals:
+        """Return what trends, on the rows of the version."""
+        assert self.ranker is not None, "signals are put on the rows of a version"
+        return Signals.of(self.trending, self.newcomers, self.ranker.items)
+
+    def _reason(self, row: int, near: int) -> str:
+        """Return why an item is listed, given the history item that is nearest to it, -1 for none."""
+        assert self.ranker is not None, "lists are scored by a version"
+        if row == near:
+            return "You come back to it"
+        item = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
         return "Matches your taste" if item is None else f"Because of {item.title}"
 
     @cached_property
     def _listed(self) -> npt.NDArray[np.bool_]:
         """Return which of the model's rows the catalogue still holds."""
-        assert self.ranker is not None, "only users with known items are personalised"
+        assert self.ranker is not None, "lists are scored by a version"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
 
     def _mask(self, list_filter: ListFilter) -> npt.NDArray[np.bool_]:
         if not list_filter.exclude:
             return self._listed
-        assert self.ranker is not None, "only users with known items are personalised"
+        assert self.ranker is not None, "lists are scored by a version"
         wanted = self._listed.copy()
         rows = self.ranker.items.rows(list_filter.exclude)
         wanted[rows[rows >= 0]] = False
         return wanted
 
     def _of_genre(self, genre: str) -> npt.NDArray[np.bool_]:
-        assert self.ranker is not None, "only users with known items are personalised"
+        assert self.ranker is not None, "lists are scored by a version"
         wanted = self.index.in_genre(genre)
         rows = (self.index.row(item_id) for item_id in self.ranker.snapshot.items)
         return np.fromiter((row is not None and wanted[row] for row in rows), np.bool_)

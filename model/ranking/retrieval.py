@@ -28,8 +28,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.history import Mode
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, RankedLists, Ranker, recent_of
+from model.ranking.signals import Signals
 from model.vocabulary import Rows
 
 __all__ = [
@@ -52,6 +54,7 @@ LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users th
 REGISTER_FLOATS = 16  # faiss scans vectors of any other width 20 times slower
 USERS_PER_BLOCK = 16  # whose whole catalogue is scored at once: 4 MB each at a million items
 RECENT_ITEMS = 50  # of a user, whose followers are candidates
+POPULAR_PER_FEATURE = 32  # that lead in popularity, among newcomers, and in both kinds of trending
 FOLLOWERS_PER_ITEM = 8  # those that follow a recent item most often
 MAX_REPLACEMENTS = 4.0  # replaced vectors for each item; then the index is made anew
 EXACT_RATIO = 8  # retrieving one item costs as much as scoring so many
@@ -218,8 +221,10 @@ class RetrievingRanker(Ranker):
         excluded: NDArray[np.bool_] | None = None,
         allowed: NDArray[np.bool_] | None = None,
         texts: NDArray[np.float32] | None = None,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
     ) -> RankedLists:
-        """Return each user's ``n`` best items among the candidates, never one of their history.
+        """Return each user's ``n`` best items among the candidates, never one of their history unless repeats are kept.
 
         Contract, parameters and errors are those of :meth:`Ranker.rank`; ties go to the lower row. Where the masks
         leave a user less than half of the candidates, four times as many are asked for, until the whole catalogue
@@ -229,8 +234,10 @@ class RetrievingRanker(Ranker):
         if n < 1:
             raise ValueError(f"RetrievingRanker.rank: n must be at least 1, got {n!r}")
         if texts is not None:
-            return super().rank(histories, n, excluded=excluded, allowed=allowed, texts=texts)
-        mask = _Mask(histories, len(self), excluded, allowed)
+            return super().rank(
+                histories, n, excluded=excluded, allowed=allowed, texts=texts, signals=signals, mode=mode
+            )
+        mask = _Mask(histories, len(self), excluded, allowed, repeats=self.snapshot.config.repeats)
         ranked = RankedLists(
             np.full((len(histories), n), -1, dtype=np.int64), np.zeros((len(histories), n), np.float32)
         )
@@ -239,10 +246,10 @@ class RetrievingRanker(Ranker):
         while len(asking):
             some, part = _of_users(histories, asking), mask.of_users(asking)
             if EXACT_RATIO * width >= len(self) and not part.is_narrow(width):
-                found = super().rank(some, n, excluded=part.excluded, allowed=part.allowed)
+                found = super().rank(some, n, excluded=part.excluded, allowed=part.allowed, signals=signals, mode=mode)
                 done = np.ones(len(asking), dtype=np.bool_)
             else:
-                found, done = self._retrieved(some, n, part, width)
+                found, done = self._retrieved(some, n, part, width, signals, mode)
             ranked.rows[asking[done]], ranked.scores[asking[done]] = found.rows[done], found.scores[done]
             asking = asking[~done]
             width *= 4
@@ -259,32 +266,43 @@ class RetrievingRanker(Ranker):
         return super().rank(histories, n)
 
     def _retrieved(
-        self, histories: HistoryBatch, n: int, mask: "_Mask", width: int
+        self, histories: HistoryBatch, n: int, mask: "_Mask", width: int, signals: Signals | None, mode: Mode
     ) -> tuple[RankedLists, NDArray[np.bool_]]:
         """Return the best of up to ``width`` candidates, and which users had enough of them: bool (B,)."""
         if mask.is_narrow(width):
             rows = np.broadcast_to(mask.listed(), (len(histories), mask.n_allowed))
             wanted = 0  # there are no others
         else:
-            rows = self._candidates(histories, width, mask)
+            rows = self._candidates(histories, width, mask, signals, mode)
             wanted = max(n, width // 2)
         rows = mask.without_banned(rows)
-        logits = torch.from_numpy(self.rerank(histories, np.maximum(rows, 0)))
+        logits = torch.from_numpy(self.rerank(histories, np.maximum(rows, 0), signals=signals, mode=mode))
         logits.masked_fill_(torch.from_numpy(rows < 0), float("-inf"))
         return _best(logits, rows, n), np.count_nonzero(rows >= 0, axis=1) >= wanted
 
     @torch.no_grad()
-    def _candidates(self, histories: HistoryBatch, width: int, mask: "_Mask") -> Rows:
+    def _candidates(
+        self, histories: HistoryBatch, width: int, mask: "_Mask", signals: Signals | None, mode: Mode
+    ) -> Rows:
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
-        users = _with_one(self._user_vectors(histories))
-        queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
-        proposed = [self._index.search(queries.numpy(), width, mask, self._probes(width))]
+        proposed = [_for_each(self._popular(signals), len(histories))]
+        if mode == "personalized":
+            users = _with_one(self._user_vectors(histories))
+            queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
+            proposed.append(self._index.search(queries.numpy(), width, mask, self._probes(width)))
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
+        if self.snapshot.config.repeats:
+            proposed.append(histories.items)
         proposed += [source(histories) for source in self._sources]
         rows = np.sort(np.concatenate(proposed, axis=1), axis=1)
         rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
         return rows
+
+    def _popular(self, signals: Signals | None) -> Rows:
+        """Return the items that lead in a feature of items alone, int64 (E,): no index of users' vectors has them."""
+        static = self._static(signals)
+        return np.unique(static.topk(min(POPULAR_PER_FEATURE, len(self)), dim=1).indices.numpy())
 
     def _probes(self, width: int) -> int:
         """Return how many lists to read: more in proportion, where more candidates than usual are asked for."""
@@ -419,6 +437,7 @@ class _Mask:
     Parameters
     ----------
     excluded, allowed : as in :meth:`Ranker.rank`.
+    repeats : whether users may be given items of their history.
     """
 
     def __init__(
@@ -427,6 +446,8 @@ class _Mask:
         n_items: int,
         excluded: NDArray[np.bool_] | None,
         allowed: NDArray[np.bool_] | None,
+        *,
+        repeats: bool,
     ) -> None:
         for name, mask in (("excluded", excluded), ("allowed", allowed)):
             shapes = ((len(histories), n_items), (n_items,))
@@ -436,6 +457,7 @@ class _Mask:
                     f"got {mask.dtype!r} {mask.shape!r}"
                 )
         self._histories = histories
+        self._repeats = repeats
         self._n_items = n_items
         self.excluded, self.allowed = excluded, allowed
         shared = allowed if allowed is None or allowed.ndim == 1 else allowed.any(axis=0)
@@ -447,7 +469,7 @@ class _Mask:
         if len(chosen) == len(self._histories):
             return self
         parts = [mask if mask is None or mask.ndim == 1 else mask[chosen] for mask in (self.excluded, self.allowed)]
-        return _Mask(_of_users(self._histories, chosen), self._n_items, *parts)
+        return _Mask(_of_users(self._histories, chosen), self._n_items, *parts, repeats=self._repeats)
 
     def is_narrow(self, width: int) -> bool:
         """Return whether all that is allowed to anybody may as well be reranked."""
@@ -459,13 +481,19 @@ class _Mask:
 
     def without_banned(self, rows: Rows) -> Rows:
         """Return the rows (B, C) with -1 for each that this user must not be given."""
-        banned = (rows[:, :, None] == self._histories.items[:, None, :]).any(axis=2)
+        banned = rows < 0
+        if not self._repeats:
+            banned |= (rows[:, :, None] == self._histories.items[:, None, :]).any(axis=2)
         at = np.maximum(rows, 0)
         if self.excluded is not None:
             banned |= _looked_up(self.excluded, at)
         if self.allowed is not None:
             banned |= ~_looked_up(self.allowed, at)
         return np.where(banned, -1, rows)
+
+
+def _for_each(rows: Rows, n_users: int) -> Rows:
+    return np.broadcast_to(rows, (n_users, len(rows)))
 
 
 def _looked_up(mask: NDArray[np.bool_], rows: Rows) -> NDArray[np.bool_]:

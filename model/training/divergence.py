@@ -8,19 +8,13 @@ import math
 
 import torch
 
+from model.network.cooccurrence import ITEM_COUNTS
 from model.network.neumf import ITEM_TABLES
 from model.network.snapshot import Snapshot
 
 __all__ = ["require_not_diverged"]
 
-COUNTED = (
-    "item_genres",
-    "evidence.neighbours",
-    "evidence.counts",
-    "evidence.followed",
-    "evidence.touched",
-    "evidence.liked",
-)
+COUNTED = ("item_genres", "evidence.neighbours", "evidence.counts", *(f"evidence.{name}" for name in ITEM_COUNTS))
 ROWS = (*ITEM_TABLES, "user_factors", "genre_factors")
 MAX_GROWTH = 10.0  # times what it was before; a round on MovieLens moves it by a few per cent
 MIN_SIZE = 0.1  # a smaller weight of before counts as this: new tables start near zero, trained ones have 0.02 to 2

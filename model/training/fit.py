@@ -202,7 +202,7 @@ def fit(
     _refuse_nothing(first[1], sequences)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences)
-        network.evidence.calibrate(sequences, length, generator)
+        network.evidence.calibrate(sequences, length, generator, repeats=network.config.repeats)
     steps = math.ceil(len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
     run = _TrainingRun(network, sequences, config, generator, epochs * steps, hooks, progress)
@@ -359,13 +359,18 @@ class _TrainingRun:
         users = network.users_along(owners, items, times, self._there(windows.weights), drop)  # (B, L, D)
         owner, place = np.nonzero(windows.is_event)
         asking = users[self._there(owner), self._there(place)]  # (P, D)
-        others = self._sampler.draw(windows.users[owner], self._config.negatives, self._generator)
-        rows = np.concatenate([windows.targets[owner, place][:, None], others], axis=1)  # (P, 1 + negatives)
+        targets = windows.targets[owner, place]  # (P,)
+        if network.config.repeats:
+            others = self._sampler.draw_others(targets, self._config.negatives, self._generator)
+        else:
+            others = self._sampler.draw(windows.users[owner], self._config.negatives, self._generator)
+        rows = np.concatenate([targets[:, None], others], axis=1)  # (P, 1 + negatives)
         texts, known = self._queries(rows[:, 0])
         asking = asking if known is None else asking * self._there(known)
         logits = network.pair_logits(asking, network.item_side(), self._there(rows), texts, drop)
         if self._reader is not None:
-            recent = recent_at(sequences, windows.at[owner, place], network.config.history_length)
+            shape = network.config
+            recent = recent_at(sequences, windows.at[owner, place], shape.history_length, repeats=shape.repeats)
             features = self._reader.of_pairs(recent, rows)
             features = features if known is None else features * known[:, :, None]
             logits = logits + network.evidence(self._there(features))

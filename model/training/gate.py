@@ -1,47 +1,40 @@
-"""The gate between training and serving: a candidate must be no worse than what serves now.
+"""The gate between training and serving: a candidate must be no worse than what serves, and than what is simple.
 
-Each held-out event is ranked among the whole catalogue, without the user's known items, from the history
-before it. A candidate is *not worse* unless the champion's lists hit more often by more than one standard
-error of the paired difference: of the events on which just one of the two hits, D in all, the champion
-must lead by more than sqrt(D) to stop a candidate (McNemar's test [1]_ at one sigma). A stricter rule
-would turn away half of the candidates that are exactly as good, and the model would stop following its
-users. A first version is compared with popularity by the same rule. With few events even a much worse candidate
-would pass, so below a minimum the decision is to *hold*: nothing changes, and the next round decides, with these events
-and more. Where no events are ever held out, every candidate passes.
-
-References
-----------
-.. [1] McNemar, "Note on the sampling error of the difference between correlated proportions",
-   Psychometrika 1947.
+Each held-out event is ranked among the whole catalogue, without the user's known items unless repeats are kept, from
+the history before it: by the candidate, by the champion, by the anchor that the champion is measured by, by popularity,
+and by the co-occurrence counts alone. What these ranks decide is said in ``model.training.standing``. With few events
+even a much worse candidate would pass, so below a minimum the decision is to *hold*: nothing changes, and the next
+round decides, with these events and more. Where no events are ever held out, every candidate passes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.metrics.paired_lead import PairedLead
 from model.metrics.ranking import full_ranks, hit_rate, ndcg
 from model.network.snapshot import Snapshot
-from model.ranking.exact import Ranker
-from model.training.rounds import Candidate, HeldOutEvent
+from model.ranking.exact import HistoryBatch, Ranker
+from model.training.heat import TrendingLists
+from model.training.held_out import HeldOutEvent
+from model.training.rounds import Candidate
+from model.training.standing import Decision, HeldOutHits, Standing, judge
 
 __all__ = [
     "Decision",
     "GateVerdict",
     "HeldOutQuality",
-    "compare_hits",
+    "counts_ranks",
     "gate",
     "held_out_ranks",
-    "is_not_worse",
     "popularity_ranks",
 ]
 
-Decision = Literal["promote", "reject", "hold"]
-
 EVENTS_PER_BATCH = 256  # 256 x 3,706 scores are 4 MB
+Ranks = NDArray[np.float64]
+Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class HeldOutQuality:
     ndcg: float
 
     @classmethod
-    def of(cls, ranks: NDArray[np.float64], k: int) -> "HeldOutQuality":
+    def of(cls, ranks: Ranks, k: int) -> "HeldOutQuality":
         """Summarise ranks."""
         return cls(hit_rate(ranks, k), ndcg(ranks, k))
 
@@ -63,21 +56,22 @@ class GateVerdict:
 
     Parameters
     ----------
-    decision : whether the candidate should serve, should not, or should be asked again with more events.
-    candidate, champion, popularity : quality on the same events; no champion for a first version.
+    decision, leads, lost_to, standing, is_anchored : as in ``model.training.standing.Judgement``.
+    candidate : its quality.
+    rivals : the others' on the same events: ``popularity``, and as far as there are any ``champion``, ``anchor`` and
+        ``counts``.
     events : held-out events ranked.
-    lead : hits of the candidate less those of the champion, or of popularity for a first version.
-    apart : events on which just one of the two hits.
     k : length of the lists.
     """
 
     decision: Decision
     candidate: HeldOutQuality
-    champion: HeldOutQuality | None
-    popularity: HeldOutQuality
+    rivals: Mapping[str, HeldOutQuality]
     events: int
-    lead: int
-    apart: int
+    leads: Mapping[str, PairedLead]
+    lost_to: tuple[str, ...]
+    standing: Standing
+    is_anchored: bool
     k: int
 
     @property
@@ -86,13 +80,39 @@ class GateVerdict:
         return self.decision == "promote"
 
     @property
+    def popularity(self) -> HeldOutQuality:
+        """Return the quality of popularity."""
+        return self.rivals["popularity"]
+
+    @property
+    def champion(self) -> HeldOutQuality | None:
+        """Return the quality of the champion, None for a first version."""
+        return self.rivals.get("champion")
+
+    @property
     def z(self) -> float:
-        """Return the lead in standard errors of the paired difference, 0 where the two hit the same events."""
-        return self.lead / sqrt(self.apart) if self.apart else 0.0
+        """Return the lead over the champion, or over popularity without one, in standard errors."""
+        return self.leads["champion" if "champion" in self.leads else "popularity"].z
+
+    @property
+    def reason(self) -> str | None:
+        """Say what the candidate or the champion lost to, and how clearly; None where it did not."""
+        if not self.lost_to:
+            return None
+        if self.decision == "reject":
+            behind = (
+                f"{name} ({self.candidate.hit_rate:.3f} against {self.rivals[name].hit_rate:.3f}, "
+                f"{-self.leads[name].z:.1f} standard errors)"
+                for name in self.lost_to
+            )
+            return f"on {self.events} events the candidate is behind {' and '.join(behind)}"
+        sums = self.standing.describe()
+        behind = (f"{name} by {-sums[name][0]} hits where {sums[name][1]} are apart" for name in self.lost_to)
+        return f"over its rounds the version that serves is behind {' and '.join(behind)}"
 
 
 def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdict:
-    """Decide about a candidate against the champion it started from, or popularity if there was none.
+    """Decide about a candidate, and about the champion that it was made from.
 
     Parameters
     ----------
@@ -101,60 +121,66 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
     min_events : with fewer held-out events a candidate is held where there is a champion, as long as more will come.
     """
     material = candidate.material
+    held_out = material.held_out
     ranker = Ranker(candidate.snapshot)
-    mine = held_out_ranks(ranker, material.held_out)
-    popular = popularity_ranks(ranker, material.held_out, material.popularity)
-    theirs = _champion_ranks(material.champion, material.held_out)
-    against = popular if theirs is None else theirs
-    lead, apart = compare_hits(mine <= k, against <= k)
-    is_thin = theirs is not None and material.may_wait and len(mine) < min_events
+    mine = held_out_ranks(ranker, held_out, material.trends)
+    found = {
+        "champion": _version_ranks(material.champion, held_out, material.trends),
+        "anchor": _version_ranks(material.anchor, held_out, material.trends),
+        "popularity": popularity_ranks(ranker, held_out, material.popularity),
+        "counts": counts_ranks(ranker, held_out),
+    }
+    ranks = {name: one for name, one in found.items() if one is not None}
+    is_new = np.array([event.is_new for event in held_out], dtype=np.bool_)
+    hits = HeldOutHits(mine <= k, {name: one <= k for name, one in ranks.items()}, is_new)
+    is_thin = material.may_wait and len(held_out) < min_events
+    judged = judge(hits, material.standing, is_thin=is_thin)
     return GateVerdict(
-        "hold" if is_thin else "promote" if is_not_worse(lead, apart) else "reject",
+        judged.decision,
         HeldOutQuality.of(mine, k),
-        None if theirs is None else HeldOutQuality.of(theirs, k),
-        HeldOutQuality.of(popular, k),
-        len(material.held_out),
-        lead,
-        apart,
+        {name: HeldOutQuality.of(one, k) for name, one in ranks.items()},
+        len(held_out),
+        judged.leads,
+        judged.lost_to,
+        judged.standing,
+        judged.is_anchored,
         k,
     )
 
 
-def compare_hits(candidate_hits: NDArray[np.bool_], other_hits: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return by how many hits the candidate leads, and on how many events just one of the two hits."""
-    return int(candidate_hits.sum()) - int(other_hits.sum()), int(np.count_nonzero(candidate_hits != other_hits))
+def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None) -> Ranks:
+    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
+
+    trends : what trended before the events; nothing did if None.
+    """
+    signals = (trends or TrendingLists()).signals(ranker.items)
+    return _ranks(ranker, held_out, lambda histories: ranker.logits(histories, signals=signals).numpy())
 
 
-def is_not_worse(lead: int, apart: int) -> bool:
-    """Tell whether the candidate is behind by no more than one standard error of the paired difference."""
-    return -lead <= sqrt(apart)
-
-
-def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
-    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown."""
-    return _ranks(ranker, held_out, None)
-
-
-def popularity_ranks(
-    ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]
-) -> NDArray[np.float64]:
+def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]) -> Ranks:
     """Return the ranks by number of interactions, over the same items as the ranker's."""
     counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.float32)
-    return _ranks(ranker, held_out, counts)
+    return _ranks(ranker, held_out, lambda histories: np.tile(counts, (len(histories), 1)))
 
 
-def _champion_ranks(champion: Snapshot | None, held_out: Sequence[HeldOutEvent]) -> NDArray[np.float64] | None:
-    return None if champion is None else held_out_ranks(Ranker(champion), held_out)
+def counts_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> Ranks | None:
+    """Return the ranks by the version's co-occurrence counts alone, None where it keeps none."""
+    if not ranker.has_counts:
+        return None
+    return _ranks(ranker, held_out, lambda histories: ranker.counts(histories).numpy())
 
 
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], fixed: NDArray[np.float32] | None) -> NDArray[np.float64]:
+def _version_ranks(version: Snapshot | None, held_out: Sequence[HeldOutEvent], trends: TrendingLists) -> Ranks | None:
+    return None if version is None else held_out_ranks(Ranker(version), held_out, trends)
+
+
+def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], score: Callable[[HistoryBatch], Scores]) -> Ranks:
     ranks = [np.empty(0)]
     for start in range(0, len(held_out), EVENTS_PER_BATCH):
         events = held_out[start : start + EVENTS_PER_BATCH]
-        histories = ranker.histories([event.before for event in events])
-        scores = ranker.logits(histories).numpy() if fixed is None else np.tile(fixed, (len(events), 1))
+        scores = score(ranker.histories([event.before for event in events]))
         known = np.zeros(scores.shape, dtype=np.bool_)
-        for place, event in enumerate(events):
+        for place, event in enumerate(() if ranker.snapshot.config.repeats else events):
             rows = ranker.items.rows(one.item_id for one in event.before.recent)
             known[place, rows[rows >= 0]] = True
         ranks.append(full_ranks(scores, ranker.items.rows(event.item_id for event in events), known))

@@ -5,8 +5,9 @@ training may happen in two threads: :meth:`Learner.material` copies what a round
 :func:`model.training.rounds.run_round` works on that copy alone.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import heappop, heappush
@@ -19,10 +20,15 @@ from model.history import Interaction, Profile, distinct_items
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
 from model.training.gate import GateVerdict
-from model.training.rounds import Candidate, HeldOutEvent, Material, RoundConfig, run_round
+from model.training.heat import Heat
+from model.training.held_out import HeldOutEvent
+from model.training.rounds import Candidate, Material, RoundConfig, run_round
+from model.training.standing import Standing
 from model.training.update_scale import UpdateScale
 
 __all__ = ["Learner", "LearnerConfig"]
+
+MAX_UNHEATED = 100_000  # events that a blend may still be learnt from, while no candidate is promoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,11 @@ class Learner:
     config : bounds.
     rounds : how a round trains.
     champion : the version that serves, if there is one.
+
+    Attributes
+    ----------
+    anchor : the version that the champion is measured by; None where the champion is its own.
+    standing : what the rounds since then say of it.
     """
 
     def __init__(
@@ -72,7 +83,14 @@ class Learner:
         self.config = config or LearnerConfig()
         self.rounds = rounds or RoundConfig()
         self.champion = champion
+        self.anchor: Snapshot | None = None
+        self.standing = Standing()
+        self._judged_to = 0  # number of the last event that was there when a round judged
+        self._judged: set[int] = set()  # numbers of later ones by which a round has judged all the same
+        self._anchor_learnt = 0  # number of the last event that the anchor has learnt from
         self._events: dict[str, list[tuple[int, Interaction]]] = {}
+        self._heat = Heat()
+        self._unheated: deque[tuple[int, Interaction, int]] = deque()  # events that trending has not taken yet
         self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
         self._size = 0
         self._observed = 0
@@ -80,6 +98,11 @@ class Learner:
         self._rounds_end = 0
         self._promotions: list[tuple[int, int]] = []
         self.update_scale = UpdateScale()
+
+    @property
+    def keeps_repeats(self) -> bool:
+        """Return whether an item that its user touched before is learnt from and tested; a champion decides it."""
+        return (self.rounds.network if self.champion is None else self.champion.config).repeats
 
     @property
     def new_events(self) -> int:
@@ -102,8 +125,11 @@ class Learner:
             if events is None:
                 events = self._events[user_id] = []
                 heappush(self._reservoir, (_draw(user_id), user_id))
+            self._unheated.append((self._observed, interaction, len(events)))
             events.append((self._observed, interaction))
             self._size += 1
+            if len(self._unheated) > MAX_UNHEATED:
+                self._heat_up(self._observed - MAX_UNHEATED // 2)
             if len(events) > self.config.max_events_per_user:
                 del events[0]
                 self._size -= 1
@@ -144,18 +170,27 @@ class Learner:
         self._learnt = self._rounds_end = self._observed
         self._forget()
 
+    def note_judged(self) -> None:
+        """Note that a round, before this learner began, has judged by the event that was observed last."""
+        self._judged.add(self._observed)
+
     def position(self) -> dict[str, Any]:
         """Return what :meth:`resume` needs: where the last round ended, the update scale, and all promotions.
 
-        A promotion is two event numbers: of the last event observed by then, and of the last one that the promoted
-        version had learnt from.
+        A promotion, or a return to the anchor, is two event numbers: of the last event observed by then, and of the
+        last one that the version which serves from then on had learnt from.
         """
         promotions = [list(one) for one in self._promotions]
         scale = {"rate": self.update_scale.rate, "work": self.update_scale.work}
-        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale}
+        judged = {
+            "standing": self.standing.describe(),
+            "judged_to": self._judged_to,
+            "anchor_learnt": self._anchor_learnt,
+        }
+        return {"rounds_end": self._rounds_end, "promotions": promotions, **scale, **judged}
 
-    def resume(self, champion: Snapshot | None, position: Mapping[str, Any]) -> None:
-        """Continue from a position.
+    def resume(self, champion: Snapshot | None, position: Mapping[str, Any], anchor: Snapshot | None = None) -> None:
+        """Continue from a position, with the champion and the anchor of then.
 
         Before, the same events must be observed again, with :meth:`learnt_to` at each promotion.
 
@@ -170,7 +205,10 @@ class Learner:
             )
         self.champion, self._rounds_end = champion, int(position["rounds_end"])
         self._promotions = [(int(observed), int(learnt)) for observed, learnt in position["promotions"]]
+        self._heat_up(self._learnt)
         self.update_scale = UpdateScale(position["rate"], position["work"])
+        self.anchor, self._anchor_learnt = anchor, int(position["anchor_learnt"])
+        self.standing, self._judged_to = Standing.restore(position["standing"]), int(position["judged_to"])
 
     def material(self, catalogue: Catalogue) -> Material:
         """Copy what the next round reads, with the newest of the new events kept back for the gate."""
@@ -179,12 +217,17 @@ class Learner:
         histories: dict[str, tuple[Interaction, ...]] = {}
         fresh: dict[str, int] = {}
         held_out: list[HeldOutEvent] = []
+        unseen: list[HeldOutEvent] = []
+        heated_to = max(self._learnt, self._unheated[0][0] - 1 if self._unheated else self._observed)
         for user_id, events in self._events.items():
             kept = [one for number, one in events if number <= trained_to]
             if kept:
                 histories[user_id] = tuple(kept)
                 fresh[user_id] = sum(self._learnt < number <= trained_to for number, _ in events)
-            held_out += _held_out(user_id, [one for _, one in events], len(kept))
+            held_out += self._held_out(user_id, events, len(kept))
+            if self.champion is not None and kept and events[len(kept) - 1][0] > heated_to:
+                known = sum(number <= heated_to for number, _ in events[: len(kept)])
+                unseen += self._held_out(user_id, events[: len(kept)], known)
         counts = Counter(one.item_id for history in histories.values() for one in history)
         return Material(
             self.champion,
@@ -193,10 +236,30 @@ class Learner:
             fresh,
             tuple(held_out),
             counts,
+            self._heat_at(trained_to).lists(),
+            tuple(unseen),
+            self._heat.lists(),
             trained_to,
             self._observed,
             self.config.held_out_share > 0.0 and share < self.config.max_held_out,
+            self.anchor,
+            self.standing,
         )
+
+    def _heat_at(self, number: int) -> Heat:
+        """Return what trends after the events up to a number."""
+        heat = deepcopy(self._heat)
+        for at, interaction, ordinal in self._unheated:
+            if at > number:
+                break
+            heat.add(interaction, ordinal)
+        return heat
+
+    def _heat_up(self, number: int) -> None:
+        """Let the events up to a number count as trending from now on."""
+        self._heat = self._heat_at(number)
+        while self._unheated and self._unheated[0][0] <= number:
+            self._unheated.popleft()
 
     def fine_tune(
         self,
@@ -224,18 +287,32 @@ class Learner:
         return self.update_scale.applied(self.rounds)
 
     def settle(self, candidate: Candidate, verdict: GateVerdict) -> None:
-        """End a round: a promoted candidate becomes the champion and what it was trained on becomes old.
+        """End a round.
 
-        Held-out events stay new, as training material of the next round. After any other verdict all of the
-        round's events stay new, for the champion has still not learnt from them.
+        A promoted candidate becomes the champion and what it was trained on becomes old. Held-out events stay new, as
+        training material of the next round. After a rejection, or where the candidate is held, all of the round's
+        events stay new, for the champion has still not learnt from them. Where the anchor serves again, all that it has
+        not learnt from is new once more, and everything is where nothing serves.
         """
-        self._rounds_end = candidate.material.observed_to
-        if candidate.material.champion is not None:  # a first training says nothing about fine-tuning
+        material = candidate.material
+        self._rounds_end = material.observed_to
+        if material.champion is not None:  # a first training says nothing about fine-tuning
             self.update_scale = self.update_scale.after(verdict)
+        if verdict.decision == "hold":
+            return
+        self.standing, self._judged_to = verdict.standing, material.observed_to
+        self._judged.clear()
+        if verdict.decision in ("return", "withdraw"):
+            self.standing = Standing()
+            is_back = verdict.decision == "return"
+            self._serve(self.anchor if is_back else None, self._anchor_learnt if is_back else 0)
+        if verdict.is_anchored:
+            self.anchor = None
         if verdict.promote:
-            self.champion = candidate.snapshot
-            self._promotions.append((self._observed, candidate.material.trained_to))
-            self.learnt_to(candidate.material.trained_to)
+            if self.anchor is None:
+                self.anchor, self._anchor_learnt = self.champion, self._learnt
+            self._heat_up(material.trained_to)
+            self._serve(candidate.snapshot, material.trained_to)
 
     def abandon_round(self, *, diverged: bool = False) -> None:
         """End a round that led to no candidate: its events stay new, and the next round waits for as many again.
@@ -251,18 +328,24 @@ class Learner:
         self._learnt = number
         self._forget()
 
+    def _serve(self, champion: Snapshot | None, learnt: int) -> None:
+        self.champion = champion
+        self._promotions.append((self._observed, learnt))
+        self.learnt_to(learnt)
+
+    def _held_out(self, user_id: str, events: Sequence[tuple[int, Interaction]], kept: int) -> list[HeldOutEvent]:
+        """Return the events from place ``kept`` that came after another and, without repeats, with a new item."""
+        found = []
+        for place in range(max(1, kept), len(events)):
+            number, event = events[place]
+            before = tuple(one for _, one in reversed(events[:place]))
+            if self.keeps_repeats or all(one.item_id != event.item_id for one in before):
+                profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
+                is_new = number > self._judged_to and number not in self._judged
+                found.append(HeldOutEvent(profile, event.item_id, is_new, event.is_positive))
+        return found
+
 
 def _draw(user_id: str) -> int:
     """Return a number that is uniform over ids."""
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest())
-
-
-def _held_out(user_id: str, events: Sequence[Interaction], kept: int) -> list[HeldOutEvent]:
-    """Return the events from place ``kept`` that came after another and with an item not touched before."""
-    found = []
-    for place in range(max(1, kept), len(events)):
-        before = tuple(reversed(events[:place]))
-        if all(one.item_id != events[place].item_id for one in before):
-            profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
-            found.append(HeldOutEvent(profile, events[place].item_id))
-    return found

@@ -12,19 +12,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.catalogue import Catalogue
-from model.history import Interaction, Profile
+from model.history import Interaction
 from model.network.cooccurrence import counted_pairs, width_for
 from model.network.intent import item_text, text_vectors
 from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
+from model.ranking.exact import Ranker
 from model.sequences import Sequences, Spans
+from model.training.blending import learnt_blend
 from model.training.divergence import require_not_diverged
 from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
+from model.training.heat import TrendingLists
+from model.training.held_out import HeldOutEvent
 from model.training.row_subset import RowSubset, extract, write_back
+from model.training.standing import Standing
 from model.training.validation import ValidationEvents
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Candidate", "HeldOutEvent", "Material", "RoundConfig", "run_round", "train"]
+__all__ = ["Candidate", "Material", "RoundConfig", "run_round", "train", "tuned_on"]
 
 OLD_EVENTS = 20  # that an old user is expected to have: decides how many old users a round replays
 
@@ -55,14 +60,6 @@ class RoundConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutEvent:
-    """One event kept from training: the user as they were before it, and the item that came."""
-
-    before: Profile
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Material:
     """All that a round reads; shares nothing that changes with the learner.
 
@@ -75,8 +72,13 @@ class Material:
         for each user there.
     held_out : events kept for the gate.
     popularity : how often each item occurs in ``histories``.
+    trends : what trends after the events of ``histories``.
+    unseen : some of the new events in ``histories``, which neither the champion nor ``trends_before`` has seen.
+    trends_before : what trended before them.
     trained_to, observed_to : numbers of the last event trained on, and of the last one observed.
     may_wait : whether more events would be held out if there were more new ones.
+    anchor : the version that the champion is measured by; None where the champion is its own.
+    standing : what earlier rounds say of the champion.
     """
 
     champion: Snapshot | None
@@ -85,9 +87,14 @@ class Material:
     fresh: Mapping[str, int]
     held_out: tuple[HeldOutEvent, ...]
     popularity: Mapping[str, int]
+    trends: TrendingLists
+    unseen: tuple[HeldOutEvent, ...]
+    trends_before: TrendingLists
     trained_to: int
     observed_to: int
     may_wait: bool = True
+    anchor: Snapshot | None = None
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,9 @@ def run_round(
     hooks: TrainingHooks | None = None,
 ) -> Candidate:
     """Return the candidate of one round; ``hooks`` are for a first one.
+
+    The blend of a later one is learnt from events that the champion has not seen. That of a first one is learnt from
+    every second held-out event, and the gate is left the others.
 
     Raises
     ------
@@ -142,16 +152,21 @@ def run_round(
             hooks=hooks,
         )
     else:
-        vocabularies = _VersionVocabularies(champion, material.catalogue)
         is_fresh = [
             place >= len(history) - material.fresh[user_id]
             for user_id, history in trained_on.items()
             for place in range(len(history))
         ]
-        sequences = vocabularies.admit(users, items, times, weights, is_fresh, wanted)
-        snapshot, result = _tuned(vocabularies, champion, sequences, config, generator, progress)
+        columns = (users, items, times, weights, is_fresh)
+        snapshot, result = tuned_on(champion, material.catalogue, *columns, config, generator, progress, wanted=wanted)
     require_not_diverged(champion, snapshot)
-    return Candidate(snapshot, material, result)
+    if champion is not None:
+        ranker = Ranker(champion)
+        blend = learnt_blend(ranker, material.trends_before.signals(ranker.items), material.unseen, generator)
+        return Candidate(snapshot.with_blend(blend), material, result)
+    ranker = Ranker(snapshot)
+    blend = learnt_blend(ranker, material.trends.signals(ranker.items), material.held_out[::2], generator)
+    return Candidate(snapshot.with_blend(blend), replace(material, held_out=material.held_out[1::2]), result)
 
 
 def _round_histories(material: Material, n: int, generator: np.random.Generator) -> dict[str, tuple[Interaction, ...]]:
@@ -204,7 +219,7 @@ def train(
         If training diverges.
     """
     vocabularies = _VersionVocabularies(None, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights, wanted=wanted)
+    sequences = vocabularies.admit(users, items, times, weights, wanted=wanted, repeats=network.repeats)
     held_out = None
     if training.patience:
         held_out, sequences = ValidationEvents.of(sequences, generator)
@@ -240,9 +255,12 @@ class _VersionVocabularies:
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
         wanted: ArrayLike | None = None,
+        *,
+        repeats: bool,
     ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, wanted)
+        rows = self.users.admit(users), self.items.admit(items)
+        return Sequences.of(*rows, times, weights, fresh, wanted, repeats=repeats)
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
@@ -266,6 +284,26 @@ class _VersionVocabularies:
         self.items.admit(self.catalogue.items)
         network.grow(len(self.users), self.item_genres(), torch_generator(generator))
         return Snapshot.of(network, self.items.ids, self.users.ids, self.genres.ids)
+
+
+def tuned_on(
+    champion: Snapshot,
+    catalogue: Catalogue,
+    users: Sequence[str],
+    items: Sequence[str],
+    times: ArrayLike,
+    weights: ArrayLike,
+    fresh: ArrayLike,
+    config: RoundConfig,
+    generator: np.random.Generator,
+    progress: Progress | None = None,
+    *,
+    wanted: ArrayLike | None = None,
+) -> tuple[Snapshot, TrainingResult]:
+    """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``."""
+    vocabularies = _VersionVocabularies(champion, catalogue)
+    sequences = vocabularies.admit(users, items, times, weights, fresh, wanted, repeats=champion.config.repeats)
+    return _tuned(vocabularies, champion, sequences, config, generator, progress)
 
 
 def _tuned(

@@ -9,6 +9,8 @@ References
 .. [1] Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations", RecSys 2019.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ class NegativeSampler:
         self._touched = _Bits(keys) if int(keys.max(initial=0)) < MAX_BITS else _Keys(keys)
 
     def draw(self, users: Rows, n: int, generator: np.random.Generator) -> Rows:
-        """Return ``n`` item rows for each user: int64 (P, n).
+        """Return ``n`` item rows for each user, none of which the user touched: int64 (P, n).
 
         Parameters
         ----------
@@ -56,14 +58,29 @@ class NegativeSampler:
         n : negatives per row.
         generator : of the draws.
         """
-        flat, owners = self._drawn(len(users) * n, generator), np.repeat(users, n)
-        wrong = np.flatnonzero(self.is_touched(owners, flat))
+        owners = np.repeat(users, n)
+        return self._without(lambda flat, at: self.is_touched(owners[at], flat), len(owners), generator).reshape(-1, n)
+
+    def draw_others(self, items: Rows, n: int, generator: np.random.Generator) -> Rows:
+        """Return ``n`` other item rows for each item: int64 (P, n); its user may have touched them.
+
+        items : int64 (P,), what came next.
+        """
+        wanted = np.repeat(items, n)
+        return self._without(lambda flat, at: flat == wanted[at], len(wanted), generator).reshape(-1, n)
+
+    def _without(
+        self, is_wrong: Callable[[Rows, Rows], NDArray[np.bool_]], n: int, generator: np.random.Generator
+    ) -> Rows:
+        """Return ``n`` draws, those that are wrong for their places drawn anew as often as is allowed."""
+        flat = self._drawn(n, generator)
+        wrong = np.arange(n)
         for _ in range(MAX_DRAWS):
+            wrong = wrong[is_wrong(flat[wrong], wrong)]
             if not len(wrong):
                 break
             flat[wrong] = self._drawn(len(wrong), generator)
-            wrong = wrong[self.is_touched(owners[wrong], flat[wrong])]
-        return flat.reshape(len(users), n)
+        return flat
 
     def bias(self, rows: Rows) -> NDArray[np.float32]:
         """Return what the draws take off the logits of items, float32 of the shape of ``rows``.

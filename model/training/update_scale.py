@@ -1,8 +1,8 @@
 """How boldly the next round of fine-tuning learns, from what the gate said of the last one.
 
-Cautious after a rejection, bolder after a clear gain, and otherwise back towards the middle: multiplicative steps, as a
-trust region takes them [1]_. The time of a round is bounded by the events it predicts, so there are never more of them
-than configured.
+Cautious after harm was done, bolder after a clear gain, and otherwise back towards the middle: multiplicative steps, as
+a trust region takes them [1]_. The time of a round is bounded by the events it predicts, so there are never more of
+them than configured.
 
 References
 ----------
@@ -34,10 +34,13 @@ class UpdateScale:
     work: float = 1.0
 
     def after(self, verdict: GateVerdict) -> "UpdateScale":
-        """Return the scale of the next round."""
-        if verdict.decision == "hold":
+        """Return the scale of the next round.
+
+        Caution cures what training has spoilt. It is no cure where the candidate is behind something simple alone.
+        """
+        if verdict.decision == "hold" or (verdict.decision == "reject" and "champion" not in verdict.lost_to):
             return self
-        if verdict.decision == "reject":
+        if not verdict.promote:
             return self.halved()
         if verdict.z >= CLEAR_SIGMAS:
             return UpdateScale(min(MAX_SCALE, self.rate * 1.25), min(1.0, self.work * 1.25))

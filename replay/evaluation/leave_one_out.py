@@ -1,8 +1,9 @@
 """The last event of every user of a recorded log, held out: the protocol of the NCF paper for any log.
 
-A repeated item is dropped first, so the held-out item is always one that its user had not touched. Users of a single
-item stay in training and are not tested. The items are those that occur in the log; what the catalogue describes
-beyond them nobody could ever hit, and it would only dilute coverage and the negatives.
+A repeated item is dropped first, so the held-out item is always one that its user had not touched; where repeats are
+kept it may be one that the user comes back to. Users of a single event stay in training and are not tested. The items
+are those that occur in the log; what the catalogue describes beyond them nobody could ever hit, and it would only
+dilute coverage and the negatives.
 """
 
 import numpy as np
@@ -17,7 +18,9 @@ __all__ = ["leave_one_out"]
 STARS = 5.0  # a rating's weight is its share of the most stars
 
 
-def leave_one_out(dataset: Dataset, generator: np.random.Generator, *, negatives: int = NEGATIVES) -> Split:
+def leave_one_out(
+    dataset: Dataset, generator: np.random.Generator, *, negatives: int = NEGATIVES, repeats: bool = False
+) -> Split:
     """Split a log.
 
     Parameters
@@ -25,13 +28,17 @@ def leave_one_out(dataset: Dataset, generator: np.random.Generator, *, negatives
     dataset : the log; its order decides which of several events of one time is a user's last.
     generator : of the negatives.
     negatives : unseen items that each held-out one is ranked among; 0 to rank among all items only.
+    repeats : whether a user's further events with an item are kept.
 
     Raises
     ------
     DataError
         If no user has two items, or one has not touched fewer than ``negatives``.
     """
-    log = dataset.interactions.drop_duplicates(["user_id", "item_id"])
+    log = dataset.interactions
+    is_repeated = log.duplicated(["user_id", "item_id"])
+    if not repeats:
+        log = log[~is_repeated]
     users, user_ids = pd.factorize(log["user_id"], sort=True)
     touched = set(log["item_id"])
     catalogue = Catalogue.of(item for item in dataset.catalogue if item.item_id in touched)
@@ -53,5 +60,7 @@ def leave_one_out(dataset: Dataset, generator: np.random.Generator, *, negatives
         times=nobody,
         user_ids=tuple(user_ids),
         catalogue=catalogue,
+        repeated=int(is_repeated.sum()),
+        repeats=repeats,
     )
     return held_out_last(whole, negatives, generator)

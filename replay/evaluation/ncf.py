@@ -6,6 +6,10 @@ A folder or zip holds ``*.train.rating`` and ``*.test.rating`` (user, item, rati
 
 Half of a user's consecutive events share a second, so the order inside one is a seeded shuffle.
 
+In the published files 156 of the 6,040 lines have the held-out item among its own negatives. An item does not compete
+with itself, so it has 98 competitors there. The authors' program keeps scores in a dictionary by item, with the same
+effect.
+
 References
 ----------
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, section 4.1 (the protocol).
@@ -57,7 +61,8 @@ def read_ncf(path: Path, *, movies: Path | None = None, seed: int = 0) -> Split:
     contents = [files.read(_one(files, ending)) for ending in (".train.rating", ".test.rating", NEGATIVE)]
     train, test = (_ratings(content, files, path) for content in contents[:2])
     order = np.random.default_rng(seed).permutation(len(train))
-    train = train.iloc[order].sort_values(["user", "ts"], kind="stable").drop_duplicates(["user", "item"])
+    events = train.iloc[order].sort_values(["user", "ts"], kind="stable")
+    train = events.drop_duplicates(["user", "item"])
     test = test.sort_values("user", ignore_index=True)
     candidates = _candidates(contents[2], test, path)
     n_items = 1 + max(int(train["item"].max()), int(candidates.max()))
@@ -71,6 +76,7 @@ def read_ncf(path: Path, *, movies: Path | None = None, seed: int = 0) -> Split:
         times=test["ts"].to_numpy(),
         user_ids=tuple(str(user + 1) for user in range(n_users)),
         catalogue=_catalogue(_item_ids(files, n_items), movies),
+        repeated=len(events) - len(train),
     )
 
 

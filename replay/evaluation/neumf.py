@@ -9,7 +9,7 @@ from model.network.neumf import NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress, TrainingConfig
-from model.training.rounds import train
+from model.training.whole_log import train_blended
 from replay.evaluation.scorers import RankerScorer
 from replay.evaluation.split import Split
 
@@ -37,7 +37,7 @@ class TrainedNeuMF:
 
     def snapshot(self, split: Split, generator: np.random.Generator) -> Snapshot:
         """Return the version that training leads to."""
-        snapshot, _ = train(
+        snapshot, _ = train_blended(
             split.event_users(),
             split.event_items(),
             split.train["ts"].to_numpy(),

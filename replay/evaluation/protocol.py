@@ -26,8 +26,9 @@ class RankingPass:
 
     Parameters
     ----------
-    sampled : float64 (U,), rank of each held-out item among itself and its negatives; 1 where there are none.
-    full : float64 (U,), rank among all items that the user had not touched.
+    sampled : float64 (U,), rank of each held-out item among itself and its negatives, one that is the item itself left
+        out; 1 where there are none.
+    full : float64 (U,), rank among all items that the user had not touched, or among all where repeats are kept.
     recommended : int64 (N,), on how many lists each item is.
     """
 
@@ -65,15 +66,17 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
     """
     sampled, full = np.empty(len(split)), np.empty(len(split))
     recommended = np.zeros(split.n_items, dtype=np.int64)
+    is_own = split.is_own_negative()  # (U, C)
     for start in range(0, len(split), USERS_PER_BATCH):
         batch = slice(start, min(start + USERS_PER_BATCH, len(split)))
         scores = scorer.scores(batch.start, batch.stop)  # (B, N)
         candidates = split.candidates[batch]
         picked = np.take_along_axis(scores, candidates, axis=1)
-        sampled[batch] = half_ranks(picked[:, 0], picked[:, 1:])
-        known = split.known(batch.start, batch.stop)
-        full[batch] = full_ranks(scores, candidates[:, 0], known)
-        recommended += listed(np.where(known, np.float32("-inf"), scores), k).sum(axis=0)
+        others = np.where(is_own[batch], np.float32("-inf"), picked[:, 1:])
+        sampled[batch] = half_ranks(picked[:, 0], others)
+        excluded = split.excluded(batch.start, batch.stop)
+        full[batch] = full_ranks(scores, candidates[:, 0], excluded)
+        recommended += listed(np.where(excluded, np.float32("-inf"), scores), k).sum(axis=0)
     return RankingPass(sampled, full, recommended)
 
 

@@ -2,7 +2,7 @@
 
 Every offline protocol ends here, so that all scorers read the same events and compete on the same ones. A split numbers
 its users and items itself; ids and titles come along for scorers that want them. A user's repeated items are no events
-of a split: what was touched before is never recommended again.
+of a split, as what was touched before is never recommended again; unless repeats are kept, and then any item competes.
 
 Constants are chosen on :meth:`Split.validation`, which holds out each user's last training event instead; the test
 events play no part in it.
@@ -32,13 +32,15 @@ class Split:
     ----------
     name, sha256 : of what was read.
     train : columns ``user``, ``item`` (int64, rows), ``weight`` (float64, 0..1) and ``ts`` (int64 milliseconds), by
-        user and time, ties in seeded random order; each pair of user and item once.
+        user and time, ties in seeded random order; each pair of user and item once, unless repeats are kept.
     users : int64 (U,), rows of the tested users, ascending.
     candidates : int64 (U, 1 + C), rows: the held-out item first, then the C items that it is ranked among; none for
         a split that is only ranked among all items.
     times : int64 (U,), milliseconds, when each held-out event happened.
     user_ids : id of each user row.
     catalogue : the items, in row order.
+    repeated : events of the log with an item that the user had touched before.
+    repeats : whether these were kept, so that a held-out item may be one of them; else they were dropped.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Split:
     times: NDArray[np.int64]
     user_ids: tuple[str, ...]
     catalogue: Catalogue
+    repeated: int = 0
+    repeats: bool = False
 
     @property
     def n_items(self) -> int:
@@ -59,6 +63,10 @@ class Split:
     def n_negatives(self) -> int:
         """Return how many items the held-out one is ranked among when not among all."""
         return int(self.candidates.shape[1]) - 1
+
+    def is_own_negative(self) -> NDArray[np.bool_]:
+        """Return which negatives are the held-out item itself, bool (U, C); an item does not compete with itself."""
+        return np.asarray(self.candidates[:, 1:] == self.candidates[:, :1])
 
     def __len__(self) -> int:
         """Return the number of tested users."""
@@ -87,6 +95,15 @@ class Split:
         begins = np.searchsorted(users, self.users, "left").astype(np.int64)
         return begins, np.searchsorted(users, self.users, "right").astype(np.int64)
 
+    def excluded(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which items are on no list of the tested users ``start`` to ``stop``: bool (B, N).
+
+        They are those that the user touched in training, and none where repeats are kept.
+        """
+        if self.repeats:
+            return np.zeros((stop - start, self.n_items), dtype=np.bool_)
+        return self.known(start, stop)
+
     def known(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which items the tested users ``start`` to ``stop`` touched in training: bool (B, N)."""
         begins, ends = (bound[start:stop] for bound in self.bounds())
@@ -99,7 +116,8 @@ class Split:
 
     def owners(self) -> NDArray[np.int64]:
         """Return how many users touched each item in training: int64 (N,)."""
-        return np.bincount(self.train["item"], minlength=self.n_items)
+        touched = self.train.drop_duplicates(["user", "item"]) if self.repeats else self.train
+        return np.bincount(touched["item"], minlength=self.n_items)
 
     def lengths(self) -> NDArray[np.int64]:
         """Return how many training events each tested user has: int64 (U,)."""
@@ -159,7 +177,7 @@ def _candidates(split: Split, held_out: pd.DataFrame, n: int, generator: np.rand
     rows = np.empty((len(held_out), 1 + n), dtype=np.int64)
     rows[:, 0] = held_out["item"]
     for place, user in enumerate(held_out["user"].tolist() if n else ()):
-        touched = np.sort(items[user])
+        touched = np.unique(items[user])
         unseen = split.n_items - len(touched)
         if unseen < n:
             raise DataError(

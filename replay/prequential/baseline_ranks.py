@@ -29,12 +29,13 @@ def baseline_ranks(
     n_items = max(int(stream.items.max()) + 1, len(stream.catalogue))
     baseline = STREAM_BASELINES[name](n_items, seed)
     ranks = np.full(len(stream.tests), np.inf)
-    owned = _UserItems(stream.users, stream.items)
+    owned, nothing = _UserItems(stream.users, stream.items), np.empty(0, dtype=np.int64)
     tested = dict(zip(stream.tests.tolist(), range(len(stream.tests)), strict=True))
     for number, (user, item, ts) in enumerate(_rows(stream.users, stream.items, stream.ts)):
         place = tested.get(number)
         if place is not None and not stream.is_novel[place]:
-            ranks[place] = half_rank(baseline.scores(user, ts), item, owned.before(user, int(stream.history[place])))
+            excluded = nothing if stream.repeats else owned.before(user, int(stream.history[place]))
+            ranks[place] = half_rank(baseline.scores(user, ts), item, excluded)
         baseline.learn(user, item, ts)
         if progress is not None and number % EVENTS_PER_CALL == 0:
             progress(number)

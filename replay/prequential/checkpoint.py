@@ -1,7 +1,8 @@
 """An unfinished run, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
 
 Profiles, trending and the learner's memory follow from the events so far, in half a minute. The file keeps the track of
-the lists, the champion, the users' modes and the tracks that the second process has finished.
+the lists, champion and anchor with what the rounds say of them, the users' modes and the tracks that the second process
+has finished.
 """
 
 from collections.abc import Mapping
@@ -36,10 +37,10 @@ def keep(
     path: Path, run: PrequentialRun, first: Snapshot | None, tracks: Mapping[str, Ranks], about: Mapping[str, Any]
 ) -> None:
     """Write or replace the file; ``about`` is what must be the same when the run continues."""
-    champion = run.learner.champion
+    champion, anchor = run.learner.champion, run.learner.anchor
     tensors = {
         f"{name}.{key}": weight
-        for name, snapshot in (("champion", champion), ("first", first))
+        for name, snapshot in (("champion", champion), ("anchor", anchor), ("first", first))
         for key, weight in (snapshot.weights if snapshot else {}).items()
     }
     tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
@@ -52,6 +53,7 @@ def keep(
     state = {
         "about": dict(about),
         "champion": champion.describe() if champion else None,
+        "anchor": anchor.describe() if anchor else None,
         "first": first.describe() if first else None,
         "done": run.done,
         "promoted": run.promoted,
@@ -88,8 +90,8 @@ def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedT
     for user_id, mode in state["modes"].items():
         run.worker.state.keep_mode(user_id, mode)
     champion = _snapshot("champion", found)
-    run.learner.resume(champion, state["learner"])
-    if champion is not None:
+    run.learner.resume(champion, state["learner"], _snapshot("anchor", found))
+    if state["promoted"]:
         run.promoted = state["promoted"] - 1
         run.use(champion)
     tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}

@@ -56,13 +56,17 @@ class OfflineWorker:
     ----------
     catalogue : of the log.
     config : how lists are made.
+    repeats : whether users may get items that they touched before.
     """
 
-    def __init__(self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, config: OfflineWorkerConfig | None = None, *, repeats: bool = False
+    ) -> None:
         self._config = config or OfflineWorkerConfig()
         self.state = OfflineState(self._config.state)
         self._serving = Serving(self._config.serving, _UnlimitedBudget(), self.state, lambda: 0)
-        self.recommender = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), self._config.modes)
+        index, modes = ContentIndex(catalogue), self._config.modes
+        self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
         """Serve another version from the next list on."""

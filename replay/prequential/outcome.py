@@ -124,6 +124,17 @@ class PrequentialOutcome:
         """Return float64 (T,), 1 for each hit."""
         return (self.tracks[name] <= self.k).astype(np.float64)
 
+    def served(self, name: str) -> int | None:
+        """Return at how many tests a version served; None for a method that has none.
+
+        The frozen model serves the first version from the first test on, or never one.
+        """
+        if name == ONLINE:
+            return int(np.count_nonzero(self.online.versions))
+        if name == FROZEN:
+            return len(self.online.versions) if self.marks and self.marks[0].decision == "promote" else 0
+        return None
+
     def switches(self) -> NDArray[np.int64]:
         """Return the tests whose mode differs from that of the same user's test before: int64 (S,)."""
         users = self.stream.users[self.stream.tests]

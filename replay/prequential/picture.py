@@ -20,6 +20,8 @@ DECISIONS = (
     ("promote", "v", "#27ae60"),
     ("reject", "x", "#c0392b"),
     ("hold", "o", "#7f8c8d"),
+    ("return", "<", "#8e44ad"),
+    ("withdraw", "D", "#000000"),
     ("failed", "s", "#000000"),
 )
 POINTS = 600  # of a curve

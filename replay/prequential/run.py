@@ -6,7 +6,7 @@ and the promotion of the trainer. Without rounds the same run shows the frozen m
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,7 +19,7 @@ from model.ranking.exact import Ranker
 from model.training.fit import Progress
 from model.training.gate import Decision, GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
-from model.training.rounds import RoundConfig
+from model.training.rounds import Candidate, RoundConfig
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.stream import Stream
 from streams.records.records import Event, Origin, Recommendation, judged
@@ -52,15 +52,24 @@ class PrequentialConfig:
 
 @dataclass(frozen=True, slots=True)
 class RoundMark:
-    """One round: after how many events it ran, what the gate said, and how many seconds training and gate took.
+    """One round; one that could not be trained has failed, and has no figures.
 
-    A round that could not be trained has failed; it has no figures.
+    Parameters
+    ----------
+    events : after how many it ran.
+    decision : of the gate.
+    candidate : its hit rate.
+    rivals : hit rates of the others on the same events: champion, anchor, popularity, counts.
+    lost_to : which of them decided against the candidate, or against the champion.
+    held_out : events that these rates are of.
+    training_s, gate_s : seconds that training and gate took.
     """
 
     events: int
     decision: Decision | Literal["failed"]
     candidate: float
-    champion: float
+    rivals: Mapping[str, float]
+    lost_to: Sequence[str]
     held_out: int
     training_s: float
     gate_s: float
@@ -74,7 +83,7 @@ class ListTrack:
     ----------
     ranks : float64 (T,), the place of the item in the list, infinite where it is not among the first ten.
     modes : int8 (T,), 0 for cold start and 1 for personalised.
-    versions : int32 (T,), how many versions had been promoted, 0 for none.
+    versions : int32 (T,), the number of the version that served, 0 for none; each change has the next one.
     """
 
     ranks: NDArray[np.float64]
@@ -94,18 +103,28 @@ class PrequentialRun:
     ----------
     stream : what happens.
     config : when to learn, and how.
+
+    Raises
+    ------
+    ValueError
+        If repeats are tested and not learnt, or the other way round.
     """
 
     def __init__(self, stream: Stream, config: PrequentialConfig) -> None:
+        if stream.repeats != config.rounds.network.repeats:
+            raise ValueError(
+                f"PrequentialRun: repeats must be kept in stream and network alike, got {stream.repeats!r} and "
+                f"{config.rounds.network.repeats!r}"
+            )
         self.stream = stream
         self.config = config
-        self.worker = OfflineWorker(stream.catalogue, config.road)
+        self.worker = OfflineWorker(stream.catalogue, config.road, repeats=stream.repeats)
         self.learner = Learner(config.learner, config.rounds)
         self._tallies = RatingTallies()
         self.track = ListTrack.empty(len(stream.tests))
         self.marks: list[RoundMark] = []
         self.done = 0  # events
-        self.promoted = 0
+        self.promoted = 0  # changes of the version that serves
 
     def warm_up(self, until: int) -> None:
         """Apply events up to one, without lists."""
@@ -116,10 +135,13 @@ class PrequentialRun:
         self.done = until
         self.worker.merge_trending()
 
-    def use(self, snapshot: Snapshot) -> None:
-        """Serve a version from here on."""
+    def use(self, snapshot: Snapshot | None) -> None:
+        """Serve a version from here on, or none."""
         self.promoted += 1
-        self.worker.use(Ranker(snapshot), str(self.promoted))
+        if snapshot is None:
+            self.worker.use(None, None)
+        else:
+            self.worker.use(Ranker(snapshot), str(self.promoted))
 
     def block(self) -> None:
         """Test and reveal the next events, up to the next merge of trending."""
@@ -146,7 +168,7 @@ class PrequentialRun:
         return bool(self.config.round_every) and self.learner.new_events >= self.config.round_every
 
     def round(self, progress: Progress | None = None) -> RoundMark:
-        """Run a round of learning as the trainer does, and serve what it promotes.
+        """Run a round of learning as the trainer does, and serve what it decides for.
 
         One that cannot be trained (nobody has two events yet, or the loss diverged) changes nothing.
         """
@@ -156,15 +178,19 @@ class PrequentialRun:
             candidate = self.learner.fine_tune(self.stream.catalogue, generator=generator, progress=progress)
         except (ValueError, FloatingPointError) as error:
             self.learner.abandon_round(diverged=isinstance(error, FloatingPointError))
-            self.marks.append(RoundMark(self.done, "failed", 0.0, 0.0, 0, time.perf_counter() - began, 0.0))
+            self.marks.append(RoundMark(self.done, "failed", 0.0, {}, (), 0, time.perf_counter() - began, 0.0))
             return self.marks[-1]
         trained = time.perf_counter()
         verdict = gate(candidate, min_events=self.config.learner.least_held_out)
-        self.learner.settle(candidate, verdict)
-        if verdict.promote:
-            self.use(candidate.snapshot)
+        self.settle(candidate, verdict)
         self.marks.append(_mark(self.done, verdict, trained - began, time.perf_counter() - trained))
         return self.marks[-1]
+
+    def settle(self, candidate: Candidate, verdict: GateVerdict) -> None:
+        """End a round as the gate decided, and serve what it decided for."""
+        self.learner.settle(candidate, verdict)
+        if verdict.decision in ("promote", "return", "withdraw"):
+            self.use(self.learner.champion)
 
     def _observe(self, events: Sequence[tuple[Origin, Event]]) -> None:
         """Let the learner remember events, where there will be rounds."""
@@ -177,11 +203,18 @@ class PrequentialRun:
         if item_id in listed and not self.stream.is_novel[place]:
             self.track.ranks[place] = 1.0 + listed.index(item_id)
         self.track.modes[place] = MODES.index(made.mode)
-        self.track.versions[place] = self.promoted
+        self.track.versions[place] = int(self.worker.recommender.version or 0)
 
 
 def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> RoundMark:
-    champion = verdict.champion or verdict.popularity
+    rivals = {name: one.hit_rate for name, one in verdict.rivals.items()}
     return RoundMark(
-        events, verdict.decision, verdict.candidate.hit_rate, champion.hit_rate, verdict.events, training_s, gate_s
+        events,
+        verdict.decision,
+        verdict.candidate.hit_rate,
+        rivals,
+        verdict.lost_to,
+        verdict.events,
+        training_s,
+        gate_s,
     )

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS, is_positive_rating, is_positive_watch
 from model.history import Interaction, Mode, Profile
+from model.own_time import OwnTime
 from streams.records.records import Event, Rating, Watch
 from streams.state.calls import StateConfig, heat_of
-from streams.state.own_time import OwnTime
 from streams.state.trending import DecayedWeights, SourceHeat, Trends, merge
 
 __all__ = ["OfflineState"]

@@ -31,11 +31,13 @@ class Stream:
     ts : int64 (E,), milliseconds, ascending.
     stars : float64 (E,).
     warm : events of the warm-up.
-    tests : int64 (T,), events that are tested: after the warm-up, of a user with a past, with an item that the user had
-        not touched.
+    tests : int64 (T,), events that are tested: after the warm-up, of a user with a past, and with an item that the user
+        had not touched unless repeats are kept.
     history : int64 (T,), past events of the user.
     is_first_of_second : bool (T,), whether the user's event before it was in another second.
     is_novel : bool (T,), whether nobody had touched the item, so that no list can be credited with it.
+    repeated : events after the warm-up with an item that their user had touched before.
+    repeats : whether these are tested, and such items may be listed; else they are learnt only.
     """
 
     name: str
@@ -51,10 +53,18 @@ class Stream:
     history: NDArray[np.int64]
     is_first_of_second: NDArray[np.bool_]
     is_novel: NDArray[np.bool_]
+    repeated: int = 0
+    repeats: bool = False
 
     @classmethod
     def of(
-        cls, dataset: Dataset, *, warm_up: float = 0.2, least_stars: float = 0.0, limit: int | None = None
+        cls,
+        dataset: Dataset,
+        *,
+        warm_up: float = 0.2,
+        least_stars: float = 0.0,
+        limit: int | None = None,
+        repeats: bool = False,
     ) -> "Stream":
         """Take a log's events, in its order.
 
@@ -64,6 +74,7 @@ class Stream:
         warm_up : share of the events that is learnt before the first test.
         least_stars : leave out what was rated lower, as if it had not happened.
         limit : take the earliest so many of them.
+        repeats : whether events with items that their users touched before are tested.
 
         Raises
         ------
@@ -78,7 +89,8 @@ class Stream:
         history = table.groupby("user_id", sort=False).cumcount().to_numpy().astype(np.int64)
         known = table.duplicated(["user_id", "item_id"]).to_numpy()
         before = table.groupby("user_id", sort=False)["ts"].shift()
-        tests = np.flatnonzero((history > 0) & ~known & (np.arange(len(table)) >= warm))
+        after = np.arange(len(table)) >= warm
+        tests = np.flatnonzero((history > 0) & (~known | repeats) & after)
         if warm < 2 or not len(tests):  # noqa: PLR2004 - one event teaches nothing
             raise DataError(
                 f"prequential: events to warm up on and to test are required, got {len(table):,} events of "
@@ -98,6 +110,8 @@ class Stream:
             history[tests],
             (before // SECOND_MS != table["ts"] // SECOND_MS).to_numpy()[tests],
             ~table.duplicated("item_id").to_numpy()[tests],
+            int(np.count_nonzero(known & after)),
+            repeats,
         )
 
     def tested(self, kept: NDArray[np.bool_]) -> "Stream":

@@ -69,7 +69,7 @@ def always_cold(config: PrequentialConfig) -> PrequentialConfig:
 
 def always_personalised(config: PrequentialConfig) -> PrequentialConfig:
     """Return a configuration in which one known item makes a user personalised."""
-    return replace(config, road=replace(config.road, modes=ModeConfig(personalize_at=1, demote_below=1)))
+    return replace(config, road=replace(config.road, modes=ModeConfig.fixed(1)))
 
 
 def mode_hit_rates(stream: Stream, cold: Hits, personalised: Hits) -> tuple[ModeHitRates, ...]:

@@ -19,15 +19,15 @@ __all__ = ["announce", "announce_in_thread", "key_of"]
 
 _ACKNOWLEDGED_S = 15.0  # a broker that fails over answers within ten
 _CLOSE_S = 1.0  # nothing is out any more that anybody waits for
-_SERVES = ("promoted", "rolled_back")
+_MOVES = ("promoted", "rolled_back", "withdrawn")
 
 
 def key_of(decided: ModelVersion) -> bytes:
-    """Return the record's key: ``current`` where the version serves from now on, else the status.
+    """Return the record's key: ``current`` where it changes what serves from now on, else the status.
 
     The topic is compacted, so the latest record of each is kept for good.
     """
-    return b"current" if decided.status in _SERVES else decided.status.encode()
+    return b"current" if decided.status in _MOVES else decided.status.encode()
 
 
 def announce(settings: Settings, decided: ModelVersion) -> None:

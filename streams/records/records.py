@@ -29,7 +29,7 @@ __all__ = [
     "recommendation_id",
 ]
 
-Status = Literal["promoted", "rejected", "held", "rolled_back", "failed", "drifting"]
+Status = Literal["promoted", "rejected", "held", "rolled_back", "withdrawn", "failed", "drifting"]
 ListMode = Literal["cold_start", "personalized", "degraded"]
 MAX_STARS = 5.0
 
@@ -185,12 +185,13 @@ class ModelVersion:
     ----------
     version : the version decided about; None for a candidate that was rejected or held, which is not kept, and for a
         round that failed.
-    status : what was decided; ``drifting`` where lists are worse than popularity and there is nothing to roll back to.
+    status : what was decided; ``withdrawn`` where nothing serves in its place, ``drifting`` where its rounds diverge
+        and there is nothing to roll back to.
     parent : the version it was trained from, if any.
     uri : where the registry keeps it; None if it was not kept.
     metrics : the figures it was decided by.
     ts : wall clock of the decision, milliseconds.
-    cause : why, in words, where nobody asked for it: what drifted or diverged.
+    cause : why, in words, where nobody asked for it: what a candidate lost to, what drifted or diverged.
     """
 
     version: str | None

@@ -2,9 +2,10 @@
 
 ``lists`` makes a list from a profile, ``budget`` runs the scoring within a time limit, and ``arms`` gives each user of
 an experiment the recommender of the user's arm. ``known_topics`` compares the topics of Kafka with the ids for which
-Redis holds positions. ``promotion`` is the one way for a version to serve: it moves the pointer and announces that
-until it is taken. This room may import ``kafka``, ``records``, ``redis`` and ``state``: it is where Kafka and Redis
-meet. No other room of ``streams`` imports it; the processes and the replay of a log do.
+Redis holds positions, and ``repeats`` compares a version with what the installation does with repeats. ``promotion`` is
+the one way for a version to serve: it moves the pointer and announces that until it is taken. This room may import
+``kafka``, ``records``, ``redis`` and ``state``: it is where Kafka and Redis meet. No other room of ``streams`` imports
+it; the processes and the replay of a log do.
 """
 
 __all__: list[str] = []

@@ -149,5 +149,5 @@ class Arms:
             ranker, version = self._pinned[arm.version], arm.version
         modes = base.modes
         if arm.personalize_at is not None:
-            modes = ModeConfig(arm.personalize_at, min(modes.demote_below, arm.personalize_at))
+            modes = ModeConfig.fixed(arm.personalize_at)
         return self._made.get(arm.name, base).with_surroundings_of(base).with_model(ranker, version).with_modes(modes)

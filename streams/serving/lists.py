@@ -156,7 +156,7 @@ class Serving:
     async def _candidate_lists(
         self, recommender: Recommender, profiles: Sequence[Profile], k: int, list_filter: ListFilter
     ) -> list[tuple[CandidateList, bool]]:
-        """Score, drop the seen, and look deeper for users who are left with too few."""
+        """Score, drop the seen unless repeats are kept, and look deeper for users who are left with too few."""
         found: dict[int, tuple[CandidateList, bool]] = {}
         short: Sequence[int] = range(len(profiles))
         n = k + self._config.overfetch
@@ -166,7 +166,8 @@ class Serving:
                 partial(_scored, recommender, asked, n, list_filter),
                 partial(_degraded, recommender, asked, n, list_filter),
             )
-            kept = dict(zip(short, await self._unseen(scored), strict=True))
+            unseen = scored if recommender.repeats else await self._unseen(scored)
+            kept = dict(zip(short, unseen, strict=True))
             found.update({place: (candidates, degraded) for place, candidates in kept.items()})
             short = [
                 place for place, candidates in kept.items() if len(candidates.items) < k and not candidates.complete

@@ -1,4 +1,4 @@
-"""The one way for a version to serve, whoever decides it: the trainer, the scorekeeper's guard or a person.
+"""The one way for a version to serve, or to be withdrawn, whoever decides it: the trainer, the guard or a person.
 
 Steps: 1 move the pointer, if what is expected serves, and store what is to be announced in the same call; 2 announce it
 until the cluster holds it; 3 remove what was stored. Who is killed in between leaves the decision beside the pointer,
@@ -6,7 +6,9 @@ and the next trainer or scorekeeper that starts announces it; now and then one i
 one overtakes before Kafka has taken its record is not announced any more, as it does not serve. So a version may have
 served for a moment without a record. Of two moves within one announcement the records may come in the other order.
 
-Whether a version should serve is decided elsewhere.
+The pointer's standing says what a version is measured by (``model.training.standing``). A move without one makes the
+version its own anchor. So a version that a person chooses is the next yardstick. Whether a version should serve is
+decided elsewhere.
 """
 
 import time
@@ -15,10 +17,10 @@ from typing import Literal
 
 from streams.records.records import ModelVersion
 from streams.registry.versions import Version
-from streams.state.pointer import ANY_VERSION, ModelPointer
+from streams.state.pointer import ANY_VERSION, ModelPointer, ModelStanding
 from streams.state.store import State
 
-__all__ = ["Announce", "Promotion", "decide", "pointer_to"]
+__all__ = ["Announce", "Promotion", "decide", "pointer_to", "withdraw"]
 
 Announce = Callable[[ModelVersion], Awaitable[None]]
 
@@ -40,6 +42,11 @@ def decide(
     return ModelVersion(version.version_id, status, version.parent, version.uri, _now_ms(), figures, cause)
 
 
+def withdraw(serving: ModelPointer, cause: str, metrics: Mapping[str, float]) -> ModelVersion:
+    """Return the decision, made now, that a version serves no more and nothing else does."""
+    return ModelVersion(serving.version, "withdrawn", None, None, _now_ms(), metrics, cause)
+
+
 class Promotion:
     """Lets versions serve, for one process.
 
@@ -53,13 +60,19 @@ class Promotion:
         self._state = state
         self._announce = announce
 
-    async def serve(self, decision: ModelVersion, expected: ModelPointer | str | None = ANY_VERSION) -> bool:
+    async def serve(
+        self,
+        decision: ModelVersion,
+        expected: ModelPointer | str | None = ANY_VERSION,
+        standing: ModelStanding | None = None,
+    ) -> bool:
         """Let a version serve as it was decided, and announce it; after any error it may be asked for again.
 
         Parameters
         ----------
-        decision : as ``decide`` returns it.
+        decision : as ``decide`` or ``withdraw`` returns it.
         expected : what must serve until now, see ``State.move_model``.
+        standing : what the version is measured by; by default itself.
 
         Returns
         -------
@@ -73,7 +86,7 @@ class Promotion:
             If it serves, and could not be announced yet.
         """
         # Step 1
-        if not await self._state.move_model(pointer_to(decision), expected, decision):
+        if not await self._state.move_model(pointer_to(decision), expected, decision, standing):
             return False
         await self._tell(decision)
         return True
@@ -99,7 +112,9 @@ class Promotion:
 
 
 def pointer_to(decision: ModelVersion) -> ModelPointer:
-    """Return the pointer to the version that a decision lets serve, since the decision."""
+    """Return the pointer to the version that a decision lets serve, since the decision; to none if it withdraws one."""
+    if decision.status == "withdrawn":
+        return ModelPointer("", "", decision.ts)
     return ModelPointer(str(decision.version), str(decision.uri), decision.ts)
 
 

@@ -3,7 +3,7 @@
 ``store`` is the state of an installation: it applies events, keeps lists, and tells how far each partition has come.
 Its changes are the functions of ``functions.lua``; ``library`` loads them, ``calls`` says what they are sent and what
 they answer, and ``known_positions`` remembers what they must still hold. ``keys`` has the names of everything.
-``trending`` merges what is trending, which decays by the clock of ``own_time``. ``experiments``, ``quality`` and
+``trending`` merges what is trending, which decays by the clock of ``model.own_time``. ``experiments``, ``quality`` and
 ``pointer`` (the model that serves) read and write what their names say, and ``lookups`` reads for people and apps.
 ``rights`` and ``eviction`` look, before a process starts, whether Redis lets it do its work and keeps what it is given.
 This room imports ``records`` and ``redis`` and nothing of ``kafka``; ``serving``, ``rebuild`` and the processes import

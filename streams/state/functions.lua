@@ -602,22 +602,38 @@ local function replace_zset(keys, args)
   return #args / 2
 end
 
+-- Put a value into a field, or remove the field where the value is empty.
+local function set_or_remove(key, field, value)
+  if value == '' then
+    redis.call('HDEL', key, field)
+  else
+    redis.call('HSET', key, field, value)
+  end
+end
+
 -- Let workers follow another model, if the one that is expected serves; also 1 where that was done before. What is to be
--- announced of it rests beside the pointer, in place of what was to be announced of the model before.
+-- announced of it, and what it is measured by, rest beside the pointer, in place of those of the model before.
 -- keys: 1 pointer
--- args: 1 expected version ('' for none, '*' for any), 2 version, 3 uri, 4 promoted_at, 5 expected promoted_at ('' any),
--- 6 what is to be announced ('' for nothing)
+-- args: 1 expected version ('' for none, '*' for any, '-' for no pointer at all), 2 version ('' for none), 3 uri,
+-- 4 promoted_at, 5 expected promoted_at ('' any), 6 what is to be announced ('' for nothing), 7 standing ('' for none)
 local function move_model(keys, args)
   local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
   if version == args[2] and promoted_at == args[4] then return 1 end
-  if args[1] ~= '*' and (version or '') ~= args[1] then return 0 end
+  if args[1] == '-' and promoted_at then return 0 end
+  if args[1] ~= '*' and args[1] ~= '-' and (version or '') ~= args[1] then return 0 end
   if args[5] ~= '' and promoted_at ~= args[5] then return 0 end
   redis.call('HSET', keys[1], 'version', args[2], 'uri', args[3], 'promoted_at', args[4])
-  if args[6] == '' then
-    redis.call('HDEL', keys[1], 'announcing')
-  else
-    redis.call('HSET', keys[1], 'announcing', args[6])
-  end
+  set_or_remove(keys[1], 'announcing', args[6])
+  set_or_remove(keys[1], 'standing', args[7])
+  return 1
+end
+
+-- Replace what a model is measured by, if it still serves since then.
+-- keys: 1 pointer   args: 1 version, 2 promoted_at, 3 standing
+local function model_measured(keys, args)
+  local version, promoted_at = unpack(redis.call('HMGET', keys[1], 'version', 'promoted_at'))
+  if version ~= args[1] or promoted_at ~= args[2] then return 0 end
+  redis.call('HSET', keys[1], 'standing', args[3])
   return 1
 end
 
@@ -632,6 +648,7 @@ end
 redis.register_function('reelstream_v5_apply', apply)
 redis.register_function('reelstream_v5_move_model', move_model)
 redis.register_function('reelstream_v5_model_announced', model_announced)
+redis.register_function('reelstream_v5_model_measured', model_measured)
 redis.register_function('reelstream_v5_store_list', store_list)
 redis.register_function('reelstream_v5_count_items', count_items)
 redis.register_function('reelstream_v5_replace_zset', replace_zset)

@@ -55,7 +55,6 @@ class LiveQuality:
     began, offsets : topic with the prefix -> partition -> offset: counted are the records from the one to before the
         other.
     at_ms : wall clock of the writing, milliseconds.
-    drifting : version of which it was announced that it drifts and cannot be rolled back, if that was the last one.
     topics : ids of the topics that the offsets belong to.
     """
 
@@ -63,7 +62,6 @@ class LiveQuality:
     began: Offsets
     offsets: Offsets
     at_ms: int
-    drifting: str | None = None
     topics: TopicIds = field(default_factory=dict)
 
 
@@ -218,7 +216,6 @@ def _restored(stored: bytes | str) -> LiveQuality:
             _offsets(found["began"]),
             _offsets(found["offsets"]),
             int(found["at_ms"]),
-            found["drifting"],
             found.get("topics", {}),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:

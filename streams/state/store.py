@@ -57,9 +57,13 @@ from streams.state.library import install, server_ids
 from streams.state.pointer import (
     ANNOUNCING,
     ANY_VERSION,
+    NO_POINTER,
+    STANDING,
     ModelPointer,
+    ModelStanding,
     announced_call,
     decode_announcing,
+    measured_call,
     move_call,
     read_pointer,
 )
@@ -67,8 +71,10 @@ from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
+    "NO_POINTER",
     "AppliedBatch",
     "ModelPointer",
+    "ModelStanding",
     "Position",
     "SourcedEvent",
     "State",
@@ -331,32 +337,58 @@ class State:
             )
 
     async def current_model(self) -> ModelPointer | None:
-        """Return the model that workers follow, or None before the first was promoted."""
+        """Return the model that workers follow, or None before the first was promoted and where it was withdrawn."""
         with answered("state: reading the current model"):
             found: Any = await self._client.hgetall(MODEL)
         return read_pointer(found)
+
+    async def is_withdrawn(self) -> bool:
+        """Return whether no version serves because the last one was withdrawn."""
+        with answered("state: asking whether the model was withdrawn"):
+            found: Any = await self._client.hgetall(MODEL)
+        return bool(found) and read_pointer(found) is None
+
+    async def model_standing(self) -> ModelStanding:
+        """Return what the version that serves is measured by.
+
+        Raises
+        ------
+        StateError
+            If something else is stored.
+        """
+        with answered("state: reading what the current model is measured by"):
+            found: Any = await self._client.hget(MODEL, STANDING)
+        return ModelStanding.decode(found)
+
+    async def note_standing(self, pointer: ModelPointer, standing: ModelStanding) -> None:
+        """Note what a version is measured by; nothing changes where another one serves by now."""
+        with answered(f"state: noting what {pointer.version!r} is measured by"):
+            await self._call_all([measured_call(pointer, standing)])
 
     async def move_model(
         self,
         pointer: ModelPointer,
         expected: ModelPointer | str | None = ANY_VERSION,
         announcing: ModelVersion | None = None,
+        standing: ModelStanding | None = None,
     ) -> bool:
         """Let all workers follow this model; asking for the same again, after an answer that got lost, changes nothing.
 
         Parameters
         ----------
-        pointer : where to.
-        expected : version that must serve until now, None for none; by default it does not matter. A whole pointer
-            also says since when, so that a repetition never undoes what somebody else has chosen meanwhile.
+        pointer : where to; one with an empty version withdraws the model.
+        expected : version that must serve until now, None for none; by default it does not matter, and with NO_POINTER
+            there must be no pointer at all. A whole pointer also says since when, so that a repetition never undoes
+            what somebody else has chosen meanwhile.
         announcing : what everybody is to be told of it, kept until ``note_announced``.
+        standing : what it is measured by; by default itself.
 
         Returns
         -------
         Whether the pointer is there now: False if another version than the expected one serves.
         """
         with answered(f"state: moving the current model to {pointer.version!r}"):
-            [moved] = await self._call_all([move_call(pointer, expected, announcing)])
+            [moved] = await self._call_all([move_call(pointer, expected, announcing, standing)])
         return bool(moved)
 
     async def unannounced(self) -> ModelVersion | None:
@@ -374,7 +406,8 @@ class State:
     async def note_announced(self, announced: ModelVersion) -> None:
         """Note that this was announced; nothing changes where another version serves by now."""
         with answered(f"state: noting that {announced.version!r} was announced"):
-            await self._call_all([announced_call(announced.version or "", announced.ts)])
+            serving = "" if announced.status == "withdrawn" else announced.version or ""
+            await self._call_all([announced_call(serving, announced.ts)])
 
     async def experiment(self) -> Experiment | None:
         """Return the experiment that runs, or None.

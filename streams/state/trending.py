@@ -13,9 +13,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from model.catalogue import Catalogue
+from model.own_time import FAR
 from streams.state.calls import LIBRARY
 from streams.state.keys import SOURCES, TRENDING_ALL, TRENDING_GENRES, TRENDING_NEWCOMERS, SourceKeys, genre_key
-from streams.state.own_time import FAR
 
 __all__ = ["DecayedWeights", "SourceHeat", "Trends", "merge", "merge_trending", "present_of"]
 
@@ -33,7 +33,7 @@ class DecayedWeights:
 
 @dataclass(frozen=True, slots=True)
 class SourceHeat:
-    """The hottest items of one topic of a partition, and its clock (``streams.state.own_time``).
+    """The hottest items of one topic of a partition, and its clock (``model.own_time``).
 
     Parameters
     ----------

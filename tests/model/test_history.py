@@ -45,7 +45,7 @@ def test_liking_is_below_zero_for_what_was_not_liked():
 
 
 def test_what_was_not_liked_counts_less_in_training():
-    """A positive event counts in full whatever it weighs, half a star 0.55, and a watch left early little more."""
+    """A positive event counts in full whatever it weighs, half a star 0.2, and a watch left early 0.1."""
     assert Interaction("a", 1, "watch", 0.2).wanted == 1.0
-    assert Interaction("a", 1, "rate", 0.1, is_positive=False).wanted == 0.55
-    assert Interaction("a", 1, "watch", 0.05, is_positive=False).wanted == 0.525
+    assert Interaction("a", 1, "rate", 0.1, is_positive=False).wanted == 0.2
+    assert Interaction("a", 1, "watch", 0.05, is_positive=False).wanted == 0.1

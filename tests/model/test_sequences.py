@@ -95,3 +95,8 @@ def test_verdicts_move_with_their_events():
     some = sequences.shuffled_ties(np.random.default_rng(0)).taken(np.arange(40) < 20)
     assert some.items.tolist() != sorted(some.items.tolist())
     assert some.positive().tolist() == liked[some.items].tolist()
+
+
+def test_repeats_stay_where_they_are_kept():
+    """Item 3, 4 and 3 again are three events then, in the order of time."""
+    assert Sequences.of([0, 0, 0], [3, 4, 3], [1, 2, 3], [1, 1, 1], repeats=True).items.tolist() == [3, 4, 3]

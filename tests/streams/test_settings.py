@@ -114,3 +114,13 @@ def test_another_word_about_eviction_is_refused():
     """The message names the variable."""
     with pytest.raises(SettingsError, match="REELSTREAM_ALLOW_EVICTION must be 1 or 0, got 'maybe'"):
         Settings.from_environment({"REELSTREAM_ALLOW_EVICTION": "maybe"})
+
+
+def test_repeats_are_dropped_unless_they_are_kept():
+    """REELSTREAM_KEEP_REPEATS is 1 or 0, hands itself on to children, and is 0 where it is not given."""
+    assert Settings.from_environment({}).keep_repeats is False
+    settings = Settings.from_environment({"REELSTREAM_KEEP_REPEATS": "1"})
+    assert settings.keep_repeats is True
+    assert Settings.from_environment(settings.environment()).keep_repeats is True
+    with pytest.raises(SettingsError, match="REELSTREAM_KEEP_REPEATS must be 1 or 0, got 'some'"):
+        Settings.from_environment({"REELSTREAM_KEEP_REPEATS": "some"})

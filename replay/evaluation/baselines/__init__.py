@@ -1,11 +1,12 @@
 """What every figure of ours stands beside: known methods, fitted on the same split in the same run.
 
-``popularity`` counts users, ``item_knn`` and ``ease`` weigh pairs of items, ``als``, ``svd`` and ``nmf`` factorise the
-sparse matrix that ``matrix`` builds, ``lightgcn`` smooths vectors over a graph, and ``plain_neumf`` is the NeuMF of the
-paper. Each is a thin layer around the library that does the work (scipy, implicit, scikit-learn, PyTorch). Their
-constants were chosen as ours were, on users' penultimate events of the NCF split, and are the defaults of each.
-``baseline`` finds one by name and imports only what that one needs. The room imports ``scorers`` and ``split`` of
-``evaluation``, and for ``plain_neumf`` the room ``model.plain``. The commands ``eval`` and ``plain`` import it.
+``popularity`` counts users, ``item_knn``, ``cooccurrence`` and ``ease`` weigh pairs of items, ``als``, ``svd`` and
+``nmf`` factorise the sparse matrix that ``matrix`` builds, ``lightgcn`` smooths vectors over a graph, and
+``plain_neumf`` is the NeuMF of the paper. Each is a thin layer around the library that does the work (scipy, implicit,
+scikit-learn, PyTorch). Their constants were chosen as ours were, on users' penultimate events of the NCF split, and are
+the defaults of each. ``baseline`` finds one by name and imports only what that one needs. The room imports ``scorers``
+and ``split`` of ``evaluation``, and for ``plain_neumf`` the room ``model.plain``. The commands ``eval``, ``plain`` and
+``train`` import it.
 """
 
 from importlib import import_module
@@ -18,6 +19,7 @@ __all__ = ["BASELINES", "baseline"]
 BASELINES = {
     "popularity": ("popularity", "MostPopular"),
     "item-knn": ("item_knn", "ItemKNN"),
+    "co-occurrence": ("cooccurrence", "PairCounts"),
     "ease": ("ease", "Ease"),
     "als": ("als", "ImplicitALS"),
     "svd": ("svd", "TruncatedSVD"),

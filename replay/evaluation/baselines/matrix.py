@@ -10,8 +10,9 @@ __all__ = ["histories", "interactions", "overlaps"]
 
 
 def interactions(split: Split) -> csr_array:
-    """Return who touched what: sparse float32 (all users, N), 1 for each training event."""
-    users, items = (split.train[name].to_numpy() for name in ("user", "item"))
+    """Return who touched what: sparse float32 (all users, N), 1 for each pair, however often it occurs."""
+    touched = split.train.drop_duplicates(["user", "item"]) if split.repeats else split.train
+    users, items = (touched[name].to_numpy() for name in ("user", "item"))
     shape = (len(split.user_ids), split.n_items)
     return csr_array((np.ones(len(users), dtype=np.float32), (users, items)), shape=shape)
 

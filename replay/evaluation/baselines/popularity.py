@@ -31,4 +31,4 @@ def ranks_with_ties_won(split: Split) -> NDArray[np.float64]:
     nothing.
     """
     counts = split.owners()[split.candidates]
-    return half_ranks(counts[:, 0] + 0.5, counts[:, 1:])
+    return half_ranks(counts[:, 0] + 0.5, np.where(split.is_own_negative(), 0, counts[:, 1:]))

@@ -36,3 +36,16 @@ def test_the_guard_sees_what_is_counted(counting, began):
     tell(counting, "watch-events", {"event_id": "e", "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
     assert counting.board.total.tests == 1
     assert len(counting.guard._tests["v1"]) == 1
+
+
+def test_a_duplicate_is_no_repeat(tmp_path):
+    """Where repeats are kept a second event with an item is tested, and a second delivery of the first one is not."""
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), keep_repeats=True)
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
+    a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    tell(counting, "recommendations", a_list)
+    for event_id in ("e", "e", "f"):
+        tell(counting, "watch-events", {"event_id": event_id, "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
+        counting.offsets["watch-events"][0] = 0
+    assert counting.board.total.tests == 2

@@ -91,6 +91,21 @@ async def test_the_pointer_is_followed_forwards_and_back(worker, state, versions
     assert len(worker.current.recommender.ranker) == 4
 
 
+async def test_a_withdrawn_version_is_let_go_of_and_a_lost_pointer_is_not(worker, state, versions, redis_url):
+    """Without a pointer a version serves on; with one that names none it goes, and the next one is followed."""
+    await follow(worker, state, versions[0])
+    client = connect(redis_url)
+    await client.delete("model:current")
+    await follower(worker).refresh()
+    assert worker.current.recommender.version == versions[0].version_id
+    await state.move_model(ModelPointer("", "", 2))
+    await follower(worker).refresh()
+    assert (worker.current.recommender.version, worker.current.recommender.ranker) == (None, None)
+    assert (worker.report.model_version, worker.current.recommender.lacks_model) == (None, False)
+    assert await follow(worker, state, versions[1]) == versions[1].version_id
+    await client.aclose()
+
+
 async def test_the_same_version_is_loaded_once(worker, state, versions):
     """A second look at an unmoved pointer keeps the very ranker."""
     await follow(worker, state, versions[0])
@@ -311,3 +326,39 @@ async def test_a_version_is_read_from_where_its_pointer_says(worker, state, vers
     await state.move_model(pointer)
     await follower(worker).refresh()
     assert (worker.current.recommender.version, worker.report.fault) == (versions[0].version_id, None)
+
+
+async def test_a_version_that_keeps_repeats_is_refused_where_they_are_dropped(worker, versions, state, tmp_path):
+    """It was trained for other lists than are made here: the one before serves on, and log and health name the cure."""
+    await follow(worker, state, versions[0])
+    snapshot = toy_snapshot(("a", "b", "c", "d"), seed=2)
+    other = Registry(str(tmp_path / "models")).save(
+        replace(snapshot, config=replace(snapshot.config, repeats=True)),
+        parent=None,
+        metrics={},
+        offsets={},
+        created_ms=9,
+        seed=9,
+        code_revision="test",
+    )
+    assert await follow(worker, state, other) == versions[0].version_id
+    assert "a version that was trained with repeats dropped is required" in worker.report.fault
+    assert "REELSTREAM_KEEP_REPEATS=1" in worker.report.fault
+
+
+async def test_a_version_that_keeps_repeats_serves_where_they_are_kept(state, redis_url, tmp_path):
+    """The worker of such an installation takes it, lists touched items, and refuses a version without them."""
+    worker = worker_of(state, redis_url, tmp_path, keep_repeats=True)
+    snapshot = toy_snapshot(("a", "b", "c", "d"), seed=2)
+    about = {"parent": None, "metrics": {}, "offsets": {}, "seed": 9, "code_revision": "test"}
+    registry = Registry(str(tmp_path / "models"))
+    kept = registry.save(replace(snapshot, config=replace(snapshot.config, repeats=True)), created_ms=1, **about)
+    dropped = registry.save(snapshot, created_ms=2, **about)
+    assert await follow(worker, state, kept) == kept.version_id
+    assert await follow(worker, state, dropped) == kept.version_id
+    catalogue = Catalogue.of([Item(item_id, item_id) for item_id in snapshot.items])
+    recommender = worker.current.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+    recent = tuple(Interaction(item_id, 60_000, "watch", 1.0) for item_id in "abc")
+    for known in (recent, recent[:1]):
+        (listed,) = recommender.recommend([Profile("u", recent=known)], 4)
+        assert {item.item_id for item in listed.items} == set("abcd")

@@ -19,6 +19,7 @@ from streams.reading.reader import EventReader
 from streams.records.records import ModelVersion
 from streams.redis.connection import connect
 from streams.registry.versions import Lineage, VersionStore
+from streams.state.pointer import ModelStanding
 from streams.state.quality import QualityShelf, find_quality, find_series
 from streams.state.store import ModelPointer, State
 
@@ -259,6 +260,11 @@ def serve(installation, version, promoted_at):
     installation.redis.hset("model:current", mapping=pointer)
 
 
+def measure_by(installation, anchor):
+    """Note by which version the one that serves is measured."""
+    installation.redis.hset("model:current", "standing", ModelStanding(anchor).encode())
+
+
 def send_lost(installation, version, t0, item, users=30):
     """Send lists that miss what all their users touch next, which popularity knows after the first of them."""
     for user in range(users):
@@ -269,47 +275,46 @@ def send_lost(installation, version, t0, item, users=30):
     installation.producer.flush(30)
 
 
-async def test_a_version_that_drifts_gives_way_to_its_parent(installation, until):
-    """A child behind popularity is rolled back and announced; the parent begins anew, and has nobody to give way to."""
+async def test_a_version_that_drifts_gives_way_to_its_anchor(installation, until):
+    """What is behind popularity is rolled back and announced; its anchor begins anew, and is withdrawn if it drifts."""
     await started_once(installation, until)
     t0 = time.time_ns() // 1_000_000 - 60_000
-    parent, child = two_versions(installation, t0)
-    send_lost(installation, child, t0, "a")
-    send_lost(installation, parent, t0 + 100, "b")  # from before its new turn
+    anchor, later = two_versions(installation, t0)
+    measure_by(installation, anchor)
+    send_lost(installation, later, t0, "a")
+    send_lost(installation, anchor, t0 + 100, "b")  # from before its new turn
     pointer = lambda: installation.redis.hgetall("model:current")  # noqa: E731 - asked again and again
     async with keeping(installation) as keeper:
-        await asyncio.to_thread(until, lambda: pointer()["version"] == parent, 20, lambda: f"{parent}, got {pointer()}")
+        await asyncio.to_thread(until, lambda: pointer()["version"] == anchor, 20, lambda: f"{anchor}, got {pointer()}")
         said = await asyncio.to_thread(
             installation.await_value, "model-versions", lambda value: value["status"] == "rolled_back"
         )
         await reached(until, installation, 60)
         settled = lambda: "announcing" not in pointer()  # noqa: E731 - a condition
         await asyncio.to_thread(until, settled, 20, lambda: "a note that it was announced")
-        assert keeper.report.rolled_back == 1
+        assert (keeper.report.rolled_back, keeper.report.withdrawn) == (1, 0)
     metrics = said["metrics"]
-    assert (said["version"], said["parent"]) == (parent, None)
-    assert said["uri"] == pointer()["uri"] == VersionStore(installation.settings.registry).read(parent).uri
+    assert (said["version"], said["parent"]) == (anchor, None)
+    assert said["uri"] == pointer()["uri"] == VersionStore(installation.settings.registry).read(anchor).uri
     assert 20 <= metrics["tests"] <= 30
     assert (metrics["hit_rate"], metrics["popularity_hit_rate"]) == (0.0, 1 - 1 / metrics["tests"])
     assert metrics["z"] == pytest.approx(-sqrt(metrics["tests"] - 1))
-    assert said["cause"].startswith(f"{child} drifted: its personalised lists hit 0 of the latest ")
-    assert [record.key for record in installation.records("model-versions")] == [b"current"]
-    send_lost(installation, parent, int(pointer()["promoted_at"]) + 1, "c")
-    async with keeping(installation):
+    assert said["cause"].startswith(f"{later} drifted: its personalised lists hit 0 of the latest ")
+    assert f"its anchor {anchor} serves again" in said["cause"]
+    assert "standing" not in pointer()
+    send_lost(installation, anchor, int(pointer()["promoted_at"]) + 1, "c")
+    async with keeping(installation) as keeper:
         said = await asyncio.to_thread(
-            installation.await_value, "model-versions", lambda value: value["status"] == "drifting"
+            installation.await_value, "model-versions", lambda value: value["status"] == "withdrawn"
         )
         await reached(until, installation, 90)
-        noted = lambda: settled() and find_quality(installation.redis).drifting == parent  # noqa: E731 - a condition
-        await asyncio.to_thread(until, noted, 20, lambda: "a note that it was said")
-    assert (said["version"], said["parent"], pointer()["version"]) == (parent, None, parent)
-    assert "it has no parent to go back to" in said["cause"]
-    send_lost(installation, parent, int(pointer()["promoted_at"]) + 100, "d")
-    async with keeping(installation) as keeper:
-        await reached(until, installation, 120)
-        await asyncio.sleep(5 * CONFIG.write_s)
-        assert keeper._counting.guard.judge(parent, int(pointer()["promoted_at"])) is not None
-    assert [value["status"] for value in installation.values("model-versions")] == ["rolled_back", "drifting"]
+        await asyncio.to_thread(until, settled, 20, lambda: "a note that it was said")
+        assert (keeper.report.rolled_back, keeper.report.withdrawn) == (0, 1)
+        no_version = lambda: keeper.report.model_version is None  # noqa: E731 - a condition
+        await asyncio.to_thread(until, no_version, 20, lambda: f"no version, got {keeper.report}")
+    assert (said["version"], said["uri"], pointer()["version"]) == (anchor, None, "")
+    assert "it is its own anchor, so nothing serves" in said["cause"]
+    assert [record.key for record in installation.records("model-versions")] == [b"current", b"current"]
 
 
 async def test_without_a_guard_nothing_is_rolled_back(installation, until):
@@ -327,18 +332,20 @@ async def test_without_a_guard_nothing_is_rolled_back(installation, until):
     assert installation.values("model-versions") == []
 
 
-async def test_a_parent_that_is_gone_is_said(installation, until):
-    """Where the parent was deleted the child serves on, and the announcement says why."""
+async def test_an_anchor_that_is_gone_is_said(installation, until):
+    """Where the anchor was deleted nothing serves, and the announcement says why."""
     await started_once(installation, until)
     t0 = time.time_ns() // 1_000_000 - 60_000
-    parent, child = two_versions(installation, t0)
-    VersionStore(installation.settings.registry).remove(parent)
-    send_lost(installation, child, t0, "a")
+    anchor, later = two_versions(installation, t0)
+    measure_by(installation, anchor)
+    VersionStore(installation.settings.registry).remove(anchor)
+    send_lost(installation, later, t0, "a")
     async with keeping(installation):
         said = await asyncio.to_thread(installation.await_value, "model-versions", lambda _: True)
-    assert (said["status"], said["version"]) == ("drifting", child)
-    assert f"got {parent!r}" in said["cause"]
-    assert installation.redis.hget("model:current", "version") == child
+    assert (said["status"], said["version"]) == ("withdrawn", later)
+    assert f"its anchor cannot serve (registry {VersionStore(installation.settings.registry).url}" in said["cause"]
+    assert f"got {anchor!r}" in said["cause"]
+    assert installation.redis.hget("model:current", "version") == ""
 
 
 async def test_whoever_moves_the_pointer_meanwhile_wins(installation):

@@ -9,14 +9,19 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.trainer.trainer import TRAINER_GROUP, Trainer, TrainerConfig
+from model.catalogue import Catalogue
+from model.metrics.paired_lead import PairedLead
 from model.training.fit import TrainingConfig
-from model.training.rounds import RoundConfig
+from model.training.rounds import RoundConfig, train
+from model.training.standing import Standing
 from streams.redis.heartbeat import RENEW_S
 from streams.registry.registry import Registry
+from streams.state.pointer import ModelStanding
 from tests.toy import SHAPE, toy_snapshot
 
 N_ITEMS = 80
 TS = 1_700_000_000_000
+UNCOUNTING = ("history", "gmf")  # parts of a network without co-occurrence, which knows something before any training
 
 
 def send_catalogue(installation, n):
@@ -47,10 +52,10 @@ def chains(users, length, seed):
     ]
 
 
-def untrained():
-    """Return a small version that knows all films and has learnt nothing."""
+def untrained(**changed):
+    """Return a small version that knows all films and has learnt nothing; ``changed`` is of its shape."""
     items = [f"i{at}" for at in range(N_ITEMS)]
-    return toy_snapshot(items, users=(), item_genres=np.zeros((N_ITEMS, 1)), seed=0)
+    return toy_snapshot(items, users=(), item_genres=np.zeros((N_ITEMS, 1)), seed=0, **changed)
 
 
 def running_trainer(installation, config):
@@ -153,7 +158,7 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
         ],
     )
     untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)
-    small = replace(SHAPE, parts=("history", "gmf"))  # without evidence, which knows something before any training
+    small = replace(SHAPE, parts=UNCOUNTING)
     config = TrainerConfig(first_events=660, rounds=RoundConfig(network=small, first=untaught))
     _, running = running_trainer(installation, config)
     try:
@@ -214,15 +219,125 @@ async def test_diverging_rounds_roll_back_and_are_announced(install, until):
     assert "as did those from the version after it" in announced[-1]["cause"]
 
 
+def learnt():
+    """Return a small version that has learnt what follows what."""
+    watched = [(key, event["item_id"], event["ts"]) for key, event in chains(200, 12, seed=50)]
+    users, items, times = zip(*watched, strict=True)
+    snapshot, _ = train(
+        users,
+        items,
+        times,
+        np.ones(len(users), dtype=np.float32),
+        Catalogue(),
+        network=replace(SHAPE, parts=UNCOUNTING),
+        training=TrainingConfig(epochs=40, batch=16, learning_rate=1.0e-2),
+        generator=np.random.default_rng(0),
+    )
+    return snapshot
+
+
+async def one_round(installation, until, seed):
+    """Let a trainer that learns nothing run one round; return by what it measured the version that it found."""
+    still = RoundConfig(tuning=TrainingConfig(epochs=1, learning_rate=1.0e-12))
+    config = TrainerConfig(every_events=600, every_s=3600.0, keep_versions=1, rounds=still)
+    trainer, running = running_trainer(installation, config)
+    try:
+        await asyncio.to_thread(until, lambda: trainer._events.learner.anchor is not None, 30, lambda: trainer.report)
+        taken_up = trainer.report.anchor, trainer._events.learner.standing
+        installation.send_all("watch-events", chains(100, 6, seed))  # of which about 60 are held out
+        ended = lambda: trainer.report.rounds == 1 and not trainer.report.training  # noqa: E731 - a condition
+        await asyncio.to_thread(until, ended, 40, lambda: trainer.report)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return taken_up
+
+
+async def test_the_anchor_outlives_a_trainer_and_serves_again(install, until):
+    """Once 50 hits ahead, a version that knows nothing falls behind over several trainers, and the anchor is back."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    good = registry.save(learnt(), parent=None, **about)
+    _, bad = (registry.save(untrained(parts=UNCOUNTING), parent=None, **about) for _ in range(2))
+    before = ModelStanding(good.version_id, Standing(anchor=PairedLead(50, 900)))
+    pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1, "standing": before.encode()}
+    installation.redis.hset("model:current", mapping=pointer)
+    stored, rounds = before, 0
+    while installation.redis.hexists("model:current", "standing"):
+        assert await one_round(installation, until, seed=51 + rounds) == (good.version_id, stored.standing)
+        rounds += 1
+        found = ModelStanding.decode(installation.redis.hget("model:current", "standing"))
+        if found.anchor is not None:
+            assert found.standing.anchor.lead < stored.standing.anchor.lead - 10
+            assert [sum(judged.values()) for judged in found.judged.values()] == [600 * rounds]
+            stored = found
+    assert rounds > 1
+    assert installation.redis.hget("model:current", "version") == good.version_id
+    assert not installation.redis.hexists("model:current", "standing")
+    back = [value for value in installation.values("model-versions") if value["status"] == "rolled_back"]
+    assert [value["version"] for value in back] == [good.version_id]
+    assert "behind anchor by" in back[0]["cause"]
+    assert back[0]["cause"].endswith(f"its anchor {good.version_id} serves again")
+    assert back[0]["metrics"]["anchor_z"] < -2.0
+    assert back[0]["metrics"]["anchor_hr@10"] > back[0]["metrics"]["champion_hr@10"]
+    assert good.version_id in {version.version_id for version in registry.list()}
+
+
+async def test_events_that_were_judged_by_are_not_summed_again(install, until):
+    """A trainer that reads events anew, of which the round of an earlier one has judged by all, adds nothing."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    topic = installation.settings.prefix + "watch-events"
+    about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test", "offsets": {topic: {0: 0, 1: 0}}}
+    good, bad = (registry.save(snapshot, parent=None, **about) for snapshot in (learnt(), untrained(parts=UNCOUNTING)))
+    standing = ModelStanding(good.version_id, Standing(anchor=PairedLead(-1, 9)), {topic: {0: 10_000, 1: 10_000}})
+    pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1, "standing": standing.encode()}
+    installation.redis.hset("model:current", mapping=pointer)
+    await one_round(installation, until, seed=61)
+    found = ModelStanding.decode(installation.redis.hget("model:current", "standing"))
+    assert (found.anchor, found.standing.anchor) == (good.version_id, PairedLead(-1, 9))
+
+
+async def test_a_withdrawn_version_is_not_put_back_and_learning_begins_anew(install, until):
+    """Once nothing serves by decision, the trainer leaves it at that, and its next version has no parent."""
+    installation = install()
+    send_catalogue(installation, N_ITEMS)
+    registry = Registry(installation.settings.registry)
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    version = registry.save(untrained(), parent=None, **about)
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    trainer, running = running_trainer(installation, TrainerConfig(every_events=300, first_events=500, every_s=3600.0))
+    try:
+        await asyncio.to_thread(
+            until, lambda: trainer.report.model_version == version.version_id, 30, lambda: trainer.report
+        )
+        installation.redis.hset("model:current", mapping={"version": "", "uri": "", "promoted_at": 2})
+        await asyncio.sleep(RENEW_S + 1.0)  # it looks once between two signs of life
+        assert installation.redis.hget("model:current", "version") == ""
+        installation.send_all("watch-events", chains(200, 6, seed=71))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted, 90, lambda: trainer.report)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    said = next(value for value in installation.values("model-versions") if value["status"] == "promoted")
+    assert said["parent"] is None
+    assert installation.redis.hget("model:current", "version") == said["version"]
+
+
 async def test_a_lost_pointer_is_put_back(install, until):
-    """When Redis is emptied under a trainer the last version serves again, also one that others chose since."""
+    """Emptied under a trainer, Redis gets the last version and its standing back, also what others chose since."""
     installation = install()
     send_catalogue(installation, N_ITEMS)
     about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
     registry = Registry(installation.settings.registry)
     chosen, version = (registry.save(untrained(), parent=None, **about) for _ in range(2))
     first, second = (
-        {"version": one.version_id, "uri": one.uri, "promoted_at": at} for one, at in ((version, "7"), (chosen, "8"))
+        {"version": one.version_id, "uri": one.uri, "promoted_at": at, "standing": ModelStanding("v").encode().decode()}
+        for one, at in ((version, "7"), (chosen, "8"))
     )
     installation.redis.hset("model:current", mapping=first)
     trainer, running = running_trainer(installation, TrainerConfig())

@@ -56,7 +56,7 @@ def scored(client, *, running=None, **arms):
             users |= {f"{arm}\nu{user}": json.dumps([1, int(user < hits)]) for user in range(n)}
     described = None if running is None else {"experiment": running, "since_ms": 1}
     figures = Scoreboard().describe() | {"arms": rows, "running": described}
-    found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000, "drifting": None}
+    found = {"figures": figures, "began": {}, "offsets": {}, "at_ms": 1_700_000_000_000}
     client.set("quality:live", json.dumps(found))
     client.delete("{quality:live}:users")
     client.hset("{quality:live}:users", mapping=users)

@@ -17,6 +17,7 @@ from streams.kafka.topics import create_topics
 from streams.registry.registry import Registry
 from streams.settings import Settings
 from streams.state.experiments import encode_experiment
+from streams.state.pointer import ModelStanding
 from tests.toy import toy_snapshot
 
 
@@ -210,6 +211,20 @@ def test_prune_keeps_the_newest_the_current_and_its_parent(invoke, versions, poi
     ]
     assert {path.name for path in (tmp_path / "models").iterdir()}.isdisjoint(removed)
     assert invoke("prune", "--keep", "0").exit_code == 2
+
+
+def test_the_anchor_is_shown_and_kept_until_a_person_chooses(invoke, versions, pointer, stack, topic_prefix):
+    """It is marked and never pruned; who promotes a version by hand makes it the next yardstick."""
+    create_topics(Settings(stack.kafka, "redis://unused", "unused", topic_prefix, partitions=2))
+    serve(pointer, versions[2])
+    pointer.hset("model:current", "standing", ModelStanding(versions[0].version_id).encode())
+    assert json.loads(invoke("list", "--json").stdout)["anchor"] == versions[0].version_id
+    marks = [line.split()[0] for line in invoke("list").stdout.splitlines()[1:]]
+    assert marks == ["*", versions[1].version_id, "a"]
+    assert json.loads(invoke("prune", "--keep", "1", "--json").stdout)["removed"] == []
+    assert invoke("promote", versions[1].version_id).exit_code == 0
+    assert "standing" not in pointer.hgetall("model:current")
+    assert json.loads(invoke("list", "--json").stdout)["anchor"] is None
 
 
 def test_prune_keeps_what_an_experiment_compares(invoke, versions, pointer, tmp_path):

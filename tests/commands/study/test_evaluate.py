@@ -129,7 +129,9 @@ def test_a_default_baseline_without_its_package_is_left_out(split, monkeypatch):
     """Who asks for none in particular gets the others, and a line on stderr."""
     without(monkeypatch, "implicit.cpu.als", "replay.evaluation.baselines.als")
     result = CliRunner().invoke(evaluate, ["ncf", str(split), "--only-baselines", "--json"])
-    assert list(json.loads(result.stdout)["models"]) == ["popularity", "item-knn", "ease", "svd", "nmf"]
+    assert list(json.loads(result.stdout)["models"]) == [
+        *("popularity", "item-knn", "co-occurrence", "ease", "svd", "nmf")
+    ]
     assert "left out: eval: baseline als requires the package 'implicit'" in result.stderr
 
 
@@ -154,3 +156,15 @@ def test_an_ablation_is_a_line_for_each_part(split):
     lines = CliRunner().invoke(evaluate, arguments, catch_exceptions=False).stdout.splitlines()
     assert "all items not touched before" in lines[0]
     assert [line[:18].strip() for line in lines[2:]] == ["all parts", "without history"]
+
+
+def test_what_is_ahead_of_ours_is_told_by_name(log):
+    """The methods told as ahead over all users are those with the higher hit rate, in JSON and in the text."""
+    arguments = ["full", str(log), *FAST, "--baselines", "co-occurrence", "--k", "1"]
+    report = json.loads(CliRunner().invoke(evaluate, [*arguments, "--json"], catch_exceptions=False).stdout)
+    rate = {name: model["metrics"]["hr@1"] for name, model in report["models"].items()}
+    ahead = {name for name in rate if rate[name] > rate["Reelstream"]}
+    assert {one["method"] for one in report["worse_than"] if one["among"] == "all"} == ahead
+    text = CliRunner().invoke(evaluate, arguments, catch_exceptions=False).stdout
+    told = [f"Reelstream is worse than {name}: HR@1 {rate['Reelstream']:.4f}" for name in ahead]
+    assert all(line in text for line in told or ["Reelstream is behind none of popularity, co-occurrence."])

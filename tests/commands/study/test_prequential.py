@@ -109,3 +109,33 @@ def test_a_threshold_is_proposed_from_two_passes(log, tmp_path):
     assert sum(one["tests"] for one in report["by_past_events"]) == 30 * 6 - 6
     assert 3 <= report["proposal"]["low"] <= report["proposal"]["threshold"] <= report["proposal"]["high"] <= 9
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_a_version_says_that_nothing_was_served(log, tmp_path):
+    """In a warm-up of one event a user there is nothing to predict: heading, table, note, page and JSON say so."""
+    options = ["--warm-up", "0.05", "--quiet", "--rivals", "popularity", "--every", "10000"]
+    arguments = [str(log), *options, "--report", str(tmp_path / "page.html")]
+    text = CliRunner().invoke(prequential, arguments, catch_exceptions=False).stdout
+    rows = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines()[2:7] if line}
+    assert "no version served, all lists are cold start" in text.splitlines()[0]
+    assert (rows["Reelstream"], rows["frozen"]) == ("none", "none")
+    assert "Nothing was served: no round of 1 was promoted" in text
+    assert "Nothing was served" in (tmp_path / "page.html").read_text()
+    report = json.loads(CliRunner().invoke(prequential, [str(log), *options, "--json"], catch_exceptions=False).stdout)
+    assert report["methods"]["Reelstream"]["tests_with_a_version"] == 0
+    assert report["frozen_is_lower_in_every_quarter"] is None
+
+
+def test_a_run_says_how_many_tests_had_a_version(log):
+    """The first version is promoted on the warm-up, so all 384 tests had one, of ours and of the frozen model."""
+    methods = json.loads(run(log, "--json"))["methods"]
+    had = {name: method.get("tests_with_a_version") for name, method in methods.items()}
+    assert had == {"Reelstream": 384, "frozen": 384, "popularity": None, "isgd": None}
+    assert "384 of 384 tests had a version" in run(log)
+
+
+def test_no_threshold_is_proposed_without_a_version(log):
+    """Two passes of cold-start lists are equal and speak for no threshold: the message says what became of rounds."""
+    options = ["--warm-up", "0.05", "--quiet", "--every", "10000"]
+    with pytest.raises(DataError, match=r"got none in 1 rounds \(failed after 24 events\)"):
+        CliRunner().invoke(tune_threshold, [str(log), *options], catch_exceptions=False)

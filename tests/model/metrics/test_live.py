@@ -394,3 +394,13 @@ def test_foreign_figures_are_refused(described):
     with pytest.raises(ValueError, match="what `describe` returns is required"):
         board.restore(described)
     assert board.total == Tally()
+
+
+def test_an_item_that_the_user_knows_is_tested_where_repeats_are_kept():
+    """The second touch of a is a test too: in place one of the list, and in place one of popularity, which has it."""
+    board = Scoreboard(ScoreboardConfig(renew_every=1, repeats=True))
+    board.add_event("u", "a", 1)
+    shown = listed("u", 2, "ab")
+    board.add_list(shown)
+    assert board.add_event("u", "a", 3) == Credit(shown, 1.0, 1.0, is_named=False)
+    assert Scoreboard(ScoreboardConfig(renew_every=1)).config.repeats is False

@@ -18,6 +18,16 @@ def test_a_constant_scorer_lands_in_the_middle():
     assert hit_rate(ranks) == 0.0
 
 
+def test_half_ranks_are_not_the_mean_of_random_orders_under_heavy_ties():
+    """All of C + 1 equal: random orders hit 10 / (C + 1) times; the half rank 1 + C/2 hits always up to C = 18."""
+    generator = np.random.default_rng(0)
+    for others, half in ((99, 0.0), (18, 1.0)):
+        drawn = generator.random((20_000, others + 1))  # no two are equal: one random order in each row
+        mean = hit_rate(half_ranks(drawn[:, 0], drawn[:, 1:]))
+        assert mean == pytest.approx(10 / (others + 1), abs=0.02)
+        assert hit_rate(half_ranks([1.0], np.ones((1, others)))) == half
+
+
 def test_nan_is_refused():
     """A score that is not a number would beat everybody without being better."""
     with pytest.raises(ValueError, match="nan"):

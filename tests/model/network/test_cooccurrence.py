@@ -218,3 +218,28 @@ def test_a_neighbour_kept_for_the_event_itself_does_not_speak_for_it():
     at = np.array([6])  # item 0 of the fourth user, whom 2 follows
     found = [reader.of_pairs(recent_at(sequences, at), np.array([[2, 1]]))[0, :, 0] > 0 for reader in (full, roomy)]
     assert [one.tolist() for one in found] == [[False, True], [True, True]]
+
+
+def test_an_event_never_speaks_for_itself_where_items_come_again():
+    """What is left of each count is what a recount without that event's own pairs gives, wherever its items stand."""
+    generator = np.random.default_rng(2)
+    users, items = np.repeat(np.arange(8), 7), generator.integers(0, 4, 56)
+    sequences = Sequences.of(users, items, np.tile([0, 0, 0, 5, 5, 6, 7], 8), np.ones(56), repeats=True)
+    reader = EvidenceReader(_counted(sequences, 4, width=5))
+    shuffled = sequences.shuffled_ties(generator)
+    for here in range(21, 27):  # of user 3
+        recent = recent_at(shuffled, np.array([here]), repeats=True)
+        counts, target = _naive(sequences, 4), shuffled.items[here + 1]
+        its_place = shuffled.places[here + 1]
+        for other in range(21, here + 1):
+            lag = its_place - shuffled.places[other]
+            is_tied = shuffled.times[here + 1] == shuffled.times[other]
+            weight = 1 / (1 + 0.1 * (abs(lag) - 1))
+            is_itself = shuffled.items[other] == target
+            own = weight * (1 if is_itself else 0.5) if is_tied else weight * (lag > 0)
+            counts[shuffled.items[other], target] -= own
+        followed, touched = _naive(sequences, 4).sum(axis=1), np.bincount(items, minlength=4)
+        left = counts[recent.items[0, : here - 20], target] / (followed[recent.items[0, : here - 20]] + 20)
+        wanted = (left / (touched[target] + 1) ** 0.5 * np.exp(-np.arange(here - 20) / 50)).sum()
+        found = reader.sums_of_pairs(recent, np.array([[target]]))[0, 0, 2]
+        assert found == pytest.approx(wanted, abs=1e-6)

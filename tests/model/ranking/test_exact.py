@@ -266,3 +266,26 @@ def test_nothing_is_recommended_because_of_a_disliked_item(ranker):
     rows = ranker.items.rows(["i2", "i3"])
     near = ranker.nearest(batch, np.stack([rows, rows]))
     assert near.tolist() == [[ranker.items.row("i1")] * 2, [-1, -1]]
+
+
+@pytest.fixture(scope="module")
+def returning(ring):
+    """Return the same ranker, of a version that keeps repeats."""
+    return Ranker(replace(ring.snapshot, config=replace(ring.snapshot.config, repeats=True)))
+
+
+def test_histories_with_repeats_hold_every_touch():
+    """Of a, b, x, a, c with x unknown and a length of 3: b, a and c, where a version without repeats has a once."""
+    recent = tuple(Interaction(item, ts, "watch", 0.5) for ts, item in enumerate("abxac"))[::-1]
+    batch = history_batch([Profile("u", recent=recent)], Vocabulary("abc"), Vocabulary(), 4, repeats=True)
+    assert batch.items.tolist() == [[0, 1, 0, 2]]
+    assert batch.times.tolist() == [[0, 1, 3, 4]]
+
+
+def test_a_version_with_repeats_may_list_the_history(ranker, returning, world):
+    """All items are ranked, those of the history among them, which a version without repeats never returns."""
+    histories = returning.histories([world["profile"]("i3", "i4", "i5")])
+    everything = returning.rank(histories, len(returning)).rows[0]
+    assert set(everything.tolist()) == set(range(len(returning)))
+    without = ranker.rank(histories, len(ranker)).rows[0]
+    assert set(everything.tolist()) - set(without.tolist()) == set(histories.items[0].tolist())

@@ -1,5 +1,7 @@
 """Lists of both modes and who gets which: order, filters, modes, and what happens when there is no model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -202,3 +204,31 @@ def test_what_is_listed_is_found_out_once_for_a_model_and_a_catalogue(recommende
     assert same.__dict__["_listed"] is kept
     assert same.with_model(ranker, "v2").__dict__["_listed"] is kept
     assert "_listed" not in same.with_model(Ranker(ranker.snapshot), "v2").__dict__
+
+
+@pytest.fixture
+def returning(recommender, ranker):
+    """Return the same recommender where people come back to items."""
+    config = replace(ranker.snapshot.config, repeats=True)
+    return replace(recommender, ranker=Ranker(replace(ranker.snapshot, config=config)), repeats=True)
+
+
+def test_what_was_touched_may_be_listed_where_repeats_are_kept(recommender, returning):
+    """Both kinds of lists of twenty hold all twenty items; without repeats they lack the touched ones."""
+    for profile in (WARM, user("cold", ITEMS[:2])):
+        touched = {one.item_id for one in profile.recent}
+        assert set(ids(returning.recommend([profile], 20)[0])) == set(ITEMS)
+        assert set(ids(recommender.recommend([profile], 20)[0])) == set(ITEMS) - touched
+
+
+def test_a_repeat_is_not_explained_by_itself(returning):
+    """An item of the history says that its user comes back to it, any other one names an item."""
+    listed = returning.recommend([WARM], 20)[0].items
+    touched = {one.item_id for one in WARM.recent}
+    assert {item.reason for item in listed if item.item_id in touched} == {"You come back to it"}
+    assert all(item.reason.startswith("Because of") for item in listed if item.item_id not in touched)
+
+
+def test_what_is_excluded_stays_out_where_repeats_are_kept(returning):
+    """A request's exclusions hold for touched items as well."""
+    assert "i0" not in ids(returning.recommend([WARM], 20, ListFilter(exclude=("i0",)))[0])

@@ -345,3 +345,16 @@ def test_a_ranker_goes_on_where_it_is_told_what_changed(snapshot, later, flat):
     assert replaced(build_ranker(after, "faiss", FEW, before=flat, changed=changed)) == len(changed) + 5
     assert replaced(build_ranker(after, "faiss", FEW, before=flat)) == 0
     assert len(build_ranker(after, "faiss", FEW, before=Ranker(snapshot), changed=changed)) == N + 5
+
+
+def test_items_of_the_history_are_candidates_where_repeats_are_kept(snapshot, histories):
+    """With forty candidates of four thousand, each item of a history that belongs on the exact list is on the other."""
+    config = replace(SHAPE, repeats=True)
+    ranker = RetrievingRanker(replace(snapshot, config=config), FEW)
+    exact, found = ranker.rank_exactly(histories, 10), ranker.rank(histories, 10)
+    listed = 0
+    for best, mine, history in zip(exact.rows, found.rows, histories.items, strict=True):
+        again = set(best.tolist()) & set(history.tolist()) - {-1}
+        listed += len(again)
+        assert again <= set(mine.tolist())
+    assert listed > 0

@@ -68,3 +68,10 @@ def test_the_bias_is_that_of_the_draws():
     found = NegativeSampler(sequences, 0.5).bias(np.array([[0, 2]]))
     assert np.allclose(found, np.log([[33 / 48, 78 / 48]]))
     assert not NegativeSampler(sequences).bias(np.arange(3)).any()
+
+
+def test_others_are_all_but_what_came():
+    """Of the items 0 to 2, all touched by the user, the others of 1 are 0 and 2, however often one is drawn."""
+    sequences = Sequences.of([0] * 3, [0, 1, 2], [0, 1, 2], [1.0] * 3)
+    drawn = NegativeSampler(sequences).draw_others(np.array([1, 0]), 500, np.random.default_rng(0))
+    assert [set(line) for line in drawn.tolist()] == [{0, 2}, {1, 2}]

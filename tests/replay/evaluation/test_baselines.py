@@ -8,6 +8,7 @@ from model.plain.fit import PlainTraining
 from model.plain.network import PlainConfig
 from replay.evaluation.baselines import BASELINES, baseline
 from replay.evaluation.baselines.als import ImplicitALS
+from replay.evaluation.baselines.cooccurrence import PairCounts
 from replay.evaluation.baselines.ease import Ease
 from replay.evaluation.baselines.item_knn import ItemKNN
 from replay.evaluation.baselines.lightgcn import LightGCN, normalised, propagated
@@ -20,6 +21,7 @@ from replay.evaluation.protocol import rank_held_out
 
 SMALL = (
     ItemKNN(neighbours=20, shrinkage=1.0),
+    PairCounts(),
     Ease(ridge=1.0),
     ImplicitALS(factors=32, regularisation=0.1, confidence=10.0),
     TruncatedSVD(factors=24),
@@ -136,3 +138,18 @@ def test_propagation_follows_its_formula(ring_split):
 def test_every_baseline_is_found_by_its_name():
     """Each name of the table leads to a class of that name with constants of its own."""
     assert [type(baseline(name)).__name__ for name in BASELINES] == [method for _, method in BASELINES.values()]
+
+
+def test_co_occurrence_reads_what_followed_the_latest_items(ring_split):
+    """Score of item 25 for user 7, who ended with 14 to 24: counts by hand, over 20 more than their sum, by a root."""
+    events = {user: [(2 * user + step) % 120 for step in range(11)] for user in range(60)}
+    counts = np.zeros((120, 120))
+    for walk in events.values():
+        for place, first in enumerate(walk):
+            for lag, second in enumerate(walk[place + 1 :], start=1):
+                counts[first, second] += 1 / (1 + 0.1 * (lag - 1))
+    followed, owners = counts.sum(axis=1), ring_split.owners()
+    latest = events[7][::-1]
+    expected = sum(np.exp(-step / 8) * counts[item, 25] / (followed[item] + 20) for step, item in enumerate(latest))
+    scores = scores_of(PairCounts(), ring_split)
+    assert scores[7, 25] == pytest.approx(expected / np.sqrt(owners[25] + 1), rel=1e-5)

@@ -79,6 +79,17 @@ def test_popularity_ranks_untouched_items_in_the_middle(tmp_path):
     assert ranks_with_ties_won(split).tolist() == [1.0, 1.0]
 
 
+def test_an_item_does_not_compete_with_itself(tmp_path):
+    """User 1's line names item 6 among its own negatives: 98 equal ones are left, rank 1 + 98/2 = 50, or 1."""
+    _write(tmp_path)
+    file = tmp_path / "x.test.negative"
+    file.write_text(file.read_text().replace("(1,6)\t10\t", "(1,6)\t6\t"))
+    split = read_ncf(tmp_path)
+    assert split.is_own_negative().sum(axis=1).tolist() == [0, 1]
+    assert run_method(MostPopular(), split, 0).ranks.sampled.tolist() == [50.5, 50.0]
+    assert ranks_with_ties_won(split).tolist() == [1.0, 1.0]
+
+
 def test_genres_come_from_movies_dat(tmp_path):
     """A film of the file has its genres, the others have none."""
     _write(tmp_path)

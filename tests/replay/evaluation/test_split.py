@@ -117,3 +117,23 @@ def test_a_log_without_a_second_item_is_refused(log):
     firsts = replace(log, interactions=log.interactions.drop_duplicates("user_id"))
     with pytest.raises(DataError, match="two items"):
         leave_one_out(firsts, np.random.default_rng(0))
+
+
+def test_repeats_are_counted_and_kept_only_where_asked_for():
+    """Of x, y, x the last one is a repeat: dropped, y is held out; kept, x is, and competes with all items."""
+    rows = [("u", "x", 0), ("u", "y", 1), ("u", "x", 2), ("v", "y", 0), ("v", "x", 1)]
+    frame = pd.DataFrame(
+        [(user, item, 5.0, ts) for user, item, ts in rows], columns=["user_id", "item_id", "rating", "ts"]
+    )
+    catalogue = Catalogue.of([Item("x", "X"), Item("y", "Y")])
+    log = Dataset("made", catalogue, frame.sort_values("ts", ignore_index=True), Provenance("table", "made", "0"))
+    dropped = leave_one_out(log, np.random.default_rng(0), negatives=0)
+    kept = leave_one_out(log, np.random.default_rng(0), negatives=0, repeats=True)
+    assert [(split.repeated, split.repeats, len(split.train)) for split in (dropped, kept)] == [
+        (1, False, 2),
+        (1, True, 3),
+    ]
+    assert (dropped.candidates[0, 0], kept.candidates[0, 0]) == (1, 0)
+    assert kept.known(0, 1).all()
+    assert not kept.excluded(0, 2).any()
+    assert dropped.excluded(0, 1).tolist() == dropped.known(0, 1).tolist() == [[True, False]]

@@ -9,14 +9,16 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
+from model.ranking.modes import ModeConfig
 from model.training.fit import TrainingConfig
+from model.training.gate import gate
 from model.training.learner import LearnerConfig
 from model.training.rounds import RoundConfig
 from replay.datasets.dataset import Dataset, Provenance
 from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
-from replay.prequential.offline_worker import OfflineWorker
+from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, TasteFigures, moving_average, slices
 from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.second_process import SecondProcess, frozen_ranks
@@ -157,6 +159,24 @@ def test_an_interrupted_run_goes_on_to_the_same_figures(stream, whole, tmp_path)
     assert resumed.track.modes.tolist() == whole.track.modes.tolist()
     assert [mark.events for mark in resumed.marks] == [mark.events for mark in whole.marks]
     assert [mark.candidate for mark in resumed.marks] == [mark.candidate for mark in whole.marks]
+    assert [mark.rivals for mark in resumed.marks] == [mark.rivals for mark in whole.marks]
+    assert resumed.learner.position() == whole.learner.position()
+    assert "anchor" in whole.marks[-1].rivals
+
+
+def test_a_return_and_a_withdrawal_change_what_serves(stream):
+    """After a return the anchor serves; after a withdrawal all lists are cold start, of no version."""
+    run = finished(PrequentialRun(stream, CONFIG), until=600)
+    anchor = run.learner.anchor
+    candidate = run.learner.fine_tune(stream.catalogue, generator=np.random.default_rng(0))
+    run.settle(candidate, replace(gate(candidate), decision="return"))
+    assert run.worker.recommender.ranker.snapshot is anchor is run.learner.champion
+    run.settle(candidate, replace(gate(candidate), decision="withdraw"))
+    before = run.done
+    run.block()
+    tested = (stream.tests >= before) & (stream.tests < run.done)
+    assert tested.sum() > 5
+    assert (set(run.track.versions[tested]), set(run.track.modes[tested])) == ({0}, {0})
 
 
 def test_a_second_process_that_ends_is_told(stream):
@@ -208,7 +228,8 @@ def test_a_checkpoint_of_another_run_is_refused(stream, tmp_path):
 
 def test_asking_before_is_having_been_told_after(stream, whole):
     """The list just before an event is the one published after the event before it, while nothing else changes."""
-    asked, told = OfflineWorker(stream.catalogue), OfflineWorker(stream.catalogue)
+    config = OfflineWorkerConfig(modes=ModeConfig(may_learn=False))
+    asked, told = OfflineWorker(stream.catalogue, config), OfflineWorker(stream.catalogue, config)
     events = list(stream.events(0, 200))
     for worker in (asked, told):
         worker.use(Ranker(whole.learner.champion), "1")
@@ -363,3 +384,27 @@ def test_both_passes_test_the_same_events(stream):
     assert done > 20
     assert not cold.track.modes[:done].any()
     assert personalised.track.modes[:done].all()
+
+
+def test_repeats_are_tested_where_they_are_kept():
+    """Of six events after the warm-up of two, two are repeats: counted either way, and tested only where kept."""
+    rows = [("a", "x", 0, 5), ("a", "y", 0, 5), ("b", "x", 1000, 5), ("b", "z", 1000, 5), ("b", "x", 2000, 5)]
+    rows += [("a", "z", 3000, 5), ("a", "x", 4000, 5)]
+    dropped, kept = (Stream.of(dataset(rows), warm_up=0.3, repeats=repeats) for repeats in (False, True))
+    assert (dropped.repeated, dropped.tests.tolist()) == (2, [3, 5])
+    assert (kept.repeated, kept.tests.tolist()) == (2, [3, 4, 5, 6])
+    with pytest.raises(ValueError, match="repeats must be kept in stream and network alike, got True and False"):
+        PrequentialRun(kept, CONFIG)
+
+
+def test_lists_and_rivals_may_hit_a_repeat():
+    """Everybody touches two items in turn: cold lists hold them again, and popularity ranks them first."""
+    rows = [(f"u{user}", f"i{step % 2}", 100 * step + user, 5) for step in range(6) for user in range(8)]
+    stream = Stream.of(dataset(rows), warm_up=0.4, repeats=True)
+    network = replace(CONFIG.rounds.network, repeats=True)
+    run = PrequentialRun(stream, replace(CONFIG, round_every=0, rounds=replace(CONFIG.rounds, network=network)))
+    run.warm_up(stream.warm)
+    for _ in run.blocks():
+        pass
+    assert np.isfinite(run.track.ranks).all()
+    assert (baseline_ranks(stream, "popularity", 0) <= 2).all()

@@ -6,8 +6,8 @@ from streams.errors import StateError, TopicError
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
 from streams.registry.versions import Lineage, VersionStore
-from streams.serving.promotion import Promotion, decide, pointer_to
-from streams.state.pointer import ModelPointer
+from streams.serving.promotion import Promotion, decide, pointer_to, withdraw
+from streams.state.pointer import ModelPointer, ModelStanding
 from streams.state.store import State
 
 FIRST = ModelVersion("v1", "promoted", None, "file:///v1", 5, {"hr@10": 0.5})
@@ -66,6 +66,23 @@ async def test_a_decision_is_stored_until_it_is_announced(state, client, topic):
     assert seen == [pointer | {b"announcing": encode(FIRST)}]
     assert topic.taken == [FIRST]
     assert await client.hgetall("model:current") == pointer
+
+
+async def test_a_withdrawal_is_a_move_like_any_other(state, client, topic):
+    """It is announced until the topic takes it, and then nothing of it is left but a pointer to no version."""
+    promotion = Promotion(state, topic.announce)
+    assert await promotion.serve(FIRST, standing=ModelStanding("v0"))
+    assert await state.model_standing() == ModelStanding("v0")
+    decision = withdraw(pointer_to(FIRST), "it drifted", {"z": -4.0})
+    assert (decision.version, decision.status, decision.uri) == ("v1", "withdrawn", None)
+    topic.is_away = True
+    with pytest.raises(TopicError):
+        await promotion.serve(decision, pointer_to(FIRST))
+    topic.is_away = False
+    assert await promotion.finish() == decision
+    assert topic.taken == [FIRST, decision]
+    ts = str(decision.ts).encode()
+    assert await client.hgetall("model:current") == {b"version": b"", b"uri": b"", b"promoted_at": ts}
 
 
 async def test_what_could_not_be_announced_is_finished_by_another(state, topic):

@@ -24,7 +24,6 @@ FOUND = LiveQuality(
     {"p-watch-events": {0: 0, 1: 2}},
     {"p-watch-events": {0: 5, 1: 7}},
     9,
-    "v1",
     {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
 )
 
@@ -103,7 +102,7 @@ async def test_foreign_users_are_refused_with_their_cure(client, field):
 
 def stored_with(**figures):
     """Return stored figures with something else in place of a part of them."""
-    whole = {"figures": NONE | figures, "began": {}, "offsets": {}, "at_ms": 0, "drifting": None}
+    whole = {"figures": NONE | figures, "began": {}, "offsets": {}, "at_ms": 0}
     return orjson.dumps(whole)
 
 
@@ -116,7 +115,7 @@ def stored_with(**figures):
         stored_with(versions=[{"version": "v1", "mode": "personalized", "total": NONE["total"]}]),
         stored_with(arms=[{"experiment": "x", "arm": "a", "total": NONE["total"], "latest": NONE["total"]}]),
         stored_with(total=NONE["total"] | {"hit_rate": "0.5"}),
-        b'{"figures":{},"began":{},"offsets":{},"at_ms":0,"drifting":null}',
+        b'{"figures":{},"began":{},"offsets":{},"at_ms":0}',
         b"{",
         b"[]",
         b"3",

@@ -1,14 +1,25 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from model.catalogue import Item
 from model.history import Interaction, Profile
+from model.metrics.paired_lead import PairedLead
+from model.training.standing import Standing
 from streams.errors import StateError, StateMoved
 from streams.records.positions import DAY_MS
 from streams.records.records import Origin, Rating, Watch
 from streams.redis.connection import connect
-from streams.state.store import ModelPointer, Position, State, StateConfig, StoredList
+from streams.state.store import (
+    NO_POINTER,
+    ModelPointer,
+    ModelStanding,
+    Position,
+    State,
+    StateConfig,
+    StoredList,
+)
 
 
 @pytest.fixture
@@ -331,6 +342,42 @@ async def test_the_model_pointer_moves_only_from_where_it_was_expected(state):
     assert await state.current_model() == ModelPointer("v1", "m/v1", 5)
     assert await state.move_model(ModelPointer("v3", "m/v3", 7), expected="v1")
     assert await state.current_model() == ModelPointer("v3", "m/v3", 7)
+
+
+async def test_what_a_version_is_measured_by_moves_with_it(state):
+    """It comes with the move, is replaced while that version serves, and is gone with a move that brings none."""
+    standing = ModelStanding("v0", Standing(anchor=PairedLead(-3, 9)), {"watch-events": {0: 7}})
+    first, second = ModelPointer("v1", "m/v1", 5), ModelPointer("v2", "m/v2", 6)
+    assert await state.model_standing() == ModelStanding()
+    await state.move_model(first, standing=standing)
+    assert await state.model_standing() == standing
+    later = replace(standing, judged={"watch-events": {0: 9}})
+    await state.note_standing(second, ModelStanding("v9"))
+    await state.note_standing(replace(first, promoted_at=4), ModelStanding("v9"))
+    await state.note_standing(first, later)
+    assert await state.model_standing() == later
+    await state.move_model(second)
+    assert await state.model_standing() == ModelStanding()
+
+
+@pytest.mark.parametrize("stored", ["?", "[]", '{"anchor":"v1"}', '{"anchor":"v1","leads":{"x":[1,2]},"judged":{}}'])
+async def test_a_foreign_standing_is_refused_with_its_cure(state, client, stored):
+    """Somebody else's value in the field is one error that says what to delete."""
+    await client.hset("model:current", "standing", stored)
+    with pytest.raises(StateError, match=r"in the field standing of model:current, got .* delete that field"):
+        await state.model_standing()
+
+
+async def test_a_pointer_that_names_no_version_is_not_a_lost_one(state):
+    """Withdrawn, no model serves, and who puts a lost pointer back changes nothing; a lost one is put back."""
+    pointer = ModelPointer("v1", "m/v1", 5)
+    assert not await state.is_withdrawn()
+    assert await state.move_model(pointer, NO_POINTER)
+    assert await state.move_model(ModelPointer("", "", 6), pointer)
+    assert (await state.current_model(), await state.is_withdrawn()) == (None, True)
+    assert not await state.move_model(pointer, NO_POINTER)
+    assert await state.move_model(ModelPointer("v2", "m/v2", 7), expected=None)
+    assert not await state.is_withdrawn()
 
 
 async def test_the_catalogue_and_similar_items_are_written(state, client):

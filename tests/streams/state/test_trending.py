@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from model.catalogue import Catalogue, Item
+from model.own_time import FAR, OwnTime
 from streams.records.positions import DAY_MS
 from streams.records.records import Origin, Rating, Watch
-from streams.state.own_time import FAR, OwnTime
 from streams.state.store import State, StateConfig
 from streams.state.trending import DecayedWeights, SourceHeat, merge, present_of
 
