@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from model.feedback import wanted_though_disliked
+
 __all__ = ["Interaction", "Mode", "Profile", "distinct_items"]
 
 Mode = Literal["cold_start", "personalized"]
@@ -28,6 +30,27 @@ class Interaction:
     kind: str
     weight: float
     is_positive: bool = True
+
+    @property
+    def liking(self) -> float:
+        """How much it says that the user liked the item, -1..1, below 0 if not.
+
+        A rating that is not positive says the more the lower it is; anything else says as much as it weighs.
+        """
+        if self.is_positive:
+            return self.weight
+        return self.weight - 1.0 if self.kind == "rate" else -self.weight
+
+    @property
+    def wanted(self) -> float:
+        """How much it counts in training as what the user wanted next, 0..1.
+
+        A watch or rating was chosen, so that it counts also where it was disliked, though less. Anything else that is
+        not positive was not wanted.
+        """
+        if self.is_positive:
+            return 1.0
+        return float(wanted_though_disliked(self.weight)) if self.kind in ("watch", "rate") else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Windows:
     weights : float32 (B, L), how much each interaction counts, 0..1.
     targets : int64 (B, L), the row of the item that came next (0 as padding).
     is_event : bool (B, L), True where ``targets`` holds an event to learn from.
+    wanted : float32 (B, L), how much that event counts as one that the user wanted, 0..1.
     at : int64 (B, L), the position of each item in the sequences.
     """
 
@@ -35,6 +36,7 @@ class Windows:
     weights: NDArray[np.float32]
     targets: Rows
     is_event: NDArray[np.bool_]
+    wanted: NDArray[np.float32]
     at: Rows
 
 
@@ -49,6 +51,7 @@ class Sequences:
     weights : float32 (E,), 0..1.
     places : int64 (E,), where each event stands before any shuffling.
     fresh : bool (E,), whether an event is new to whoever learns from them.
+    wanted : float32 (E,), how much an event counts as one that the user wanted: 1 if it is positive, less if not.
     """
 
     users: Rows
@@ -57,6 +60,7 @@ class Sequences:
     weights: NDArray[np.float32]
     places: Rows
     fresh: NDArray[np.bool_]
+    wanted: NDArray[np.float32]
 
     @classmethod
     def of(
@@ -66,22 +70,25 @@ class Sequences:
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
+        wanted: ArrayLike | None = None,
         *,
         repeats: bool = False,
     ) -> "Sequences":
         """Order events by user and time, keeping the given order of ties, and drop repeated items.
 
-        All events are new where ``fresh`` does not say otherwise. With ``repeats`` none is dropped.
+        All events are new where ``fresh`` does not say otherwise, and positive where ``wanted`` does not. With
+        ``repeats`` none is dropped.
 
         Raises
         ------
         ValueError
-            If the four arrays differ in length or a row is negative.
+            If the arrays differ in length or a row is negative.
         """
         user_rows, item_rows = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
         stamps, shares = np.asarray(times, dtype=np.int64), np.asarray(weights, dtype=np.float32)
         is_fresh = np.ones(len(user_rows), dtype=np.bool_) if fresh is None else np.asarray(fresh, dtype=np.bool_)
-        lengths = {len(user_rows), len(item_rows), len(stamps), len(shares), len(is_fresh)}
+        wishes = np.ones(len(user_rows), np.float32) if wanted is None else np.asarray(wanted, dtype=np.float32)
+        lengths = {len(user_rows), len(item_rows), len(stamps), len(shares), len(is_fresh), len(wishes)}
         if len(lengths) != 1:
             raise ValueError(f"Sequences.of: arrays of one length are required, got {sorted(lengths)!r}")
         if len(user_rows) and min(user_rows.min(), item_rows.min()) < 0:
@@ -89,10 +96,15 @@ class Sequences:
         order = np.lexsort((stamps, user_rows))  # stable: ties stay as given
         pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
         kept = order if repeats else order[np.sort(np.unique(pair, return_index=True)[1])]
-        return cls(user_rows[kept], item_rows[kept], stamps[kept], shares[kept], np.arange(len(kept)), is_fresh[kept])
+        columns = (user_rows[kept], item_rows[kept], stamps[kept], shares[kept])
+        return cls(*columns, np.arange(len(kept)), is_fresh[kept], wishes[kept])
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def positive(self) -> NDArray[np.bool_]:
+        """Return which events say that the user liked the item, bool (E,)."""
+        return self.wanted >= 1.0
 
     def bounds(self) -> tuple[Rows, Rows]:
         """Return where each user's events start and how many there are: two int64 (U,)."""
@@ -108,13 +120,13 @@ class Sequences:
         """Return some of the events, kept: bool (E,), as sequences of their own."""
         n = int(kept.sum())
         columns = (self.users[kept], self.items[kept], self.times[kept], self.weights[kept])
-        return Sequences(*columns, np.arange(n), self.fresh[kept])
+        return Sequences(*columns, np.arange(n), self.fresh[kept], self.wanted[kept])
 
     def shuffled_ties(self, generator: np.random.Generator) -> "Sequences":
         """Return the same events with those of one user at one time in a new random order."""
         order = np.lexsort((generator.random(len(self)), self.times, self.users))
-        shuffled = (self.items[order], self.times, self.weights[order], self.places[order], self.fresh[order])
-        return Sequences(self.users, *shuffled)
+        shuffled = (self.items[order], self.times, self.weights[order], self.places[order])
+        return Sequences(self.users, *shuffled, self.fresh[order], self.wanted[order])
 
     def phased_spans(self, length: int, generator: np.random.Generator) -> "Spans":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
@@ -146,13 +158,15 @@ class Sequences:
         at = spans.begins[:, None] + np.arange(width)  # (B, L)
         is_event = at < spans.ends[:, None]
         at = np.where(is_event, at, spans.ends[:, None] - 1)
+        following = np.minimum(at + 1, len(self) - 1)
         return Windows(
             self.users[spans.begins],
             np.where(is_event, self.items[at], 0),
             self.times[at],
             np.where(is_event, self.weights[at], np.float32(0.0)),
-            np.where(is_event, self.items[np.minimum(at + 1, len(self) - 1)], 0),
+            np.where(is_event, self.items[following], 0),
             is_event,
+            self.wanted[following],
             at,
         )
 

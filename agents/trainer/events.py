@@ -10,6 +10,7 @@ from agents.retry import Retry
 from agents.trainer.config import TrainerConfig
 from agents.trainer.pending import Pending
 from agents.trainer.report import TrainerReport
+from model.feedback import RatingTallies
 from model.history import Interaction
 from model.network.snapshot import Snapshot
 from model.training.learner import Learner
@@ -18,7 +19,7 @@ from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import Offsets, TopicIds
-from streams.records.records import Event, Origin
+from streams.records.records import Event, Origin, interactions_of
 from streams.registry.versions import Version
 from streams.settings import Settings
 from streams.state.store import ModelStanding
@@ -58,11 +59,13 @@ class TrainingEvents:
         self._remembered: OrderedDict[str, None] = OrderedDict()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
+        self._tallies = RatingTallies()
         self.learner = Learner(config.learner, config.rounds)
 
     def forget(self) -> None:
         """Forget everything."""
         self.learner = Learner(self._config.learner, self._config.rounds)
+        self._tallies = RatingTallies()
         self._pending.clear()
         self._remembered.clear()
         self._offsets, self._judged = {}, {}
@@ -117,11 +120,8 @@ class TrainingEvents:
         return decode_batch(records, self._settings.prefix, self._settings.kinds).events
 
     def _learnt(self, events: Iterable[tuple[Origin, Event]]) -> Iterator[tuple[str, Interaction]]:
-        """Give what there is to learn from: nothing where an event only hides an item, or undoes that."""
-        for _, event in events:
-            interaction = event.interaction(self._settings.kinds)
-            if interaction is not None:
-                yield event.user_id, interaction
+        """Give the interactions of events, as the model sees them, with their users."""
+        return interactions_of((event for _, event in events), self._tallies, self._settings.kinds)
 
     async def lag(self) -> int:
         """Return how many events are there to be read now."""

@@ -106,11 +106,13 @@ def recalls(
 ) -> dict[str, float]:
     """Return recall@10 of the patched index and of a new one over the same version."""
     users = 64
+    weights = np.ones((users, 10), dtype=np.float32)
     histories = HistoryBatch(
         np.full(users, -1),
         generator.choice(n_items, (users, 10), p=zipf(n_items)),
         np.cumsum(generator.integers(1000, 100_000, (users, 10)), axis=1),
-        np.ones((users, 10), dtype=np.float32),
+        weights,
+        weights,
     )
     return {
         "recall@10 over the patched index": measure_recall(ranker, histories).mean,

@@ -53,6 +53,7 @@ def batches(dataset: Dataset, trending_days: float) -> Iterator[Batch]:
     start = int(log["ts"].iloc[0])
     heat: dict[str, float] = {}
     past: dict[str, deque[Interaction]] = {}
+    positive = dataset.positive()
     counts: dict[str, int] = {}
     profiles: list[Profile] = []
     targets: list[str] = []
@@ -70,7 +71,7 @@ def batches(dataset: Dataset, trending_days: float) -> Iterator[Batch]:
         if at >= len(log) // 5 and 1 < counts[user_id] <= MAX_PAST_EVENTS + 1:
             profiles.append(Profile(user_id, recent=tuple(recent)))
             targets.append(item_id)
-        recent.appendleft(Interaction(item_id, int(ts), "rate", float(rating) / 5.0))
+        recent.appendleft(Interaction(item_id, int(ts), "rate", float(rating) / 5.0, bool(positive[at])))
         heat[item_id] = heat.get(item_id, 0.0) + 2.0 ** ((int(ts) - start) / DAY_MS / trending_days)
     if targets:
         yield Batch(trending, tuple(profiles), tuple(targets))

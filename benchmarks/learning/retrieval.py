@@ -26,7 +26,7 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.cooccurrence import width_for
+from model.network.cooccurrence import ITEM_COUNTS, width_for
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.retrieval import RetrievalConfig, RetrievingRanker, measure_recall
@@ -126,8 +126,11 @@ def _made_up() -> tuple[Log, Catalogue]:
 def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:
     data = read_dataset(name_or_path, seed=0)
     table = data.interactions
-    columns = (table["user_id"], table["item_id"], table["ts"], table["rating"] / 5.0)
-    log = [(user, Interaction(item, ts, "rate", weight)) for user, item, ts, weight in zip(*columns, strict=True)]
+    columns = (table["user_id"], table["item_id"], table["ts"], table["rating"] / 5.0, data.positive())
+    log = [
+        (user, Interaction(item, ts, "rate", weight, bool(is_positive)))
+        for user, item, ts, weight, is_positive in zip(*columns, strict=True)
+    ]
     return log, data.catalogue
 
 
@@ -185,8 +188,7 @@ def _grown_evidence(
     return {
         "evidence.neighbours": torch.where(known, grown, -1).to(torch.int32),
         "evidence.counts": torch.where(known, counts, 0.0),
-        "evidence.followed": small.weights["evidence.followed"][source],
-        "evidence.touched": small.weights["evidence.touched"][source],
+        **{f"evidence.{name}": small.weights[f"evidence.{name}"][source] for name in ITEM_COUNTS},
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.network.cooccurrence import ITEM_COUNTS
 from model.network.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _ids(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
 def _rows(name: str, old: Snapshot, new: Snapshot) -> MatchedRows | None:
     """Return which rows of a table belong to the same ids in both versions, or None for what has no ids."""
     kind = {"user_factors": "users", "genre_factors": "genres"}.get(name)
-    if name.startswith("item_") or name in ("evidence.followed", "evidence.touched", "taste.factors"):
+    if name.startswith("item_") or name in {"taste.factors", *(f"evidence.{one}" for one in ITEM_COUNTS)}:
         kind = "items"
     if kind is None:
         return None

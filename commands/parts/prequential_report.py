@@ -9,7 +9,18 @@ from math import sqrt
 from typing import Any
 
 from commands.parts.tables import Row, table
-from replay.prequential.outcome import FROZEN, ONLINE, WINDOW, Figures, PrequentialOutcome, moving_average, slices
+from replay.prequential.outcome import (
+    FROZEN,
+    LIKED_FROM,
+    LOW_BELOW,
+    ONLINE,
+    WINDOW,
+    Figures,
+    PrequentialOutcome,
+    TasteFigures,
+    moving_average,
+    slices,
+)
 from replay.prequential.run import RoundMark
 
 __all__ = ["described", "page", "text", "title"]
@@ -45,8 +56,10 @@ def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str
         "events": len(outcome.stream),
         "warm_up": outcome.stream.warm,
         "tests": len(outcome.stream.tests),
+        "low_tests": _low_share(outcome),
         "methods": {
             name: _flat(outcome.figures(name), outcome.k)
+            | _tastes(outcome.taste(name), outcome.k)
             | {
                 by: {part.name: _flat(outcome.figures(name, part), outcome.k) for part in some}
                 for by, some in split.items()
@@ -104,15 +117,30 @@ def _flat(figures: Figures, k: int) -> dict[str, float]:
     return {"tests": figures.tests, f"hr@{k}": figures.hit_rate, f"ndcg@{k}": figures.ndcg}
 
 
+def _tastes(figures: TasteFigures, k: int) -> dict[str, float]:
+    return {
+        "liked_tests": figures.liked_tests,
+        f"hr@{k}_liked": figures.liked_hit_rate,
+        "low_among_hits": figures.low_share,
+    }
+
+
+def _low_share(outcome: PrequentialOutcome) -> float:
+    return float((outcome.stars < LOW_BELOW).mean())
+
+
 def _overall(outcome: PrequentialOutcome) -> list[Row]:
-    rows: list[Row] = [("", f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", "tests with a version")]
+    liked, low = f"HR@{outcome.k}, {LIKED_FROM:g} stars or more", f"below {LOW_BELOW:g} stars among hits"
+    headings = (f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", "tests with a version", liked, low)
+    rows: list[Row] = [("", *headings)]
     popular = outcome.figures("popularity").hit_rate if "popularity" in outcome.tracks else 0.0
     for name in outcome.tracks:
-        figures = outcome.figures(name)
+        figures, taste = outcome.figures(name), outcome.taste(name)
         times = f"{figures.hit_rate / popular:.2f}" if popular else ""
+        tastes = f"{taste.liked_hit_rate:.4f}", f"{taste.low_share:.2%}"
         served = outcome.served(name)
         had = "" if served is None else f"{served:,}" if served else "none"
-        rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, had))
+        rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, had, *tastes))
     return rows
 
 
@@ -143,7 +171,15 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
         repeats = f"{stream.repeated:,} events after the warm-up were repeats, with an item that the user knew"
         note += f"\n{repeats}: they {again}."
     shared = 1.0 - stream.is_first_of_second.mean()
-    notes = [note, f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before."]
+    taste = (
+        f"{outcome.taste(ONLINE).liked_tests:,} of the tests are of an item that was then rated with {LIKED_FROM:g} "
+        f"stars or more, {_low_share(outcome):.2%} of one that was rated below {LOW_BELOW:g}."
+    )
+    notes = [
+        note,
+        taste,
+        f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before.",
+    ]
     if rounds:
         training = sorted(mark.training_s for mark in rounds)
         notes.append(

@@ -267,9 +267,10 @@ def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "L
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), rounds)
     table = log.interactions
     if "weight" not in table:
-        table = table.assign(kind="rate", weight=table["rating"] / 5.0, is_positive=True)
-    rows = table[["user_id", "item_id", "ts", "kind", "weight", "is_positive"]].itertuples(index=False)
-    learner.observe((user, Interaction(*interaction)) for user, *interaction in rows)
+        table = table.assign(kind="rate", weight=table["rating"] / 5.0)
+    table = table.assign(positive=log.positive())
+    rows = table[["user_id", "item_id", "ts", "kind", "weight", "positive"]].itertuples(index=False)
+    learner.observe((user_id, Interaction(*columns)) for user_id, *columns in rows)
     return learner
 
 

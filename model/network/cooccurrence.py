@@ -34,6 +34,7 @@ from model.vocabulary import Rows
 
 __all__ = [
     "DEPTH",
+    "ITEM_COUNTS",
     "KERNELS",
     "Evidence",
     "EvidenceReader",
@@ -44,6 +45,7 @@ __all__ = [
     "width_for",
 ]
 
+ITEM_COUNTS = ("followed", "touched", "liked", "newcomers")  # a number for each item
 WINDOW_EVENTS = 20  # events after which one thing no longer counts as following another
 FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
@@ -83,15 +85,18 @@ class RecentItems:
     gaps_s : float32 (P, J), seconds from each to the newest.
     own : float32 (P, J), in training: what the predicted event itself has added to the count of its item after each of
         these; None in serving.
+    likings : float32 (P, J), in serving: how much the user liked each of these, -1..1; None in training.
     """
 
     items: Rows
     gaps_s: NDArray[np.float32]
     own: NDArray[np.float32] | None = None
+    likings: NDArray[np.float32] | None = None
 
     def taken(self, chosen: slice) -> "RecentItems":
         """Return some of the askers."""
-        return RecentItems(self.items[chosen], self.gaps_s[chosen], None if self.own is None else self.own[chosen])
+        own, likings = (None if one is None else one[chosen] for one in (self.own, self.likings))
+        return RecentItems(self.items[chosen], self.gaps_s[chosen], own, likings)
 
 
 def recent_at(
@@ -143,6 +148,7 @@ class Evidence(nn.Module):
     counts: Tensor
     followed: Tensor
     touched: Tensor
+    liked: Tensor
     newcomers: Tensor
     scale: Tensor
 
@@ -152,6 +158,7 @@ class Evidence(nn.Module):
         self.register_buffer("counts", torch.zeros(n_items, width))
         self.register_buffer("followed", torch.zeros(n_items))  # total counts of an item, also of those not kept
         self.register_buffer("touched", torch.zeros(n_items))  # events of an item
+        self.register_buffer("liked", torch.zeros(n_items))  # those of them that are positive
         self.register_buffer("newcomers", torch.zeros(n_items))  # those of them that were among a user's first ones
         self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
         self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
@@ -180,7 +187,7 @@ class Evidence(nn.Module):
         moved = np.where(neighbours >= 0, place[np.maximum(neighbours, 0)], np.int32(-1))
         part.neighbours = torch.from_numpy(moved)
         part.counts = torch.from_numpy(np.where(moved >= 0, counts, np.float32(0.0)))
-        for name in ("followed", "touched", "newcomers"):
+        for name in ITEM_COUNTS:
             setattr(part, name, getattr(self, name)[torch.from_numpy(rows)])
         part.scale = self.scale.clone()
         part.weights = nn.Parameter(self.weights.detach().clone(), requires_grad=self.weights.requires_grad)
@@ -212,9 +219,8 @@ class Evidence(nn.Module):
         more = n_items - len(self.neighbours)
         self.neighbours = functional.pad(self.neighbours, (0, 0, 0, more), value=-1)
         self.counts = functional.pad(self.counts, (0, 0, 0, more))
-        self.followed = functional.pad(self.followed, (0, more))
-        self.touched = functional.pad(self.touched, (0, more))
-        self.newcomers = functional.pad(self.newcomers, (0, more))
+        for name in ITEM_COUNTS:
+            setattr(self, name, functional.pad(getattr(self, name), (0, more)))
 
     def count(self, sequences: Sequences, pairs: Any = None) -> None:
         """Add the new events of sequences to the counts, with the pairs that they make with old ones.
@@ -224,10 +230,10 @@ class Evidence(nn.Module):
         n, width = self.counts.shape
         added = counted_pairs(sequences, n) if pairs is None else pairs
         self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
-        counted = sequences.items[sequences.fresh]
-        self.touched += torch.from_numpy(np.bincount(counted, minlength=n).astype(np.float32))
+        self.touched += _occurrences(sequences.items[sequences.fresh], n)
+        self.liked += _occurrences(sequences.items[sequences.fresh & sequences.positive()], n)
         firsts = sequences.items[sequences.fresh & (sequences.ordinals() < NEWCOMER_EVENTS)]
-        self.newcomers += torch.from_numpy(np.bincount(firsts, minlength=n).astype(np.float32))
+        self.newcomers += _occurrences(firsts, n)
         rows = np.flatnonzero(np.diff(added.indptr))  # the others stay as they are
         table = _table(self.neighbours.numpy()[rows], self.counts.numpy()[rows], n) + added[rows]
         neighbours, counts = _pruned(table, width, self.touched.numpy())
@@ -297,6 +303,25 @@ class EvidenceReader:
             np.sqrt(sums.numpy(), out=sums.numpy())  # torch takes six times as long for a zero, and most may be zeros
             yield sums.mul_(math.sqrt(rescale))
 
+    def spoken_for(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows | None = None) -> Tensor:
+        """Return the slowest kernel's sums where a recent item counts a share of what it does: float32 (P, N).
+
+        They are scaled to a mean of one for what really came next.
+
+        Parameters
+        ----------
+        shares : float32 (P, J), of the recent items.
+        rows : int64 (P, C), to return the sums of these items alone: float32 (P, C).
+        """
+        *_, (items, weights) = _weighted(recent)
+        rescale = float(self._rescale[-1])
+        counted = weights * shares[:, : weights.shape[1]]
+        if rows is None:
+            return self._summed(items, counted).mul_(rescale)
+        asker = np.repeat(np.arange(len(rows)), rows.shape[1])
+        picked = self._product(items, counted)[asker, rows.reshape(-1)]
+        return torch.from_numpy(np.asarray(picked, dtype=np.float32).reshape(rows.shape)).mul_(rescale)
+
     def followers(self, recent: RecentItems, n: int) -> Rows:
         """Return the items that follow each recent item most often for their popularity: int64 (P, J * n), -1 for none.
 
@@ -361,6 +386,11 @@ def counted_pairs(sequences: Sequences, n_items: int) -> Any:
         if sum(len(part[0]) for part in parts) > PAIRS_PER_SUM:
             total, parts = total + _added(parts, n_items), []
     return total + _added(parts, n_items) if parts else total
+
+
+def _occurrences(items: Rows, n: int) -> Tensor:
+    """Return how often each of ``n`` items occurs, float32 (n,)."""
+    return torch.from_numpy(np.bincount(items, minlength=n).astype(np.float32))
 
 
 def _added(parts: list[tuple[Rows, Rows, NDArray[np.float32]]], n: int) -> Any:

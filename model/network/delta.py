@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from model.network.cooccurrence import ITEM_COUNTS
 from model.network.neumf import ITEM_TABLES, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows
 
 __all__ = ["Delta", "checksum"]
 
-OF_ITEMS = (*ITEM_TABLES, "item_genres", "evidence.followed", "evidence.touched", "evidence.newcomers")
+OF_ITEMS = (*ITEM_TABLES, "item_genres", *(f"evidence.{name}" for name in ITEM_COUNTS))
 TABLES = (*OF_ITEMS, "taste.factors", "user_factors")
 NEIGHBOURS, COUNTS = "evidence.neighbours", "evidence.counts"
 CELLS = ("cells.rows", "cells.columns", "cells.counts")

@@ -142,10 +142,11 @@ class ColdStart:
     ) -> list[list[ScoredItem]]:
         """Return each user's ``n`` best items, best first, without what they touched recently unless repeats are kept.
 
-        A score is ``(1 - share) * trend + share * cosine``, where negative cosines are taken as 0. The trend of both
-        lists, ``log(1 + contrast * score / highest) / log(1 + contrast)``, is mixed: with m distinct known items that
-        of newcomers has the share ``newcomer_items / (newcomer_items + m)``. Ties go to the newer film, then to the
-        catalogue's order; empty trending lists leave just that order to a new user.
+        A score is ``(1 - share) * trend + share * cosine``. The trend of both lists,
+        ``log(1 + contrast * score / highest) / log(1 + contrast)``, is mixed: with m distinct known items that of
+        newcomers has the share ``newcomer_items / (newcomer_items + m)``. The cosine with what a user disliked is
+        negative and costs an item its place, however it trends. Ties go to the newer film, then to the catalogue's
+        order; empty trending lists leave just that order to a new user.
 
         Parameters
         ----------
@@ -169,7 +170,7 @@ class ColdStart:
         recents = [index.known(profile.recent) for profile in profiles]
         share = np.array([self.config.share(len(recent)) for recent in recents], dtype=np.float32)[:, None]  # (B, 1)
         trend = (1.0 - share) * self._trends(recents, trending, newcomers, index)  # (B, N)
-        likeness = share * np.maximum(index.scores(index.profiles(recents)), 0.0)  # (B, N)
+        likeness = share * index.scores(index.profiles(recents))  # (B, N)
         scores = np.round(trend + likeness, _DECIMALS)
         wanted = None if genre is None else index.in_genre(genre)
         if wanted is not None:
@@ -210,7 +211,9 @@ class ColdStart:
         rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
         rows = rows[scores[rows] > -np.inf]
         closest = _closest(index, recent, rows)
-        similar = (likeness[rows] > trend[rows]).tolist()
+        similar = [
+            one > other and bool(title) for one, other, title in zip(likeness[rows], trend[rows], closest, strict=True)
+        ]
         trends = (trend[rows] > 0.0).tolist()
         wanted = [False] * len(rows) if genre is None else index.in_genre(genre)[rows].tolist()
         listed = []
@@ -222,7 +225,7 @@ class ColdStart:
                 source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
             else:
                 reason = "New in the catalogue"
-            listed.append(ScoredItem(index.item_ids[row], score, source, reason))
+            listed.append(ScoredItem(index.item_ids[row], max(0.0, score), source, reason))
         return listed
 
 
@@ -249,11 +252,16 @@ def contrasted(heat: NDArray[np.float64], contrast: float) -> _Floats:
 
 
 def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[np.int64]) -> list[str]:
-    """Return for each row the title of the recent item that spoke most for it; the newest where none did."""
+    """Return for each row the title of the liked recent item that spoke most for it, the newest where none did.
+
+    Titles are empty where no recent item was liked.
+    """
     newest = recent[: index.config.depth]
-    if not newest:
+    shares = index.shares(newest)
+    liked = np.flatnonzero(shares > 0.0)
+    if not len(liked):
         return [""] * len(rows)
-    touched = index.rows(newest)
+    touched = index.rows(newest)[liked]
     cosines = index.vectors[rows] @ index.vectors[touched].T  # (n, L)
     titles = [index.items[row].title for row in touched.tolist()]
-    return [titles[best] for best in (cosines * index.shares(newest)).argmax(axis=1).tolist()]
+    return [titles[best] for best in (cosines * shares[liked]).argmax(axis=1).tolist()]

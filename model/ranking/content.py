@@ -127,7 +127,8 @@ class ContentIndex:
     def profiles(self, recents: Sequence[Sequence[Interaction]]) -> _Floats:
         """Return what users like, float32 (B, D): weighted sums of their newest items, of length 1 or 0.
 
-        The item at position k (0 is the newest) of weight w counts ``w * 2 ** (-k / half_life)``.
+        The item at position k (0 is the newest) counts ``liking * 2 ** (-k / half_life)``: one that was disliked is
+        subtracted, so that what is like it gets a lower cosine, below 0 where nothing speaks for it.
         """
         found = np.zeros((len(recents), self.vectors.shape[1]), dtype=np.float32)
         for place, recent in enumerate(recents):
@@ -137,10 +138,10 @@ class ContentIndex:
         return _unit(found)
 
     def shares(self, newest: Sequence[Interaction]) -> _Floats:
-        """Return how much each of the newest items counts, float32 (L,)."""
-        weights = np.array([one.weight for one in newest], dtype=np.float32)
+        """Return how much each of the newest items counts, float32 (L,), below 0 where it was disliked."""
+        likings = np.array([one.liking for one in newest], dtype=np.float32)
         ages = np.arange(len(newest), dtype=np.float32)
-        shares: _Floats = weights * np.exp2(-ages / np.float32(self.config.half_life))
+        shares: _Floats = likings * np.exp2(-ages / np.float32(self.config.half_life))
         return shares
 
     def scores(self, profiles: _Floats) -> _Floats:

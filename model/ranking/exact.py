@@ -23,6 +23,7 @@ from model.network.blend import EVIDENCE, FEATURES, STATIC, feature
 from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
+from model.ranking.approval import Approval, ApprovalConfig
 from model.ranking.signals import Signals
 from model.vocabulary import Rows, Vocabulary
 
@@ -48,12 +49,14 @@ class HistoryBatch:
     items : int64 (B, L), rows of known items, distinct unless repeats count, oldest first, -1 as padding at the end.
     times : int64 (B, L), milliseconds.
     weights : float32 (B, L), how much each interaction counts, 0..1.
+    likings : float32 (B, L), how much each says that the user liked the item, -1..1, below 0 if not.
     """
 
     users: Rows
     items: Rows
     times: Rows
     weights: NDArray[np.float32]
+    likings: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.users)
@@ -62,9 +65,10 @@ class HistoryBatch:
         """Return how many items of each user are known, int64 (B,)."""
         return np.asarray(np.count_nonzero(self.items >= 0, axis=1))
 
-    def taken(self, chosen: slice) -> "HistoryBatch":
+    def taken(self, chosen: slice | NDArray[np.int64]) -> "HistoryBatch":
         """Return a part of the batch."""
-        return HistoryBatch(self.users[chosen], self.items[chosen], self.times[chosen], self.weights[chosen])
+        rows = self.users[chosen], self.items[chosen], self.times[chosen]
+        return HistoryBatch(*rows, self.weights[chosen], self.likings[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +96,18 @@ def history_batch(
     histories = []
     for profile in profiles:
         recent = profile.recent if repeats else distinct_items(profile.recent)
-        known = [(row, one.ts, one.weight) for one in recent if (row := items.row(one.item_id)) >= 0]
+        known = [(row, one.ts, one.weight, one.liking) for one in recent if (row := items.row(one.item_id)) >= 0]
         histories.append(known[:length][::-1])
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
     for place, history in enumerate(histories):
         if history:
-            rows, times, weights = zip(*history, strict=True)
+            rows, times, weights, likings = zip(*history, strict=True)
             batch.items[place, : len(rows)] = rows
             batch.times[place] = times[-1]
             batch.times[place, : len(rows)] = times
             batch.weights[place, : len(rows)] = weights
+            batch.likings[place, : len(rows)] = likings
     return batch
 
 
@@ -112,6 +117,7 @@ def _empty_batch(n: int, length: int) -> HistoryBatch:
         np.full(n, -1, dtype=np.int64),
         np.full((n, length), -1, dtype=np.int64),
         np.zeros((n, length), dtype=np.int64),
+        np.zeros((n, length), dtype=np.float32),
         np.zeros((n, length), dtype=np.float32),
     )
 
@@ -125,6 +131,7 @@ class Ranker:
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
     threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. Torch's own
         threads would wait for each other after every operation, so leave those at one.
+    approval : how much it counts whether a user will like an item.
 
     Raises
     ------
@@ -132,7 +139,14 @@ class Ranker:
         If the snapshot has no items, or there is no thread.
     """
 
-    def __init__(self, snapshot: Snapshot, *, block: int = BLOCK_FLOATS, threads: int = 1) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        block: int = BLOCK_FLOATS,
+        threads: int = 1,
+        approval: ApprovalConfig | None = None,
+    ) -> None:
         if threads < 1:
             raise ValueError(f"Ranker: threads must be at least 1, got {threads!r}")
         if not snapshot.items:
@@ -149,6 +163,7 @@ class Ranker:
         self._taste = self._network.taste_reader()
         self._taste_width = 0 if self._taste is None else snapshot.config.taste_factors
         with torch.no_grad():
+            self._approval = Approval(snapshot.weights, self._evidence, approval)
             self._side = self._network.item_side()
             self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
             factors = self._network.item_factors
@@ -292,6 +307,7 @@ class Ranker:
             logits += torch.einsum("pck,pk->pc", found, self._evidence_weights(weights))
         left, right = self._mixture(histories, weights), self._mixed(signals)
         logits += torch.einsum("pm,mpc->pc", left, right[:, wanted])
+        self._add_approval(logits, histories, rows)
         _require_finite("Ranker.rerank", logits)
         return logits.numpy()
 
@@ -366,6 +382,7 @@ class Ranker:
             logits = torch.zeros(len(histories), len(self))
         self._add_evidence(logits, histories, weights)
         logits.addmm_(self._mixture(histories, weights), self._mixed(signals))
+        self._add_approval(logits, histories)
         _require_finite("Ranker.logits", logits)
         return logits
 
@@ -387,10 +404,15 @@ class Ranker:
         return torch.cat([self._counts, torch.from_numpy(np.stack([now.trending, now.newcomers]))])
 
     def _liked_genres(self, histories: HistoryBatch) -> Tensor:
-        """Return the direction of the genres of each history, newer items counting more, float32 (B, G)."""
-        recent = torch.from_numpy(recent_of(histories, GENRE_DEPTH).items)
-        shares = torch.exp2(-torch.arange(recent.shape[1]) / GENRE_HALF_LIFE) * (recent >= 0)
-        return functional.normalize(torch.einsum("bj,bjg->bg", shares, self._genres[recent.clamp(min=0)]))
+        """Return the direction of the genres that each user likes, float32 (B, G).
+
+        Newer items count more, and disliked ones not at all: what they cost an item is approval's to say.
+        """
+        recent = recent_of(histories, GENRE_DEPTH)
+        assert recent.likings is not None, "likings come with every history that is ranked"
+        items, liked = torch.from_numpy(recent.items), torch.from_numpy(recent.likings > 0.0)
+        shares = torch.exp2(-torch.arange(items.shape[1]) / GENRE_HALF_LIFE) * liked
+        return functional.normalize(torch.einsum("bj,bjg->bg", shares, self._genres[items.clamp(min=0)]))
 
     def _evidence_weights(self, weights: Tensor) -> Tensor:
         """Return what the features of the evidence are multiplied by, float32 (B, kernels)."""
@@ -417,7 +439,7 @@ class Ranker:
         return scores
 
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
-        """Return for each item the history item whose vector points most nearly the same way.
+        """Return for each item the liked item of the history whose vector points most nearly the same way.
 
         rows : int64 (B, n), item rows, -1 for none.   Returns int64 (B, n), -1 where there is none.
         """
@@ -426,9 +448,10 @@ class Ranker:
             mine = self._directions[items.clamp(min=0)]  # (B, L, D)
             theirs = self._directions[torch.from_numpy(rows).clamp(min=0)]  # (B, n, D)
             alike = torch.bmm(theirs, mine.transpose(1, 2))  # (B, n, L)
-            alike.masked_fill_((items < 0).unsqueeze(1), float("-inf"))
+            liked = torch.from_numpy(histories.likings > 0.0)
+            alike.masked_fill_(~liked.unsqueeze(1), float("-inf"))
             found = items.gather(1, alike.argmax(dim=2)).numpy()
-        return np.where(rows >= 0, found, -1)
+        return np.where((rows >= 0) & liked.any(dim=1, keepdim=True).numpy(), found, -1)
 
     @torch.no_grad()
     def are_popular(
@@ -490,6 +513,16 @@ class Ranker:
             for number, part in enumerate(self._evidence.of_catalogue(recent.taken(chosen))):
                 logits[chosen].addcmul_(part, shares[chosen, number, None])
 
+    def _add_approval(self, logits: Tensor, histories: HistoryBatch, rows: Rows | None = None) -> None:
+        """Add what it is worth that users will like an item to the logits of all items, or of rows: int64 (B, C)."""
+        of_items = self._approval.of_items
+        logits += of_items if rows is None else of_items[torch.from_numpy(rows)]
+        for start in range(0, len(histories), USERS_PER_READ):
+            some = slice(start, start + USERS_PER_READ)
+            part = histories.taken(some)
+            if (part.likings < 0.0).any():  # without a dislike nothing is added
+                logits[some] += self._approval.of_users(recent_of(part), None if rows is None else rows[some])
+
     def _user_vectors(self, histories: HistoryBatch) -> Tensor:
         """Return float32 (B, D)."""
         starts = range(0, len(histories), USERS_PER_READ)
@@ -514,7 +547,9 @@ def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     known, place = place >= 0, np.maximum(place, 0)
     items = np.where(known, np.take_along_axis(histories.items, place, axis=1), -1)
     times = np.take_along_axis(histories.times, place, axis=1)
-    return RecentItems(items, (times[:, :1] - times).astype(np.float32) / np.float32(1000.0))
+    gaps_s = (times[:, :1] - times).astype(np.float32) / np.float32(1000.0)
+    likings = np.where(known, np.take_along_axis(histories.likings, place, axis=1), np.float32(0.0))
+    return RecentItems(items, gaps_s, likings=likings)
 
 
 def _rarity(genres: Tensor) -> Tensor:

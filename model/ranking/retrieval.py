@@ -504,9 +504,7 @@ def _looked_up(mask: NDArray[np.bool_], rows: Rows) -> NDArray[np.bool_]:
 def _of_users(histories: HistoryBatch, chosen: NDArray[np.int64]) -> HistoryBatch:
     if len(chosen) == len(histories):
         return histories
-    return HistoryBatch(
-        histories.users[chosen], histories.items[chosen], histories.times[chosen], histories.weights[chosen]
-    )
+    return histories.taken(chosen)
 
 
 def _best(logits: Tensor, rows: Rows, n: int) -> RankedLists:
@@ -563,12 +561,10 @@ def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryB
         nearest = pool[(directions @ directions[seed]).topk(near).indices.numpy()]
         items[user, : min(n_events, near)] = generator.permutation(nearest)[:n_events]
     gap_ms = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))
-    return HistoryBatch(
-        generator.integers(-1, len(ranker.users), n),
-        items,
-        np.cumsum(generator.exponential(gap_ms, (n, length)), axis=1).astype(np.int64),
-        generator.uniform(0.2, 1.0, (n, length)).astype(np.float32),
-    )
+    users = generator.integers(-1, len(ranker.users), n)
+    times = np.cumsum(generator.exponential(gap_ms, (n, length)), axis=1).astype(np.int64)
+    weights = generator.uniform(0.2, 1.0, (n, length)).astype(np.float32)
+    return HistoryBatch(users, items, times, weights, weights)
 
 
 POOL_ITEMS = 1 << 14  # among which the neighbours of a made-up history are sought

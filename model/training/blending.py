@@ -1,7 +1,8 @@
 """Learning the blend: which features of a user and an item tell what is touched next, by how much is known of the user.
 
-Test, then learn: each event is one that neither the version nor the counts have seen. The event's item must stand out
-among all items that its user does not know: a softmax regression over the catalogue. Newton's method finds the weights
+Test, then learn: each event is one that neither the version nor the counts have seen, and one that was liked: to learn
+from the others would bring back what users have just turned away from. The event's item must stand out among all items
+that its user does not know: a softmax regression over the catalogue. Newton's method finds the weights
 under a Gaussian prior, which is what earlier rounds have left; the precision of the result is the prior of the next
 round. Older rounds fade, so that the weights follow a stream that changes.
 
@@ -82,7 +83,7 @@ def learnt_blend(
     ranker : of the version.
     signals : what trended before the events.
     tests : the events; a random choice is taken of many. Those with an item that the version does not know say nothing,
-        and nothing is learnt from fewer than ten users.
+        and those that are not positive nothing either. Nothing is learnt from fewer than ten users.
     generator : of the choices.
     """
     before = ranker.snapshot.network().blend
@@ -102,7 +103,7 @@ def learnt_blend(
 
 
 def _chosen(ranker: Ranker, tests: Sequence[HeldOutEvent], generator: np.random.Generator) -> list[HeldOutEvent]:
-    known = [test for test in tests if test.item_id in ranker.items]
+    known = [test for test in tests if test.is_positive and test.item_id in ranker.items]
     known = [known[place] for place in generator.permutation(len(known))]
     most = max(1, min(MAX_TESTS, TESTED_PAIRS // len(ranker)))
     short = [test for test in known if len(test.before.recent) < SHORT][: min(MAX_SHORT, most // 2)]

@@ -8,6 +8,7 @@ import math
 
 import torch
 
+from model.network.cooccurrence import ITEM_COUNTS
 from model.network.neumf import ITEM_TABLES
 from model.network.snapshot import Snapshot
 
@@ -17,8 +18,7 @@ COUNTED = (
     "item_genres",
     "evidence.neighbours",
     "evidence.counts",
-    "evidence.followed",
-    "evidence.touched",
+    *(f"evidence.{name}" for name in ITEM_COUNTS),
     "taste.events",
     "taste.waiting",
 )

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 KEPT_WORDS = 0.5  # share of an item's text that a made-up query keeps
+LEAST_WANTED = 0.1  # mean of a step that is scaled up to one; a step of dislikes alone teaches little
 STRANGERS = 0.5  # share of the made-up queries whose user is hidden
 FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
@@ -351,7 +352,10 @@ class _TrainingRun:
             self._progress(Step(self.steps, max(self._total, self.steps), self._losses[-1]))
 
     def _loss(self, sequences: Sequences, windows: Windows) -> Tensor:
-        """Return the mean over all events of the cross-entropy of one positive and its negatives."""
+        """Return the mean over all events of the cross-entropy of one positive and its negatives.
+
+        An event counts as much as it was wanted.
+        """
         network, drop = self._network, self._dropout
         owners, items, times = (self._there(array) for array in (windows.users, windows.items, windows.times))
         users = network.users_along(owners, items, times, self._there(windows.weights), drop)  # (B, L, D)
@@ -375,7 +379,9 @@ class _TrainingRun:
         labels = torch.zeros_like(logits)
         labels[:, 0] = 1.0
         logits = logits - self._there(self._sampler.bias(rows))
-        return functional.binary_cross_entropy_with_logits(logits, labels)
+        wanted = windows.wanted[owner, place]
+        wanted = wanted / max(float(wanted.mean()), LEAST_WANTED)
+        return functional.binary_cross_entropy_with_logits(logits, labels, self._there(wanted).unsqueeze(1))
 
     def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:
         """Return made-up queries for some of the items that come next, and which users may be read.
@@ -400,7 +406,7 @@ def _described(
     network: NeuMF, touched: Sequences, config: TrainingConfig, generator: np.random.Generator, total: int
 ) -> dict[str, Any]:
     """Return what must be the same when a training continues: data, shape, constants, and where chance begins."""
-    columns = (touched.users, touched.items, touched.times, touched.weights)
+    columns = (touched.users, touched.items, touched.times, touched.weights, touched.wanted)
     return {
         "events": len(touched),
         "digests": [crc32(column.tobytes()) for column in columns],

@@ -16,8 +16,10 @@ class HeldOutEvent:
     before : the user as they were before it.
     item_id : the item that came.
     is_new : whether no earlier round has judged by it.
+    is_positive : whether it says that the user liked the item.
     """
 
     before: Profile
     item_id: str
     is_new: bool = True
+    is_positive: bool = True

@@ -349,7 +349,7 @@ class Learner:
             if self.keeps_repeats or all(one.item_id != event.item_id for one in before):
                 profile = Profile(user_id, recent=before, seen=len(distinct_items(before)))
                 is_new = number > self._judged_to and number not in self._judged
-                found.append(HeldOutEvent(profile, event.item_id, is_new))
+                found.append(HeldOutEvent(profile, event.item_id, is_new, event.is_positive))
         return found
 
 

@@ -131,8 +131,12 @@ def run_round(
         if champion is None
         else _round_histories(material, max(1, config.max_predicted // OLD_EVENTS), generator)
     )
-    events = [(user_id, one.item_id, one.ts, one.weight) for user_id, history in trained_on.items() for one in history]
-    users, items, times, weights = zip(*events, strict=True) if events else ((), (), (), ())
+    events = [
+        (user_id, one.item_id, one.ts, one.weight, one.wanted)
+        for user_id, history in trained_on.items()
+        for one in history
+    ]
+    users, items, times, weights, wanted = zip(*events, strict=True) if events else ((), (), (), (), ())
     if champion is None:
         snapshot, result = train(
             users,
@@ -140,6 +144,7 @@ def run_round(
             times,
             weights,
             material.catalogue,
+            wanted=wanted,
             network=config.network,
             training=config.first,
             generator=generator,
@@ -154,7 +159,14 @@ def run_round(
         ]
         columns = (users, items, times, weights, is_fresh)
         snapshot, result = tuned_on(
-            champion, material.catalogue, *columns, config, generator, progress, material.histories
+            champion,
+            material.catalogue,
+            *columns,
+            config,
+            generator,
+            progress,
+            material.histories,
+            wanted=wanted,
         )
     require_not_diverged(champion, snapshot)
     if champion is not None:
@@ -185,6 +197,7 @@ def train(
     weights: ArrayLike,
     catalogue: Catalogue,
     *,
+    wanted: ArrayLike | None = None,
     network: NeuMFConfig,
     training: TrainingConfig,
     generator: np.random.Generator,
@@ -201,6 +214,7 @@ def train(
     times : int64, milliseconds.
     weights : float32, 0..1.
     catalogue : items and genres; an item it does not hold has no genres.
+    wanted : float32, how much an event counts as one that the user wanted, 0..1; all count in full if None.
     network, training : shape, and how to train.
     generator : of everything random.
     progress : called after each step.
@@ -214,7 +228,7 @@ def train(
         If training diverges.
     """
     vocabularies = _VersionVocabularies(None, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights, repeats=network.repeats)
+    sequences = vocabularies.admit(users, items, times, weights, wanted=wanted, repeats=network.repeats)
     held_out = None
     if training.patience:
         held_out, sequences = ValidationEvents.of(sequences, generator)
@@ -249,11 +263,13 @@ class _VersionVocabularies:
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
+        wanted: ArrayLike | None = None,
         *,
         repeats: bool,
     ) -> Sequences:
         """Give rows to new ids and return the events as sequences."""
-        return Sequences.of(self.users.admit(users), self.items.admit(items), times, weights, fresh, repeats=repeats)
+        rows = self.users.admit(users), self.items.admit(items)
+        return Sequences.of(*rows, times, weights, fresh, wanted, repeats=repeats)
 
     def known(self, histories: Mapping[str, tuple[Interaction, ...]]) -> Sequences:
         """Return the events of histories with items that have rows, their users numbered as they come."""
@@ -301,13 +317,15 @@ def tuned_on(
     generator: np.random.Generator,
     progress: Progress | None = None,
     remembered: Mapping[str, tuple[Interaction, ...]] | None = None,
+    *,
+    wanted: ArrayLike | None = None,
 ) -> tuple[Snapshot, TrainingResult]:
     """Fine-tune a version on events given as columns, in any order; it has learnt from those that are not ``fresh``.
 
     Where the log has grown enough, the long-term taste is made anew from all histories that are ``remembered``.
     """
     vocabularies = _VersionVocabularies(champion, catalogue)
-    sequences = vocabularies.admit(users, items, times, weights, fresh, repeats=champion.config.repeats)
+    sequences = vocabularies.admit(users, items, times, weights, fresh, wanted, repeats=champion.config.repeats)
     return _tuned(vocabularies, champion, sequences, remembered, config, generator, progress)
 
 

@@ -36,6 +36,7 @@ def train_blended(
     weights: ArrayLike,
     catalogue: Catalogue,
     *,
+    wanted: ArrayLike | None = None,
     network: NeuMFConfig,
     training: TrainingConfig,
     generator: np.random.Generator,
@@ -46,11 +47,12 @@ def train_blended(
     Parameters and errors are those of :func:`model.training.rounds.train`. A log of fewer than 200 users keeps the
     blend that every network begins with.
     """
-    columns = _Columns(users, items, times, weights)
+    columns = _Columns(users, items, times, weights, wanted)
     apart = columns.users_apart(generator)
     first, result = train(
         *columns.taken(~apart),
         catalogue,
+        wanted=columns.wanted[~apart],
         network=network,
         training=training,
         generator=generator,
@@ -62,18 +64,34 @@ def train_blended(
     blend = learnt_blend(ranker, Signals.none(len(ranker)), columns.tests(apart, repeats=network.repeats), generator)
     replayed = columns.some_users(~apart, REPLAYED, generator)
     chosen = apart | replayed
-    snapshot, more = tuned_on(first, catalogue, *columns.taken(chosen), apart[chosen], RoundConfig(), generator)
+    snapshot, more = tuned_on(
+        first,
+        catalogue,
+        *columns.taken(chosen),
+        apart[chosen],
+        RoundConfig(),
+        generator,
+        wanted=columns.wanted[chosen],
+    )
     samples = result.samples + more.samples
     return snapshot.with_blend(blend), replace(result, steps=result.steps + more.steps, samples=samples)
 
 
 class _Columns:
-    """The events of a log."""
+    """The events of a log; ``wanted`` is float32 (E,)."""
 
-    def __init__(self, users: Sequence[str], items: Sequence[str], times: ArrayLike, weights: ArrayLike) -> None:
+    def __init__(
+        self,
+        users: Sequence[str],
+        items: Sequence[str],
+        times: ArrayLike,
+        weights: ArrayLike,
+        wanted: ArrayLike | None,
+    ) -> None:
         self._users = np.asarray(users, dtype=object)
         self._items = np.asarray(items, dtype=object)
         self._times, self._weights = np.asarray(times, dtype=np.int64), np.asarray(weights, dtype=np.float32)
+        self.wanted = np.ones(len(users), np.float32) if wanted is None else np.asarray(wanted, dtype=np.float32)
 
     def users_apart(self, generator: np.random.Generator) -> NDArray[np.bool_]:
         """Return bool (E,), the events of the users to keep apart; none where there are too few users."""
@@ -99,9 +117,11 @@ class _Columns:
         found = []
         for at in order.tolist():
             user_id, item_id = self._users[at], self._items[at]
+            weight, is_positive = float(self._weights[at]), bool(self.wanted[at] >= 1.0)
             if recent[user_id] and (repeats or item_id not in touched[user_id]):
                 newest = tuple(recent[user_id][: -RECENT - 1 : -1])
-                found.append(HeldOutEvent(Profile(user_id, recent=newest, seen=len(touched[user_id])), item_id))
+                profile = Profile(user_id, recent=newest, seen=len(touched[user_id]))
+                found.append(HeldOutEvent(profile, item_id, is_positive=is_positive))
             touched[user_id].add(item_id)
-            recent[user_id].append(Interaction(item_id, int(self._times[at]), "rate", float(self._weights[at])))
+            recent[user_id].append(Interaction(item_id, int(self._times[at]), "rate", weight, is_positive))
         return found

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model.catalogue import Catalogue, Item
+from model.feedback import are_positive_ratings
 from model.hints import UserHints
 
 __all__ = ["Dataset", "Provenance", "assemble"]
@@ -53,6 +55,17 @@ class Dataset:
     interactions: pd.DataFrame
     origin: Provenance
     hints: tuple[UserHints, ...] = ()
+
+    def positive(self) -> NDArray[np.bool_]:
+        """Return which interactions say that the user liked the item, in their order: bool (E,).
+
+        A rating is judged by its user's ratings before it, and whatever else a log knows of by its kind.
+        """
+        table = self.interactions
+        if "is_positive" in table:
+            return table["is_positive"].to_numpy()
+        users, _ = pd.factorize(table["user_id"])
+        return are_positive_ratings(users, table["rating"].to_numpy())
 
 
 def assemble(

@@ -43,6 +43,7 @@ class TrainedNeuMF:
             split.train["ts"].to_numpy(),
             split.train["weight"].to_numpy(),
             split.catalogue,
+            wanted=split.wanted(),
             network=self.network,
             training=self.training,
             generator=generator,

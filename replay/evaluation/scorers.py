@@ -115,6 +115,7 @@ class RankerScorer:
     def __init__(self, ranker: Ranker, split: Split) -> None:
         self._ranker, self._split = ranker, split
         self._item_ids = tuple(split.catalogue.items)
+        self._positive = split.positive()
         self._rows = ranker.items.rows(self._item_ids)
         self._begins, self._ends = split.bounds()
         if self._rows.min() < 0:
@@ -130,9 +131,11 @@ class RankerScorer:
         """Return a tested user's latest events before the held-out one, newest first."""
         length = max(MAX_RECENT, self._ranker.snapshot.config.history_length)
         end = int(self._ends[place])
-        latest = self._split.train.iloc[max(int(self._begins[place]), end - length) : end]
-        columns = (latest[name].tolist() for name in ("item", "ts", "weight"))
+        latest = slice(max(int(self._begins[place]), end - length), end)
+        table = self._split.train.iloc[latest]
+        columns = [table[name].tolist() for name in ("item", "ts", "weight")]
         events = [
-            Interaction(self._item_ids[item], ts, "rate", weight) for item, ts, weight in zip(*columns, strict=True)
+            Interaction(self._item_ids[item], ts, "rate", weight, is_positive)
+            for item, ts, weight, is_positive in zip(*columns, self._positive[latest].tolist(), strict=True)
         ]
         return Profile(self._split.user_ids[self._split.users[place]], recent=tuple(reversed(events)))

@@ -15,11 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
+from model.feedback import are_positive_ratings, wanted_though_disliked
 from streams.errors import DataError
 
 __all__ = ["NEGATIVES", "Split", "held_out_last"]
 
 NEGATIVES = 99  # as in the NCF paper
+STARS = 5.0  # that weigh 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,14 @@ class Split:
         """Return the id of each training event's item."""
         ids = tuple(self.catalogue.items)
         return [ids[item] for item in self.train["item"].tolist()]
+
+    def positive(self) -> NDArray[np.bool_]:
+        """Return which training events say that the user liked the item, bool (E,)."""
+        return are_positive_ratings(self.train["user"], STARS * self.train["weight"].to_numpy())
+
+    def wanted(self) -> NDArray[np.float64]:
+        """Return how much each training event counts as one that the user wanted, float64 (E,), 0..1."""
+        return np.where(self.positive(), 1.0, wanted_though_disliked(self.train["weight"].to_numpy()))
 
     def bounds(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each tested user's training events begin and end: two int64 (U,)."""

@@ -13,11 +13,14 @@ from replay.prequential.stream import Stream
 __all__ = [
     "FROZEN",
     "LENGTHS",
+    "LIKED_FROM",
+    "LOW_BELOW",
     "ONLINE",
     "WINDOW",
     "EvaluationSlice",
     "Figures",
     "PrequentialOutcome",
+    "TasteFigures",
     "moving_average",
     "slices",
 ]
@@ -25,6 +28,10 @@ __all__ = [
 ONLINE, FROZEN = "Reelstream", "frozen"
 WINDOW = 5000  # tests of the moving average
 QUARTERS = 4
+LIKED_FROM = 4.0  # stars that say that a user liked the item
+LOW_BELOW = (
+    3.0  # stars, the middle of the scale, below which a rating says the opposite, whatever the user's own middle
+)
 LENGTHS = (5, 20)  # where the groups by history length begin anew
 
 
@@ -54,6 +61,33 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class TasteFigures:
+    """Whether what is listed is liked, not merely touched.
+
+    Parameters
+    ----------
+    liked_tests : tests of items that their users then rated with ``LIKED_FROM`` stars or more.
+    liked_hit_rate : HR@k over these, 0 where there are none.
+    low_share : share of the hits whose item was then rated below ``LOW_BELOW`` stars, 0 where nothing was hit.
+    """
+
+    liked_tests: int
+    liked_hit_rate: float
+    low_share: float
+
+    @classmethod
+    def of(cls, ranks: NDArray[np.float64], stars: NDArray[np.float64], k: int) -> "TasteFigures":
+        """Summarise ranks, float64 (T,), by the stars that came, float64 (T,)."""
+        is_hit, is_liked = ranks <= k, stars >= LIKED_FROM
+        liked, hits = int(is_liked.sum()), int(is_hit.sum())
+        return cls(
+            liked,
+            int((is_hit & is_liked).sum()) / max(1, liked),
+            int((is_hit & (stars < LOW_BELOW)).sum()) / max(1, hits),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PrequentialOutcome:
     """All tracks of one run.
 
@@ -76,6 +110,15 @@ class PrequentialOutcome:
         """Return the figures of a method, over all tests or some."""
         ranks = self.tracks[name]
         return Figures.of(ranks if part is None else ranks[part.is_in], self.k)
+
+    def taste(self, name: str) -> TasteFigures:
+        """Return what became of a method's hits, by the ratings that came."""
+        return TasteFigures.of(self.tracks[name], self.stars, self.k)
+
+    @property
+    def stars(self) -> NDArray[np.float64]:
+        """Return what was given in each test, float64 (T,)."""
+        return self.stream.stars[self.stream.tests]
 
     def hits(self, name: str) -> NDArray[np.float64]:
         """Return float64 (T,), 1 for each hit."""

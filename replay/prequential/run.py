@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.feedback import RatingTallies
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress
@@ -21,7 +22,7 @@ from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import Candidate, RoundConfig
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.stream import Stream
-from streams.records.records import Event, Origin, Recommendation
+from streams.records.records import Event, Origin, Recommendation, interactions_of
 
 __all__ = ["MODES", "ListTrack", "PrequentialConfig", "PrequentialRun", "RoundMark"]
 
@@ -119,6 +120,7 @@ class PrequentialRun:
         self.config = config
         self.worker = OfflineWorker(stream.catalogue, config.road, repeats=stream.repeats)
         self.learner = Learner(config.learner, config.rounds)
+        self._tallies = RatingTallies()
         self.track = ListTrack.empty(len(stream.tests))
         self.marks: list[RoundMark] = []
         self.done = 0  # events
@@ -193,8 +195,7 @@ class PrequentialRun:
     def _observe(self, events: Sequence[tuple[Origin, Event]]) -> None:
         """Let the learner remember events, where there will be rounds."""
         if self.config.round_every:
-            found = ((event.user_id, event.interaction()) for _, event in events)
-            self.learner.observe((user_id, one) for user_id, one in found if one is not None)
+            self.learner.observe(interactions_of((event for _, event in events), self._tallies))
 
     def _score(self, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]

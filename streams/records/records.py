@@ -5,11 +5,12 @@ Past-tense facts come in (``Watch``, ``Rating``, ``Action``), requests come in (
 carries which is in ``topics``. orjson writes these dataclasses as they stand, so a field's name is the contract.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Literal
 
+from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 
@@ -26,6 +27,8 @@ __all__ = [
     "Request",
     "Status",
     "Watch",
+    "interactions_of",
+    "judged",
     "recommendation_id",
 ]
 
@@ -69,7 +72,8 @@ class Watch:
     def interaction(self, kinds: KindTable = DEFAULT_KINDS) -> Interaction:
         """Return it as the model sees it."""
         row = kinds.of_kind(WATCH)
-        return Interaction(self.item_id, self.ts, WATCH, row.weight * self.progress, row.is_positive)
+        is_positive = row.is_positive and is_positive_watch(self.progress)
+        return Interaction(self.item_id, self.ts, WATCH, row.weight * self.progress, is_positive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,25 @@ class Action:
 
 
 Event = Watch | Rating | Action
+
+
+def judged(event: Event, tallies: RatingTallies, kinds: KindTable = DEFAULT_KINDS) -> Interaction | None:
+    """Return an event as the model sees it, a rating judged by its user's ratings before it, which then counts too."""
+    one = event.interaction(kinds)
+    if one is None or not isinstance(event, Rating):
+        return one
+    is_liked = tallies.judge(event.user_id, event.rating)
+    return replace(one, is_positive=one.is_positive and is_liked)
+
+
+def interactions_of(
+    events: Iterable[Event], tallies: RatingTallies, kinds: KindTable = DEFAULT_KINDS
+) -> Iterator[tuple[str, Interaction]]:
+    """Give the user and the interaction of each event, as ``judged``, without events that are none."""
+    for event in events:
+        interaction = judged(event, tallies, kinds)
+        if interaction is not None:
+            yield event.user_id, interaction
 
 
 @dataclass(frozen=True, slots=True)

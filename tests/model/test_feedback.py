@@ -1,8 +1,17 @@
 """A rating is positive from the user's own middle on, and from the scale's until there is one."""
 
+import numpy as np
 import pytest
 
-from model.feedback import MIN_OWN_RATINGS, SCALE_MIDDLE, is_positive_rating, is_positive_watch, middle_of
+from model.feedback import (
+    MIN_OWN_RATINGS,
+    SCALE_MIDDLE,
+    RatingTallies,
+    are_positive_ratings,
+    is_positive_rating,
+    is_positive_watch,
+    middle_of,
+)
 
 
 def test_a_newcomer_is_judged_by_the_middle_of_the_scale() -> None:
@@ -24,3 +33,38 @@ def test_a_watch_that_hardly_began_is_not_positive() -> None:
     """Who leaves at once did not like what began."""
     assert not is_positive_watch(0.05)
     assert is_positive_watch(0.5)
+
+
+def test_a_whole_log_is_judged_as_one_event_after_the_other() -> None:
+    """Tallies and the function over columns agree with the rule on 2,000 ratings of 40 users."""
+    generator = np.random.default_rng(0)
+    users, stars = generator.integers(0, 40, 2000), generator.integers(1, 11, 2000) / 2.0
+    before: dict[int, list[float]] = {}
+    expected = []
+    for user, given in zip(users.tolist(), stars.tolist(), strict=True):
+        mine = before.setdefault(user, [])
+        expected.append(is_positive_rating(given, len(mine), sum(mine)))
+        mine.append(given)
+    tallies = RatingTallies()
+    judged = [tallies.judge(str(user), given) for user, given in zip(users.tolist(), stars.tolist(), strict=True)]
+    assert judged == expected
+    assert are_positive_ratings(users, stars).tolist() == expected
+    assert 0 < sum(expected) < len(expected)
+
+
+def test_a_log_of_nothing_has_no_verdicts() -> None:
+    """No ratings, no verdicts."""
+    assert are_positive_ratings([], []).tolist() == []
+
+
+def test_who_has_not_rated_for_longest_is_forgotten_first() -> None:
+    """Of three users where two are remembered, the one who rated before the others is judged like a newcomer again."""
+    tallies = RatingTallies(most=2)
+    for user in ("a", "b"):
+        for _ in range(MIN_OWN_RATINGS):
+            tallies.judge(user, 5.0)
+    tallies.judge("a", 5.0)
+    tallies.judge("c", 5.0)
+    assert len(tallies) == 2
+    assert not tallies.judge("a", 4.0)
+    assert tallies.judge("b", 4.0)

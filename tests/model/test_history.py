@@ -34,3 +34,18 @@ def test_values_cannot_be_changed():
         Profile("u").watches = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         Interaction("a", 1, "watch", 1.0).weight = 0.0
+
+
+def test_liking_is_below_zero_for_what_was_not_liked():
+    """Half a star of five says -0.9, a rating just below one's middle little, and a watch left early nearly nothing."""
+    assert Interaction("a", 1, "rate", 1.0).liking == 1.0
+    assert Interaction("a", 1, "rate", 0.1, is_positive=False).liking == -0.9
+    assert Interaction("a", 1, "rate", 0.6, is_positive=False).liking == -0.4
+    assert Interaction("a", 1, "watch", 0.05, is_positive=False).liking == -0.05
+
+
+def test_what_was_not_liked_counts_less_in_training():
+    """A positive event counts in full whatever it weighs, half a star 0.2, and a watch left early 0.1."""
+    assert Interaction("a", 1, "watch", 0.2).wanted == 1.0
+    assert Interaction("a", 1, "rate", 0.1, is_positive=False).wanted == 0.2
+    assert Interaction("a", 1, "watch", 0.05, is_positive=False).wanted == 0.1

@@ -79,6 +79,24 @@ def test_shuffling_moves_events_only_among_their_ties():
     assert sequences.items.tolist() == list(range(6))
 
 
+def test_windows_say_whether_what_came_next_was_liked():
+    """Of three events of one user, wanted 1, 0.2 and 1, the second is the first target, and the third the second."""
+    sequences = Sequences.of([0, 1, 0, 0], [5, 9, 6, 7], [1, 1, 2, 3], [1.0] * 4, wanted=[1.0, 0.5, 0.2, 1.0])
+    windows = sequences.windows(sequences.phased_spans(3, np.random.default_rng(0)))
+    assert windows.targets[windows.is_event].tolist() == [6, 7]
+    assert windows.wanted[windows.is_event].tolist() == pytest.approx([0.2, 1.0])
+    assert sequences.positive().tolist() == [True, False, True, False]
+
+
+def test_verdicts_move_with_their_events():
+    """Shuffling ties and taking some of the events leaves each item its verdict."""
+    liked = np.arange(40) % 3 == 0
+    sequences = Sequences.of([0] * 40, range(40), [0] * 40, [1.0] * 40, wanted=np.where(liked, 1.0, 0.4))
+    some = sequences.shuffled_ties(np.random.default_rng(0)).taken(np.arange(40) < 20)
+    assert some.items.tolist() != sorted(some.items.tolist())
+    assert some.positive().tolist() == liked[some.items].tolist()
+
+
 def test_repeats_stay_where_they_are_kept():
     """Item 3, 4 and 3 again are three events then, in the order of time."""
     assert Sequences.of([0, 0, 0], [3, 4, 3], [1, 2, 3], [1, 1, 1], repeats=True).items.tolist() == [3, 4, 3]

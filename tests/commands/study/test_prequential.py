@@ -33,7 +33,12 @@ def test_a_run_is_one_object_and_a_page(log, tmp_path):
     assert (report["events"], report["warm_up"], report["tests"]) == (480, 96, 384)
     for method in report["methods"].values():
         assert 0.0 <= method["ndcg@10"] <= method["hr@10"] <= 1.0
+        assert method["liked_tests"] == 240  # steps 4 to 15 of 30 users, less the steps 6, 9, 12 and 15 of three stars
+        assert 0.0 <= method["hr@10_liked"] <= 1.0
+        assert method["low_among_hits"] == 0.0
         assert sum(part["tests"] for part in method["quarter"].values()) == 384
+    assert report["methods"]["Reelstream"]["hr@10_liked"] > 0.0
+    assert report["low_tests"] == 0.0
     assert [mark["events"] for mark in report["rounds"]] == [96, 216, 336, 456]
     assert isinstance(report["frozen_is_lower_in_every_quarter"], bool)
     page = (tmp_path / "page.html").read_text()
@@ -46,6 +51,8 @@ def test_tables_are_for_people(log, tmp_path):
     """Without --json there are tables and the notes below them; a picture is written."""
     text = run(log, "--no-frozen", "--report", tmp_path / "curves.png")
     assert "times popularity" in text
+    assert "HR@10, 4 stars or more  below 3 stars among hits" in text
+    assert "240 of the tests are of an item that was then rated with 4 stars" in text
     assert "HR@10 by past events" in text
     assert "rounds of learning" in text
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

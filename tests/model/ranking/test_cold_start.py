@@ -182,3 +182,28 @@ def test_a_blend_out_of_range_is_refused(wrong):
     """A share outside 0..1 and constants that are not positive are refused with the field's name."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ColdStartConfig(**wrong)
+
+
+def test_a_disliked_film_costs_others_like_it_their_place():
+    """With share 0.4, alien trending at 0.6 falls by 0.4 below brazil at 0.6 log(11)/log(101)."""
+    config = ColdStartConfig(max_share=0.8, half_share_at=1.0)
+    trending = Trending.of([("a", 100.0), ("b", 10.0)])
+    disliked = Profile("u", recent=(Interaction("c", 1, "rate", 0.1, is_positive=False),))
+    found = ranked(disliked, trending, config=config)
+    assert [(one.item_id, one.source) for one in found] == [("b", "trending"), ("a", "trending"), ("d", "catalogue")]
+    assert [one.score for one in found] == pytest.approx([0.6 * math.log(11) / math.log(101), 0.2, 0.0], abs=1e-6)
+
+
+def test_no_reason_names_a_disliked_film():
+    """Cube is like alien, which was liked, and like neither of the disliked films of its genre."""
+    items = (*ITEMS, Item("e", "Evil Dead", 1981, ("Horror",)))
+    recent = (Interaction("e", 2, "rate", 0.1, is_positive=False), *user("a").recent, *user("a").recent)
+    index = ContentIndex(Catalogue.of(items), ContentConfig(half_life=100.0))
+    [found] = ColdStart(ColdStartConfig(max_share=1.0)).rank([Profile("u", recent=recent)], Trending(), index, 3)
+    assert not any("Evil Dead" in one.reason for one in found)
+
+
+def test_who_liked_nothing_gets_no_similarity_as_a_reason():
+    """Words of titles may point away from what was disliked; that makes nothing similar to it."""
+    disliked = Profile("u", recent=(Interaction("a", 1, "rate", 0.1, is_positive=False),))
+    assert {one.source for one in ranked(disliked, Trending(), n=3)} == {"catalogue"}

@@ -151,3 +151,23 @@ def test_a_configuration_out_of_range_is_refused(wrong):
     """Weights below zero, no weight at all, and lengths of zero are refused."""
     with pytest.raises(ValueError, match="ContentConfig"):
         ContentConfig(**wrong)
+
+
+def test_what_is_like_a_disliked_item_is_pushed_away():
+    """Half a star for one horror film makes the cosine with the other -1, and leaves comedy at 0."""
+    index = index_of(
+        Item("a", "Alien", genres=("Horror",)),
+        Item("b", "Brazil", genres=("Comedy",)),
+        Item("c", "Cube", genres=("Horror",)),
+        config=GENRES_ONLY,
+    )
+    disliked = Interaction("a", 1, "rate", 0.1, is_positive=False)
+    assert scores_of(index, [disliked]) == pytest.approx([-1.0, 0.0, -1.0])
+
+
+def test_likes_and_dislikes_of_one_kind_weigh_against_each_other():
+    """A new dislike of 0.9 outweighs an older like of 0.6 * 2^(-1/5) = 0.52, and the other way round it does not."""
+    index = index_of(Item("a", "A", genres=("War",)), Item("b", "B", genres=("War",)), config=GENRES_ONLY)
+    disliked = Interaction("a", 2, "rate", 0.1, is_positive=False)
+    assert scores_of(index, [disliked, touched("b", 0.6)])[0] == pytest.approx(-1.0)
+    assert scores_of(index, [touched("b", 1.0), disliked])[0] == pytest.approx(1.0)

@@ -201,9 +201,32 @@ def test_nearest_names_the_most_similar_item_of_the_history(ranker):
     histories = replace(
         ranker.histories([Profile("u"), Profile("v")]),
         items=np.array([[4, 9, 2], [-1, -1, -1]]),
+        likings=np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]),
     )
     found = ranker.nearest(histories, np.array([[9, 2, -1], [1, 2, 3]]))
     assert found.tolist() == [[9, 2, -1], [-1, -1, -1]]
+
+
+def test_dislikes_count_the_same_wherever_a_score_is_read(ring, ranker):
+    """All logits, those of single items, and those of users on two threads agree, and dislikes change them."""
+    world = np.random.default_rng(0)
+    profiles = [
+        Profile(
+            f"u{user}",
+            recent=tuple(
+                Interaction(f"i{item}", 60_000 * (20 - at), "rate", 0.1 if at % 2 else 1.0, is_positive=not at % 2)
+                for at, item in enumerate(world.permutation(50)[:8].tolist())
+            ),
+        )
+        for user in range(40)
+    ]
+    histories = ranker.histories(profiles)
+    logits = ranker.logits(histories)
+    rows = world.integers(0, len(ranker), (40, 9))
+    assert np.allclose(ranker.rerank(histories, rows), np.take_along_axis(logits.numpy(), rows, 1), atol=1e-4)
+    assert torch.allclose(Ranker(ring.snapshot, threads=2).logits(histories), logits, atol=1e-5)
+    blind = ranker.logits(replace(histories, likings=np.abs(histories.likings)))
+    assert not torch.allclose(blind, logits, atol=1e-2)
 
 
 def test_nobody_to_rank_is_no_list(ranker):
@@ -234,6 +257,15 @@ def test_two_threads_rank_as_one(ring, ranker, world):
     assert torch.allclose(divided.logits(batch), ranker.logits(batch), atol=1e-6)
     assert torch.allclose(divided.logits(batch, texts), ranker.logits(batch, texts), atol=1e-6)
     assert divided.rank(batch, 3).rows.tolist() == ranker.rank(batch, 3).rows.tolist()
+
+
+def test_nothing_is_recommended_because_of_a_disliked_item(ranker):
+    """The nearest item is the nearest liked one, and there is none where nothing was liked."""
+    likes, dislikes = (Interaction("i1", 2, "rate", 1.0), Interaction("i2", 1, "rate", 0.1, is_positive=False))
+    batch = ranker.histories([Profile("u", recent=(dislikes, likes)), Profile("v", recent=(dislikes,))])
+    rows = ranker.items.rows(["i2", "i3"])
+    near = ranker.nearest(batch, np.stack([rows, rows]))
+    assert near.tolist() == [[ranker.items.row("i1")] * 2, [-1, -1]]
 
 
 @pytest.fixture(scope="module")

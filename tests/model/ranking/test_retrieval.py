@@ -65,7 +65,8 @@ def histories():
     )
     items[-1] = -1
     times = np.cumsum(generator.integers(1, 10**6, items.shape), axis=1)
-    return HistoryBatch(np.arange(24) % 4 - 1, items, times, np.ones(items.shape, dtype=np.float32))
+    weights = np.ones(items.shape, dtype=np.float32)
+    return HistoryBatch(np.arange(24) % 4 - 1, items, times, weights, weights)
 
 
 @pytest.fixture(params=["flat", "clustered"])
@@ -191,7 +192,7 @@ def test_ties_go_to_the_lower_row(snapshot):
 
     ranker = RetrievingRanker(replace(snapshot, weights=weights), replace(FEW, per_item=1), sources=(low, lower))
     users, items, times = (np.full(shape, -1) for shape in ((1,), (1, 1), (1, 1)))
-    nobody = HistoryBatch(users, items, times, np.ones((1, 1), np.float32))
+    nobody = HistoryBatch(users, items, times, np.ones((1, 1), np.float32), np.ones((1, 1), np.float32))
     rows = ranker.rank(nobody, 40).rows[0]
     assert rows[0] == 0
     assert {2, 7} <= set(rows.tolist())

@@ -42,6 +42,18 @@ def test_the_last_new_item_is_held_out(split):
     assert split.times.tolist() == [4, 3]
 
 
+def test_training_events_are_judged_in_their_order(split):
+    """Ann's first rating of one star is not positive, her second of four is, and nobody else's depends on hers."""
+    weights = [0.2, 0.8, 0.6, 0.4, 1.0]
+    assert replace(split, train=split.train.assign(weight=weights)).positive().tolist() == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+
+
 def test_a_user_of_one_item_trains_and_is_not_tested(split):
     """What is left is ann's a and b, bob's a and c, and cid's only c; a rating of 4 of 5 weighs 0.8."""
     assert split.event_users() == ["ann", "ann", "bob", "bob", "cid"]

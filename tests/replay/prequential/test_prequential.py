@@ -20,7 +20,7 @@ from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
-from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, moving_average, slices
+from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, TasteFigures, moving_average, slices
 from replay.prequential.run import PrequentialConfig, PrequentialRun
 from replay.prequential.second_process import SecondProcess, frozen_ranks
 from replay.prequential.stream import Stream
@@ -102,6 +102,18 @@ def test_a_log_with_nothing_to_test_is_refused():
     """Three users of one event each leave no test."""
     with pytest.raises(DataError, match=r"3 events of made with 0\.0 stars or more, 2 to warm up on, 0 to test"):
         Stream.of(dataset([("a", "x", 0, 5), ("b", "x", 1, 5), ("c", "x", 2, 5)]), warm_up=0.7)
+
+
+def test_lists_and_learning_agree_on_what_is_positive():
+    """Profile and learner judge each of a user's ratings alike, by the scale's middle at first and then by the mean."""
+    stars = [2.0, 3.0, 5.0, 5.0, 5.0, 3.5, 4.0, 3.9]  # the mean of the first five is 4, of six 3.9166, of seven 3.93
+    rows = [("u", f"i{number}", HOUR * number, given) for number, given in enumerate(stars)]
+    run = PrequentialRun(Stream.of(dataset(rows), warm_up=0.3), CONFIG)
+    run.warm_up(len(rows))
+    expected = [False, True, True, True, True, False, True, False]
+    assert [one.is_positive for one in run.worker.state.profile("u").recent][::-1] == expected
+    history = run.learner.material(run.stream.catalogue).histories["u"]
+    assert [one.is_positive for one in history] == expected[: len(history)]
 
 
 def test_a_list_never_knows_its_own_event(stream, whole):
@@ -307,6 +319,14 @@ def test_a_moving_average_of_few_is_of_those():
     assert moving_average(np.array([3.0, 0.0, 0.0, 6.0]), 3).tolist() == [3.0, 1.5, 1.0, 2.0]
 
 
+def test_hits_are_told_apart_by_what_was_given():
+    """Of four hits in five tests one was of two stars; two of the three tests of four stars or more were hit."""
+    ranks = np.array([1.0, 10.0, 2.5, 11.0, 3.0])
+    stars = np.array([4.0, 2.0, 5.0, 4.5, 3.0])
+    assert TasteFigures.of(ranks, stars, 10) == TasteFigures(3, 2 / 3, 1 / 4)
+    assert TasteFigures.of(np.array([np.inf]), np.array([1.0]), 10) == TasteFigures(0, 0.0, 0.0)
+
+
 def test_an_outcome_parts_its_tests(stream, whole):
     """Every way of parting the tests covers each of them once, and a switch of mode is counted once."""
     outcome = PrequentialOutcome(stream, whole.track, whole.marks, {ONLINE: whole.track.ranks}, 10)
@@ -356,9 +376,9 @@ def test_both_passes_test_the_same_events(stream):
     low = low_history(stream, 6)
     assert 0 < len(low.tests) < len(stream.tests)
     cold, personalised = PrequentialRun(low, always_cold(CONFIG)), PrequentialRun(low, always_personalised(CONFIG))
-    cold.warm_up(low.warm)
-    personalised.warm_up(low.warm)
-    personalised.round()
+    for one in (cold, personalised):
+        one.warm_up(low.warm)
+        one.round()
     for _ in range(8):
         cold.block()
         personalised.block()

@@ -6,6 +6,7 @@ from hashlib import blake2b
 import orjson
 import pytest
 
+from model.feedback import RatingTallies
 from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from streams.records.codec import encode
@@ -16,6 +17,7 @@ from streams.records.records import (
     Rating,
     Recommendation,
     Watch,
+    judged,
     recommendation_id,
 )
 
@@ -124,3 +126,13 @@ def test_records_cannot_be_changed():
     """Records are frozen, so what was published is what was decided."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Watch("e", "u", "i", 5, 0.75).progress = 1.0
+
+
+def test_an_event_is_judged_by_the_ratings_before_it():
+    """After five ratings of five stars four are not positive; a watch says for itself, and counts as no rating."""
+    tallies = RatingTallies()
+    for number in range(5):
+        assert judged(Rating(f"e{number}", "u", f"i{number}", 5, 5.0), tallies).is_positive
+    assert not judged(Watch("e5", "u", "i5", 5, 0.01), tallies).is_positive
+    assert judged(Rating("e6", "v", "i6", 5, 4.0), tallies).is_positive
+    assert judged(Rating("e7", "u", "i7", 5, 4.0), tallies) == Interaction("i7", 5, "rate", 0.8, is_positive=False)

@@ -1,6 +1,6 @@
 r"""How many samples a second the plain NeuMF trains on, beside RecBole's NeuMF [1]_ on the same events in the same run.
 
-Run: ``python benchmarks/learning/plain.py DATASET [--recbole PYTHON] [--threads 2] [--factors 64] [--repeats 3]``,
+Run: ``python benchmarks/plain/speed.py DATASET [--recbole PYTHON] [--threads 2] [--factors 64] [--repeats 3]``,
 where DATASET is a name of ``data list`` or a path, and PYTHON belongs to an environment of its own, made by ::
 
     uv venv recbole
@@ -108,7 +108,7 @@ def _recbole(
         },
         "train_batch_size": rows,
     }
-    script = Path(__file__).with_name("plain_recbole.py")
+    script = Path(__file__).with_name("speed_recbole.py")
     command = [str(python), "-W", "ignore", str(script), folder, json.dumps(options), str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder, env=environment)

@@ -1,6 +1,6 @@
-"""RecBole's NeuMF, timed: what ``benchmarks/learning/plain.py`` starts in RecBole's own environment.
+"""RecBole's NeuMF, timed: what ``benchmarks/plain/speed.py`` starts in RecBole's own environment.
 
-Run: ``python benchmarks/learning/plain_recbole.py FOLDER OPTIONS THREADS``, where FOLDER holds ``log/log.inter`` and
+Run: ``python benchmarks/plain/speed_recbole.py FOLDER OPTIONS THREADS``, where FOLDER holds ``log/log.inter`` and
 OPTIONS is a JSON object of RecBole's settings. Trains one epoch by RecBole's documented interface, of which nothing is
 changed, and prints the seconds that it took, on the clock and of the processor, as a JSON list.
 """
