@@ -116,9 +116,9 @@ def test_a_run_without_a_version_says_that_nothing_was_served(log, tmp_path):
     options = ["--warm-up", "0.05", "--quiet", "--rivals", "popularity", "--every", "10000"]
     arguments = [str(log), *options, "--report", str(tmp_path / "page.html")]
     text = CliRunner().invoke(prequential, arguments, catch_exceptions=False).stdout
-    rows = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines()[2:7] if line}
+    rows = {line.split("  ")[0]: line.split() for line in text.splitlines()[2:7] if line}
     assert "no version served, all lists are cold start" in text.splitlines()[0]
-    assert (rows["Reelstream"], rows["frozen"]) == ("none", "none")
+    assert all(rows[name].count("none") == 1 for name in ("Reelstream", "frozen"))
     assert "Nothing was served: no round of 1 was promoted" in text
     assert "Nothing was served" in (tmp_path / "page.html").read_text()
     report = json.loads(CliRunner().invoke(prequential, [str(log), *options, "--json"], catch_exceptions=False).stdout)
