@@ -33,7 +33,7 @@ def test_topics_are_made_once(invoke, topic_prefix):
 def test_the_text_has_a_line_for_each_topic(invoke):
     """People read nine lines, each with name, partitions, clean-up and whether it is new."""
     lines = invoke("create", "--partitions", "2").stdout.splitlines()
-    assert len(lines) == len(TOPICS) == 8
+    assert len(lines) == len(TOPICS) == 10
     assert all(line.endswith("created") for line in lines)
     assert all(line.endswith("there already") for line in invoke("create", "--partitions", "2").stdout.splitlines())
 
