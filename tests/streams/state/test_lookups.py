@@ -57,6 +57,8 @@ KEYS = {
     "similar:<item>": "string",
     "catalog:items": "hash",
     "catalog:rejected": "hash",
+    "hints:rejected": "hash",
+    "hints:lifts": "string",
     "alive:<role>": "zset",
     "alive:<role>:<host>:<pid>": "string",
     "model:current": "hash",
@@ -90,6 +92,7 @@ async def written(redis_url):
     await state.put_similar({"10": [("11", 0.25)]})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     await state.note_rejected("catalog:rejected", {3: 11})
+    await state.note_rejected("hints:rejected", {3: 2})
     await client.hset("topics:ids", "watch-events", "a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
     await client.set("experiment:current", encode_experiment(DEPTH))
     await client.hset("modes:chosen", "u{1}", "personalized")
