@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.catalogue import Catalogue, Item
-from model.feedback import MIN_PROGRESS
+from model.feedback import MIN_PROGRESS, are_positive_ratings
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 from replay.datasets.dataset import Dataset, Provenance
 from streams.archive.parquet import ArchivedFile, EventArchive
@@ -80,14 +80,18 @@ def _interactions(table: pa.Table, kinds: KindTable) -> pd.DataFrame:
     newer = kind.map(lambda name: _ORDER.get(name, len(_ORDER))).to_numpy(np.int8)
     ts = table.column("ts").to_numpy()
     order = np.lexsort((table.column("offset").to_numpy(), table.column("partition").to_numpy(), newer, ts))
+    users, is_rating = _texts(table.column("user_id"), order), (kind == RATE).to_numpy()[order]
+    stars = table.column("rating").to_numpy()[order][is_rating]
+    is_positive = is_positive[order]
+    is_positive[is_rating] &= are_positive_ratings(pd.factorize(users)[0][is_rating], stars)
     columns = {
-        "user_id": _texts(table.column("user_id"), order),
+        "user_id": users,
         "item_id": _texts(table.column("item_id"), order),
         "rating": _STARS * weight[order],
         "ts": ts[order],
         "kind": kind.to_numpy()[order],
         "weight": weight[order],
-        "is_positive": is_positive[order],
+        "is_positive": is_positive,
     }
     return pd.DataFrame(columns, copy=False)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from model.catalogue import Catalogue, Item
 from model.feedback import are_positive_ratings
 from model.hints import UserHints
+from model.kinds import RATE
 
 __all__ = ["Dataset", "Provenance", "assemble"]
 
@@ -59,13 +60,17 @@ class Dataset:
     def positive(self) -> NDArray[np.bool_]:
         """Return which interactions say that the user liked the item, in their order: bool (E,).
 
-        A rating is judged by its user's ratings before it, and whatever else a log knows of by its kind.
+        A log that says so itself is believed. In others a rating is judged by its user's ratings before it, and an
+        event of another kind is positive.
         """
         table = self.interactions
         if "is_positive" in table:
-            return table["is_positive"].to_numpy()
+            return table["is_positive"].to_numpy(dtype=np.bool_)
+        found = np.ones(len(table), dtype=np.bool_)
+        is_rating = (table["kind"] == RATE).to_numpy() if "kind" in table else found.copy()
         users, _ = pd.factorize(table["user_id"])
-        return are_positive_ratings(users, table["rating"].to_numpy())
+        found[is_rating] = are_positive_ratings(users[is_rating], table["rating"].to_numpy()[is_rating])
+        return found
 
 
 def assemble(

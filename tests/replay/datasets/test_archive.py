@@ -38,6 +38,13 @@ def test_watches_and_ratings_weigh_as_in_the_state(archive):
     assert (log.origin.format, log.origin.file, len(log.origin.sha256)) == ("archive", archive.url, 64)
 
 
+def test_a_watch_is_judged_by_its_progress_and_a_rating_by_those_before_it(archive):
+    """Two stars are few for anybody's first rating; a watch of 5 % says no, and counts as no rating."""
+    write(archive, "rate-events", 0, 0, [Rating("a", "u", "i", 5, 2.0), Rating("b", "u", "j", 7, 3.0)])
+    write(archive, "watch-events", 0, 0, [Watch("c", "u", "k", 6, 0.05), Watch("d", "u", "l", 8, 0.5)])
+    assert read_archive(archive.url, []).positive().tolist() == [False, False, True, True]
+
+
 def test_actions_weigh_as_their_kinds_say(archive):
     """A like and a skip of one moment come after a rating; hiding and a kind without a row are left out."""
     own = (
