@@ -17,10 +17,14 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: its threads wait for work by sleeping, not by spinning, as the cores are not theirs alone.
 # Figures stay the same, as the number of threads does.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("untimed")
 
 SERVERS = {"stack", "own_valkey", "own_cluster"}  # the fixtures that start servers
 LONG = {  # a minute of a core or more each

@@ -13,6 +13,7 @@ import pytest
 from streams.archive.parquet import EventArchive
 from streams.kinds import read_kinds
 from streams.records.records import Action
+from streams.stack import open_stack
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "kinds.md").read_text("utf-8")
@@ -62,13 +63,20 @@ def reelstream(installation, *words):
     return ran.stdout.decode()
 
 
+@pytest.fixture(scope="module")
+def own(stack, tmp_path_factory):
+    """Return a Valkey of this module alone, with databases left to rebuild into."""
+    with open_stack(tmp_path_factory.mktemp("own"), kafka=stack.kafka) as opened:
+        yield opened.addresses.redis
+
+
 @pytest.fixture
-def installation(install, tmp_path):
+def installation(install, own, tmp_path):
     """Return an installation under the page's table, with thirty films."""
     [table] = blocks("toml")
     file = tmp_path / "kinds.toml"
     file.write_text(table, encoding="utf-8")
-    made = install()
+    made = install(redis=f"{own}/0")
     made.settings = replace(made.settings, kinds=read_kinds(file))
     made.send_all("catalog-items", [(item, {"item_id": item, "title": f"Film {item}"}) for item in ITEMS])
     return made

@@ -153,8 +153,8 @@ async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):
                     "progress": 1.0,
                 },
             )
+            for user in range(60)  # one after the other: too few are held out to learn a blend from
             for step in range(11)
-            for user in range(60)
         ],
     )
     untaught = TrainingConfig(epochs=1, learning_rate=1.0e-12)

@@ -12,9 +12,9 @@ SETTINGS = Settings("127.0.0.1:1", "redis://r", "/models", partitions=6)
 BY_NAME = {topic.name: topic for topic in TOPICS}
 
 
-def test_there_are_nine_topics_of_different_names():
+def test_there_are_ten_topics_of_different_names():
     """No name occurs twice."""
-    assert len(BY_NAME) == len(TOPICS) == 9
+    assert len(BY_NAME) == len(TOPICS) == 10
 
 
 def test_all_event_topics_have_the_same_shape():
