@@ -14,6 +14,7 @@ from model.experiment import Arm, Experiment
 from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.live import PublishedList, Scoreboard
+from model.ranking.hint_lifts import HintLifts
 from streams.errors import StateError
 from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
@@ -93,6 +94,7 @@ async def written(redis_url):
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     await state.note_rejected("catalog:rejected", {3: 11})
     await state.note_rejected("hints:rejected", {3: 2})
+    await state.put_hint_lifts(HintLifts({"gender:F": {"10": 2.0}}))
     await client.hset("topics:ids", "watch-events", "a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
     await client.set("experiment:current", encode_experiment(DEPTH))
     await client.hset("modes:chosen", "u{1}", "personalized")
