@@ -261,7 +261,8 @@ async def test_the_anchor_outlives_a_trainer_and_serves_again(install, until):
     about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
     good = registry.save(learnt(), parent=None, **about)
     _, bad = (registry.save(untrained(parts=UNCOUNTING), parent=None, **about) for _ in range(2))
-    before = ModelStanding(good.version_id, Standing(anchor=PairedLead(50, 900)))
+    ahead = PairedLead(50, 900)  # of popularity as well: the chance of one round must not decide
+    before = ModelStanding(good.version_id, Standing(anchor=ahead, popularity=ahead))
     pointer = {"version": bad.version_id, "uri": bad.uri, "promoted_at": 1, "standing": before.encode()}
     installation.redis.hset("model:current", mapping=pointer)
     stored, rounds = before, 0
