@@ -100,10 +100,8 @@ class PointerKeeper:
 
     async def _restore(self) -> None:
         """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""
-        current = await self._state.current_model()
-        if current is not None:
-            self._found, self._standing = current, await self._state.model_standing()
-        elif await self._state.is_withdrawn():
-            self._found = None
+        found = await self._state.measured_model()
+        if found is not None:
+            self._found, self._standing = found
         elif self._found is not None and await self._state.move_model(self._found, NO_POINTER, standing=self._standing):
             logger.warning("trainer.pointer_restored to %s: Redis had lost it", self._found.version)

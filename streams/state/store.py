@@ -399,6 +399,20 @@ class State:
             found: Any = await self._client.hgetall(MODEL)
         return bool(found) and read_pointer(found) is None
 
+    async def measured_model(self) -> tuple[ModelPointer | None, ModelStanding] | None:
+        """Return the model that workers follow and what it is measured by, as of one moment.
+
+        None before the first was promoted; no pointer where the last one was withdrawn.
+
+        Raises
+        ------
+        StateError
+            If something else is stored as what it is measured by.
+        """
+        with answered("state: reading the current model and what it is measured by"):
+            found: Any = await self._client.hgetall(MODEL)
+        return (read_pointer(found), ModelStanding.decode(found.get(STANDING.encode()))) if found else None
+
     async def model_standing(self) -> ModelStanding:
         """Return what the version that serves is measured by.
 

@@ -372,8 +372,11 @@ async def test_a_pointer_that_names_no_version_is_not_a_lost_one(state):
     """Withdrawn, no model serves, and who puts a lost pointer back changes nothing; a lost one is put back."""
     pointer = ModelPointer("v1", "m/v1", 5)
     assert not await state.is_withdrawn()
-    assert await state.move_model(pointer, NO_POINTER)
+    assert await state.measured_model() is None
+    assert await state.move_model(pointer, NO_POINTER, standing=ModelStanding("v0"))
+    assert await state.measured_model() == (pointer, ModelStanding("v0"))
     assert await state.move_model(ModelPointer("", "", 6), pointer)
+    assert await state.measured_model() == (None, ModelStanding())
     assert (await state.current_model(), await state.is_withdrawn()) == (None, True)
     assert not await state.move_model(pointer, NO_POINTER)
     assert await state.move_model(ModelPointer("v2", "m/v2", 7), expected=None)
