@@ -39,6 +39,7 @@ def build_app(
     import faust  # noqa: PLC0415 - after the line above
 
     from streams.reading.driver import drive  # noqa: PLC0415 - imports Faust
+    from streams.reading.resuming import PatientTables  # noqa: PLC0415 - same
 
     app = faust.App(
         settings.prefix + WORKER_GROUP,
@@ -46,6 +47,7 @@ def build_app(
         **settings.security.faust(),
         consumer_group_instance_id=instance,
         store="memory://",
+        TableManager=PatientTables,
         datadir=Path(tempfile.gettempdir()) / "reelstream",  # Faust makes empty folders for tables; we have none
         key_serializer="raw",
         value_serializer="raw",

@@ -41,7 +41,7 @@ def settings(broker, topic_prefix):
 
 
 @asynccontextmanager
-async def consuming(settings, batch_size=100):
+async def consuming(settings, batch_size=100, prepare=lambda _: None):
     """Run an app that takes every record of ``watch-events`` and acknowledges it; gives what it took and why it ended.
 
     In ``taken`` are the offset of each record, and the offset from which on the driver says that nothing lies before.
@@ -54,6 +54,7 @@ async def consuming(settings, batch_size=100):
         return found.applied
 
     app = found.app = build_app(settings, found.ended.append, applied)
+    prepare(app)
 
     async def take(stream):
         async for batch in stream.noack_take(batch_size, within=0.01):
@@ -65,7 +66,8 @@ async def consuming(settings, batch_size=100):
 
     topic = app.topic(settings.prefix + "watch-events", value_type=bytes, value_serializer="raw")
     app.agent(topic, name="take", concurrency=1)(take)
-    await app.start()
+    async with asyncio.timeout(60):
+        await app.start()
     try:
         yield found
     finally:
@@ -130,6 +132,26 @@ def group(settings):
     made = Group(settings)
     yield made
     made.close()
+
+
+async def test_a_broker_slower_than_a_request_s_timeout_at_a_rebalance_delays_and_no_more(settings, broker):
+    """Committed offsets that come late are waited for; Faust alone would read nothing ever again."""
+    paused = []
+
+    def prepare(app):
+        app.conf.broker_request_timeout = 6.0  # that of a session, the least there may be
+
+        @app.on_rebalance_complete.connect(weak=False)
+        async def pause_once(*_, **__):
+            if not paused:
+                paused.append(True)
+                broker.pause()
+                asyncio.get_running_loop().call_later(8, broker.resume)
+
+    send(settings, [b"one"])
+    async with consuming(settings, prepare=prepare) as found:
+        await eventually(lambda: found.taken, 30, "the record that waits")
+    assert paused
 
 
 async def test_lag_reaches_zero_behind_transactions_and_aborted_records_are_not_taken(settings, group):
