@@ -56,7 +56,7 @@ class CandidateList:
     profile : whom it is for.
     mode : of the list.
     known_items : number of distinct recent items that the model knows; it decides the mode.
-    version : model version that scored it, None for cold start.
+    version : model version that scored it, None for cold start without a learnt blend.
     items : candidates, best first.
     complete : whether a longer list could hold no further items.
     new : items that may take a place because they are new.
@@ -194,7 +194,7 @@ class Recommender:
                 profile,
                 mode,
                 known_items,
-                self.version if mode == "personalized" else None,
+                self.version if mode == "personalized" or self._mixes_cold_lists else None,
                 items[at],
                 len(items[at]) < n,
                 self.new if list_filter == NO_FILTER else (),
@@ -247,9 +247,14 @@ class Recommender:
 
     def _cold_alike(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         """Return cold lists of users who are told the same of what trends."""
-        if self.ranker is not None and self.ranker.is_blend_learnt:
+        if self._mixes_cold_lists:
             return self._scored(profiles, n, list_filter, "cold_start")
         return self._unlearnt(profiles, n, list_filter)
+
+    @property
+    def _mixes_cold_lists(self) -> bool:
+        """Return whether the version makes the cold lists too, as its blend has learnt what speaks for an item."""
+        return self.ranker is not None and self.ranker.is_blend_learnt
 
     def _unlearnt(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         """Return lists that need no version."""

@@ -7,6 +7,7 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
+from model.network.blend import Blend
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -92,6 +93,17 @@ def test_a_personalised_list_is_the_networks_order(recommender, ranker):
     assert {item.source for item in one.items} == {"neumf"}
     titles = {f"Because of Film {n}" for n in range(5)}
     assert {item.reason for item in one.items} <= titles
+
+
+def test_a_cold_list_names_the_version_whose_blend_made_it(recommender, ranker):
+    """Before a version has learnt a blend, cold lists need none and name none; from then on they name it."""
+    cold = user("cold", ITEMS[:2])
+    [before] = recommender.recommend([cold], 3)
+    assert (before.mode, before.version) == ("cold_start", None)
+    blend = Blend()
+    blend.tests[2] = 1.0
+    [after] = recommender.with_model(Ranker(ranker.snapshot.with_blend(blend)), "v2").recommend([cold], 3)
+    assert (after.mode, after.version) == ("cold_start", "v2")
 
 
 def test_a_draft_with_everything_is_complete(recommender):
