@@ -19,7 +19,7 @@ from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import Offsets, TopicIds
-from streams.records.records import Event, Origin, interactions_of
+from streams.records.records import Event, EventIdentity, Origin, identity_of, interactions_of
 from streams.registry.versions import Version
 from streams.settings import Settings
 from streams.state.store import ModelStanding
@@ -56,7 +56,7 @@ class TrainingEvents:
         self._retry = retry
         self._report = report
         self._pending = Pending()
-        self._remembered: OrderedDict[str, None] = OrderedDict()
+        self._remembered: OrderedDict[EventIdentity, None] = OrderedDict()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self._tallies = RatingTallies()
@@ -104,9 +104,10 @@ class TrainingEvents:
         """Observe what has come; bad records are the worker's to report."""
         records = await self._reader.read(READ, 0.25)
         for origin, event in self._decoded(records):
-            if event.event_id in self._remembered:
+            identity = identity_of(origin, event)
+            if identity in self._remembered:
                 continue
-            self._remembered[event.event_id] = None
+            self._remembered[identity] = None
             if len(self._remembered) > self._config.remembered_events:
                 self._remembered.popitem(last=False)
             self.learner.observe(self._learnt([(origin, event)]))

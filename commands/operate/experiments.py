@@ -58,10 +58,12 @@ def ab() -> None:
 def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given: Any) -> None:
     """Start experiment NAME; a hash of the name and the user's id decides who is on which side.
 
-    Versions that are named are loaded first, so an unknown or torn one is refused before anything changes.
+    Versions that are named are loaded first, so one that is unknown, torn, or treats repeats in another way is refused
+    before anything changes.
     """
     from model.experiment import Experiment
     from streams.registry.registry import Registry
+    from streams.serving.repeats import require_repeats
     from streams.state.experiments import store_experiment
 
     settings = given_settings(given)
@@ -72,7 +74,8 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
         raise click.UsageError(str(error)) from error
     _require_new_name(settings, name)
     for version in sorted(experiment.versions):
-        Registry(settings.registry).load(version)
+        snapshot, _ = Registry(settings.registry).load(version)
+        require_repeats(version, snapshot, keeps=settings.keep_repeats)
     with _redis(settings) as client:
         store_experiment(client, experiment, is_replacing=is_replacing)
     if as_json:

@@ -189,9 +189,11 @@ def _serve(
     from streams.errors import StateError
     from streams.registry.registry import Registry
     from streams.serving.promotion import decide
+    from streams.serving.repeats import require_repeats
     from streams.state.pointer import ANY_VERSION
 
-    _, version = Registry(settings.registry).load(version_id)
+    snapshot, version = Registry(settings.registry).load(version_id)
+    require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
     expected = before if is_only_instead else ANY_VERSION
     if not asyncio.run(_served(settings, decide(version, status), expected)):
         raise StateError(

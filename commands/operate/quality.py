@@ -93,17 +93,32 @@ def _of_arm(total: dict[str, Any]) -> "Interval":
 
 
 def _differences(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each two sides of one experiment, by how much the first hits more often."""
-    from model.metrics.intervals import difference
+    """Return, for each two arms of one experiment, by how much the later one hits more often, as ``ab status`` does.
+
+    With too few users to tell there is no interval.
+    """
+    from commands.operate.comparison import MIN_EFFECTIVE_USERS
+    from model.metrics.intervals import difference, effective_users
     from model.metrics.live import ArmTally
 
-    ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"] or ""))
-    return [
-        {"experiment": one["experiment"], "arm": one["arm"], "other": other["arm"]}
-        | asdict(difference(ArmTally.restored(one["total"]).sums(), ArmTally.restored(other["total"]).sums()))
-        for one, other in combinations(ordered, 2)
-        if one["experiment"] == other["experiment"]
-    ]
+    ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"]), reverse=True)
+    found = []
+    for one, other in combinations(ordered, 2):
+        if one["experiment"] != other["experiment"]:
+            continue
+        mine, theirs = (ArmTally.restored(tally["total"]).sums() for tally in (one, other))
+        lead = asdict(difference(mine, theirs))
+        if min(effective_users(mine), effective_users(theirs)) < MIN_EFFECTIVE_USERS:
+            lead |= {"low": None, "high": None}
+        found.append({"experiment": one["experiment"], "arm": one["arm"], "other": other["arm"]} | lead)
+    return found
+
+
+def _lead(one: dict[str, Any]) -> str:
+    named = f"{one['experiment']}: {one['arm']} - {one['other']} = {one['value']:+.4f}"
+    if one["low"] is None:
+        return f"{named}, too few users to tell"
+    return f"{named}, 95 % {one['low']:+.4f} to {one['high']:+.4f} for one look"
 
 
 def _text(stored: "LiveQuality") -> str:
@@ -120,11 +135,9 @@ def _text(stored: "LiveQuality") -> str:
         for one in figures["versions"]
     ]
     rows += [_row(f"{one['experiment']}: {one['arm']}", one["total"], _of_arm(one["total"])) for one in figures["arms"]]
-    leads = [
-        f"{one['experiment']}: {one['arm']} - {one['other']} = {one['value']:+.4f}, "
-        f"95 % {one['low']:+.4f} to {one['high']:+.4f}"
-        for one in _differences(figures["arms"])
-    ]
+    leads = [_lead(one) for one in _differences(figures["arms"])]
+    if leads:
+        leads.append("`reelstream ab status` compares the arms of the experiment that runs more exactly, and judges.")
     age_s = max(0.0, time.time() - stored.at_ms / 1000)
     notes = [
         "Each event of a user with a list is tested once, on the list it names or the last before it; items that the",

@@ -218,8 +218,8 @@ def _who_made_the_lists(outcome: PrequentialOutcome) -> str:
     personalised = int(outcome.online.modes.sum())
     versions = int(outcome.online.versions.max())
     return (
-        f"{served:,} of {tests:,} tests had a version, {versions:,} of them one after the other; versions made "
-        f"{personalised:,} lists, trending and similarity the other {tests - personalised:,}."
+        f"{served:,} of {tests:,} tests had a version, {versions:,} of them one after the other; {personalised:,} "
+        f"lists are personalised, the other {tests - personalised:,} cold start."
     )
 
 

@@ -17,6 +17,7 @@ import click
 from commands.parts.children import await_alive, scorekeeper_process, trainer_process, worker_process
 from commands.parts.options import address_options, given_settings
 from streams.errors import StackError
+from streams.kinds import KINDS_VARIABLE
 from streams.security import KafkaSecurity
 from streams.settings import Settings, without_password
 from streams.stack.process import Server, last_lines
@@ -97,12 +98,16 @@ def _activation() -> str:
 
 
 def _export(settings: Settings) -> str:
-    """Return the shell's line that gives another terminal these addresses, without one that holds a password."""
+    """Return the shell's line that gives another terminal what it must know, without an address with a password."""
     found = {"REELSTREAM_KAFKA": settings.kafka, "REELSTREAM_REGISTRY": settings.registry}
     if settings.redis == without_password(settings.redis):
         found["REELSTREAM_REDIS"] = settings.redis
     if settings.prefix:
         found["REELSTREAM_PREFIX"] = settings.prefix
+    if settings.keep_repeats:
+        found["REELSTREAM_KEEP_REPEATS"] = "1"
+    if settings.kinds.file:
+        found[KINDS_VARIABLE] = settings.kinds.file
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in found.items())
 
 

@@ -3,8 +3,9 @@
 Of the events on which just one of the two hits, D in all, popularity must lead by more than three times sqrt(D), three
 standard errors (``model.metrics.paired_lead``). The gate asks for one: it looks once at a candidate, but this question
 is asked every second, and whoever looks at one standard error again and again finds it sooner or later. Only
-personalised lists count, because a cold-start list is the same whatever version serves, and of these only lists whose
-places are all given by score: what chance put there is not the version's choice.
+personalised lists count: cold-start lists are what is left where a version is taken back, so they are no reason for it.
+Of the personalised ones only those count whose places are all given by score: what chance put there is not the
+version's choice.
 
 Of each list only the first test counts. While no new lists come, because workers are away or behind, users go on with
 the list they have, and it grows old while popularity does not: its later tests speak against the workers' absence, not

@@ -185,7 +185,7 @@ class ArmTally:
     tally : figures of its tests.
     users, tests_squared, hits_squared, products : as in ``model.metrics.intervals.UserSums``.
     left_out : tests of users beyond those that are kept, which are counted nowhere else here.
-    versioned : tests of lists that a model version made; cold-start and degraded lists have none.
+    versioned : tests of lists that a model version made; degraded lists have none, nor cold ones without a blend.
     versions : version -> tests of lists that it made, of the 50 versions that were tested last.
     """
 

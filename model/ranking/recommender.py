@@ -7,6 +7,7 @@ these makes a new ``Recommender``, which takes its place between two batches.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -56,7 +57,7 @@ class CandidateList:
     profile : whom it is for.
     mode : of the list.
     known_items : number of distinct recent items that the model knows; it decides the mode.
-    version : model version that scored it, None for cold start.
+    version : model version that scored it, None for cold start without a learnt blend.
     items : candidates, best first.
     complete : whether a longer list could hold no further items.
     new : items that may take a place because they are new.
@@ -107,8 +108,8 @@ class Recommender:
     hint_lifts: HintLifts = field(default_factory=HintLifts)
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
-        """Return the same with another catalogue and its index."""
-        return self._with(catalogue=catalogue, index=index)
+        """Return the same with another catalogue and its index, and without new items that it does not hold."""
+        return self._with(catalogue=catalogue, index=index, new=_within(self.new, catalogue))
 
     def with_trending(self, trending: Trending, newcomers: Trending = _NOTHING_TRENDS) -> "Recommender":
         """Return the same with newer trending lists, of all users and of newcomers."""
@@ -131,8 +132,8 @@ class Recommender:
         return self._with(overrides=overrides)
 
     def with_new(self, new: tuple[NewItem, ...]) -> "Recommender":
-        """Return the same with other new items."""
-        return self._with(new=new)
+        """Return the same with other new items, as far as the catalogue still holds them."""
+        return self._with(new=_within(new, self.catalogue))
 
     def with_hint_lifts(self, hint_lifts: HintLifts) -> "Recommender":
         """Return the same with other lifts of hints."""
@@ -194,7 +195,7 @@ class Recommender:
                 profile,
                 mode,
                 known_items,
-                self.version if mode == "personalized" else None,
+                self.version if mode == "personalized" or self._mixes_cold_lists else None,
                 items[at],
                 len(items[at]) < n,
                 self.new if list_filter == NO_FILTER else (),
@@ -247,9 +248,35 @@ class Recommender:
 
     def _cold_alike(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         """Return cold lists of users who are told the same of what trends."""
-        if self.ranker is not None and self.ranker.is_blend_learnt:
-            return self._scored(profiles, n, list_filter, "cold_start")
-        return self._unlearnt(profiles, n, list_filter)
+        if not self._mixes_cold_lists:
+            return self._unlearnt(profiles, n, list_filter)
+        found = self._scored(profiles, n, list_filter, "cold_start")
+        short = [place for place, items in enumerate(found) if len(items) < n]
+        if short:
+            others = self._unlearnt([profiles[place] for place in short], n, list_filter)
+            for place, unlearnt in zip(short, others, strict=True):
+                found[place] = self._filled(found[place], unlearnt, n, list_filter.genre)
+        return found
+
+    def _filled(
+        self, items: tuple[ScoredItem, ...], others: tuple[ScoredItem, ...], n: int, genre: str | None
+    ) -> tuple[ScoredItem, ...]:
+        """Return a cold list with what the version does not know behind what it does, items of the genre first."""
+        listed = {item.item_id for item in items}
+        added = [item for item in others if item.item_id not in listed]
+        both = [*items, *added]
+        if genre is not None:
+            both.sort(key=lambda item: genre not in self.genres_of(item.item_id))
+        lowest, filled = inf, []
+        for item in both[:n]:
+            lowest = min(lowest, item.score)
+            filled.append(replace(item, score=lowest))
+        return tuple(filled)
+
+    @property
+    def _mixes_cold_lists(self) -> bool:
+        """Return whether the version makes the cold lists too, as its blend has learnt what speaks for an item."""
+        return self.ranker is not None and self.ranker.is_blend_learnt
 
     def _unlearnt(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
         """Return lists that need no version."""
@@ -336,3 +363,7 @@ class Recommender:
         wanted = self.index.in_genre(genre)
         rows = (self.index.row(item_id) for item_id in self.ranker.snapshot.items)
         return np.fromiter((row is not None and wanted[row] for row in rows), np.bool_)
+
+
+def _within(new: tuple[NewItem, ...], catalogue: Catalogue) -> tuple[NewItem, ...]:
+    return tuple(item for item in new if item.item_id in catalogue)

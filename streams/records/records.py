@@ -17,6 +17,7 @@ from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 __all__ = [
     "Action",
     "Event",
+    "EventIdentity",
     "ListMode",
     "ListedItem",
     "ModeChange",
@@ -27,6 +28,7 @@ __all__ = [
     "Request",
     "Status",
     "Watch",
+    "identity_of",
     "interactions_of",
     "judged",
     "recommendation_id",
@@ -124,6 +126,12 @@ class Action:
 
 
 Event = Watch | Rating | Action
+EventIdentity = tuple[str, str, str]  # topic, user, and the id that the producer gave
+
+
+def identity_of(origin: Origin, event: Event) -> EventIdentity:
+    """Return what a producer's retry has in common with the event: ids are a user's own, and a topic's."""
+    return origin.topic, event.user_id, event.event_id
 
 
 def judged(event: Event, tallies: RatingTallies, kinds: KindTable = DEFAULT_KINDS) -> Interaction | None:

@@ -150,4 +150,5 @@ class Arms:
         modes = base.modes
         if arm.personalize_at is not None:
             modes = ModeConfig.fixed(arm.personalize_at)
-        return self._made.get(arm.name, base).with_surroundings_of(base).with_model(ranker, version).with_modes(modes)
+        made = self._made.get(arm.name, base).with_surroundings_of(base).with_model(ranker, version).with_modes(modes)
+        return made.without_model() if ranker is None and base.lacks_model else made

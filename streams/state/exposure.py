@@ -37,6 +37,7 @@ async def read_exposure(client: Redis, partitions: int, item_ids: Sequence[str])
     for keys in map(PartitionKeys.of, range(partitions)):
         pipeline.hmget(keys.watches, item_ids)
         pipeline.hmget(keys.ratings, item_ids)
+        pipeline.hmget(keys.actions, item_ids)
     pipeline.get(QUALITY)
     *counters, quality = await pipeline.execute()
     touches = [sum(map(int, filter(None, counts))) for counts in zip(*counters, strict=True)]

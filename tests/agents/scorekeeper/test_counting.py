@@ -31,7 +31,7 @@ def counting(tmp_path):
 def tell(counting, topic, fields):
     """Tell of the first record of a topic: a list at 10, an event at 20."""
     at_ms = 10 if topic == "recommendations" else 20
-    counting.tell(RawRecord(Origin(topic, 0, 0, at_ms), b"u", orjson.dumps(fields)))
+    counting.tell(RawRecord(Origin(topic, 0, 0, at_ms), fields["user_id"].encode(), orjson.dumps(fields)))
 
 
 @pytest.mark.parametrize("began", [0, 100])
@@ -73,5 +73,19 @@ def test_a_duplicate_is_no_repeat(tmp_path):
     tell(counting, "recommendations", a_list)
     for event_id in ("e", "e", "f"):
         tell(counting, "watch-events", {"event_id": event_id, "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
+        counting.offsets["watch-events"][0] = 0
+    assert counting.board.total.tests == 2
+
+
+def test_one_id_of_two_users_is_two_events(tmp_path):
+    """Ids are a user's own: where repeats are kept both users' events are tested, under whichever id."""
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), keep_repeats=True)
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
+    a_list = {"mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    for user in ("u", "v"):
+        tell(counting, "recommendations", {"rec_id": user, "user_id": user, **a_list})
+        counting.offsets["recommendations"][0] = 0
+        tell(counting, "watch-events", {"event_id": "1", "user_id": user, "item_id": "a", "ts": 1, "progress": 1.0})
         counting.offsets["watch-events"][0] = 0
     assert counting.board.total.tests == 2

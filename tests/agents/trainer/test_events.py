@@ -40,3 +40,25 @@ async def test_actions_are_learnt_as_their_kinds_say(tmp_path):
     await events.read()
     assert events.learner.observed == 2
     assert events.contained(2) == {"action-events": {0: 3}}
+
+
+async def test_only_a_users_own_event_of_one_topic_is_a_duplicate(tmp_path):
+    """One id is two events where two users, or two topics, have it; the same user's again is a producer's retry."""
+    settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), partitions=1)
+    told = [
+        ("watch-events", "u", {"progress": 1.0}),
+        ("watch-events", "v", {"progress": 1.0}),
+        ("rate-events", "u", {"rating": 4}),
+        ("watch-events", "u", {"progress": 1.0}),
+    ]
+    records = [
+        RawRecord(
+            Origin(topic, 0, n),
+            user.encode(),
+            orjson.dumps({"event_id": "1", "user_id": user, "item_id": "i", "ts": 1, **fields}),
+        )
+        for n, (topic, user, fields) in enumerate(told)
+    ]
+    events = TrainingEvents(settings, TrainerConfig(), Read(records), Retry("trainer"), TrainerReport())
+    await events.read()
+    assert events.learner.observed == 3

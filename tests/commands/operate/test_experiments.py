@@ -114,6 +114,15 @@ def test_start_replaces_another_only_when_told_to(invoke, client):
     assert json.loads(client.get("experiment:current"))["name"] == "second"
 
 
+def test_start_refuses_a_version_that_workers_would_refuse(invoke, client, versions, monkeypatch):
+    """One that was trained without repeats is not compared where they are kept."""
+    monkeypatch.setenv("REELSTREAM_KEEP_REPEATS", "1")
+    result = invoke("start", "depth", "--b", versions[0])
+    assert isinstance(result.exception, RegistryError)
+    assert "with repeats kept is required" in str(result.exception)
+    assert not client.exists("experiment:current")
+
+
 def test_status_says_what_is_missing(invoke, client):
     """No experiment, no scorekeeper, no test, one arm only: each is said in words."""
     assert invoke("status").stdout == "no experiment runs\n"

@@ -182,6 +182,15 @@ def test_rollback_to_a_torn_version_moves_nothing(invoke, versions, pointer):
     assert pointer.hget("model:current", "version") == versions[2].version_id
 
 
+def test_a_version_that_workers_would_refuse_is_not_promoted(invoke, versions, pointer, monkeypatch):
+    """One that was trained without repeats does not serve where they are kept, and nothing moves."""
+    monkeypatch.setenv("REELSTREAM_KEEP_REPEATS", "1")
+    result = invoke("promote", versions[0].version_id)
+    assert isinstance(result.exception, RegistryError)
+    assert "a version that was trained with repeats kept is required" in str(result.exception)
+    assert not pointer.exists("model:current")
+
+
 def test_diff_of_versions_without_users_or_genres(invoke, tmp_path):
     """Tables without a row have not moved."""
     registry = Registry(str(tmp_path / "models"))

@@ -9,6 +9,7 @@ from redis import Redis
 from scipy.stats import binomtest
 
 from commands.operate.quality import quality
+from model.metrics.intervals import UserSums, difference
 from model.metrics.live import PublishedList, Scoreboard, ScoreboardConfig
 from streams.redis.connection import connect
 from streams.state.quality import LiveQuality, QualityShelf
@@ -86,7 +87,8 @@ async def test_figures_for_people(invoke, alive, store):
     assert rows["v1 personalized"][2] == "0.6667"
     assert rows["no version cold_start"][3] == "0.0000"
     assert rows["colour: b"][2] == "0.5000"
-    assert "colour: b - c = -0.5000, 95 % -1.0000 to +1.0000" in result.stdout  # one user alone says nothing
+    assert "colour: c - b = +0.5000, too few users to tell" in result.stdout  # two users on one side, one on the other
+    assert "`reelstream ab status` compares" in result.stdout
     assert "no scorekeeper is running" in result.stdout
     alive()
     assert "no scorekeeper is running" not in invoke().stdout
@@ -109,5 +111,26 @@ async def test_figures_for_programs(invoke, alive, store):
     # b: residuals +-0.5, so 2/1 * 0.5 / 4 = 0.25, root 0.5: 0.5 +- 0.98 is cut off at 0 and 1
     assert sides["b"] == {"value": 0.5, "low": 0.0, "high": 1.0}
     assert figures["differences"] == [
-        {"experiment": "colour", "arm": "b", "other": "c", "value": -0.5, "low": -1.0, "high": 1.0}
+        {"experiment": "colour", "arm": "c", "other": "b", "value": 0.5, "low": None, "high": None}
     ]
+
+
+async def test_arms_are_compared_as_ab_status_does(invoke, store):
+    """With four users a side, 2 of 4 against 1 of 4 hits: b - a is .25, with the interval of the same sums."""
+    board = Scoreboard()
+    for number in range(8):
+        arm, item = "ab"[number % 2], "a" if number in {1, 3, 4} else "z"
+        board.add_list(PublishedList(f"r{number}", f"u{number}", 1, "personalized", "v1", ("a",), "colour", arm))
+        board.add_event(f"u{number}", item, 2)
+    await store(board)
+    a, b = UserSums(4, 4, 1, 4, 1, 1), UserSums(4, 4, 2, 4, 2, 2)
+    expected = difference(b, a)
+    found = json.loads(invoke("--json").stdout)["figures"]["differences"]
+    assert found == [{"experiment": "colour", "arm": "b", "other": "a", "value": 0.25} | bounds(expected)]
+    printed = f"colour: b - a = +0.2500, 95 % {expected.low:+.4f} to {expected.high:+.4f} for one look"
+    assert printed in invoke().stdout
+
+
+def bounds(interval):
+    """Return the ends of an interval."""
+    return {"low": interval.low, "high": interval.high}

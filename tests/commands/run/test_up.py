@@ -5,6 +5,7 @@ from importlib import import_module
 
 import pytest
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from reelstream import _COMMANDS
 from streams.settings import Settings
 
@@ -30,6 +31,14 @@ def test_addresses_are_exported():
 def test_prefix_is_exported_where_there_is_one():
     """Whoever sends beside a prefix has to know it."""
     assert exported(redis="redis://h:1", registry="m", prefix="shop-")["REELSTREAM_PREFIX"] == "shop-"
+
+
+def test_what_all_processes_must_agree_on_is_exported():
+    """Commands in the other terminal treat repeats, and read kinds, as the processes do."""
+    kinds = KindTable.of(DEFAULT_KINDS.rows, "/a folder/kinds.toml")
+    found = exported(redis="redis://h:1", registry="m", keep_repeats=True, kinds=kinds)
+    assert found["REELSTREAM_KEEP_REPEATS"] == "1"
+    assert found["REELSTREAM_KINDS"] == "/a folder/kinds.toml"
 
 
 @pytest.mark.parametrize("address", ["redis://:word@h:1", "redis://ann:word@h:1/2", "redis://h:1?password=word"])

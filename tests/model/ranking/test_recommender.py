@@ -7,9 +7,11 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
+from model.network.blend import Blend
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
+from model.ranking.exposure import NewItem
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import ListFilter, Recommender
 from tests.toy import toy_snapshot
@@ -92,6 +94,53 @@ def test_a_personalised_list_is_the_networks_order(recommender, ranker):
     assert {item.source for item in one.items} == {"neumf"}
     titles = {f"Because of Film {n}" for n in range(5)}
     assert {item.reason for item in one.items} <= titles
+
+
+def test_a_cold_list_names_the_version_whose_blend_made_it(recommender, ranker):
+    """Before a version has learnt a blend, cold lists need none and name none; from then on they name it."""
+    cold = user("cold", ITEMS[:2])
+    [before] = recommender.recommend([cold], 3)
+    assert (before.mode, before.version) == ("cold_start", None)
+    blend = Blend()
+    blend.tests[2] = 1.0
+    [after] = recommender.with_model(Ranker(ranker.snapshot.with_blend(blend)), "v2").recommend([cold], 3)
+    assert (after.mode, after.version) == ("cold_start", "v2")
+
+
+def mixing(recommender, items):
+    """Return a recommender whose version knows these items alone, and has learnt a blend."""
+    blend = Blend()
+    blend.tests[2] = 1.0
+    return recommender.with_model(Ranker(toy_snapshot(items, seed=3).with_blend(blend)), "v2")
+
+
+@pytest.mark.parametrize("known", [ITEMS[15:], ("gone",)])
+def test_a_cold_list_is_filled_with_what_the_version_does_not_know(recommender, known):
+    """A catalogue that has grown, or that is another one, leaves no cold list short; the version's items come first."""
+    [one] = mixing(recommender, known).recommend([user("cold", ITEMS[:2])], 18)
+    mine = [item for item in known if item in ITEMS]
+    assert set(ids(one)[: len(mine)]) == set(mine)
+    assert ids(one)[len(mine) :] == [item for item in ITEMS[2:] if item not in mine]  # as they trend
+    scores = [item.score for item in one.items]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_filled_cold_list_has_the_genre_first(recommender):
+    """Dramas that the version does not know come before comedies that it knows, and strictly nothing else does."""
+    mixed = mixing(recommender, ITEMS[15:])
+    [one] = mixed.recommend([user("cold", ())], 20, ListFilter(genre="Drama"))
+    assert ids(one)[:8] == list(ITEMS[:8])
+    [strict] = mixed.recommend([user("cold", ())], 20, ListFilter(genre="Drama", strict=True))
+    assert set(ids(strict)) == DRAMAS
+
+
+def test_a_new_item_leaves_with_the_catalogue(recommender):
+    """An item that was deleted is offered as new no more, whichever of the two is learnt first."""
+    new = (NewItem("i0", 0.1, 0.2), NewItem("i1", 0.1, 0.2))
+    smaller = CATALOGUE.changed(remove=["i0"])
+    index = ContentIndex(smaller)
+    assert recommender.with_new(new).with_catalogue(smaller, index).new == new[1:]
+    assert recommender.with_catalogue(smaller, index).with_new(new).new == new[1:]
 
 
 def test_a_draft_with_everything_is_complete(recommender):

@@ -13,6 +13,7 @@ from agents.worker.runtime import WorkerConfig
 from model.catalogue import Catalogue, Item
 from model.experiment import Arm, Experiment
 from model.history import Interaction, Profile
+from model.network.blend import Blend
 from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from streams.kafka.publisher import Publisher
@@ -264,3 +265,38 @@ async def test_an_experiment_may_end_while_a_batch_is_answered(worker, client, v
     wanted = [(Profile(user, recent=()), Trigger.of_request("r", 1)) for user in USERS]
     answers = await worker.arms.answer(serving, worker.current.recommender, wanted)
     assert {answer.recommendation.arm for answer in answers} == {"a", "b"}
+
+
+async def test_lists_stay_degraded_where_no_version_can_be_loaded(worker, client, versions):
+    """An arm without a version of its own is as degraded as all else, and nobody's mode changes; the other serves."""
+    current = worker.current
+    current.recommender = current.recommender.without_model()
+    await run(worker, client, Arm("a"), Arm("b", versions[0]))
+    answers = await lists(worker, mode="personalized")
+    assert by_arm(answers, lambda told: (told.mode, told.model_version)) == {
+        "a": {("degraded", None)},
+        "b": {("personalized", versions[0])},
+    }
+    assert all(answer.change is None for answer in answers.values())
+
+
+async def test_each_version_hands_over_where_it_has_learnt_to(worker, client, tmp_path):
+    """At three known items the lists of one version are personalised, those of one that hands over at four are not."""
+    early, late = Blend(), Blend()
+    for blend, cold in ((early, slice(0, 0)), (late, slice(1, 4))):
+        blend.tests[1:] = 100.0
+        blend.hits[0, 1:], blend.hits[1, 1:] = 10.0, 60.0
+        blend.hits[0, cold], blend.hits[1, cold] = 60.0, 10.0
+    registry, saved = Registry(str(tmp_path / "models")), []
+    about = {"parent": None, "metrics": {}, "offsets": {}, "created_ms": 1, "code_revision": "test"}
+    for seed, blend in enumerate((early, late)):
+        saved.append(registry.save(toy_snapshot(ITEMS).with_blend(blend), seed=seed, **about).version_id)
+    await run(worker, client, Arm("a", saved[0]), Arm("b", saved[1]))
+    assert by_arm(await lists(worker, known=3), lambda told: (told.mode, told.model_version)) == {
+        "a": {("personalized", saved[0])},
+        "b": {("cold_start", saved[1])},
+    }
+    assert by_arm(await lists(worker, known=4), lambda told: told.mode) == {
+        "a": {"personalized"},
+        "b": {"personalized"},
+    }

@@ -293,14 +293,14 @@ async def test_a_degraded_list_leaves_nothing_to_chance(serving):
 
 
 EXPOSING = ServingConfig(budget_s=30.0, expose=1.0)
-NEW = (NewItem("new1", 0.02, 0.03), NewItem("i5", 0.01, 0.02), NewItem("new2", 0.01, 0.01))
+NEW = (NewItem("i198", 0.02, 0.03), NewItem("i5", 0.01, 0.02), NewItem("i199", 0.01, 0.01))
 
 
 async def test_the_last_place_goes_to_a_new_item_that_the_user_has_not_touched(serving):
     """Of three new items one is ranked anyway and one is seen: the third has the place for certain."""
-    served = serving(Seen(u={"new2"}), EXPOSING)
+    served = serving(Seen(u={"i199"}), EXPOSING)
     [answer] = await served.answer(made().with_new(NEW), [(user("u", seen=1), TRIGGER)])
-    assert ids(answer) == [*ITEMS[:9], "new1"]
+    assert ids(answer) == [*ITEMS[:9], "i198"]
     last = answer.recommendation.items[-1]
     assert (last.rank, last.source, last.propensity, last.score) == (10, "exposure", 1.0, 0.02)
     assert {place.propensity for place in answer.recommendation.items[:9]} == {1.0}
@@ -314,10 +314,10 @@ async def test_a_share_of_the_lists_is_exposed_and_the_others_say_so(serving):
     last = Counter(
         (answer.recommendation.items[-1].item_id, answer.recommendation.items[-1].propensity) for answer in answers
     )
-    assert {item for item, _ in last} == {"i9", "new1", "new2"}
+    assert {item for item, _ in last} == {"i9", "i198", "i199"}
     assert last["i9", 0.8] == pytest.approx(1600, abs=4 * 17.9)
     propensities = {item: propensity for item, propensity in last if item != "i9"}
-    assert propensities == {"new1": pytest.approx(0.15), "new2": pytest.approx(0.05)}  # bounds of .03 and .01
+    assert propensities == {"i198": pytest.approx(0.15), "i199": pytest.approx(0.05)}  # bounds of .03 and .01
 
 
 @pytest.mark.parametrize("list_filter", [ListFilter(genre="Drama"), ListFilter(exclude=("i0",))])

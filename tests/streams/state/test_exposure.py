@@ -5,13 +5,14 @@ import pytest
 from agents.worker.exposure import NewItemsFinder
 from agents.worker.refresh import Current, RefreshConfig
 from model.catalogue import Catalogue, Item
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.exposure import ExposureTally
 from model.metrics.live import Scoreboard
 from model.ranking.content import ContentIndex
 from model.ranking.exposure import ExposureConfig, Showings
 from model.ranking.modes import ModeConfig
 from streams.errors import StateError
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.state.keys import QUALITY
 from streams.state.quality import LiveQuality, QualityShelf
 from streams.state.store import State
@@ -21,13 +22,15 @@ EVENTS = [
     (Origin("rate-events", 0, 0), Rating("e1", "u", "a", 2, 4.0), ()),
     (Origin("watch-events", 1, 0), Watch("e2", "v", "a", 3, 1.0), ()),
     (Origin("watch-events", 1, 1), Watch("e3", "v", "b", 4, 1.0), ()),
+    (Origin("action-events", 0, 0), Action("e4", "u", "d", 5, "like"), ()),
 ]
+KINDS = KindTable.of([*DEFAULT_KINDS.rows, EventKind("like", 0.8, is_positive=True)])
 
 
 @pytest.fixture
 async def state(client):
-    """Return a state that has taken three events of ``a`` and one of ``b``, in two partitions."""
-    state = State(client)
+    """Return a state that has taken three events of ``a``, one of ``b`` and one of ``d``, in two partitions."""
+    state = State(client, kinds=KINDS)
     await state.install()
     await state.apply(EVENTS)
     return state
@@ -42,9 +45,9 @@ async def shown(client, **items):
 
 
 async def test_touches_are_of_all_kinds_and_partitions(state):
-    """Two watches and a rating are three; without a scorekeeper nothing was shown, and one of a hundred hits."""
-    found = await state.exposure(2, ["c", "a", "b"])
-    assert found.touches == {"c": 0, "a": 3, "b": 1}
+    """Two watches and a rating are three, a like is one; without a scorekeeper nothing was shown, one of 100 hits."""
+    found = await state.exposure(2, ["c", "a", "b", "d"])
+    assert found.touches == {"c": 0, "a": 3, "b": 1, "d": 1}
     assert (found.showings, found.hit_rate) == ({}, 0.01)
 
 
