@@ -6,6 +6,7 @@ rebalance starts it again. A brokers' pause of half a minute then left a worker 
 life and read nothing ever again.
 """
 
+import logging
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -15,6 +16,8 @@ __all__ = ["PatientTables"]
 
 
 class _PatientRecovery(Recovery):  # type: ignore[misc]  # Faust ships no types we could use
+    logger = logging.getLogger(Recovery.__module__)  # else each step of each rebalance is a line of ours
+
     async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ARG002, ASYNC109 - Faust's signature
         """Wait until it is done, another rebalance begins, or the service stops; for any time."""
         await super()._wait(coro)
@@ -22,6 +25,8 @@ class _PatientRecovery(Recovery):  # type: ignore[misc]  # Faust ships no types 
 
 class PatientTables(TableManager):  # type: ignore[misc]  # same
     """An app's tables, of which we have none; what belongs to them lets the streams go on."""
+
+    logger = logging.getLogger(TableManager.__module__)
 
     @property
     def recovery(self) -> Recovery:

@@ -303,8 +303,8 @@ def test_a_worker_is_healthy_only_with_its_model_loaded(install):
         while not (reports := installation.reports("worker")):
             assert worker.child.poll() is None, worker.said()
             time.sleep(0.02)
-        assert "worker.ready" in worker.said()
         assert reports[0]["model_version"] == version
+        worker.await_ready()  # said a moment after the sign of life
         assert healthy()
         found = installation.await_value("recommendations", lambda value: value["sequence"] == 6)
         assert (found["mode"], found["model_version"]) == ("personalized", version)
