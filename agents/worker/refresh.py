@@ -5,8 +5,8 @@ would do alike (merging trending, publishing titles and similar items) is done b
 """
 
 import asyncio
-import logging
 from dataclasses import dataclass
+from math import inf
 from typing import NoReturn, Protocol
 
 from model.catalogue import Catalogue
@@ -14,11 +14,10 @@ from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
+from streams.availability import Availability
 from streams.errors import StateError
 
 __all__ = ["Current", "RefreshConfig", "Refresher", "keep_refreshing"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +82,12 @@ class Refresher(Protocol):
 
 async def keep_refreshing(refresher: Refresher) -> NoReturn:
     """Refresh again and again, until cancelled; Redis may be away for a while, and what is in memory keeps serving."""
-    has_failed = False
+    redis = Availability("redis", "worker", again_s=inf)  # the sign of life says again that it lasts
     while True:
         try:
             await refresher.refresh()
-            has_failed = False
         except StateError as error:
-            if not has_failed:
-                logger.warning("redis.unavailable worker: %s", error, extra={"role": "worker"})
-            has_failed = True
+            redis.lost(error)
+        else:
+            redis.found()
         await asyncio.sleep(refresher.period_s)

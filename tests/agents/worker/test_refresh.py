@@ -27,13 +27,17 @@ class Failing:
             raise error
 
 
-async def test_each_absence_of_redis_is_told_once(caplog):
-    """Two failures in a row are one line, and one more after a success is another; the loop goes on through all."""
+async def test_each_absence_of_redis_is_told_once_and_so_is_its_end(caplog):
+    """Two failures in a row are one line, the success after them another, and the next failure a third."""
     caplog.set_level(logging.WARNING)
     refresher = Failing(StateAway("gone"), StateAway("gone"), None, StateError("refused"))
     with pytest.raises(asyncio.CancelledError):
         await keep_refreshing(refresher)
-    assert caplog.messages == ["redis.unavailable worker: gone", "redis.unavailable worker: refused"]
+    assert caplog.messages == [
+        "redis.unavailable worker for 0 s: gone",
+        "redis.available worker after 0.0 s and 2 attempts",
+        "redis.unavailable worker for 0 s: refused",
+    ]
 
 
 async def test_what_is_no_error_of_redis_ends_the_loop():
