@@ -1,7 +1,6 @@
 """What lists and events say, one record at a time, in the order of their Kafka timestamps."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,9 +12,10 @@ from streams.errors import StateError
 from streams.kafka import topics
 from streams.reading.time_order import TimeOrder
 from streams.records.decoding import RawRecord, decode_batch
+from streams.records.duplicates import RememberedEvents
 from streams.records.positions import Offsets, TopicPartition
 from streams.records.published import shown_list
-from streams.records.records import EventIdentity, identity_of
+from streams.records.records import identity_of
 from streams.settings import Settings
 from streams.state.keys import QUALITY
 from streams.state.quality import LiveQuality
@@ -52,7 +52,7 @@ class Counting:
         partitions = [(settings.prefix + name, number) for name in COUNTED for number in range(settings.partitions)]
         self._order = TimeOrder(partitions, self._lists, 1000 * config.late_s)
         self.board = Scoreboard(replace(config.board, repeats=settings.keep_repeats))
-        self._told: OrderedDict[EventIdentity, None] = OrderedDict()  # where a repeat is not known by its item
+        self._told = RememberedEvents(REMEMBERED_EVENTS)  # where a repeat is not known by its item
         self.guard = DriftGuard(config.drift, config.board.k)
         self.began: dict[str, dict[int, int]] = {}
         self.offsets: dict[str, dict[int, int]] = {}
@@ -117,7 +117,7 @@ class Counting:
         self._report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self.began.get(origin.topic, {}).get(origin.partition, 0)
         for _, event in decoded.events:
-            if self.board.config.repeats and self._was_told(identity_of(origin, event)):
+            if self.board.config.repeats and self._told.is_repeat(identity_of(origin, event)):
                 continue
             kind = self._kinds.of_kind(event.kind)
             if not kind.is_positive:
@@ -133,12 +133,3 @@ class Counting:
             )
             if credit is not None and (is_new or not is_before):
                 self.guard.observe(credit)
-
-    def _was_told(self, identity: EventIdentity) -> bool:
-        """Return whether an event is a producer's duplicate of one that was told, and remember it."""
-        if identity in self._told:
-            return True
-        self._told[identity] = None
-        if len(self._told) > REMEMBERED_EVENTS:
-            self._told.popitem(last=False)
-        return False

@@ -90,11 +90,12 @@ class Guarding:
 
     async def _anchor(self, current: ModelPointer) -> tuple[Version | None, str]:
         """Return the anchor of the version that serves, or None and why it cannot serve in its place."""
-        found = await self._retry.until_available(self._state.model_standing)
-        if found.anchor in (None, current.version):
+        found = await self._retry.until_available(self._state.measured_model)
+        anchor = found[1].anchor if found is not None and found[0] == current else None
+        if anchor in (None, current.version):
             return None, "it is its own anchor"
         try:
-            return await asyncio.to_thread(self._versions.verify, found.anchor), ""
+            return await asyncio.to_thread(self._versions.verify, anchor), ""
         except RegistryError as error:
             return None, f"its anchor cannot serve ({error})"
 

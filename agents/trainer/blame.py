@@ -76,7 +76,7 @@ class Blame:
                 why_not = why_not or "as did those from the version after it, so the events or the rate are to blame"
                 await self._say_drifting(serving, f"{cause}; {why_not}")
             return False
-        standing = await self._pointer.standing()  # goes on, so that no way back leads out of it
+        _, standing = await self._pointer.measured()  # goes on, so that no way back leads out of it
         measured = None if standing.anchor == parent.version_id else standing
         if await self._pointer.serve(decide(parent, "rolled_back", cause), instead_of=serving, standing=measured):
             logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)

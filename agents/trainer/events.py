@@ -1,7 +1,6 @@
 """Events on their way into the learner: each read once, and known by where it stood until a version contains it."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.errors import KafkaError
@@ -18,8 +17,9 @@ from model.training.standing import Standing
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import RawRecord, decode_batch
+from streams.records.duplicates import RememberedEvents
 from streams.records.positions import Offsets, TopicIds
-from streams.records.records import Event, EventIdentity, Origin, identity_of, interactions_of
+from streams.records.records import Event, Origin, identity_of, interactions_of
 from streams.registry.versions import Version
 from streams.settings import Settings
 from streams.state.store import ModelStanding
@@ -56,7 +56,7 @@ class TrainingEvents:
         self._retry = retry
         self._report = report
         self._pending = Pending()
-        self._remembered: OrderedDict[EventIdentity, None] = OrderedDict()
+        self._remembered = RememberedEvents(config.remembered_events)
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self._tallies = RatingTallies()
@@ -104,12 +104,8 @@ class TrainingEvents:
         """Observe what has come; bad records are the worker's to report."""
         records = await self._reader.read(READ, 0.25)
         for origin, event in self._decoded(records):
-            identity = identity_of(origin, event)
-            if identity in self._remembered:
+            if self._remembered.is_repeat(identity_of(origin, event)):
                 continue
-            self._remembered[identity] = None
-            if len(self._remembered) > self._config.remembered_events:
-                self._remembered.popitem(last=False)
             self.learner.observe(self._learnt([(origin, event)]))
             self._pending.add(self.learner.observed, origin)
             if origin.offset < self._judged.get(origin.topic, {}).get(origin.partition, 0):

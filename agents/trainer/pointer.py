@@ -36,16 +36,16 @@ class PointerKeeper:
 
     async def serving(self) -> ModelPointer | None:
         """Return what the pointer says, which is put back first where Redis has lost it."""
+        return (await self.measured())[0]
+
+    async def measured(self) -> tuple[ModelPointer | None, ModelStanding]:
+        """Return what the pointer says and what that version is measured by, put back first where Redis lost both."""
         await self._retry.until_available(self._restore)
-        return await self.current()
+        return await self._retry.until_available(self._state.measured_model) or (None, ModelStanding())
 
     async def current(self) -> ModelPointer | None:
         """Return what the pointer says."""
         return await self._retry.until_available(self._state.current_model)
-
-    async def standing(self) -> ModelStanding:
-        """Return what the version that serves is measured by."""
-        return await self._retry.until_available(self._state.model_standing)
 
     async def note(self, standing: ModelStanding, of: str) -> None:
         """Note what a version is measured by, if it still serves."""

@@ -118,7 +118,7 @@ class Trainer:
         """Start from the serving version, with the events before its offsets as the old ones."""
         self._events.forget()
         self._blame.forget()
-        current = await self._pointer.serving()
+        current, standing = await self._pointer.measured()  # of one moment: the pointer may move while we load
         if current is None:  # none was promoted yet, or a Redis that lost everything before we came has none
             self._versions.begin_anew()
             await self._events.begin()
@@ -130,7 +130,6 @@ class Trainer:
             await self._take_up()
             return
         snapshot, version = found
-        standing = await self._pointer.standing()
         anchor = await self._versions.load_anchor(standing.anchor)
         await self._events.go_on_from(version, snapshot, self._cluster.ids)
         self._events.measure_by(anchor, standing)

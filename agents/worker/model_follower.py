@@ -144,7 +144,10 @@ class ModelFollower:
     async def _look_whether_withdrawn(self) -> None:
         """Let go of a version that was withdrawn; one whose pointer Redis has lost serves on."""
         version = self._current.recommender.version
-        if version is not None and await self._state.is_withdrawn():
+        if version is None:
+            return
+        found = await self._state.measured_model()
+        if found is not None and found[0] is None:
             self._current.recommender = self._current.recommender.with_model(None, None)
             self._report.model_version = None
             logger.warning("model.withdrawn %s; lists are cold start until another version serves", version)

@@ -393,12 +393,6 @@ class State:
             found: Any = await self._client.hgetall(MODEL)
         return read_pointer(found)
 
-    async def is_withdrawn(self) -> bool:
-        """Return whether no version serves because the last one was withdrawn."""
-        with answered("state: asking whether the model was withdrawn"):
-            found: Any = await self._client.hgetall(MODEL)
-        return bool(found) and read_pointer(found) is None
-
     async def measured_model(self) -> tuple[ModelPointer | None, ModelStanding] | None:
         """Return the model that workers follow and what it is measured by, as of one moment.
 
@@ -412,18 +406,6 @@ class State:
         with answered("state: reading the current model and what it is measured by"):
             found: Any = await self._client.hgetall(MODEL)
         return (read_pointer(found), ModelStanding.decode(found.get(STANDING.encode()))) if found else None
-
-    async def model_standing(self) -> ModelStanding:
-        """Return what the version that serves is measured by.
-
-        Raises
-        ------
-        StateError
-            If something else is stored.
-        """
-        with answered("state: reading what the current model is measured by"):
-            found: Any = await self._client.hget(MODEL, STANDING)
-        return ModelStanding.decode(found)
 
     async def note_standing(self, pointer: ModelPointer, standing: ModelStanding) -> None:
         """Note what a version is measured by; nothing changes where another one serves by now."""

@@ -72,7 +72,7 @@ async def test_a_withdrawal_is_a_move_like_any_other(state, client, topic):
     """It is announced until the topic takes it, and then nothing of it is left but a pointer to no version."""
     promotion = Promotion(state, topic.announce)
     assert await promotion.serve(FIRST, standing=ModelStanding("v0"))
-    assert await state.model_standing() == ModelStanding("v0")
+    assert await state.measured_model() == (pointer_to(FIRST), ModelStanding("v0"))
     decision = withdraw(pointer_to(FIRST), "it drifted", {"z": -4.0})
     assert (decision.version, decision.status, decision.uri) == ("v1", "withdrawn", None)
     topic.is_away = True

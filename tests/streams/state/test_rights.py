@@ -126,7 +126,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.put_similar({"i": [("j", 0.5)]})
     await state.move_model(ModelPointer("v", "m", 1))
     await state.current_model()
-    await state.is_withdrawn()
+    await state.measured_model()
     await state.experiment()
     await state.mode_overrides()
     await SignOfLife(client, "worker").renew({})

@@ -348,16 +348,15 @@ async def test_what_a_version_is_measured_by_moves_with_it(state):
     """It comes with the move, is replaced while that version serves, and is gone with a move that brings none."""
     standing = ModelStanding("v0", Standing(anchor=PairedLead(-3, 9)), {"watch-events": {0: 7}})
     first, second = ModelPointer("v1", "m/v1", 5), ModelPointer("v2", "m/v2", 6)
-    assert await state.model_standing() == ModelStanding()
     await state.move_model(first, standing=standing)
-    assert await state.model_standing() == standing
+    assert await state.measured_model() == (first, standing)
     later = replace(standing, judged={"watch-events": {0: 9}})
     await state.note_standing(second, ModelStanding("v9"))
     await state.note_standing(replace(first, promoted_at=4), ModelStanding("v9"))
     await state.note_standing(first, later)
-    assert await state.model_standing() == later
+    assert await state.measured_model() == (first, later)
     await state.move_model(second)
-    assert await state.model_standing() == ModelStanding()
+    assert await state.measured_model() == (second, ModelStanding())
 
 
 @pytest.mark.parametrize("stored", ["?", "[]", '{"anchor":"v1"}', '{"anchor":"v1","leads":{"x":[1,2]},"judged":{}}'])
@@ -365,22 +364,22 @@ async def test_a_foreign_standing_is_refused_with_its_cure(state, client, stored
     """Somebody else's value in the field is one error that says what to delete."""
     await client.hset("model:current", "standing", stored)
     with pytest.raises(StateError, match=r"in the field standing of model:current, got .* delete that field"):
-        await state.model_standing()
+        await state.measured_model()
 
 
 async def test_a_pointer_that_names_no_version_is_not_a_lost_one(state):
     """Withdrawn, no model serves, and who puts a lost pointer back changes nothing; a lost one is put back."""
     pointer = ModelPointer("v1", "m/v1", 5)
-    assert not await state.is_withdrawn()
     assert await state.measured_model() is None
     assert await state.move_model(pointer, NO_POINTER, standing=ModelStanding("v0"))
     assert await state.measured_model() == (pointer, ModelStanding("v0"))
     assert await state.move_model(ModelPointer("", "", 6), pointer)
     assert await state.measured_model() == (None, ModelStanding())
-    assert (await state.current_model(), await state.is_withdrawn()) == (None, True)
+    assert await state.current_model() is None
     assert not await state.move_model(pointer, NO_POINTER)
-    assert await state.move_model(ModelPointer("v2", "m/v2", 7), expected=None)
-    assert not await state.is_withdrawn()
+    later = ModelPointer("v2", "m/v2", 7)
+    assert await state.move_model(later, expected=None)
+    assert await state.measured_model() == (later, ModelStanding())
 
 
 async def test_the_catalogue_and_similar_items_are_written(state, client):
