@@ -36,7 +36,7 @@ class HintConfig:
 
 @dataclass(frozen=True, slots=True)
 class HintLifts:
-    """Lifts by group and item; an item or a group that is not there has none."""
+    """Lifts by group and item; an item or a group that is not there has none, which is a lift of one."""
 
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -90,6 +90,11 @@ class HintLifts:
         return cls(MappingProxyType(described))
 
     def of(self, groups: Iterable[str]) -> Mapping[str, float]:
-        """Return the lift of each item for a user of these groups; nothing where none of them is known."""
+        """Return the lift of each item for a user of these groups; nothing where none of them is known.
+
+        Lifts that were learnt hold the same items in each group; of others an item that one group lacks has no lift
+        there.
+        """
         found = [self.groups[group] for group in groups if group in self.groups]
-        return {item: sum(lifts[item] for lifts in found) / len(found) for item in found[0]} if found else {}
+        items = dict.fromkeys(item for lifts in found for item in lifts)
+        return {item: sum(lifts.get(item, 1.0) for lifts in found) / len(found) for item in items}

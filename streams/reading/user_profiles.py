@@ -5,6 +5,7 @@ back everywhere at once. Memory holds the groups that they name, about 200 bytes
 """
 
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import NamedTuple
 
 from model.hints import UserHints
@@ -26,6 +27,8 @@ class _Held(NamedTuple):
 class HintsFeed(CompactedFeed):
     """Keeps the groups of users who have hints; they are forgotten with the age at which users are.
 
+    Groups may be asked for in any thread while records are taken in another.
+
     Parameters
     ----------
     settings : where the topic is, and after how many days a user is forgotten.
@@ -37,6 +40,7 @@ class HintsFeed(CompactedFeed):
         self._idle_ms = settings.idle_days * DAY_MS
         self._clock = clock
         self._held: dict[str, _Held] = {}
+        self._changing = Lock()  # so that whoever forgets old hints forgets no newer ones
         self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all users of the same groups
 
     def __len__(self) -> int:
@@ -48,7 +52,9 @@ class HintsFeed(CompactedFeed):
         if held is None:
             return ()
         if self._idle_ms and self._clock() - held.at_ms > self._idle_ms:
-            del self._held[user_id]
+            with self._changing:
+                if self._held.get(user_id) is held:
+                    del self._held[user_id]
             return ()
         return held.groups
 
@@ -62,10 +68,14 @@ class HintsFeed(CompactedFeed):
             except BadRecord as error:
                 self._reject(record, error)
                 continue
-            if not isinstance(found, UserHints):
-                self._held.pop(found, None)
-            elif found.groups:
-                groups = self._shared.setdefault(found.groups, found.groups)
-                self._held[found.user_id] = _Held(groups, record.origin.timestamp)
-            else:
-                self._held.pop(found.user_id, None)
+            with self._changing:
+                self._hold(found, record.origin.timestamp)
+
+    def _hold(self, found: UserHints | str, at_ms: int) -> None:
+        if not isinstance(found, UserHints):
+            self._held.pop(found, None)
+        elif found.groups:
+            groups = self._shared.setdefault(found.groups, found.groups)
+            self._held[found.user_id] = _Held(groups, at_ms)
+        else:
+            self._held.pop(found.user_id, None)

@@ -30,6 +30,12 @@ def test_the_lifts_of_several_groups_are_their_mean_and_unknown_groups_have_none
     assert lifts.of(["z"]) == lifts.of([]) == {}
 
 
+def test_an_item_that_one_group_lacks_has_no_lift_there():
+    """Of groups with other items each: twice as much and as everybody are 1.5, half as much and as everybody 0.75."""
+    lifts = HintLifts({"x": {"a": 2.0}, "y": {"b": 0.5}})
+    assert lifts.of(["x", "y"]) == {"a": 1.5, "b": 0.75}
+
+
 def test_groups_of_few_users_are_none():
     """Of two groups that of one user is left out, whatever that user did."""
     lifts = HintLifts.learnt([*WOMEN, (("gender:X",), ("a",) * 9)], SMALL)

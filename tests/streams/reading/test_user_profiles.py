@@ -1,5 +1,7 @@
 """Users' hints as a process holds them: replaced, taken back, and forgotten with age. Reading Kafka is for brokers."""
 
+from threading import Thread
+
 import orjson
 import pytest
 
@@ -79,3 +81,47 @@ def test_users_of_the_same_groups_share_them():
     feed = made()
     take(feed, *(record(f"u{n}", age=20 + n % 2, gender="F") for n in range(10)))
     assert len({id(feed.groups_of(f"u{n}")) for n in range(10)}) == 1
+
+
+class Interrupted(Clock):
+    """A clock that lets something happen between two steps of whoever asks for the time."""
+
+    def __init__(self, happening):
+        self._happening = happening
+
+    def __call__(self):
+        """Return the time after it has happened."""
+        self._happening()
+        return self.now_ms
+
+
+def asked_while(*records):
+    """Return a feed of one user with old hints, which takes records while it is asked in another thread."""
+    feed = made(clock := Clock(), idle_days=30)
+    take(feed, record("a", gender="F"))
+    clock.now_ms = SENT_MS + 31 * DAY_MS
+    asked = Thread(target=take, args=(feed, *records))
+
+    def happening():
+        if not asked.ident:
+            asked.start()
+            asked.join()
+
+    feed._clock = Interrupted(happening)
+    feed._clock.now_ms = clock.now_ms
+    return feed
+
+
+def test_hints_may_be_taken_back_while_they_are_asked_for():
+    """A trainer asks in a thread of its own; hints that are gone by then are none, and no error."""
+    feed = asked_while(record("a"))
+    assert feed.groups_of("a") == ()
+    assert len(feed) == 0
+
+
+def test_newer_hints_that_come_while_old_ones_are_forgotten_stay():
+    """The old ones are none any more, and the next question finds those that came meanwhile."""
+    newer = RawRecord(Origin("user-profiles", 0, 1, SENT_MS + 31 * DAY_MS), b"a", record("a", gender="M").value)
+    feed = asked_while(newer)
+    assert feed.groups_of("a") == ()
+    assert feed.groups_of("a") == ("gender:M",)
