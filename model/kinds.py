@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-__all__ = ["DEFAULT_KINDS", "RATE", "WATCH", "Effect", "EventKind", "KindTable"]
+__all__ = ["DEFAULT_KINDS", "RATE", "WATCH", "Effect", "EventKind", "KindTable", "source_of"]
 
 Effect = Literal["hide", "unhide"]
+Source = Literal["watch", "rate", "action"]
 WATCH, RATE = "watch", "rate"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_RULE = "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
@@ -114,6 +115,19 @@ class KindTable:
         if row is None:
             raise ValueError(f"kinds: one of {', '.join(self.names)} is required, got {name!r}")
         return row
+
+    def heat(self, kind: str, weight: float) -> float:
+        """Return what a positive event of this kind that weighs so much adds to trending.
+
+        It is the weight, but of a rating that of its kind: a rating that is positive says what was liked, and to count
+        five stars more than four predicts worse (``python -m benchmarks.learning.trending``).
+        """
+        return self.of_kind(RATE).weight if kind == RATE else weight
+
+
+def source_of(kind: str) -> Source:
+    """Return what an event of this kind is counted among, as its topic is: watches, ratings, or all other kinds."""
+    return "watch" if kind == WATCH else "rate" if kind == RATE else "action"
 
 
 DEFAULT_KINDS = KindTable.of(

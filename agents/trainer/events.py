@@ -60,11 +60,11 @@ class TrainingEvents:
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self._tallies = RatingTallies()
-        self.learner = Learner(config.learner, config.rounds)
+        self.learner = Learner(config.learner, config.rounds, kinds=settings.kinds)
 
     def forget(self) -> None:
         """Forget everything."""
-        self.learner = Learner(self._config.learner, self._config.rounds)
+        self.learner = Learner(self._config.learner, self._config.rounds, kinds=self._settings.kinds)
         self._tallies = RatingTallies()
         self._pending.clear()
         self._remembered.clear()

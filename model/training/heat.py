@@ -1,9 +1,14 @@
-"""What trends in the events that a learner has seen, for the blend to learn from: as workers merge it, in memory."""
+"""What trends in the events that a learner has seen, for the blend to learn from: as workers merge it, in memory.
+
+What an event adds, and whose events are a newcomer's, is one rule for both (``KindTable.heat`` and ``source_of`` in
+``model.kinds``). A worker keeps a clock for each topic of each partition, and a learner one for all.
+"""
 
 from dataclasses import dataclass, field
 
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Interaction
+from model.kinds import DEFAULT_KINDS, KindTable
 from model.own_time import OwnTime
 from model.ranking.cold_start import Trending
 from model.ranking.signals import Signals
@@ -24,11 +29,13 @@ class HeatConfig:
     ----------
     trending_half_life_ms, newcomers_half_life_ms : of both lists; those of the state by default.
     kept : items of a list.
+    kinds : of events that there are.
     """
 
     trending_half_life_ms: int = 7 * DAY_MS
     newcomers_half_life_ms: int = 14 * DAY_MS
     kept: int = 500
+    kinds: KindTable = DEFAULT_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Heat:
     _newcomers: dict[str, float] = field(default_factory=dict)
 
     def add(self, one: Interaction, ordinal: int) -> None:
-        """Take the next event; ``ordinal`` is its number among its user's events, from 0."""
+        """Take the next event; ``ordinal`` is its number among its user's events of the same source, from 0."""
         if self._clock is None:
             self._clock = OwnTime.beginning(one.ts, self.config.trending_half_life_ms)
             self._landmark = one.ts
@@ -64,7 +71,7 @@ class Heat:
         shortest = min(self.config.trending_half_life_ms, self.config.newcomers_half_life_ms)
         if self._clock.own - self._landmark > MAX_DOUBLINGS * shortest:
             self._move_landmark()
-        heat = 1.0 if one.kind == "rate" else one.weight
+        heat = self.config.kinds.heat(one.kind, one.weight)
         self._add(self._trending, self.config.trending_half_life_ms, one.item_id, heat, own)
         if ordinal < NEWCOMER_EVENTS:
             self._add(self._newcomers, self.config.newcomers_half_life_ms, one.item_id, heat, own)

@@ -18,10 +18,11 @@ import numpy as np
 from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Interaction, Profile, distinct_items
+from model.kinds import DEFAULT_KINDS, KindTable, source_of
 from model.network.snapshot import Snapshot
 from model.training.fit import Progress, TrainingHooks
 from model.training.gate import GateVerdict
-from model.training.heat import Heat
+from model.training.heat import Heat, HeatConfig
 from model.training.held_out import HeldOutEvent
 from model.training.rounds import Candidate, Material, RoundConfig, run_round
 from model.training.standing import Standing
@@ -68,6 +69,7 @@ class Learner:
     config : bounds.
     rounds : how a round trains.
     champion : the version that serves, if there is one.
+    kinds : of events that there are; they say how much an event counts for what trends.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class Learner:
         config: LearnerConfig | None = None,
         rounds: RoundConfig | None = None,
         champion: Snapshot | None = None,
+        kinds: KindTable = DEFAULT_KINDS,
     ) -> None:
         self.config = config or LearnerConfig()
         self.rounds = rounds or RoundConfig()
@@ -90,7 +93,8 @@ class Learner:
         self._judged: set[int] = set()  # numbers of later ones by which a round has judged all the same
         self._anchor_learnt = 0  # number of the last event that the anchor has learnt from
         self._events: dict[str, list[tuple[int, Interaction]]] = {}
-        self._heat = Heat()
+        self._n_of_source: dict[str, Counter[str]] = {}  # of each user, also events that were left out since
+        self._heat = Heat(HeatConfig(kinds=kinds))
         self._unheated: deque[tuple[int, Interaction, int]] = deque()  # events that trending has not taken yet
         self._reservoir: list[tuple[int, str]] = []  # a heap of all users by their draw, lowest first
         self._size = 0
@@ -125,8 +129,11 @@ class Learner:
             events = self._events.get(user_id)
             if events is None:
                 events = self._events[user_id] = []
+                self._n_of_source[user_id] = Counter()
                 heappush(self._reservoir, (_draw(user_id), user_id))
-            self._unheated.append((self._observed, interaction, len(events)))
+            source = source_of(interaction.kind)
+            self._unheated.append((self._observed, interaction, self._n_of_source[user_id][source]))
+            self._n_of_source[user_id][source] += 1
             events.append((self._observed, interaction))
             self._size += 1
             if len(self._unheated) > MAX_UNHEATED:
@@ -149,13 +156,17 @@ class Learner:
             if self._events[user_id][-1][0] > self._learnt:
                 spared.append((draw, user_id))
             else:
-                self._size -= len(self._events.pop(user_id))
+                self._drop(user_id)
         most = 1.5 if self._size > 2 * self.config.max_events else 2.0  # so that the next event is not too many again
         for draw, user_id in spared:
             if self._size > most * self.config.max_events:
-                self._size -= len(self._events.pop(user_id))
+                self._drop(user_id)
             else:
                 heappush(self._reservoir, (draw, user_id))
+
+    def _drop(self, user_id: str) -> None:
+        self._size -= len(self._events.pop(user_id))
+        del self._n_of_source[user_id]
 
     def preload(self, interactions: Iterable[tuple[str, Interaction]]) -> None:
         """Remember events that the champion has already learnt from; call it before anything is observed.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS, is_positive_rating, is_positive_watch
 from model.history import Interaction, Mode, Profile
-from model.kinds import DEFAULT_KINDS, KindTable
+from model.kinds import DEFAULT_KINDS, KindTable, source_of
 from model.own_time import OwnTime
 from streams.records.records import Action, Event, Rating, Watch
 from streams.state.calls import StateConfig, heat_of
@@ -75,8 +75,7 @@ class OfflineState:
         for event in events:
             user = self._users.setdefault(event.user_id, _UserRecord())
             is_positive = self._is_positive(user, event)
-            source = "action" if isinstance(event, Action) else event.kind
-            heat = self._heat.setdefault(source, _Heat(self._config))
+            heat = self._heat.setdefault(source_of(event.kind), _Heat(self._config))
             weight = heat_of(event, self._kinds) if is_positive else 0.0
             heat.add(event.item_id, event.ts, weight, is_newcomers=_so_far(user, event) < NEWCOMER_EVENTS)
             self._count(user, event)

@@ -14,9 +14,9 @@ import orjson
 
 from model.feedback import is_positive_watch
 from model.history import Interaction, Mode, Profile
-from model.kinds import DEFAULT_KINDS, KindTable
+from model.kinds import DEFAULT_KINDS, KindTable, source_of
 from streams.records.positions import DAY_MS, TopicPartition
-from streams.records.records import Action, Event, Origin, Rating, Watch
+from streams.records.records import Event, Origin, Rating, Watch
 from streams.state.keys import PartitionKeys, SourceKeys, UserKeys, position_field
 
 __all__ = [
@@ -188,7 +188,7 @@ def partition_call(
     """Return the call that counts a partition's events by item, those in ``counted`` alone; else as ``user_call``."""
     keys = PartitionKeys.of(partition)
     columns, positions = _columns(events)
-    sources = {(origin.topic, origin.partition): _source(event) for origin, event, _ in events}
+    sources = {(origin.topic, origin.partition): source_of(event.kind) for origin, event, _ in events}
     heats = [SourceKeys.of(partition, sources[topic_partition]) for topic_partition in positions]
     verdicts = [counted.get(origin, _UNCOUNTED) for origin, _, _ in events]
     batch = columns | {
@@ -249,7 +249,7 @@ def _columns(events: Sequence[SourcedEvent]) -> tuple[dict[str, Any], dict[Topic
         "positions": [position_field(topic, partition) for topic, partition in positions],
         "position": position,
         "offset": [origin.offset for origin, _, _ in events],
-        "source": [_source(event) for _, event, _ in events],
+        "source": [source_of(event.kind) for _, event, _ in events],
         "item": [event.item_id for _, event, _ in events],
         "stars": [event.rating if isinstance(event, Rating) else 0.0 for _, event, _ in events],
     }
@@ -282,18 +282,10 @@ def _may_be_positive(event: Event, kinds: KindTable) -> bool:
     return kinds.of_kind(event.kind).is_positive
 
 
-def _source(event: Event) -> str:
-    """Return which of ``SOURCES`` an event comes from."""
-    return "action" if isinstance(event, Action) else event.kind
-
-
 def heat_of(event: Event, kinds: KindTable = DEFAULT_KINDS) -> float:
-    """Return what a positive event adds to trending: the weight of its kind, of a watch times its progress.
-
-    A rating that is positive says what was liked; to count five stars more than four predicts worse
-    (``python -m benchmarks.learning.trending``).
-    """
-    return kinds.of_kind(event.kind).weight * (event.progress if isinstance(event, Watch) else 1.0)
+    """Return what a positive event adds to trending, 0 of one that only hides its item."""
+    one = event.interaction(kinds)
+    return 0.0 if one is None else kinds.heat(one.kind, one.weight)
 
 
 def _profile(user_id: str, fields: Sequence[Any]) -> Profile:

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 
 from model.catalogue import Catalogue, Item
+from model.feedback import RatingTallies
+from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.own_time import FAR, OwnTime
+from model.training.learner import Learner, LearnerConfig
 from streams.records.positions import DAY_MS
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch, interactions_of
 from streams.state.store import State, StateConfig
 from streams.state.trending import DecayedWeights, SourceHeat, merge, present_of
 
@@ -291,3 +294,32 @@ def test_far_is_ten_half_lives():
     late = NOW + 70 * DAY_MS + 1
     assert [clock.take(ts) for ts in (NOW, late, late, late + 5)] == [NOW, NOW, NOW, NOW + 5]
     assert clock.take(NOW) == NOW + 5 - 70 * DAY_MS
+
+
+async def test_a_learner_counts_what_trends_as_the_state_does(client):
+    """Of twelve events of each of three kinds, of other weights each, ten are a newcomer's, and all count alike.
+
+    A half watch of kind weight 0.8 adds 0.4, a rating of any stars its kind's 0.3, and a like its kind's 0.7. The own
+    middle of the user is 4 stars from the sixth rating on, so that of twelve ratings the last, of 3, is none.
+    """
+    kinds = KindTable.of(
+        [EventKind("watch", 0.8, is_positive=True), EventKind("rate", 0.3, is_positive=True)]
+        + [EventKind("like", 0.7, is_positive=True)]
+        + [kind for kind in DEFAULT_KINDS.rows if kind.effect]
+    )
+    made = []
+    for n in range(12):
+        made.append((Origin("rate-events", 0, n), Rating(f"r{n}", "u", f"i{n}", NOW, 3.0 if n == 11 else 4.0)))
+        made.append((Origin("watch-events", 0, n), Watch(f"w{n}", "u", f"i{n}", NOW, 0.5)))
+        made.append((Origin("action-events", 0, n), Action(f"a{n}", "u", f"i{n % 5}", NOW, "like")))
+    state = State(client, StateConfig(), kinds)
+    await state.install()
+    await state.apply([(origin, event, ()) for origin, event in made])
+    trends = await state.merge_trending(1, Catalogue())
+    learner = Learner(LearnerConfig(held_out_share=0.0), kinds=kinds)
+    learner.observe(interactions_of((event for _, event in made), RatingTallies(), kinds))
+    learnt = learner.material(Catalogue()).trends
+    for ours, theirs in ((learnt.everybody, trends.everything), (learnt.newcomers, trends.newcomers)):
+        highest = theirs[0][1]
+        assert dict(ours.scores) == pytest.approx({item: heat / highest for item, heat in theirs})
+    assert dict(trends.newcomers) == pytest.approx({f"i{n}": 0.4 + 0.3 + 2 * 0.7 * (n < 5) for n in range(10)})
