@@ -15,6 +15,9 @@ def figures_of(verdict: GateVerdict) -> dict[str, float]:
         "anchor_z": verdict.standing.anchor.z,
     }
     figures |= {f"{name}_hr@10": one.hit_rate for name, one in verdict.rivals.items()}
+    for mode, one in verdict.modes.items():
+        figures |= {f"{mode}_hr@10": one.candidate.hit_rate, f"{mode}_popularity_hr@10": one.popularity.hit_rate}
+        figures[f"{mode}_held_out"] = float(one.events)
     if verdict.champion is not None:
         figures["champion_ndcg@10"] = verdict.champion.ndcg
     return figures

@@ -48,6 +48,10 @@ class ModeConfig:
         """Return thresholds that a person has set: from so many known items on, and back well below."""
         return cls(personalize_at, min(cls().demote_below, personalize_at), may_learn=False)
 
+    def learnt(self, handover: int | None) -> Self:
+        """Return the thresholds with which a version serves that hands over at so many known items, None for any."""
+        return self if handover is None or not self.may_learn else type(self)(handover, max(1, handover - 1))
+
 
 def decide(mode: Mode, known_items: int, config: ModeConfig, override: Mode | None = None) -> Mode:
     """Return the mode of a user who was in ``mode`` and has so many known items.

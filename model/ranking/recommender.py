@@ -165,8 +165,7 @@ class Recommender:
     @cached_property
     def thresholds(self) -> ModeConfig:
         """Return the thresholds between the modes: those that the version expects most hits of, where they may be."""
-        handover = None if self.ranker is None or not self.modes.may_learn else self.ranker.handover
-        return self.modes if handover is None else ModeConfig(handover, max(1, handover - 1))
+        return self.modes if self.ranker is None else self.modes.learnt(self.ranker.handover)
 
     def recommend(
         self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER

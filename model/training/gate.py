@@ -1,31 +1,36 @@
 """The gate between training and serving: a candidate must be no worse than what serves, and than what is simple.
 
 Each held-out event is ranked among the whole catalogue, without the user's known items unless repeats are kept, from
-the history before it: by the candidate, by the champion, by the anchor that the champion is measured by, by popularity,
-and by the co-occurrence counts alone. What these ranks decide is said in ``model.training.standing``. With few events
-even a much worse candidate would pass, so below a minimum the decision is to *hold*: nothing changes, and the next
-round decides, with these events and more. Where no events are ever held out, every candidate passes.
+the history before it and in the mode that its user would get at that moment: by the candidate, by the champion, by the
+anchor that the champion is measured by, by popularity, and by the co-occurrence counts alone. What these ranks decide
+is said in ``model.training.standing``. With few events even a much worse candidate would pass, so below a minimum the
+decision is to *hold*: nothing changes, and the next round decides, with these events and more. Where no events are ever
+held out, every candidate passes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.history import Mode
 from model.metrics.paired_lead import PairedLead
 from model.metrics.ranking import full_ranks, hit_rate, ndcg
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, Ranker
 from model.training.heat import TrendingLists
-from model.training.held_out import HeldOutEvent
+from model.training.held_out import HeldOutEvent, are_cold
 from model.training.rounds import Candidate
-from model.training.standing import Decision, HeldOutHits, Standing, judge
+from model.training.standing import Decision, HeldOutHits, Standing, judge, popularity_in
 
 __all__ = [
     "Decision",
     "GateVerdict",
     "HeldOutQuality",
+    "ModeQuality",
     "counts_ranks",
     "gate",
     "held_out_ranks",
@@ -51,6 +56,15 @@ class HeldOutQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeQuality:
+    """The quality of the lists of one mode, and that of popularity on the same events."""
+
+    events: int
+    candidate: HeldOutQuality
+    popularity: HeldOutQuality
+
+
+@dataclass(frozen=True, slots=True)
 class GateVerdict:
     """What the gate decided, and on what.
 
@@ -62,6 +76,7 @@ class GateVerdict:
         ``counts``.
     events : held-out events ranked.
     k : length of the lists.
+    modes : the candidate's quality in each mode, where there are lists of both.
     """
 
     decision: Decision
@@ -73,6 +88,7 @@ class GateVerdict:
     standing: Standing
     is_anchored: bool
     k: int
+    modes: Mapping[Mode, ModeQuality] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def promote(self) -> bool:
@@ -100,15 +116,19 @@ class GateVerdict:
         if not self.lost_to:
             return None
         if self.decision == "reject":
-            behind = (
-                f"{name} ({self.candidate.hit_rate:.3f} against {self.rivals[name].hit_rate:.3f}, "
-                f"{-self.leads[name].z:.1f} standard errors)"
-                for name in self.lost_to
-            )
-            return f"on {self.events} events the candidate is behind {' and '.join(behind)}"
+            return f"on {self.events} events the candidate is behind {' and '.join(map(self._behind, self.lost_to))}"
         sums = self.standing.describe()
         behind = (f"{name} by {-sums[name][0]} hits where {sums[name][1]} are apart" for name in self.lost_to)
         return f"over its rounds the version that serves is behind {' and '.join(behind)}"
+
+    def _behind(self, name: str) -> str:
+        """Say how far the candidate is behind a rival, of one mode alone on how many events."""
+        sigmas = f"{-self.leads[name].z:.1f} standard errors"
+        for mode, one in self.modes.items():
+            if name == popularity_in(mode):
+                mine, other = one.candidate.hit_rate, one.popularity.hit_rate
+                return f"popularity in {mode} lists ({mine:.3f} against {other:.3f} on {one.events}, {sigmas})"
+        return f"{name} ({self.candidate.hit_rate:.3f} against {self.rivals[name].hit_rate:.3f}, {sigmas})"
 
 
 def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdict:
@@ -132,7 +152,7 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
     }
     ranks = {name: one for name, one in found.items() if one is not None}
     is_new = np.array([event.is_new for event in held_out], dtype=np.bool_)
-    hits = HeldOutHits(mine <= k, {name: one <= k for name, one in ranks.items()}, is_new)
+    hits = HeldOutHits(mine <= k, {name: one <= k for name, one in ranks.items()}, is_new, are_cold(ranker, held_out))
     is_thin = material.may_wait and len(held_out) < min_events
     judged = judge(hits, material.standing, is_thin=is_thin)
     return GateVerdict(
@@ -145,16 +165,34 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
         judged.standing,
         judged.is_anchored,
         k,
+        {mode: _mode_quality(mine[some], ranks["popularity"][some], k) for mode, some in hits.modes().items()},
     )
+
+
+def _mode_quality(mine: Ranks, popularity: Ranks, k: int) -> ModeQuality:
+    return ModeQuality(len(mine), HeldOutQuality.of(mine, k), HeldOutQuality.of(popularity, k))
 
 
 def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None) -> Ranks:
     """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
 
+    Each is in a list of the mode that its user would get (:func:`model.training.held_out.are_cold`).
+
     trends : what trended before the events; nothing did if None.
     """
     signals = (trends or TrendingLists()).signals(ranker.items)
-    return _ranks(ranker, held_out, lambda histories: ranker.logits(histories, signals=signals).numpy())
+
+    def scores(histories: HistoryBatch, mode: Mode) -> Scores:
+        found: Scores = ranker.logits(histories, signals=signals, mode=mode).numpy()
+        return found
+
+    is_cold = are_cold(ranker, held_out)
+    ranks = np.empty(len(held_out))
+    by_mode: tuple[tuple[Mode, NDArray[np.bool_]], ...] = (("cold_start", is_cold), ("personalized", ~is_cold))
+    for mode, some in by_mode:
+        places = np.flatnonzero(some).tolist()
+        ranks[places] = _ranks(ranker, [held_out[place] for place in places], partial(scores, mode=mode))
+    return ranks
 
 
 def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]) -> Ranks:

@@ -8,11 +8,12 @@ to the anchor, and one ahead by more than two is the next anchor. Only the champ
 after its choice: hits that a candidate was chosen by are too many by that choice.
 
 Each version is also held against what is simple: popularity, and the co-occurrence counts alone. A candidate that is
-behind one of them by more than one standard error does not serve. The champion's leads over these two are summed as
-well, since it was ahead of them last (Page's test [1]_). Where it is behind by more than two standard errors and no
-candidate passes, the anchor serves again, if it is not behind as well; without such an anchor a champion that is worse
-than popularity is withdrawn, and lists come from cold start. One that is behind the counts alone stays, for cold start
-would be worse still.
+behind one of them by more than one standard error does not serve. Neither does one whose lists of one mode are behind
+popularity by more than two: these are fewer events, and to ask for more would turn sound candidates away. The
+champion's leads over these two are summed as well, since it was ahead of them last (Page's test [1]_). Where it is
+behind by more than two standard errors and no candidate passes, the anchor serves again, if it is not behind as
+well; without such an anchor a champion that is worse than popularity is withdrawn, and lists come from cold start. One
+that is behind the counts alone stays, for cold start would be worse still.
 
 References
 ----------
@@ -26,15 +27,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.history import Mode
 from model.metrics.paired_lead import PairedLead
 
-__all__ = ["SIMPLE", "Decision", "HeldOutHits", "Judgement", "Standing", "judge"]
+__all__ = ["SIMPLE", "Decision", "HeldOutHits", "Judgement", "Standing", "judge", "popularity_in"]
 
 Decision = Literal["promote", "reject", "hold", "return", "withdraw"]
 Hits = NDArray[np.bool_]
 
 SIMPLE = ("popularity", "counts")
 ROUND_SIGMAS = 1.0  # of one round: two would let more through that is worse, and learning needs no less
+MODE_SIGMAS = 2.0  # of the lists of one mode
 SUM_SIGMAS = 2.0  # of a sum, which is looked at after every round
 
 
@@ -88,15 +91,36 @@ class HeldOutHits:
     rivals : hits of ``popularity``, of the ``champion`` unless this is a first version, of the ``anchor`` where that is
         not the champion, and of the ``counts`` where a version keeps them.
     is_new : whether no earlier round has judged by the event; others are not summed again.
+    is_cold : whether the candidate would make a cold-start list; by default none.
     """
 
     candidate: Hits
     rivals: Mapping[str, Hits]
     is_new: Hits
+    is_cold: Hits | None = None
 
     def over(self, hits: Hits, names: tuple[str, ...], only: Hits | slice = slice(None)) -> dict[str, PairedLead]:
         """Return the leads of some hits over those rivals that there are."""
         return {name: PairedLead.of(hits[only], self.rivals[name][only]) for name in names if name in self.rivals}
+
+    def modes(self) -> dict[Mode, Hits]:
+        """Return which events are of each mode, bool (E,), where there are events of both."""
+        if self.is_cold is None or not self.is_cold.any() or self.is_cold.all():
+            return {}
+        return {"cold_start": self.is_cold, "personalized": ~self.is_cold}
+
+    def by_mode(self) -> dict[str, PairedLead]:
+        """Return the candidate's leads over popularity in the lists of each mode."""
+        popularity = self.rivals["popularity"]
+        return {
+            popularity_in(mode): PairedLead.of(self.candidate[some], popularity[some])
+            for mode, some in self.modes().items()
+        }
+
+
+def popularity_in(mode: Mode) -> str:
+    """Return what popularity is called as a rival in lists of one mode alone."""
+    return f"popularity_{mode}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +131,8 @@ class Judgement:
     ----------
     decision : whether the candidate should serve (``promote``), should not (``reject``), should be asked again with
         more events (``hold``), or the anchor serves again (``return``), or nothing does (``withdraw``).
-    leads : of the candidate, over the champion, popularity and the counts, as far as there are any.
+    leads : of the candidate, over the champion, popularity and the counts, as far as there are any, and over popularity
+        in each mode where there are lists of both.
     lost_to : what is too far ahead: of the champion for ``return`` and ``withdraw``, else of the candidate.
     standing : of the champion, with this round; whatever serves in its place begins with a new one.
     is_anchored : whether what serves now, before a candidate does, is its own anchor from here on.
@@ -129,8 +154,10 @@ def judge(hits: HeldOutHits, standing: Standing, *, is_thin: bool = False) -> Ju
     standing : before it.
     is_thin : whether there are too few events to decide about a champion's place.
     """
-    leads = hits.over(hits.candidate, ("champion", *SIMPLE))
-    lost_to = tuple(name for name, one in leads.items() if one.is_behind(ROUND_SIGMAS))
+    of_all, by_mode = hits.over(hits.candidate, ("champion", *SIMPLE)), hits.by_mode()
+    lost_to = tuple(name for name, one in of_all.items() if one.is_behind(ROUND_SIGMAS))
+    lost_to += tuple(name for name, one in by_mode.items() if one.is_behind(MODE_SIGMAS))
+    leads = of_all | by_mode
     champion, anchor = hits.rivals.get("champion"), hits.rivals.get("anchor")
     if champion is None:
         return Judgement("reject" if lost_to else "promote", leads, lost_to, Standing(), is_anchored=True)

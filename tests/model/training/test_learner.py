@@ -8,10 +8,11 @@ import torch
 from model.catalogue import Catalogue
 from model.history import Interaction, Profile
 from model.metrics.paired_lead import PairedLead
+from model.network.blend import Blend, feature
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
 from model.training.gate import GateVerdict, HeldOutQuality, gate, held_out_ranks
-from model.training.held_out import HeldOutEvent
+from model.training.held_out import HeldOutEvent, are_cold
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
 from model.training.standing import Standing
@@ -276,6 +277,57 @@ def test_a_spoilt_candidate_is_turned_away(learner, ring, world):
     assert lost.reason.startswith(
         f"on {lost.events} events the candidate is behind champion ({lost.candidate.hit_rate:.3f}"
     )
+
+
+def blended(snapshot, newcomers):
+    """Return a version with a learnt blend whose cold-start lists go by newcomers alone, this much."""
+    blend = Blend()
+    blend.weights[0, :, feature("newcomers")] = newcomers
+    blend.tests[5] = 1.0
+    return snapshot.with_blend(blend)
+
+
+def test_lists_are_ranked_in_the_mode_of_their_moment(ring, world):
+    """With two known items a list is cold, with three personalised; a blend that learnt nothing makes no cold one."""
+    ranker = Ranker(blended(ring.snapshot, 1.0))
+    events = [HeldOutEvent(world["profile"](*(f"i{n}" for n in range(length))), "i9") for length in (1, 2, 3, 4)]
+    assert are_cold(ranker, events).tolist() == [True, True, False, False]
+    histories = ranker.histories([event.before for event in events])
+    cold, personal = (ranker.logits(histories, mode=mode).numpy() for mode in ("cold_start", "personalized"))
+    row = ranker.items.row("i9")
+    for place, (event, rank) in enumerate(zip(events, held_out_ranks(ranker, events), strict=True)):
+        scores = (cold if place < 2 else personal)[place].copy()
+        scores[ranker.items.rows(one.item_id for one in event.before.recent)] = -np.inf
+        assert rank == 0.5 + np.count_nonzero(scores > scores[row]) + np.count_nonzero(scores == scores[row]) / 2
+    assert not are_cold(Ranker(ring.snapshot), events).any()
+
+
+def test_a_version_with_worse_cold_lists_than_popularity_does_not_serve(learner, ring):
+    """Newcomers of two items each all go on to the most popular item: a blend that ranks it last is turned away."""
+    learner.observe((f"n{user}", _watch(f"i{place}", 10**9 + user)) for place in (0, 1) for user in range(40))
+    learner.observe((f"m{user}", _watch(f"i{place}", 10**9 + user)) for place in (20, 0) for user in range(8))
+    candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+    popularity = candidate.material.popularity | {"i0": 1000}
+    events = tuple(event for event in candidate.material.held_out if event.item_id == "i0")
+    assert len(events) == 8
+    material = replace(candidate.material, popularity=popularity, held_out=events + tuple(long_walks(ring)))
+    liked, shunned = (
+        gate(replace(candidate, snapshot=blended(candidate.snapshot, by), material=material), k=3) for by in (1.0, -1.0)
+    )
+    assert liked.promote
+    assert (shunned.decision, shunned.lost_to) == ("reject", ("popularity_cold_start",))
+    assert shunned.reason == (
+        "on 48 events the candidate is behind popularity in cold_start lists (0.000 against 1.000 on 8, "
+        "2.8 standard errors)"
+    )
+
+
+def long_walks(ring):
+    """Give forty held-out events of users who have walked ten items around the ring."""
+    for user in range(40):
+        events = [one for name, one in ring.events if name == f"u{user}"][:11]
+        before = tuple(reversed(events[:-1]))
+        yield HeldOutEvent(Profile(f"u{user}", recent=before, seen=len(before)), events[-1].item_id)
 
 
 def test_a_champion_is_ranked_beside_its_anchor_and_gives_way_to_it(learner, ring, world):

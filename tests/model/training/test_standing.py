@@ -34,6 +34,33 @@ def test_what_is_behind_something_simple_does_not_serve(rival, champion):
     assert lost.leads[rival] == PairedLead(-6, 16)
 
 
+def of_modes(cold, personal, popular_cold, popular_personal):
+    """Return the judgement of a first version with so many hits in 40 cold and 60 personalised lists."""
+    is_cold = first(40)
+    candidate = (np.arange(EVENTS) < cold) | (last(60) & (np.arange(EVENTS) < 40 + personal))
+    popularity = (is_cold & last(60 + popular_cold)) | last(popular_personal)
+    return judge(HeldOutHits(candidate, {"popularity": popularity}, ~first(0), is_cold), Standing())
+
+
+def test_the_lists_of_one_mode_are_held_against_popularity_too():
+    """With 30 against 0 personalised hits all lists lead; 0 against 5 cold ones are too many, 0 against 4 are not."""
+    lost = of_modes(0, 30, 5, 0)
+    assert (lost.decision, lost.lost_to) == ("reject", ("popularity_cold_start",))
+    assert lost.leads["popularity_cold_start"] == PairedLead(-5, 5)
+    assert lost.leads["popularity_personalized"] == PairedLead(30, 30)
+    assert of_modes(0, 30, 4, 0).decision == "promote"
+    lost = of_modes(30, 0, 0, 5)
+    assert (lost.decision, lost.lost_to) == ("reject", ("popularity_personalized",))
+
+
+def test_where_all_lists_are_of_one_mode_they_are_judged_once():
+    """With all lists cold, or none, the leads are those over all events alone."""
+    every, none = ~first(0), first(0)
+    for is_cold in (every, none, None):
+        hits = HeldOutHits(first(5), {"popularity": first(5)}, every, is_cold)
+        assert set(judge(hits, Standing()).leads) == {"popularity"}
+
+
 def test_a_champion_turns_away_what_is_behind_by_one_standard_error():
     """6 behind on 16 events apart is rejected, 4 behind is not."""
     assert judged(first(6), champion=last(10)).decision == "promote"

@@ -297,11 +297,8 @@ def test_far_is_ten_half_lives():
 
 
 async def test_a_learner_counts_what_trends_as_the_state_does(client):
-    """Of twelve events of each of three kinds, of other weights each, ten are a newcomer's, and all count alike.
-
-    A half watch of kind weight 0.8 adds 0.4, a rating of any stars its kind's 0.3, and a like its kind's 0.7. The own
-    middle of the user is 4 stars from the sixth rating on, so that of twelve ratings the last, of 3, is none.
-    """
+    """Of twelve events of each of three kinds ten are a newcomer's, and what each adds is as its kind weighs."""
+    # a half watch adds 0.8 / 2, a rating of any stars 0.3 but the last, which is below the user's middle, a like 0.7
     kinds = KindTable.of(
         [EventKind("watch", 0.8, is_positive=True), EventKind("rate", 0.3, is_positive=True)]
         + [EventKind("like", 0.7, is_positive=True)]
