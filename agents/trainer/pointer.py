@@ -33,6 +33,7 @@ class PointerKeeper:
         self._retry = retry
         self._found: ModelPointer | None = None  # as it was found last, whoever moved it
         self._standing = ModelStanding()  # of what was found
+        self._set_aside: str | None = None
 
     async def serving(self) -> ModelPointer | None:
         """Return what the pointer says, which is put back first where Redis has lost it."""
@@ -42,6 +43,14 @@ class PointerKeeper:
         """Return what the pointer says and what that version is measured by, put back first where Redis lost both."""
         await self._retry.until_available(self._restore)
         return await self._retry.until_available(self._state.measured_model) or (None, ModelStanding())
+
+    def set_aside(self, version: str | None) -> None:
+        """Note which version, though it may serve, is not gone on from: one that was learnt anew takes its place."""
+        self._set_aside = version
+
+    async def tuned(self) -> str | None:
+        """Return the name of the version to go on from; None where none serves, or the one that does is set aside."""
+        return self._name(await self.serving())
 
     async def current(self) -> ModelPointer | None:
         """Return what the pointer says."""
@@ -62,7 +71,7 @@ class PointerKeeper:
         Parameters
         ----------
         decision : to serve it, or to withdraw the other one.
-        instead_of : the other version.
+        instead_of : the other version; None where none serves, or the one that does is set aside.
         standing : what it is measured by; by default itself.
 
         Returns
@@ -70,7 +79,7 @@ class PointerKeeper:
         Whether it serves: False where somebody else has moved the pointer.
         """
         current = await self.serving()
-        if (None if current is None else current.version) != instead_of:
+        if self._name(current) != instead_of:
             return False
         if not await self._retry.until_available(self._promotion.serve, decision, current, standing):
             return False
@@ -97,6 +106,9 @@ class PointerKeeper:
             else:
                 redis.found()
             await asyncio.sleep(RENEW_S)
+
+    def _name(self, pointer: ModelPointer | None) -> str | None:
+        return None if pointer is None or pointer.version == self._set_aside else pointer.version
 
     async def _restore(self) -> None:
         """Put the pointer back where there is none any more: a Redis that was emptied, or lost everything."""

@@ -118,6 +118,7 @@ class Trainer:
         """Start from the serving version, with the events before its offsets as the old ones."""
         self._events.forget()
         self._blame.forget()
+        self._pointer.set_aside(None)
         current, standing = await self._pointer.measured()  # of one moment: the pointer may move while we load
         if current is None:  # none was promoted yet, or a Redis that lost everything before we came has none
             self._versions.begin_anew()
@@ -130,15 +131,34 @@ class Trainer:
             await self._take_up()
             return
         snapshot, version = found
+        if snapshot.config.repeats != self._settings.keep_repeats:
+            await self._begin_anew(current.version)
+            return
         anchor = await self._versions.load_anchor(standing.anchor)
         await self._events.go_on_from(version, snapshot, self._cluster.ids)
         self._events.measure_by(anchor, standing)
         logger.info("trainer.ready from %s with %s old events", version.version_id, len(self._events.learner))
 
+    async def _begin_anew(self, version: str) -> None:
+        """Learn from the first event on, as the version that serves was trained with repeats treated in another way.
+
+        It keeps its place until one that was learnt anew takes it. Whoever turns the switch back finds all as it was.
+        """
+        self._pointer.set_aside(version)
+        self._versions.begin_anew()
+        await self._events.begin()
+        was, now = ("dropped", "kept") if self._settings.keep_repeats else ("kept", "dropped")
+        logger.warning(
+            "trainer.begun_anew %s was trained with repeats %s, and REELSTREAM_KEEP_REPEATS says that they are %s; "
+            "a first version is learnt from all events that Kafka holds, and workers serve it once it is promoted",
+            version,
+            was,
+            now,
+        )
+
     async def _has_moved(self) -> bool:
         """Return whether another version serves than the one that is tuned here."""
-        current = await self._pointer.serving()
-        return (None if current is None else current.version) != self.report.model_version
+        return await self._pointer.tuned() != self.report.model_version
 
     async def _round(self) -> None:
         outcome = await self._rounds.run()

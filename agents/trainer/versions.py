@@ -16,7 +16,6 @@ from streams.errors import RegistryError, StateError
 from streams.records.positions import Offsets, TopicIds
 from streams.registry.registry import Registry
 from streams.registry.versions import Version
-from streams.serving.repeats import require_repeats
 from streams.state.store import ModelPointer, State
 
 __all__ = ["VersionKeeper"]
@@ -55,7 +54,7 @@ class VersionKeeper:
         said_at: float | None = None
         while True:
             try:
-                snapshot, version, self._changes = await asyncio.to_thread(self._load, current)
+                snapshot, version, self._changes = await asyncio.to_thread(self._read, current)
             except (RegistryError, ValueError) as error:
                 self._report.fault = f"{current.version} serves and cannot be loaded: {error}"
                 if said_at is None or time.monotonic() - said_at >= SAY_AGAIN_S:
@@ -151,12 +150,6 @@ class VersionKeeper:
             await asyncio.to_thread(self._registry.prune, self._config.keep_versions, serving, pinned)
         except (RegistryError, StateError) as error:  # they may wait for the next round
             logger.warning("registry.not_pruned %s", error)
-
-    def _load(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
-        """Read the version that a pointer names, and refuse one that treats repeats in another way."""
-        snapshot, version, changes = self._read(current)
-        require_repeats(version.version_id, snapshot, keeps=self._config.rounds.network.repeats)
-        return snapshot, version, changes
 
     def _read(self, current: ModelPointer) -> tuple[Snapshot, Version, int]:
         try:

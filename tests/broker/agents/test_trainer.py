@@ -329,6 +329,34 @@ async def test_a_withdrawn_version_is_not_put_back_and_learning_begins_anew(inst
     assert installation.redis.hget("model:current", "version") == said["version"]
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_where_repeats_are_treated_in_another_way_learning_begins_anew(install, until, caplog, keeps):
+    """The version trained otherwise keeps its place, is said to be set aside, and gives way to a first one."""
+    installation = install()
+    installation.settings = replace(installation.settings, keep_repeats=keeps)
+    send_catalogue(installation, N_ITEMS)
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    version = Registry(installation.settings.registry).save(untrained(repeats=not keeps), parent=None, **about)
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": 1}
+    installation.redis.hset("model:current", mapping=pointer)
+    trainer, running = running_trainer(installation, TrainerConfig(every_events=300, first_events=500, every_s=3600.0))
+    try:
+        await asyncio.to_thread(until, lambda: "trainer.begun_anew" in caplog.text, 30, lambda: trainer.report)
+        assert f"REELSTREAM_KEEP_REPEATS says that they are {'kept' if keeps else 'dropped'}" in caplog.text
+        assert installation.redis.hget("model:current", "version") == version.version_id
+        installation.send_all("watch-events", chains(200, 6, seed=72))
+        await asyncio.to_thread(until, lambda: trainer.report.promoted, 90, lambda: trainer.report)
+        assert trainer.report.fault is None
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    said = next(value for value in installation.values("model-versions") if value["status"] == "promoted")
+    assert said["parent"] is None
+    serving = installation.redis.hget("model:current", "version")
+    assert serving == said["version"]
+    assert Registry(installation.settings.registry).load(serving)[0].config.repeats is keeps
+
+
 async def test_a_lost_pointer_is_put_back(install, until):
     """Emptied under a trainer, Redis gets the last version and its standing back, also what others chose since."""
     installation = install()
