@@ -8,9 +8,10 @@ the events of one topic of a partition in their order, which is always the same.
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["FAR", "OwnTime"]
+__all__ = ["FAR", "OLDEST", "OwnTime"]
 
-FAR = 10  # half-lives; what is further from the clock would count less than a thousandth
+FAR = 3  # half-lives; one event that far ahead weighs as eight of now, and with ten it weighed as a thousand
+OLDEST = 10  # half-lives; what is older would count less than a thousandth
 
 
 @dataclass(slots=True)
@@ -18,8 +19,8 @@ class OwnTime:
     """A clock and the other one, which may take its place.
 
     An event near ``newest`` counts as of its time. One that is further away than ``FAR`` half-lives counts as of now if
-    it is ahead, and as that old if it is behind. It moves no clock but the other one, which follows such events. Once
-    that one is the warmer, both change places, and own time goes on from there.
+    it is ahead, and as of its time if it is behind, but as no older than ``OLDEST``. It moves no clock but the other
+    one, which follows such events. Once that one is the warmer, both change places, and own time goes on from there.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class OwnTime:
                 self.warm *= decay
                 self.other_warm *= decay
             self.warm += 1.0
-        return self.own + max(-far, min(0, ts - self.newest))
+        return self.own + max(-OLDEST * self.half_life_ms, min(0, ts - self.newest))
 
     def _take_other(self, ts: int, far: int) -> None:
         further = ts - self.other

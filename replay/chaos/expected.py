@@ -35,7 +35,7 @@ __all__ = [
 DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
 TRENDING_HALF_LIFE_MS, NEWCOMERS_HALF_LIFE_MS = 7 * DAY_MS, 14 * DAY_MS
-FAR_MS = 10 * TRENDING_HALF_LIFE_MS
+FAR_MS, OLDEST_MS = 3 * TRENDING_HALF_LIFE_MS, 10 * TRENDING_HALF_LIFE_MS
 NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, MIN_PROGRESS = 10, 5, 3.0, 0.1
 MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
 MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
@@ -447,7 +447,7 @@ def _own_times(times: Sequence[int]) -> tuple[list[int], tuple[int, int]]:
             spare = _Hand(ts, 1)
         if abs(ts - hand.at) > FAR_MS and spare.warm > hand.warm:
             hand, spare = spare, hand
-        found.append(own - min(max(hand.at - ts, 0), FAR_MS))
+        found.append(own - min(max(hand.at - ts, 0), OLDEST_MS))
     return found, (hand.at, own)
 
 

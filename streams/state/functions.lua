@@ -10,7 +10,8 @@ local HIGHEST_EXPONENT = 256 -- doublings after which forward-decayed weights ge
 local FORGOTTEN = 1e-60     -- weights below this after a new landmark are dropped
 local RANK = {watch = 0, rate = 1} -- of two events at the same time, the rating is the newer,
 local ACTION_RANK = 2       -- and one of another kind newer still
-local FAR = 10              -- half-lives; what is further from the clock would count less than a thousandth
+local FAR = 3               -- half-lives; one event that far ahead weighs as eight of now, and with ten as a thousand
+local OLDEST = 10           -- half-lives; what is older would count less than a thousandth
 local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale; as in model/feedback.py
 local SCALE_MIDDLE = 3      -- stars
 local NEWCOMER_EVENTS = 10  -- of each kind, that a user is a newcomer for
@@ -429,9 +430,9 @@ end
 
 -- Trending decays with the own time of each topic of a partition, a clock that no few events can move far. An event near
 -- the newest time counts as of its time. One that is further away than FAR half-lives, because a clock is wrong or an old
--- log is replayed, counts as of now if it is ahead and as that old if it is behind; it moves no clock but the other one,
--- which follows such events. Once that one is the warmer (it has the more events, decayed), both change places, and own
--- time goes on from there. A topic's order within its partition is always the same, so own time is too.
+-- log is replayed, counts as of now if it is ahead and as of its time if it is behind, but as no older than OLDEST; it
+-- moves no clock but the other one, which follows such events. Once that one is the warmer (it has the more events,
+-- decayed), both change places, and own time goes on from there. A topic's order within its partition is always the same, so own time is too.
 local function tick(clock, ts)
   local far = FAR * clock.half_life
   if not clock.newest then
@@ -462,7 +463,7 @@ local function tick(clock, ts)
       clock.warm, clock.other_warm = clock.other_warm, clock.warm
     end
   end
-  return clock.own + math.max(-far, math.min(0, ts - clock.newest))
+  return clock.own + math.max(-OLDEST * clock.half_life, math.min(0, ts - clock.newest))
 end
 
 -- Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009, "Forward decay: a practical time decay model for

@@ -4,7 +4,7 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.feedback import RatingTallies
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
-from model.own_time import FAR, OwnTime
+from model.own_time import FAR, OLDEST, OwnTime
 from model.training.learner import Learner, LearnerConfig
 from streams.records.positions import DAY_MS
 from streams.records.records import Action, Origin, Rating, Watch, interactions_of
@@ -122,15 +122,15 @@ async def test_a_genre_that_left_the_catalogue_loses_its_list(client):
 
 
 async def test_centuries_of_half_lives_keep_finite_weights(client):
-    """After 300 half-lives, 10 at a time, the landmark has moved: the newest weighs 1, and the first is gone."""
+    """After 300 half-lives, 3 at a time, the landmark has moved: the newest weighs 1, and the first is gone."""
     state = await started(client, trending_half_life_ms=1000)
-    for n in range(31):
-        await state.apply([watch(n, f"i{n}", 1000 + n * 10_000)])
-    await state.apply([watch(31, "c", 302_000)])
+    for n in range(101):
+        await state.apply([watch(n, f"i{n}", 1000 + n * 3000)])
+    await state.apply([watch(101, "c", 302_000)])
     trends = dict((await state.merge_trending(1, Catalogue())).everything)
-    assert (trends["c"], trends["i30"], trends["i29"]) == pytest.approx((1.0, 0.5, 2**-11))
+    assert (trends["c"], trends["i100"], trends["i99"]) == pytest.approx((1.0, 0.5, 2**-4))
     assert "i0" not in trends or trends["i0"] < 2**-300
-    assert int(await client.hget("items:{p0}:clock:watch", "landmark")) == 261_000  # the first beyond 256
+    assert int(await client.hget("items:{p0}:clock:watch", "landmark")) == 259_000  # the first beyond 256
 
 
 async def test_another_half_life_goes_on_from_what_was_hot(client):
@@ -285,15 +285,45 @@ def test_a_minority_of_broken_clocks_moves_nothing():
     assert clock.newest == NOW + 4998 * 60_000
 
 
-def test_far_is_ten_half_lives():
-    """70 days ahead is the stream's own; a millisecond more is not, until a second such event comes."""
-    assert FAR == 10
+def test_far_is_three_half_lives():
+    """21 days ahead is the stream's own; a millisecond more is not, until a second such event comes."""
+    assert (FAR, OLDEST) == (3, 10)
     clock = OwnTime.beginning(NOW, WEEK)
-    assert [clock.take(ts) for ts in (NOW, NOW + 70 * DAY_MS)] == [NOW, NOW + 70 * DAY_MS]
+    assert [clock.take(ts) for ts in (NOW, NOW + 21 * DAY_MS)] == [NOW, NOW + 21 * DAY_MS]
     clock = OwnTime.beginning(NOW, WEEK)
-    late = NOW + 70 * DAY_MS + 1
+    late = NOW + 21 * DAY_MS + 1
     assert [clock.take(ts) for ts in (NOW, late, late, late + 5)] == [NOW, NOW, NOW, NOW + 5]
-    assert clock.take(NOW) == NOW + 5 - 70 * DAY_MS
+    assert clock.take(NOW) == NOW + 5 - 21 * DAY_MS - 1 - 5
+
+
+def test_nothing_is_older_than_ten_half_lives():
+    """70 days and a second before the clock count as 70 days, and 30 days, which are far as well, as 30."""
+    clock = OwnTime.beginning(NOW, WEEK)
+    clock.take(NOW)
+    assert clock.take(NOW - 70 * DAY_MS - 1000) == NOW - 70 * DAY_MS
+    assert clock.take(NOW - 30 * DAY_MS) == NOW - 30 * DAY_MS
+
+
+@pytest.mark.parametrize("place", [0, 1500, 1999])
+async def test_one_event_ten_weeks_ahead_pushes_nothing_off_the_hot_list(client, place):
+    """69 days ahead, as the first, in the middle or last: it counts as one event, and the others as if it were not."""
+    events = a_stream(np.random.default_rng(6), NOW)
+    origin, event, _ = events[place]
+    stray = [*events]
+    stray[place] = (origin, Rating(event.event_id, event.user_id, "ahead", event.ts + 69 * DAY_MS, 4.0), ())
+    state = await started(client)
+    for first in range(0, len(events), 250):
+        await state.apply(stray[first : first + 250])
+    trends = dict((await state.merge_trending(2, Catalogue())).everything)
+    assert trends.pop("ahead", 0.0) <= 1.0
+    await client.flushdb()
+    state = await started(client)
+    await state.apply(events[:place] + events[place + 1 :])
+    without = dict((await state.merge_trending(2, Catalogue())).everything)
+    assert list(trends)[:10] == list(without)[:10]
+    assert [trends[item] / trends["i1"] for item in list(trends)[:10]] == pytest.approx(
+        [without[item] / without["i1"] for item in list(without)[:10]], rel=0.01
+    )
 
 
 async def test_a_learner_counts_what_trends_as_the_state_does(client):
