@@ -20,12 +20,14 @@ class Item:
     title : as shown to people.
     year : year of release, or None if unknown.
     genres : names in the owner's order, possibly none.
+    tags : what people say of it, in few words each, possibly none.
     """
 
     item_id: str
     title: str
     year: int | None = None
     genres: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

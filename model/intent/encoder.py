@@ -1,0 +1,99 @@
+"""The transformer that turns a sentence into a vector: all-MiniLM-L6-v2 [1]_, six layers of BERT, on the CPU.
+
+Its weights and its tokens are given: ``streams.sentence_weights`` reads them. Sentences that mean the like point the
+same way. It reads English; other languages reach it through the word lists beside it.
+
+References
+----------
+.. [1] Reimers and Gurevych, "Sentence-BERT", EMNLP 2019; Wang et al., "MiniLM", NeurIPS 2020.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["MAX_TOKENS", "SentenceEncoder"]
+
+Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+MAX_TOKENS = 128  # what the weights were trained with at most; a title with genres has about twenty
+HEADS = 12  # of the attention; the shape of the weights does not tell
+EPSILON = 1e-12  # of BERT's layer norm
+SENTENCES_PER_BLOCK = 64  # 64 sentences of 128 tokens need 50 MB within a layer
+
+
+class SentenceEncoder:
+    """Encodes sentences.
+
+    Parameters
+    ----------
+    weights : by the names of BERT, float32.
+    tokenize : returns the token ids of sentences, with the marks at both ends.
+
+    Attributes
+    ----------
+    width : of the vectors.
+
+    Raises
+    ------
+    ValueError
+        If the weights lack a part.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], tokenize: Tokenize) -> None:
+        self._weights = weights
+        self._tokenize = tokenize
+        try:
+            self._words = weights["embeddings.word_embeddings.weight"]
+            self._places = weights["embeddings.position_embeddings.weight"]
+            self._kind = weights["embeddings.token_type_embeddings.weight"][0]
+        except KeyError as error:
+            raise ValueError(
+                f"SentenceEncoder: the weights of a BERT encoder are required, got none named {error}"
+            ) from None
+        self.width = int(self._words.shape[1])
+        self._layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+
+    @torch.no_grad()
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 (n, width), rows of length 1, in the order of the sentences."""
+        tokens = [list(ids)[:MAX_TOKENS] for ids in self._tokenize(sentences)]
+        found = np.zeros((len(tokens), self.width), dtype=np.float32)
+        order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))  # alike lengths together: little padding
+        for start in range(0, len(order), SENTENCES_PER_BLOCK):
+            block = order[start : start + SENTENCES_PER_BLOCK]
+            found[block] = self._encoded([tokens[at] for at in block]).numpy()
+        return found
+
+    def _encoded(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Return the means of the last layer over each sentence's tokens, float32 (B, width), of length 1."""
+        longest = max(map(len, tokens))
+        ids = torch.tensor([[*line, *[0] * (longest - len(line))] for line in tokens])  # (B, T)
+        is_token = torch.arange(longest) < torch.tensor([[len(line)] for line in tokens])  # (B, T)
+        states = self._normed("embeddings.LayerNorm", self._words[ids] + self._places[:longest] + self._kind)
+        for number in range(self._layers):
+            states = self._layer(f"encoder.layer.{number}", states, is_token)
+        mean = (states * is_token.unsqueeze(2)).sum(dim=1) / is_token.sum(dim=1, keepdim=True)
+        return functional.normalize(mean)
+
+    def _layer(self, name: str, states: Tensor, is_token: Tensor) -> Tensor:
+        """Return what one layer makes of the states (B, T, width)."""
+        query, key, value = (
+            self._linear(f"{name}.attention.self.{part}", states).view(*states.shape[:2], HEADS, -1).transpose(1, 2)
+            for part in ("query", "key", "value")
+        )  # (B, H, T, width / H)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=is_token[:, None, None])
+        attended = self._linear(f"{name}.attention.output.dense", seen.transpose(1, 2).flatten(2))
+        states = self._normed(f"{name}.attention.output.LayerNorm", states + attended)
+        inside = functional.gelu(self._linear(f"{name}.intermediate.dense", states))
+        return self._normed(f"{name}.output.LayerNorm", states + self._linear(f"{name}.output.dense", inside))
+
+    def _linear(self, name: str, states: Tensor) -> Tensor:
+        return functional.linear(states, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _normed(self, name: str, states: Tensor) -> Tensor:
+        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        return functional.layer_norm(states, (self.width,), weight, bias, EPSILON)

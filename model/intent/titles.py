@@ -1,0 +1,85 @@
+"""Items by a title that somebody typed: any spelling of it, without the year, with "The" in front or left out."""
+
+import re
+from collections.abc import Iterable
+
+from rapidfuzz import fuzz, process
+
+from model.catalogue import Item
+from model.intent.words import words_of
+
+__all__ = ["TitleFinder", "plain_title"]
+
+_YEAR = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
+_ASIDE = re.compile(r"\s*\([^)]*\)")
+_ARTICLE = re.compile(
+    r"^(?P<rest>.+), (?P<article>the|a|an|le|la|les|l'|der|die|das|il|el|los|las|un|une)$", re.IGNORECASE
+)
+_LEADING = frozenset(["the", "a", "an", "le", "la", "les", "l", "der", "die", "das", "il", "el", "un", "une"])
+MIN_KEY = 2  # letters: a title of one letter would be found in anything
+
+
+class TitleFinder:
+    """Finds items by their titles.
+
+    Parameters
+    ----------
+    items : in the order that decides between items of one title: the first wins.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = tuple(items)
+        keys: dict[str, list[int]] = {}
+        for row, item in enumerate(self._items):
+            for key in _keys(item.title):
+                keys.setdefault(key, []).append(row)
+        self._rows = keys
+        self._keys = list(keys)
+
+    def exactly(self, text: str) -> Item | None:
+        """Return the item of this title, but for case, accents, marks, articles and the year."""
+        joined = _joined(plain_title(text))
+        rows = self._rows.get(joined) or self._rows.get(_without_article(joined))
+        return self._items[rows[0]] if rows else None
+
+    def find(self, text: str, n: int, least: float) -> list[tuple[Item, float]]:
+        """Return up to ``n`` items whose titles are most like a text, best first, with how much: 0..1.
+
+        least : how much a title must be like the text.
+        """
+        wanted = _joined(text)
+        if not wanted or n < 1:
+            return []
+        near = process.extract(wanted, self._keys, scorer=fuzz.ratio, limit=4 * n, score_cutoff=100.0 * least)
+        best: dict[int, float] = {}
+        for key, score, _ in near:
+            for row in self._rows[key]:
+                best.setdefault(row, score / 100.0)
+        ranked = sorted(best, key=lambda row: (-best[row], row))[:n]
+        return [(self._items[row], best[row]) for row in ranked]
+
+
+def plain_title(title: str) -> str:
+    """Return a title as people say it: without the year, and with a trailing article in front."""
+    title = _YEAR.sub("", title)
+    found = _ARTICLE.match(title)
+    return f"{found['article']} {found['rest']}" if found else title
+
+
+def _keys(title: str) -> set[str]:
+    """Return what a title may be called: whole, without its asides, up to its colon; each with and without article."""
+    bare = _YEAR.sub("", title)
+    without_asides = _ASIDE.sub("", bare)
+    asides = re.findall(r"\(([^)]*)\)", bare)
+    texts = [bare, without_asides, without_asides.partition(":")[0], *asides]
+    joined = [_joined(plain_title(text)) for text in texts]
+    return {key for one in joined for key in (one, _without_article(one)) if len(key) >= MIN_KEY}
+
+
+def _joined(text: str) -> str:
+    return " ".join(word.typed for word in words_of(text))
+
+
+def _without_article(joined: str) -> str:
+    first, _, rest = joined.partition(" ")
+    return rest if first in _LEADING and rest else joined
