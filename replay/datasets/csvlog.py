@@ -1,7 +1,8 @@
 """Any other log: one CSV file whose header names users, items and times, and ratings and kinds where there are any.
 
-Exported tables differ in names, quoting and clocks. The columns are found by their usual names, and the size of the
-numbers tells seconds from milliseconds. An event without a rating counts in full.
+Exported tables differ in names, quoting and clocks. The columns are found by their usual names. The size of the numbers
+tells seconds, milliseconds and days written as 20231115 from each other, and all rows must be of one unit: read as
+seconds the others would be of 1970, or far ahead. An event without a rating counts in full.
 """
 
 import io
@@ -19,11 +20,16 @@ from streams.records.ids import ID_RULE, is_id
 __all__ = ["log_ratings"]
 
 USERS = ("user_id", "user", "userid", "uid", "visitorid", "visitor_id", "customer_id", "session_id")
-ITEMS = ("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "track_id", "article_id")
+ITEMS = (
+    *("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "parent_asin", "track_id"),
+    "article_id",
+)
 TIMES = ("timestamp", "ts", "time", "datetime", "date", "unix_timestamp", "event_time", "created_at")
 RATINGS = ("rating", "stars", "score")
 KINDS = ("kind", "event", "event_type", "eventtype", "behavior", "behavior_type", "action")
 MILLISECONDS_FROM = 1.0e11  # as seconds that is the year 5138, as milliseconds 1973
+DAYS = (19700101, 21001231)  # numbers that may be days as YYYYMMDD
+PRESENT_FROM = 1.0e9  # seconds, 2001: beside such a number 20231115 is a day, and by itself it may be seconds of a log
 
 
 def log_ratings(data: bytes, place: str) -> pd.DataFrame:
@@ -52,11 +58,11 @@ def log_ratings(data: bytes, place: str) -> pd.DataFrame:
         _refuse(~_each(found[name], is_id), table, place, f"{name} of {ID_RULE}")
     rated = next((columns[name] for name in RATINGS if name in columns), None)
     stars = pd.Series("", index=table.index) if rated is None else table[rated].str.strip()
-    found["rating"] = pd.to_numeric(stars, errors="coerce").where(stars != "", MAX_STARS)
+    found["rating"] = pd.to_numeric(stars, errors="coerce").astype(np.float64).where(stars != "", MAX_STARS)
     wrong = ~found["rating"].between(MIN_STARS, MAX_STARS)
     _refuse(wrong, table, place, f"a rating from {MIN_STARS} to {MAX_STARS}, or no such column")
-    seconds = _seconds(times)
-    _refuse(~seconds.between(0, MAX_SECONDS), table, place, "a time in seconds, milliseconds or ISO 8601")
+    seconds = _seconds(times, place)
+    _refuse(~seconds.between(0, MAX_SECONDS), table, place, "a time in seconds, milliseconds, ISO 8601 or as YYYYMMDD")
     found["ts"] = np.rint(seconds * 1000).astype(np.int64)
     kinds = next((columns[name] for name in KINDS if name in columns), None)
     if kinds is not None:
@@ -88,13 +94,31 @@ def _column(table: pd.DataFrame, columns: dict[str, str], names: tuple[str, ...]
     raise DataError(f"data: {place} line 1 must name a column {', '.join(names)}, got {list(table.columns)!r}")
 
 
-def _seconds(times: "pd.Series[str]") -> "pd.Series[float]":
-    """Return each time in seconds, not a number where it cannot be told."""
+def _seconds(times: "pd.Series[str]", place: str) -> "pd.Series[float]":
+    """Return each time in seconds, not a number where it cannot be told; raise DataError for more than one unit."""
     numbers = pd.to_numeric(times, errors="coerce")
     if numbers.isna().all():
-        moments = pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601")
-        return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    return numbers / (1.0 if numbers.max() < MILLISECONDS_FROM else 1000.0)
+        return _since_epoch(pd.to_datetime(times, errors="coerce", utc=True, format="ISO8601"))
+    written = times.str.strip().where(numbers.between(*DAYS))
+    days = _since_epoch(pd.to_datetime(written, errors="coerce", utc=True, format="%Y%m%d"))
+    if days.notna().all():
+        return days
+    units = {
+        "days as YYYYMMDD": days.notna() & (numbers.max() >= PRESENT_FROM),
+        "seconds": days.isna() & (numbers < MILLISECONDS_FROM),
+        "milliseconds": numbers >= MILLISECONDS_FROM,
+    }
+    shown = [f"{unit} in row {int(rows.to_numpy().argmax()) + 1}" for unit, rows in units.items() if rows.any()]
+    if len(shown) > 1:
+        raise DataError(
+            f"data: {place} must hold times of one unit, got {', '.join(shown)} after the header; write all of them "
+            "in one"
+        )
+    return numbers / (1000.0 if units["milliseconds"].any() else 1.0)
+
+
+def _since_epoch(moments: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
+    return (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
 
 
 def _each(column: "pd.Series[str]", test: Callable[[str], bool]) -> "pd.Series[bool]":

@@ -60,6 +60,11 @@ class _Format:
         return self.ratings_file.startswith(".")
 
 
+def _csv_ratings(data: bytes, place: str) -> pd.DataFrame:
+    """Read a ``ratings.csv``: that of MovieLens, or any table, as its header says."""
+    return (movielens.csv_ratings if movielens.has_csv_header(data) else log_ratings)(data, place)
+
+
 FORMATS = (
     _Format(
         *("movielens-100k", "u.data", movielens.tab_ratings, "u.item", movielens.tab_items),
@@ -69,7 +74,7 @@ FORMATS = (
         *("movielens-dat", "ratings.dat", movielens.dat_ratings, "movies.dat", movielens.dat_items),
         *("users.dat", movielens.dat_users),
     ),
-    _Format("movielens-csv", "ratings.csv", movielens.csv_ratings, "movies.csv", movielens.csv_items),
+    _Format("movielens-csv", "ratings.csv", _csv_ratings, "movies.csv", movielens.csv_items),
     _Format("recbole", ".inter", recbole.atomic_ratings, ".item", recbole.atomic_items),
 )
 TABLES = (_Format("table", ".csv", log_ratings), _Format("table", ".tsv", log_ratings))

@@ -31,6 +31,7 @@ __all__ = [
     "dat_items",
     "dat_ratings",
     "dat_users",
+    "has_csv_header",
     "tab_items",
     "tab_ratings",
     "tab_users",
@@ -79,11 +80,13 @@ def dat_ratings(data: bytes, place: str) -> pd.DataFrame:
 
 
 def csv_ratings(data: bytes, place: str) -> pd.DataFrame:
-    """Read a ``ratings.csv``; see ``parse_ratings``."""
-    header = data.partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf").strip()
-    if header != CSV_RATINGS_HEADER:
-        raise DataError(f"data: {place} line 1 must be {CSV_RATINGS_HEADER.decode()}, got {header[:120]!r}")
+    """Read a ``ratings.csv`` with MovieLens' header; see ``parse_ratings``."""
     return parse_ratings(data, CSV, place)
+
+
+def has_csv_header(data: bytes) -> bool:
+    """Tell whether a ``ratings.csv`` is one of MovieLens."""
+    return data.partition(b"\n")[0].removeprefix(b"\xef\xbb\xbf").strip() == CSV_RATINGS_HEADER
 
 
 def tab_items(data: bytes, place: str) -> list[Item]:

@@ -15,9 +15,10 @@ from streams.errors import DataError
 __all__ = ["atomic_items", "atomic_ratings"]
 
 NAMES = {"user_id": "user_id", "item_id": "item_id", "rating": "rating", "timestamp": "seconds"}
-TITLES = ("movie_title", "title", "name")
+TITLES = ("movie_title", "movie_name", "title", "name")
 YEARS = ("release_year", "year")
 GENRES = ("class", "genre", "genres", "categories")
+TYPES = "type:token_seq"  # of films: their genres; as a single token it says what kind of thing an item is
 
 
 def atomic_ratings(data: bytes, place: str) -> pd.DataFrame:
@@ -35,6 +36,8 @@ def atomic_ratings(data: bytes, place: str) -> pd.DataFrame:
 def atomic_items(data: bytes, place: str) -> list[Item]:
     """Read an ``.item`` file; an item without a title has its id as title."""
     header = _header(data, place)
+    if TYPES in text(data.partition(b"\n")[0]).rstrip("\r").split("\t"):
+        header = ["genres" if name == "type" else name for name in header]
     if "item_id" not in header:
         raise DataError(f"data: {place} line 1 must name the column item_id, got {header!r}")
     items = []
@@ -63,8 +66,9 @@ def _item(row: dict[str, str], where: str) -> Item:
     written = _first(row, YEARS).partition(".")[0]
     if written.isdecimal() and FIRST_YEAR <= int(written) <= LAST_YEAR:
         year = int(written)
-    genres = tuple(genre for genre in _first(row, GENRES).split() if genre not in NO_GENRES)
-    return Item(item_id, readable(title), year, genres)
+    written = _first(row, GENRES)
+    genres = [genre.strip() for genre in (written.split(",") if "," in written else written.split())]
+    return Item(item_id, readable(title), year, tuple(genre for genre in genres if genre not in NO_GENRES))
 
 
 def _first(row: dict[str, str], names: tuple[str, ...]) -> str:

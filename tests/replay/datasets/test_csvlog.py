@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from replay.datasets.readers import read_dataset
@@ -37,6 +38,37 @@ def test_a_column_may_tell_kinds(tmp_path, name):
 def test_clocks_are_told_apart(tmp_path, time):
     """Seconds, milliseconds and two ways of writing the same moment."""
     assert _rows(_read(tmp_path, f"user\titem\ttime\nu\ti\t{time}\n", "log.tsv"))[0][3] == 1_700_000_000_000
+
+
+def test_days_may_be_written_as_numbers(tmp_path):
+    """A column of 20231115 and 20231116 is two days of 2023, and no hour of 1970."""
+    log = _read(tmp_path, "user,item,date,rating\nu,i,20231115,3\nu,j,20231116,4\n")
+    assert log.interactions["rating"].dtype == np.float64
+    rows = _rows(log)
+    assert [row[3] for row in rows] == [1_700_006_400_000, 1_700_092_800_000]
+
+
+def test_small_numbers_are_seconds_of_a_log_that_counts_from_zero(tmp_path):
+    """20231115 beside 20231199, which is no day, and beside 5 are seconds, as nothing else is of the present."""
+    rows = _rows(_read(tmp_path, "user,item,ts\nu,i,5\nu,j,20231115\nu,k,20231199\n"))
+    assert [row[3] for row in rows] == [5_000, 20_231_115_000, 20_231_199_000]
+
+
+def test_times_of_more_than_one_unit_are_refused(tmp_path):
+    """Read as one unit some would be of January 1970: each unit is named with its first row."""
+    text = "user,item,ts\na,w,1700000000\na,x,1700000001\na,y,1700000100000\nb,z,20231115\n"
+    with pytest.raises(DataError, match=r"YYYYMMDD in row 4, seconds in row 1, milliseconds in row 3 after the header"):
+        _read(tmp_path, text)
+    with pytest.raises(DataError, match=r"got days as YYYYMMDD in row 1, seconds in row 2 after the header; write"):
+        _read(tmp_path, "user,item,ts\na,x,20231115\nb,x,1700000000\n")
+
+
+def test_the_header_of_a_ratings_csv_decides(tmp_path):
+    """One that is not MovieLens' is a table like any other; with MovieLens' columns in another order too."""
+    assert _rows(_read(tmp_path, "user_id,item_id,rating,timestamp\na,x,4,5\n", "ratings.csv")) == [
+        ("a", "x", 4.0, 5_000)
+    ]
+    assert _rows(_read(tmp_path, "movieId,userId,timestamp\n7,1,5\n", "ratings.csv")) == [("1", "7", 5.0, 5_000)]
 
 
 def test_an_empty_rating_is_none(tmp_path):

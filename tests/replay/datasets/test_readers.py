@@ -142,6 +142,25 @@ def test_atomic_files_keep_tokens_and_fractions_of_seconds(tmp_path):
     assert list(dataset.catalogue) == [Item("a-1", "Dune Sea", 1980, ("War", "Drama")), Item("b", "b")]
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "title", "genres"),
+    [
+        ("movie_name:token_seq\ttype:token_seq", "Kite, The\tAdventure Sci-Fi", "The Kite", ("Adventure", "Sci-Fi")),
+        (
+            "name:token\tgenre:token_seq\ttype:token",
+            "Kite\tSlice of Life, Drama\tTV",
+            "Kite",
+            ("Slice of Life", "Drama"),
+        ),
+        ("name:token\ttype:token", "Kite\tTV", "Kite", ()),
+    ],
+)
+def test_titles_and_genres_are_found_where_atomic_files_have_them(tmp_path, header, row, title, genres):
+    """A film's type is its genres where it is a sequence, and no genre as one token; genres may lie between commas."""
+    log = write(tmp_path / "log", x__inter=INTER, x__item=f"item_id:token\t{header}\nb\t{row}\n")
+    assert read_dataset(log).catalogue.find("b") == Item("b", title, None, genres)
+
+
 def test_atomic_columns_are_found_by_name(tmp_path):
     """The order of the columns is the header's, and further columns are passed over."""
     folder = write(
@@ -239,9 +258,11 @@ def test_a_bad_dat_row_is_told_with_its_line(tmp_path):
 
 
 def test_csv_headers_are_checked(tmp_path):
-    """Columns in another order would be read as something else, so they are refused."""
-    folder = write(tmp_path / "bad", ratings__csv="movieId,userId,rating,timestamp\n1,1,3,4\n")
-    with pytest.raises(DataError, match=r"ratings\.csv line 1 must be userId,movieId,rating,timestamp"):
+    """Columns in another order are read by their names, and one that is missing is named."""
+    folder = write(tmp_path / "turned", ratings__csv="movieId,userId,rating,timestamp\n1,2,3,4\n")
+    assert tuples(read_dataset(folder)) == [("2", "1", 3.0, 4000)]
+    folder = write(tmp_path / "bad", ratings__csv="movieId,rating,timestamp\n1,3,4\n")
+    with pytest.raises(DataError, match=r"ratings\.csv line 1 must name a column user_id"):
         read_dataset(folder)
 
 
