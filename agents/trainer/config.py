@@ -20,6 +20,7 @@ class TrainerConfig:
     least_events : new events below which a round teaches nothing, and its held-out tenth decides nothing.
     first_events : events needed for a first version.
     refill : events before a version's offsets that are read again at the start, as the old ones to replay.
+    tallied : ratings before those that are read as well, only to know the middle of each user's own.
     remembered_events : event ids remembered to leave out a producer's duplicates.
     keep_versions : versions that stay in the registry; the serving one and its parent always do.
     whole_every : versions of which one is stored whole; the others hold the changes to their parent where these are
@@ -37,6 +38,7 @@ class TrainerConfig:
     least_events: int = 300
     first_events: int = 2000
     refill: int = 500_000
+    tallied: int = 1_000_000
     remembered_events: int = 100_000
     keep_versions: int = 50
     whole_every: int = 10

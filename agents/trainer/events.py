@@ -14,6 +14,7 @@ from model.history import Interaction
 from model.network.snapshot import Snapshot
 from model.training.learner import Learner
 from model.training.standing import Standing
+from streams.kafka import topics
 from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import RawRecord, decode_batch
@@ -77,6 +78,8 @@ class TrainingEvents:
     async def go_on_from(self, version: Version, snapshot: Snapshot, topic_ids: TopicIds) -> None:
         """Go on after the events that a version contains, with those before as the old ones.
 
+        Ratings from before these are read too: without them the middle of a user's own would be that of the scale.
+
         Parameters
         ----------
         topic_ids : of the topics as they are now.
@@ -84,9 +87,11 @@ class TrainingEvents:
         self.learner.champion = snapshot
         self._offsets = offsets = await self._reachable(version, topic_ids)
         back = self._config.refill // (2 * self._settings.partitions)  # as most events are of two topics
-        await self._retry.until_available(self._reader.seek, offsets, back=back)
+        further = self._config.tallied // self._settings.partitions
+        await self._retry.until_available(self._reader.seek, offsets, back=back + further)
         while await self._reader.is_before(offsets):
-            self.learner.preload(self._learnt(self._decoded(await self._reader.read(READ, 0.5, below=offsets))))
+            found = self._without_earlier(await self._reader.read(READ, 0.5, below=offsets), offsets, back)
+            self.learner.preload(self._learnt(self._decoded(found)))
 
     def measure_by(self, anchor: Snapshot | None, found: ModelStanding) -> None:
         """Go on with what earlier rounds say of the version that serves.
@@ -112,6 +117,20 @@ class TrainingEvents:
                 self.learner.note_judged()
         self._report.events += len(records)
         self._report.lost = self._reader.lost
+
+    def _without_earlier(self, records: Iterable[RawRecord], offsets: Offsets, back: int) -> list[RawRecord]:
+        """Return the records that are learnt, once earlier ratings have been counted for their users' own middles."""
+        ratings = self._settings.prefix + topics.RATES
+        learnt, earlier = [], []
+        for record in records:
+            origin = record.origin
+            if origin.offset >= offsets[origin.topic][origin.partition] - back:
+                learnt.append(record)
+            elif origin.topic == ratings:
+                earlier.append(record)
+        for _ in self._learnt(self._decoded(earlier)):
+            pass  # each is judged, and counted by that
+        return learnt
 
     def _decoded(self, records: Iterable[RawRecord]) -> Sequence[tuple[Origin, Event]]:
         return decode_batch(records, self._settings.prefix, self._settings.kinds).events

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from agents.retry import Retry
+from agents.trainer.events import TrainingEvents
+from agents.trainer.report import TrainerReport
 from agents.trainer.trainer import TRAINER_GROUP, Trainer, TrainerConfig
 from model.catalogue import Catalogue
 from model.metrics.paired_lead import PairedLead
 from model.training.fit import TrainingConfig
 from model.training.rounds import RoundConfig, train
 from model.training.standing import Standing
+from streams.reading.reader import EventReader
 from streams.redis.heartbeat import RENEW_S
 from streams.registry.registry import Registry
 from streams.state.pointer import ModelStanding
@@ -355,6 +359,34 @@ async def test_where_repeats_are_treated_in_another_way_learning_begins_anew(ins
     serving = installation.redis.hget("model:current", "version")
     assert serving == said["version"]
     assert Registry(installation.settings.registry).load(serving)[0].config.repeats is keeps
+
+
+@pytest.mark.parametrize(("tallied", "is_liked"), [(100, False), (0, True)])
+async def test_a_users_own_middle_outlives_a_restart(install, tallied, is_liked):
+    """Ten ratings of five stars, longer ago than what is learnt again, make four stars a dislike."""
+    installation = install()
+    settings = installation.settings
+    fields = {"user_id": "u", "ts": TS, "rating": 5.0}
+    sent = [("u", fields | {"event_id": f"e{n}", "item_id": f"i{n}"}) for n in range(14)]
+    installation.send_all("rate-events", [*sent[:10], *(("u", one | {"rating": 4.0}) for _, one in sent[10:13])])
+    report = TrainerReport()
+    reader = EventReader(settings, "tallies")
+    await reader.start()
+    try:
+        _, ends = await reader.bounds()
+        about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+        version = Registry(settings.registry).save(untrained(), parent=None, offsets=ends, **about)
+        config = TrainerConfig(refill=2 * settings.partitions * 3, tallied=tallied)  # three of each topic's partition
+        events = TrainingEvents(settings, config, reader, Retry("trainer"), report)
+        await events.go_on_from(version, untrained(), {})
+        assert len(events.learner) == 3
+        installation.send_all("rate-events", [("u", sent[13][1] | {"rating": 4.0})])
+        while not report.events:
+            await events.read()
+    finally:
+        await reader.stop()
+    learnt = events.learner.material(Catalogue()).histories["u"]
+    assert [one.is_positive for one in learnt] == [is_liked] * 4
 
 
 async def test_a_lost_pointer_is_put_back(install, until):
