@@ -7,6 +7,11 @@ known items. The hot list is refreshed every 100 events. Pure trending stands fi
     python benchmarks/learning/coldstart.py ml-100k.zip            # the table
     python benchmarks/learning/coldstart.py ml-1m.zip --brief      # trending alone and the defaults only
     python benchmarks/learning/coldstart.py ml-100k.zip --latency  # time of one batch of 100 users
+    python benchmarks/learning/coldstart.py ml-100k.zip --stale    # an installation before its first version
+
+With ``--stale`` a log begins with nothing and no version ever serves. Every event after a user's first is tested on the
+list of its moment, as live, with trending merged every so many events: a replay of a thousand events a second merges
+once in as many. Beside it stands popularity that knows every event at once.
 """
 
 import argparse
@@ -22,10 +27,14 @@ from model.history import Interaction, Profile
 from model.ranking.cold_start import ColdStart, ColdStartConfig, Trending
 from model.ranking.content import ContentConfig, ContentIndex
 from replay.datasets.readers import Dataset, read_dataset
+from replay.prequential.baseline_ranks import baseline_ranks
+from replay.prequential.run import PrequentialConfig, PrequentialRun
+from replay.prequential.stream import Stream
 
 DAY_MS = 86_400_000
 EVENTS_PER_REFRESH = 100
 BRIEF = ("trending alone, half-life 10 d", "defaults")
+STALE_EVENTS, MERGES = 20_000, (100, 300, 1000, 3000)
 MAX_PAST_EVENTS = 9  # of a user: the tenth event is the last that is ranked
 
 
@@ -134,14 +143,39 @@ def latency(dataset: Dataset) -> None:
     )
 
 
+def stale(dataset: Dataset) -> None:
+    """Print HR@10 of cold lists without a version, by how many events trending is behind at most."""
+    stream = Stream.of(dataset, warm_up=2.5 / STALE_EVENTS, limit=STALE_EVENTS)
+    popularity = baseline_ranks(stream, "popularity", 0)
+    print(f"{'':36}{'all':>8}{'1 to 9':>8}{'10 on':>8}")
+    few = stream.history <= MAX_PAST_EVENTS
+    for name, ranks in [("popularity", popularity), *((f"merged every {n}", None) for n in MERGES)]:
+        found = ranks if ranks is not None else _stale_ranks(stream, int(name.rpartition(" ")[2]))
+        print(
+            f"{name:36}" + "".join(f"{np.mean(found[some] <= 10):8.4f}" for some in (few | True, few, ~few)), flush=True
+        )
+
+
+def _stale_ranks(stream: Stream, merge_every: int) -> np.ndarray:
+    run = PrequentialRun(stream, PrequentialConfig(round_every=0, merge_every=merge_every))
+    run.warm_up(stream.warm)
+    for _ in run.blocks():
+        pass
+    return run.track.ranks
+
+
 def main() -> None:
     """Read the arguments and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--latency", action="store_true", help="time one batch instead")
     parser.add_argument("--brief", action="store_true", help="run trending alone and the defaults only")
+    parser.add_argument("--stale", action="store_true", help="test an installation without a version instead")
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.dataset)
+    if arguments.stale:
+        stale(dataset)
+        return
     if arguments.latency:
         latency(dataset)
         return
