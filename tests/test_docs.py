@@ -279,13 +279,14 @@ def test_the_records_page_names_every_field():
     kinds = (Watch, Rating, Action, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
     assert [f"{kind.__name__}.{one.name}" for kind in kinds for one in fields(kind) if one.name not in named] == []
     examples = ["\n".join(block.lines).encode() for block in blocks(page) if block.language == "json"]
-    watch, rating, action, item, profile, request = examples
+    watch, rating, action, item, profile, request, wishes = examples
     assert decode_watch(watch).interaction().kind == "watch"
     assert decode_rating(rating).interaction().kind == "rate"
     assert decode_action(action).kind == "hide"
     assert isinstance(decode_item(None, item), Item)
     assert isinstance(decode_hints(None, profile), UserHints)
     assert decode_request(request).strict
+    assert decode_request(wishes).wishes.years == (2000, None)
 
 
 def test_the_topics_page_names_every_topic():

@@ -74,7 +74,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "network": {ROOT_ROOM, "metrics"},
         "wishes": {ROOT_ROOM},
         "intent": {ROOT_ROOM, "wishes"},
-        "ranking": {ROOT_ROOM, "network"},
+        "ranking": {ROOT_ROOM, "network", "wishes"},
         "training": {ROOT_ROOM, "metrics", "network", "ranking"},
         "plain": {ROOT_ROOM, "network", "training"},
     },

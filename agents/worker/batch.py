@@ -107,7 +107,7 @@ async def publish(worker: Worker, answers: Sequence[Answer], rejected: Sequence[
     changes = [answer.change for answer in answers if answer.change is not None]
     await worker.publisher().publish([(one.user_id, one.body) for one in lists], changes, rejected)
     worker.rejections.note(rejected)
-    worker.report.lists += len(lists)
+    worker.report.lists += sum(answer.recommendation.mode != "refused" for answer in answers)
     worker.report.degraded += sum(answer.recommendation.mode == "degraded" for answer in answers)
     return lists
 

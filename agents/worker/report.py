@@ -19,7 +19,8 @@ class StalledPartition:
 class WorkerReport:
     """The state of a worker; its counters begin with the process, and its fields are those of the JSON.
 
-    ``rejected`` counts the dead letters that it sent: events, requests and films. ``mended`` counts the records that
+    ``rejected`` counts the dead letters that it sent: events, requests and films. ``refused`` counts the requests that
+    it answered with what is wrong with them. ``mended`` counts the records that
     it applied again because Redis had lost them. ``patched`` and ``loaded`` count the versions taken over as changes
     alone and whole. For the one that serves ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so
     long lists were still of the one before. ``chosen`` is the number of modes set by hand. ``lost`` counts offsets that
@@ -31,6 +32,7 @@ class WorkerReport:
     events: int = 0
     applied: int = 0
     rejected: int = 0
+    refused: int = 0
     lists: int = 0
     degraded: int = 0
     batches: int = 0

@@ -47,11 +47,13 @@ class WorkerConfig:
     ----------
     batch : most events taken at once.
     within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
+    requests_within_s : the same of requests, where somebody waits; those that come meanwhile are the next wave anyway.
     serving, refresh, modes, exposure, fetching : of the parts.
     """
 
     batch: int = 256
     within_s: float = 0.02
+    requests_within_s: float = 0.005
     serving: ServingConfig = field(default_factory=ServingConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)

@@ -4,7 +4,7 @@ The first event already changes the list. It takes no training, only the catalog
 are empty, the newest items of the catalogue come first. ``modes`` decides who is cold.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.history import Interaction, Profile
-from model.ranking.content import ContentIndex, best_rows
+from model.ranking.asked import CatalogueWishes, best_allowed
+from model.ranking.content import ContentIndex
 
 __all__ = ["ColdStart", "ColdStartConfig", "ScoredItem", "Source", "Trending", "contrasted"]
 
-Source = Literal["neumf", "trending", "similar", "catalogue", "exposure"]
+Source = Literal["neumf", "trending", "similar", "catalogue", "exposure", "asked"]
 _Floats = NDArray[np.float32]
 _DECIMALS = 6  # scores closer than this are a tie: the last bits depend on how many users are scored together
 
@@ -104,9 +105,10 @@ class ScoredItem:
     Parameters
     ----------
     item_id : the item.
-    score : 0..1, higher is better; in a cold list that prefers a genre, items of that genre have 1 added.
+    score : 0..1, higher is better; with wishes what they say is added (``model.wishes.combining``).
     source : ``neumf`` in a personalised list, else the part of the blend that weighed most; ``catalogue`` where no
-        part knew the item, and ``exposure`` at the place for new ones.
+        part knew the item, ``exposure`` at the place for new ones, and ``asked`` where a wish weighed more than all
+        that.
     reason : a sentence for people.
     """
 
@@ -134,9 +136,7 @@ class ColdStart:
         index: ContentIndex,
         n: int,
         *,
-        genre: str | None = None,
-        strict: bool = False,
-        exclude: Collection[str] = (),
+        asked: Sequence[CatalogueWishes | None] = (),
         newcomers: Trending = NOTHING_TRENDS,
         repeats: bool = False,
     ) -> list[list[ScoredItem]]:
@@ -154,9 +154,7 @@ class ColdStart:
         trending : the trending list; items outside the catalogue are ignored.
         index : the catalogue's vectors.
         n : items per user; fewer come back only if no more are left.
-        genre : items of this genre come first.
-        strict : return nothing outside ``genre``.
-        exclude : items that nobody gets.
+        asked : what each of the B users wishes for, None for nothing; empty where nobody does.
         newcomers : the trending list of newcomers; where it is empty that of everybody counts alone.
         repeats : whether users may get what they touched recently.
 
@@ -168,22 +166,36 @@ class ColdStart:
         if n < 1:
             raise ValueError(f"ColdStart.rank: n must be at least 1, got {n!r}")
         recents = [index.known(profile.recent) for profile in profiles]
+        trend, likeness = self.parts(profiles, trending, index, newcomers=newcomers)
+        scores = np.round(trend + likeness, _DECIMALS)
+        lists = []
+        for place, (recent, wish) in enumerate(zip(recents, asked or [None] * len(profiles), strict=True)):
+            allowed = np.ones(len(index), dtype=np.bool_) if wish is None else wish.allowed.copy()
+            if not (repeats or (wish is not None and wish.wishes.allow_seen)):
+                allowed[index.rows(recent)] = False
+            model = scores[place]
+            combined = model.astype(np.float64) if wish is None else wish.combined(model)
+            rows = best_allowed(combined, model, allowed, index.shelf_order, n)
+            lists.append(self._list(index, recent, rows, combined, trend[place], likeness[place], wish))
+        return lists
+
+    def parts(
+        self,
+        profiles: Sequence[Profile],
+        trending: Trending,
+        index: ContentIndex,
+        *,
+        newcomers: Trending = NOTHING_TRENDS,
+    ) -> tuple[_Floats, _Floats]:
+        """Return what trending and what similarity says of every item, float32 (B, N) each; their sum is the score."""
+        recents = [index.known(profile.recent) for profile in profiles]
         share = np.array([self.config.share(len(recent)) for recent in recents], dtype=np.float32)[:, None]  # (B, 1)
         trend = (1.0 - share) * self._trends(recents, trending, newcomers, index)  # (B, N)
-        likeness = share * index.scores(index.profiles(recents))  # (B, N)
-        scores = np.round(trend + likeness, _DECIMALS)
-        wanted = None if genre is None else index.in_genre(genre)
-        if wanted is not None:
-            scores[:, wanted] += 1.0
-            if strict:
-                scores[:, ~wanted] = -np.inf
-        for place, recent in enumerate(() if repeats else recents):
-            scores[place, index.rows(recent)] = -np.inf
-        scores[:, [row for row in map(index.row, exclude) if row is not None]] = -np.inf
-        return [
-            self._list(index, recent, scores[place], trend[place], likeness[place], n, genre)
-            for place, recent in enumerate(recents)
-        ]
+        return trend, share * index.scores(index.profiles(recents))  # (B, N)
+
+    def trend_of(self, trending: Trending, index: ContentIndex) -> _Floats:
+        """Return what trends on the catalogue's rows, float32 (N,), 0..1 with 1 at the highest."""
+        return _trend(trending, index, self.config.contrast)
 
     def _trends(
         self, recents: Sequence[Sequence[Interaction]], trending: Trending, newcomers: Trending, index: ContentIndex
@@ -201,28 +213,29 @@ class ColdStart:
         self,
         index: ContentIndex,
         recent: Sequence[Interaction],
-        scores: _Floats,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float64],
         trend: _Floats,
         likeness: _Floats,
-        n: int,
-        genre: str | None,
+        wish: CatalogueWishes | None,
     ) -> list[ScoredItem]:
-        """Return one user's list from the three lines (N,) of scores, -inf where an item may not be listed."""
-        rows = index.shelf_order[best_rows(scores[index.shelf_order], n)]
-        rows = rows[scores[rows] > -np.inf]
+        """Return one user's list of these rows from the lines (N,) of scores."""
         closest = _closest(index, recent, rows)
         similar = [
             one > other and bool(title) for one, other, title in zip(likeness[rows], trend[rows], closest, strict=True)
         ]
         trends = (trend[rows] > 0.0).tolist()
-        wanted = [False] * len(rows) if genre is None else index.in_genre(genre)[rows].tolist()
         listed = []
         for place, (row, score) in enumerate(zip(rows.tolist(), scores[rows].tolist(), strict=True)):
             source: Source = "catalogue"
-            if similar[place]:
+            asked_for = None if wish is None else wish.reason_for(row, index, trend[row] + likeness[row])
+            if asked_for is not None:
+                source, reason = "asked", asked_for
+            elif similar[place]:
                 source, reason = "similar", f"Similar to {closest[place]}"
             elif trends[place]:
-                source, reason = "trending", f"Trending in {genre}" if wanted[place] else "Trending now"
+                genre = None if wish is None else wish.wanted_genre(row, index)
+                source, reason = "trending", "Trending now" if genre is None else f"Trending in {genre}"
             else:
                 reason = "New in the catalogue"
             listed.append(ScoredItem(index.item_ids[row], max(0.0, score), source, reason))

@@ -83,6 +83,8 @@ class ContentIndex:
     ----------
     items, item_ids : the items and their ids in row order.
     vectors : float32 (N, D), rows of length 1 or 0.
+    years : int64 (N,), of release, -1 where unknown.
+    genres : every genre that occurs, sorted by name.
     shelf_order : int64 (N,), rows by year, newest first, unknown years last, then catalogue order.
     """
 
@@ -103,7 +105,9 @@ class ContentIndex:
             )
         )
         years = np.array([item.year if item.year is not None else -1 for item in items], dtype=np.int64)
+        self.years = years
         self.shelf_order = np.argsort(-years, kind="stable")
+        self.genres = catalogue.genres()
 
     def __len__(self) -> int:
         return len(self.item_ids)

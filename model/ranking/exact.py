@@ -438,6 +438,13 @@ class Ranker:
             scores += part
         return scores
 
+    def alike(self, rows: Rows) -> NDArray[np.float32]:
+        """Return the mean cosine of every item's vector with those of some items, float32 (N,).
+
+        rows : int64 (R,), item rows, at least one.
+        """
+        return np.asarray((self._directions @ self._directions[torch.from_numpy(rows)].mean(dim=0)).numpy())
+
     def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
         """Return for each item the liked item of the history whose vector points most nearly the same way.
 

@@ -17,35 +17,22 @@ import numpy.typing as npt
 from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Mode, Profile
-from model.ranking.cold_start import ColdStart, ScoredItem, Trending
+from model.ranking.asked import CatalogueWishes, best_allowed, read_wishes
+from model.ranking.cold_start import ColdStart, ScoredItem, Source, Trending
 from model.ranking.content import ContentIndex
-from model.ranking.exact import Ranker
+from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
+from model.wishes.query import QueryScorer
+from model.wishes.wishes import NO_WISHES, Wishes
 
-__all__ = ["NO_FILTER", "CandidateList", "ListFilter", "Recommender"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListFilter:
-    """What a list should be like.
-
-    Parameters
-    ----------
-    genre : items of this genre come first; with ``strict`` there are no others.
-    strict : whether a shorter list is better than other genres.
-    exclude : items not to list.
-    """
-
-    genre: str | None = None
-    strict: bool = False
-    exclude: tuple[str, ...] = ()
+__all__ = ["CandidateList", "Recommender"]
 
 
-NO_FILTER = ListFilter()
 _NOTHING_TRENDS = Trending()
+_MAX_READ = 256  # wishes that are kept as they were read, so that looking deeper does not read them again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +48,9 @@ class CandidateList:
     items : candidates, best first.
     complete : whether a longer list could hold no further items.
     new : items that may take a place because they are new.
+    wishes : what was asked for.
+    unfilled : sentences that say which wishes cannot be fulfilled.
+    knows_user : whether something that the user touched or asked for has a say in it.
     """
 
     profile: Profile
@@ -70,6 +60,9 @@ class CandidateList:
     items: tuple[ScoredItem, ...]
     complete: bool
     new: tuple[NewItem, ...] = ()
+    wishes: Wishes = NO_WISHES
+    unfilled: tuple[str, ...] = ()
+    knows_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +84,7 @@ class Recommender:
     repeats : whether users may get items that they touched before; a version that serves was trained so as well.
     new : new items that lists without wishes may show.
     hint_lifts : what newcomers of a group begin with, for those who have hints.
+    queries : reads queries in words; without it they are left out, and lists say so.
     """
 
     catalogue: Catalogue
@@ -106,6 +100,7 @@ class Recommender:
     repeats: bool = False
     new: tuple[NewItem, ...] = ()
     hint_lifts: HintLifts = field(default_factory=HintLifts)
+    queries: QueryScorer | None = None
 
     def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
         """Return the same with another catalogue and its index, and without new items that it does not hold."""
@@ -139,6 +134,10 @@ class Recommender:
         """Return the same with other lifts of hints."""
         return self._with(hint_lifts=hint_lifts)
 
+    def with_queries(self, queries: QueryScorer | None) -> "Recommender":
+        """Return the same with another reader of queries, whose catalogue may be an earlier one."""
+        return self._with(queries=queries)
+
     def with_surroundings_of(self, other: "Recommender") -> "Recommender":
         """Return this model version and these thresholds with everything else of another recommender."""
         return self._with(
@@ -150,6 +149,7 @@ class Recommender:
             overrides=other.overrides,
             new=other.new,
             hint_lifts=other.hint_lifts,
+            queries=other.queries,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
@@ -168,19 +168,21 @@ class Recommender:
         return self.modes if self.ranker is None else self.modes.learnt(self.ranker.handover)
 
     def recommend(
-        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
+        self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
     ) -> tuple[CandidateList, ...]:
         """Rank for a batch of users.
 
         Parameters
         ----------
         profiles : B users.
-        n : candidates per user; fewer come back where the catalogue or a strict filter has no more.
+        n : candidates per user; fewer come back where the catalogue or a strict wish has no more.
+        wishes : what each of the B users asks for; None where nobody asks for anything.
 
         Returns
         -------
         B candidate lists in the order of ``profiles``.
         """
+        asked = [self._read(one) for one in wishes or [NO_WISHES] * len(profiles)]
         decided = [self.decide(profile) for profile in profiles]
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
         cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
@@ -188,7 +190,8 @@ class Recommender:
         personalized = partial(self._scored, mode="personalized")
         for where, rank in ((personal, personalized), (cold, self._cold)):
             if where:
-                items.update(zip(where, rank([profiles[at] for at in where], n, list_filter), strict=True))
+                mine = [profiles[at] for at in where]
+                items.update(zip(where, rank(mine, n, [asked[at] for at in where]), strict=True))
         return tuple(
             CandidateList(
                 profile,
@@ -197,30 +200,92 @@ class Recommender:
                 self.version if mode == "personalized" or self._mixes_cold_lists else None,
                 items[at],
                 len(items[at]) < n,
-                self.new if list_filter == NO_FILTER else (),
+                self.new if wish is None else (),
+                NO_WISHES if wish is None else wish.wishes,
+                () if wish is None else wish.unfilled,
+                self._knows(profile, wish),
             )
-            for at, (profile, (mode, known_items)) in enumerate(zip(profiles, decided, strict=True))
+            for at, (profile, (mode, known_items), wish) in enumerate(zip(profiles, decided, asked, strict=True))
         )
 
     def degraded(
-        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter = NO_FILTER
+        self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
     ) -> tuple[CandidateList, ...]:
-        """Return trending lists, for when scoring fails; they need neither the network nor similarity."""
-        strangers = [Profile(profile.user_id, recent=()) for profile in profiles]
-        lists = self._unlearnt(strangers, n, list_filter)
+        """Return lists for when scoring fails: similar and trending, or where that fails too what trends alone.
+
+        They need no version and read no query, so they are there at once.
+        """
+        asked = [self._read(one, is_late=True) for one in wishes or [NO_WISHES] * len(profiles)]
+        lists = self._unlearnt(profiles, n, asked)
         return tuple(
-            CandidateList(profile, profile.mode, 0, None, tuple(items), len(items) < n)
-            for profile, items in zip(profiles, lists, strict=True)
+            CandidateList(
+                profile,
+                profile.mode,
+                0,
+                None,
+                tuple(items),
+                len(items) < n,
+                (),
+                NO_WISHES if wish is None else wish.wishes,
+                () if wish is None else wish.unfilled,
+                self._knows(profile, wish),
+            )
+            for profile, items, wish in zip(profiles, lists, asked, strict=True)
         )
+
+    def _knows(self, profile: Profile, wish: CatalogueWishes | None) -> bool:
+        """Return whether a user touched something that the catalogue holds, or asks by example or in words."""
+        if wish is not None and wish.parts.keys() & {"like", "query"}:
+            return True
+        return any(one.item_id in self.catalogue for one in profile.recent)
+
+    def _read(self, wishes: Wishes, *, is_late: bool = False) -> CatalogueWishes | None:
+        """Return wishes as they are on the catalogue, None for nothing; what reads queries is too slow if late."""
+        if wishes.are_none:
+            return None
+        found = self._already_read.get((wishes, is_late))
+        if found is None:
+            popularity = self.cold_start.trend_of(self.trending, self.index).astype(np.float64)
+            found = read_wishes(wishes, self.index, None if is_late else self.queries, popularity, self._alike)
+            if len(self._already_read) >= _MAX_READ:
+                self._already_read.clear()
+            self._already_read[wishes, is_late] = found
+        return found
+
+    @cached_property
+    def _already_read(self) -> dict[tuple[Wishes, bool], CatalogueWishes]:
+        return {}
+
+    def _alike(self, item_ids: tuple[str, ...]) -> npt.NDArray[np.float64] | None:
+        """Return how alike the catalogue's items are to some by what users did, where the version knows one of them."""
+        if self.ranker is None:
+            return None
+        rows = self.ranker.items.rows(item_ids)
+        if not (rows >= 0).any():
+            return None
+        return self._on_catalogue(self.ranker.alike(rows[rows >= 0]).astype(np.float64))
+
+    def _on_catalogue(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return scores of the version's items (..., M) on the catalogue's rows (..., N), 0 for what it lacks."""
+        return np.where(self._version_rows >= 0, scores[..., self._version_rows], 0.0)
+
+    @cached_property
+    def _version_rows(self) -> npt.NDArray[np.int64]:
+        """Return the version's row of each item of the catalogue, int64 (N,), -1 for none."""
+        assert self.ranker is not None, "rows are those of a version"
+        return self.ranker.items.rows(self.index.item_ids)
 
     def _with(self, **changed: Any) -> "Recommender":
         other = replace(self, **changed)
         same = other.catalogue is self.catalogue and other.ranker is self.ranker
-        if same and "_listed" in self.__dict__:  # a trending list comes every second, and changes nothing about it
-            other.__dict__["_listed"] = self._listed
+        for name in ("_listed", "_version_rows"):
+            if same and name in self.__dict__:  # a trending list comes every second, and changes nothing about them
+                other.__dict__[name] = self.__dict__[name]
         return other
 
-    def _cold(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+    def _cold(
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None]
+    ) -> list[tuple[ScoredItem, ...]]:
         places: dict[tuple[str, ...], list[int]] = {}
         for place, profile in enumerate(profiles):
             groups = profile.groups if profile.sequence < NEWCOMER_EVENTS and self.hint_lifts.groups else ()
@@ -228,7 +293,8 @@ class Recommender:
         found: dict[int, tuple[ScoredItem, ...]] = {}
         for groups, where in places.items():
             alike = [profiles[place] for place in where]
-            lists = self._lifted(groups)._cold_alike(alike, n, list_filter)  # noqa: SLF001 - of this very class
+            wanted = [asked[place] for place in where]
+            lists = self._lifted(groups)._cold_alike(alike, n, wanted)  # noqa: SLF001 - of this very class
             found.update(zip(where, lists, strict=True))
         return [found[place] for place in range(len(profiles))]
 
@@ -245,88 +311,131 @@ class Recommender:
     def _of_groups(self) -> dict[tuple[str, ...], "Recommender"]:
         return {}
 
-    def _cold_alike(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+    def _cold_alike(
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None]
+    ) -> list[tuple[ScoredItem, ...]]:
         """Return cold lists of users who are told the same of what trends."""
         if not self._mixes_cold_lists:
-            return self._unlearnt(profiles, n, list_filter)
-        found = self._scored(profiles, n, list_filter, "cold_start")
-        short = [place for place, items in enumerate(found) if len(items) < n]
+            return self._unlearnt(profiles, n, asked)
+        found = self._scored(profiles, n, asked, "cold_start")
+        short = [place for place, items in enumerate(found) if asked[place] is None and len(items) < n]
         if short:
-            others = self._unlearnt([profiles[place] for place in short], n, list_filter)
+            others = self._unlearnt([profiles[place] for place in short], n, [None] * len(short))
             for place, unlearnt in zip(short, others, strict=True):
-                found[place] = self._filled(found[place], unlearnt, n, list_filter.genre)
+                found[place] = _filled(found[place], unlearnt, n)
         return found
-
-    def _filled(
-        self, items: tuple[ScoredItem, ...], others: tuple[ScoredItem, ...], n: int, genre: str | None
-    ) -> tuple[ScoredItem, ...]:
-        """Return a cold list with what the version does not know behind what it does, items of the genre first."""
-        listed = {item.item_id for item in items}
-        added = [item for item in others if item.item_id not in listed]
-        both = [*items, *added]
-        if genre is not None:
-            both.sort(key=lambda item: genre not in self.genres_of(item.item_id))
-        lowest, filled = inf, []
-        for item in both[:n]:
-            lowest = min(lowest, item.score)
-            filled.append(replace(item, score=lowest))
-        return tuple(filled)
 
     @property
     def _mixes_cold_lists(self) -> bool:
         """Return whether the version makes the cold lists too, as its blend has learnt what speaks for an item."""
         return self.ranker is not None and self.ranker.is_blend_learnt
 
-    def _unlearnt(self, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> list[tuple[ScoredItem, ...]]:
+    def _unlearnt(
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None]
+    ) -> list[tuple[ScoredItem, ...]]:
         """Return lists that need no version."""
         ranked = self.cold_start.rank(
-            profiles,
-            self.trending,
-            self.index,
-            n,
-            genre=list_filter.genre,
-            strict=list_filter.strict,
-            exclude=list_filter.exclude,
-            newcomers=self.newcomers,
-            repeats=self.repeats,
+            profiles, self.trending, self.index, n, asked=asked, newcomers=self.newcomers, repeats=self.repeats
         )
         return [tuple(items) for items in ranked]
 
     def _scored(
-        self, profiles: Sequence[Profile], n: int, list_filter: ListFilter, mode: Mode
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None], mode: Mode
     ) -> list[tuple[ScoredItem, ...]]:
-        if list_filter.genre is None:
-            return self._ranked(profiles, n, self._mask(list_filter), mode)
-        preferred = self._ranked(profiles, n, self._mask(list_filter) & self._of_genre(list_filter.genre), mode)
-        if list_filter.strict or all(len(items) >= n for items in preferred):
-            return preferred
-        others = self._ranked(profiles, n, self._mask(list_filter) & ~self._of_genre(list_filter.genre), mode)
-        return [(first + rest)[:n] for first, rest in zip(preferred, others, strict=True)]
+        """Return lists that the version makes; those with wishes are ordered by what is asked for as well."""
+        plain = [place for place, wish in enumerate(asked) if wish is None]
+        found: dict[int, tuple[ScoredItem, ...]] = {}
+        if plain:
+            found.update(zip(plain, self._ranked([profiles[place] for place in plain], n, mode), strict=True))
+        wished = [(place, wish) for place, wish in enumerate(asked) if wish is not None]
+        if wished:
+            mine = [profiles[place] for place, _ in wished]
+            lists = self._wished(mine, n, [wish for _, wish in wished], mode)
+            found.update(zip([place for place, _ in wished], lists, strict=True))
+        return [found[place] for place in range(len(profiles))]
 
-    def _ranked(
-        self, profiles: Sequence[Profile], n: int, allowed: npt.NDArray[np.bool_], mode: Mode
+    def _wished(
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes], mode: Mode
     ) -> list[tuple[ScoredItem, ...]]:
+        """Return lists with wishes, over the whole catalogue: what the version does not know stands behind the rest."""
         assert self.ranker is not None, "lists are scored by a version"
         histories = self.ranker.histories(profiles)
-        ranked = self.ranker.rank(histories, n, allowed=allowed, signals=self._signals, mode=mode)
+        logits = self.ranker.logits(histories, signals=self._signals, mode=mode).numpy().astype(np.float64)
+        known = 1.0 / (1.0 + np.exp(-logits))  # (B, M); as sigmoids of 32 bits the low ones would all be alike
+        trend, likeness = self.cold_start.parts(profiles, self.trending, self.index, newcomers=self.newcomers)
+        unknown = np.clip(trend + likeness, 0.0, 1.0) * known.min(axis=1, keepdims=True)
+        models = np.where(self._version_rows >= 0, self._on_catalogue(known), unknown)  # (B, N)
+        chosen = []
+        for profile, wish, model in zip(profiles, asked, models, strict=True):
+            allowed = wish.allowed.copy()
+            if not (self.repeats or wish.wishes.allow_seen):
+                allowed[self.index.rows(self.index.known(profile.recent))] = False
+            scores = wish.combined(model)
+            rows = best_allowed(scores, model, allowed, self.index.shelf_order, n)
+            places = zip(rows.tolist(), scores[rows].tolist(), model[rows].tolist(), strict=True)
+            chosen.append([(row, score, wish.reason_for(row, self.index, own)) for row, score, own in places])
+        return self._explained(histories, chosen, asked, mode)
+
+    def _explained(
+        self,
+        histories: HistoryBatch,
+        chosen: Sequence[Sequence[tuple[int, float, str | None]]],
+        asked: Sequence[CatalogueWishes],
+        mode: Mode,
+    ) -> list[tuple[ScoredItem, ...]]:
+        """Return the chosen rows of the catalogue with their scores as items, each with what put it there."""
+        assert self.ranker is not None, "lists are scored by a version"
+        width = max([1, *map(len, chosen)])
+        rows = np.full((len(chosen), width), -1, dtype=np.int64)
+        for place, one in enumerate(chosen):
+            rows[place, : len(one)] = self._version_rows[[row for row, _, _ in one]]
+        because = self.ranker.nearest(histories, rows)
+        if mode == "cold_start":
+            is_popular = self.ranker.are_popular(histories, rows, width, self._signals)
+            because = np.where(is_popular, -1, because)
+        lists = []
+        for place, one in enumerate(chosen):
+            items = []
+            for column, (row, score, reason) in enumerate(one):
+                source, why = self._why(int(rows[place, column]), int(because[place, column]), mode)
+                genre = asked[place].wanted_genre(row, self.index)
+                if source == "trending" and genre is not None:
+                    why = f"Trending in {genre}"
+                if reason is not None:
+                    source, why = "asked", reason
+                items.append(ScoredItem(self.index.item_ids[row], score, source, why))
+            lists.append(tuple(items))
+        return lists
+
+    def _ranked(self, profiles: Sequence[Profile], n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:
+        assert self.ranker is not None, "lists are scored by a version"
+        histories = self.ranker.histories(profiles)
+        ranked = self.ranker.rank(histories, n, allowed=self._listed, signals=self._signals, mode=mode)
         because = self.ranker.nearest(histories, ranked.rows)
         if mode == "cold_start":
             is_popular = self.ranker.are_popular(histories, ranked.rows, n, self._signals)
             because = np.where(is_popular, -1, because)
+        ids = self.ranker.snapshot.items
         return [
-            tuple(self._item(row, score, near, mode) for row, score, near in zip(*places, strict=True) if row >= 0)
+            tuple(
+                ScoredItem(ids[row], score, *self._why(row, near, mode))
+                for row, score, near in zip(*places, strict=True)
+                if row >= 0
+            )
             for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
         ]
 
-    def _item(self, row: int, score: float, near: int, mode: Mode) -> ScoredItem:
+    def _why(self, row: int, near: int, mode: Mode) -> tuple[Source, str]:
+        """Return what put an item on a list, by its row in the version and that of the nearest history item."""
         assert self.ranker is not None, "lists are scored by a version"
-        ids = self.ranker.snapshot.items
+        if row < 0:
+            return "catalogue", "New in the catalogue"
         if mode == "personalized":
-            return ScoredItem(ids[row], score, "neumf", self._reason(row, near))
-        touched = None if near < 0 else self.catalogue.find(ids[near])
+            return "neumf", self._reason(row, near)
+        touched = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
         if touched is None:
-            return ScoredItem(ids[row], score, "trending", "Trending now")
-        return ScoredItem(ids[row], score, "similar", f"Similar to {touched.title}")
+            return "trending", "Trending now"
+        return "similar", f"Similar to {touched.title}"
 
     @cached_property
     def _signals(self) -> Signals:
@@ -348,20 +457,15 @@ class Recommender:
         assert self.ranker is not None, "lists are scored by a version"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
 
-    def _mask(self, list_filter: ListFilter) -> npt.NDArray[np.bool_]:
-        if not list_filter.exclude:
-            return self._listed
-        assert self.ranker is not None, "lists are scored by a version"
-        wanted = self._listed.copy()
-        rows = self.ranker.items.rows(list_filter.exclude)
-        wanted[rows[rows >= 0]] = False
-        return wanted
 
-    def _of_genre(self, genre: str) -> npt.NDArray[np.bool_]:
-        assert self.ranker is not None, "lists are scored by a version"
-        wanted = self.index.in_genre(genre)
-        rows = (self.index.row(item_id) for item_id in self.ranker.snapshot.items)
-        return np.fromiter((row is not None and wanted[row] for row in rows), np.bool_)
+def _filled(items: tuple[ScoredItem, ...], others: tuple[ScoredItem, ...], n: int) -> tuple[ScoredItem, ...]:
+    """Return a cold list with what the version does not know behind what it does."""
+    listed = {item.item_id for item in items}
+    lowest, filled = inf, []
+    for item in [*items, *(item for item in others if item.item_id not in listed)][:n]:
+        lowest = min(lowest, item.score)
+        filled.append(replace(item, score=lowest))
+    return tuple(filled)
 
 
 def _within(new: tuple[NewItem, ...], catalogue: Catalogue) -> tuple[NewItem, ...]:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import islice
 from reprlib import Repr
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import orjson
@@ -31,6 +32,8 @@ import orjson
 from model.catalogue import Item
 from model.hints import UserHints, age_band
 from model.kinds import DEFAULT_KINDS, KindTable
+from model.wishes.combining import MAX_WEIGHT, WEIGHTS
+from model.wishes.wishes import NO_GENRES, GenreWishes
 from streams.errors import RecordError
 from streams.kinds import KINDS_VARIABLE
 from streams.records.ids import ID_RULE, MAX_ID_LENGTH, is_id
@@ -45,6 +48,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_K",
     "BadRecord",
+    "BadRequest",
     "check_key",
     "decode_action",
     "decode_hints",
@@ -71,6 +75,9 @@ MAX_K = 200
 MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
 MAX_EXCLUDE = 1000
+MAX_LIKE = 50  # of a few examples a list can still resemble each
+MAX_QUERY_LENGTH = 200  # characters; what reads queries takes a sentence or two
+DEFAULT_K = 10
 MAX_AGE = 150  # years
 MAX_SHOWN_CHARACTERS = 80  # characters of a value in a message
 MAX_SHOWN_ENTRIES = 20  # entries of it
@@ -91,6 +98,21 @@ class BadRecord(RecordError):  # noqa: N818 - the noun that operators see in dea
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
+
+
+class BadRequest(BadRecord):
+    """A request that can be answered, though only with what is wrong with it.
+
+    Parameters
+    ----------
+    request_id, user_id : who asked.
+    error : what is wrong.
+    """
+
+    def __init__(self, request_id: str, user_id: str, error: BadRecord) -> None:
+        super().__init__(error.cause, error.detail)
+        self.request_id = request_id
+        self.user_id = user_id
 
 
 def encode(record: object) -> bytes:
@@ -166,12 +188,11 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     fields = _object(value)
     item_id = _id(fields, "item_id")
     check_key(key, "item_id", item_id)
-    genres = _list(fields, "genres", MAX_GENRES)
     return Item(
         item_id,
         _text(fields, "title", MAX_TITLE_LENGTH),
         _optional(fields, "year", _year),
-        tuple(_text({"genres": genre}, "genres", MAX_ID_LENGTH) for genre in genres),
+        _genres(fields, "genres"),
     )
 
 
@@ -189,20 +210,64 @@ def decode_hints(key: bytes | None, value: bytes | None) -> UserHints | str:
 
 
 def decode_request(value: bytes | None) -> Request:
-    """Read a value of ``recommendation-requests``; raise BadRecord if it breaks the contract."""
+    """Read a value of ``recommendation-requests``; raise BadRecord if it breaks the contract.
+
+    Who asks is read first: a :class:`BadRequest` knows whom to answer that something else is wrong.
+    """
     fields = _object(value)
-    exclude = _list(fields, "exclude", MAX_EXCLUDE)
-    strict = fields.get("strict")
-    if not isinstance(strict, bool | None):
-        raise BadRecord("bad_field", f"strict must be true or false, got {_short(strict)}")
-    return Request(
-        _id(fields, "request_id"),
-        _id(fields, "user_id"),
-        _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else 10,
-        _optional(fields, "genre", lambda found, name: _text(found, name, MAX_ID_LENGTH)),
-        bool(strict),
-        tuple(_id({"exclude": item_id}, "exclude") for item_id in exclude),
-    )
+    request_id, user_id = _id(fields, "request_id"), _id(fields, "user_id")
+    try:
+        return Request(
+            request_id,
+            user_id,
+            _whole(fields, "k", 1, MAX_K) if fields.get("k") is not None else DEFAULT_K,
+            _optional(fields, "genre", _short_text),
+            _flag(fields, "strict"),
+            _ids(fields, "exclude", MAX_EXCLUDE),
+            _genre_wishes(fields),
+            _years(fields),
+            _optional(fields, "query", lambda found, name: _text(found, name, MAX_QUERY_LENGTH)),
+            _ids(fields, "like", MAX_LIKE),
+            _weights(fields),
+            _flag(fields, "allow_seen"),
+        )
+    except BadRequest:
+        raise
+    except BadRecord as error:
+        raise BadRequest(request_id, user_id, error) from None
+
+
+def _genre_wishes(fields: Fields) -> GenreWishes:
+    asked = fields.get("genres")
+    if asked is None:
+        return NO_GENRES
+    names = ("must", "want", "avoid", "never")
+    if not isinstance(asked, dict) or not asked.keys() <= set(names):
+        raise BadRecord("bad_field", f"genres must be an object of {', '.join(names)}, got {_short(asked)}")
+    named = {f"genres.{name}": genres for name, genres in asked.items()}
+    return GenreWishes(*(_genres(named, f"genres.{name}") for name in names))
+
+
+def _years(fields: Fields) -> tuple[int | None, int | None]:
+    asked = fields.get("years")
+    if asked is None:
+        return None, None
+    if not isinstance(asked, list) or len(asked) != 2:  # noqa: PLR2004 - a first and a last one
+        raise BadRecord("bad_field", f"years must be a list of the first and the last year, got {_short(asked)}")
+    first, last = (_optional({"years": year}, "years", _year) for year in asked)
+    if first is not None and last is not None and first > last:
+        raise BadRecord("bad_field", f"years must be the first and then the last, got {_short(asked)}")
+    return first, last
+
+
+def _weights(fields: Fields) -> Mapping[str, float]:
+    asked = fields.get("weights")
+    if asked is None:
+        return MappingProxyType({})
+    if not isinstance(asked, dict) or not asked.keys() <= WEIGHTS.keys():
+        raise BadRecord("bad_field", f"weights must be an object of {', '.join(WEIGHTS)}, got {_short(asked)}")
+    named = {f"weights.{name}": weight for name, weight in asked.items()}
+    return MappingProxyType({name: _number(named, f"weights.{name}", 0.0, MAX_WEIGHT) for name in asked})
 
 
 def check_key(key: bytes | None, name: str, value: str) -> None:
@@ -329,6 +394,21 @@ def _list(fields: Fields, name: str, longest: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > longest:
         raise BadRecord("bad_field", f"{name} must be a list of at most {longest} entries, got {_short(value)}")
     return value
+
+
+def _genres(fields: Fields, name: str) -> tuple[str, ...]:
+    return tuple(_short_text({name: genre}, name) for genre in _list(fields, name, MAX_GENRES))
+
+
+def _ids(fields: Fields, name: str, longest: int) -> tuple[str, ...]:
+    return tuple(_id({name: item_id}, name) for item_id in _list(fields, name, longest))
+
+
+def _flag(fields: Fields, name: str) -> bool:
+    value = fields.get(name)
+    if not isinstance(value, bool | None):
+        raise BadRecord("bad_field", f"{name} must be true or false, got {_short(value)}")
+    return bool(value)
 
 
 def _number(fields: Fields, name: str, least: float, most: float) -> float:

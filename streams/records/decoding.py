@@ -9,11 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from model.kinds import DEFAULT_KINDS, KindTable
-from streams.records.codec import DECODERS, BadRecord, check_key, decode_request
+from streams.records.codec import DECODERS, BadRecord, BadRequest, check_key, decode_request
 from streams.records.records import Event, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
 
-__all__ = ["DecodedBatch", "RawRecord", "Rejected", "decode_batch", "decode_event", "decode_request_record"]
+__all__ = [
+    "DecodedBatch",
+    "RawRecord",
+    "RefusedRequest",
+    "Rejected",
+    "decode_batch",
+    "decode_event",
+    "decode_request_record",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,16 @@ class Rejected:
 
     record: RawRecord
     cause: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    """A request that breaks its contract, who asked it, and why; it is answered with that."""
+
+    origin: Origin
+    request_id: str
+    user_id: str
     detail: str
 
 
@@ -87,11 +105,24 @@ def decode_event(record: RawRecord, name: str, kinds: KindTable = DEFAULT_KINDS)
     return event if counts_as == ts else replace(event, ts=counts_as)
 
 
-def decode_request_record(record: RawRecord) -> Request | Rejected:
-    """Decode one record of ``recommendation-requests``; a bad one comes back as what becomes its dead letter."""
+def decode_request_record(record: RawRecord) -> Request | RefusedRequest | Rejected:
+    """Decode one record of ``recommendation-requests``.
+
+    A bad one whose asker is known comes back as what is answered, any other one as what becomes its dead letter.
+    """
     try:
-        request = decode_request(record.value)
-        check_key(record.key, "user_id", request.user_id)
+        return _request_of(record)
+    except BadRequest as error:
+        return RefusedRequest(record.origin, error.request_id, error.user_id, error.detail)
     except BadRecord as error:
         return Rejected(record, error.cause, error.detail)
+
+
+def _request_of(record: RawRecord) -> Request:
+    try:
+        request = decode_request(record.value)
+    except BadRequest as error:
+        check_key(record.key, "user_id", error.user_id)
+        raise
+    check_key(record.key, "user_id", request.user_id)
     return request

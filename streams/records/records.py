@@ -8,11 +8,13 @@ carries which is in ``topics``. orjson writes these dataclasses as they stand, s
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Literal
 
 from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
+from model.wishes.wishes import NO_GENRES, GenreWishes, Wishes
 
 __all__ = [
     "Action",
@@ -27,6 +29,7 @@ __all__ = [
     "Recommendation",
     "Request",
     "Status",
+    "Tier",
     "Watch",
     "identity_of",
     "interactions_of",
@@ -35,7 +38,8 @@ __all__ = [
 ]
 
 Status = Literal["promoted", "rejected", "held", "rolled_back", "withdrawn", "failed", "drifting"]
-ListMode = Literal["cold_start", "personalized", "degraded"]
+ListMode = Literal["cold_start", "personalized", "degraded", "refused"]
+Tier = Literal["personalized", "hybrid", "trending", "static"]
 MAX_STARS = 5.0
 
 
@@ -161,9 +165,9 @@ class Request:
     ----------
     request_id, user_id : who asks, and for whom.
     k : length of the list.
-    genre : prefer items of this genre; with ``strict`` nothing else is listed.
+    genre : short for one wanted genre; with ``strict`` for one that must be.
     strict : whether a shorter list is better than other genres.
-    exclude : items that must not be listed this time.
+    genres, years, query, like, weights, exclude, allow_seen : as in :class:`model.wishes.wishes.Wishes`.
     """
 
     request_id: str
@@ -172,6 +176,31 @@ class Request:
     genre: str | None = None
     strict: bool = False
     exclude: tuple[str, ...] = ()
+    genres: GenreWishes = NO_GENRES
+    years: tuple[int | None, int | None] = (None, None)
+    query: str | None = None
+    like: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    allow_seen: bool = False
+
+    @property
+    def wishes(self) -> Wishes:
+        """What the list should be like."""
+        genres = self.genres
+        if self.genre is not None and self.strict:
+            genres = replace(genres, must=(*genres.must, self.genre))
+        elif self.genre is not None:
+            genres = replace(genres, want=(*genres.want, self.genre))
+        return Wishes(
+            genres=genres,
+            years=self.years,
+            query=self.query,
+            like=self.like,
+            weights=tuple(sorted(self.weights.items())),
+            exclude=self.exclude,
+            allow_seen=self.allow_seen,
+            k=self.k,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +229,18 @@ class Recommendation:
     Parameters
     ----------
     rec_id : deterministic in user, trigger and model version, so a redelivered trigger repeats it.
-    ts : event time of the trigger, milliseconds; for a request the user's latest event time.
-    mode : how the list was made; ``degraded`` when scoring failed or was late.
+    ts : event time of the trigger, milliseconds; for a request the user's latest event time, or that of the request's
+        record for a user without events.
+    mode : how the list was made; ``degraded`` when scoring failed or was late, ``refused`` for a request that could not
+        be read, which has no items.
     model_version : version that scored it, None for a list made without one.
     sequence : how many of the user's events the list has seen; a later list has a higher one.
     trigger : ``{"topic", "partition", "offset", "event_id", "timestamp"}`` or ``{"request_id"}``.
     event_ts, published_ts : event time of the trigger and wall clock at publication, milliseconds.
     experiment, arm : the experiment that the user took part in, and the user's arm; None without one.
+    tier : how much of the user is in the list; None for a refused request.
+    unfilled : sentences that say what could not be fulfilled.
+    error : why a request was refused, and how to mend it.
     """
 
     rec_id: str
@@ -222,6 +256,9 @@ class Recommendation:
     published_ts: int
     experiment: str | None = None
     arm: str | None = None
+    tier: Tier | None = None
+    unfilled: tuple[str, ...] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

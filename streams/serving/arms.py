@@ -12,7 +12,8 @@ from model.experiment import Arm, Experiment
 from model.history import Profile
 from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
-from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
+from model.ranking.recommender import Recommender
+from model.wishes.wishes import Wishes
 from streams.errors import RegistryError, StateAway, StateError
 from streams.serving.lists import NO_EXPERIMENT, Answer, ExperimentContext, Serving, Trigger
 from streams.state.store import State
@@ -70,8 +71,7 @@ class Arms:
         base: Recommender,
         wanted: Sequence[tuple[Profile, Trigger]],
         *,
-        k: int | None = None,
-        list_filter: ListFilter = NO_FILTER,
+        wishes: Sequence[Wishes] | None = None,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given, each by the recommender of its user's arm.
 
@@ -79,18 +79,14 @@ class Arms:
         ----------
         serving : makes the lists.
         base : the recommender that serves now.
-        wanted, k, list_filter : as for ``Serving.answer``.
+        wanted, wishes : as for ``Serving.answer``.
         """
         answers: dict[int, Answer] = {}
         for places, recommender, under in self._parts(base, wanted):
-            asked = [wanted[place] for place in places]
-            answers.update(
-                zip(
-                    places,
-                    await serving.answer(recommender, asked, k=k, list_filter=list_filter, under=under),
-                    strict=True,
-                )
-            )
+            mine = [wanted[place] for place in places]
+            asked = None if wishes is None else [wishes[place] for place in places]
+            made = await serving.answer(recommender, mine, wishes=asked, under=under)
+            answers.update(zip(places, made, strict=True))
         return tuple(answers[place] for place in range(len(wanted)))
 
     async def _read(self) -> Experiment | None:

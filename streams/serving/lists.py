@@ -13,8 +13,10 @@ from model.history import Mode, Profile
 from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
 from model.ranking.exposure import NewItem, expose
-from model.ranking.recommender import NO_FILTER, CandidateList, ListFilter, Recommender
-from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, recommendation_id
+from model.ranking.recommender import CandidateList, Recommender
+from model.wishes.wishes import NO_WISHES, Wishes
+from streams.records.decoding import RefusedRequest
+from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
 
 __all__ = [
     "NO_EXPERIMENT",
@@ -26,6 +28,7 @@ __all__ = [
     "Serving",
     "ServingConfig",
     "Trigger",
+    "refusal",
 ]
 
 
@@ -138,62 +141,82 @@ class Serving:
         self._seen = seen
         self._wall_clock = wall_clock
 
+    def now(self) -> int:
+        """Return the wall clock, milliseconds since the epoch."""
+        return self._wall_clock()
+
     async def answer(
         self,
         recommender: Recommender,
         wanted: Sequence[tuple[Profile, Trigger]],
         *,
-        k: int | None = None,
-        list_filter: ListFilter = NO_FILTER,
+        wishes: Sequence[Wishes] | None = None,
         under: ExperimentContext = NO_EXPERIMENT,
     ) -> tuple[Answer, ...]:
-        """Make one list per profile, in the order given; a replay asks for several moments of one user at once."""
+        """Make one list per profile, in the order given; a replay asks for several moments of one user at once.
+
+        Parameters
+        ----------
+        recommender : ranks.
+        wanted : for whom, and what led to it.
+        wishes : what each list should be like; None where nobody asks for anything.
+        under : what is written on the lists.
+        """
         answers: list[Answer] = []
-        k = self._config.k if k is None else k
+        asked = [NO_WISHES] * len(wanted) if wishes is None else wishes
         for start in range(0, len(wanted), self._config.chunk):
-            chunk = wanted[start : start + self._config.chunk]
-            candidate_lists = await self._candidate_lists(
-                recommender, [profile for profile, _ in chunk], k, list_filter
-            )
-            for (candidates, degraded), (_, trigger) in zip(candidate_lists, chunk, strict=True):
-                answers.append(self._answer(candidates, trigger, k, under, degraded=degraded))
+            some = slice(start, start + self._config.chunk)
+            profiles = [profile for profile, _ in wanted[some]]
+            candidate_lists = await self._candidate_lists(recommender, profiles, asked[some])
+            for (candidates, degraded), (_, trigger), wish in zip(
+                candidate_lists, wanted[some], asked[some], strict=True
+            ):
+                answers.append(self._answer(candidates, trigger, self._length(wish), under, degraded=degraded))
         return tuple(answers)
 
+    def _length(self, wishes: Wishes) -> int:
+        return self._config.k if wishes.k is None else wishes.k
+
     async def _candidate_lists(
-        self, recommender: Recommender, profiles: Sequence[Profile], k: int, list_filter: ListFilter
+        self, recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes]
     ) -> list[tuple[CandidateList, bool]]:
         """Score, drop the seen unless repeats are kept, and look deeper for users who are left with too few."""
         found: dict[int, tuple[CandidateList, bool]] = {}
+        lengths = [self._length(one) for one in wishes]
         short: Sequence[int] = range(len(profiles))
-        n = k + self._config.overfetch
+        n = max(lengths, default=0) + self._config.overfetch
         while short:
-            asked = [profiles[place] for place in short]
+            asked = [profiles[place] for place in short], [wishes[place] for place in short]
             scored, degraded = await self._scoring.within_budget(
-                partial(_scored, recommender, asked, n, list_filter),
-                partial(_degraded, recommender, asked, n, list_filter),
+                partial(_scored, recommender, *asked, n), partial(_degraded, recommender, *asked, n)
             )
             unseen = await self._unseen(scored, repeats=recommender.repeats)
             kept = dict(zip(short, unseen, strict=True))
             found.update({place: (candidates, degraded) for place, candidates in kept.items()})
             short = [
-                place for place, candidates in kept.items() if len(candidates.items) < k and not candidates.complete
+                place
+                for place, candidates in kept.items()
+                if len(candidates.items) < lengths[place] and not candidates.complete
             ]
             n *= 4
         return [found[place] for place in range(len(profiles))]
 
     async def _unseen(self, candidate_lists: Sequence[CandidateList], *, repeats: bool) -> list[CandidateList]:
         """Drop hidden items, and seen ones unless repeats are kept; who has none of these needs no look-up."""
-        asked = [candidates for candidates in candidate_lists if _has_unlisted(candidates.profile, repeats=repeats)]
-        among = self._seen.hidden_among if repeats else self._seen.seen_among
-        seen = iter(
-            await among(
-                [(candidates.profile, [*_ids(candidates.items), *_ids(candidates.new)]) for candidates in asked]
-            )
-        )
-        return [
-            _without(candidates, next(seen)) if _has_unlisted(candidates.profile, repeats=repeats) else candidates
-            for candidates in candidate_lists
-        ]
+        found = list(candidate_lists)
+        for may_repeat in (False, True):
+            places = [
+                place
+                for place, one in enumerate(candidate_lists)
+                if (repeats or one.wishes.allow_seen) is may_repeat and _has_unlisted(one.profile, repeats=may_repeat)
+            ]
+            if places:
+                among = self._seen.hidden_among if may_repeat else self._seen.seen_among
+                asked = [candidate_lists[place] for place in places]
+                seen = await among([(one.profile, [*_ids(one.items), *_ids(one.new)]) for one in asked])
+                for place, items in zip(places, seen, strict=True):
+                    found[place] = _without(found[place], items)
+        return found
 
     def _answer(
         self, candidates: CandidateList, trigger: Trigger, k: int, under: ExperimentContext, *, degraded: bool
@@ -202,6 +225,13 @@ class Serving:
         mode: ListMode = "degraded" if degraded else candidates.mode
         rec_id = recommendation_id(profile.user_id, trigger.identity, candidates.version)
         slots = self._config.explore if under.explore is None else under.explore
+        items = (
+            _ranked(candidates.items, k)
+            if degraded
+            else _explored(candidates.items, k, slots, rec_id)
+            if slots
+            else _exposed(candidates, k, self._config.expose, rec_id)
+        )
         recommendation = Recommendation(
             rec_id=rec_id,
             user_id=profile.user_id,
@@ -209,17 +239,15 @@ class Serving:
             mode=mode,
             model_version=candidates.version,
             k=k,
-            items=_ranked(candidates.items, k)
-            if degraded
-            else _explored(candidates.items, k, slots, rec_id)
-            if slots
-            else _exposed(candidates, k, self._config.expose, rec_id),
+            items=items,
             trigger=trigger.described,
             sequence=profile.sequence,
             event_ts=trigger.ts,
             published_ts=self._wall_clock(),
             experiment=under.experiment,
             arm=under.arm,
+            tier=_tier(mode, candidates, items),
+            unfilled=_unfilled(candidates, len(items), k),
         )
         changed = not degraded and candidates.mode != profile.mode
         change = ModeChange(
@@ -234,11 +262,31 @@ class Serving:
         return Answer(recommendation, candidates.mode, change if changed else None)
 
 
+def refusal(refused: RefusedRequest, now_ms: int) -> Answer:
+    """Return what a request that breaks its contract is answered: no list, but what is wrong and what to do."""
+    trigger = Trigger.of_request(refused.request_id, refused.origin.timestamp)
+    recommendation = Recommendation(
+        rec_id=recommendation_id(refused.user_id, trigger.identity, None),
+        user_id=refused.user_id,
+        ts=trigger.ts,
+        mode="refused",
+        model_version=None,
+        k=0,
+        items=(),
+        trigger=trigger.described,
+        sequence=0,
+        event_ts=trigger.ts,
+        published_ts=now_ms,
+        error=f"recommendation-requests: {refused.detail}; mend it and ask again under another request_id",
+    )
+    return Answer(recommendation, "cold_start", None)
+
+
 Scores = tuple[tuple[CandidateList, ...], bool]
 
 
-def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
-    candidate_lists = recommender.recommend(profiles, n, list_filter)
+def _scored(recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes], n: int) -> Scores:
+    candidate_lists = recommender.recommend(profiles, n, wishes)
     if not recommender.lacks_model:
         return candidate_lists, False
     return tuple(
@@ -246,8 +294,22 @@ def _scored(recommender: Recommender, profiles: Sequence[Profile], n: int, list_
     ), True  # nobody was decided about
 
 
-def _degraded(recommender: Recommender, profiles: Sequence[Profile], n: int, list_filter: ListFilter) -> Scores:
-    return recommender.degraded(profiles, n, list_filter), True
+def _degraded(recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes], n: int) -> Scores:
+    return recommender.degraded(profiles, n, wishes), True
+
+
+def _tier(mode: ListMode, candidates: CandidateList, items: Sequence[ListedItem]) -> Tier:
+    """Return how much a list knows of its user; what is shown by chance says nothing."""
+    if mode == "personalized":
+        return "personalized"
+    if candidates.knows_user:
+        return "hybrid"
+    return "trending" if any(item.source in ("trending", "neumf") for item in items) else "static"
+
+
+def _unfilled(candidates: CandidateList, listed: int, k: int) -> tuple[str, ...]:
+    """Return what a list lacks of what was asked for."""
+    return (*candidates.unfilled, *([f"{listed} of {k} items"] if listed < k else ()))
 
 
 def _has_unlisted(profile: Profile, *, repeats: bool) -> bool:

@@ -14,7 +14,7 @@ from agents.worker.app import Driver, join_worker
 from agents.worker.batch import answer_batch
 from agents.worker.catalogue import FeedLetters
 from agents.worker.refresh import RefreshConfig
-from agents.worker.requests import answer_request
+from agents.worker.requests import answer_requests
 from agents.worker.runtime import WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
@@ -152,14 +152,14 @@ async def test_a_hidden_item_leaves_lists_of_every_mode_at_once(worker, sent, mo
         serve(worker, sick=True)
     first = sent.values("recommendations")[-1]["items"][0]["item_id"]
     await answer_batch(worker, [acted("a", "hide", first, 0)])
-    await answer_request(worker, requested("r", "a", k=30))
+    await answer_requests(worker, [requested("r", "a", k=30)])
     hidden, asked = sent.values("recommendations")[-2:]
     assert hidden["mode"] == mode
     assert hidden["trigger"]["topic"] == "action-events"
     assert len(asked["items"]) == 30 - 5  # all but four watched ones and the hidden one
     assert first not in {one["item_id"] for one in (*hidden["items"], *asked["items"])}
     await answer_batch(worker, [acted("a", "unhide", first, 1)])
-    await answer_request(worker, requested("s", "a", k=30))
+    await answer_requests(worker, [requested("s", "a", k=30)])
     assert first in {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
 
 
@@ -171,7 +171,7 @@ async def test_a_hidden_item_is_no_repeat(worker, sent, has_model):
         serve(worker)
     await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(4)])
     await answer_batch(worker, [acted("a", "hide", "i1", 0), acted("a", "hide", "i9", 1)])
-    await answer_request(worker, requested("r", "a", k=30))
+    await answer_requests(worker, [requested("r", "a", k=30)])
     asked = {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
     assert asked >= set(ITEMS[4:]) - {"i9"}
     assert not asked & {"i1", "i9"}
@@ -218,7 +218,7 @@ async def test_a_bad_record_goes_aside_with_its_bytes(worker, sent):
 async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog):
     """Two bad events, a bad request and a bad film are four letters, four in the report, and one line at once."""
     await answer_batch(worker, [event("watch-events", 0, b"\xff"), event("watch-events", 1, b"[]")])
-    await answer_request(worker, event("recommendation-requests", 0, {"request_id": "r"}))
+    await answer_requests(worker, [event("recommendation-requests", 0, {"request_id": "r"})])
     film = RawRecord(Origin("catalog-items", 0, 3), b"f", b"{")
     feed = worker.catalogue.feed
     feed.take_rejected = lambda: (Rejected(film, "not_json", "value must be JSON"),)
@@ -243,7 +243,7 @@ async def test_hints_order_the_first_list_and_are_in_nothing_that_is_sent_or_kep
     hints = orjson.dumps({"user_id": "a", "gender": "woman"})
     worker.hints._take([RawRecord(Origin("user-profiles", 0, 0, time.time_ns() // 1_000_000), b"a", hints)])
     for number, user in enumerate("ab"):
-        await answer_request(worker, event("recommendation-requests", number, {"request_id": user, "user_id": user}))
+        await answer_requests(worker, [event("recommendation-requests", number, {"request_id": user, "user_id": user})])
     await answer_batch(worker, [watched("a", "i1", 0)])
     first = [found["items"][0]["item_id"] for found in sent.values("recommendations")]
     assert first == ["i7", "i0", "i7"]
@@ -318,13 +318,59 @@ async def test_a_request_leaves_no_trace_in_the_state(worker, sent, state):
     before = {key: state.dump(key) for key in state.keys("user:*")}
     serve(worker)
     request = {"request_id": "r", "user_id": "a", "k": 4, "exclude": ["i29"]}
-    await answer_request(worker, event("recommendation-requests", 0, request))
+    await answer_requests(worker, [event("recommendation-requests", 0, request)])
     found = sent.values("recommendations")[-1]
     assert (found["mode"], found["trigger"], found["k"]) == ("personalized", {"request_id": "r"}, 4)
     assert len(found["items"]) == 4
     assert (found["sequence"], found["ts"]) == (5, TS + 4)
     assert sent.values("mode-changes") == []
     assert {key: state.dump(key) for key in state.keys("user:*")} == before
+
+
+async def test_every_request_of_a_wave_is_answered_with_its_own_list(worker, sent):
+    """Three sound requests and two bad ones are five answers, in one publication for the sound ones' own wishes."""
+    await answer_batch(worker, [watched("a", f"i{n}", n) for n in range(5)])
+    serve(worker)
+    wave = [
+        requested("first", "a", k=3),
+        requested("long", "a", k=500),
+        requested("genre", "b", genres={"must": ["Dramma"]}),
+        requested("years", "b", years=[2000, 1990]),
+        requested("seen", "a", k=30, allow_seen=True),
+    ]
+    await answer_requests(worker, wave)
+    found = {one["trigger"]["request_id"]: one for one in sent.values("recommendations")[1:]}
+    assert [len(found[name]["items"]) for name in ("first", "long", "genre", "years", "seen")] == [3, 0, 0, 0, 30]
+    assert (found["first"]["tier"], found["first"]["error"], found["first"]["unfilled"]) == ("personalized", None, [])
+    assert (found["long"]["mode"], found["long"]["tier"]) == ("refused", None)
+    assert found["long"]["error"] == (
+        "recommendation-requests: k must be a whole number from 1 to 200, got 500; "
+        "mend it and ask again under another request_id"
+    )
+    assert "years must be the first and then the last, got [2000, 1990]" in found["years"]["error"]
+    assert found["genre"]["unfilled"] == [
+        "genres: no genre 'Dramma'; the catalogue has Drama (nearest: Drama)",
+        "no item of the catalogue fits all that was asked for strictly",
+        "0 of 10 items",
+    ]
+    assert found["seen"]["items"][0]["rank"] == 1
+    assert [topic for topic, _, _ in sent if topic == "dead-letters"] == []
+    assert worker.report.refused == 2
+
+
+async def test_an_answer_to_somebody_without_events_is_of_its_request(worker, sent):
+    """A stranger's list and a refusal have the time of the request's record, which is never 0."""
+    await answer_requests(worker, [requested("r", "stranger"), requested("s", "stranger", k=0)])
+    assert [(one["ts"], one["event_ts"]) for one in sent.values("recommendations")] == [(TS, TS)] * 2
+
+
+async def test_a_repeated_request_is_answered_under_the_same_identity(worker, sent):
+    """A request that is read again repeats its list, and so does one that was refused."""
+    for _ in range(2):
+        await answer_requests(worker, [requested("r", "a"), requested("s", "a", k=0)])
+    refused, first, refused_again, again = sent.values("recommendations")
+    assert (first, refused) == (again, refused_again)
+    assert first["rec_id"] != refused["rec_id"]
 
 
 def mixed_log(n):

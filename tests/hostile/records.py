@@ -12,7 +12,7 @@ import orjson
 from model.catalogue import Item
 from model.kinds import DEFAULT_KINDS
 from streams.records.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, encode
-from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
+from streams.records.decoding import RawRecord, RefusedRequest, Rejected, decode_batch, decode_request_record
 from streams.records.key_forms import readings
 from streams.records.records import Event, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS
@@ -26,7 +26,20 @@ GOOD: dict[str, dict[str, Any]] = {
     "watch-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "progress": 0.5, "rec_id": "r"},
     "rate-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "rating": 4.5},
     "action-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": NOW, "kind": "hide"},
-    "recommendation-requests": {"request_id": "r", "user_id": "u", "k": 5, "genre": "War", "exclude": ["i"]},
+    "recommendation-requests": {
+        "request_id": "r",
+        "user_id": "u",
+        "k": 5,
+        "genre": "War",
+        "strict": True,
+        "exclude": ["i"],
+        "like": ["j"],
+        "genres": {"must": ["War"], "never": ["Horror"]},
+        "years": [1990, None],
+        "query": "a war",
+        "allow_seen": True,
+        "weights": {"query": 2, "model": 0.5},
+    },
     "catalog-items": {"item_id": "i", "title": "Heat", "year": 1995, "genres": ["War"]},
 }
 FRAME = b"\x00\x00\x00\x00\x07"  # of a schema registry
@@ -52,6 +65,13 @@ def check_decoding(kind: str, key: bytes | None, value: bytes | None, recorded: 
     record = RawRecord(Origin(kind, 0, 7, recorded), key, value)
     found = _read(record)
     assert found == _read(record), "a second reading differs"
+    if isinstance(found, RefusedRequest):
+        assert kind == "recommendation-requests"
+        assert 0 < len(found.detail) <= DETAIL
+        assert found.detail.isprintable()
+        assert all(0 < len(one) <= 64 and one.isprintable() for one in (found.request_id, found.user_id))
+        assert key is None or key == found.user_id.encode() or found.user_id in readings(key, "user_id")
+        return "refused"
     if isinstance(found, Rejected):
         assert found.record is record
         assert found.cause in CAUSES
@@ -67,7 +87,7 @@ def check_decoding(kind: str, key: bytes | None, value: bytes | None, recorded: 
     return None
 
 
-def _read(record: RawRecord) -> Event | Request | Item | str | Rejected:
+def _read(record: RawRecord) -> Event | Request | Item | str | Rejected | RefusedRequest:
     if record.origin.topic == "catalog-items":
         try:
             return decode_item(record.key, record.value)
@@ -88,8 +108,9 @@ def _check_noun(found: Event | Request | Item | str, key: bytes | None, recorded
         ids = (found.item_id,)
         assert all(0 < len(one) <= 64 and one.isprintable() for one in found.genres)
     elif isinstance(found, Request):
-        ids = (found.request_id, found.user_id, *found.exclude)
+        ids = (found.request_id, found.user_id, *found.exclude, *found.like)
         assert 1 <= found.k <= 200
+        assert found.wishes.k == found.k
     else:
         ids = (found.event_id, found.user_id, found.item_id)
         assert 0 <= found.ts <= (recorded if EARLIEST_MS <= recorded <= LATEST_MS else LATEST_MS)

@@ -98,11 +98,12 @@ def test_an_event_becomes_a_list_with_the_documented_fields(running):
     found = running.await_value("recommendations", lambda value: value["user_id"] == "ann")
     assert set(found) == {
         "rec_id", "user_id", "ts", "mode", "model_version", "k", "items", "trigger", "sequence", "event_ts",
-        "published_ts", "experiment", "arm",
+        "published_ts", "experiment", "arm", "tier", "unfilled", "error",
     }  # fmt: skip
     assert (found["ts"], found["event_ts"], found["mode"], found["model_version"]) == (TS, TS, "cold_start", None)
     assert (found["k"], found["sequence"], len(found["items"])) == (10, 1, 10)
     assert (found["experiment"], found["arm"]) == (None, None)
+    assert (found["tier"], found["unfilled"], found["error"]) == ("hybrid", [], None)
     trigger = {"topic": sent.topic, "partition": sent.partition, "offset": sent.offset, "event_id": "ann-1"}
     assert found["trigger"] == {**trigger, "timestamp": found["trigger"]["timestamp"]}
     assert found["published_ts"] >= found["trigger"]["timestamp"]

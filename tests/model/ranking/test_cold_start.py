@@ -7,8 +7,10 @@ import pytest
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
+from model.ranking.asked import read_wishes
 from model.ranking.cold_start import ColdStart, ColdStartConfig, ScoredItem, Trending
 from model.ranking.content import ContentConfig, ContentIndex
+from model.wishes.wishes import GenreWishes, Wishes
 
 GENRES_ONLY = ContentConfig(genres=1.0, years=0.0, titles=0.0)
 ITEMS = (
@@ -26,10 +28,21 @@ def user(*item_ids):
     return Profile("u", recent=tuple(Interaction(item_id, 1, "rate", 1.0) for item_id in item_ids))
 
 
-def ranked(profile, trending=HOT, n=4, config=None, **wish):
+def ranked(profile, trending=HOT, n=4, config=None, wishes=None):
     """Return one user's list."""
-    [found] = ColdStart(config).rank([profile], trending, INDEX, n, **wish)
+    asked = [] if wishes is None else [read_wishes(wishes, INDEX)]
+    [found] = ColdStart(config).rank([profile], trending, INDEX, n, asked=asked)
     return found
+
+
+def wanting(genre):
+    """Return the wish for a genre before all others."""
+    return Wishes(genres=GenreWishes(want=(genre,)))
+
+
+def needing(genre):
+    """Return the wish for nothing but a genre."""
+    return Wishes(genres=GenreWishes(must=(genre,)))
 
 
 def ids(found):
@@ -73,7 +86,7 @@ def test_the_reason_names_the_recent_item_that_is_closest():
 
 def test_recent_items_and_excluded_items_are_not_listed():
     """What a user touched, however often, and what the caller excludes, never appears; unknown ids do no harm."""
-    assert set(ids(ranked(user("b", "b", "gone"), exclude=("a", "nowhere")))) == {"c", "d"}
+    assert set(ids(ranked(user("b", "b", "gone"), wishes=Wishes(exclude=("a", "nowhere"))))) == {"c", "d"}
 
 
 def test_n_bounds_the_list():
@@ -85,7 +98,7 @@ def test_n_bounds_the_list():
 
 def test_a_preferred_genre_comes_first():
     """Items of the genre are listed before all others, in the order of their own scores, and named so."""
-    found = ranked(user(), genre="horror")
+    found = ranked(user(), wishes=wanting("horror"))
     assert ids(found) == ["a", "c", "b", "d"]
     assert found[0].reason == "Trending in horror"
     assert found[2].reason == "Trending now"
@@ -94,9 +107,9 @@ def test_a_preferred_genre_comes_first():
 
 def test_a_strict_genre_lists_nothing_else():
     """Strict gives a shorter list, and an unknown genre none at all."""
-    assert ids(ranked(user(), genre="Horror", strict=True)) == ["a", "c"]
-    assert ranked(user(), genre="Western", strict=True) == []
-    assert ids(ranked(user(), genre="Western")) == ids(ranked(user()))
+    assert ids(ranked(user(), wishes=needing("Horror"))) == ["a", "c"]
+    assert ranked(user(), wishes=needing("Western")) == []
+    assert ids(ranked(user(), wishes=wanting("Western"))) == ids(ranked(user()))
 
 
 def test_an_empty_hot_list_is_filled_from_the_catalogue():

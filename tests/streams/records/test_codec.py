@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from model.catalogue import Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from model.wishes.wishes import GenreWishes, Wishes
 from streams.errors import RecordError
 from streams.kafka import topics
 from streams.records import codec
@@ -16,6 +17,7 @@ from streams.records.codec import (
     MAX_BYTES,
     MAX_K,
     BadRecord,
+    BadRequest,
     check_key,
     decode_action,
     decode_item,
@@ -306,6 +308,65 @@ def test_a_request_excludes_at_most_1000_items():
     assert decode_request(orjson.dumps(REQUEST | {"exclude": list(range(1000))})).exclude[999] == "999"
     for bad in (list(range(1001)), "i1", {"i1": 1}, [""], [None]):
         assert refused(decode_request, REQUEST | {"exclude": bad}).cause in {"bad_field", "missing_field"}
+
+
+WISHES = {
+    "genres": {"must": ["War"], "want": ["Drama", "Comedy"], "avoid": ["Romance"], "never": ["Horror"]},
+    "years": [1990, None],
+    "query": "something funny",
+    "like": ["i1", 2],
+    "weights": {"query": 2, "model": 0.5},
+    "exclude": ["i9"],
+    "allow_seen": True,
+}
+
+
+def test_every_wish_is_read():
+    """Each field of a request becomes the wish of its name; a number's digits are an id."""
+    assert decode_request(orjson.dumps(REQUEST | WISHES)).wishes == Wishes(
+        GenreWishes(("War",), ("Drama", "Comedy"), ("Romance",), ("Horror",)),
+        (1990, None),
+        "something funny",
+        ("i1", "2"),
+        (("model", 0.5), ("query", 2.0)),
+        ("i9",),
+        allow_seen=True,
+        k=10,
+    )
+
+
+@pytest.mark.parametrize(("strict", "wished"), [(False, "want"), (True, "must")])
+def test_genre_and_strict_are_short_for_a_wish(strict, wished):
+    """A genre alone is wanted, and strictly it must be; genres that are named as well stay."""
+    asked = REQUEST | {"genre": "War", "strict": strict, "genres": {wished: ["Drama"]}}
+    assert decode_request(orjson.dumps(asked)).wishes.genres == GenreWishes(**{wished: ("Drama", "War")})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"genres": ["War"]}, {"genres": {"might": ["War"]}}, {"genres": {"must": "War"}}),
+        *({"genres": {"must": [""]}}, {"genres": {"must": [7]}}, {"genres": {"want": ["x"] * 33}}),
+        *({"years": [1990]}, {"years": 1990}, {"years": [2000, 1990]}, {"years": ["1990", None]}, {"years": [0, 9]}),
+        *({"query": ""}, {"query": "x" * 201}, {"query": 7}, {"query": "a\nb"}),
+        *({"like": "i1"}, {"like": [""]}, {"like": ["x"] * 51}),
+        *({"weights": []}, {"weights": {"taste": 1}}, {"weights": {"query": -1}}, {"weights": {"query": 10.5}}),
+        *({"weights": {"query": True}}, {"weights": {"query": None}}, {"allow_seen": 1}, {"k": 500}, {"exclude": 3}),
+    ],
+)
+def test_a_wrong_wish_tells_who_asked(wrong):
+    """What breaks the contract beside the ids is refused with both ids, so that it can be answered."""
+    error = refused(decode_request, REQUEST | wrong)
+    assert isinstance(error, BadRequest)
+    assert (error.request_id, error.user_id) == (REQUEST["request_id"], REQUEST["user_id"])
+    assert next(iter(wrong)) in error.detail
+    assert ", got " in error.detail
+
+
+def test_a_request_without_its_ids_cannot_be_answered():
+    """Who has no readable id gets no answer, whatever else is wrong."""
+    for fields in ({"request_id": "r"}, {"user_id": "u", "k": 500}, {"request_id": "", "user_id": "u"}):
+        assert not isinstance(refused(decode_request, fields), BadRequest)
 
 
 def test_strict_is_true_or_false():

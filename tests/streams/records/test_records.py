@@ -105,6 +105,9 @@ def test_a_list_is_written_under_its_documented_names():
         "published_ts": 8,
         "experiment": "words",
         "arm": "b",
+        "tier": None,
+        "unfilled": [],
+        "error": None,
     }
 
 

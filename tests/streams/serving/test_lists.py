@@ -17,7 +17,8 @@ from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.modes import ModeConfig
-from model.ranking.recommender import NO_FILTER, ListFilter, Recommender
+from model.ranking.recommender import Recommender
+from model.wishes.wishes import GenreWishes, Wishes
 from streams.records.records import Origin
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import ExperimentContext, Serving, ServingConfig, Trigger
@@ -26,6 +27,7 @@ from tests.toy import toy_snapshot
 N = 200
 ITEMS = tuple(f"i{n}" for n in range(N))  # i0 trends most; even numbers are dramas
 CATALOGUE = Catalogue.of(Item(item, f"Film {n}", None, (("Drama", "Comedy")[n % 2],)) for n, item in enumerate(ITEMS))
+DRAMAS, ONLY_DRAMAS = GenreWishes(want=("Drama",)), GenreWishes(must=("Drama",))
 TRIGGER = Trigger.of_event(Origin("watch-events", 1, 7, 999), "e", 5)
 
 
@@ -43,10 +45,10 @@ class Seen(dict):
 class Slow(Recommender):
     """A recommender whose scoring takes a fifth of a second."""
 
-    def recommend(self, profiles, n, list_filter=NO_FILTER):
+    def recommend(self, profiles, n, wishes=None):
         """Return the drafts late."""
         time.sleep(0.2)
-        return super().recommend(profiles, n, list_filter)
+        return super().recommend(profiles, n, wishes)
 
 
 def ranked(*, sick=False):
@@ -189,22 +191,22 @@ async def test_a_request_is_served_as_wished(serving):
     """Three dramas without i0 that u has not seen; strictly no comedy even where dramas run out."""
     asked = [(user("u", seen=1), Trigger.of_request("r", 5))]
     seen = Seen(u={"i2"})
-    [answer] = await serving(seen).answer(made(), asked, k=3, list_filter=ListFilter("Drama", exclude=("i0",)))
+    [answer] = await serving(seen).answer(made(), asked, wishes=[Wishes(DRAMAS, exclude=("i0",), k=3)])
     assert (ids(answer), answer.recommendation.k) == (["i4", "i6", "i8"], 3)
     assert answer.recommendation.trigger == {"request_id": "r"}
     dramas = set(ITEMS[::2]) - {"i198"}
-    [preferred] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, list_filter=ListFilter("Drama"))
+    [preferred] = await serving(Seen(u=dramas)).answer(made(), asked, wishes=[Wishes(DRAMAS, k=3)])
     assert ids(preferred) == ["i198", "i1", "i3"]
-    [strict] = await serving(Seen(u=dramas)).answer(made(), asked, k=3, list_filter=ListFilter("Drama", strict=True))
+    [strict] = await serving(Seen(u=dramas)).answer(made(), asked, wishes=[Wishes(ONLY_DRAMAS, k=3)])
     assert ids(strict) == ["i198"]
 
 
 async def test_a_sick_model_is_answered_by_a_degraded_list(serving):
-    """NaN scores yield the unseen trending items, marked degraded; the mode stays and no change is announced."""
+    """NaN scores yield unseen dramas like those touched last, marked degraded; no change of mode is announced."""
     warm = user("u", ITEMS[100:105], seen=6)
     seen = Seen(u={*ITEMS[100:105], "i0"})
     [answer] = await serving(seen).answer(made(ranker=ranked(sick=True), version="v1"), [(warm, TRIGGER)])
-    assert ids(answer) == list(ITEMS[1:11])
+    assert ids(answer) == list(ITEMS[2:22:2])
     assert (answer.recommendation.mode, answer.recommendation.model_version) == ("degraded", None)
     assert (answer.mode, answer.change) == ("cold_start", None)
     [kept] = await serving(seen).answer(
@@ -223,7 +225,41 @@ async def test_a_late_model_is_answered_by_a_degraded_list(serving):
     [answer] = await served.answer(recommender, [(warm, TRIGGER)])
     assert time.monotonic() - began < 0.2
     assert answer.recommendation.mode == "degraded"
-    assert ids(answer) == list(ITEMS[:10])
+    assert ids(answer) == list(ITEMS[:20:2])
+    assert answer.recommendation.tier == "hybrid"
+
+
+async def test_each_list_says_how_much_of_its_user_is_in_it(serving):
+    """Personalised, then hybrid, then trending, then the catalogue's own order, as less and less is known."""
+    warm, stranger = user("u", ITEMS[100:105], seen=5), user("v")
+    bare = made().with_trending(Trending())
+    asked = [(made(ranker=ranked(), version="v1"), warm), (made(), warm), (made(), stranger), (bare, stranger)]
+    answers = [(await serving().answer(recommender, [(one, TRIGGER)]))[0] for recommender, one in asked]
+    assert [one.recommendation.tier for one in answers] == ["personalized", "hybrid", "trending", "static"]
+    assert all(len(one.recommendation.items) == 10 for one in answers)
+
+
+async def test_what_was_seen_is_listed_only_where_that_is_allowed(serving):
+    """Of two requests in one call the one that allows what was seen has the two hottest, the other one has not."""
+    asked = [(user("u", ("i0",), seen=2), Trigger.of_request(f"r{n}", 5)) for n in range(2)]
+    seen = Seen(u={"i0", "i1"})
+    plain, again = await serving(seen).answer(made(), asked, wishes=[Wishes(k=5), Wishes(allow_seen=True, k=200)])
+    assert {"i0", "i1"}.isdisjoint(ids(plain))
+    assert {"i0", "i1"} <= set(ids(again))
+    assert len(ids(plain)) == 5
+
+
+async def test_a_list_tells_what_it_could_not_fulfil(serving):
+    """A genre that there is not comes with the nearest name, and so does a list that is shorter than asked for."""
+    asked = [(user("u"), Trigger.of_request("r", 5))]
+    wishes = Wishes(GenreWishes(must=("Drama",), want=("Comdy",)), like=("gone",), k=150)
+    [answer] = await serving().answer(made(), asked, wishes=[wishes])
+    assert answer.recommendation.unfilled == (
+        "genres: no genre 'Comdy'; the catalogue has Comedy, Drama (nearest: Comedy)",
+        "like: the catalogue has no item 'gone'",
+        "100 of 150 items",
+    )
+    assert set(ids(answer)) == set(ITEMS[::2])
 
 
 async def test_a_degraded_user_who_saw_the_top_gets_deeper_ones(serving):
@@ -232,7 +268,7 @@ async def test_a_degraded_user_who_saw_the_top_gets_deeper_ones(serving):
     warm = user("u", ITEMS[:5], seen=60)
     recommender = made(ranker=ranked(sick=True), version="v1")
     [answer] = await serving(seen, failures=1).answer(recommender, [(warm, TRIGGER)])
-    assert (ids(answer), answer.recommendation.mode) == (list(ITEMS[60:70]), "degraded")
+    assert (ids(answer), answer.recommendation.mode) == (list(ITEMS[60:80:2]), "degraded")
 
 
 async def test_modes_change_exactly_on_crossing(serving):
@@ -284,11 +320,11 @@ async def test_every_candidate_is_shown_as_often_as_its_propensity_says(serving)
 
 
 async def test_a_degraded_list_leaves_nothing_to_chance(serving):
-    """When the model is sick the trending list comes as ranked, every place certain."""
+    """When the model is sick the list comes as ranked, every place certain."""
     warm = user("u", ITEMS[100:105], seen=5)
     [answer] = await serving(config=EXPLORING).answer(made(ranker=ranked(sick=True), version="v1"), [(warm, TRIGGER)])
     assert answer.recommendation.mode == "degraded"
-    assert ids(answer) == list(ITEMS[:10])
+    assert ids(answer) == list(ITEMS[:20:2])
     assert {place.propensity for place in answer.recommendation.items} == {1.0}
 
 
@@ -320,11 +356,11 @@ async def test_a_share_of_the_lists_is_exposed_and_the_others_say_so(serving):
     assert propensities == {"i198": pytest.approx(0.15), "i199": pytest.approx(0.05)}  # bounds of .03 and .01
 
 
-@pytest.mark.parametrize("list_filter", [ListFilter(genre="Drama"), ListFilter(exclude=("i0",))])
-async def test_a_list_with_wishes_exposes_nothing(serving, list_filter):
+@pytest.mark.parametrize("wishes", [Wishes(DRAMAS), Wishes(exclude=("i0",))])
+async def test_a_list_with_wishes_exposes_nothing(serving, wishes):
     """Whoever asks for a genre, or leaves items out, gets what was asked for."""
     served = serving(config=EXPOSING)
-    [answer] = await served.answer(made().with_new(NEW), [(user("u"), TRIGGER)], list_filter=list_filter)
+    [answer] = await served.answer(made().with_new(NEW), [(user("u"), TRIGGER)], wishes=[wishes])
     assert "exposure" not in {place.source for place in answer.recommendation.items}
 
 
@@ -337,7 +373,7 @@ async def test_a_list_that_explores_or_is_degraded_exposes_nothing(serving):
     assert [place.source for place in answer.recommendation.items] == ["trending"] * 9 + ["exploration"]
     sick = made(ranker=ranked(sick=True), version="v1").with_new(NEW)
     [answer] = await serving(config=EXPOSING).answer(sick, [(user("v", ITEMS[100:105], seen=5), TRIGGER)])
-    assert (answer.recommendation.mode, ids(answer)) == ("degraded", list(ITEMS[:10]))
+    assert (answer.recommendation.mode, ids(answer)) == ("degraded", list(ITEMS[:20:2]))
 
 
 async def test_an_arm_is_written_on_its_lists_and_its_exploration_wins(serving):
