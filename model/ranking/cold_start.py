@@ -252,12 +252,14 @@ def _trend(trending: Trending, index: ContentIndex, contrast: float) -> _Floats:
     return contrasted(heat, contrast)
 
 
-def contrasted(heat: NDArray[np.float64], contrast: float) -> _Floats:
+def contrasted(heat: NDArray[np.float64], contrast: float, highest: float | None = None) -> _Floats:
     """Return heat, 0 or more, on a scale from 0 to 1 at the highest, float32 of its shape.
 
     It is ``log(1 + contrast * heat / highest) / log(1 + contrast)``; zeros where there is no heat at all.
+
+    highest : heat that counts as 1; the highest of these by default.
     """
-    highest = heat.max(initial=0.0)
+    highest = heat.max(initial=0.0) if highest is None else highest
     if highest == 0.0:
         return heat.astype(np.float32)
     found: _Floats = (np.log1p(contrast * (heat / highest)) / np.log1p(contrast)).astype(np.float32)

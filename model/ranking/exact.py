@@ -196,6 +196,12 @@ class Ranker:
         """Return how many distinct recent items of a user the snapshot knows."""
         return sum(one.item_id in self.items for one in distinct_items(profile.recent))
 
+    def trend_weights(self, histories: HistoryBatch) -> NDArray[np.float32]:
+        """Return what trending and newcomers' trending count in cold-start lists: float32 (B, 2)."""
+        names = ("trending", "newcomers_trending")
+        weights = self._blend.at(histories.lengths(), "cold_start")[:, [feature(name) for name in names]]
+        return np.asarray(weights.numpy())
+
     def warm_up(self) -> None:
         """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
         batch = _empty_batch(1, self.snapshot.config.history_length)

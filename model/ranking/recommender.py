@@ -7,7 +7,6 @@ these makes a new ``Recommender``, which takes its place between two batches.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +24,7 @@ from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
+from model.ranking.unknown_items import UnknownItems
 from model.wishes.query import QueryScorer
 from model.wishes.wishes import NO_WISHES, Wishes
 
@@ -318,12 +318,22 @@ class Recommender:
         if not self._mixes_cold_lists:
             return self._unlearnt(profiles, n, asked)
         found = self._scored(profiles, n, asked, "cold_start")
-        short = [place for place, items in enumerate(found) if asked[place] is None and len(items) < n]
-        if short:
-            others = self._unlearnt([profiles[place] for place in short], n, [None] * len(short))
-            for place, unlearnt in zip(short, others, strict=True):
-                found[place] = _filled(found[place], unlearnt, n)
+        plain = [place for place, wish in enumerate(asked) if wish is None]
+        if plain and self._unknown.item_ids:
+            assert self.ranker is not None, "what is unknown is so to a version"
+            mine = [profiles[place] for place in plain]
+            weights = self.ranker.trend_weights(self.ranker.histories(mine))
+            others = self._unknown.ranked(weights, mine, n, repeats=self.repeats)
+            for place, unknown in zip(plain, others, strict=True):
+                found[place] = tuple(sorted((*found[place], *unknown), key=lambda item: -item.score)[:n])
         return found
+
+    @cached_property
+    def _unknown(self) -> UnknownItems:
+        """Return the catalogue's items that the version has no row for."""
+        assert self.ranker is not None, "what is unknown is so to a version"
+        rows = np.flatnonzero(self._version_rows < 0)
+        return UnknownItems.of(self.index, rows, self.ranker.items, self.trending, self.newcomers)
 
     @property
     def _mixes_cold_lists(self) -> bool:
@@ -456,16 +466,6 @@ class Recommender:
         """Return which of the model's rows the catalogue still holds."""
         assert self.ranker is not None, "lists are scored by a version"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
-
-
-def _filled(items: tuple[ScoredItem, ...], others: tuple[ScoredItem, ...], n: int) -> tuple[ScoredItem, ...]:
-    """Return a cold list with what the version does not know behind what it does."""
-    listed = {item.item_id for item in items}
-    lowest, filled = inf, []
-    for item in [*items, *(item for item in others if item.item_id not in listed)][:n]:
-        lowest = min(lowest, item.score)
-        filled.append(replace(item, score=lowest))
-    return tuple(filled)
 
 
 def _within(new: tuple[NewItem, ...], catalogue: Catalogue) -> tuple[NewItem, ...]:
