@@ -44,6 +44,7 @@ _COMMANDS = {
     "mode": ("commands.operate.modes", "mode", "Show USER's mode, or choose it by hand."),
     "recommend": ("commands.operate.lookups", "recommend", "Show the list last published for USER."),
     "profile": ("commands.operate.lookups", "profile", "Show what is known about USER."),
+    "similar": ("commands.operate.similar", "similar", "List the items that are similar to the one called TITLE."),
     "hot": ("commands.operate.lookups", "hot", "Show what is trending, over everything or in one genre."),
     "dead-letters": (
         "commands.operate.dead_letters",

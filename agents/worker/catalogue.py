@@ -9,7 +9,10 @@ from agents.retry import Retry
 from agents.worker.refresh import Current, RefreshConfig
 from agents.worker.rejections import Rejections
 from model.catalogue import Catalogue
-from model.ranking.content import ContentIndex, Neighbours
+from model.ranking.content import ContentIndex
+from model.ranking.neighbours import similar_items
+from model.ranking.recommender import Recommender
+from model.similar import SimilarItems
 from streams.errors import StateError
 from streams.kafka.publisher import Publisher
 from streams.reading.catalogue import CatalogueFeed
@@ -52,6 +55,9 @@ class CatalogueFollower:
 class CataloguePublisher:
     """Writes titles and similar items for look-ups when the catalogue has changed, or Redis has lost them.
 
+    What a new version says is similar is written too, but not with every version: a round makes one in seconds, and
+    similar items hardly change with it.
+
     Parameters
     ----------
     state : Redis.
@@ -71,7 +77,10 @@ class CataloguePublisher:
         self._leads = leads
         self._current = current
         self._thread = thread
+        self._similar_s = config.similar_s
         self._published: Catalogue | None = None
+        self._published_version: str | None = None
+        self._published_at = 0.0
         self.period_s = config.trending_s
 
     def publish_again(self) -> None:
@@ -80,23 +89,34 @@ class CataloguePublisher:
 
     async def refresh(self) -> None:
         """Write what look-ups do not know."""
-        catalogue, index = self._current.recommender.catalogue, self._current.recommender.index
+        recommender = self._current.recommender
+        catalogue = recommender.catalogue
         if not self._leads():
             return
-        if catalogue is self._published and (not catalogue.items or await self._state.has_catalogue()):
+        is_there = catalogue is self._published and (not catalogue.items or await self._state.has_catalogue())
+        if is_there and not self._is_due(recommender):
             return
         self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
+        self._published_version, self._published_at = recommender.version, time.monotonic()
         try:
-            gone = await self._state.catalogue_ids() - catalogue.items.keys()
-            await self._state.put_catalogue(catalogue, gone)
-            similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, index)
+            if not is_there:
+                gone = await self._state.catalogue_ids() - catalogue.items.keys()
+                await self._state.put_catalogue(catalogue, gone)
+            similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, recommender)
             await self._state.put_similar(similar)
         except StateError:
             self.publish_again()
             raise
 
-    def _similar(self, index: ContentIndex) -> dict[str, Neighbours]:
-        return dict(index.similar_to_all(self._n_similar))
+    def _is_due(self, recommender: Recommender) -> bool:
+        """Tell whether another version serves than the one that said what is similar, the first one at once."""
+        if recommender.version == self._published_version:
+            return False
+        is_first = self._published_version is None
+        return is_first or time.monotonic() - self._published_at > self._similar_s
+
+    def _similar(self, recommender: Recommender) -> dict[str, SimilarItems]:
+        return dict(similar_items(recommender.index, recommender.ranker, self._n_similar))
 
 
 class FeedLetters:

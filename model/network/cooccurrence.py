@@ -336,6 +336,12 @@ class EvidenceReader:
                 found[at, : len(order)] = self._table.indices[start:end][order]
         return np.asarray(found[place.reshape(recent.items.shape)].reshape(len(recent.items), -1))
 
+    def strongest(self, item: int) -> tuple[Rows, NDArray[np.float32]]:
+        """Return the items that follow an item, and their normalised counts: two (K,), strongest first."""
+        start, end = self._table.indptr[item : item + 2]
+        order = np.argsort(-self._table.data[start:end], kind="stable")
+        return self._table.indices[start:end][order].astype(np.int64), self._table.data[start:end][order]
+
     def _looked_up(self, earlier: Rows, later: Rows) -> NDArray[np.float32]:
         """Return the normalised counts of (P, J) by (P, C) items: float32 (P, C, J)."""
         n = self._table.shape[0]

@@ -1,4 +1,4 @@
-"""What an item is like, as a vector: genres, period and title words of the catalogue, nothing learned.
+"""What an item is like, as a vector: genres, period, title words and tags of the catalogue, nothing learned.
 
 It serves users and items that no training has seen. Vectors follow the catalogue's order and are rebuilt
 when the catalogue changes. This is not the network's item embedding, which comes from what users did.
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, distinct_items
+from model.similar import Neighbours
 
-__all__ = ["ContentConfig", "ContentIndex", "Neighbours", "best_rows"]
+__all__ = ["ContentConfig", "ContentIndex", "best_rows"]
 
 _Floats = NDArray[np.float32]
 _Flags = NDArray[np.bool_]
 _Rows = NDArray[np.int64]
-Neighbours = tuple[tuple[str, float], ...]
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TITLE_COLUMNS = 128  # two titles of three words each share a column by chance once in fifteen pairs
+_TAG_COLUMNS = 512  # an item has up to 64 tags
 _ROWS_PER_BLOCK = 512  # of the product of all pairs
 
 
@@ -34,7 +35,7 @@ class ContentConfig:
 
     Parameters
     ----------
-    genres, years, titles : weight of a kind in the cosine of two items that have all three; 0 leaves it out.
+    genres, years, titles, tags : weight of a kind in the cosine of two items that have all of them; 0 leaves it out.
     period_years : width of a period, years; films this far apart share little.
     half_life : interactions after which one counts half as much in a profile.
     depth : newest distinct items that a profile is made of.
@@ -51,12 +52,13 @@ class ContentConfig:
     genres: float = 1.0
     years: float = 1.0
     titles: float = 0.15
+    tags: float = 1.0
     period_years: float = 5.0
     half_life: float = 5.0
     depth: int = 20
 
     def __post_init__(self) -> None:
-        weights = (self.genres, self.years, self.titles)
+        weights = (self.genres, self.years, self.titles, self.tags)
         if min(weights) < 0.0 or max(weights) <= 0.0:
             raise ValueError(f"ContentConfig: weights must be 0 or more and one above 0, got {weights!r}")
         if min(self.period_years, self.half_life, self.depth) <= 0:
@@ -71,8 +73,8 @@ class ContentIndex:
 
     Genres weigh by inverse document frequency; a year is spread over the two nearest periods; title words
     that occur in at least two titles weigh by inverse document frequency and are hashed into few columns
-    (a word of one title alone can make nothing similar to it). Each kind is scaled to its weight, the whole
-    row to length 1; an item without any feature has a row of zeros and is similar to nothing.
+    (a word of one title alone can make nothing similar to it), and so do tags. Each kind is scaled to its weight, the
+    whole row to length 1; an item without any feature has a row of zeros and is similar to nothing.
 
     Parameters
     ----------
@@ -100,7 +102,9 @@ class ContentIndex:
                 [
                     _unit(genres) * np.float32(self.config.genres**0.5),
                     _unit(_year_features(items, self.config.period_years)) * np.float32(self.config.years**0.5),
-                    _unit(_title_features(items)) * np.float32(self.config.titles**0.5),
+                    _unit(_word_features([_title_words(item) for item in items], _TITLE_COLUMNS))
+                    * np.float32(self.config.titles**0.5),
+                    _unit(_tag_features(items)) * np.float32(self.config.tags**0.5),
                 ]
             )
         )
@@ -157,6 +161,11 @@ class ContentIndex:
         row = self._rows.get(item_id)
         return () if row is None else self._neighbours(np.array([row]), n)[0]
 
+    def cosine(self, item_id: str, other: str) -> float:
+        """Return how alike two items are, 0..1; 0 where one of them is unknown."""
+        rows = [self._rows[one] for one in (item_id, other) if one in self._rows]
+        return max(0.0, float(self.vectors[rows[0]] @ self.vectors[rows[1]])) if len(rows) == 2 else 0.0  # noqa: PLR2004
+
     def similar_to_all(self, n: int) -> Iterator[tuple[str, Neighbours]]:
         """Give each item of the catalogue with its ``n`` closest, in catalogue order."""
         for start in range(0, len(self), _ROWS_PER_BLOCK):
@@ -210,17 +219,27 @@ def _year_features(items: Sequence[Item], width: float) -> _Floats:
     return features
 
 
-def _title_features(items: Sequence[Item]) -> _Floats:
-    """Return idf-weighted, hashed and signed title words, float32 (N, 128)."""
-    words = [sorted(set(_WORD.findall(item.title.casefold()))) for item in items]
-    titles = Counter(word for line in words for word in line)
-    features = np.zeros((len(items), _TITLE_COLUMNS), dtype=np.float32)
+def _title_words(item: Item) -> list[str]:
+    """Return the different words of a title."""
+    return sorted(set(_WORD.findall(item.title.casefold())))
+
+
+def _tag_features(items: Sequence[Item]) -> _Floats:
+    """Return the features of tags, float32 (N, 512), or without columns where nothing has a tag."""
+    tags = [sorted({tag.casefold() for tag in item.tags}) for item in items]
+    return _word_features(tags, _TAG_COLUMNS if any(tags) else 0)
+
+
+def _word_features(words: Sequence[Sequence[str]], columns: int) -> _Floats:
+    """Return idf-weighted, hashed and signed words of each item, float32 (N, columns)."""
+    items_with = Counter(word for line in words for word in line)
+    features = np.zeros((len(words), columns), dtype=np.float32)
     for row, line in enumerate(words):
         for word in line:
-            if titles[word] > 1:
+            if items_with[word] > 1:
                 hashed = crc32(word.encode())
                 sign = 1.0 if hashed & 0x80000000 else -1.0
-                features[row, hashed % _TITLE_COLUMNS] += sign * log(len(items) / titles[word])
+                features[row, hashed % columns] += sign * log(len(words) / items_with[word])
     return features
 
 

@@ -466,6 +466,21 @@ class Ranker:
             found = items.gather(1, alike.argmax(dim=2)).numpy()
         return np.where((rows >= 0) & liked.any(dim=1, keepdim=True).numpy(), found, -1)
 
+    def go_with(self, row: int) -> tuple[Rows, NDArray[np.float32]]:
+        """Return items that the same users touch next to one, best first, and how much: two (K,), 0..1, the first 1.
+
+        The co-occurrence counts say so; where a version keeps none, the cosines of the items' vectors do.
+        """
+        if self._evidence is not None:
+            rows, scores = self._evidence.strongest(row)
+        else:
+            cosines = (self._directions @ self._directions[row]).numpy()
+            rows = np.argsort(-cosines, kind="stable")
+            scores = cosines[rows]
+        is_other = (rows != row) & (scores > 0.0)
+        rows, scores = rows[is_other], scores[is_other]
+        return rows, scores / scores.max(initial=np.float32(1e-30))
+
     @torch.no_grad()
     def are_popular(
         self, histories: HistoryBatch, rows: Rows, n: int, signals: Signals | None = None

@@ -74,6 +74,7 @@ CAUSES = (
 MAX_K = 200
 MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
+MAX_TAGS = 64  # words of people about an item; more than these say nothing new
 MAX_EXCLUDE = 1000
 MAX_LIKE = 50  # of a few examples a list can still resemble each
 MAX_QUERY_LENGTH = 200  # characters; what reads queries takes a sentence or two
@@ -193,6 +194,7 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
         _text(fields, "title", MAX_TITLE_LENGTH),
         _optional(fields, "year", _year),
         _genres(fields, "genres"),
+        tuple(_text({"tags": tag}, "tags", MAX_ID_LENGTH) for tag in _list(fields, "tags", MAX_TAGS)),
     )
 
 

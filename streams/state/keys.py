@@ -145,7 +145,7 @@ def genre_key(genre: str) -> str:
 
 
 def similar_key(item_id: str) -> str:
-    """Return the key of an item's content-similar items."""
+    """Return the key of the items that are similar to one."""
     return f"similar:{item_id}"
 
 

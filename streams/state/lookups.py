@@ -14,8 +14,9 @@ from redis import Redis
 
 from model.catalogue import Item
 from model.history import Interaction, Profile
+from model.similar import SIMILAR_KINDS, SimilarItems
 from streams.redis.connection import answered
-from streams.state.keys import CATALOG, TRENDING_ALL, TRENDING_GENRES, UserKeys, genre_key
+from streams.state.keys import CATALOG, TRENDING_ALL, TRENDING_GENRES, UserKeys, genre_key, similar_key
 
 __all__ = ["FoundList", "Lookups"]
 
@@ -94,6 +95,21 @@ class Lookups:
         """Return the genres that have a trending list, by name."""
         with answered("lookup of the genres"):
             return tuple(sorted(self._client.smembers(TRENDING_GENRES)))
+
+    def similar(self, item_id: str) -> SimilarItems | None:
+        """Return the items that are similar to one, or None where nothing is said of it."""
+        with answered(f"lookup of what is similar to item {item_id!r}"):
+            body = self._client.get(similar_key(item_id))
+        if body is None:
+            return None
+        fields = orjson.loads(body)
+        return SimilarItems(*(tuple((other, score) for other, score in fields[kind]) for kind in SIMILAR_KINDS))
+
+    def catalogue(self) -> tuple[Item, ...]:
+        """Return every item that look-ups know, by id."""
+        with answered("lookup of all titles"):
+            found = self._client.hgetall(CATALOG)
+        return tuple(_item(item_id, body) for item_id, body in sorted(found.items()))
 
     def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
         """Return what the catalogue says about each item; items that it does not hold are left out."""

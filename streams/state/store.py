@@ -23,6 +23,7 @@ from model.history import Mode, Profile
 from model.kinds import DEFAULT_KINDS, KindTable
 from model.ranking.exposure import ExposureEvidence
 from model.ranking.hint_lifts import HintLifts
+from model.similar import SimilarItems
 from streams.errors import StateError, StateMoved
 from streams.records.codec import encode
 from streams.records.positions import TopicPartition
@@ -380,12 +381,10 @@ class State:
         with answered("state: asking whether titles are there"):
             return bool(await self._client.exists(CATALOG))
 
-    async def put_similar(self, similar: Mapping[str, Sequence[tuple[str, float]]]) -> None:
-        """Write, for each item, its content-similar items with scores, best first."""
+    async def put_similar(self, similar: Mapping[str, SimilarItems]) -> None:
+        """Write, for each item, the items that are similar to it with scores, best first, by content and behaviour."""
         with answered(f"state: writing similar items of {len(similar)} items"):
-            await self._call_all(
-                ("SET", similar_key(item_id), orjson.dumps(others)) for item_id, others in similar.items()
-            )
+            await self._call_all(("SET", similar_key(item_id), encode(others)) for item_id, others in similar.items())
 
     async def current_model(self) -> ModelPointer | None:
         """Return the model that workers follow, or None before the first was promoted and where it was withdrawn."""

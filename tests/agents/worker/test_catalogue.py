@@ -3,25 +3,34 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from agents.worker.catalogue import CataloguePublisher
 from agents.worker.refresh import Current, RefreshConfig
 from model.catalogue import Catalogue, Item
 from model.ranking.content import ContentIndex
+from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from streams.redis.connection import connect
 from streams.state.store import State
+from tests.toy import toy_snapshot
 
 
 @pytest.fixture
-async def state(redis_url):
-    """Return the installed state of an empty database."""
-    client = connect(redis_url)
+async def client(redis_url):
+    """Return a client of an empty database."""
+    opened = connect(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def state(client):
+    """Return the installed state of that database."""
     installed = State(client)
     await installed.install()
-    yield installed
-    await client.aclose()
+    return installed
 
 
 @pytest.fixture
@@ -55,3 +64,21 @@ async def test_who_does_not_lead_writes_no_titles(state, current):
         titles = CataloguePublisher(state, RefreshConfig(), lambda: False, current, thread)
         await titles.refresh()
         assert await state.catalogue_ids() == frozenset()
+
+
+async def test_what_the_first_version_says_is_similar_is_written_at_once(state, client, current):
+    """Behaviour is there with the first version; a second version within ten minutes changes nothing."""
+    films = Catalogue.of([Item(one, one, 1990, ("Drama",)) for one in "abcdefgh"])
+    without_counts = toy_snapshot("abcdefgh", parts=("identity", "gmf"))
+    current.recommender = current.recommender.with_catalogue(films, ContentIndex(films))
+    with ThreadPoolExecutor(1) as thread:
+        titles = CataloguePublisher(state, RefreshConfig(), lambda: True, current, thread)
+        await titles.refresh()
+        assert orjson.loads(await client.get("similar:a"))["behaviour"] == []
+        current.recommender = current.recommender.with_model(Ranker(without_counts), "v1")
+        await titles.refresh()
+        assert orjson.loads(await client.get("similar:a"))["behaviour"][0][1] == 1.0
+        await client.delete("similar:a")
+        current.recommender = current.recommender.with_model(Ranker(without_counts), "v2")
+        await titles.refresh()
+        assert await client.get("similar:a") is None

@@ -141,7 +141,7 @@ def test_best_rows_refuses_none():
     "wrong",
     [
         {"genres": -0.1},
-        {"genres": 0.0, "years": 0.0, "titles": 0.0},
+        {"genres": 0.0, "years": 0.0, "titles": 0.0, "tags": 0.0},
         {"period_years": 0.0},
         {"half_life": 0.0},
         {"depth": 0},
@@ -171,3 +171,25 @@ def test_likes_and_dislikes_of_one_kind_weigh_against_each_other():
     disliked = Interaction("a", 2, "rate", 0.1, is_positive=False)
     assert scores_of(index, [disliked, touched("b", 0.6)])[0] == pytest.approx(-1.0)
     assert scores_of(index, [touched("b", 1.0), disliked])[0] == pytest.approx(1.0)
+
+
+def test_tags_make_items_similar():
+    """Of four dramas of one year two are tagged "chess", in any case; a tag of one item alone makes nothing similar."""
+    films = [
+        Item("a", "One", 1990, ("Drama",), ("Chess",)),
+        Item("b", "Two", 1990, ("Drama",), ("slow", "alone")),
+        Item("c", "Three", 1990, ("Drama",), ("chess",)),
+        Item("d", "Four", 1990, ("Drama",), ("slow",)),
+    ]
+    index = ContentIndex(Catalogue.of(films))
+    assert index.similar("a", 1)[0][0] == "c"
+    assert index.similar("b", 1)[0][0] == "d"
+    assert index.cosine("a", "c") > index.cosine("a", "b") > 0.0
+    assert index.cosine("a", "nowhere") == 0.0
+
+
+def test_without_tags_nothing_changes():
+    """The vectors of a catalogue without tags have no columns for them."""
+    films = Catalogue.of([Item("a", "One", 1990, ("Drama",)), Item("b", "Two", 1991, ("War",))])
+    tagged = films.changed(put=[Item("a", "One", 1990, ("Drama",), ("x",))])
+    assert ContentIndex(tagged).vectors.shape[1] == ContentIndex(films).vectors.shape[1] + 512

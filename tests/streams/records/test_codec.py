@@ -481,3 +481,12 @@ def test_deep_json_is_a_bad_record_like_any_other(depth, opening):
             with pytest.raises(BadRecord) as raised:
                 decode(value)
             assert len(raised.value.detail) < 300
+
+
+def test_items_have_at_most_64_tags():
+    """Tags are optional; 64 are taken, one more or an empty one refuses the record."""
+    names = [f"tag {n}" for n in range(64)]
+    assert decode_catalogue_value(orjson.dumps(ITEM)).tags == ()
+    assert decode_catalogue_value(orjson.dumps(ITEM | {"tags": names})).tags == tuple(names)
+    for bad in ([*names, "one more"], [""], "chess", [1]):
+        assert refused(decode_catalogue_value, ITEM | {"tags": bad}).cause == "bad_field"

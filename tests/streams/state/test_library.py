@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from model.catalogue import Catalogue, Item
+from model.similar import SimilarItems
 from streams.errors import StateAway, StateError
 from streams.records.records import Origin, Watch
 from streams.redis.connection import answered, connect, connect_to_read
@@ -107,7 +108,7 @@ async def test_everything_that_the_worker_calls_passes_on_a_cluster(cluster, cli
     films = Catalogue.of([Item(str(n), f"Film {n}", 1990 + n, ("Drama",)) for n in range(9)])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
-    await state.put_similar({str(n): [("1", 0.5)] for n in range(9)})
+    await state.put_similar({str(n): SimilarItems((("1", 0.5),), (), ()) for n in range(9)})
     await state.put_catalogue([], remove=["8", "7"])
     await SignOfLife(client, "worker").renew({"events": 400})
     for node in cluster:

@@ -15,6 +15,7 @@ from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.live import PublishedList, Scoreboard
 from model.ranking.hint_lifts import HintLifts
+from model.similar import SimilarItems
 from streams.errors import StateError
 from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
@@ -90,7 +91,7 @@ async def written(redis_url):
     await state.store_lists([StoredList("u{1}", 4, "personalized", LIST)])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
-    await state.put_similar({"10": [("11", 0.25)]})
+    await state.put_similar({"10": SimilarItems((("11", 0.25),), (("11", 1.0),), (("11", 0.625),))})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     await state.note_rejected("catalog:rejected", {3: 11})
     await state.note_rejected("hints:rejected", {3: 2})
@@ -211,7 +212,11 @@ def test_items_are_read_by_documented_names(plain):
     assert plain.zrange("hot:all", 0, -1, desc=True) == ["11", "10"]
     assert plain.zrange("hot:newcomers", 0, -1, desc=True) == ["11", "10"]
     assert plain.zrange("hot:genre:Drama", 0, -1, desc=True) == ["10"]
-    assert json.loads(plain.get("similar:10")) == [["11", 0.25]]
+    assert json.loads(plain.get("similar:10")) == {
+        "content": [["11", 0.25]],
+        "behaviour": [["11", 1.0]],
+        "both": [["11", 0.625]],
+    }
     assert json.loads(plain.hget("catalog:items", "11")) == {"title": "Out", "year": None, "genres": []}
     assert plain.hgetall("model:current") == {"version": "v1", "uri": "file:///models/v1", "promoted_at": "5"}
 

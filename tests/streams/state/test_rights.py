@@ -4,6 +4,7 @@ import pytest
 from redis import Redis
 
 from model.catalogue import Catalogue, Item
+from model.similar import SimilarItems
 from streams.errors import StateError
 from streams.records.records import Action, Origin, Watch
 from streams.redis.connection import connect, connect_to_read
@@ -123,7 +124,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
         await state.rejected(key)
     await state.exposure(1, ["i"])
     await state.hint_lifts()
-    await state.put_similar({"i": [("j", 0.5)]})
+    await state.put_similar({"i": SimilarItems((("j", 0.5),), (), ())})
     await state.move_model(ModelPointer("v", "m", 1))
     await state.current_model()
     await state.measured_model()

@@ -6,6 +6,7 @@ import pytest
 from model.catalogue import Item
 from model.history import Interaction, Profile
 from model.metrics.paired_lead import PairedLead
+from model.similar import SimilarItems
 from model.training.standing import Standing
 from streams.errors import StateError, StateMoved
 from streams.records.positions import DAY_MS
@@ -385,11 +386,11 @@ async def test_a_pointer_that_names_no_version_is_not_a_lost_one(state):
 async def test_the_catalogue_and_similar_items_are_written(state, client):
     """What left the catalogue is gone; the rest is JSON by item."""
     await state.put_catalogue([Item("1", "Heat", 1995, ("Crime",)), Item("2", "Out")])
-    await state.put_similar({"1": [("9", 0.5)], "2": [("1", 0.5)]})
+    await state.put_similar({"1": SimilarItems((("9", 0.5),), (), (("9", 0.5),)), "2": SimilarItems((), (), ())})
     assert await state.catalogue_ids() == {"1", "2"}
     await state.put_catalogue([], remove=["2"])
     assert await client.hgetall("catalog:items") == {b"1": b'{"title":"Heat","year":1995,"genres":["Crime"]}'}
-    assert await client.get("similar:1") == b'[["9",0.5]]'
+    assert await client.get("similar:1") == b'{"content":[["9",0.5]],"behaviour":[],"both":[["9",0.5]]}'
     assert await client.get("similar:2") is None
 
 

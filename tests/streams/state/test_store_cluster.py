@@ -5,6 +5,7 @@ from redis.asyncio.cluster import RedisCluster
 
 from model.catalogue import Catalogue, Item
 from model.history import Profile
+from model.similar import SimilarItems
 from streams.records.records import Origin, Rating, Watch
 from streams.state.store import ModelPointer, State, StoredList
 
@@ -39,7 +40,7 @@ async def test_every_call_keeps_to_one_slot(cluster_port):
     await state.merge_trending(4, films)
     assert await state.trending(5) == (("10", 1.0),)
     await state.put_catalogue(films)
-    await state.put_similar({"10": [("11", 0.5)]})
+    await state.put_similar({"10": SimilarItems((("11", 0.5),), (), ())})
     await state.move_model(ModelPointer("v1", "file:///m", 1))
     assert await state.current_model() == ModelPointer("v1", "file:///m", 1)
     assert {at.applied for at in (await state.positions([("watch-events", 3), ("rate-events", 3)])).values()} == {0}
