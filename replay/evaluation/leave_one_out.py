@@ -37,8 +37,9 @@ def leave_one_out(
     """
     log = dataset.interactions
     is_repeated = log.duplicated(["user_id", "item_id"])
+    positive = dataset.positive()
     if not repeats:
-        log = log[~is_repeated]
+        log, positive = log[~is_repeated], positive[~is_repeated]
     users, user_ids = pd.factorize(log["user_id"], sort=True)
     touched = set(log["item_id"])
     catalogue = Catalogue.of(item for item in dataset.catalogue if item.item_id in touched)
@@ -48,6 +49,7 @@ def leave_one_out(
         "item": log["item_id"].map(row).to_numpy(dtype=np.int64),
         "weight": log["rating"].to_numpy() / STARS,
         "ts": log["ts"].to_numpy(),
+        "positive": positive,
     }
     events = pd.DataFrame(columns).sort_values("user", kind="stable", ignore_index=True)
     nobody = np.empty(0, dtype=np.int64)

@@ -6,6 +6,9 @@ A folder or zip holds ``*.train.rating`` and ``*.test.rating`` (user, item, rati
 
 Half of a user's consecutive events share a second, so the order inside one is a seeded shuffle.
 
+Whether an item was touched is all that the paper's protocol asks, whatever its stars: its data are ratings made
+implicit. So every event is a positive one here, in training as among the held-out events.
+
 In the published files 156 of the 6,040 lines have the held-out item among its own negatives. An item does not compete
 with itself, so it has 98 competitors there. The authors' program keeps scores in a dictionary by item, with the same
 effect.
@@ -104,7 +107,8 @@ def _ratings(content: bytes, files: Files, path: Path) -> pd.DataFrame:
         raise DataError(f"ncf: user, item, rating and seconds are required in {path}, got {error}") from error
     if not len(frame) or frame[["user", "item"]].to_numpy().min() < 0:
         raise DataError(f"ncf: rows with numbers from 0 are required in {files.path}, got {len(frame)} rows")
-    return frame.assign(weight=frame["rating"] / STARS, ts=frame["ts"] * 1000)[["user", "item", "weight", "ts"]]
+    told = frame.assign(weight=frame["rating"] / STARS, ts=frame["ts"] * 1000, positive=True)
+    return told[["user", "item", "weight", "ts", "positive"]]
 
 
 def _candidates(content: bytes, test: pd.DataFrame, path: Path) -> NDArray[np.int64]:

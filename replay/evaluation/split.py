@@ -15,13 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
-from model.feedback import are_positive_ratings, wanted_though_disliked
+from model.feedback import wanted_though_disliked
 from streams.errors import DataError
 
 __all__ = ["NEGATIVES", "Split", "held_out_last"]
 
 NEGATIVES = 99  # as in the NCF paper
-STARS = 5.0  # that weigh 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,9 @@ class Split:
     Parameters
     ----------
     name, sha256 : of what was read.
-    train : columns ``user``, ``item`` (int64, rows), ``weight`` (float64, 0..1) and ``ts`` (int64 milliseconds), by
-        user and time, ties in seeded random order; each pair of user and item once, unless repeats are kept.
+    train : columns ``user``, ``item`` (int64, rows), ``weight`` (float64, 0..1), ``ts`` (int64 milliseconds) and
+        ``positive`` (bool, whether the event says that the user liked the item), by user and time, ties in seeded
+        random order; each pair of user and item once, unless repeats are kept.
     users : int64 (U,), rows of the tested users, ascending.
     candidates : int64 (U, 1 + C), rows: the held-out item first, then the C items that it is ranked among; none for
         a split that is only ranked among all items.
@@ -83,7 +83,7 @@ class Split:
 
     def positive(self) -> NDArray[np.bool_]:
         """Return which training events say that the user liked the item, bool (E,)."""
-        return are_positive_ratings(self.train["user"], STARS * self.train["weight"].to_numpy())
+        return self.train["positive"].to_numpy(dtype=np.bool_)
 
     def wanted(self) -> NDArray[np.float64]:
         """Return how much each training event counts as one that the user wanted, float64 (E,), 0..1."""

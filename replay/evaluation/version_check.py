@@ -85,11 +85,11 @@ def _split_of(candidate: Candidate, chosen: list[HeldOutEvent]) -> Split:
     user_ids = tuple(sorted(material.histories))
     user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
     events = [
-        (user_rows[user_id], item_rows[one.item_id], one.weight, one.ts)
+        (user_rows[user_id], item_rows[one.item_id], one.weight, one.ts, one.is_positive)
         for user_id in user_ids
         for one in sorted(material.histories[user_id], key=lambda one: one.ts)
     ]
-    train = pd.DataFrame(events, columns=["user", "item", "weight", "ts"])
+    train = pd.DataFrame(events, columns=["user", "item", "weight", "ts", "positive"])
     if not snapshot.config.repeats:
         train = train.drop_duplicates(["user", "item"])
     tested = sorted(chosen, key=lambda event: user_rows[event.before.user_id])

@@ -22,6 +22,7 @@ def ring_split():
             "item": (2 * users + steps) % N_ITEMS,
             "weight": np.ones(len(users)),
             "ts": 3_600_000 * steps,
+            "positive": True,
         }
     )
     nobody = np.empty(0, dtype=np.int64)

@@ -36,6 +36,16 @@ def test_a_split_is_read_in_time_order_with_its_own_ids(tmp_path):
     assert split.times.tolist() == [200_000, 200_000]
 
 
+def test_an_event_is_positive_whatever_its_stars(tmp_path):
+    """The protocol makes ratings implicit: an item of one star was touched like any other, and all count in full."""
+    file = _write(tmp_path) / "x.train.rating"
+    file.write_text(file.read_text().replace("0\t2\t4\t", "0\t2\t1\t"))
+    split = read_ncf(tmp_path)
+    assert split.train["weight"].min() == pytest.approx(0.2)
+    assert split.positive().tolist() == [True] * 7
+    assert split.wanted().tolist() == [1.0] * 7
+
+
 def test_candidates_are_the_test_item_and_the_negatives_of_its_line(tmp_path):
     """Lines of negatives are found by user and item, not by position."""
     split = read_ncf(_write(tmp_path))

@@ -42,16 +42,23 @@ def test_the_last_new_item_is_held_out(split):
     assert split.times.tolist() == [4, 3]
 
 
-def test_training_events_are_judged_in_their_order(split):
+def test_training_events_are_judged_in_their_order(log):
     """Ann's first rating of one star is not positive, her second of four is, and nobody else's depends on hers."""
-    weights = [0.2, 0.8, 0.6, 0.4, 1.0]
-    assert replace(split, train=split.train.assign(weight=weights)).positive().tolist() == [
-        False,
-        True,
-        True,
-        False,
-        True,
-    ]
+    stars = {("ann", "a"): 1.0, ("ann", "b"): 4.0, ("bob", "a"): 3.0, ("bob", "c"): 2.0}
+    table = log.interactions
+    pairs = zip(table["user_id"], table["item_id"], strict=True)
+    rated = replace(log, interactions=table.assign(rating=[stars.get(pair, 5.0) for pair in pairs]))
+    split = leave_one_out(rated, np.random.default_rng(0), negatives=0)
+    assert split.positive().tolist() == [False, True, True, False, True]
+    assert split.wanted().tolist() == pytest.approx([0.4, 1.0, 1.0, 0.8, 1.0])  # twice the share of five stars
+
+
+def test_a_log_that_says_what_was_liked_is_believed(log):
+    """All ratings have four stars, and the log says that only what bob touched was liked."""
+    table = log.interactions
+    told = replace(log, interactions=table.assign(is_positive=table["user_id"] == "bob"))
+    split = leave_one_out(told, np.random.default_rng(0), negatives=0)
+    assert split.positive().tolist() == [False, False, True, True, False]
 
 
 def test_a_user_of_one_item_trains_and_is_not_tested(split):
