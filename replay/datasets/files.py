@@ -1,9 +1,12 @@
 """The files of a data set, whether they lie in a folder, in a zip, or one level down in either.
 
-Nothing is unpacked: a member of a zip is read into memory, so no path inside an archive can lead anywhere.
+Nothing is unpacked: a member of a zip is read into memory, so no path inside an archive can lead anywhere. So is a file
+that was compressed by itself.
 """
 
+import gzip
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +51,28 @@ class Files:
         return sibling if self._has(sibling) else None
 
     def read(self, name: str) -> bytes:
-        """Return a file's bytes; raise DataError if it cannot be read."""
+        """Return a file's bytes, unpacked where it ends in ``.gz``; raise DataError if it cannot be read."""
         try:
-            if self.path.is_dir():
-                return (self.path / name).read_bytes()
-            with zipfile.ZipFile(self.path) as archive:
-                return archive.read(name)
-        except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError) as error:
+            data = self._bytes(name)
+            return gzip.decompress(data) if name.endswith(".gz") else data
+        except (
+            OSError,
+            EOFError,
+            zlib.error,
+            zipfile.BadZipFile,
+            KeyError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             raise DataError(
                 f"data: {self.place(name)} must be readable, got {error!r}; fetch or copy it again"
             ) from error
+
+    def _bytes(self, name: str) -> bytes:
+        if self.path.is_dir():
+            return (self.path / name).read_bytes()
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(name)
 
     def place(self, name: str) -> str:
         """Return how a message names a file."""

@@ -53,7 +53,7 @@ class _Format:
     def find(self, files: Files) -> tuple[str, ...]:
         """Return the ratings files of this format."""
         if self._is_ending():
-            return tuple(name for name in files.names if name.endswith(self.ratings_file))
+            return tuple(name for name in files.names if name.removesuffix(".gz").endswith(self.ratings_file))
         return tuple(name for name in files.names if name.rpartition("/")[2] == self.ratings_file)
 
     def _is_ending(self) -> bool:
@@ -75,6 +75,7 @@ FORMATS = (
         *("users.dat", movielens.dat_users),
     ),
     _Format("movielens-csv", "ratings.csv", _csv_ratings, "movies.csv", movielens.csv_items),
+    _Format("movielens-kaggle", "rating.csv", log_ratings, "movie.csv", movielens.csv_items),
     _Format("recbole", ".inter", recbole.atomic_ratings, ".item", recbole.atomic_items),
 )
 TABLES = (_Format("table", ".csv", log_ratings), _Format("table", ".tsv", log_ratings))

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import zipfile
 
@@ -255,6 +256,28 @@ def test_a_bad_dat_row_is_told_with_its_line(tmp_path):
     folder = write(tmp_path / "bad", ratings__dat="1::2::3::4\n1:2:3:4\n")
     with pytest.raises(DataError, match=r"ratings\.dat line 2 must hold 4 fields"):
         read_dataset(folder)
+
+
+def test_kaggles_copy_has_other_names_and_dates(tmp_path):
+    """Quoted cells, times as dates in UTC, and titles beside them: the article moves, the second name stays."""
+    folder = write(
+        tmp_path / "kaggle",
+        rating__csv='"userId","movieId","rating","timestamp"\n"1","29","4.0","2005-04-02 23:31:16"\n',
+        movie__csv='"movieId","title","genres"\n"29","City of Lost Paper, The (Cité, La) (1995)","Adventure|Drama"\n',
+    )
+    dataset = read_dataset(folder)
+    assert tuples(dataset) == [("1", "29", 4.0, 1_112_484_676_000)]
+    assert dataset.catalogue.find("29") == Item("29", "The City of Lost Paper (Cité, La)", 1995, ("Adventure", "Drama"))
+
+
+def test_a_table_may_be_compressed(tmp_path):
+    """The same rows as those of the plain file; one that is cut short is told as unreadable."""
+    plain = b"user,item,ts\n1,2,5\n"
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(plain))
+    assert tuples(read_dataset(tmp_path / "log.csv.gz")) == [("1", "2", 5.0, 5000)]
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(plain)[:-9])
+    with pytest.raises(DataError, match=r"log\.csv\.gz must be readable"):
+        read_dataset(tmp_path / "log.csv.gz")
 
 
 def test_csv_headers_are_checked(tmp_path):
