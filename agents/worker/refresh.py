@@ -34,6 +34,7 @@ class RefreshConfig:
     hints_s : seconds between looks at what hints tell; it changes with a round of training.
     new_items_s : seconds between looks at which new items are promising.
     similar : neighbours of each kind that are published for each item.
+    queries_s : seconds between looks whether what reads queries is for the catalogue that serves.
     similar_s : seconds for which what one version says is similar stays published, at least.
     threads : between how many an exact ranking is divided.
     """
@@ -46,6 +47,7 @@ class RefreshConfig:
     hints_s: float = 10.0
     new_items_s: float = 5.0
     similar: int = 20
+    queries_s: float = 1.0
     similar_s: float = 600.0
     threads: int = 1
 

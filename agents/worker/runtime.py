@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from agents.retry import Retry
 from agents.worker.catalogue import CatalogueFollower, CataloguePublisher
 from agents.worker.fetching import FetchWatchConfig
+from agents.worker.queries import QueriesFollower, QueryReading
 from agents.worker.recovery import StateRecovery
 from agents.worker.refresh import Current, RefreshConfig, Refresher
 from agents.worker.refreshers import LifeReporter
@@ -48,11 +49,13 @@ class WorkerConfig:
     batch : most events taken at once.
     within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
     requests_within_s : the same of requests, where somebody waits; those that come meanwhile are the next wave anyway.
+    queries : what compares queries in words with the items.
     serving, refresh, modes, exposure, fetching : of the parts.
     """
 
     batch: int = 256
     within_s: float = 0.02
+    queries: QueryReading = "auto"
     requests_within_s: float = 0.005
     serving: ServingConfig = field(default_factory=ServingConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
@@ -77,6 +80,7 @@ class Worker:
     catalogue : every item, in time for the events that name it.
     hints : what is said of users beforehand.
     titles : what look-ups know of the catalogue.
+    queries : reads what is asked for in words.
     life : shows signs of life.
     refreshers : what keeps all of this current, each with a period of its own.
     rejections : the account of dead letters.
@@ -97,6 +101,7 @@ class Worker:
     catalogue: CatalogueFollower
     hints: HintsFeed
     titles: CataloguePublisher
+    queries: QueriesFollower
     life: LifeReporter
     refreshers: tuple[Refresher, ...]
     rejections: Rejections
@@ -122,6 +127,7 @@ class Worker:
     async def stop(self) -> None:
         """Let go of the connections, and of the thread once it is done."""
         self.rejections.close()
+        self.queries.stop()
         self.thread.shutdown(wait=False, cancel_futures=True)
         await self.catalogue.feed.stop()
         await self.hints.stop()

@@ -5,7 +5,7 @@ import os
 import signal
 from collections import deque
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from commands.parts.starting import end_fenced, only_one, require_servers
 from model.ranking.modes import ModeConfig
 from streams.errors import SettingsError, StateError
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from agents.worker.queries import QueryReading
 
 __all__ = ["worker"]
 
@@ -55,6 +58,13 @@ EVICTIONS_WITHIN_S = 30.0
     show_default=True,
     help="Cores that exact scoring of a batch may use.",
 )
+@click.option(
+    "--queries",
+    type=click.Choice(["auto", "embedding", "tfidf"]),
+    default="auto",
+    show_default=True,
+    help="What compares queries in words with items: sentence embeddings or shared words. auto: what is installed.",
+)
 @log_level_option
 def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     """Answer events with lists until stopped.
@@ -64,6 +74,10 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     settings = given_settings(given)
     log_to_stderr(log_level)
     _require_faiss(settings)
+    if given["queries"] == "embedding":
+        from streams.sentence_weights import require_encoder
+
+        require_encoder()
     require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_ExpulsionHandler(instance))
     if instance is None:
@@ -82,6 +96,7 @@ def _work(
     explore: int,
     expose: float,
     threads: int,
+    queries: "QueryReading",
 ) -> None:
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/reading/app.py
@@ -95,7 +110,7 @@ def _work(
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
     serving = ServingConfig(explore=explore, expose=expose)
-    config = WorkerConfig(modes=modes, serving=serving, refresh=RefreshConfig(threads=threads))
+    config = WorkerConfig(queries=queries, modes=modes, serving=serving, refresh=RefreshConfig(threads=threads))
     app = build_worker(settings, config, instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types

@@ -9,6 +9,7 @@ References
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,13 +17,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["MAX_TOKENS", "SentenceEncoder"]
+__all__ = ["MAX_TOKENS", "Encoder", "SentenceEncoder"]
 
 Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 MAX_TOKENS = 128  # what the weights were trained with at most; a title with genres has about twenty
 HEADS = 12  # of the attention; the shape of the weights does not tell
 EPSILON = 1e-12  # of BERT's layer norm
 SENTENCES_PER_BLOCK = 64  # 64 sentences of 128 tokens need 50 MB within a layer
+
+
+class Encoder(Protocol):
+    """Turns sentences into vectors.
+
+    Attributes
+    ----------
+    width : of the vectors.
+    """
+
+    width: int
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Return float32 (n, width), rows of length 1, in the order of the sentences."""
 
 
 class SentenceEncoder:

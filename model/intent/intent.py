@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
 from model.intent.asked import Asked, Reader
-from model.intent.encoder import SentenceEncoder
+from model.intent.encoder import Encoder
 from model.intent.lexicon import UNSURE, Lexicon, Meaning
 from model.intent.sentences import SentenceIndex
 from model.intent.tfidf import TermIndex
@@ -48,9 +48,7 @@ class Intent:
     earlier : for an earlier catalogue; what it has encoded is not encoded again.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, encoder: SentenceEncoder | None = None, earlier: "Intent | None" = None
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, encoder: Encoder | None = None, earlier: "Intent | None" = None) -> None:
         items = tuple(catalogue)
         self.catalogue = catalogue
         self._rows = {item.item_id: row for row, item in enumerate(items)}

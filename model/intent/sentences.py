@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.catalogue import Item
-from model.intent.encoder import SentenceEncoder
+from model.intent.encoder import Encoder
 from model.intent.titles import plain_title
 
 __all__ = ["SentenceIndex", "item_sentence"]
@@ -14,7 +14,7 @@ __all__ = ["SentenceIndex", "item_sentence"]
 _Floats = NDArray[np.float32]
 MAX_TAGS = 20  # of an item's sentence: more would drown its title
 TOWARDS, AWAY, NEAREST = 0.3, 0.1, 2  # of steering: shares of the nearest and of the farthest centroids, and how many
-ITEMS_PER_CALL = 2048  # between two of which another thread may take the processor
+ITEMS_PER_CALL = 256  # below a second; whoever gave the encoder may end the making between two calls
 
 
 class SentenceIndex:
@@ -38,7 +38,7 @@ class SentenceIndex:
         self,
         items: Sequence[Item],
         english: Mapping[str, str],
-        encoder: SentenceEncoder,
+        encoder: Encoder,
         known: Mapping[str, _Floats] | None = None,
     ) -> None:
         self._encoder = encoder

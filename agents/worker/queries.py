@@ -1,0 +1,108 @@
+"""Reading queries in words: what reads them is made anew, in a thread, whenever the catalogue has changed.
+
+Shared words can be compared seconds after the start. Sentences are encoded once each, which may take minutes for a
+large catalogue; until that is done, words answer.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.worker.refresh import Current, RefreshConfig
+from model.intent.encoder import Encoder
+from model.intent.intent import Intent
+from streams.sentence_weights import find_encoder, load_encoder
+
+__all__ = ["QueriesFollower", "QueryReading"]
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+QueryReading = Literal["auto", "embedding", "tfidf"]
+REST = 9.0  # times as long as a making took before the next one: of a core, a tenth goes into it at most
+_FINDERS: dict[QueryReading, Callable[[], Encoder | None]] = {
+    "auto": find_encoder,
+    "embedding": load_encoder,
+    "tfidf": lambda: None,
+}
+
+
+class QueriesFollower:
+    """Lets queries be read for the catalogue that serves.
+
+    Parameters
+    ----------
+    reading : what compares a query with the items; "auto" for sentences where the extra is installed, else for words.
+    config : how often to look.
+    current : the recommender whose reader of queries is replaced.
+    """
+
+    is_needed_to_serve = False
+
+    def __init__(self, reading: QueryReading, config: RefreshConfig, current: Current) -> None:
+        self._find_encoder = _FINDERS[reading]
+        self._current = current
+        self._thread = ThreadPoolExecutor(1, "queries")  # of its own: versions must not wait for it
+        self._encoder: _EndableEncoder | None = None
+        self._knows_encoder = False
+        self._intent: Intent | None = None
+        self._rests_until = 0.0
+        self._ended = threading.Event()
+        self.period_s = config.queries_s
+
+    async def refresh(self) -> None:
+        """Make a new reader if the catalogue is another one."""
+        catalogue = self._current.recommender.catalogue
+        is_current = self._intent is not None and self._intent.catalogue is catalogue
+        if is_current or not len(catalogue) or time.monotonic() < self._rests_until:
+            return
+        if not self._knows_encoder:
+            found = await self._off_the_loop(self._find_encoder)
+            self._encoder = None if found is None else _EndableEncoder(found, self._ended)
+            self._knows_encoder = True
+        if self._encoder is not None and self._intent is None:
+            self._serve(await self._off_the_loop(lambda: Intent(catalogue)))  # words, until sentences are encoded
+        started, earlier, encoder = time.monotonic(), self._intent, self._encoder
+        self._intent = await self._off_the_loop(lambda: Intent(catalogue, encoder, earlier))
+        took_s = time.monotonic() - started
+        self._rests_until = time.monotonic() + REST * took_s
+        self._serve(self._intent)
+        logger.info("worker.queries %s items are compared by %s, %.1f s", len(catalogue), self._intent.method, took_s)
+
+    def stop(self) -> None:
+        """Make no more, and end what is being made."""
+        self._ended.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _off_the_loop(self, make: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, make)
+
+    def _serve(self, intent: Intent) -> None:
+        self._current.recommender = self._current.recommender.with_queries(intent)
+
+
+class _EndableEncoder:
+    """An encoder that ends between two calls when the worker does: a catalogue may take minutes."""
+
+    def __init__(self, encoder: Encoder, ended: threading.Event) -> None:
+        self._encoder = encoder
+        self._ended = ended
+        self.width = encoder.width
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of sentences.
+
+        Raises
+        ------
+        CancelledError
+            If the worker has ended.
+        """
+        if self._ended.is_set():
+            raise asyncio.CancelledError
+        return self._encoder.encode(sentences)
