@@ -16,6 +16,7 @@ import numpy.typing as npt
 from model.catalogue import Catalogue
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Mode, Profile
+from model.network.intent import TEXT_WIDTH, text_vectors
 from model.ranking.asked import CatalogueWishes, best_allowed, read_wishes
 from model.ranking.cold_start import ColdStart, ScoredItem, Source, Trending
 from model.ranking.content import ContentIndex
@@ -370,7 +371,8 @@ class Recommender:
         """Return lists with wishes, over the whole catalogue: what the version does not know stands behind the rest."""
         assert self.ranker is not None, "lists are scored by a version"
         histories = self.ranker.histories(profiles)
-        logits = self.ranker.logits(histories, signals=self._signals, mode=mode).numpy().astype(np.float64)
+        texts = self._texts(asked)
+        logits = self.ranker.logits(histories, texts, self._signals, mode).numpy().astype(np.float64)
         known = 1.0 / (1.0 + np.exp(-logits))  # (B, M); as sigmoids of 32 bits the low ones would all be alike
         trend, likeness = self.cold_start.parts(profiles, self.trending, self.index, newcomers=self.newcomers)
         unknown = np.clip(trend + likeness, 0.0, 1.0) * known.min(axis=1, keepdims=True)
@@ -385,6 +387,13 @@ class Recommender:
             places = zip(rows.tolist(), scores[rows].tolist(), model[rows].tolist(), strict=True)
             chosen.append([(row, score, wish.reason_for(row, self.index, own)) for row, score, own in places])
         return self._explained(histories, chosen, asked, mode)
+
+    def _texts(self, asked: Sequence[CatalogueWishes]) -> npt.NDArray[np.float32] | None:
+        """Return what the version's intent tower reads of the queries, float32 (B, T); None where there are none."""
+        assert self.ranker is not None, "a tower is part of a version"
+        queries = [wish.wishes.query or "" for wish in asked]
+        is_read = any(queries) and self.ranker.snapshot.config.text_width == TEXT_WIDTH
+        return text_vectors(queries) if is_read else None
 
     def _explained(
         self,
