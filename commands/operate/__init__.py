@@ -1,11 +1,11 @@
 """Commands that look at a running installation and change it.
 
-``lookups`` shows lists, profiles and trending, and ``similar`` what is like an item; ``quality`` shows how often lists
-were right. ``models`` manages model versions, ``model_diff`` compares two of them, ``experiments`` starts and stops an
-experiment, of which ``comparison`` says what may be said, and ``modes`` chooses a user's mode. ``dead_letters`` lists
-and replays refused records, ``kinds`` shows the table of kinds, and ``archive`` checks the archived events. ``digest``
-compares two databases, and ``rebuild`` makes the state anew. This folder imports ``parts``, and neither ``run`` nor
-``study``.
+``lookups`` shows lists, profiles and trending, ``asking`` has the wishes of a list that is asked for, and ``similar``
+shows what is like an item; ``quality`` shows how often lists were right. ``models`` manages model versions,
+``model_diff`` compares two of them, ``experiments`` starts and stops an experiment, of which ``comparison`` says what
+may be said, and ``modes`` chooses a user's mode. ``dead_letters`` lists and replays refused records, ``kinds`` shows
+the table of kinds, and ``archive`` checks the archived events. ``digest`` compares two databases, and ``rebuild`` makes
+the state anew. This folder imports ``parts``, and neither ``run`` nor ``study``.
 """
 
 __all__: list[str] = []

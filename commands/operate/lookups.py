@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.operate.asking import ask_for, wish_options, wishes_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -38,19 +40,54 @@ ItemRow = Mapping[str, Any]
     type=click.FloatRange(0.05, 60),
     help="Seconds between two looks with --follow.",
 )
+@click.option("--fresh", is_flag=True, help="Ask for a list now, and wait for it; the options below say of what kind.")
+@click.option(
+    "--within",
+    "within_s",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 600),
+    help="Seconds to wait for it.",
+)
+@wish_options
+@click.option("--kafka", help="Bootstrap addresses for --fresh; default REELSTREAM_KAFKA.")
+@click.option("--prefix", help="Prefix of the topics for --fresh; default REELSTREAM_PREFIX.")
 @redis_option
 @json_option
-def recommend(user_id: str, n: int, follow: bool, every_s: float, redis_url: str | None, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
+def recommend(
+    user_id: str,
+    n: int,
+    *,
+    follow: bool,
+    every_s: float,
+    fresh: bool,
+    redis_url: str | None,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """Show the list last published for USER.
 
-    For an unknown user it shows what is trending, and says so.
+    For an unknown user it shows what is trending, and says so. With --fresh a list is made now, as it is asked for.
     """
+    within_s, kafka, prefix = asked.pop("within_s"), asked.pop("kafka"), asked.pop("prefix")
+    wishes = wishes_of(asked)
+    if wishes and not fresh:
+        raise click.UsageError(f"{', '.join(sorted(wishes))}: --fresh is required to ask for something")
+    if fresh and follow:
+        raise click.UsageError("--fresh and --follow: one of them is required, got both")
+    show = _print_json if as_json else _print_list
+    if fresh:
+        answer = ask_for(kafka, prefix, user_id, {"k": n, **wishes}, within_s)
+        with _lookups(redis_url) as lookups:
+            show(_recommendation(lookups, user_id, answer, n))
+        return
     with _lookups(redis_url) as lookups:
-        show = _print_json if as_json else _print_list
         found = lookups.recommendation(user_id)
-        show(_recommendation(lookups, user_id, found, n))
+        show(_recommendation(lookups, user_id, None if found is None else found.record, n))
         if follow:
-            _follow(lookups, user_id, found, lambda newer: show(_recommendation(lookups, user_id, newer, n)), every_s)
+            _follow(
+                lookups, user_id, found, lambda newer: show(_recommendation(lookups, user_id, newer.record, n)), every_s
+            )
 
 
 @click.command()
@@ -90,14 +127,14 @@ def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
         yield Lookups(client)
 
 
-def _recommendation(lookups: "Lookups", user_id: str, found: "FoundList | None", n: int) -> dict[str, Any]:
-    if found is None:
+def _recommendation(lookups: "Lookups", user_id: str, record: Mapping[str, Any] | None, n: int) -> dict[str, Any]:
+    if record is None:
         ranked = lookups.trending(n)
         rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
         unknown = lookups.profile(user_id, 1) is None
         return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
-    listed = [(item["item_id"], item["score"], item["reason"]) for item in found.record["items"][:n]]
-    return {**found.record, "unknown": False, "items": _rows(lookups, listed)}
+    listed = [(item["item_id"], item["score"], item["reason"]) for item in record["items"][:n]]
+    return {**record, "unknown": False, "items": _rows(lookups, listed)}
 
 
 def _profile(lookups: "Lookups", user_id: str, n: int) -> dict[str, Any]:
@@ -179,6 +216,8 @@ def _print_list(answer: Mapping[str, Any]) -> None:
         version = answer["model_version"] or "no model"
         heading = f"user {user_id}: {answer['mode']}, {version}, {_when(answer['published_ts'])}"
     _print_rows(heading, answer["items"])
+    for sentence in answer.get("unfilled", ()):
+        click.echo(f"not fulfilled: {sentence}")
 
 
 def _print_hot(answer: Mapping[str, Any]) -> None:
