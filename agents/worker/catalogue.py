@@ -1,6 +1,7 @@
 """The catalogue in a worker: every item in time for its events, titles for look-ups, bad records to dead letters."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -22,6 +23,7 @@ from streams.state.store import State
 
 __all__ = ["CatalogueFollower", "CataloguePublisher", "FeedLetters"]
 
+logger = logging.getLogger(__name__)
 CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
 
 
@@ -56,7 +58,7 @@ class CataloguePublisher:
     """Writes titles and similar items for look-ups when the catalogue has changed, or Redis has lost them.
 
     What a new version says is similar is written too, but not with every version: a round makes one in seconds, and
-    similar items hardly change with it.
+    similar items hardly change with it. What has left the catalogue leaves the stored lists too.
 
     Parameters
     ----------
@@ -74,6 +76,7 @@ class CataloguePublisher:
     ) -> None:
         self._state = state
         self._n_similar = config.similar
+        self._settle_s = config.settle_s
         self._leads = leads
         self._current = current
         self._thread = thread
@@ -98,12 +101,15 @@ class CataloguePublisher:
             return
         self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
         self._published_version, self._published_at = recommender.version, time.monotonic()
+        gone: frozenset[str] = frozenset()
         try:
             if not is_there:
                 gone = await self._state.catalogue_ids() - catalogue.items.keys()
-                await self._state.put_catalogue(catalogue, gone)
+                await self._state.put_catalogue(catalogue)
             similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, recommender)
             await self._state.put_similar(similar)
+            if gone:
+                await self._drop(gone)
         except StateError:
             self.publish_again()
             raise
@@ -114,6 +120,13 @@ class CataloguePublisher:
             return False
         is_first = self._published_version is None
         return is_first or time.monotonic() - self._published_at > self._similar_s
+
+    async def _drop(self, gone: frozenset[str]) -> None:
+        """Take what left the catalogue out of stored lists, once no worker makes lists that hold it."""
+        await asyncio.sleep(self._settle_s)
+        dropped = await self._state.drop_from_lists(gone)
+        logger.info("worker.items_dropped %d from %d of %d stored lists", len(gone), dropped.changed, dropped.lists)
+        await self._state.put_catalogue((), gone)  # last: whoever goes on for this worker still finds what is gone
 
     def _similar(self, recommender: Recommender) -> dict[str, SimilarItems]:
         return dict(similar_items(recommender.index, recommender.ranker, self._n_similar))

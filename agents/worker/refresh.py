@@ -36,6 +36,8 @@ class RefreshConfig:
     similar : neighbours of each kind that are published for each item.
     queries_s : seconds between looks whether what reads queries is for the catalogue that serves.
     similar_s : seconds for which what one version says is similar stays published, at least.
+    settle_s : seconds after which no worker makes lists of an earlier catalogue any more; each reads it at once, and a
+        batch takes less than that.
     threads : between how many an exact ranking is divided.
     """
 
@@ -49,6 +51,7 @@ class RefreshConfig:
     similar: int = 20
     queries_s: float = 1.0
     similar_s: float = 600.0
+    settle_s: float = 2.0
     threads: int = 1
 
 

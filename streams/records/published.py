@@ -17,7 +17,7 @@ _BY_CHANCE = ("exploration", "exposure")
 
 
 def shown_list(record: RawRecord) -> PublishedList | None:
-    """Return the list that a record of ``recommendations`` holds, or None where it holds none."""
+    """Return the list that a record of ``recommendations`` holds, or None where it holds none, or a refusal."""
     try:
         found = orjson.loads(record.value or b"")
         shown = PublishedList(
@@ -35,7 +35,7 @@ def shown_list(record: RawRecord) -> PublishedList | None:
         return None
     required = (shown.rec_id, shown.user_id, shown.mode, *shown.items)
     is_sound = all(isinstance(value, str) for value in required) and isinstance(shown.version, str | None)
-    return shown if is_sound else None
+    return shown if is_sound and shown.mode != "refused" else None
 
 
 def _taking_part(experiment: object, arm: object) -> tuple[str | None, str | None]:

@@ -426,6 +426,14 @@ local function store_list(keys, args)
   return 1
 end
 
+-- Put another text in the place of a user's list, if it still is the one that is expected; it is kept as long as that.
+-- keys: 1 recs   args: 1 expected list, 2 list
+local function amend_list(keys, args)
+  if redis.call('GET', keys[1]) ~= args[1] then return 0 end
+  redis.call('SET', keys[1], args[2], 'KEEPTTL')
+  return 1
+end
+
 -- items --------------------------------------------------------------------------------------------------------
 
 -- Trending decays with the own time of each topic of a partition, a clock that no few events can move far. An event near
@@ -700,6 +708,7 @@ redis.register_function('reelstream_v5_move_model', move_model)
 redis.register_function('reelstream_v5_model_announced', model_announced)
 redis.register_function('reelstream_v5_model_measured', model_measured)
 redis.register_function('reelstream_v5_store_list', store_list)
+redis.register_function('reelstream_v5_amend_list', amend_list)
 redis.register_function('reelstream_v5_count_items', count_items)
 redis.register_function('reelstream_v5_replace_zset', replace_zset)
 redis.register_function{function_name = 'reelstream_v5_read', callback = read, flags = {'no-writes'}}

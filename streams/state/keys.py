@@ -8,6 +8,7 @@ only), so no id can end the tag early or reach another user's keys.
 from dataclasses import dataclass
 
 __all__ = [
+    "ALL_LISTS",
     "CATALOG",
     "CATALOG_REJECTED",
     "EXPERIMENT",
@@ -36,6 +37,7 @@ __all__ = [
 TRENDING_ALL = "hot:all"
 TRENDING_NEWCOMERS = "hot:newcomers"
 TRENDING_GENRES = "hot:genres"
+ALL_LISTS = "user:{*}:recs"  # matches the list of every user
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 HINTS_REJECTED = "hints:rejected"

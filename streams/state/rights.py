@@ -169,6 +169,8 @@ _TITLES = _rights(
     ("HDEL", CATALOG, ""),
     ("SET", similar_key("x"), ""),
     ("DEL", similar_key("x")),
+    ("SCAN", 0),  # all lists, to take what left the catalogue out of them
+    ("GET", _USER.recs),
     ("HGETALL", CATALOG_REJECTED),
     ("HGETALL", HINTS_REJECTED),
     ("HSET", HINTS_REJECTED, "", ""),

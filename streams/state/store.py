@@ -7,7 +7,7 @@ in docs/reference/redis.md. Nothing here decides what to recommend or when a use
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
@@ -44,6 +44,7 @@ from streams.state.calls import (
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
 from streams.state.exposure import read_exposure
+from streams.state.kept_lists import DroppedItems, drop_from_lists
 from streams.state.keys import (
     CATALOG,
     EXPERIMENT,
@@ -300,6 +301,10 @@ class State:
         with answered(f"state: storing {len(lists)} lists"):
             replies = await self._call_all(list_call(stored, self._config) for stored in lists)
         return sum(replies)
+
+    async def drop_from_lists(self, item_ids: Collection[str]) -> DroppedItems:
+        """Take items that left the catalogue out of all stored lists; see ``streams.state.kept_lists``."""
+        return await drop_from_lists(self._client, item_ids)
 
     async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
         """Make ``hot:all``, the genres' lists and ``hot:newcomers`` anew; see ``streams.state.trending``."""

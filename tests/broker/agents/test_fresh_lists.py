@@ -87,3 +87,18 @@ def test_wrong_usage_is_told_before_anything_is_asked(arguments, said):
     found = CliRunner().invoke(recommend, arguments)
     assert found.exit_code == 2
     assert said in found.output
+
+
+def test_an_idle_users_stored_list_loses_a_deleted_film(running, until):
+    """The first film of a stored list leaves it within seconds of its deletion, without a further event of the user."""
+    watch = {"event_id": "e1", "user_id": "idle", "item_id": "i1", "ts": 1_700_000_000_000, "progress": 1.0}
+    running.send("watch-events", "idle", watch)
+    until(lambda: running.redis.get("user:{idle}:recs"), 30, lambda: "a stored list")
+    before = [item["item_id"] for item in json.loads(running.redis.get("user:{idle}:recs"))["items"]]
+
+    def kept():
+        return json.loads(running.redis.get("user:{idle}:recs"))["items"]
+
+    running.send("catalog-items", before[0], None)
+    until(lambda: [item["item_id"] for item in kept()] == before[1:], 30, kept)
+    assert [item["rank"] for item in kept()] == list(range(1, 10))

@@ -1,0 +1,79 @@
+"""Stored lists without items that have left the catalogue, also those of users who do nothing.
+
+A user's next event makes a new list; somebody who stays away would be shown a deleted item for as long as the list is
+kept. All stored lists are gone through in slices, with a pause between two, so that nobody waits for it. A list that
+was replaced meanwhile stays as it is: it was made of the newer catalogue.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis.asyncio import Redis
+
+from streams.redis.connection import answered
+from streams.state.calls import LIBRARY
+from streams.state.keys import ALL_LISTS
+
+__all__ = ["DroppedItems", "drop_from_lists"]
+
+_SLICE = 200  # lists read at once: 0.3 MB, and a few milliseconds of the event loop
+_PAUSE_S = 0.01  # between two slices, which leaves the loop to whoever makes lists
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedItems:
+    """What was done: how many stored lists there are, and how many of them held one of the items."""
+
+    lists: int
+    changed: int
+
+
+async def drop_from_lists(client: Redis, item_ids: Collection[str]) -> DroppedItems:
+    """Take items out of all stored lists; the items behind them move up.
+
+    Raises
+    ------
+    StateAway
+        If Redis cannot be reached for now; calling again is safe.
+    """
+    named = tuple(orjson.dumps(item_id) for item_id in item_ids)
+    lists = changed = 0
+    with answered(f"state: taking {len(named)} items out of stored lists"):
+        some: list[bytes] = []
+        async for key in client.scan_iter(match=ALL_LISTS, count=_SLICE):
+            some.append(key)
+            if len(some) == _SLICE:
+                lists, changed = lists + len(some), changed + await _drop(client, some, frozenset(item_ids), named)
+                some = []
+                await asyncio.sleep(_PAUSE_S)
+        lists, changed = lists + len(some), changed + await _drop(client, some, frozenset(item_ids), named)
+    return DroppedItems(lists, changed)
+
+
+async def _drop(client: Redis, keys: Sequence[bytes], item_ids: frozenset[str], named: Sequence[bytes]) -> int:
+    """Take items out of some lists and return of how many; one that is another by now is left alone."""
+    reading: Any = client.pipeline(transaction=False)
+    for key in keys:
+        reading.get(key)
+    writing: Any = client.pipeline(transaction=False)
+    for key, body in zip(keys, await reading.execute(), strict=True):
+        if body is not None and any(name in body for name in named):
+            shorter = _without(body, item_ids)
+            if shorter != body:
+                writing.execute_command("FCALL", f"{LIBRARY}_amend_list", 1, key, body, shorter)
+    return sum(await writing.execute())
+
+
+def _without(body: bytes, item_ids: frozenset[str]) -> bytes:
+    """Return a list's JSON without some items, ranked anew; what is no list stays."""
+    try:
+        found = orjson.loads(body)
+        items = [item for item in found["items"] if item["item_id"] not in item_ids]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return body
+    if len(items) == len(found["items"]):
+        return body
+    return orjson.dumps(found | {"items": [item | {"rank": rank} for rank, item in enumerate(items, 1)]})

@@ -1,0 +1,66 @@
+"""What left the catalogue leaves stored lists, and nothing else about them changes."""
+
+import orjson
+import pytest
+
+from streams.redis.connection import connect
+from streams.state.kept_lists import DroppedItems
+from streams.state.keys import UserKeys
+from streams.state.store import State
+
+
+@pytest.fixture
+async def client(redis_url):
+    """Return a client of an empty database with the functions."""
+    client = connect(redis_url)
+    await State(client).install()
+    yield client
+    await client.aclose()
+
+
+def kept(*item_ids):
+    """Return the JSON of a stored list."""
+    items = [{"item_id": item_id, "rank": rank, "score": 0.5} for rank, item_id in enumerate(item_ids, 1)]
+    return orjson.dumps({"rec_id": "r", "reason": "not i1", "items": items})
+
+
+async def listed(client, user_id):
+    """Return the ids and ranks of a user's stored list."""
+    found = orjson.loads(await client.get(UserKeys.of(user_id).recs))
+    return [(item["item_id"], item["rank"]) for item in found["items"]]
+
+
+async def test_items_leave_all_lists_and_those_behind_move_up(client):
+    """Of 450 lists, more than are read at once, those with a gone item lose it; ids with braces are users too."""
+    for n in range(450):
+        await client.set(UserKeys.of(f"u{{{n}}}").recs, kept("i0", "i1", "i2") if n % 3 == 0 else kept("i2", "i10"))
+    assert await State(client).drop_from_lists({"i1", "absent"}) == DroppedItems(450, 150)
+    assert await listed(client, "u{0}") == [("i0", 1), ("i2", 2)]
+    assert await client.get(UserKeys.of("u{1}").recs) == kept("i2", "i10")
+    assert await State(client).drop_from_lists({"i1"}) == DroppedItems(450, 0)
+
+
+async def test_a_list_is_kept_as_long_as_before(client):
+    """What expires in a minute still does, and what never does still does not."""
+    await client.set(UserKeys.of("a").recs, kept("i1"), px=60_000)
+    await client.set(UserKeys.of("b").recs, kept("i1"))
+    await State(client).drop_from_lists({"i1"})
+    assert 0 < await client.pttl(UserKeys.of("a").recs) <= 60_000
+    assert await client.pttl(UserKeys.of("b").recs) == -1
+    assert await listed(client, "a") == []
+
+
+async def test_a_list_that_was_replaced_meanwhile_stays(client):
+    """The function changes a list only if it is the one that was read."""
+    key = UserKeys.of("a").recs
+    await client.set(key, kept("i3"))
+    assert await client.fcall("reelstream_v5_amend_list", 1, key, kept("i1"), kept()) == 0
+    assert await client.get(key) == kept("i3")
+
+
+async def test_what_is_no_list_is_left_alone(client):
+    """A value that somebody else wrote under such a key is not touched, though it names the item."""
+    for n, body in enumerate((b'"i1"', b'{"items": ["i1"]}', b'{"items": null, "x": "i1"}', b'{"i1" "i1"')):
+        await client.set(UserKeys.of(f"u{n}").recs, body)
+        await State(client).drop_from_lists({"i1"})
+        assert await client.get(UserKeys.of(f"u{n}").recs) == body
