@@ -41,6 +41,11 @@ def test_a_workers_list_comes_back():
     )
 
 
+def test_a_refused_request_was_shown_nothing():
+    """An answer that says what is wrong with a request takes nobody's last list away."""
+    assert shown_list(published(encode(replace(A_LIST, mode="refused", items=(), sequence=0)))) is None
+
+
 def test_a_list_of_an_earlier_release_knows_no_experiment():
     """Without the fields of experiments a list is of none."""
     fields = orjson.loads(encode(A_LIST))

@@ -4,9 +4,11 @@ The seen sets here are a second implementation of ``SeenFilter``, a dictionary; 
 in tests/streams/state/test_store.py.
 """
 
+import asyncio
 import time
 from collections import Counter
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -260,6 +262,53 @@ async def test_a_list_tells_what_it_could_not_fulfil(serving):
         "100 of 150 items",
     )
     assert set(ids(answer)) == set(ITEMS[::2])
+
+
+class Stalling(Recommender):
+    """A recommender whose scoring hangs for a quarter of a second while ``switch`` says so."""
+
+    switch: ClassVar = [False]
+
+    def recommend(self, profiles, n, wishes=None):
+        """Return the drafts, late while it hangs."""
+        if self.switch[0]:
+            time.sleep(0.25)
+        return super().recommend(profiles, n, wishes)
+
+
+async def test_lists_go_on_through_a_stalled_model_and_come_back_to_it():
+    """Three late calls open the breaker, then nobody waits for the model, until one call shows that it is well again.
+
+    Each of 20 lists is published in full meanwhile, of the next lower tier, and only three of them cost the budget.
+    """
+    clock = [0.0]
+    breaker = Breaker(BreakerConfig(failures=3, rest_s=5.0), lambda: clock[0])
+    scoring = BudgetedScorer(0.05, breaker)
+    served, recommender = Serving(ServingConfig(), scoring, Seen(), lambda: 123), made(Stalling, ranked(), "v1")
+    warm = user("u", ITEMS[100:105], seen=5, mode="personalized")
+
+    async def tier_and_length():
+        [answer] = await served.answer(recommender, [(warm, TRIGGER)])
+        return answer.recommendation.tier, answer.recommendation.mode, len(answer.recommendation.items)
+
+    recommender.switch[0] = False
+    ranker_is_warm = recommender.recommend([warm], 10)
+    assert ranker_is_warm[0].mode == "personalized"
+    recommender.switch[0] = True
+    was_open = []
+    for _ in range(20):
+        was_open.append(breaker.is_open())
+        assert await tier_and_length() == ("hybrid", "degraded", 10)
+    assert was_open == [False] * 3 + [True] * 17
+    recommender.switch[0] = False
+    assert await tier_and_length() == ("hybrid", "degraded", 10)  # the breaker rests
+    clock[0] += 5.0
+    await asyncio.sleep(0.3)  # what still hung has ended
+    while (last := await tier_and_length())[1] == "degraded":  # on a busy machine the budget may be over once more
+        clock[0] += 5.0
+    assert last == ("personalized", "personalized", 10)
+    assert not breaker.is_open()
+    scoring.close()
 
 
 async def test_a_degraded_user_who_saw_the_top_gets_deeper_ones(serving):
