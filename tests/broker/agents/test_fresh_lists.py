@@ -97,6 +97,7 @@ def test_an_idle_users_stored_list_loses_a_deleted_film(running, until):
     before = [item["item_id"] for item in json.loads(running.redis.get("user:{idle}:recs"))["items"]]
 
     def kept():
+        """Return the items of the stored list now."""
         return json.loads(running.redis.get("user:{idle}:recs"))["items"]
 
     running.send("catalog-items", before[0], None)

@@ -288,6 +288,7 @@ async def test_lists_go_on_through_a_stalled_model_and_come_back_to_it():
     warm = user("u", ITEMS[100:105], seen=5, mode="personalized")
 
     async def tier_and_length():
+        """Return what one list is like."""
         [answer] = await served.answer(recommender, [(warm, TRIGGER)])
         return answer.recommendation.tier, answer.recommendation.mode, len(answer.recommendation.items)
 
