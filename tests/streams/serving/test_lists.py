@@ -277,10 +277,7 @@ class Stalling(Recommender):
 
 
 async def test_lists_go_on_through_a_stalled_model_and_come_back_to_it():
-    """Three late calls open the breaker, then nobody waits for the model, until one call shows that it is well again.
-
-    Each of 20 lists is published in full meanwhile, of the next lower tier, and only three of them cost the budget.
-    """
+    """All 20 lists of a stall are whole; three late calls open the breaker, and one that is in time closes it."""
     clock = [0.0]
     breaker = Breaker(BreakerConfig(failures=3, rest_s=5.0), lambda: clock[0])
     scoring = BudgetedScorer(0.05, breaker)
