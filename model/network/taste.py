@@ -141,6 +141,28 @@ class TasteReader:
         """Return the vectors of users, float32 (B, D), from their histories as in :meth:`scores`."""
         return self._columns(items).squeeze(2)
 
+    def vectors_without(self, items: Rows, left_out: Rows) -> Tensor:
+        """Return each user's vector without the item at some places of the history, and last with all: (B, M + 1, D).
+
+        One item less takes one rank off the normal equations, so that their one inverse serves all places
+        (Sherman and Morrison).
+
+        left_out : int64 (B, M), places that hold an item; what is said of others means nothing.
+        """
+        known = torch.from_numpy(items >= 0)
+        met = functional.embedding(torch.from_numpy(np.maximum(items, 0)), self._factors) * known.unsqueeze(2)
+        gone = met[torch.arange(len(met)).unsqueeze(1), torch.from_numpy(left_out)]  # (B, M, D)
+        held = _held(self._strength, (known.sum(dim=1) - 1).clamp(min=0), self._others)
+        normal = torch.baddbmm(
+            self._gram + torch.diag_embed(held.unsqueeze(1).expand(-1, len(self._gram))), met.mT, met
+        )
+        asked = torch.cat([met.sum(dim=1, keepdim=True), gone], dim=1).mT  # (B, D, 1 + M)
+        solved = torch.cholesky_solve(asked, torch.linalg.cholesky(normal)).mT
+        whole, each = solved[:, :1], solved[:, 1:]  # (B, 1, D), (B, M, D)
+        base = whole - each
+        left = (gone * base).sum(dim=2, keepdim=True) / (1.0 - (gone * each).sum(dim=2, keepdim=True))
+        return torch.cat([base + left * each, self.vectors(items).unsqueeze(1)], dim=1)
+
     def _columns(self, items: Rows) -> Tensor:
         known = torch.from_numpy(items >= 0)
         met = functional.embedding(torch.from_numpy(np.maximum(items, 0)), self._factors) * known.unsqueeze(2)

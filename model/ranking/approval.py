@@ -21,6 +21,7 @@ from math import inf
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from model.network.cooccurrence import EvidenceReader, RecentItems
 from model.vocabulary import Rows
@@ -89,6 +90,23 @@ class Approval:
         if self._evidence is not None:
             spoken = [self._evidence.spoken_for(recent, one, rows) for one in (liked, disliked)]
             added += self._config.following * _lift(spoken[0], spoken[1], share, FOLLOWING_PRIOR)
+        return added
+
+    def of_users_without_each(self, recent: RecentItems, rows: Rows) -> Tensor:
+        """Return :meth:`of_users` of rows with each recent item left out, and last with none: float32 (P, C, J + 1)."""
+        assert recent.likings is not None, "likings come with every history that is ranked"
+        liked, disliked = np.maximum(recent.likings, 0.0), np.maximum(-recent.likings, 0.0)
+        each = [functional.pad(torch.from_numpy(one), (0, 1)) for one in (liked, disliked)]  # (P, J + 1)
+        totals = [one.sum(dim=1, keepdim=True) - one for one in each]
+        share = ((totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR)).unsqueeze(2)  # (P, J + 1, 1)
+        of_genres = functional.pad(self._genres[torch.from_numpy(np.maximum(recent.items, 0))], (0, 0, 0, 1))
+        spread = [one.unsqueeze(2) * of_genres for one in each]
+        sums = [one.sum(dim=1, keepdim=True) - one for one in spread]
+        lift = self._config.genre * _lift(sums[0], sums[1], share, GENRE_PRIOR)  # (P, J + 1, G)
+        added = torch.matmul(self._shares[torch.from_numpy(rows)], lift.mT)
+        if self._evidence is not None:
+            spoken = [self._evidence.spoken_for_without_each(recent, one, rows) for one in (liked, disliked)]
+            added += self._config.following * _lift(spoken[0], spoken[1], share.mT, FOLLOWING_PRIOR)
         return added
 
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
+from model.because import Because, in_words, shared_genres
 from model.ranking.content import ContentIndex
 from model.wishes.combining import combine
 from model.wishes.query import QueryScorer, ReadQuery
@@ -53,17 +54,22 @@ class CatalogueWishes:
         """Return the first genre that was wished for and that an item has."""
         return next((genre for genre in self.wanted if index.in_genre(genre)[row]), None)
 
-    def reason_for(self, row: int, index: ContentIndex, model: float) -> str | None:
-        """Return which example or words put an item on the list, where they weigh more than the model's score of it."""
+    def reason_for(self, row: int, index: ContentIndex, model: float) -> tuple[Because, str] | None:
+        """Return which example or words put an item on the list, where they weigh more than the model's score of it.
+
+        The signal comes with its sentence, as the words are the request's own.
+        """
         like = self._worth("like", row)
         words = self._worth("query", row) + self._worth("query_genres", row)
         if max(like, words) <= self.weights["model"] * max(0.0, model):
             return None
         if words >= like:
-            return f"Asked for: {str(self.wishes.query)[:_SHOWN_CHARACTERS]}"
+            return Because("asked"), f"Asked for: {str(self.wishes.query)[:_SHOWN_CHARACTERS]}"
         named = [at for at in map(index.row, self.like) if at is not None]
         closest = named[int((index.vectors[named] @ index.vectors[row]).argmax())]
-        return f"Similar to {index.items[closest].title}"
+        item = index.items[closest]
+        because = Because("content", item.item_id, shared_genres(index.items[row].genres, item.genres))
+        return because, in_words(because, item.title)
 
     def _worth(self, name: str, row: int) -> float:
         return self.weights[name] * float(self.parts[name][row]) if name in self.parts else 0.0

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.because import AS_NEW, Because, in_words, shared_genres
 from model.history import Interaction, Profile
 from model.ranking.asked import CatalogueWishes, best_allowed
 from model.ranking.content import ContentIndex
@@ -110,12 +111,14 @@ class ScoredItem:
         part knew the item, ``exposure`` at the place for new ones, and ``asked`` where a wish weighed more than all
         that.
     reason : a sentence for people.
+    because : the signal behind it; None until ``model.reranking.reasons`` has looked for it.
     """
 
     item_id: str
     score: float
     source: Source
     reason: str
+    because: Because | None = None
 
 
 class ColdStart:
@@ -168,6 +171,7 @@ class ColdStart:
         recents = [index.known(profile.recent) for profile in profiles]
         trend, likeness = self.parts(profiles, trending, index, newcomers=newcomers)
         scores = np.round(trend + likeness, _DECIMALS)
+        heats = _trend(newcomers, index, self.config.contrast), _trend(trending, index, self.config.contrast)
         lists = []
         for place, (recent, wish) in enumerate(zip(recents, asked or [None] * len(profiles), strict=True)):
             allowed = np.ones(len(index), dtype=np.bool_) if wish is None else wish.allowed.copy()
@@ -176,7 +180,7 @@ class ColdStart:
             model = scores[place]
             combined = model.astype(np.float64) if wish is None else wish.combined(model)
             rows = best_allowed(combined, model, allowed, index.shelf_order, n)
-            lists.append(self._list(index, recent, rows, combined, trend[place], likeness[place], wish))
+            lists.append(self._list(index, recent, rows, combined, trend[place], likeness[place], wish, heats))
         return lists
 
     def parts(
@@ -218,27 +222,36 @@ class ColdStart:
         trend: _Floats,
         likeness: _Floats,
         wish: CatalogueWishes | None,
+        heats: tuple[_Floats, _Floats],
     ) -> list[ScoredItem]:
-        """Return one user's list of these rows from the lines (N,) of scores."""
+        """Return one user's list of these rows from the lines (N,) of scores; heats are newcomers' and everybody's."""
+        newer, everybody = heats
         closest = _closest(index, recent, rows)
         similar = [
-            one > other and bool(title) for one, other, title in zip(likeness[rows], trend[rows], closest, strict=True)
+            one > other and near >= 0 for one, other, near in zip(likeness[rows], trend[rows], closest, strict=True)
         ]
         trends = (trend[rows] > 0.0).tolist()
         listed = []
         for place, (row, score) in enumerate(zip(rows.tolist(), scores[rows].tolist(), strict=True)):
             source: Source = "catalogue"
             asked_for = None if wish is None else wish.reason_for(row, index, trend[row] + likeness[row])
+            title: str | None = None
             if asked_for is not None:
-                source, reason = "asked", asked_for
-            elif similar[place]:
-                source, reason = "similar", f"Similar to {closest[place]}"
-            elif trends[place]:
-                genre = None if wish is None else wish.wanted_genre(row, index)
-                source, reason = "trending", "Trending now" if genre is None else f"Trending in {genre}"
+                source, (because, reason) = "asked", asked_for
             else:
-                reason = "New in the catalogue"
-            listed.append(ScoredItem(index.item_ids[row], max(0.0, score), source, reason))
+                if similar[place]:
+                    near = index.items[closest[place]]
+                    source, title = "similar", near.title
+                    because = Because("content", near.item_id, shared_genres(index.items[row].genres, near.genres))
+                elif trends[place]:
+                    genre = None if wish is None else wish.wanted_genre(row, index)
+                    leads = newer[row] > 0.0 and newer[row] >= everybody[row]
+                    source = "trending"
+                    because = Because("newcomers" if leads else "trending", None, () if genre is None else (genre,))
+                else:
+                    because = AS_NEW
+                reason = in_words(because, title)
+            listed.append(ScoredItem(index.item_ids[row], max(0.0, score), source, reason, because))
         return listed
 
 
@@ -266,17 +279,17 @@ def contrasted(heat: NDArray[np.float64], contrast: float, highest: float | None
     return found
 
 
-def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[np.int64]) -> list[str]:
-    """Return for each row the title of the liked recent item that spoke most for it, the newest where none did.
+def _closest(index: ContentIndex, recent: Sequence[Interaction], rows: NDArray[np.int64]) -> list[int]:
+    """Return for each row that of the liked recent item that spoke most for it, the newest where none did.
 
-    Titles are empty where no recent item was liked.
+    It is -1 where no recent item was liked.
     """
     newest = recent[: index.config.depth]
     shares = index.shares(newest)
     liked = np.flatnonzero(shares > 0.0)
     if not len(liked):
-        return [""] * len(rows)
+        return [-1] * len(rows)
     touched = index.rows(newest)[liked]
     cosines = index.vectors[rows] @ index.vectors[touched].T  # (n, L)
-    titles = [index.items[row].title for row in touched.tolist()]
-    return [titles[best] for best in (cosines * shares[liked]).argmax(axis=1).tolist()]
+    found: list[int] = touched[(cosines * shares[liked]).argmax(axis=1)].tolist()
+    return found

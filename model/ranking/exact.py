@@ -24,6 +24,7 @@ from model.network.cooccurrence import DEPTH, RecentItems
 from model.network.neumf import ItemSide
 from model.network.snapshot import Snapshot
 from model.ranking.approval import Approval, ApprovalConfig
+from model.ranking.leave_one_out import GENRE_DEPTH, GENRE_HALF_LIFE, TASTE_SCALE, LeaveOneOut
 from model.ranking.signals import Signals
 from model.vocabulary import Rows, Vocabulary
 
@@ -34,9 +35,8 @@ SCORES_PER_ADDITION = 1 << 17  # that evidence is added to: 512 KiB
 MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
 USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
+PLACES_EXPLAINED = 12  # of a history; where ten items are explained, nine places are among the first three of one
 HEADS = feature("heads")
-TASTE_SCALE = 10.0  # on a sparse log a tenth of what is touched next is foreseen: as a feature it is then about one
-GENRE_DEPTH, GENRE_HALF_LIFE = 20, 5.0  # newest items whose genres are read, and places after which one counts half
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +172,9 @@ class Ranker:
             counts = self._network.evidence
             self._counts = torch.log1p(torch.stack([counts.touched, counts.newcomers]))  # (2, N)
         self._blend = self._network.blend
+        self._leave_one_out = LeaveOneOut(
+            self._network, self._side, self._evidence, self._taste, self._genres, self._approval
+        )
         self._nothing_trends = Signals.none(len(snapshot.items))
 
     @property
@@ -451,20 +454,52 @@ class Ranker:
         """
         return np.asarray((self._directions @ self._directions[torch.from_numpy(rows)].mean(dim=0)).numpy())
 
-    def nearest(self, histories: HistoryBatch, rows: Rows) -> Rows:
-        """Return for each item the liked item of the history whose vector points most nearly the same way.
+    def contributions(
+        self,
+        histories: HistoryBatch,
+        rows: Rows,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
+        n_places: int | None = None,
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        """Return places of the histories, newest first, int64 (B, M), and how much logits lose without: (B, C, M).
 
-        rows : int64 (B, n), item rows, -1 for none.   Returns int64 (B, n), -1 where there is none.
+        At places without an item, and for rows that are -1, it is minus infinity. An item that stands at several
+        places, where repeats are kept, has the sum of them at each.
+
+        Parameters
+        ----------
+        rows : int64 (B, C), item rows, -1 for none.
+        signals, mode : as in :meth:`rank`.
+        n_places : how many, of those that say most by the counts; all of them if None.
         """
-        with torch.no_grad():
-            items = torch.from_numpy(histories.items)
-            mine = self._directions[items.clamp(min=0)]  # (B, L, D)
-            theirs = self._directions[torch.from_numpy(rows).clamp(min=0)]  # (B, n, D)
-            alike = torch.bmm(theirs, mine.transpose(1, 2))  # (B, n, L)
-            liked = torch.from_numpy(histories.likings > 0.0)
-            alike.masked_fill_(~liked.unsqueeze(1), float("-inf"))
-            found = items.gather(1, alike.argmax(dim=2)).numpy()
-        return np.where((rows >= 0) & liked.any(dim=1, keepdim=True).numpy(), found, -1)
+        length = histories.items.shape[1]
+        recent, asked = recent_of(histories, length), np.maximum(rows, 0)
+        places, found = self._leave_one_out.lost(
+            histories, recent, asked, self._static(signals), mode, n_places or length
+        )
+        at, lost = places.numpy(), found.numpy()
+        items = np.take_along_axis(recent.items, at, axis=1)  # (B, M)
+        if self.snapshot.config.repeats:
+            lost = lost @ (items[:, :, None] == items[:, None, :]).astype(np.float32)
+        return at, np.where((items >= 0)[:, None, :] & (rows >= 0)[:, :, None], lost, np.float32("-inf"))
+
+    def because(
+        self, histories: HistoryBatch, rows: Rows, signals: Signals | None = None, mode: Mode = "personalized"
+    ) -> Rows:
+        """Return for each item the one of the history that speaks most for it, int64 (B, C), -1 for none.
+
+        None is named where the one that speaks most was not liked, or where nothing of the history speaks for it.
+        Parameters are those of :meth:`contributions`.
+        """
+        places, lost = self.contributions(histories, rows, signals, mode, PLACES_EXPLAINED)
+        recent = recent_of(histories, histories.items.shape[1])
+        assert recent.likings is not None, "likings come with every history that is ranked"
+        most = lost.argmax(axis=2)  # (B, C)
+        at = np.take_along_axis(places, most, axis=1)
+        is_liked = np.take_along_axis(recent.likings, at, axis=1) > 0.0
+        speaks = np.take_along_axis(lost, most[:, :, None], axis=2)[:, :, 0] > 0.0
+        return np.where(speaks & is_liked, np.take_along_axis(recent.items, at, axis=1), -1)
 
     def go_with(self, row: int) -> tuple[Rows, NDArray[np.float32]]:
         """Return items that the same users touch next to one, best first, and how much: two (K,), 0..1, the first 1.

@@ -20,6 +20,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from model.because import AS_NEW
 from model.catalogue import Catalogue
 from model.ranking.cold_start import ScoredItem
 
@@ -185,7 +186,7 @@ def expose(items: Sequence[ScoredItem], k: int, new: Sequence[NewItem], share: f
         return ExposedList(ranked, 1.0 - share)
     bounds = [item.bound for item in eligible]
     [chosen] = draw.choices(eligible, bounds)
-    shown = ScoredItem(chosen.item_id, chosen.mean, "exposure", REASON)
+    shown = ScoredItem(chosen.item_id, chosen.mean, "exposure", REASON, AS_NEW)
     return ExposedList((*ranked[:-1], shown), share * chosen.bound / sum(bounds))
 
 

@@ -13,19 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.catalogue import Catalogue
+from model.because import AS_NEW, BY_POPULARITY, BY_TASTE, in_words
+from model.catalogue import Catalogue, Item
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Mode, Profile
+from model.network.blend import MODES
 from model.network.intent import TEXT_WIDTH, text_vectors
 from model.ranking.asked import CatalogueWishes, best_allowed, read_wishes
 from model.ranking.cold_start import ColdStart, ScoredItem, Source, Trending
 from model.ranking.content import ContentIndex
-from model.ranking.exact import HistoryBatch, Ranker
+from model.ranking.exact import Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
 from model.ranking.unknown_items import UnknownItems
+from model.reranking.reasons import ItemSignals, explained
 from model.wishes.query import QueryScorer
 from model.wishes.wishes import NO_WISHES, Wishes
 
@@ -33,6 +36,7 @@ __all__ = ["CandidateList", "Recommender"]
 
 
 _NOTHING_TRENDS = Trending()
+_SOURCES: dict[Mode, Source] = {"personalized": "neumf", "cold_start": "trending"}
 _MAX_READ = 256  # wishes that are kept as they were read, so that looking deeper does not read them again
 
 
@@ -385,8 +389,8 @@ class Recommender:
             scores = wish.combined(model)
             rows = best_allowed(scores, model, allowed, self.index.shelf_order, n)
             places = zip(rows.tolist(), scores[rows].tolist(), model[rows].tolist(), strict=True)
-            chosen.append([(row, score, wish.reason_for(row, self.index, own)) for row, score, own in places])
-        return self._explained(histories, chosen, asked, mode)
+            chosen.append(tuple(self._asked_for(row, score, own, wish, mode) for row, score, own in places))
+        return chosen
 
     def _texts(self, asked: Sequence[CatalogueWishes]) -> npt.NDArray[np.float32] | None:
         """Return what the version's intent tower reads of the queries, float32 (B, T); None where there are none."""
@@ -395,66 +399,100 @@ class Recommender:
         is_read = any(queries) and self.ranker.snapshot.config.text_width == TEXT_WIDTH
         return text_vectors(queries) if is_read else None
 
-    def _explained(
-        self,
-        histories: HistoryBatch,
-        chosen: Sequence[Sequence[tuple[int, float, str | None]]],
-        asked: Sequence[CatalogueWishes],
-        mode: Mode,
-    ) -> list[tuple[ScoredItem, ...]]:
-        """Return the chosen rows of the catalogue with their scores as items, each with what put it there."""
-        assert self.ranker is not None, "lists are scored by a version"
-        width = max([1, *map(len, chosen)])
-        rows = np.full((len(chosen), width), -1, dtype=np.int64)
-        for place, one in enumerate(chosen):
-            rows[place, : len(one)] = self._version_rows[[row for row, _, _ in one]]
-        because = self.ranker.nearest(histories, rows)
-        if mode == "cold_start":
-            is_popular = self.ranker.are_popular(histories, rows, width, self._signals)
-            because = np.where(is_popular, -1, because)
-        lists = []
-        for place, one in enumerate(chosen):
-            items = []
-            for column, (row, score, reason) in enumerate(one):
-                source, why = self._why(int(rows[place, column]), int(because[place, column]), mode)
-                genre = asked[place].wanted_genre(row, self.index)
-                if source == "trending" and genre is not None:
-                    why = f"Trending in {genre}"
-                if reason is not None:
-                    source, why = "asked", reason
-                items.append(ScoredItem(self.index.item_ids[row], score, source, why))
-            lists.append(tuple(items))
-        return lists
+    def _asked_for(self, row: int, score: float, own: float, wish: CatalogueWishes, mode: Mode) -> ScoredItem:
+        """Return an item of a list with wishes, by its row in the catalogue; ``own`` is its score without them."""
+        item_id, reason = self.index.item_ids[row], wish.reason_for(row, self.index, own)
+        if reason is not None:
+            because, words = reason
+            return ScoredItem(item_id, score, "asked", words, because)
+        if self._version_rows[row] < 0:
+            return ScoredItem(item_id, score, "catalogue", in_words(AS_NEW), AS_NEW)
+        return ScoredItem(item_id, score, _SOURCES[mode], "")
 
     def _ranked(self, profiles: Sequence[Profile], n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:
         assert self.ranker is not None, "lists are scored by a version"
         histories = self.ranker.histories(profiles)
         ranked = self.ranker.rank(histories, n, allowed=self._listed, signals=self._signals, mode=mode)
-        because = self.ranker.nearest(histories, ranked.rows)
-        if mode == "cold_start":
-            is_popular = self.ranker.are_popular(histories, ranked.rows, n, self._signals)
-            because = np.where(is_popular, -1, because)
         ids = self.ranker.snapshot.items
         return [
             tuple(
-                ScoredItem(ids[row], score, *self._why(row, near, mode))
-                for row, score, near in zip(*places, strict=True)
-                if row >= 0
+                ScoredItem(ids[row], score, _SOURCES[mode], "") for row, score in zip(*places, strict=True) if row >= 0
             )
-            for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), because.tolist(), strict=True)
+            for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
         ]
 
-    def _why(self, row: int, near: int, mode: Mode) -> tuple[Source, str]:
-        """Return what put an item on a list, by its row in the version and that of the nearest history item."""
-        assert self.ranker is not None, "lists are scored by a version"
-        if row < 0:
-            return "catalogue", "New in the catalogue"
-        if mode == "personalized":
-            return "neumf", self._reason(row, near)
-        touched = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
-        if touched is None:
-            return "trending", "Trending now"
-        return "similar", f"Similar to {touched.title}"
+    def explain(
+        self, lists: Sequence[tuple[CandidateList, Sequence[ScoredItem]]], *, at_once: bool = False
+    ) -> list[tuple[ScoredItem, ...]]:
+        """Return the chosen items of lists with the signals that put them there.
+
+        What a version scored has no reason until it is chosen, as finding it costs about as much as scoring a list.
+
+        Parameters
+        ----------
+        lists : candidates and what of them is listed, best first.
+        at_once : whether to say only what is known without looking, for when there is no time.
+        """
+        found = [tuple(items) for _, items in lists]
+        for mode in MODES:
+            of_mode = [at for at, (one, items) in enumerate(lists) if one.mode == mode and _lacks_reasons(items)]
+            if of_mode and not at_once:
+                made = self._explained([lists[at] for at in of_mode], mode)
+                found = [made[of_mode.index(at)] if at in of_mode else items for at, items in enumerate(found)]
+        return [tuple(map(_with_plain_reason, items)) for items in found]
+
+    def _explained(
+        self, lists: Sequence[tuple[CandidateList, Sequence[ScoredItem]]], mode: Mode
+    ) -> list[tuple[ScoredItem, ...]]:
+        assert self.ranker is not None, "what a version scored is explained by it"
+        histories = self.ranker.histories([one.profile for one, _ in lists])
+        rows = np.full((len(lists), max(len(items) for _, items in lists)), -1, dtype=np.int64)
+        for line, (_, items) in zip(rows, lists, strict=True):
+            line[: len(items)] = self.ranker.items.rows(item.item_id for item in items)
+        named = self.ranker.because(histories, rows, self._signals, mode)
+        popular = np.zeros(rows.shape, dtype=np.bool_)
+        if mode == "cold_start":
+            popular = self.ranker.are_popular(histories, rows, rows.shape[1], self._signals)
+        told = zip(lists, rows.tolist(), named.tolist(), popular.tolist(), strict=True)
+        return [self._told(one, items, known, near, often) for (one, items), known, near, often in told]
+
+    def _told(
+        self,
+        one: CandidateList,
+        items: Sequence[ScoredItem],
+        rows: Sequence[int],
+        named: Sequence[int],
+        popular: Sequence[bool],
+    ) -> tuple[ScoredItem, ...]:
+        """Return the items of one list with reasons, those that have none yet."""
+        assert self.ranker is not None, "what a version scored is explained by it"
+        genres = {genre.casefold(): genre for genre in (*one.wishes.genres.must, *one.wishes.genres.want)}
+        touched = {one.item_id: one.liking for one in reversed(one.profile.recent)}
+        open_places = [at for at, item in enumerate(items) if item.because is None and rows[at] >= 0]
+        signals = []
+        for at in open_places:
+            item = self.catalogue.find(items[at].item_id) or Item(items[at].item_id, items[at].item_id)
+            signals.append(
+                ItemSignals(
+                    item,
+                    item if touched.get(item.item_id, 0.0) > 0.0 else self._item_at(named[at]),
+                    float(self._signals.trending[rows[at]]),
+                    float(self._signals.newcomers[rows[at]]),
+                    popular[at],
+                    tuple(genres[genre.casefold()] for genre in item.genres if genre.casefold() in genres),
+                )
+            )
+        found = list(items)
+        for at, (because, words), told in zip(open_places, explained(signals, one.mode), signals, strict=True):
+            is_similar = one.mode == "cold_start" and told.named is not None and not told.is_popular
+            source: Source = "similar" if is_similar else items[at].source
+            found[at] = replace(items[at], reason=words, because=because, source=source)
+        return tuple(found)
+
+    def _item_at(self, row: int) -> Item | None:
+        """Return an item by its row in the version, None for -1 and for what has left the catalogue."""
+        assert self.ranker is not None, "rows are those of a version"
+        return None if row < 0 else self.catalogue.find(self.ranker.snapshot.items[row])
 
     @cached_property
     def _signals(self) -> Signals:
@@ -462,19 +500,23 @@ class Recommender:
         assert self.ranker is not None, "signals are put on the rows of a version"
         return Signals.of(self.trending, self.newcomers, self.ranker.items)
 
-    def _reason(self, row: int, near: int) -> str:
-        """Return why an item is listed, given the history item that is nearest to it, -1 for none."""
-        assert self.ranker is not None, "lists are scored by a version"
-        if row == near:
-            return "You come back to it"
-        item = None if near < 0 else self.catalogue.find(self.ranker.snapshot.items[near])
-        return "Matches your taste" if item is None else f"Because of {item.title}"
-
     @cached_property
     def _listed(self) -> npt.NDArray[np.bool_]:
         """Return which of the model's rows the catalogue still holds."""
         assert self.ranker is not None, "lists are scored by a version"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
+
+
+def _lacks_reasons(items: Sequence[ScoredItem]) -> bool:
+    return any(item.because is None for item in items)
+
+
+def _with_plain_reason(item: ScoredItem) -> ScoredItem:
+    """Return an item with what its source alone says, where it has no reason."""
+    if item.because is not None:
+        return item
+    because = BY_TASTE if item.source == "neumf" else BY_POPULARITY
+    return replace(item, reason=in_words(because), because=because)
 
 
 def _within(new: tuple[NewItem, ...], catalogue: Catalogue) -> tuple[NewItem, ...]:

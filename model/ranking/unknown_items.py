@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.because import AS_NEW, Because, in_words
 from model.history import Profile
-from model.ranking.cold_start import ScoredItem, Trending, contrasted
+from model.ranking.cold_start import ScoredItem, Source, Trending, contrasted
 from model.ranking.content import ContentIndex
 from model.ranking.signals import CONTRAST
 from model.vocabulary import Rows, Vocabulary
@@ -71,9 +72,12 @@ class UnknownItems:
         return lists
 
     def _item(self, place: int, score: float) -> ScoredItem:
-        if self.trends[:, place].any():
-            return ScoredItem(self.item_ids[place], score, "trending", "Trending now")
-        return ScoredItem(self.item_ids[place], score, "catalogue", "New in the catalogue")
+        everybody, newcomers = self.trends[:, place].tolist()
+        because = (
+            AS_NEW if everybody == newcomers == 0.0 else Because("newcomers" if newcomers >= everybody else "trending")
+        )
+        source: Source = "catalogue" if because is AS_NEW else "trending"
+        return ScoredItem(self.item_ids[place], score, source, in_words(because), because)
 
 
 def _trends(item_ids: Sequence[str], known: Vocabulary, trending: Trending) -> NDArray[np.float32]:

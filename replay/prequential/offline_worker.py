@@ -21,7 +21,7 @@ from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
 from replay.prequential.state import OfflineState
 from streams.records.records import Event, Origin, Recommendation
-from streams.serving.lists import Scores, Serving, ServingConfig, Trigger
+from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.state.calls import StateConfig
 
 __all__ = ["OfflineWorker", "OfflineWorkerConfig"]
@@ -39,7 +39,7 @@ class OfflineWorkerConfig:
     trending : items of each trending list that are kept in memory.
     """
 
-    serving: ServingConfig = field(default_factory=ServingConfig)
+    serving: ServingConfig = field(default_factory=lambda: ServingConfig(explain=False))
     modes: ModeConfig = field(default_factory=ModeConfig)
     state: StateConfig = field(default_factory=StateConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
@@ -49,7 +49,7 @@ class OfflineWorkerConfig:
 class _UnlimitedBudget:
     """Scores at once and for as long as it takes; an error ends the replay."""
 
-    async def within_budget(self, score: Callable[[], Scores], fallback: Callable[[], Scores]) -> Scores:  # noqa: ARG002 - a Scorer's signature
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:  # noqa: ARG002 - a Scorer's signature
         """Return ``score()``."""
         return score()
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Literal
 
+from model.because import BY_TASTE, Because
 from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
@@ -21,6 +22,7 @@ __all__ = [
     "Event",
     "EventIdentity",
     "ListMode",
+    "ListWording",
     "ListedItem",
     "ModeChange",
     "ModelVersion",
@@ -212,6 +214,7 @@ class ListedItem:
     rank : from 1.
     source : what put it there: a mode, or ``exploration`` where chance did.
     propensity : how likely it was to be there: 1 for a place that is given by score alone.
+    because : the signal that the reason says in words.
     """
 
     item_id: str
@@ -220,6 +223,22 @@ class ListedItem:
     source: str
     reason: str
     propensity: float = 1.0
+    because: Because = BY_TASTE
+
+
+@dataclass(frozen=True, slots=True)
+class ListWording:
+    """What a language model did to a list.
+
+    Parameters
+    ----------
+    model : its name.
+    status : ``worded`` where reasons and order are the model's; else the list is as without one: the answer was
+        ``late``, was ``refused`` as it said what it was not told, or ``failed``, or nobody was asked (``skipped``).
+    """
+
+    model: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +260,7 @@ class Recommendation:
     tier : how much of the user is in the list; None for a refused request.
     unfilled : sentences that say what could not be fulfilled.
     error : why a request was refused, and how to mend it.
+    wording : what a language model did to it; None where no model words lists.
     """
 
     rec_id: str
@@ -259,6 +279,7 @@ class Recommendation:
     tier: Tier | None = None
     unfilled: tuple[str, ...] = ()
     error: str | None = None
+    wording: ListWording | None = None
 
 
 @dataclass(frozen=True, slots=True)

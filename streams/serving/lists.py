@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from model.because import BY_TASTE
 from model.history import Mode, Profile
 from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
@@ -17,6 +18,8 @@ from model.ranking.recommender import CandidateList, Recommender
 from model.wishes.wishes import NO_WISHES, Wishes
 from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
+
+T = TypeVar("T")
 
 __all__ = [
     "NO_EXPERIMENT",
@@ -44,6 +47,7 @@ class ServingConfig:
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
+    explain : whether it is looked for what put each item there; a replay reads no reasons.
     """
 
     k: int = 10
@@ -52,6 +56,7 @@ class ServingConfig:
     chunk: int = 64
     explore: int = 0
     expose: float = 0.0
+    explain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ class Answer:
 class Scorer(Protocol):
     """Runs the ranking: under a budget while serving, at leisure in a replay."""
 
-    async def within_budget(self, score: Callable[[], "Scores"], fallback: Callable[[], "Scores"]) -> "Scores":
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
         """Return ``score()``, or ``fallback()`` where that cannot be had."""
 
 
@@ -168,10 +173,13 @@ class Serving:
             some = slice(start, start + self._config.chunk)
             profiles = [profile for profile, _ in wanted[some]]
             candidate_lists = await self._candidate_lists(recommender, profiles, asked[some])
-            for (candidates, degraded), (_, trigger), wish in zip(
-                candidate_lists, wanted[some], asked[some], strict=True
-            ):
-                answers.append(self._answer(candidates, trigger, self._length(wish), under, degraded=degraded))
+            triggers, lengths = [trigger for _, trigger in wanted[some]], map(self._length, asked[some])
+            drafts = [
+                self._draft(candidates, trigger, k, under, degraded=degraded)
+                for (candidates, degraded), trigger, k in zip(candidate_lists, triggers, lengths, strict=True)
+            ]
+            drafts = await self._explained(recommender, drafts)
+            answers += [self._answer(draft, trigger, under) for draft, trigger in zip(drafts, triggers, strict=True)]
         return tuple(answers)
 
     def _length(self, wishes: Wishes) -> int:
@@ -218,12 +226,20 @@ class Serving:
                     found[place] = _without(found[place], items)
         return found
 
-    def _answer(
+    async def _explained(self, recommender: Recommender, drafts: Sequence["_Draft"]) -> list["_Draft"]:
+        """Look for what put the items there that are listed, as far as the budget goes."""
+        lists = [(draft.candidates, draft.scored()) for draft in drafts]
+        at_once = partial(recommender.explain, lists, at_once=True)
+        is_open = self._config.explain and any(item.because is None for _, items in lists for item in items)
+        found = (
+            await self._scoring.within_budget(partial(recommender.explain, lists), at_once) if is_open else at_once()
+        )
+        return [draft.with_reasons(items) for draft, items in zip(drafts, found, strict=True)]
+
+    def _draft(
         self, candidates: CandidateList, trigger: Trigger, k: int, under: ExperimentContext, *, degraded: bool
-    ) -> Answer:
-        profile = candidates.profile
-        mode: ListMode = "degraded" if degraded else candidates.mode
-        rec_id = recommendation_id(profile.user_id, trigger.identity, candidates.version)
+    ) -> "_Draft":
+        rec_id = recommendation_id(candidates.profile.user_id, trigger.identity, candidates.version)
         slots = self._config.explore if under.explore is None else under.explore
         items = (
             _ranked(candidates.items, k)
@@ -232,13 +248,19 @@ class Serving:
             if slots
             else _exposed(candidates, k, self._config.expose, rec_id)
         )
+        return _Draft(candidates, rec_id, k, degraded, items)
+
+    def _answer(self, draft: "_Draft", trigger: Trigger, under: ExperimentContext) -> Answer:
+        candidates, items = draft.candidates, draft.items
+        profile = candidates.profile
+        mode: ListMode = "degraded" if draft.degraded else candidates.mode
         recommendation = Recommendation(
-            rec_id=rec_id,
+            rec_id=draft.rec_id,
             user_id=profile.user_id,
             ts=trigger.ts,
             mode=mode,
             model_version=candidates.version,
-            k=k,
+            k=draft.k,
             items=items,
             trigger=trigger.described,
             sequence=profile.sequence,
@@ -247,9 +269,9 @@ class Serving:
             experiment=under.experiment,
             arm=under.arm,
             tier=_tier(mode, candidates, items),
-            unfilled=_unfilled(candidates, len(items), k),
+            unfilled=_unfilled(candidates, len(items), draft.k),
         )
-        changed = not degraded and candidates.mode != profile.mode
+        changed = not draft.degraded and candidates.mode != profile.mode
         change = ModeChange(
             profile.user_id,
             trigger.ts,
@@ -280,6 +302,28 @@ def refusal(refused: RefusedRequest, now_ms: int) -> Answer:
         error=f"recommendation-requests: {refused.detail}; mend it and ask again under another request_id",
     )
     return Answer(recommendation, "cold_start", None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The places of a list before they are explained."""
+
+    candidates: CandidateList
+    rec_id: str
+    k: int
+    degraded: bool
+    items: tuple[ListedItem, ...]
+
+    def scored(self) -> tuple[ScoredItem, ...]:
+        """Return the candidates that are listed, in the order of the list."""
+        known = {item.item_id: item for item in self.candidates.items}
+        return tuple(known[item.item_id] for item in self.items if item.item_id in known)
+
+    def with_reasons(self, items: Sequence[ScoredItem]) -> "_Draft":
+        """Return the list with what is said of its items; chance stays the source of what it put there."""
+        told = {item.item_id: item for item in items}
+        places = [_told(place, told[place.item_id]) if place.item_id in told else place for place in self.items]
+        return replace(self, items=tuple(places))
 
 
 Scores = tuple[tuple[CandidateList, ...], bool]
@@ -354,4 +398,12 @@ def _ranked(items: Sequence[ScoredItem], k: int) -> tuple[ListedItem, ...]:
 
 
 def _listed(item: ScoredItem, rank: int, propensity: float = 1.0) -> ListedItem:
-    return ListedItem(item.item_id, rank, round(item.score, 6), item.source, item.reason, propensity)
+    because = item.because or BY_TASTE  # until it is explained
+    return ListedItem(item.item_id, rank, round(item.score, 6), item.source, item.reason, propensity, because)
+
+
+def _told(place: ListedItem, item: ScoredItem) -> ListedItem:
+    if place.source == "exposure":  # it came to its place as a new item, though it may be a candidate as well
+        return place
+    source = place.source if place.source == "exploration" else item.source
+    return replace(place, source=source, reason=item.reason, because=item.because or BY_TASTE)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from model.because import Because
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
 from model.ranking.asked import read_wishes
@@ -53,9 +54,9 @@ def ids(found):
 def test_a_new_user_gets_pure_trending():
     """With contrast 100 the top has trend 1 and a tenth of it log(11)/log(101); the rest fills up, newest first."""
     first, second, third, fourth = ranked(user())
-    assert first == ScoredItem("b", 1.0, "trending", "Trending now")
+    assert first == ScoredItem("b", 1.0, "trending", "Trending now", Because("trending"))
     assert (second.item_id, second.score) == ("a", pytest.approx(math.log(11) / math.log(101), abs=1e-6))
-    assert third == ScoredItem("c", 0.0, "catalogue", "New in the catalogue")
+    assert third == ScoredItem("c", 0.0, "catalogue", "New in the catalogue", Because("new"))
     assert fourth.item_id == "d"
 
 
@@ -65,7 +66,8 @@ def test_one_interaction_brings_what_is_similar():
     found = ranked(user("a"), config=config)
     assert [(one.item_id, one.source) for one in found] == [("b", "trending"), ("c", "similar"), ("d", "catalogue")]
     assert [one.score for one in found] == pytest.approx([0.6, 0.4, 0.0])
-    assert found[1].reason == "Similar to Alien"
+    assert found[1].reason == "Similar to Alien: Horror"
+    assert found[1].because == Because("content", "a", ("Horror",))
 
 
 def test_the_share_of_similarity_grows_and_stays_below_its_most():
@@ -81,7 +83,10 @@ def test_the_reason_names_the_recent_item_that_is_closest():
     """Of two recent items the one that the listed item resembles is named, not the newest."""
     config = ColdStartConfig(max_share=1.0)
     found = ranked(user("b", "a"), config=config)
-    assert {one.item_id: one.reason for one in found} == {"c": "Similar to Alien", "d": "Similar to Brazil"}
+    assert {one.item_id: one.reason for one in found} == {
+        "c": "Similar to Alien: Horror",
+        "d": "Similar to Brazil: Comedy",
+    }
 
 
 def test_recent_items_and_excluded_items_are_not_listed():
@@ -122,7 +127,7 @@ def test_an_empty_hot_list_is_filled_from_the_catalogue():
 def test_items_outside_the_catalogue_are_passed_over():
     """A hot item that the catalogue does not hold is not listed and does not scale the others."""
     found = ranked(user(), trending=Trending.of([("gone", 1000.0), ("b", 1.0)]))
-    assert found[0] == ScoredItem("b", 1.0, "trending", "Trending now")
+    assert found[0] == ScoredItem("b", 1.0, "trending", "Trending now", Because("trending"))
     assert "gone" not in ids(found)
 
 

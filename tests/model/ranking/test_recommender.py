@@ -95,8 +95,7 @@ def test_a_personalised_list_is_the_networks_order(recommender, ranker):
     assert ids(one) == by_score(ranker, WARM)[:10]
     assert (one.mode, one.known_items, one.version, one.complete) == ("personalized", 5, "v1", False)
     assert {item.source for item in one.items} == {"neumf"}
-    titles = {f"Because of Film {n}" for n in range(5)}
-    assert {item.reason for item in one.items} <= titles
+    assert {item.because for item in one.items} == {None}  # nothing is explained before it is chosen
 
 
 def test_a_cold_list_names_the_version_whose_blend_made_it(recommender, ranker):
@@ -200,9 +199,12 @@ def test_what_left_the_catalogue_is_not_listed(recommender, ranker):
     best = by_score(ranker, WARM)[0]
     recommender.recommend([WARM], 3)  # the mask of the old catalogue has been made
     smaller = CATALOGUE.changed(remove=[best, *ITEMS[:5]])
-    [one] = recommender.with_catalogue(smaller, ContentIndex(smaller)).recommend([WARM], 10)
+    newer = recommender.with_catalogue(smaller, ContentIndex(smaller))
+    [one] = newer.recommend([WARM], 10)
     assert best not in ids(one)
-    assert {item.reason for item in one.items} == {"Matches your taste"}
+    [told] = newer.explain([(one, one.items)])
+    assert {item.because.item_id for item in told} == {None}
+    assert not any(item.reason.endswith(CATALOGUE.find(gone).title) for item in told for gone in ITEMS[:5])
 
 
 def test_a_degraded_list_is_a_cold_one_and_changes_no_mode(recommender):
@@ -278,10 +280,11 @@ def test_what_was_touched_may_be_listed_where_repeats_are_kept(recommender, retu
 
 def test_a_repeat_is_not_explained_by_itself(returning):
     """An item of the history says that its user comes back to it, any other one names an item."""
-    listed = returning.recommend([WARM], 20)[0].items
+    [one] = returning.recommend([WARM], 20)
+    [listed] = returning.explain([(one, one.items)])
     touched = {one.item_id for one in WARM.recent}
     assert {item.reason for item in listed if item.item_id in touched} == {"You come back to it"}
-    assert all(item.reason.startswith("Because of") for item in listed if item.item_id not in touched)
+    assert all(item.because.item_id != item.item_id for item in listed if item.item_id not in touched)
 
 
 def test_what_is_excluded_stays_out_where_repeats_are_kept(returning):

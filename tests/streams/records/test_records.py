@@ -6,6 +6,7 @@ from hashlib import blake2b
 import orjson
 import pytest
 
+from model.because import Because
 from model.feedback import RatingTallies
 from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
@@ -79,7 +80,7 @@ def test_a_lists_identity_differs_with_each_part():
 
 def test_a_list_is_written_under_its_documented_names():
     """The JSON of a recommendation has exactly the fields of the contract, items as objects."""
-    listed = ListedItem("i1", 1, 0.5, "trending", "Trending now")
+    listed = ListedItem("i1", 1, 0.5, "trending", "Trending now", because=Because("trending"))
     trigger = {"topic": "watch-events", "partition": 0, "offset": 7, "event_id": "e1", "timestamp": 9}
     record = Recommendation("r", "u1", 5, "cold_start", None, 10, (listed,), trigger, 3, 5, 8, "words", "b")
     assert orjson.loads(encode(record)) == {
@@ -97,6 +98,7 @@ def test_a_list_is_written_under_its_documented_names():
                 "source": "trending",
                 "reason": "Trending now",
                 "propensity": 1.0,
+                "because": {"kind": "trending", "item_id": None, "genres": []},
             }
         ],
         "trigger": trigger,
@@ -108,6 +110,7 @@ def test_a_list_is_written_under_its_documented_names():
         "tier": None,
         "unfilled": [],
         "error": None,
+        "wording": None,
     }
 
 

@@ -1,0 +1,88 @@
+"""The places of lists from candidates: by score, less what each of them would repeat.
+
+The next item of a list is the candidate of the highest ``(1 - mmr) * relevance - mmr * mean likeness to what is
+listed - calibration * distance of genres``. All users of a batch take their next item together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.reranking.calibration import distances_with_each
+from model.reranking.mmr import likeness_to_listed, relevance_of
+
+__all__ = ["DiversityConfig", "ListMaterial", "diversified"]
+
+_Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class DiversityConfig:
+    """How much each term counts beside relevance, 0 for not at all.
+
+    Parameters
+    ----------
+    mmr : weight of the likeness to what is listed, and one less it that of relevance; 0 to below 1.
+    calibration : weight of the distance between the list's genres and the user's.
+
+    Raises
+    ------
+    ValueError
+        If a weight is out of its range.
+    """
+
+    mmr: float = 0.0
+    calibration: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mmr < 1.0:
+            raise ValueError(f"DiversityConfig: mmr must be 0 to below 1, got {self.mmr!r}")
+        if not 0.0 <= self.calibration <= 1.0:
+            raise ValueError(f"DiversityConfig: calibration must be 0 to 1, got {self.calibration!r}")
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether lists can differ from their order by score."""
+        return max(self.mmr, self.calibration) > 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListMaterial:
+    """What is known of the candidates of B users.
+
+    Parameters
+    ----------
+    scores : float32 (B, C), sigmoids of logits, minus infinity where a user has fewer candidates.
+    vectors : float32 (B, C, D), what the candidates are like, of length 1 or 0.
+    genres : float32 (B, C, G), each candidate's split over its genres.
+    wanted : float32 (B, G), shares of genres among what each user likes.
+    """
+
+    scores: _Floats
+    vectors: _Floats
+    genres: _Floats
+    wanted: _Floats
+
+
+def diversified(found: ListMaterial, k: int, config: DiversityConfig) -> NDArray[np.int64]:
+    """Return the candidates of each list in their order, int64 (B, K), -1 where a user has no more.
+
+    K is k, or C where there are fewer. Ties go to the earlier candidate.
+    """
+    weighed = (1.0 - config.mmr) * relevance_of(found.scores, k)
+    users = np.arange(len(weighed))
+    places = np.full((len(weighed), min(k, weighed.shape[1])), -1, dtype=np.int64)
+    listed = np.zeros_like(found.vectors[:, 0])  # sums over the lists so far
+    genres = np.zeros_like(found.wanted)
+    for place in range(places.shape[1]):
+        value = weighed - config.mmr * likeness_to_listed(found.vectors, listed, place)
+        if config.calibration:
+            value -= config.calibration * distances_with_each(found.wanted, genres, found.genres)
+        taken = value.argmax(axis=1)
+        is_one = ~np.isneginf(value[users, taken])
+        places[:, place] = np.where(is_one, taken, -1)
+        weighed[users, taken] = -np.inf
+        listed += found.vectors[users, taken]
+        genres += found.genres[users, taken]
+    return places

@@ -1,0 +1,32 @@
+"""Intra-list diversity: lists whose pairs can be counted by hand."""
+
+import numpy as np
+
+from model.metrics.diversity import intra_list_diversity
+
+ALONG, ACROSS, NOTHING = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
+VECTORS = np.array([ALONG, ALONG, ACROSS, (0.6, 0.8), NOTHING], dtype=np.float32)
+
+
+def diversity_of(*rows):
+    """Return that of one list."""
+    return float(intra_list_diversity(VECTORS, np.array([rows]))[0])
+
+
+def test_pairs_of_a_list_count_by_their_cosine():
+    """Twins differ by 0, items that share nothing by 1, and a list by the mean over its pairs."""
+    assert diversity_of(0, 1) == 0.0
+    assert diversity_of(0, 2) == 1.0
+    np.testing.assert_allclose(diversity_of(0, 2, 3), (1.0 + 0.4 + 0.2) / 3, atol=1e-6)
+
+
+def test_an_item_of_which_nothing_is_known_is_like_no_other():
+    """Its pairs count 1."""
+    np.testing.assert_allclose(diversity_of(0, 1, 4), (0.0 + 1.0 + 1.0) / 3)
+
+
+def test_a_shorter_list_counts_by_its_own_pairs_and_one_item_has_none():
+    """Missing places add nothing, and a list without a pair has no diversity."""
+    np.testing.assert_allclose(diversity_of(0, 2, -1), 1.0)
+    assert np.isnan(diversity_of(0, -1, -1))
+    assert np.isnan(diversity_of(-1, -1, -1))
