@@ -179,6 +179,32 @@ def test_a_request_is_answered_with_its_wishes(running):
     assert not running.redis.exists("user:{asks}")
 
 
+def test_a_request_in_words_is_answered_by_what_it_says(running):
+    """Who asks for something funny of late gets comedies of late, as soon as the worker has read the catalogue."""
+
+    def asked(number):
+        query = {"request_id": f"words-{number}", "user_id": "words", "k": 5, "query": "sth funny, not before 2005"}
+        running.send("recommendation-requests", "words", query)
+        return running.await_value(
+            "recommendations", lambda found: found["trigger"] == {"request_id": f"words-{number}"}
+        )
+
+    answers = map(asked, count())
+    found = next(answer for answer in islice(answers, 300) if "not read" not in str(answer["unfilled"]))
+    numbers = [int(item["item_id"][1:]) for item in found["items"]]
+    assert len(numbers) == 5
+    assert all(number % 2 == 1 for number in numbers)  # comedies have odd numbers
+    assert min(numbers) >= 15  # film 15 is of 2005
+
+
+def test_similar_items_are_in_redis(running, until):
+    """Of a drama of 1990 the most similar is another drama of about then, by content and by both."""
+    until(lambda: running.redis.exists("similar:i0"), 30, lambda: "similar items")
+    found = orjson.loads(running.redis.get("similar:i0"))
+    assert set(found) == {"content", "behaviour", "both"}
+    assert found["content"][0][0] == found["both"][0][0] == "i2"
+
+
 def test_a_bad_request_becomes_a_dead_letter(running, until):
     """A request without a user is a dead letter from the requests topic, and the next one is answered."""
     running.send("recommendation-requests", "badreq", {"request_id": "r2"})
