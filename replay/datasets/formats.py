@@ -16,6 +16,7 @@ from replay.datasets import movielens, recbole
 from replay.datasets.csvlog import log_ratings
 from replay.datasets.dataset import Dataset, Provenance, assemble
 from replay.datasets.files import Files
+from replay.datasets.tags import with_tags
 from streams.errors import DataError
 
 __all__ = ["read_path"]
@@ -35,6 +36,7 @@ class _Format:
     items: Callable[[bytes, str], list[Item]] | None = None
     users_file: str | None = None
     users: Callable[[bytes, str], list[UserHints]] | None = None
+    tags_file: str | None = None
 
     def read_items(self, files: Files, ratings_name: str) -> list[Item]:
         """Return what the item file beside this ratings file describes; nothing if there is none."""
@@ -43,7 +45,9 @@ class _Format:
         last = ratings_name.rpartition("/")[2]
         name = last.removesuffix(self.ratings_file) + self.items_file if self._is_ending() else self.items_file
         found = files.beside(ratings_name, name)
-        return self.items(files.read(found), files.place(found)) if found else []
+        items = self.items(files.read(found), files.place(found)) if found else []
+        tags = None if self.tags_file is None else files.beside(ratings_name, self.tags_file)
+        return items if tags is None else with_tags(items, files.read(tags), files.place(tags))
 
     def read_hints(self, files: Files, ratings_name: str) -> list[UserHints]:
         """Return what the user file beside this ratings file says; nothing if there is none."""
@@ -74,8 +78,8 @@ FORMATS = (
         *("movielens-dat", "ratings.dat", movielens.dat_ratings, "movies.dat", movielens.dat_items),
         *("users.dat", movielens.dat_users),
     ),
-    _Format("movielens-csv", "ratings.csv", _csv_ratings, "movies.csv", movielens.csv_items),
-    _Format("movielens-kaggle", "rating.csv", log_ratings, "movie.csv", movielens.csv_items),
+    _Format("movielens-csv", "ratings.csv", _csv_ratings, "movies.csv", movielens.csv_items, tags_file="tags.csv"),
+    _Format("movielens-kaggle", "rating.csv", log_ratings, "movie.csv", movielens.csv_items, tags_file="tag.csv"),
     _Format("recbole", ".inter", recbole.atomic_ratings, ".item", recbole.atomic_items),
 )
 TABLES = (_Format("table", ".csv", log_ratings), _Format("table", ".tsv", log_ratings))

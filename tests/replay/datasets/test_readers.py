@@ -353,3 +353,26 @@ def test_a_bad_row_of_users_is_told_with_its_line(tmp_path, users, message):
     """It is no hint that could be left out: the file is another than it seems."""
     with pytest.raises(DataError, match=message):
         read_dataset(write(tmp_path / "bad", ratings__dat="1::2::3::4\n", users__dat=users))
+
+
+def tagged(folder, tags):
+    """Return the items of a log with these tags."""
+    files = {
+        "ratings__csv": "userId,movieId,rating,timestamp\n1,10,4.0,100\n",
+        "movies__csv": "movieId,title,genres\n10,Heat (1995),Crime\n11,Alien (1979),Horror\n",
+    }
+    return {item.item_id: item.tags for item in read_dataset(write(folder, **files, tags__csv=tags)).catalogue}
+
+
+def test_films_have_their_commonest_tags(tmp_path):
+    """Two users said "heist" in their own cases, one twice "slow": heist comes first; what is too long is left out."""
+    header, long = "userId,movieId,tag,timestamp\n", "x" * 65
+    said = ("1,10,Heist,5", "2,10,heist,6", "1,10,slow,7", "1,10,slow,8", '3,10,"cops, robbers",9', f"1,11,{long},9")
+    found = tagged(tmp_path / "tagged", header + "\n".join(said) + "\n")
+    assert found == {"10": ("heist", "cops, robbers", "slow"), "11": ()}
+
+
+def test_tags_without_their_columns_are_refused(tmp_path):
+    """The error names the file and the columns that it must have."""
+    with pytest.raises(DataError, match=r"tags\.csv must be CSV with the columns userId, movieId, tag, got"):
+        tagged(tmp_path / "wrong", "user,film\n1,10\n")
