@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import click
 import numpy as np
@@ -33,8 +34,9 @@ from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from replay.prequential.state import OfflineState
 from streams.records.records import Action, Recommendation, Watch
-from streams.serving.lists import Scores, Serving, ServingConfig, Trigger
+from streams.serving.lists import Serving, ServingConfig, Trigger
 
+T = TypeVar("T")
 BATCH = 64
 LEARNT = 40_000  # events that the version learns from; what comes later it does not know
 
@@ -45,7 +47,7 @@ class Alternating:
     def __init__(self) -> None:
         self._calls = 0
 
-    async def within_budget(self, score: Callable[[], Scores], fallback: Callable[[], Scores]) -> Scores:
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
         """Return what a worker would, as if every third call were late."""
         self._calls += 1
         return fallback() if self._calls % 3 == 0 else score()
