@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from itertools import islice
 
 from agents.retry import Retry
 from agents.worker.refresh import Current, RefreshConfig
@@ -24,6 +25,7 @@ from streams.state.store import State
 __all__ = ["CatalogueFollower", "CataloguePublisher", "FeedLetters"]
 
 logger = logging.getLogger(__name__)
+SIMILAR_TOGETHER = 512  # items: one to three seconds of one core where there are 100,000
 CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait for the catalogue
 
 
@@ -106,8 +108,7 @@ class CataloguePublisher:
             if not is_there:
                 gone = await self._state.catalogue_ids() - catalogue.items.keys()
                 await self._state.put_catalogue(catalogue)
-            similar = await asyncio.get_running_loop().run_in_executor(self._thread, self._similar, recommender)
-            await self._state.put_similar(similar)
+            await self._put_similar(recommender)
             if gone:
                 await self._drop(gone)
         except StateError:
@@ -128,8 +129,16 @@ class CataloguePublisher:
         logger.info("worker.items_dropped %d from %d of %d stored lists", len(gone), dropped.changed, dropped.lists)
         await self._state.put_catalogue((), gone)  # last: whoever goes on for this worker still finds what is gone
 
-    def _similar(self, recommender: Recommender) -> dict[str, SimilarItems]:
-        return dict(similar_items(recommender.index, recommender.ranker, self._n_similar))
+    async def _put_similar(self, recommender: Recommender) -> None:
+        """Write what is similar part by part: no version waits for more than one, and memory holds no more."""
+        found = similar_items(recommender.index, recommender.ranker, self._n_similar)
+
+        def some() -> dict[str, SimilarItems]:
+            return dict(islice(found, SIMILAR_TOGETHER))
+
+        loop = asyncio.get_running_loop()
+        while part := await loop.run_in_executor(self._thread, some):
+            await self._state.put_similar(part)
 
 
 class FeedLetters:

@@ -82,3 +82,12 @@ async def test_what_the_first_version_says_is_similar_is_written_at_once(state, 
         current.recommender = current.recommender.with_model(Ranker(without_counts), "v2")
         await titles.refresh()
         assert await client.get("similar:a") is None
+
+
+async def test_similar_items_of_a_large_catalogue_are_written_part_by_part(state, client, current):
+    """Of 600 films, which need two parts, each has its similar items."""
+    films = Catalogue.of(Item(f"i{n}", f"Film {n}", 1990, ("Drama",)) for n in range(600))
+    current.recommender = current.recommender.with_catalogue(films, ContentIndex(films))
+    with ThreadPoolExecutor(1) as thread:
+        await CataloguePublisher(state, RefreshConfig(), lambda: True, current, thread).refresh()
+    assert len([key async for key in client.scan_iter("similar:*", count=1000)]) == 600
