@@ -17,6 +17,7 @@ LEAST_LIKE = (
 )
 MIN_FUZZY_TITLE = 6  # letters: a shorter title must be spelled right, "Heat" is as near to "Heart"
 MAX_TITLE_WORDS = 9
+MAX_TITLE_SEARCHES = 12  # of a text: each compares words with every title, 10 ms where there are 100,000
 MAX_FORBIDDEN_WORDS = 5  # after "no": "no horror or gore please"
 _EXAMPLES, _FORBIDDING = phrases_of(EXAMPLES), phrases_of(FORBIDDING)
 _SMALL = FILLERS | JOINING | ONWARDS | STOPS | STRENGTHS
@@ -34,6 +35,7 @@ class Asked:
     like : items named as examples.
     words : what is left of it, without small words, as typed.
     sentence : the wanted part in English, as far as we know its words.
+    searches : how often all titles were searched for something like its words.
     """
 
     wanted: list[Meaning] = field(default_factory=list)
@@ -42,6 +44,7 @@ class Asked:
     like: list[Item] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     sentence: list[str] = field(default_factory=list)
+    searches: int = 0
 
 
 class Reader:
@@ -117,39 +120,48 @@ class Reader:
             if phrase is None:
                 continue
             end = at + len(phrase)
-            while (named := self._title_at(words, end)) is not None:
+            while (named := self._title_at(words, end, asked)) is not None:
                 item, length = named
                 asked.like.append(item)
                 end += length
-                while end < len(words) and words[end].text in JOINING and self._title_at(words, end + 1) is not None:
+                while (
+                    end < len(words)
+                    and words[end].text in JOINING
+                    and self._title_at(words, end + 1, asked) is not None
+                ):
                     end += 1
             if end > at + len(phrase):
                 return words[:at] + self._without_titles(words[end:], asked)
         return words
 
-    def _title_at(self, words: Sequence[Word], at: int) -> tuple[Item, int] | None:
+    def _title_at(self, words: Sequence[Word], at: int, asked: Asked) -> tuple[Item, int] | None:
         """Return the item whose title begins at a word, the longest title first, and how many words it has."""
         texts = [word.typed for word in words[at : at + MAX_TITLE_WORDS]]
         for is_exact in (True, False):
             for length in range(len(texts), 0, -1):
                 if all(text in _SMALL for text in texts[:length]):
                     break
-                item = self._titled(" ".join(texts[:length]), is_exact=is_exact)
+                text = " ".join(texts[:length])
+                item = self._titles.exactly(text) if is_exact else self._nearly(text, asked)
                 if item is not None:
                     return item, length
         return None
 
-    def _titled(self, text: str, *, is_exact: bool) -> Item | None:
-        if is_exact:
-            return self._titles.exactly(text)
-        if len(text) < MIN_FUZZY_TITLE or all(word in self._lexicon.words for word in text.split()):
+    def _nearly(self, text: str, asked: Asked) -> Item | None:
+        """Return the item whose title is so like a text that it must be meant."""
+        is_known = all(word in self._lexicon.words for word in text.split())
+        if len(text) < MIN_FUZZY_TITLE or is_known or asked.searches == MAX_TITLE_SEARCHES:
             return None
+        asked.searches += 1
         found = self._titles.find(text, 1, LEAST_LIKE)
         return found[0][0] if found else None
 
 
 def _both(one: Years, other: Years) -> Years:
-    """Return the years that both allow."""
+    """Return the years that both allow; of "80s or 90s" both decades, and of two bounds that exclude all the later."""
     firsts = [year for year in (one[0], other[0]) if year is not None]
     lasts = [year for year in (one[1], other[1]) if year is not None]
-    return (max(firsts) if firsts else None, min(lasts) if lasts else None)
+    first, last = max(firsts, default=None), min(lasts, default=None)
+    if first is None or last is None or first <= last:
+        return first, last
+    return (min(firsts), max(lasts)) if len(firsts) == len(lasts) == 2 else other  # noqa: PLR2004 - both are closed

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.intent.asked import Reader
 from model.intent.lexicon import Lexicon
@@ -87,3 +89,42 @@ def test_no_text_breaks_the_reader(reader):
         asked = reader.read(text)
         assert asked.like == []
         assert asked.forbidden == []
+
+
+def test_a_text_of_examples_alone_costs_a_bounded_number_of_searches(reader):
+    """Forty examples that are no titles are compared with all titles twelve times, not three hundred."""
+    assert reader.read("like qqqqqqqq wwwwwwww " * 40).searches == 12
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read(reader, text):
+    """Whatever is typed, something is read."""
+    assert len(reader.read(text).sentence) <= 200
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("from the 80s or the 90s", (1980, 1999)),
+        ("after 1990, not after 1995", (1991, 1995)),
+        ("after 1990 and before 1980", (None, 1979)),
+        ("before 1980, 90s", (1990, 1999)),
+        ("90s, 1994", (1994, 1994)),
+    ],
+)
+def test_years_that_are_named_twice_stand_in_their_order(reader, text, years):
+    """Both hold where both can; two decades are both meant, and of bounds that exclude all the later one is."""
+    assert reader.read(text).years == years
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["80s", "90s", "1994", "before 1960", "after 2000", "old", "between 1970 and 1980", "since 1990"]
+        )
+    )
+)
+def test_years_are_never_in_the_wrong_order(reader, texts):
+    """Any sequence of years and bounds leaves a first year that is not after the last."""
+    first, last = reader.read(", ".join(texts)).years
+    assert first is None or last is None or first <= last
