@@ -44,6 +44,7 @@ TEXTS = (
     "westerns from the sixties",
     "space adventures",
 )
+WARM = 3000  # events of the beginning of the log that the worker takes before
 WAIT_S = 10.0  # for answers that are still out
 
 
@@ -104,7 +105,7 @@ def wishes(dataset: Dataset, kind: str, seed: int) -> Iterator[dict[str, Any]]:
 def asked(settings: Settings, dataset: Dataset, rate: float, seconds: float, kind: str) -> Mapping[str, float]:
     """Send requests at a steady rate, and return when each was written, milliseconds since the epoch."""
     draw = np.random.default_rng(7)
-    users = dataset.interactions["user_id"].unique()
+    users = dataset.interactions["user_id"].iloc[:WARM].unique()  # whom the worker knows
     producer = blocking_producer(settings, "asking", linger_ms=0)
     sent = {}
     began = time.monotonic()
@@ -167,7 +168,7 @@ def main(dataset: str, rate: float, events: float, seconds: float, kind: str | N
             worker.start()
             try:
                 await_alive(settings, {"worker": 1}, [worker])
-                worked_off(settings, part(log, 0, 3000))  # warm
+                worked_off(settings, part(log, 0, WARM))
                 found = measured(settings, log, rate, events, seconds, kind or "wishes")
                 found["degraded"] = worker_report(settings)["degraded"]
             finally:

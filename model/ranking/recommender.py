@@ -250,12 +250,17 @@ class Recommender:
             return None
         found = self._already_read.get((wishes, is_late))
         if found is None:
-            popularity = self.cold_start.trend_of(self.trending, self.index).astype(np.float64)
-            found = read_wishes(wishes, self.index, None if is_late else self.queries, popularity, self._alike)
+            queries = None if is_late else self.queries
+            found = read_wishes(wishes, self.index, queries, self._popularity, self._alike)
             if len(self._already_read) >= _MAX_READ:
                 self._already_read.clear()
             self._already_read[wishes, is_late] = found
         return found
+
+    @cached_property
+    def _popularity(self) -> npt.NDArray[np.float64]:
+        """Return what trends on the catalogue's rows, float64 (N,), 0..1."""
+        return self.cold_start.trend_of(self.trending, self.index).astype(np.float64)
 
     @cached_property
     def _already_read(self) -> dict[tuple[Wishes, bool], CatalogueWishes]:

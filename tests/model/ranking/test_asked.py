@@ -146,5 +146,5 @@ def test_the_best_are_chosen_with_ties_in_the_order_given():
 )
 def test_wishes_that_mean_nothing_are_refused(wrong):
     """Years in the wrong order and weights that there are not raise with the value."""
-    with pytest.raises(ValueError, match="Wishes: .* got"):
+    with pytest.raises(ValueError, match=r"Wishes: .* got"):
         Wishes(**wrong)
