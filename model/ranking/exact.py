@@ -35,7 +35,6 @@ SCORES_PER_ADDITION = 1 << 17  # that evidence is added to: 512 KiB
 MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
 USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
-PLACES_EXPLAINED = 12  # of a history; where ten items are explained, nine places are among the first three of one
 HEADS = feature("heads")
 
 
@@ -455,34 +454,25 @@ class Ranker:
         return np.asarray((self._directions @ self._directions[torch.from_numpy(rows)].mean(dim=0)).numpy())
 
     def contributions(
-        self,
-        histories: HistoryBatch,
-        rows: Rows,
-        signals: Signals | None = None,
-        mode: Mode = "personalized",
-        n_places: int | None = None,
-    ) -> tuple[Rows, NDArray[np.float32]]:
-        """Return places of the histories, newest first, int64 (B, M), and how much logits lose without: (B, C, M).
+        self, histories: HistoryBatch, rows: Rows, signals: Signals | None = None, mode: Mode = "personalized"
+    ) -> NDArray[np.float32]:
+        """Return how much lower the logits of items are without each item of the history: float32 (B, C, L).
 
-        At places without an item, and for rows that are -1, it is minus infinity. An item that stands at several
-        places, where repeats are kept, has the sum of them at each.
+        The history is newest first; at places without an item, and for rows that are -1, it is minus infinity. An item
+        that stands at several places, where repeats are kept, has the sum of them at each.
 
         Parameters
         ----------
         rows : int64 (B, C), item rows, -1 for none.
         signals, mode : as in :meth:`rank`.
-        n_places : how many, of those that say most by the counts; all of them if None.
         """
-        length = histories.items.shape[1]
-        recent, asked = recent_of(histories, length), np.maximum(rows, 0)
-        places, found = self._leave_one_out.lost(
-            histories, recent, asked, self._static(signals), mode, n_places or length
-        )
-        at, lost = places.numpy(), found.numpy()
-        items = np.take_along_axis(recent.items, at, axis=1)  # (B, M)
+        recent = recent_of(histories, histories.items.shape[1])
+        found = self._leave_one_out.lost(histories, recent, np.maximum(rows, 0), self._static(signals), mode)
+        lost = found.numpy()
         if self.snapshot.config.repeats:
-            lost = lost @ (items[:, :, None] == items[:, None, :]).astype(np.float32)
-        return at, np.where((items >= 0)[:, None, :] & (rows >= 0)[:, :, None], lost, np.float32("-inf"))
+            lost = lost @ (recent.items[:, :, None] == recent.items[:, None, :]).astype(np.float32)
+        is_known = (recent.items >= 0)[:, None, :] & (rows >= 0)[:, :, None]
+        return np.where(is_known, lost, np.float32("-inf"))
 
     def because(
         self, histories: HistoryBatch, rows: Rows, signals: Signals | None = None, mode: Mode = "personalized"
@@ -492,14 +482,13 @@ class Ranker:
         None is named where the one that speaks most was not liked, or where nothing of the history speaks for it.
         Parameters are those of :meth:`contributions`.
         """
-        places, lost = self.contributions(histories, rows, signals, mode, PLACES_EXPLAINED)
+        lost = self.contributions(histories, rows, signals, mode)
         recent = recent_of(histories, histories.items.shape[1])
         assert recent.likings is not None, "likings come with every history that is ranked"
         most = lost.argmax(axis=2)  # (B, C)
-        at = np.take_along_axis(places, most, axis=1)
-        is_liked = np.take_along_axis(recent.likings, at, axis=1) > 0.0
+        is_liked = np.take_along_axis(recent.likings, most, axis=1) > 0.0
         speaks = np.take_along_axis(lost, most[:, :, None], axis=2)[:, :, 0] > 0.0
-        return np.where(speaks & is_liked, np.take_along_axis(recent.items, at, axis=1), -1)
+        return np.where(speaks & is_liked, np.take_along_axis(recent.items, most, axis=1), -1)
 
     def go_with(self, row: int) -> tuple[Rows, NDArray[np.float32]]:
         """Return items that the same users touch next to one, best first, and how much: two (K,), 0..1, the first 1.

@@ -3,9 +3,8 @@
 Leaving one item out changes more than its own share. What is older moves a step nearer, gaps begin elsewhere, there is
 one known item less for the blend to weigh by. All of this has a closed form: counts and genres by sums from both ends,
 taste by one inverse less one rank, the tower by another softmax over the same keys. It is exact for a tower of one
-block, up to rounding. Three things are left aside: an older item that would enter at the far end of a full history;
-where repeats are kept, how two places of one item act together; and, where not all places are asked for, those that say
-little by counts and genres, for which tower and taste are not read.
+block, up to rounding. Two things are left aside: an older item that would enter at the far end of a full history, and,
+where repeats are kept, how two places of one item act together.
 """
 
 from typing import TYPE_CHECKING
@@ -64,11 +63,8 @@ class LeaveOneOut:
         rows: Rows,
         static: Tensor,
         mode: "Mode",
-        n_places: int,
-    ) -> tuple[Tensor, Tensor]:
-        """Return places of the histories, newest first, int64 (P, M), and what logits lose without them, (P, C, M).
-
-        M is ``n_places``, or the length of the history if that is less.
+    ) -> Tensor:
+        """Return what logits lose without each item of the history, newest first: float32 (P, C, L).
 
         Parameters
         ----------
@@ -77,33 +73,27 @@ class LeaveOneOut:
         rows : int64 (P, C), item rows, none missing.
         static : float32 (4, N), the features of items alone.
         mode : whose weights of the blend count.
-        n_places : how many are looked at with all parts, of those that say most by counts and genres.
         """
         parts = []
         for start in range(0, len(histories), USERS_PER_BLOCK):
             some = slice(start, start + USERS_PER_BLOCK)
-            parts.append(self._lost(histories.taken(some), recent.taken(some), rows[some], static, mode, n_places))
-        places, lost = zip(*parts, strict=True)
-        return torch.cat(places), torch.cat(lost)
+            parts.append(self._lost(histories.taken(some), recent.taken(some), rows[some], static, mode))
+        return torch.cat(parts)
 
-    def _lost(
-        self, histories: "HistoryBatch", recent: RecentItems, rows: Rows, static: Tensor, mode: "Mode", n_places: int
-    ) -> tuple[Tensor, Tensor]:
+    def _lost(self, histories: "HistoryBatch", recent: RecentItems, rows: Rows, static: Tensor, mode: "Mode") -> Tensor:
         lengths, wanted = histories.lengths(), torch.from_numpy(rows)
         less, now = self._blend.at(np.maximum(lengths - 1, 0), mode), self._blend.at(lengths, mode)  # (P, F)
-        quick = self._quick(recent, rows, static, _each_and_all(less, now, recent.items.shape[1]))
-        places = _telling(quick[:, :, -1:] - quick[:, :, :-1], recent, n_places)
-        at = functional.pad(places, (0, 1), value=recent.items.shape[1])  # (P, M + 1), the last with nothing left out
-        found = quick.gather(2, at.unsqueeze(1).expand(-1, quick.shape[1], -1))
-        weights = _each_and_all(less, now, places.shape[1])  # (P, M + 1, F)
-        left_out = (torch.from_numpy(lengths).unsqueeze(1) - 1 - places).clamp(min=0)
+        n = recent.items.shape[1]
+        weights = torch.cat([less.unsqueeze(1).expand(-1, n, -1), now.unsqueeze(1)], dim=1)  # (P, L + 1, F)
+        found = self._quick(recent, rows, static, weights)  # (P, C, L + 1), the last with nothing left out
+        left_out = (torch.from_numpy(lengths).unsqueeze(1) - 1 - torch.arange(n)).clamp(min=0)
         if weights[:, :, _HEADS].any():
             found += self._heads(histories, wanted, left_out) * weights[:, None, :, _HEADS]
         if self._taste is not None:
             vectors = self._taste.vectors_without(histories.items, left_out.numpy())
             factors = functional.embedding(wanted, self._network.taste.factors)
             found += torch.matmul(factors, (vectors * (TASTE_SCALE * weights[:, :, _TASTE, None])).mT)
-        return places, found[:, :, -1:] - found[:, :, :-1]
+        return found[:, :, -1:] - found[:, :, :-1]
 
     def _quick(self, recent: RecentItems, rows: Rows, static: Tensor, weights: Tensor) -> Tensor:
         """Return what items alone, counts, genres and approval say without each item and with all, (P, C, L + 1)."""
@@ -122,14 +112,14 @@ class LeaveOneOut:
         return found
 
     def _heads(self, histories: "HistoryBatch", wanted: Tensor, left_out: Tensor) -> Tensor:
-        """Return what GMF, MLP and biases say without each of some places and with all, float32 (P, C, M + 1)."""
+        """Return what GMF, MLP and biases say without each of the places and with all, float32 (P, C, L + 1)."""
         network, items = self._network, torch.from_numpy(histories.items)
         vectors = functional.embedding(items.clamp(min=0), network.item_factors)
         times, weights = torch.from_numpy(histories.times), torch.from_numpy(histories.weights)
         read = vectors, times, weights, (items >= 0).sum(dim=1)
         known = torch.cat([network.tower.without(*read, left_out), network.tower.last(*read).unsqueeze(1)], dim=1)
         users = known + network.identity(torch.from_numpy(histories.users)).unsqueeze(1)
-        logits = torch.matmul(functional.embedding(wanted, self._side.factors), users.mT)  # (P, C, M + 1)
+        logits = torch.matmul(functional.embedding(wanted, self._side.factors), users.mT)  # (P, C, L + 1)
         hidden = functional.embedding(wanted, self._side.hidden).unsqueeze(2) + network.first_user(users).unsqueeze(1)
         second = network.second(hidden.relu_()).relu_()
         logits += second @ network.fuse_mlp + self._side.bias[wanted].unsqueeze(2)
@@ -150,22 +140,6 @@ class LeaveOneOut:
         found[:, :last] = functional.pad(newer[:, : last - 1], (0, 0, 1, 0))
         found[:, : older.shape[1] - 1] += older[:, 1:]
         return functional.normalize(found, dim=2)
-
-
-def _each_and_all(less: Tensor, now: Tensor, n: int) -> Tensor:
-    """Return what holds with one item less, (P, F), ``n`` times, and then what holds with all: (P, n + 1, F)."""
-    return torch.cat([less.unsqueeze(1).expand(-1, n, -1), now.unsqueeze(1)], dim=1)
-
-
-def _telling(lost: Tensor, recent: RecentItems, n: int) -> Tensor:
-    """Return up to n places of each history, int64 (P, M), that say most of some item: the first of all items first.
-
-    lost : float32 (P, C, L).
-    """
-    known = torch.from_numpy(recent.items >= 0)
-    order = lost.masked_fill(~known.unsqueeze(1), float("-inf")).argsort(dim=2, descending=True, stable=True)
-    ranks = order.argsort(dim=2).amin(dim=1)  # (P, L), the best that each place comes to with any item
-    return ranks.masked_fill(~known, lost.shape[2]).argsort(dim=1, stable=True)[:, :n]
 
 
 _HEADS, _TASTE, _GENRES = feature("heads"), feature("taste"), feature("genres")

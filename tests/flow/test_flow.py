@@ -22,7 +22,7 @@ from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.hint_lifts import HintLifts
-from replay.prequential.offline_worker import OfflineWorker
+from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import EVENTS
 from streams.records.decoding import RawRecord, Rejected, decode_batch
@@ -30,7 +30,7 @@ from streams.records.records import Origin
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
-from streams.serving.lists import Serving
+from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.keys import CATALOG_REJECTED
 from streams.state.store import State
@@ -394,7 +394,8 @@ def mixed_log(n):
 
 async def test_both_roads_give_the_same_lists(worker, sent):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    offline, made = OfflineWorker(CATALOGUE, kinds=KINDS), []
+    explaining = OfflineWorkerConfig(serving=ServingConfig())  # a replay need not read reasons, but can
+    offline, made = OfflineWorker(CATALOGUE, explaining, kinds=KINDS), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
         made += offline.take([decode_batch(map(raw_record, batch), kinds=KINDS).events])

@@ -54,14 +54,6 @@ def without(profile, place):
     return replace(profile, recent=profile.recent[:place] + profile.recent[place + 1 :])
 
 
-def by_place(said):
-    """Return contributions in the order of the places."""
-    places, lost = said
-    found = np.empty_like(lost)
-    np.put_along_axis(found, np.broadcast_to(places[:, None, :], lost.shape), lost, axis=2)
-    return found
-
-
 @pytest.mark.parametrize("blocks", [1, 2])
 @pytest.mark.parametrize("n", [1, 2, 3, 19, 20, 22, 29])
 @pytest.mark.parametrize("disliked", [0.0, 0.3])
@@ -72,7 +64,7 @@ def test_each_contribution_is_what_the_score_loses_without_the_item(blocks, n, d
     rows = np.array([[3, 40, 17, 58], [5, 6, 7, 8]])
     signals = Signals(np.linspace(0, 1, N_ITEMS, dtype=np.float32), np.linspace(1, 0, N_ITEMS, dtype=np.float32))
     for mode in ("personalized", "cold_start"):
-        said = by_place(ranker.contributions(ranker.histories(profiles), rows, signals, mode))
+        said = ranker.contributions(ranker.histories(profiles), rows, signals, mode)
         assert said.shape == (2, 4, n)
         whole = ranker.rerank(ranker.histories(profiles), rows, signals=signals, mode=mode)
         for place in range(n):
@@ -86,21 +78,11 @@ def test_histories_of_several_lengths_are_read_together():
     ranker = Ranker(snapshot_of(SHAPE))
     short, long = profile_of(3, seed=3), profile_of(21, seed=4)
     rows = np.array([[1, 2], [3, -1]])
-    both = by_place(ranker.contributions(ranker.histories([short, long]), rows))
-    alone = by_place(ranker.contributions(ranker.histories([short]), rows[:1]))
+    both = ranker.contributions(ranker.histories([short, long]), rows)
+    alone = ranker.contributions(ranker.histories([short]), rows[:1])
     np.testing.assert_allclose(both[0, :, :3], alone[0], atol=1e-5)
     assert np.isneginf(both[0, :, 3:]).all()
     assert np.isneginf(both[1, 1]).all()
-
-
-def test_few_places_are_told_what_all_are_told():
-    """What is said of a few places is what is said of them among all."""
-    ranker = Ranker(snapshot_of(SHAPE))
-    histories, rows = ranker.histories([profile_of(25, seed=8), profile_of(9, seed=9)]), np.array([[1, 2], [3, 4]])
-    everything = by_place(ranker.contributions(histories, rows))
-    places, few = ranker.contributions(histories, rows, n_places=4)
-    assert few.shape == (2, 2, 4)
-    np.testing.assert_allclose(few, np.take_along_axis(everything, places[:, None, :], axis=2), atol=1e-5)
 
 
 def test_what_speaks_most_is_named_and_nothing_that_was_disliked():
@@ -110,7 +92,7 @@ def test_what_speaks_most_is_named_and_nothing_that_was_disliked():
     rows = np.tile(np.arange(10), (3, 1))
     histories = ranker.histories(profiles)
     named = ranker.because(histories, rows)
-    lost = by_place(ranker.contributions(histories, rows))
+    lost = ranker.contributions(histories, rows)
     assert (named[1:] == -1).all()
     assert (named[0] >= 0).any()
     for row, found in zip(rows[0], named[0], strict=True):
@@ -124,5 +106,5 @@ def test_where_repeats_are_kept_all_places_of_an_item_count_together():
     ranker = Ranker(snapshot_of(replace(SHAPE, repeats=True)))
     once = profile_of(6, seed=7, disliked=0.0)
     again = replace(once, recent=(replace(once.recent[2], ts=once.recent[0].ts + 1000), *once.recent))
-    said = by_place(ranker.contributions(ranker.histories([again]), np.array([[4, 5]])))
+    said = ranker.contributions(ranker.histories([again]), np.array([[4, 5]]))
     np.testing.assert_allclose(said[:, :, 0], said[:, :, 3], atol=1e-5)
