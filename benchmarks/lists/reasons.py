@@ -8,6 +8,7 @@ ranking. Not run by the test suite.
 """
 
 import argparse
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,9 +21,10 @@ from commands.parts.prequential_options import StreamOptions, learn_first_versio
 from model.history import Profile, distinct_items
 from model.ranking.cold_start import ScoredItem
 from model.ranking.recommender import Recommender
+from replay.prequential.offline_worker import OfflineWorker
 from replay.prequential.run import PrequentialRun
 
-K = 10
+K, OVERFETCH = 10, 30
 USERS = 64  # explained at once, as in a worker
 
 
@@ -33,9 +35,15 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=8)
     given = parser.parse_args()
-    recommender, profiles = _learnt(given.dataset, given.epochs, given.lists)
-    lists = recommender.recommend(profiles, K)
-    told = recommender.explain([(one, one.items) for one in lists])
+    worker, profiles = _learnt(given.dataset, given.epochs, given.lists)
+    recommender = worker.recommender
+    lists = recommender.recommend(profiles, K + OVERFETCH)
+    ids = [(one.profile, [item.item_id for item in one.items]) for one in lists]
+    seen = asyncio.run(worker.state.seen_among(ids))
+    unseen = [
+        [item for item in one.items if item.item_id not in mine][:K] for one, mine in zip(lists, seen, strict=True)
+    ]
+    told = recommender.explain(list(zip(lists, unseen, strict=True)))
     personal = [at for at, one in enumerate(lists) if one.mode == "personalized"]
     print(f"{len(personal)} personalised lists of {K}")
     kinds = Counter(item.because.kind for at in personal for item in told[at] if item.because)
@@ -49,7 +57,7 @@ def main() -> None:
     _time(recommender, [profiles[at] for at in personal[:USERS]])
 
 
-def _learnt(dataset: str, epochs: int, n: int) -> tuple[Recommender, list[Profile]]:
+def _learnt(dataset: str, epochs: int, n: int) -> tuple[OfflineWorker, list[Profile]]:
     """Return what serves after three fifths of a log, and users of that moment."""
     options = StreamOptions(0.0, 0.6, None, False, 5000, epochs, 0, 1, True, False)
     replayed = prepare_replay(dataset, options)
@@ -57,7 +65,7 @@ def _learnt(dataset: str, epochs: int, n: int) -> tuple[Recommender, list[Profil
     learn_first_version(run, quiet=True)
     users = [event.user_id for _, event in run.stream.events(0, run.done)]
     latest = list(dict.fromkeys(reversed(users)))[:n]
-    return run.worker.recommender, [run.worker.state.profile(user_id) for user_id in latest]
+    return run.worker, [run.worker.state.profile(user_id) for user_id in latest]
 
 
 def _disliked(profile: Profile, told: Sequence[ScoredItem]) -> int:
@@ -85,9 +93,9 @@ def _right(recommender: Recommender, profile: Profile, told: Sequence[ScoredItem
 
 def _time(recommender: Recommender, profiles: Sequence[Profile]) -> None:
     """Print CPU time of ranking and of explaining one batch."""
-    lists = recommender.recommend(profiles, K + 30)
+    lists = recommender.recommend(profiles, K + OVERFETCH)
     chosen = [(one, one.items[:K]) for one in lists]
-    ranking = _cpu_ms(lambda: recommender.recommend(profiles, K + 30))
+    ranking = _cpu_ms(lambda: recommender.recommend(profiles, K + OVERFETCH))
     explaining = _cpu_ms(lambda: recommender.explain(chosen))
     print(f"{len(profiles)} lists: ranked in {ranking:.1f} ms, explained in {explaining:.1f} ms of CPU")
 
