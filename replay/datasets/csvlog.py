@@ -24,7 +24,7 @@ ITEMS = (
     *("item_id", "item", "itemid", "iid", "movie_id", "movieid", "product_id", "parent_asin", "track_id"),
     "article_id",
 )
-TIMES = ("timestamp", "ts", "time", "datetime", "date", "unix_timestamp", "event_time", "created_at")
+TIMES = ("timestamp", "ts", "time", "datetime", "date", "unix_timestamp", "event_time", "created_at", "played_at")
 RATINGS = ("rating", "stars", "score")
 KINDS = ("kind", "event", "event_type", "eventtype", "behavior", "behavior_type", "action")
 MILLISECONDS_FROM = 1.0e11  # as seconds that is the year 5138, as milliseconds 1973

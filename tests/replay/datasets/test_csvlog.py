@@ -40,6 +40,12 @@ def test_clocks_are_told_apart(tmp_path, time):
     assert _rows(_read(tmp_path, f"user\titem\ttime\nu\ti\t{time}\n", "log.tsv"))[0][3] == 1_700_000_000_000
 
 
+def test_a_log_of_plays_is_read(tmp_path):
+    """Tracks and when they were played, with a column of kinds beside them."""
+    log = _read(tmp_path, "user_id,track_id,played_at,event,completion\nu,t,2025-03-01T00:00:31Z,play,0.66\n")
+    assert _rows(log)[0][:4] == ("u", "t", 5.0, 1_740_787_231_000)
+
+
 def test_days_may_be_written_as_numbers(tmp_path):
     """A column of 20231115 and 20231116 is two days of 2023, and no hour of 1970."""
     log = _read(tmp_path, "user,item,date,rating\nu,i,20231115,3\nu,j,20231116,4\n")
