@@ -39,24 +39,24 @@ def ab() -> None:
 
 @ab.command()
 @click.argument("name")
-@click.option("--a", "a_version", metavar="VERSION", help="Version for side a. [whatever serves]")
-@click.option("--b", "b_version", metavar="VERSION", help="Version for side b. [whatever serves]")
+@click.option("--a", "a_version", metavar="VERSION", help="Version for arm a. [whatever serves]")
+@click.option("--b", "b_version", metavar="VERSION", help="Version for arm b. [whatever serves]")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.5,
     show_default=True,
-    help="Share of the users on side b.",
+    help="Share of the users in arm b.",
 )
-@click.option("--a-personalize-at", type=click.IntRange(min=1), help="Threshold of side a. [the worker's]")
-@click.option("--b-personalize-at", type=click.IntRange(min=1), help="Threshold of side b. [the worker's]")
-@click.option("--a-explore", type=click.IntRange(0, 10), help="Places left to chance on side a. [the worker's]")
-@click.option("--b-explore", type=click.IntRange(0, 10), help="Places left to chance on side b. [the worker's]")
+@click.option("--a-personalize-at", type=click.IntRange(min=1), help="Threshold of arm a. [the worker's]")
+@click.option("--b-personalize-at", type=click.IntRange(min=1), help="Threshold of arm b. [the worker's]")
+@click.option("--a-explore", type=click.IntRange(0, 10), help="Places left to chance in arm a. [the worker's]")
+@click.option("--b-explore", type=click.IntRange(0, 10), help="Places left to chance in arm b. [the worker's]")
 @click.option("--replace", "is_replacing", is_flag=True, help="End the one that runs, if any.")
 @address_options
 @_json_option
 def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given: Any) -> None:
-    """Start experiment NAME; a hash of the name and the user's id decides who is on which side.
+    """Start experiment NAME; a hash of the name and the user's id decides who is in which arm.
 
     Versions that are named are loaded first, so one that is unknown, torn, or treats repeats in another way is refused
     before anything changes.
