@@ -24,6 +24,7 @@ __all__ = [
 
 SCALE_MIDDLE = 3.0  # stars
 MIN_OWN_RATINGS = 5  # from which a user's mean says more than the scale
+ROUNDING = 1e-6  # stars; sums of stars such as 3.7 round, so a mean of equal ratings may lie a little above them
 MOST_DISLIKED = 0.9  # that what was not liked may count in training
 MIN_PROGRESS = 0.1  # of an item; who leaves earlier did not like what began
 NEWCOMER_EVENTS = 10  # of each kind; what people touch in their first ten events is not what they touch later
@@ -31,7 +32,7 @@ NEWCOMER_EVENTS = 10  # of each kind; what people touch in their first ten event
 
 def middle_of(ratings: int, rating_sum: float) -> float:
     """Return the stars from which a user's next rating is positive, after so many ratings with this sum, in stars."""
-    return rating_sum / ratings if ratings >= MIN_OWN_RATINGS else SCALE_MIDDLE
+    return rating_sum / ratings - ROUNDING if ratings >= MIN_OWN_RATINGS else SCALE_MIDDLE
 
 
 def is_positive_rating(stars: float, ratings: int, rating_sum: float) -> bool:
@@ -68,7 +69,7 @@ def are_positive_ratings(users: ArrayLike, stars: ArrayLike) -> NDArray[np.bool_
     starts = np.searchsorted(owner, owner)  # (E,), where each rating's user begins
     sums = np.cumsum(ordered) - ordered
     before, sums = np.arange(len(owner)) - starts, sums - sums[starts]
-    middles = np.where(before >= MIN_OWN_RATINGS, sums / np.maximum(before, 1), SCALE_MIDDLE)
+    middles = np.where(before >= MIN_OWN_RATINGS, sums / np.maximum(before, 1) - ROUNDING, SCALE_MIDDLE)
     found = np.empty(len(owner), dtype=np.bool_)
     found[order] = ordered >= middles
     return found

@@ -36,7 +36,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 GENRE_HALF_LIFE_MS = 30 * DAY_MS
 TRENDING_HALF_LIFE_MS, NEWCOMERS_HALF_LIFE_MS = 7 * DAY_MS, 14 * DAY_MS
 FAR_MS, OLDEST_MS = 3 * TRENDING_HALF_LIFE_MS, 10 * TRENDING_HALF_LIFE_MS
-NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, MIN_PROGRESS = 10, 5, 3.0, 0.1
+NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, ROUNDING, MIN_PROGRESS = 10, 5, 3.0, 1e-6, 0.1
 MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
 MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, ACTIONS, REQUESTS = "watch-events", "rate-events", "action-events", "recommendation-requests"
@@ -396,7 +396,7 @@ def _is_liked(counted: Table) -> Table:
         values = stars.to_numpy()  # float64 (ratings,)
         ratings = np.arange(len(values))
         sums = np.concatenate([[0.0], np.cumsum(values)[:-1]])
-        middles = np.where(ratings >= MIN_OWN_RATINGS, sums / np.maximum(ratings, 1), SCALE_MIDDLE)
+        middles = np.where(ratings >= MIN_OWN_RATINGS, sums / np.maximum(ratings, 1) - ROUNDING, SCALE_MIDDLE)
         likes.loc[stars.index] = values >= middles
     return likes
 

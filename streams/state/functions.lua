@@ -14,6 +14,7 @@ local FAR = 3               -- half-lives; one event that far ahead weighs as ei
 local OLDEST = 10           -- half-lives; what is older would count less than a thousandth
 local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale; as in model/feedback.py
 local SCALE_MIDDLE = 3      -- stars
+local ROUNDING = 1e-6       -- stars; a mean of equal ratings such as 3.7 may lie a little above them
 local NEWCOMER_EVENTS = 10  -- of each kind, that a user is a newcomer for
 local COUNTS, POSITIVE, NEWCOMERS = 4, 2, 1 -- bits of a verdict; the lower two are kept in the score of an event id
 local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
@@ -136,7 +137,7 @@ end
 local function is_positive(batch, i, tally)
   if not batch.positive[i] then return false end
   if batch.source[i] ~= 'rate' then return true end
-  return batch.stars[i] >= (tally.rate >= MIN_OWN_RATINGS and tally.rating_sum / tally.rate or SCALE_MIDDLE)
+  return batch.stars[i] >= (tally.rate >= MIN_OWN_RATINGS and tally.rating_sum / tally.rate - ROUNDING or SCALE_MIDDLE)
 end
 
 -- The lower bits of the verdict on an event that the tally comes before.

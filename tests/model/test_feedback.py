@@ -52,6 +52,16 @@ def test_a_whole_log_is_judged_as_one_event_after_the_other() -> None:
     assert 0 < sum(expected) < len(expected)
 
 
+@pytest.mark.parametrize("stars", [3.05, 3.1, 3.7, 4.1, 4.95])
+def test_who_always_gives_the_same_stars_likes_them(stars: float) -> None:
+    """However sums round, 200 equal ratings lie at their mean, and a hundredth of a star below it does not."""
+    tallies = RatingTallies()
+    assert all(tallies.judge("u", stars) for _ in range(200))
+    assert not tallies.judge("u", stars - 0.01)
+    others = ["other"] * 1000
+    assert are_positive_ratings([*others, *["u"] * 200], [3.3] * 1000 + [stars] * 200).all()
+
+
 def test_a_log_of_nothing_has_no_verdicts() -> None:
     """No ratings, no verdicts."""
     assert are_positive_ratings([], []).tolist() == []

@@ -116,6 +116,17 @@ async def test_a_rating_is_positive_from_the_users_own_middle_on(state):
     assert (await state.profiles(["u"]))["u"] == applied.profiles["u"]
 
 
+@pytest.mark.parametrize("stars", [3.1, 3.7, 4.1])
+async def test_who_always_gives_the_same_stars_likes_them(state, stars):
+    """However sums of such stars round, of 200 equal ratings none is below the user's own middle."""
+    heard = [
+        await state.apply([rate(n, f"i{n}", n, stars) for n in range(part, part + 50)]) for part in (0, 50, 100, 150)
+    ]
+    positive = [one.is_positive for applied in heard for one in applied.profiles["u"].recent]
+    assert len(positive) >= 200
+    assert all(positive)
+
+
 async def test_what_was_not_liked_is_no_affinity(state):
     """Two stars of War and a watch left at 5 % add no genre, though time passes for those that are there."""
     await state.apply([watch(0, "a", 0, 1.0, genres=("Drama",))])
