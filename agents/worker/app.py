@@ -45,6 +45,7 @@ from streams.settings import Settings
 from streams.state.eviction import watch_eviction
 from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
 from streams.state.store import State, StateConfig
+from streams.wording.wording import ListWorder
 
 if TYPE_CHECKING:
     import faust
@@ -179,6 +180,7 @@ def join_worker(
         rejections=rejections,
         report=report,
         thread=thread,
+        worder=None if config.wording is None else ListWorder(config.wording, Breaker(BreakerConfig(), time.monotonic)),
     )
 
 

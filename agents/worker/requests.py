@@ -8,6 +8,7 @@ A request that finds a user on the other side of the threshold is answered in th
 announced and kept by the user's next event: two announcements of one change would be one too many.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,9 +17,11 @@ from typing import Any
 from agents.retry import Retry
 from agents.worker.batch import publish, recover
 from agents.worker.runtime import Worker, raw_record
+from model.catalogue import Catalogue, Item
 from streams.records.decoding import RefusedRequest, Rejected, decode_request_record
-from streams.records.records import Origin, Request
+from streams.records.records import Origin, Recommendation, Request
 from streams.serving.lists import Answer, Trigger, refusal
+from streams.wording.prompt import PlaceToWord
 
 __all__ = ["answer_requests", "consume_requests"]
 
@@ -44,7 +47,7 @@ async def answer_requests(worker: Worker, batch: Sequence[Any]) -> None:
     answers = [refusal(one, worker.serving.now()) for one in refused]
     if asking:
         redis = Retry("worker", moved=partial(_recover_in_turn, worker))
-        answers += await redis.until_available(_answers, worker, asking)
+        answers += await _worded(worker, asking, await redis.until_available(_answers, worker, asking))
     await publish(worker, answers, rejected)
     worker.report.refused += len(refused)
 
@@ -59,6 +62,31 @@ async def _answers(worker: Worker, asking: Sequence[Asking]) -> list[Answer]:
     wishes = [request.wishes for _, request in asking]
     answers = await worker.arms.answer(worker.serving, worker.current.recommender, wanted, wishes=wishes)
     return [replace(answer, change=None) for answer in answers]
+
+
+async def _worded(worker: Worker, asking: Sequence[Asking], answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Return the answers in the words of a language model, where there is one; all are asked for side by side."""
+    worder = worker.worder
+    if worder is None:
+        return answers
+    catalogue = worker.current.recommender.catalogue
+    made = await asyncio.gather(
+        *(
+            worder.worded(answer.recommendation, _places(catalogue, answer.recommendation), request.wishes.query)
+            for (_, request), answer in zip(asking, answers, strict=True)
+        )
+    )
+    now = worker.serving.now()
+    return [
+        replace(answer, recommendation=replace(one, published_ts=now))
+        for answer, one in zip(answers, made, strict=True)
+    ]
+
+
+def _places(catalogue: Catalogue, made: Recommendation) -> list[PlaceToWord]:
+    """Return what a model is told of a list; an item that left the catalogue meanwhile has its id for a title."""
+    known = [(one, catalogue.find(one.item_id) or Item(one.item_id, one.item_id)) for one in made.items]
+    return [PlaceToWord(one.item_id, item.title, item.genres, one.because.kind, one.reason) for one, item in known]
 
 
 async def _recover_in_turn(worker: Worker) -> None:

@@ -32,6 +32,8 @@ from streams.serving.arms import Arms
 from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.store import State
+from streams.wording.endpoint import WordingEndpoint
+from streams.wording.wording import ListWorder
 
 __all__ = ["FATAL_STATUS", "WORKER_GROUP", "Worker", "WorkerConfig", "end_process", "raw_record"]
 
@@ -51,6 +53,7 @@ class WorkerConfig:
     requests_within_s : the same of requests, where somebody waits; those that come meanwhile are the next wave anyway.
     queries : what compares queries in words with the items.
     serving, refresh, modes, exposure, fetching : of the parts.
+    wording : the language model that words requests' lists; None for none.
     """
 
     batch: int = 256
@@ -62,6 +65,7 @@ class WorkerConfig:
     modes: ModeConfig = field(default_factory=ModeConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)
     fetching: FetchWatchConfig = field(default_factory=FetchWatchConfig)
+    wording: WordingEndpoint | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -86,6 +90,7 @@ class Worker:
     rejections : the account of dead letters.
     report : what the worker tells about itself.
     thread : where versions are read, and similar items computed.
+    worder : says requests' lists in other words, where a language model is set up.
     in_turn : held by whoever answers a batch or recovers Redis, as nothing else may happen to the state then.
     """
 
@@ -107,6 +112,7 @@ class Worker:
     rejections: Rejections
     report: WorkerReport
     thread: Executor
+    worder: ListWorder | None = None
     in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -131,6 +137,8 @@ class Worker:
         self.thread.shutdown(wait=False, cancel_futures=True)
         await self.catalogue.feed.stop()
         await self.hints.stop()
+        if self.worder is not None:
+            await self.worder.close()
 
     async def ready(self) -> None:
         """Wait until the worker may take events."""

@@ -106,11 +106,18 @@ def _work(
     from agents.worker.app import WorkerConfig, build_worker
     from agents.worker.refresh import RefreshConfig
     from streams.serving.lists import ServingConfig
+    from streams.wording.endpoint import WordingEndpoint
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
     serving = ServingConfig(explore=explore, expose=expose)
-    config = WorkerConfig(queries=queries, modes=modes, serving=serving, refresh=RefreshConfig(threads=threads))
+    config = WorkerConfig(
+        queries=queries,
+        modes=modes,
+        serving=serving,
+        refresh=RefreshConfig(threads=threads),
+        wording=WordingEndpoint.from_environment(),
+    )
     app = build_worker(settings, config, instance)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import orjson
 import pytest
+from aiohttp import web
 from faust.events import Event
 from faust.types.tuples import ConsumerMessage
 from redis import Redis
@@ -34,6 +35,8 @@ from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.keys import CATALOG_REJECTED
 from streams.state.store import State
+from streams.wording.endpoint import WordingEndpoint
+from streams.wording.wording import ListWorder
 from tests.toy import toy_snapshot
 
 TS = 1_700_000_000_000
@@ -175,6 +178,35 @@ async def test_a_hidden_item_is_no_repeat(worker, sent, has_model):
     asked = {one["item_id"] for one in sent.values("recommendations")[-1]["items"]}
     assert asked >= set(ITEMS[4:]) - {"i9"}
     assert not asked & {"i1", "i9"}
+
+
+async def test_a_language_model_words_what_is_asked_for(worker, sent):
+    """A request's list comes in the model's words and says so; the list of an event is nobody's business."""
+
+    async def answer(request):
+        told = orjson.loads(orjson.loads(await request.read())["messages"][-1]["content"])
+        items = [one | {"reason": "You may like it."} for one in told["items"]]
+        content = orjson.dumps({"items": items}).decode()
+        return web.json_response({"choices": [{"message": {"content": content}}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    worker.worder = ListWorder(
+        WordingEndpoint(url, "mistral", budget_ms=20_000), Breaker(BreakerConfig(), time.monotonic)
+    )
+    await answer_batch(worker, [watched("a", "i0", 0)])
+    await answer_requests(worker, [requested("r", "a", k=3)])
+    await worker.worder.close()
+    await runner.cleanup()
+    of_event, asked = sent.values("recommendations")
+    assert of_event["wording"] is None
+    assert asked["wording"] == {"model": "mistral", "status": "worded"}
+    assert [one["reason"] for one in asked["items"]] == ["You may like it."] * 3
+    assert {one["item_id"] for one in asked["items"]} == {one["item_id"] for one in of_event["items"][:3]}
 
 
 async def test_nothing_is_listed_because_of_a_hidden_item(worker, sent):
