@@ -52,6 +52,22 @@ EVICTIONS_WITHIN_S = 30.0
     help="Share of the lists whose last place goes to a new item.",
 )
 @click.option(
+    "--mmr",
+    type=click.FloatRange(0.0, 1.0, max_open=True),
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="What it counts that an item is like others of its list.",
+)
+@click.option(
+    "--calibration",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="What it counts that a list's genres are not the user's.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
@@ -95,6 +111,8 @@ def _work(
     personalize_at: int | None,
     explore: int,
     expose: float,
+    mmr: float,
+    calibration: float,
     threads: int,
     queries: "QueryReading",
 ) -> None:
@@ -105,12 +123,13 @@ def _work(
 
     from agents.worker.app import WorkerConfig, build_worker
     from agents.worker.refresh import RefreshConfig
+    from model.reranking.diversified import DiversityConfig
     from streams.serving.lists import ServingConfig
     from streams.wording.endpoint import WordingEndpoint
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
-    serving = ServingConfig(explore=explore, expose=expose)
+    serving = ServingConfig(explore=explore, expose=expose, diversity=DiversityConfig(mmr, calibration))
     config = WorkerConfig(
         queries=queries,
         modes=modes,

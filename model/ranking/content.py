@@ -86,6 +86,7 @@ class ContentIndex:
     items, item_ids : the items and their ids in row order.
     vectors : float32 (N, D), rows of length 1 or 0.
     years : int64 (N,), of release, -1 where unknown.
+    members : float32 (N, G), 1 where an item has a genre.
     genres : every genre that occurs, sorted by name.
     shelf_order : int64 (N,), rows by year, newest first, unknown years last, then catalogue order.
     """
@@ -112,6 +113,9 @@ class ContentIndex:
         self.years = years
         self.shelf_order = np.argsort(-years, kind="stable")
         self.genres = catalogue.genres()
+        self.members = np.zeros((len(items), len(self._genres)), dtype=np.float32)
+        for column, has_it in enumerate(self._genres.values()):
+            self.members[:, column] = has_it
 
     def __len__(self) -> int:
         return len(self.item_ids)

@@ -28,6 +28,7 @@ from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
 from model.ranking.unknown_items import UnknownItems
+from model.reranking.diversified import DiversityConfig, ListMaterial, diversified
 from model.reranking.reasons import ItemSignals, explained
 from model.wishes.query import QueryScorer
 from model.wishes.wishes import NO_WISHES, Wishes
@@ -426,6 +427,35 @@ class Recommender:
             for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
         ]
 
+    def diversified(self, lists: Sequence[CandidateList], k: int, config: DiversityConfig) -> list[CandidateList]:
+        """Return candidates with the places of lists of k items first, so that these are not all alike.
+
+        Lists with wishes, and those that no version has scored, keep their order.
+        """
+        found = list(lists)
+        places = [
+            at for at, one in enumerate(lists) if one.version is not None and one.wishes == NO_WISHES and one.items
+        ]
+        if not config.is_on or not places:
+            return found
+        mine = [lists[at] for at in places]
+        scores = _padded([[item.score for item in one.items] for one in mine], -np.inf).astype(np.float32)
+        rows = _padded([[self._row_of(item.item_id) for item in one.items] for one in mine], -1).astype(np.int64)
+        recents = [self.index.known(one.profile.recent) for one in mine]
+        liked = _padded([self.index.rows(recent).tolist() for recent in recents], -1).astype(np.int64)
+        likings = _padded([[one.liking for one in recent] for recent in recents], 0.0).astype(np.float32)
+        material = ListMaterial.of(self.index.members, rows, scores, liked, likings)
+        for at, order in zip(places, diversified(material, k, config).tolist(), strict=True):
+            first = [place for place in order if place >= 0]
+            rest = [place for place in range(len(found[at].items)) if place not in first]
+            found[at] = replace(found[at], items=tuple(found[at].items[place] for place in (*first, *rest)))
+        return found
+
+    def _row_of(self, item_id: str) -> int:
+        """Return an item's row in the catalogue, -1 for none."""
+        row = self.index.row(item_id)
+        return -1 if row is None else row
+
     def explain(
         self, lists: Sequence[tuple[CandidateList, Sequence[ScoredItem]]], *, at_once: bool = False
     ) -> list[tuple[ScoredItem, ...]]:
@@ -510,6 +540,14 @@ class Recommender:
         """Return which of the model's rows the catalogue still holds."""
         assert self.ranker is not None, "lists are scored by a version"
         return np.fromiter((item_id in self.catalogue for item_id in self.ranker.snapshot.items), np.bool_)
+
+
+def _padded(lines: Sequence[Sequence[float]], filling: float) -> npt.NDArray[np.float64]:
+    """Return lines of several lengths as one array, filled at their ends."""
+    found = np.full((len(lines), max([1, *map(len, lines)])), filling)
+    for line, values in zip(found, lines, strict=True):
+        line[: len(values)] = values
+    return found
 
 
 def _lacks_reasons(items: Sequence[ScoredItem]) -> bool:

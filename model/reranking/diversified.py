@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.reranking.calibration import distances_with_each
+from model.reranking.calibration import distances_with_each, shares_of
 from model.reranking.mmr import likeness_to_listed, relevance_of
 
 __all__ = ["DiversityConfig", "ListMaterial", "diversified"]
 
 _Floats = NDArray[np.float32]
+_Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,25 @@ class ListMaterial:
     vectors: _Floats
     genres: _Floats
     wanted: _Floats
+
+    @classmethod
+    def of(cls, members: _Floats, rows: _Rows, scores: _Floats, liked: _Rows, likings: _Floats) -> "ListMaterial":
+        """Look items up.
+
+        Parameters
+        ----------
+        members : float32 (N, G), 1 where an item has a genre.
+        rows : int64 (B, C), of the candidates, -1 for none.
+        scores : float32 (B, C), of the candidates.
+        liked : int64 (B, L), rows of what users touched, -1 for none.
+        likings : float32 (B, L), how much they liked it; what they did not like does not count.
+        """
+        split = members / np.maximum(members.sum(axis=1, keepdims=True), np.float32(1.0))
+        unit = members / np.maximum(np.linalg.norm(members, axis=1, keepdims=True), np.float32(1.0e-9))
+        counted = np.where(liked >= 0, np.maximum(likings, np.float32(0.0)), np.float32(0.0))
+        asked = np.maximum(rows, 0)
+        scored = np.where(rows >= 0, scores, np.float32("-inf"))
+        return cls(scored, unit[asked], split[asked], shares_of(split[np.maximum(liked, 0)], counted))
 
 
 def diversified(found: ListMaterial, k: int, config: DiversityConfig) -> NDArray[np.int64]:

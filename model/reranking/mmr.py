@@ -2,7 +2,7 @@
 
 Departs from [1]_ in that an item is compared with all that is listed, by the mean, and not with the nearest of it
 alone. The diversity of a list is a mean over pairs [2]_, and for the same of it the nearest item costs half as many
-hits again (``benchmarks/lists/diversity.py``).
+hits again.
 
 References
 ----------

@@ -4,7 +4,7 @@ A worker calls this once for each batch of events and once for each request. Not
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -15,6 +15,7 @@ from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
 from model.ranking.exposure import NewItem, expose
 from model.ranking.recommender import CandidateList, Recommender
+from model.reranking.diversified import DiversityConfig
 from model.wishes.wishes import NO_WISHES, Wishes
 from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
@@ -47,6 +48,7 @@ class ServingConfig:
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
+    diversity : what keeps lists from being all alike.
     explain : whether it is looked for what put each item there; a replay reads no reasons.
     """
 
@@ -56,6 +58,7 @@ class ServingConfig:
     chunk: int = 64
     explore: int = 0
     expose: float = 0.0
+    diversity: DiversityConfig = field(default_factory=DiversityConfig)
     explain: bool = True
 
 
@@ -173,6 +176,8 @@ class Serving:
             some = slice(start, start + self._config.chunk)
             profiles = [profile for profile, _ in wanted[some]]
             candidate_lists = await self._candidate_lists(recommender, profiles, asked[some])
+            mixed = recommender.diversified([one for one, _ in candidate_lists], self._config.k, self._config.diversity)
+            candidate_lists = [(one, degraded) for one, (_, degraded) in zip(mixed, candidate_lists, strict=True)]
             triggers, lengths = [trigger for _, trigger in wanted[some]], map(self._length, asked[some])
             drafts = [
                 self._draft(candidates, trigger, k, under, degraded=degraded)
