@@ -39,31 +39,30 @@ async def drop_from_lists(client: Redis, item_ids: Collection[str]) -> DroppedIt
     StateAway
         If Redis cannot be reached for now; calling again is safe.
     """
-    named = tuple(orjson.dumps(item_id) for item_id in item_ids)
+    gone = frozenset(item_ids)
     lists = changed = 0
-    with answered(f"state: taking {len(named)} items out of stored lists"):
+    with answered(f"state: taking {len(gone)} items out of stored lists"):
         some: list[bytes] = []
         async for key in client.scan_iter(match=ALL_LISTS, count=_SLICE):
             some.append(key)
             if len(some) == _SLICE:
-                lists, changed = lists + len(some), changed + await _drop(client, some, frozenset(item_ids), named)
+                lists, changed = lists + len(some), changed + await _drop(client, some, gone)
                 some = []
                 await asyncio.sleep(_PAUSE_S)
-        lists, changed = lists + len(some), changed + await _drop(client, some, frozenset(item_ids), named)
+        lists, changed = lists + len(some), changed + await _drop(client, some, gone)
     return DroppedItems(lists, changed)
 
 
-async def _drop(client: Redis, keys: Sequence[bytes], item_ids: frozenset[str], named: Sequence[bytes]) -> int:
+async def _drop(client: Redis, keys: Sequence[bytes], item_ids: frozenset[str]) -> int:
     """Take items out of some lists and return of how many; one that is another by now is left alone."""
     reading: Any = client.pipeline(transaction=False)
     for key in keys:
         reading.get(key)
     writing: Any = client.pipeline(transaction=False)
     for key, body in zip(keys, await reading.execute(), strict=True):
-        if body is not None and any(name in body for name in named):
-            shorter = _without(body, item_ids)
-            if shorter != body:
-                writing.execute_command("FCALL", f"{LIBRARY}_amend_list", 1, key, body, shorter)
+        shorter = body if body is None else _without(body, item_ids)
+        if shorter != body:
+            writing.execute_command("FCALL", f"{LIBRARY}_amend_list", 1, key, body, shorter)
     return sum(await writing.execute())
 
 
