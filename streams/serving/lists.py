@@ -46,6 +46,7 @@ class ServingConfig:
     overfetch : further candidates that are ranked, because some will turn out to be seen.
     budget_s : seconds that scoring one chunk may take.
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
+    wished_chunk : the same where lists have wishes, as reading these takes longer than scoring.
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
     diversity : what keeps lists from being all alike.
@@ -56,6 +57,7 @@ class ServingConfig:
     overfetch: int = 30
     budget_s: float = 0.150
     chunk: int = 64
+    wished_chunk: int = 4
     explore: int = 0
     expose: float = 0.0
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
@@ -172,8 +174,9 @@ class Serving:
         """
         answers: list[Answer] = []
         asked = [NO_WISHES] * len(wanted) if wishes is None else wishes
-        for start in range(0, len(wanted), self._config.chunk):
-            some = slice(start, start + self._config.chunk)
+        chunk = self._config.chunk if all(one.are_none for one in asked) else self._config.wished_chunk
+        for start in range(0, len(wanted), chunk):
+            some = slice(start, start + chunk)
             profiles = [profile for profile, _ in wanted[some]]
             candidate_lists = await self._candidate_lists(recommender, profiles, asked[some])
             mixed = recommender.diversified([one for one, _ in candidate_lists], self._config.k, self._config.diversity)

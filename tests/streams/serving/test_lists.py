@@ -241,6 +241,30 @@ async def test_each_list_says_how_much_of_its_user_is_in_it(serving):
     assert all(len(one.recommendation.items) == 10 for one in answers)
 
 
+class Counting(Recommender):
+    """A recommender that notes for how many users it scores at once."""
+
+    calls: ClassVar[list[int]] = []
+
+    def recommend(self, profiles, n, wishes=None):
+        """Note and rank."""
+        self.calls.append(len(profiles))
+        return super().recommend(profiles, n, wishes)
+
+
+async def test_lists_with_wishes_are_made_few_at_a_time(serving):
+    """Reading wishes takes long: ten of them are read in threes, in the order asked, and ten events all at once."""
+    Counting.calls.clear()
+    served, recommender = serving(config=ServingConfig(wished_chunk=3)), made(Counting)
+    asked = [(user(f"u{n}"), Trigger.of_request(f"r{n}", 5)) for n in range(10)]
+    answers = await served.answer(recommender, asked, wishes=[Wishes(DRAMAS, k=n + 1) for n in range(10)])
+    assert [one.recommendation.k for one in answers] == list(range(1, 11))
+    assert Counting.calls == [3, 3, 3, 1]
+    await served.answer(recommender, asked, wishes=[Wishes(k=5)] * 10)
+    await served.answer(recommender, asked)
+    assert Counting.calls[4:] == [10, 10]
+
+
 async def test_what_was_seen_is_listed_only_where_that_is_allowed(serving):
     """Of two requests in one call the one that allows what was seen has the two hottest, the other one has not."""
     asked = [(user("u", ("i0",), seen=2), Trigger.of_request(f"r{n}", 5)) for n in range(2)]
