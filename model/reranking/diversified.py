@@ -77,12 +77,16 @@ class ListMaterial:
         liked : int64 (B, L), rows of what users touched, -1 for none.
         likings : float32 (B, L), how much they liked it; what they did not like does not count.
         """
-        split = members / np.maximum(members.sum(axis=1, keepdims=True), np.float32(1.0))
-        unit = members / np.maximum(np.linalg.norm(members, axis=1, keepdims=True), np.float32(1.0e-9))
         counted = np.where(liked >= 0, np.maximum(likings, np.float32(0.0)), np.float32(0.0))
-        asked = np.maximum(rows, 0)
         scored = np.where(rows >= 0, scores, np.float32("-inf"))
-        return cls(scored, unit[asked], split[asked], shares_of(split[np.maximum(liked, 0)], counted))
+        found = members[np.maximum(rows, 0)]  # (B, C, G)
+        unit = found / np.maximum(np.linalg.norm(found, axis=2, keepdims=True), np.float32(1.0e-9))
+        return cls(scored, unit, _split(found), shares_of(_split(members[np.maximum(liked, 0)]), counted))
+
+
+def _split(members: _Floats) -> _Floats:
+    """Return each item's even split over its genres, float32 (B, C, G), of those that it has."""
+    return np.asarray(members / np.maximum(members.sum(axis=2, keepdims=True), np.float32(1.0)))
 
 
 def diversified(found: ListMaterial, k: int, config: DiversityConfig) -> NDArray[np.int64]:
