@@ -128,10 +128,9 @@ def best_allowed(
     order : int64 (N,), rows in the order in which ties are listed.
     n : items.
     """
-    rows = order[allowed[order]]
-    if len(rows) > n:
-        least = np.partition(scores[rows], len(rows) - n)[len(rows) - n]
-        rows = rows[scores[rows] >= least]
+    ordered = np.where(allowed, scores, -np.inf)[order]
+    least = np.partition(ordered, len(ordered) - n)[len(ordered) - n] if len(ordered) > n else -np.inf
+    rows = order[(ordered >= least) & (ordered > -np.inf)]
     found: NDArray[np.int64] = rows[np.lexsort((-model[rows], -scores[rows]))][:n]
     return found
 

@@ -38,7 +38,7 @@ __all__ = ["CandidateList", "Recommender"]
 
 _NOTHING_TRENDS = Trending()
 _SOURCES: dict[Mode, Source] = {"personalized": "neumf", "cold_start": "trending"}
-_MAX_READ = 256  # wishes that are kept as they were read, so that looking deeper does not read them again
+_MAX_READ = 32  # wishes that are kept as they were read, for looking deeper; 3 MB each where there are 100,000 items
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Recommender:
     def degraded(
         self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
     ) -> tuple[CandidateList, ...]:
-        """Return lists for when scoring fails: similar and trending, or where that fails too what trends alone.
+        """Return lists for when scoring fails: what is similar and what trends.
 
         They need no version and read no query, so they are there at once.
         """
@@ -433,10 +433,12 @@ class Recommender:
         Lists with wishes, and those that no version has scored, keep their order.
         """
         found = list(lists)
+        if not config.is_on:
+            return found
         places = [
             at for at, one in enumerate(lists) if one.version is not None and one.wishes == NO_WISHES and one.items
         ]
-        if not config.is_on or not places:
+        if not places:
             return found
         mine = [lists[at] for at in places]
         scores = _padded([[item.score for item in one.items] for one in mine], -np.inf).astype(np.float32)

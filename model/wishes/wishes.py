@@ -77,7 +77,7 @@ class Wishes:
     @property
     def are_none(self) -> bool:
         """Tell whether nothing but a length is asked for."""
-        return replace(self, k=None) == NO_WISHES
+        return self is NO_WISHES or replace(self, k=None) == NO_WISHES
 
     def all_weights(self) -> Mapping[str, float]:
         """Return the weight of every part, those asked for in the place of the defaults."""
