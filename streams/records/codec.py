@@ -233,8 +233,6 @@ def decode_request(value: bytes | None) -> Request:
             _weights(fields),
             _flag(fields, "allow_seen"),
         )
-    except BadRequest:
-        raise
     except BadRecord as error:
         raise BadRequest(request_id, user_id, error) from None
 
