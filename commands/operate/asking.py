@@ -1,6 +1,8 @@
 """The wishes of ``reelstream recommend --fresh``: an option for each, and the request that they make."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
@@ -57,8 +59,11 @@ def ask_for(
     """Return the list that answers a request; a refused one is an error that says what is wrong."""
     from streams.errors import RecordError
     from streams.kafka.asking import ask
+    from streams.records.ids import ID_RULE, is_id
     from streams.settings import Settings
 
+    if not is_id(user_id):
+        raise click.BadParameter(f"an id of {ID_RULE} is required, got {user_id!r}", param_hint="USER")
     found = ask(Settings.from_environment(kafka=kafka, prefix=prefix), user_id, wishes, within_s)
     if found["mode"] == "refused":
         raise RecordError(found["error"])
@@ -67,9 +72,8 @@ def ask_for(
 
 def _weight(given: str) -> tuple[str, float]:
     name, _, number = given.partition("=")
-    try:
-        return name, float(number)
-    except ValueError:
-        raise click.BadParameter(
-            f"NAME=NUMBER is required, such as query=0.5, got {given!r}", param_hint="--weight"
-        ) from None
+    with suppress(ValueError):
+        weight = float(number)
+        if isfinite(weight):  # JSON has no other numbers
+            return name, weight
+    raise click.BadParameter(f"NAME=NUMBER is required, such as query=0.5, got {given!r}", param_hint="--weight")

@@ -133,8 +133,9 @@ def _recommendation(lookups: "Lookups", user_id: str, record: Mapping[str, Any] 
         rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
         unknown = lookups.profile(user_id, 1) is None
         return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
-    listed = [(item["item_id"], item["score"], item["reason"]) for item in record["items"][:n]]
-    return {**record, "unknown": False, "items": _rows(lookups, listed)}
+    described = lookups.items(item["item_id"] for item in record["items"][:n])
+    rows = [{**item, **_described(described.get(item["item_id"]))} for item in record["items"][:n]]
+    return {**record, "unknown": False, "items": rows}
 
 
 def _profile(lookups: "Lookups", user_id: str, n: int) -> dict[str, Any]:

@@ -33,8 +33,8 @@ NOT_FOUND = 1
 def similar(title: str, *, is_item: bool, by: str, n: int, redis_url: str | None, as_json: bool) -> None:
     """List the items that are similar to the one called TITLE.
 
-    Any spelling will do: without the year, with a slip of the pen. Exit status 1 says that no title is near enough; the
-    nearest ones are named then.
+    Any spelling will do: with the year or without, with a slip of the pen. Exit status 1 says that no title is near
+    enough; the nearest ones are named then.
     """
     from streams.redis.connection import connect_to_read
     from streams.settings import Settings
@@ -65,6 +65,9 @@ def _by_title(lookups: "Lookups", title: str) -> "tuple[Item | None, list[Item]]
     exact = finder.exactly(title)
     if exact is not None:
         return exact, []
+    slipped = finder.by_one_slip(title)
+    if slipped is not None:
+        return slipped, []
     near = finder.find(title, OFFERED, LEAST_OFFERED)
     if near and near[0][1] >= LEAST_TAKEN:
         return near[0][0], []

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from model.catalogue import Item
-from model.intent.words import words_of
+from model.intent.words import MIN_MENDED, words_of
 
 __all__ = ["TitleFinder", "plain_title"]
 
 _YEAR = re.compile(r"\s*\((?:18|19|20)\d\d\)\s*$")
+_TITLE_AND_YEAR = re.compile(r"^(?P<title>.*\S)\s+(?P<mark>\()?(?P<year>(?:18|19|20)\d\d)(?(mark)\))\s*$")
 _ASIDE = re.compile(r"\s*\([^)]*\)")
 _ARTICLE = re.compile(
     r"^(?P<rest>.+), (?P<article>the|a|an|le|la|les|l'|der|die|das|il|el|los|las|un|une)$", re.IGNORECASE
@@ -37,10 +39,25 @@ class TitleFinder:
         self._keys = list(keys)
 
     def exactly(self, text: str) -> Item | None:
-        """Return the item of this title, but for case, accents, marks, articles and the year."""
-        joined = _joined(plain_title(text))
-        rows = self._rows.get(joined) or self._rows.get(_without_article(joined))
+        """Return the item of this title, but for case, accents, marks and articles.
+
+        A year behind the title, in brackets or not, decides between items of one title; without one the first is meant.
+        """
+        named = _TITLE_AND_YEAR.match(text)
+        rows = self._rows_of(named["title"]) if named else []
+        if named:
+            rows = [row for row in rows if self._year(row) == int(named["year"])]
+        rows = rows or self._rows_of(text)
         return self._items[rows[0]] if rows else None
+
+    def by_one_slip(self, text: str) -> Item | None:
+        """Return the item whose title begins alike and is one slip of the pen away, if it is the only such title."""
+        wanted = _joined(plain_title(text))
+        if len(wanted) < MIN_MENDED:
+            return None
+        near = process.extract(wanted, self._keys, scorer=OSA.distance, limit=None, score_cutoff=1)
+        rows = {self._rows[key][0] for key, _, _ in near if key[0] == wanted[0]}
+        return self._items[rows.pop()] if len(rows) == 1 else None
 
     def find(self, text: str, n: int, least: float) -> list[tuple[Item, float]]:
         """Return up to ``n`` items whose titles are most like a text, best first, with how much: 0..1.
@@ -57,6 +74,15 @@ class TitleFinder:
                 best.setdefault(row, score / 100.0)
         ranked = sorted(best, key=lambda row: (-best[row], row))[:n]
         return [(self._items[row], best[row]) for row in ranked]
+
+    def _rows_of(self, text: str) -> list[int]:
+        joined = _joined(plain_title(text))
+        return self._rows.get(joined) or self._rows.get(_without_article(joined)) or []
+
+    def _year(self, row: int) -> int | None:
+        item = self._items[row]
+        named = _TITLE_AND_YEAR.match(item.title)
+        return item.year if item.year is not None or named is None else int(named["year"])
 
 
 def plain_title(title: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-__all__ = ["Word", "WordMender", "fold", "words_of"]
+__all__ = ["MIN_MENDED", "Word", "WordMender", "fold", "words_of"]
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W\d_]+)?")
 _ELISION = re.compile(r"^(?:[cdjlmnst]|qu)'(?=\w{2})")  # d'horreur is d' and horreur

@@ -33,7 +33,7 @@ class CatalogueWishes:
     allowed : bool (N,), True where an item may be listed.
     parts : float64 (N,) of each part of the score that was asked for, see ``model.wishes.combining``.
     weights : of the parts.
-    wanted : the genres wished for, as they were asked for, that the catalogue has.
+    wanted : the genres wished for that the catalogue has, as it spells them.
     like : the items to resemble that the catalogue has.
     unfilled : sentences that say what cannot be fulfilled.
     """
@@ -144,6 +144,8 @@ def _read_query(wishes: Wishes, queries: QueryScorer | None, unfilled: list[str]
     read = queries.read(wishes.query)
     if read.unread:
         unfilled.append(f"words of the query that were not understood: {_named(read.unread)}")
+    elif read.says_nothing:
+        unfilled.append("nothing of the query was understood")
     return read
 
 
@@ -164,12 +166,12 @@ def _known_genres(where: str, genres: Iterable[str], index: ContentIndex, unfill
     known, names = [], {name.casefold(): name for name in index.genres}
     for genre in dict.fromkeys(genres):
         if genre.casefold() in names:
-            known.append(genre)
+            known.append(names[genre.casefold()])
             continue
         near = get_close_matches(genre.casefold(), names, 1)
         hint = f" (nearest: {names[near[0]]})" if near else ""
         unfilled.append(f"{where}: no genre {genre!r}; the catalogue has {_named(index.genres)}{hint}")
-    return tuple(known)
+    return tuple(dict.fromkeys(known))
 
 
 def _known_items(items: Iterable[str], index: ContentIndex, unfilled: list[str]) -> tuple[str, ...]:

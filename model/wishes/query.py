@@ -38,6 +38,12 @@ class ReadQuery:
     unread: tuple[str, ...] = ()
     method: QueryMethod = "embedding"
 
+    @property
+    def says_nothing(self) -> bool:
+        """Return whether a list would be the same without it."""
+        strict = self.years != (None, None) or self.never or self.like
+        return not (strict or self.genre_weights or self.item_scores.any())
+
 
 class QueryScorer(Protocol):
     """Reads queries against one catalogue."""

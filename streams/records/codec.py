@@ -266,6 +266,8 @@ def _weights(fields: Fields) -> Mapping[str, float]:
         return MappingProxyType({})
     if not isinstance(asked, dict) or not asked.keys() <= WEIGHTS.keys():
         raise BadRecord("bad_field", f"weights must be an object of {', '.join(WEIGHTS)}, got {_short(asked)}")
+    if None in asked.values():
+        raise BadRecord("bad_field", f"weights must be numbers from 0.0 to {MAX_WEIGHT}, got {_short(asked)}")
     named = {f"weights.{name}": weight for name, weight in asked.items()}
     return MappingProxyType({name: _number(named, f"weights.{name}", 0.0, MAX_WEIGHT) for name in asked})
 
@@ -393,6 +395,8 @@ def _list(fields: Fields, name: str, longest: int) -> list[Any]:
         return []
     if not isinstance(value, list) or len(value) > longest:
         raise BadRecord("bad_field", f"{name} must be a list of at most {longest} entries, got {_short(value)}")
+    if None in value:
+        raise BadRecord("bad_field", f"{name} must be a list without null, got {_short(value)}")
     return value
 
 

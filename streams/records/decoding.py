@@ -119,10 +119,9 @@ def decode_request_record(record: RawRecord) -> Request | RefusedRequest | Rejec
 
 
 def _request_of(record: RawRecord) -> Request:
+    request = decode_request(record.value)
     try:
-        request = decode_request(record.value)
-    except BadRequest as error:
-        check_key(record.key, "user_id", error.user_id)
-        raise
-    check_key(record.key, "user_id", request.user_id)
+        check_key(record.key, "user_id", request.user_id)
+    except BadRecord as error:
+        raise BadRequest(request.request_id, request.user_id, error) from None
     return request

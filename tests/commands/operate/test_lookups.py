@@ -73,6 +73,7 @@ def test_a_list_as_json_is_the_record_with_titles(url):
     assert (answer["rec_id"], answer["unknown"], answer["model_version"]) == ("rec2", False, "v7")
     (item,) = answer["items"]
     assert (item["item_id"], item["rank"], item["title"], item["score"]) == ("12", 1, "Solaris", 1.0)
+    assert {"source", "because", "propensity"} <= item.keys()
 
 
 def test_an_unknown_user_gets_what_is_trending_and_is_told(url):
@@ -82,6 +83,23 @@ def test_an_unknown_user_gets_what_is_trending_and_is_told(url):
     assert "Alien" in output
     answer = json.loads(shown(recommend, "nobody", "--json", "--redis", url))
     assert (answer["unknown"], [item["item_id"] for item in answer["items"]]) == (True, ["11", "10"])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["u", "--weight", "query=nan"], "NAME=NUMBER is required, such as query=0.5, got 'query=nan'"),
+        (["u", "--weight", "query=inf"], "NAME=NUMBER is required, such as query=0.5, got 'query=inf'"),
+        (["u", "--weight", "query"], "NAME=NUMBER is required, such as query=0.5, got 'query'"),
+        ([""], "1 to 64 printable characters without space around them is required, got ''"),
+        (["x" * 65], "1 to 64 printable characters"),
+    ],
+)
+def test_what_no_request_can_hold_is_refused_before_it_is_sent(given, told):
+    """Nobody waits for an answer that cannot come: wrong usage, told at once."""
+    result = CliRunner().invoke(recommend, [*given, "--fresh"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert told in result.output
 
 
 def test_a_user_without_a_list_is_not_called_unknown(url):

@@ -34,7 +34,7 @@ def run(url, *arguments):
     return CliRunner().invoke(similar, [*arguments, "--redis", url], catch_exceptions=False, env={"COLUMNS": "120"})
 
 
-@pytest.mark.parametrize("title", ["The Godfather", "godfather", "Godfahter", "Godfather, The (1972)"])
+@pytest.mark.parametrize("title", ["The Godfather", "Godfahter", "Godfather, The (1972)", "godfather 1972"])
 async def test_any_spelling_finds_the_item_and_its_three_lists(url, title):
     """The article in front, a slip of the pen: the same film, and similar ones that the catalogue still holds."""
     result = run(url, title, "--json")
@@ -46,6 +46,11 @@ async def test_any_spelling_finds_the_item_and_its_three_lists(url, title):
     assert answer["both"] == [
         {"rank": 1, "item_id": "2", "title": "Heat", "year": 1995, "genres": ["Crime"], "score": 0.45}
     ]
+
+
+async def test_two_letters_that_changed_places_find_a_short_title(url):
+    """One slip of the pen is enough where only one title is that near."""
+    assert json.loads(run(url, "Alein", "--json").output)["item"]["item_id"] == "3"
 
 
 async def test_one_list_is_shown_as_a_table(url):

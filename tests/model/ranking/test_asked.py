@@ -133,6 +133,20 @@ def test_what_cannot_be_fulfilled_is_told_once():
     )
 
 
+def test_a_genre_is_named_as_the_catalogue_spells_it():
+    """However it was asked for, and once."""
+    asked = read_wishes(Wishes(GenreWishes(must=("horror",), want=("Horror", "HORROR"))), INDEX)
+    assert (asked.wanted, asked.unfilled) == (("Horror",), ())
+
+
+def test_a_query_that_says_nothing_is_told():
+    """A list for signs alone is one without a wish, which nobody need guess."""
+    silent = Words(Catalogue.of([Item("gone", "Gone")]))
+    assert read_wishes(Wishes(query="!?"), INDEX, silent).unfilled == ("nothing of the query was understood",)
+    assert read_wishes(Wishes(query="alien"), INDEX, Words()).unfilled == ()
+    assert read_wishes(Wishes(query="!?"), INDEX, Words(never=("Horror",))).unfilled == ()
+
+
 def test_the_best_are_chosen_with_ties_in_the_order_given():
     """Of five alike the first three of the order are chosen, and none that is not allowed."""
     scores, order = np.ones(5), np.array([4, 2, 0, 1, 3])

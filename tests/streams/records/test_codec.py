@@ -310,6 +310,21 @@ def test_a_request_excludes_at_most_1000_items():
         assert refused(decode_request, REQUEST | {"exclude": bad}).cause in {"bad_field", "missing_field"}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"like": [None]}, "like must be a list without null, got [None]"),
+        ({"exclude": ["i1", None]}, "exclude must be a list without null, got ['i1', None]"),
+        ({"genres": {"never": [None]}}, "genres.never must be a list without null, got [None]"),
+        ({"weights": {"query": None}}, "weights must be numbers from 0.0 to 10.0, got {'query': None}"),
+    ],
+)
+def test_null_within_a_wish_is_told_as_such(wrong, told):
+    """It is not called an absent field, since the field is there."""
+    error = refused(decode_request, REQUEST | wrong)
+    assert (error.cause, error.detail) == ("bad_field", told)
+
+
 WISHES = {
     "genres": {"must": ["War"], "want": ["Drama", "Comedy"], "avoid": ["Romance"], "never": ["Horror"]},
     "years": [1990, None],

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streams.records.decoding import RawRecord, Rejected, decode_batch, decode_request_record
+from streams.records.decoding import RawRecord, RefusedRequest, Rejected, decode_batch, decode_request_record
 from streams.records.records import Origin, Rating, Request, Watch
 from streams.records.times import LATEST_MS
 
@@ -95,14 +95,15 @@ def test_the_user_in_another_form_is_a_key(key):
 
 @pytest.mark.parametrize("key", [b"", b"v", b"U", b"u ", b"u\x00", b"\xff", b'"v"', b"\x00\x00\x00\x01u"])
 def test_a_key_that_is_not_the_user_is_a_wrong_key(key):
-    """An event and a request under another key are set aside with their bytes, and told by cause."""
+    """An event under another key is set aside with its bytes; a request is answered with what is wrong with its key."""
     sent = RawRecord(Origin("watch-events", 0, 1), key, WATCH)
     [rejected] = decode_batch([sent]).rejected
     assert (rejected.record, rejected.cause) == (sent, "wrong_key")
     asked = RawRecord(Origin("recommendation-requests", 0, 1), key, b'{"request_id":"r","user_id":"u"}')
     wish = decode_request_record(asked)
-    assert isinstance(wish, Rejected)
-    assert (wish.record, wish.cause) == (asked, "wrong_key")
+    assert isinstance(wish, RefusedRequest)
+    assert (wish.origin, wish.request_id, wish.user_id) == (asked.origin, "r", "u")
+    assert wish.detail.startswith("key must be the user_id 'u'")
 
 
 def test_a_record_without_key_is_an_event():
