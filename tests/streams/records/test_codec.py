@@ -118,7 +118,8 @@ def test_no_json_crashes_a_decoder(decode, fields, data):
     """Any JSON value in the place of any field gives a record or a BadRecord, never another error."""
     name = data.draw(st.sampled_from([*fields, "rec_id", "year", "genres", "k", "genre", "strict", "exclude"]))
     value = data.draw(JSON)
-    assert cause_of(decode, orjson.dumps(fields | {name: value})) in {"missing_field", "bad_field", None}
+    unlisted = {"unknown_kind"} if name == "kind" and isinstance(value, str) else set()
+    assert cause_of(decode, orjson.dumps(fields | {name: value})) in {"missing_field", "bad_field", None} | unlisted
 
 
 @pytest.mark.parametrize(("decode", "fields"), READERS)
