@@ -235,6 +235,7 @@ class ColdStart:
         for place, (row, score) in enumerate(zip(rows.tolist(), scores[rows].tolist(), strict=True)):
             source: Source = "catalogue"
             asked_for = None if wish is None else wish.reason_for(row, index, trend[row] + likeness[row])
+            genre = None if wish is None else wish.wanted_genre(row, index)
             title: str | None = None
             if asked_for is not None:
                 source, (because, reason) = "asked", asked_for
@@ -244,12 +245,11 @@ class ColdStart:
                     source, title = "similar", near.title
                     because = Because("content", near.item_id, shared_genres(index.items[row].genres, near.genres))
                 elif trends[place]:
-                    genre = None if wish is None else wish.wanted_genre(row, index)
                     leads = newer[row] > 0.0 and newer[row] >= everybody[row]
                     source = "trending"
                     because = Because("newcomers" if leads else "trending", None, () if genre is None else (genre,))
                 else:
-                    because = AS_NEW
+                    because = AS_NEW if genre is None else Because("asked", None, (genre,))
                 reason = in_words(because, title)
             listed.append(ScoredItem(index.item_ids[row], max(0.0, score), source, reason, because))
         return listed

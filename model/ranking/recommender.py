@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.because import AS_NEW, BY_POPULARITY, BY_TASTE, in_words
+from model.because import AS_NEW, BY_POPULARITY, BY_TASTE, Because, in_words
 from model.catalogue import Catalogue, Item
 from model.feedback import NEWCOMER_EVENTS
 from model.history import Mode, Profile
@@ -412,7 +412,9 @@ class Recommender:
             because, words = reason
             return ScoredItem(item_id, score, "asked", words, because)
         if self._version_rows[row] < 0:
-            return ScoredItem(item_id, score, "catalogue", in_words(AS_NEW), AS_NEW)
+            genre = wish.wanted_genre(row, self.index)
+            because = AS_NEW if genre is None else Because("asked", None, (genre,))
+            return ScoredItem(item_id, score, "catalogue", in_words(because), because)
         return ScoredItem(item_id, score, _SOURCES[mode], "")
 
     def _ranked(self, profiles: Sequence[Profile], n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:

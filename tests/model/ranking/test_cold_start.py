@@ -110,6 +110,13 @@ def test_a_preferred_genre_comes_first():
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
+def test_what_nobody_touched_is_there_for_the_genre_that_was_asked_for():
+    """An item that nothing else speaks for is not called new where its genre was wished for."""
+    [found] = ranked(user(), trending=Trending(), wishes=needing("Horror"), n=1)
+    assert (found.source, found.reason) == ("catalogue", "Asked for: Horror")
+    assert found.because == Because("asked", None, ("Horror",))
+
+
 def test_a_strict_genre_lists_nothing_else():
     """Strict gives a shorter list, and an unknown genre none at all."""
     assert ids(ranked(user(), wishes=needing("Horror"))) == ["a", "c"]
