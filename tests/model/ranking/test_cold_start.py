@@ -105,7 +105,7 @@ def test_a_preferred_genre_comes_first():
     """Items of the genre are listed before all others, in the order of their own scores, and named so."""
     found = ranked(user(), wishes=wanting("horror"))
     assert ids(found) == ["a", "c", "b", "d"]
-    assert found[0].reason == "Trending in horror"
+    assert found[0].reason == "Trending in Horror"
     assert found[2].reason == "Trending now"
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
