@@ -94,7 +94,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS), settings.kinds)
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
-    serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000)
+    explaining = BudgetedScorer(config.serving.explain_budget_s, Breaker(BreakerConfig(), time.monotonic))
+    serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000, explaining)
     worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), Driver.of_app(app, settings))
     background: set[asyncio.Task[Any]] = set()
 
@@ -108,6 +109,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     async def close(*_: Any, **__: Any) -> None:
         await end_tasks(background)  # first: what they do next may need what is closed below
         scoring.close()
+        explaining.close()
         await worker.stop()
         await client.aclose()
 

@@ -39,7 +39,7 @@ class OfflineWorkerConfig:
     trending : items of each trending list that are kept in memory.
     """
 
-    serving: ServingConfig = field(default_factory=lambda: ServingConfig(explain=False))
+    serving: ServingConfig = field(default_factory=lambda: ServingConfig(explain=0))
     modes: ModeConfig = field(default_factory=ModeConfig)
     state: StateConfig = field(default_factory=StateConfig)
     exposure: ExposureConfig = field(default_factory=ExposureConfig)

@@ -50,7 +50,9 @@ class ServingConfig:
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
     diversity : what keeps lists from being all alike.
-    explain : whether it is looked for what put each item there; a replay reads no reasons.
+    explain : most lists made at once for which it is looked for what put each item there. Where more are wanted, lists
+        are behind events, and what would take longer than ranking them is left out; 0 where nobody reads reasons.
+    explain_budget_s : seconds that this may take for one chunk.
     """
 
     k: int = 10
@@ -61,7 +63,8 @@ class ServingConfig:
     explore: int = 0
     expose: float = 0.0
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
-    explain: bool = True
+    explain: int = 16
+    explain_budget_s: float = 0.050
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,20 @@ class Serving:
     scoring : runs the ranking.
     seen : the seen sets.
     wall_clock : milliseconds since the epoch, for ``published_ts``.
+    explaining : runs the search for reasons, so that no list is lost to it; by default the same as the ranking.
     """
 
-    def __init__(self, config: ServingConfig, scoring: Scorer, seen: SeenFilter, wall_clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: ServingConfig,
+        scoring: Scorer,
+        seen: SeenFilter,
+        wall_clock: Callable[[], int],
+        explaining: Scorer | None = None,
+    ) -> None:
         self._config = config
         self._scoring = scoring
+        self._explaining = explaining or scoring
         self._seen = seen
         self._wall_clock = wall_clock
 
@@ -186,7 +198,7 @@ class Serving:
                 self._draft(candidates, trigger, k, under, degraded=degraded)
                 for (candidates, degraded), trigger, k in zip(candidate_lists, triggers, lengths, strict=True)
             ]
-            drafts = await self._explained(recommender, drafts)
+            drafts = await self._explained(recommender, drafts, is_behind=len(wanted) > self._config.explain)
             answers += [self._answer(draft, trigger, under) for draft, trigger in zip(drafts, triggers, strict=True)]
         return tuple(answers)
 
@@ -234,14 +246,16 @@ class Serving:
                     found[place] = _without(found[place], items)
         return found
 
-    async def _explained(self, recommender: Recommender, drafts: Sequence["_Draft"]) -> list["_Draft"]:
+    async def _explained(
+        self, recommender: Recommender, drafts: Sequence["_Draft"], *, is_behind: bool
+    ) -> list["_Draft"]:
         """Look for what put the items there that are listed, as far as the budget goes."""
         lists = [(draft.candidates, draft.scored()) for draft in drafts]
         at_once = partial(recommender.explain, lists, at_once=True)
-        is_open = self._config.explain and any(item.because is None for _, items in lists for item in items)
-        found = (
-            await self._scoring.within_budget(partial(recommender.explain, lists), at_once) if is_open else at_once()
-        )
+        if is_behind or all(item.because for _, items in lists for item in items):
+            found = at_once()
+        else:
+            found = await self._explaining.within_budget(partial(recommender.explain, lists), at_once)
         return [draft.with_reasons(items) for draft, items in zip(drafts, found, strict=True)]
 
     def _draft(

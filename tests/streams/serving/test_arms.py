@@ -92,7 +92,7 @@ async def lists(worker, known=5, mode="cold_start"):
     """Return by user the answer to thirty users who know so many items; the order of the answers is checked."""
     recent = tuple(Interaction(item, 1000 - n, "watch", 1.0) for n, item in enumerate(ITEMS[:known]))
     wanted = [(Profile(user, watches=known, recent=recent, mode=mode), Trigger.of_request("r", 1)) for user in USERS]
-    serving = Serving(ServingConfig(k=3), AtLeisure(), worker.state, lambda: 1)
+    serving = Serving(ServingConfig(k=3, explain=len(USERS)), AtLeisure(), worker.state, lambda: 1)
     answers = await worker.arms.answer(serving, worker.current.recommender, wanted)
     assert [answer.recommendation.user_id for answer in answers] == USERS
     return {answer.recommendation.user_id: answer for answer in answers}

@@ -333,6 +333,42 @@ async def test_lists_go_on_through_a_stalled_model_and_come_back_to_it():
     scoring.close()
 
 
+async def test_lists_that_are_behind_events_are_not_looked_into(serving):
+    """With more lists at once than are explained, none names an item of a history; with as many, all do."""
+    recommender = made(ranker=ranked(), version="v1")
+    most = ServingConfig().explain
+    for wanted, is_explained in ((most, True), (most + 1, False)):
+        users = [(user(f"u{n}", ITEMS[100:106], seen=6, mode="personalized"), TRIGGER) for n in range(wanted)]
+        answers = await serving(config=ServingConfig(budget_s=30.0, explain_budget_s=30.0)).answer(recommender, users)
+        named = [any(item.because.item_id for item in answer.recommendation.items) for answer in answers]
+        assert named == [is_explained] * wanted
+
+
+async def test_a_search_for_reasons_that_fails_costs_no_list():
+    """It raises again and again: all lists are ranked, with general reasons, and the ranking's breaker stays closed."""
+    breaker = Breaker(BreakerConfig(failures=1), time.monotonic)
+    scoring, explaining = BudgetedScorer(30.0, breaker), BudgetedScorer(30.0, Breaker(BreakerConfig(1), time.monotonic))
+    served = Serving(ServingConfig(), scoring, Seen(), lambda: 123, explaining)
+    recommender = made(Unexplained, ranked(), "v1")
+    for _ in range(3):
+        [answer] = await served.answer(recommender, [(user("u", ITEMS[100:106], seen=6), TRIGGER)])
+        assert (answer.recommendation.mode, len(answer.recommendation.items)) == ("personalized", 10)
+        assert {item.because.kind for item in answer.recommendation.items} == {"taste"}
+    assert not breaker.is_open()
+    scoring.close()
+    explaining.close()
+
+
+class Unexplained(Recommender):
+    """A recommender that can rank, and not say why."""
+
+    def explain(self, lists, *, at_once=False):
+        """Raise, but for what is known without looking."""
+        if not at_once:
+            raise RuntimeError("no reason")
+        return super().explain(lists, at_once=True)
+
+
 async def test_a_degraded_user_who_saw_the_top_gets_deeper_ones(serving):
     """The seen filter goes deeper in a degraded list as well, with the breaker open in the meantime."""
     seen = Seen(u=set(ITEMS[:60]))
