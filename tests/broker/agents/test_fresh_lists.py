@@ -48,7 +48,7 @@ def test_a_list_resembles_what_is_named(running):
     """Of a film of 2001 and drama the nearest in year and genre come first, and the film itself is not listed."""
     _, found = fresh(running, "stranger", "--like", "i10", "-n", "2")
     assert {one["item_id"] for one in found["items"]} == {"i8", "i12"}
-    assert {one["reason"] for one in found["items"]} == {"Similar to Film 10"}
+    assert {one["reason"] for one in found["items"]} == {"Similar to Film 10: Drama"}
     assert found["tier"] == "hybrid"
 
 
