@@ -112,8 +112,8 @@ def _described(client: Any) -> dict[str, str]:
     films: dict[str, str] = dict.fromkeys(client.hkeys("catalog:items"), "catalog:items")
     for key in client.scan_iter("similar:*", count=5000):
         films.setdefault(key.removeprefix("similar:"), key)
-        for item, _ in json.loads(client.get(key) or b"[]"):
-            films.setdefault(item, key)
+        for kind in json.loads(client.get(key) or b"{}").values():
+            films.update((item, films.get(item, key)) for item, _ in kind)
     for key in ["hot:all", "hot:newcomers", *client.scan_iter("hot:genre:*", count=5000)]:
         for item in client.zrange(key, 0, -1):
             films.setdefault(item, key)
