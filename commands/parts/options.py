@@ -7,7 +7,14 @@ import click
 
 from streams.settings import Settings, data_folder
 
-__all__ = ["address_options", "archive_option", "given_settings", "partitions_option", "repeats_option"]
+__all__ = [
+    "address_options",
+    "archive_option",
+    "diversity_options",
+    "given_settings",
+    "partitions_option",
+    "repeats_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +52,30 @@ repeats_option = click.option(
     default=False,
     help="Whether users come back to items: then those are learnt, tested and listed again. [REELSTREAM_KEEP_REPEATS]",
 )
+
+
+def diversity_options(command: F) -> F:
+    """Add ``--mmr`` and ``--calibration``, the weights of what keeps lists from being all alike."""
+    for option in (
+        click.option(
+            "--calibration",
+            type=click.FloatRange(0.0, 1.0),
+            default=0.0,
+            show_default=True,
+            metavar="WEIGHT",
+            help="What it counts that a list's genres are not the user's.",
+        ),
+        click.option(
+            "--mmr",
+            type=click.FloatRange(0.0, 1.0, max_open=True),
+            default=0.0,
+            show_default=True,
+            metavar="WEIGHT",
+            help="What it counts that an item is like others of its list.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def given_settings(given: dict[str, Any]) -> Settings:

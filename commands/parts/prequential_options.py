@@ -11,6 +11,7 @@ from commands.parts.options import repeats_option
 from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
+    from model.reranking.diversified import DiversityConfig
     from replay.prequential.run import PrequentialConfig, PrequentialRun
     from replay.prequential.stream import Stream
 
@@ -87,8 +88,10 @@ def stream_options(command: F) -> F:
     return command
 
 
-def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
+def prepare_replay(dataset: str, options: StreamOptions, diversity: "DiversityConfig | None" = None) -> PreparedReplay:
     """Read a log and say how it is replayed.
+
+    diversity : the weights that lists are made with a second time, if they are.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     import torch
 
     from model.network.neumf import NeuMFConfig
+    from model.reranking.diversified import DiversityConfig
     from model.training.rounds import RoundConfig
     from replay.datasets.readers import read_dataset
     from replay.prequential.run import PrequentialConfig
@@ -110,7 +114,9 @@ def prepare_replay(dataset: str, options: StreamOptions) -> PreparedReplay:
     )
     network = NeuMFConfig(repeats=options.repeats)
     rounds = RoundConfig(network=network, first=training_of(stream.warm, options.epochs))
-    config = PrequentialConfig(round_every=options.every, seed=options.seed, rounds=rounds)
+    config = PrequentialConfig(
+        round_every=options.every, seed=options.seed, rounds=rounds, diversity=diversity or DiversityConfig()
+    )
     about = {
         "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
         "events": len(stream),

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
-from math import sqrt
+from math import isnan, sqrt
 from typing import Any
 
 from commands.parts.tables import Row, table
+from replay.prequential.list_figures import ListFigures
 from replay.prequential.outcome import (
     FROZEN,
     LIKED_FROM,
@@ -65,9 +66,11 @@ def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str
                 for by, some in split.items()
             }
             | _served(outcome, name)
+            | _lists_flat(outcome.listed.get(name), outcome.k)
             | {"curve": [round(value, 5) for value in moving_average(outcome.hits(name))[::step].tolist()]}
             for name in outcome.tracks
         },
+        "reranking": _price_flat(outcome),
         "curve_at": outcome.stream.tests[::step].tolist(),
         "window": WINDOW,
         "rounds": [asdict(mark) for mark in outcome.marks],
@@ -78,7 +81,7 @@ def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str
 
 def text(outcome: PrequentialOutcome, heading: str) -> str:
     """Return what is printed for people."""
-    lines = [heading, "", table(_overall(outcome))]
+    lines = [heading, "", table(_overall(outcome)), table(_lists(outcome))]
     for by, words in HEADINGS.items():
         lines.append(table(_by(outcome, by, words)))
     return "\n".join([*lines, *_notes(outcome)])
@@ -86,7 +89,7 @@ def text(outcome: PrequentialOutcome, heading: str) -> str:
 
 def page(outcome: PrequentialOutcome, heading: str, picture: str) -> str:
     """Return a page that needs nothing else; ``picture`` is SVG."""
-    tables = [_overall(outcome), *(_by(outcome, by, words) for by, words in HEADINGS.items())]
+    tables = [_overall(outcome), _lists(outcome), *(_by(outcome, by, words) for by, words in HEADINGS.items())]
     out = StringIO()
     out.write(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -125,6 +128,27 @@ def _tastes(figures: TasteFigures, k: int) -> dict[str, float]:
     }
 
 
+def _lists_flat(figures: ListFigures | None, k: int) -> dict[str, float | None]:
+    """Return the figures of lists where they are at hand; without genres the diversity is None."""
+    if figures is None:
+        return {}
+    diversity = None if isnan(figures.diversity) else figures.diversity
+    return {f"diversity@{k}": diversity, f"coverage@{k}": figures.coverage, f"novelty@{k}": figures.novelty}
+
+
+def _price_flat(outcome: PrequentialOutcome) -> dict[str, float | None] | None:
+    """Return the relative changes by re-ranking; None where it was off."""
+    price = outcome.price()
+    if price is None:
+        return None
+    diversity = None if isnan(price.diversity) else price.diversity
+    return {
+        f"hr@{outcome.k}_change": price.hit_rate,
+        f"hr@{outcome.k}_change_error": price.error,
+        f"diversity@{outcome.k}_change": diversity,
+    }
+
+
 def _low_share(outcome: PrequentialOutcome) -> float:
     return float((outcome.stars < LOW_BELOW).mean())
 
@@ -141,6 +165,14 @@ def _overall(outcome: PrequentialOutcome) -> list[Row]:
         served = outcome.served(name)
         had = "" if served is None else f"{served:,}" if served else "none"
         rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, had, *tastes))
+    return rows
+
+
+def _lists(outcome: PrequentialOutcome) -> list[Row]:
+    rows: list[Row] = [("lists", "intra-list diversity", "coverage", "novelty")]
+    for name, one in outcome.listed.items():
+        diversity = "no genres" if isnan(one.diversity) else f"{one.diversity:.3f}"
+        rows.append((name, diversity, f"{one.coverage:.3f}", f"{one.novelty:.2f}"))
     return rows
 
 
@@ -187,6 +219,9 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
             f"{training[len(training) // 2]:.1f} s (median), {training[-1]:.1f} s at most. "
             f"{len(outcome.switches()):,} switches of mode."
         )
+    if price := outcome.price():
+        gained = "" if isnan(price.diversity) else f", intra-list diversity {price.diversity:+.1%}"
+        notes.append(f"Re-ranked: HR@{outcome.k} {price.hit_rate:+.1%} (±{price.error:.1%}){gained}.")
     notes.append(_who_made_the_lists(outcome))
     if FROZEN in outcome.tracks and not outcome.served(FROZEN):
         notes.append("The warm-up led to no version, so the frozen model has cold-start lists alone.")

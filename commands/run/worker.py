@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.options import address_options, diversity_options, given_settings, partitions_option
 from commands.parts.running import STOP_S, exit_after, log_level_option, log_to_stderr
 from commands.parts.starting import end_fenced, only_one, require_servers
 from model.ranking.modes import ModeConfig
@@ -51,22 +51,7 @@ EVICTIONS_WITHIN_S = 30.0
     metavar="SHARE",
     help="Share of the lists whose last place goes to a new item.",
 )
-@click.option(
-    "--mmr",
-    type=click.FloatRange(0.0, 1.0, max_open=True),
-    default=0.0,
-    show_default=True,
-    metavar="WEIGHT",
-    help="What it counts that an item is like others of its list.",
-)
-@click.option(
-    "--calibration",
-    type=click.FloatRange(0.0, 1.0),
-    default=0.0,
-    show_default=True,
-    metavar="WEIGHT",
-    help="What it counts that a list's genres are not the user's.",
-)
+@diversity_options
 @click.option(
     "--threads",
     type=click.IntRange(min=1),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
+from commands.parts.options import diversity_options
 from commands.parts.prequential_options import (
     PreparedReplay,
     StreamOptions,
@@ -36,6 +37,7 @@ STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 @click.command()
 @click.argument("dataset")
 @stream_options
+@diversity_options
 @click.option(
     "--rivals", default=",".join(STREAM_BASELINES), show_default=True, metavar="NAMES", help="Comma list, or `none`."
 )
@@ -43,30 +45,48 @@ STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 @click.option("--checkpoint", type=FILE, help="Keep the run here, and go on from it; removed at the end.")
 @click.option("--report", type=FILE, help="Write curves and tables: a page (.html) or a picture (.png, .svg).")
 def prequential(
-    dataset: str, *, rivals: str, frozen: bool, checkpoint: Path | None, report: Path | None, **given: Any
+    dataset: str,
+    *,
+    mmr: float,
+    calibration: float,
+    rivals: str,
+    frozen: bool,
+    checkpoint: Path | None,
+    report: Path | None,
+    **given: Any,
 ) -> None:
     """Test each event of a log on the list of its moment.
 
     Then it is learnt. DATASET is a name of `data list` or a path. Lists come from what a worker calls, learning from
     what a trainer calls; trending is merged every 100 events. Rivals and the frozen model run in a second process.
+    With --mmr or --calibration each list is made a second time, re-ranked as a worker does, beside the one by score.
     """
+    from model.reranking.diversified import DiversityConfig
+
     options = StreamOptions.taken(given)
     write = _reporting(report)
     names = _names(rivals, frozen=frozen)
     if checkpoint is not None:
         require_folder("prequential: --checkpoint", checkpoint)
-    replayed = prepare_replay(dataset, options)
+    replayed = prepare_replay(dataset, options, DiversityConfig(mmr, calibration))
     _require_few_items(names, replayed)
     began = time.monotonic()
-    from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome
+    from replay.prequential.list_figures import ListFigures
+    from replay.prequential.outcome import FROZEN, ONLINE, RERANKED, PrequentialOutcome
     from replay.prequential.run import PrequentialRun
 
     run = PrequentialRun(replayed.stream, replayed.config)
     with _progress(run, quiet=options.quiet) as show:
         tracks = _all_tracks(run, names, replayed.about, checkpoint, show, quiet=options.quiet)
     ordered = {name: tracks[name] for name in sorted(names, key=lambda name: name != FROZEN)}
+    mine = {ONLINE: run.track} | ({} if run.reranked is None else {RERANKED: run.reranked})
     outcome = PrequentialOutcome(
-        run.stream, run.track, run.marks, {ONLINE: run.track.ranks} | ordered, run.config.road.serving.k
+        run.stream,
+        run.track,
+        run.marks,
+        {name: track.ranks for name, track in mine.items()} | ordered,
+        run.config.road.serving.k,
+        {name: ListFigures.of(run.stream, track.items) for name, track in mine.items()},
     )
     _tell(outcome, options, replayed.about | {"seconds": round(time.monotonic() - began, 1)}, write)
     if checkpoint is not None:

@@ -6,10 +6,35 @@ References
    of which this is one less the mean).
 """
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["intra_list_diversity"]
+__all__ = ["genre_vectors", "intra_list_diversity", "mean_diversity"]
+
+
+def genre_vectors(genres: Sequence[Collection[str]]) -> NDArray[np.float32]:
+    """Return items by their genres, float32 (N, G), of length 1, or 0 for an item without any.
+
+    genres : of each item; upper and lower case are the same.
+    """
+    names = sorted({name.casefold() for some in genres for name in some})
+    columns = {name: column for column, name in enumerate(names)}
+    members = np.zeros((len(genres), len(names)), dtype=np.float32)
+    for row, some in enumerate(genres):
+        members[row, [columns[name.casefold()] for name in some]] = 1.0
+    return members / np.maximum(np.linalg.norm(members, axis=1, keepdims=True), np.float32(1.0))
+
+
+def mean_diversity(vectors: NDArray[np.float32], lists: NDArray[np.int64]) -> float:
+    """Return the mean intra-list diversity of all lists that have a pair; nan without one, or if no item has a vector.
+
+    Parameters are those of :func:`intra_list_diversity`.
+    """
+    values = intra_list_diversity(vectors, lists) if vectors.any() else np.empty(0)
+    is_there = ~np.isnan(values)
+    return float(values[is_there].mean()) if is_there.any() else float("nan")
 
 
 def intra_list_diversity(vectors: NDArray[np.float32], lists: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ has finished.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 __all__ = ["SavedTracks", "keep", "restore"]
 
 Ranks = NDArray[np.float64]
+COLUMNS = fields(ListTrack)
 
 
 class SavedTracks:
@@ -44,11 +45,9 @@ def keep(
         for key, weight in (snapshot.weights if snapshot else {}).items()
     }
     tensors |= {f"track.{name}": torch.from_numpy(ranks) for name, ranks in tracks.items()}
-    tensors |= {
-        "tally.ranks": torch.from_numpy(run.track.ranks),
-        "tally.modes": torch.from_numpy(run.track.modes),
-        "tally.versions": torch.from_numpy(run.track.versions),
-    }
+    for name, track in (("tally", run.track), ("reranked", run.reranked)):
+        if track is not None:
+            tensors |= {f"{name}.{column.name}": torch.from_numpy(getattr(track, column.name)) for column in COLUMNS}
     copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
     state = {
         "about": dict(about),
@@ -81,7 +80,9 @@ def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedT
             "begin anew"
         )
     state = found.state
-    run.track = ListTrack(*(under("tally.", found.tensors)[name].numpy() for name in ("ranks", "modes", "versions")))
+    run.track = _track("tally.", found)
+    if run.reranked is not None:
+        run.reranked = _track("reranked.", found)
     run.marks = [RoundMark(**mark) for mark in state["marks"]]
     for observed, learnt in state["learner"]["promotions"]:
         run.warm_up(observed)
@@ -96,6 +97,11 @@ def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedT
         run.use(champion)
     tracks = {name: ranks.numpy() for name, ranks in under("track.", found.tensors).items()}
     return SavedTracks(_snapshot("first", found), tracks)
+
+
+def _track(prefix: str, found: Checkpoint) -> ListTrack:
+    columns = under(prefix, found.tensors)
+    return ListTrack(*(columns[column.name].numpy() for column in COLUMNS))
 
 
 def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:

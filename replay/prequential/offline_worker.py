@@ -6,7 +6,7 @@ gives the same lists every time.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from model.catalogue import Catalogue
@@ -19,6 +19,7 @@ from model.ranking.exact import Ranker
 from model.ranking.exposure import ExposureConfig, ExposureEvidence, NewItem, most_promising, newest_first
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
+from model.reranking.diversified import DiversityConfig
 from replay.prequential.state import OfflineState
 from streams.records.records import Event, Origin, Recommendation
 from streams.serving.lists import Serving, ServingConfig, Trigger
@@ -79,6 +80,7 @@ class OfflineWorker:
         index, modes = ContentIndex(catalogue), self._config.modes
         self.recommender = Recommender(catalogue, index, Trending(), ColdStart(), modes, repeats=repeats)
         self._new_items = _NewItems(catalogue, self._config.exposure, self._config.serving.k)
+        self._asked: Sequence[tuple[Profile, Trigger]] = ()
 
     def use(self, ranker: Ranker | None, version: str | None) -> None:
         """Serve another version from the next list on."""
@@ -128,7 +130,13 @@ class OfflineWorker:
         made = self._lists(wanted)
         for place, one in zip(tested, made, strict=True):
             self._new_items.test(one, events[place][1].item_id)
+        self._asked = wanted
         return made
+
+    def ask_again(self, diversity: DiversityConfig) -> tuple[Recommendation, ...]:
+        """Return the lists of the last ``ask`` as a worker with other weights of diversity makes them."""
+        serving = Serving(replace(self._config.serving, diversity=diversity), _UnlimitedBudget(), self.state, lambda: 0)
+        return self._lists(self._asked, serving)
 
     def apply(self, events: Sequence[Event]) -> None:
         """Take events for which nobody gets a list."""
@@ -146,8 +154,10 @@ class OfflineWorker:
         self.state.keep_mode(user_id, mode)
         return profile
 
-    def _lists(self, wanted: Sequence[tuple[Profile, Trigger]]) -> tuple[Recommendation, ...]:
-        answers = _result(self._serving.answer(self.recommender, wanted))
+    def _lists(
+        self, wanted: Sequence[tuple[Profile, Trigger]], serving: Serving | None = None
+    ) -> tuple[Recommendation, ...]:
+        answers = _result((serving or self._serving).answer(self.recommender, wanted))
         return tuple(answer.recommendation for answer in answers)
 
 

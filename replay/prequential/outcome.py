@@ -1,12 +1,13 @@
 """What came of a prequential run: a track of ranks for each method, and their figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics.ranking import hit_rate, ndcg
+from replay.prequential.list_figures import ListFigures
 from replay.prequential.run import MODES, ListTrack, RoundMark
 from replay.prequential.stream import Stream
 
@@ -16,16 +17,18 @@ __all__ = [
     "LIKED_FROM",
     "LOW_BELOW",
     "ONLINE",
+    "RERANKED",
     "WINDOW",
     "EvaluationSlice",
     "Figures",
     "PrequentialOutcome",
+    "RerankingPrice",
     "TasteFigures",
     "moving_average",
     "slices",
 ]
 
-ONLINE, FROZEN = "Reelstream", "frozen"
+ONLINE, RERANKED, FROZEN = "Reelstream", "Reelstream, re-ranked", "frozen"
 WINDOW = 5000  # tests of the moving average
 QUARTERS = 4
 LIKED_FROM = 4.0  # stars that say that a user liked the item
@@ -88,6 +91,22 @@ class TasteFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankingPrice:
+    """What diversity costs and brings, as shares of the figures by score alone.
+
+    Parameters
+    ----------
+    hit_rate : change of HR@k.
+    error : its standard error, of the paired differences, were the tests independent.
+    diversity : change of the intra-list diversity; nan where no item has a genre.
+    """
+
+    hit_rate: float
+    error: float
+    diversity: float
+
+
+@dataclass(frozen=True, slots=True)
 class PrequentialOutcome:
     """All tracks of one run.
 
@@ -98,6 +117,7 @@ class PrequentialOutcome:
     marks : its rounds, the first one included.
     tracks : float64 (T,) ranks by method, ours first.
     k : length of the lists.
+    listed : what the lists are like, of the methods whose lists are at hand.
     """
 
     stream: Stream
@@ -105,6 +125,7 @@ class PrequentialOutcome:
     marks: Sequence[RoundMark]
     tracks: Mapping[str, NDArray[np.float64]]
     k: int
+    listed: Mapping[str, ListFigures] = field(default_factory=dict)
 
     def figures(self, name: str, part: EvaluationSlice | None = None) -> Figures:
         """Return the figures of a method, over all tests or some."""
@@ -114,6 +135,18 @@ class PrequentialOutcome:
     def taste(self, name: str) -> TasteFigures:
         """Return what became of a method's hits, by the ratings that came."""
         return TasteFigures.of(self.tracks[name], self.stars, self.k)
+
+    def price(self) -> RerankingPrice | None:
+        """Return what re-ranking changed; None where it was off, or nothing was hit by score alone."""
+        if RERANKED not in self.tracks or not self.hits(ONLINE).any():
+            return None
+        lost, rate = self.hits(RERANKED) - self.hits(ONLINE), self.hits(ONLINE).mean()
+        before, after = self.listed[ONLINE].diversity, self.listed[RERANKED].diversity
+        return RerankingPrice(
+            float(lost.mean() / rate),
+            float(lost.std() / np.sqrt(len(lost)) / rate),
+            after / before - 1.0 if before > 0.0 else float("nan"),
+        )
 
     @property
     def stars(self) -> NDArray[np.float64]:
@@ -129,7 +162,7 @@ class PrequentialOutcome:
 
         The frozen model serves the first version from the first test on, or never one.
         """
-        if name == ONLINE:
+        if name in (ONLINE, RERANKED):
             return int(np.count_nonzero(self.online.versions))
         if name == FROZEN:
             return len(self.online.versions) if self.marks and self.marks[0].decision == "promote" else 0

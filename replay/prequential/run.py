@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model.feedback import RatingTallies
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
+from model.reranking.diversified import DiversityConfig
 from model.training.fit import Progress
 from model.training.gate import Decision, GateVerdict, gate
 from model.training.learner import Learner, LearnerConfig
@@ -39,6 +40,7 @@ class PrequentialConfig:
     merge_every : events between two merges of trending.
     seed : of everything random; round n uses (seed, n).
     road : how lists are made, as a worker makes them; reports and checkpoints have it under this name.
+    diversity : with weights, each list is made again with them, from the same candidates.
     learner, rounds : as a trainer has them.
     """
 
@@ -46,6 +48,7 @@ class PrequentialConfig:
     merge_every: int = 100
     seed: int = 0
     road: OfflineWorkerConfig = field(default_factory=OfflineWorkerConfig)
+    diversity: DiversityConfig = field(default_factory=DiversityConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     rounds: RoundConfig = field(default_factory=RoundConfig)
 
@@ -84,16 +87,23 @@ class ListTrack:
     ranks : float64 (T,), the place of the item in the list, infinite where it is not among the first ten.
     modes : int8 (T,), 0 for cold start and 1 for personalised.
     versions : int32 (T,), the number of the version that served, 0 for none; each change has the next one.
+    items : int32 (T, k), rows in the catalogue of what was listed, -1 where a list is shorter.
     """
 
     ranks: NDArray[np.float64]
     modes: NDArray[np.int8]
     versions: NDArray[np.int32]
+    items: NDArray[np.int32]
 
     @classmethod
-    def empty(cls, tests: int) -> "ListTrack":
-        """Return a track to be filled."""
-        return cls(np.full(tests, np.inf), np.zeros(tests, dtype=np.int8), np.zeros(tests, dtype=np.int32))
+    def empty(cls, tests: int, k: int) -> "ListTrack":
+        """Return a track to be filled, of lists of k items."""
+        return cls(
+            np.full(tests, np.inf),
+            np.zeros(tests, dtype=np.int8),
+            np.zeros(tests, dtype=np.int32),
+            np.full((tests, k), -1, dtype=np.int32),
+        )
 
 
 class PrequentialRun:
@@ -121,7 +131,9 @@ class PrequentialRun:
         self.worker = OfflineWorker(stream.catalogue, config.road, repeats=stream.repeats)
         self.learner = Learner(config.learner, config.rounds)
         self._tallies = RatingTallies()
-        self.track = ListTrack.empty(len(stream.tests))
+        self._rows = {item_id: row for row, item_id in enumerate(stream.catalogue.items)}
+        self.track = ListTrack.empty(len(stream.tests), config.road.serving.k)
+        self.reranked = ListTrack.empty(len(stream.tests), config.road.serving.k) if config.diversity.is_on else None
         self.marks: list[RoundMark] = []
         self.done = 0  # events
         self.promoted = 0  # changes of the version that serves
@@ -152,7 +164,10 @@ class PrequentialRun:
         first, last = np.searchsorted(self.stream.tests, (self.done, stop)).tolist()
         tested = (self.stream.tests[first:last] - self.done).tolist()
         for place, made in zip(range(first, last), self.worker.ask(events, tested), strict=True):
-            self._score(place, made)
+            self._score(self.track, place, made)
+        if self.reranked is not None:
+            for place, made in zip(range(first, last), self.worker.ask_again(self.config.diversity), strict=True):
+                self._score(self.reranked, place, made)
         self._observe(events)
         self.done = stop
         self.worker.merge_trending()
@@ -197,13 +212,14 @@ class PrequentialRun:
         if self.config.round_every:
             self.learner.observe(interactions_of((event for _, event in events), self._tallies))
 
-    def _score(self, place: int, made: Recommendation) -> None:
+    def _score(self, track: ListTrack, place: int, made: Recommendation) -> None:
         item_id = self.stream.item_ids[self.stream.tests[place]]
         listed = [item.item_id for item in made.items]
         if item_id in listed and not self.stream.is_novel[place]:
-            self.track.ranks[place] = 1.0 + listed.index(item_id)
-        self.track.modes[place] = MODES.index(made.mode)
-        self.track.versions[place] = int(self.worker.recommender.version or 0)
+            track.ranks[place] = 1.0 + listed.index(item_id)
+        track.modes[place] = MODES.index(made.mode)
+        track.versions[place] = int(self.worker.recommender.version or 0)
+        track.items[place, : len(listed)] = [self._rows[one] for one in listed]
 
 
 def _mark(events: int, verdict: GateVerdict, training_s: float, gate_s: float) -> RoundMark:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from model.network.snapshot import Snapshot
+from model.reranking.diversified import DiversityConfig
 from model.training.checkpoint import Checkpoint
 from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.outcome import FROZEN
@@ -113,7 +114,7 @@ def frozen_ranks(
     stream: Stream, snapshot: Snapshot | None, config: PrequentialConfig, progress: Callable[[int], None] | None = None
 ) -> Ranks:
     """Return the ranks of a model that never learns after the warm-up."""
-    run = PrequentialRun(stream, replace(config, round_every=0))
+    run = PrequentialRun(stream, replace(config, round_every=0, diversity=DiversityConfig()))
     run.warm_up(stream.warm)
     if snapshot is not None:
         run.use(snapshot)
