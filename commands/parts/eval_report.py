@@ -1,7 +1,7 @@
 """What ``reelstream eval`` prints: one object for programs, or tables for people with what must be known about them."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import isnan, sqrt
 from typing import Any
 
 from commands.parts.comparing import better_as_values, verdict
@@ -87,9 +87,8 @@ def text(evaluated: EvaluationResult) -> str:
     split = evaluated.split
     parts = [evaluated.title(), table(_overall(evaluated)), table(_by_group(evaluated))]
     if evaluated.better is not None:
-        parts.append(
-            verdict("Reelstream", evaluated.better, [one.name for one in evaluated.summaries[1:]], evaluated.k)
-        )
+        others = [one.name for one in evaluated.summaries if not one.name.startswith("Reelstream")]
+        parts.append(verdict("Reelstream", evaluated.better, others, evaluated.k))
     parts += _notes(evaluated)
     parts.append(
         f"{len(split):,} users tested, {split.n_items:,} items, {len(split.train):,} training events; "
@@ -102,7 +101,9 @@ def _described(one: MethodSummary, evaluated: EvaluationResult) -> dict[str, Any
     k = evaluated.k
     return {
         "runs": one.runs,
-        "metrics": _quality(one.main, k) | _flat({f"coverage@{k}": one.coverage, f"novelty@{k}": one.novelty}),
+        "metrics": _quality(one.main, k)
+        | _flat({f"coverage@{k}": one.coverage, f"novelty@{k}": one.novelty})
+        | ({f"diversity@{k}": None} if isnan(one.diversity.mean) else _flat({f"diversity@{k}": one.diversity})),
         "sampled": one.sampled and _quality(one.sampled, k),
         "full": _quality(one.full, k) | _flat({"recall@100": one.retrieved}),
         "by_length": {group.name: _group(group, k) for group in one.by_length},
@@ -112,7 +113,7 @@ def _described(one: MethodSummary, evaluated: EvaluationResult) -> dict[str, Any
     }
 
 
-def _quality(quality: ProtocolQuality, k: int) -> dict[str, float]:
+def _quality(quality: ProtocolQuality, k: int) -> dict[str, float | None]:
     return _flat(
         {
             f"hr@{k}": quality.hit_rate,
@@ -123,14 +124,14 @@ def _quality(quality: ProtocolQuality, k: int) -> dict[str, float]:
     )
 
 
-def _group(group: UserGroup, k: int) -> dict[str, float]:
+def _group(group: UserGroup, k: int) -> dict[str, float | None]:
     return {"users": group.users} | _flat({f"hr@{k}": group.hit_rate, f"ndcg@{k}": group.ndcg})
 
 
-def _flat(estimates: dict[str, Estimate]) -> dict[str, float]:
+def _flat(estimates: dict[str, Estimate]) -> dict[str, float | None]:
     """Return the means by name, and under ``<name>_error`` the standard errors that there are."""
-    errors = {f"{name}_error": one.error for name, one in estimates.items() if one.error is not None}
-    return {name: one.mean for name, one in estimates.items()} | errors
+    found: dict[str, float | None] = {name: one.mean for name, one in estimates.items()}
+    return found | {f"{name}_error": one.error for name, one in estimates.items() if one.error is not None}
 
 
 def _ties_won(evaluated: EvaluationResult) -> dict[str, float] | None:
@@ -145,12 +146,13 @@ def _overall(evaluated: EvaluationResult) -> list[Row]:
     among_all: Row = (f"all: HR@{k}", f"all: NDCG@{k}") if is_sampled else ()
     retrieved = "all: Recall@100" if is_sampled else "Recall@100"
     header = ("", f"HR@{k}", f"NDCG@{k}", f"Recall@{k}", f"Prec@{k}", *among_all, retrieved)
-    rows: list[Row] = [(*header, "coverage", "novelty", "fit s", "rank s")]
+    rows: list[Row] = [(*header, "diversity", "coverage", "novelty", "fit s", "rank s")]
     for one in evaluated.summaries:
         main = one.main
         others = [_cell(one.full.hit_rate), _cell(one.full.ndcg)] if is_sampled else []
         follow = (f"{figure.mean:.4f}" for figure in (main.recall, main.precision))
-        lists = (f"{one.retrieved.mean:.4f}", f"{one.coverage.mean:.3f}", f"{one.novelty.mean:.2f}")
+        diversity = "" if isnan(one.diversity.mean) else f"{one.diversity.mean:.3f}"
+        lists = (f"{one.retrieved.mean:.4f}", diversity, f"{one.coverage.mean:.3f}", f"{one.novelty.mean:.2f}")
         seconds = (f"{one.fit_s:.1f}", f"{one.rank_s:.1f}")
         rows.append((one.name, _cell(main.hit_rate), _cell(main.ndcg), *follow, *others, *lists, *seconds))
         if one.name == "popularity" and is_sampled and (won := _ties_won(evaluated)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
-from commands.parts.options import repeats_option
+from commands.parts.options import diversity_options, repeats_option
 from commands.parts.splits import PATH, left_out, movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.ablation import ablation
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from model.network.neumf import NeuMFConfig
     from model.training.fit import TrainingConfig
     from replay.evaluation.protocol import MethodRun
-    from replay.evaluation.scorers import Method
+    from replay.evaluation.scorers import ItemScorer, Method
     from replay.evaluation.split import Split
     from replay.evaluation.summary import Protocol
 
@@ -37,7 +37,7 @@ DEFAULT = (
     "svd",
     "nmf",
 )  # half a minute together on a million events
-OURS = "Reelstream"
+OURS, RERANKED = "Reelstream", "Reelstream, re-ranked"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -54,6 +54,7 @@ class EvaluationOptions:
     only_baselines : whether ours is left out.
     plot : where to draw, if anywhere.
     quiet, as_json : what goes to stderr and to stdout.
+    mmr, calibration : weights of re-ranking; with one of them our lists are ranked a second time.
     repeats : whether a user's further events with an item are kept.
     """
 
@@ -68,6 +69,8 @@ class EvaluationOptions:
     plot: Path | None
     quiet: bool
     as_json: bool
+    mmr: float = 0.0
+    calibration: float = 0.0
     repeats: bool = False
 
 
@@ -98,7 +101,7 @@ def protocol_options(command: F) -> F:
         ),
     ):
         command = option(command)
-    return training_options(command)
+    return training_options(diversity_options(command))
 
 
 @click.group()
@@ -178,8 +181,8 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     with _blas_limited(options.threads):
         found = {name: _runs(name, method, split, options) for name, method in known.items()}
         if not options.only_baselines:
-            found = {OURS: _our_runs(split, network, training, options)} | found
-    rivals = {name: runs for name, runs in found.items() if name != OURS}
+            found = _our_runs(split, network, training, options) | found
+    rivals = {name: runs for name, runs in found.items() if name not in (OURS, RERANKED)}
     evaluated = EvaluationResult(
         split=split,
         summaries=tuple(summary(name, runs, split, protocol, options.k) for name, runs in found.items()),
@@ -189,7 +192,11 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
         k=options.k,
         seed=options.seed,
         seeds=options.seeds,
-        config={"network": asdict(network), "training": asdict(training)},
+        config={
+            "network": asdict(network),
+            "training": asdict(training),
+            "diversity": {"mmr": options.mmr, "calibration": options.calibration},
+        },
         seconds=round(time.monotonic() - began, 1),
     )
     if draw is not None:
@@ -213,7 +220,13 @@ def _baselines(options: EvaluationOptions) -> "dict[str, Method]":
     return {name.strip(): baseline(name.strip()) for name in dict.fromkeys(("popularity", *named))}
 
 
-def _runs(name: str, method: "Method", split: "Split", options: EvaluationOptions) -> "tuple[MethodRun, ...]":
+def _runs(
+    name: str,
+    method: "Method",
+    split: "Split",
+    options: EvaluationOptions,
+    rerank: "Callable[[ItemScorer], ItemScorer] | None" = None,
+) -> "tuple[MethodRun, ...]":
     """Fit and rank one method over the seeds, and say on stderr how long each run took."""
     from replay.evaluation.protocol import over_seeds
 
@@ -221,16 +234,29 @@ def _runs(name: str, method: "Method", split: "Split", options: EvaluationOption
         if not options.quiet:
             click.echo(f"{name}, seed {run.seed}: fitted in {run.fit_s:.1f} s, ranked in {run.rank_s:.1f} s", err=True)
 
-    return over_seeds(method, split, range(options.seed, options.seed + options.seeds), options.k, tell)
+    return over_seeds(method, split, range(options.seed, options.seed + options.seeds), options.k, tell, rerank)
 
 
 def _our_runs(
     split: "Split", network: "NeuMFConfig", training: "TrainingConfig", options: EvaluationOptions
-) -> "tuple[MethodRun, ...]":
+) -> "dict[str, tuple[MethodRun, ...]]":
+    """Return our runs, and with weights of diversity those of the same fitted models re-ranked."""
+    from model.reranking.diversified import DiversityConfig
     from replay.evaluation.neumf import TrainedNeuMF
+    from replay.evaluation.reranked import RerankedScorer
+    from replay.evaluation.scorers import RankerScorer
+
+    config = DiversityConfig(options.mmr, options.calibration)
+
+    def rerank(scorer: "ItemScorer") -> "ItemScorer":
+        assert isinstance(scorer, RankerScorer), "ours asks its ranker"
+        return RerankedScorer(scorer, split, config, options.k)
 
     with progress_bar(quiet=options.quiet) as progress:
-        return _runs(OURS, TrainedNeuMF(network, training, progress), split, options)
+        method = TrainedNeuMF(network, training, progress)
+        runs = _runs(OURS, method, split, options, rerank if config.is_on else None)
+    again = tuple(run.reranked for run in runs if run.reranked is not None)
+    return {OURS: runs} | ({RERANKED: again} if again else {})
 
 
 def _blas_limited(threads: int) -> AbstractContextManager[object]:

@@ -24,7 +24,7 @@ def genre_vectors(genres: Sequence[Collection[str]]) -> NDArray[np.float32]:
     members = np.zeros((len(genres), len(names)), dtype=np.float32)
     for row, some in enumerate(genres):
         members[row, [columns[name.casefold()] for name in some]] = 1.0
-    return members / np.maximum(np.linalg.norm(members, axis=1, keepdims=True), np.float32(1.0))
+    return np.asarray(members / np.maximum(np.linalg.norm(members, axis=1, keepdims=True), np.float32(1.0)))
 
 
 def mean_diversity(vectors: NDArray[np.float32], lists: NDArray[np.int64]) -> float:

@@ -6,7 +6,7 @@ without what the user touched, and the lists of the k best. Everything that is r
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,13 @@ class RankingPass:
         out; 1 where there are none.
     full : float64 (U,), rank among all items that the user had not touched, or among all where repeats are kept.
     recommended : int64 (N,), on how many lists each item is.
+    lists : int64 (U, k), rows of what each user's list holds, lowest row first, -1 where it is shorter.
     """
 
     sampled: NDArray[np.float64]
     full: NDArray[np.float64]
     recommended: NDArray[np.int64]
+    lists: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class MethodRun:
     seed : of everything random in the method.
     ranks : what its scores led to.
     fit_s, rank_s : seconds that fitting and ranking took.
+    reranked : the same fitted method with its lists re-ranked, where that was asked for.
     """
 
     seed: int
     ranks: RankingPass
     fit_s: float
     rank_s: float
+    reranked: "MethodRun | None" = None
 
 
 def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
@@ -65,7 +69,7 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
         If a score is not a number.
     """
     sampled, full = np.empty(len(split)), np.empty(len(split))
-    recommended = np.zeros(split.n_items, dtype=np.int64)
+    lists = np.full((len(split), min(k, split.n_items)), -1, dtype=np.int64)
     is_own = split.is_own_negative()  # (U, C)
     for start in range(0, len(split), USERS_PER_BATCH):
         batch = slice(start, min(start + USERS_PER_BATCH, len(split)))
@@ -76,17 +80,33 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
         sampled[batch] = half_ranks(picked[:, 0], others)
         excluded = split.excluded(batch.start, batch.stop)
         full[batch] = full_ranks(scores, candidates[:, 0], excluded)
-        recommended += listed(np.where(excluded, np.float32("-inf"), scores), k).sum(axis=0)
-    return RankingPass(sampled, full, recommended)
+        lists[batch] = _rows(listed(np.where(excluded, np.float32("-inf"), scores), k), lists.shape[1])
+    return RankingPass(sampled, full, np.bincount(lists[lists >= 0], minlength=split.n_items), lists)
 
 
-def run_method(method: Method, split: Split, seed: int, k: int = 10) -> MethodRun:
-    """Fit a method and rank with it."""
+def _rows(is_listed: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
+    """Return the rows of what is listed, int64 (B, k), lowest first, -1 where there are fewer."""
+    found = np.full((len(is_listed), k), -1, dtype=np.int64)
+    users, rows = np.nonzero(is_listed)
+    counts = is_listed.sum(axis=1)
+    found[users, np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)] = rows
+    return found
+
+
+def run_method(
+    method: Method, split: Split, seed: int, k: int = 10, rerank: Callable[[ItemScorer], ItemScorer] | None = None
+) -> MethodRun:
+    """Fit a method and rank with it; with ``rerank`` once more with what that makes of its scorer."""
     began = time.monotonic()
     scorer = method.fit(split, np.random.default_rng(seed))
     fitted = time.monotonic()
     ranks = rank_held_out(scorer, split, k)
-    return MethodRun(seed, ranks, fitted - began, time.monotonic() - fitted)
+    run = MethodRun(seed, ranks, fitted - began, time.monotonic() - fitted)
+    if rerank is None:
+        return run
+    began = time.monotonic()
+    again = rank_held_out(rerank(scorer), split, k)
+    return replace(run, reranked=replace(run, ranks=again, rank_s=time.monotonic() - began))
 
 
 def over_seeds(
@@ -95,14 +115,16 @@ def over_seeds(
     seeds: Iterable[int],
     k: int = 10,
     done: Callable[[MethodRun], None] | None = None,
+    rerank: Callable[[ItemScorer], ItemScorer] | None = None,
 ) -> tuple[MethodRun, ...]:
     """Fit and rank once for each seed, or once in all where nothing in the method is random.
 
     done : called after each run.
+    rerank : makes, of a fitted scorer, the one of its re-ranked lists.
     """
     runs = []
     for seed in seeds if method.is_random else list(seeds)[:1]:
-        runs.append(run_method(method, split, seed, k))
+        runs.append(run_method(method, split, seed, k, rerank))
         if done is not None:
             done(runs[-1])
     return tuple(runs)

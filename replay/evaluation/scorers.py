@@ -124,10 +124,10 @@ class RankerScorer:
 
     def scores(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return float32 (B, N)."""
-        histories = self._ranker.histories([self._profile(place) for place in range(start, min(stop, len(self._ends)))])
+        histories = self._ranker.histories([self.profile(place) for place in range(start, min(stop, len(self._ends)))])
         return self._ranker.logits(histories).numpy()[:, self._rows]
 
-    def _profile(self, place: int) -> Profile:
+    def profile(self, place: int) -> Profile:
         """Return a tested user's latest events before the held-out one, newest first."""
         length = max(MAX_RECENT, self._ranker.snapshot.config.history_length)
         end = int(self._ends[place])

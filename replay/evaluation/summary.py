@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.metrics.diversity import genre_vectors, mean_diversity
 from model.metrics.ranking import coverage, hit_rate, ndcg, novelty, precision, recall
 from replay.evaluation.protocol import MethodRun
 from replay.evaluation.split import Split
@@ -75,6 +76,7 @@ class MethodSummary:
     full : among all items that the user had not touched.
     retrieved : share of held-out items among the 100 best of all items, what a retriever of 100 candidates keeps.
     coverage, novelty : of the lists of the k best.
+    diversity : of these lists, by genres; a mean of nan where no item has a genre.
     fit_s, rank_s : mean seconds of a run.
     by_length : groups of users by number of training events.
     apart : users whose held-out event does not share its time with the one before.
@@ -88,6 +90,7 @@ class MethodSummary:
     retrieved: Estimate
     coverage: Estimate
     novelty: Estimate
+    diversity: Estimate
     fit_s: float
     rank_s: float
     by_length: tuple[UserGroup, ...]
@@ -115,6 +118,7 @@ def summary(name: str, runs: Sequence[MethodRun], split: Split, protocol: Protoc
     k : length of the lists.
     """
     owners, n_users = split.owners(), len(split.user_ids)
+    vectors = genre_vectors([item.genres for item in split.catalogue])
 
     def over(figure: Callable[[MethodRun], float]) -> Estimate:
         return Estimate.of([figure(run) for run in runs])
@@ -144,6 +148,7 @@ def summary(name: str, runs: Sequence[MethodRun], split: Split, protocol: Protoc
         retrieved=over(lambda run: recall(run.ranks.full, RETRIEVED)),
         coverage=over(lambda run: coverage(run.ranks.recommended)),
         novelty=over(lambda run: novelty(run.ranks.recommended, owners, n_users)),
+        diversity=over(lambda run: mean_diversity(vectors, run.ranks.lists)),
         fit_s=float(np.mean([run.fit_s for run in runs])),
         rank_s=float(np.mean([run.rank_s for run in runs])),
         by_length=tuple(group(label, members) for label, members in groups(split).items()),

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from commands.study.evaluate import evaluate
 from streams.errors import SettingsError
 
-FIGURES = {"hr@10", "ndcg@10", "recall@10", "precision@10", "coverage@10", "novelty@10"}
-ERRORS = {f"{name}_error" for name in FIGURES}
+FIGURES = {"hr@10", "ndcg@10", "recall@10", "precision@10", "coverage@10", "novelty@10", "diversity@10"}
+ERRORS = {f"{name}_error" for name in FIGURES - {"diversity@10"}}  # of items without genres
 FAST = ("--epochs", "1", "--quiet")
 
 
@@ -104,6 +104,20 @@ def test_a_picture_nowhere_is_refused_before_the_training(split, tmp_path):
     """The message names the file, and nothing has been trained: a billion epochs would not end."""
     with pytest.raises(SettingsError, match="folder that exists"):
         evaluated("ncf", split, "--epochs", 10**9, "--plot", tmp_path / "nowhere" / "quality.png")
+
+
+def test_re_ranked_lists_stand_beside_those_by_score(tmp_path):
+    """Films are of two genres: with a weight the re-ranked lists are more diverse, and ours stay as they were."""
+    lines = [f"{user},{user + step},4.0,{60 * step}" for user in range(20) for step in range(8)]
+    (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
+    films = [f"{item},Film {item} (1990),{'War' if item % 3 else 'Drama'}" for item in range(28)]
+    (tmp_path / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]) + "\n")
+    plain = evaluated("full", tmp_path, "--epochs", 1, "--baselines", "none")["models"]
+    both = evaluated("full", tmp_path, "--epochs", 1, "--baselines", "none", "--mmr", 0.6)["models"]
+    assert set(both) == {"Reelstream", "Reelstream, re-ranked", "popularity"}
+    assert both["Reelstream"]["metrics"] == plain["Reelstream"]["metrics"]
+    before, after = both["Reelstream"]["metrics"], both["Reelstream, re-ranked"]["metrics"]
+    assert 0.0 < before["diversity@10"] < after["diversity@10"] < 1.0
 
 
 def test_an_unknown_baseline_is_refused(split):

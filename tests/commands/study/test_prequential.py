@@ -43,7 +43,7 @@ def test_a_run_is_one_object_and_a_page(log, tmp_path):
     assert isinstance(report["frozen_is_lower_in_every_quarter"], bool)
     page = (tmp_path / "page.html").read_text()
     assert page.count("<svg") == page.count("</svg>") == 1
-    assert page.count("<table>") == 5
+    assert page.count("<table>") == 6
     assert not any(outside in page for outside in ("src=", "<link", "@import"))
 
 
@@ -58,10 +58,23 @@ def test_tables_are_for_people(log, tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_re_ranked_lists_stand_beside_those_by_score(log):
+    """By score the figures are those of a run without re-ranking, and what changed is told with them."""
+    plain, both = json.loads(run(log, "--json")), json.loads(run(log, "--json", "--mmr", "0.4"))
+    assert plain["reranking"] is None
+    assert {name: both["methods"][name] for name in plain["methods"]} == plain["methods"]
+    before, after = both["methods"]["Reelstream"], both["methods"]["Reelstream, re-ranked"]
+    assert both["reranking"]["hr@10_change"] == pytest.approx(after["hr@10"] / before["hr@10"] - 1.0)
+    assert both["reranking"]["diversity@10_change"] is before["diversity@10"] is None  # the films have no genres
+    assert 0.0 < before["coverage@10"] <= 1.0
+    assert before["novelty@10"] > 0.0
+    assert "diversity@10" not in both["methods"]["popularity"]
+
+
 def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
     """Ended in its second round, the same command prints what a run in one piece prints, and leaves no file."""
     kept = tmp_path / "kept"
-    whole = json.loads(run(log, "--json"))
+    whole = json.loads(run(log, "--mmr", "0.4", "--json"))
     learn = PrequentialRun.round
 
     def learn_and_end(self, *arguments, **named):
@@ -72,10 +85,10 @@ def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
 
     monkeypatch.setattr(PrequentialRun, "round", learn_and_end)
     with pytest.raises(RuntimeError, match="power"):
-        run(log, "--json", "--checkpoint", kept)
+        run(log, "--mmr", "0.4", "--json", "--checkpoint", kept)
     monkeypatch.undo()
     assert kept.exists()
-    again = json.loads(run(log, "--json", "--checkpoint", kept))
+    again = json.loads(run(log, "--mmr", "0.4", "--json", "--checkpoint", kept))
     assert again["methods"] == whole["methods"]
     assert not kept.exists()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from model.metrics.diversity import intra_list_diversity
+from model.metrics.diversity import genre_vectors, intra_list_diversity, mean_diversity
 
 ALONG, ACROSS, NOTHING = (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)
 VECTORS = np.array([ALONG, ALONG, ACROSS, (0.6, 0.8), NOTHING], dtype=np.float32)
@@ -30,3 +30,17 @@ def test_a_shorter_list_counts_by_its_own_pairs_and_one_item_has_none():
     np.testing.assert_allclose(diversity_of(0, 2, -1), 1.0)
     assert np.isnan(diversity_of(0, -1, -1))
     assert np.isnan(diversity_of(-1, -1, -1))
+
+
+def test_genres_are_directions_of_length_one():
+    """Two genres weigh the root of a half each, in any case of letters; an item without genres has length 0."""
+    half = 0.5**0.5
+    found = genre_vectors([("Comedy", "Drama"), ("drama",), ()])
+    np.testing.assert_allclose(found, [[half, half], [0.0, 1.0], [0.0, 0.0]], atol=1e-7)
+
+
+def test_the_mean_is_over_lists_with_a_pair():
+    """Of lists that differ by 0, by 1 and not at all the mean is a half; without a pair or a genre there is none."""
+    assert mean_diversity(VECTORS, np.array([[0, 1], [0, 2], [0, -1]])) == 0.5
+    assert np.isnan(mean_diversity(VECTORS, np.array([[0, -1]])))
+    assert np.isnan(mean_diversity(np.zeros((2, 0), dtype=np.float32), np.array([[0, 1]])))

@@ -9,9 +9,10 @@ from replay.evaluation.protocol import MethodRun, RankingPass
 
 def runs(*ranks):
     """Return one run for each array of ranks among all items."""
-    nobody = np.zeros(120, dtype=np.int64)
+    nobody, no_lists = np.zeros(120, dtype=np.int64), np.empty((0, 10), dtype=np.int64)
     return [
-        MethodRun(seed, RankingPass(np.ones(60), np.asarray(some), nobody), 0.0, 0.0) for seed, some in enumerate(ranks)
+        MethodRun(seed, RankingPass(np.ones(60), np.asarray(some), nobody, no_lists), 0.0, 0.0)
+        for seed, some in enumerate(ranks)
     ]
 
 

@@ -19,6 +19,7 @@ from replay.evaluation.scorers import FactorScorer, FixedScorer, RankerScorer
 from replay.evaluation.summary import Estimate, groups, summary
 from streams.errors import DataError
 
+NO_LISTS = np.empty((0, 10), dtype=np.int64)
 TINY = NeuMFConfig(history_length=4, factors=8, mlp_factors=4, genre_factors=2, hidden=(4, 2))
 
 
@@ -47,6 +48,7 @@ def test_a_pass_agrees_with_the_metrics_one_user_at_a_time(ring_split):
         left = sorted((item for item in range(120) if item not in known), key=lambda item: -scores[item])
         assert found.full[place] == 1 + left.index(held_out)
         recommended[left[:5]] += 1
+        assert found.lists[place].tolist() == sorted(left[:5])
     assert (found.recommended == recommended).all()
 
 
@@ -126,7 +128,10 @@ def runs_of(split, *sampled):
     found = [np.full(len(split), float(rank)) for rank in sampled]
     listed = np.zeros(split.n_items, dtype=np.int64)
     listed[:3] = 1
-    return [MethodRun(seed, RankingPass(ranks, 2 * ranks, listed), 1.0 + seed, 0.5) for seed, ranks in enumerate(found)]
+    return [
+        MethodRun(seed, RankingPass(ranks, 2 * ranks, listed, NO_LISTS), 1.0 + seed, 0.5)
+        for seed, ranks in enumerate(found)
+    ]
 
 
 def test_a_summary_is_the_mean_over_runs(ring_split):
