@@ -23,11 +23,9 @@ def stream():
 
 
 def test_lists_are_counted_at_their_moment(stream):
-    """Two users throughout; x is had by both (0 bits), y by nobody, then one (1 bit each), then both (0), z by nobody.
-
-    The lists are (y, x), (y) and (y, z): 1 + 0, 1, and 0 + 1 bits over five places; three of four films are listed; the
-    first and last list differ by 1, and the second has no pair.
-    """
+    """Owners and users count as they were before each test, and a list without a pair has no diversity."""
+    # There are two users throughout. x is had by both (0 bits), y by nobody, then one (1 bit each), then both (0), z by
+    # nobody (1). The lists (y, x), (y) and (y, z) have 1 + 0, 1, and 0 + 1 bits over five places.
     assert stream.tests.tolist() == [2, 3, 4]
     found = ListFigures.of(stream, np.array([[1, 0], [1, -1], [1, 2]], dtype=np.int32))
     assert found == ListFigures(diversity=1.0, coverage=0.75, novelty=pytest.approx(3 / 5))
