@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model.because import Because, in_words, shared_genres
 from model.ranking.content import ContentIndex
 from model.wishes.combining import combine
-from model.wishes.query import QueryScorer, ReadQuery
+from model.wishes.query import QueryMethod, QueryScorer, ReadQuery
 from model.wishes.wishes import Wishes
 
 __all__ = ["CatalogueWishes", "best_allowed", "read_wishes"]
@@ -36,6 +36,7 @@ class CatalogueWishes:
     wanted : the genres wished for that the catalogue has, as it spells them.
     like : the items to resemble that the catalogue has.
     unfilled : sentences that say what cannot be fulfilled.
+    query_method : how the query was read; None where nobody read one.
     """
 
     wishes: Wishes
@@ -45,6 +46,7 @@ class CatalogueWishes:
     wanted: tuple[str, ...] = ()
     like: tuple[str, ...] = ()
     unfilled: tuple[str, ...] = ()
+    query_method: QueryMethod | None = None
 
     def combined(self, model: NDArray[np.floating]) -> _Scores:
         """Return the scores of all items that a list is ordered by, float64 (N,), given those without wishes."""
@@ -112,7 +114,8 @@ def read_wishes(
     allowed = _allowed(wishes, index)
     if not allowed.any() and len(index):
         unfilled.append("no item of the catalogue fits all that was asked for strictly")
-    return CatalogueWishes(wishes, allowed, parts, wishes.all_weights(), wanted, like, tuple(unfilled))
+    method = None if read is None else read.method
+    return CatalogueWishes(wishes, allowed, parts, wishes.all_weights(), wanted, like, tuple(unfilled), method)
 
 
 def best_allowed(

@@ -30,7 +30,7 @@ from model.ranking.signals import Signals
 from model.ranking.unknown_items import UnknownItems
 from model.reranking.diversified import DiversityConfig, ListMaterial, diversified
 from model.reranking.reasons import ItemSignals, explained
-from model.wishes.query import QueryScorer
+from model.wishes.query import QueryMethod, QueryScorer
 from model.wishes.wishes import NO_WISHES, Wishes
 
 __all__ = ["CandidateList", "Recommender"]
@@ -57,6 +57,7 @@ class CandidateList:
     wishes : what was asked for.
     unfilled : sentences that say which wishes cannot be fulfilled.
     knows_user : whether something that the user touched or asked for has a say in it.
+    query_method : how the query was read; None where nobody read one.
     """
 
     profile: Profile
@@ -69,6 +70,7 @@ class CandidateList:
     wishes: Wishes = NO_WISHES
     unfilled: tuple[str, ...] = ()
     knows_user: bool = False
+    query_method: QueryMethod | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,7 @@ class Recommender:
                 NO_WISHES if wish is None else wish.wishes,
                 () if wish is None else wish.unfilled,
                 self._knows(profile, wish),
+                None if wish is None else wish.query_method,
             )
             for at, (profile, (mode, known_items), wish) in enumerate(zip(profiles, decided, asked, strict=True))
         )
@@ -235,6 +238,7 @@ class Recommender:
                 NO_WISHES if wish is None else wish.wishes,
                 () if wish is None else wish.unfilled,
                 self._knows(profile, wish),
+                None if wish is None else wish.query_method,
             )
             for profile, items, wish in zip(profiles, lists, asked, strict=True)
         )

@@ -15,6 +15,7 @@ from model.because import BY_TASTE, Because
 from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
+from model.wishes.query import QueryMethod
 from model.wishes.wishes import NO_GENRES, GenreWishes, Wishes
 
 __all__ = [
@@ -260,6 +261,7 @@ class Recommendation:
     tier : how much of the user is in the list; None for a refused request.
     unfilled : sentences that say what could not be fulfilled.
     error : why a request was refused, and how to mend it.
+    query_method : how the words of a request were compared with items; None where nobody read any.
     wording : what a language model did to it; None where no model words lists.
     """
 
@@ -279,6 +281,7 @@ class Recommendation:
     tier: Tier | None = None
     unfilled: tuple[str, ...] = ()
     error: str | None = None
+    query_method: QueryMethod | None = None
     wording: ListWording | None = None
 
 

@@ -292,6 +292,7 @@ class Serving:
             arm=under.arm,
             tier=_tier(mode, candidates, items),
             unfilled=_unfilled(candidates, len(items), draft.k),
+            query_method=candidates.query_method,
         )
         changed = not draft.degraded and candidates.mode != profile.mode
         change = ModeChange(

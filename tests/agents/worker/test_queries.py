@@ -60,6 +60,7 @@ async def test_a_request_in_words_gets_what_it_asks_for(current, follow):
     await follow("auto").refresh()
     (made,) = current.recommender.recommend([Profile("u", recent=())], 3, [Wishes(query="something funny, no horror")])
     assert [one.item_id for one in made.items] == ["b", "c"]
+    assert made.query_method == "embedding"
 
 
 async def test_a_changed_catalogue_is_read_anew_after_a_rest(current, follow):

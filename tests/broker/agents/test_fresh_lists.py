@@ -57,6 +57,7 @@ def test_what_cannot_be_had_is_told(running):
     _, found = fresh(running, "stranger", "--want", "Comdy", "--query", "something funny")
     assert "genres: no genre 'Comdy'; the catalogue has Comedy, Drama (nearest: Comedy)" in found["unfilled"]
     assert len(found["items"]) == 10
+    assert found["query_method"] in {"embedding", "tfidf"}
 
 
 def test_a_refused_request_is_an_error_in_one_line(running):

@@ -114,6 +114,14 @@ def test_a_query_orders_forbids_and_resembles():
     assert told == ("words of the query that were not understood: blorp",)
 
 
+def test_how_a_query_was_read_is_kept():
+    """It is None without a query, and where nobody reads one."""
+    by_words = Words(method="tfidf")
+    assert read_wishes(Wishes(query="cube"), INDEX, by_words).query_method == "tfidf"
+    assert read_wishes(Wishes(like=("alien",)), INDEX, by_words).query_method is None
+    assert read_wishes(Wishes(query="cube"), INDEX).query_method is None
+
+
 def test_a_reader_of_an_earlier_catalogue_is_read_by_ids():
     """Items that it lacks fit by 0, and those that have left are passed over."""
     earlier = Catalogue.of([Item("gone", "Gone", 1990), *reversed(ITEMS[1:])])

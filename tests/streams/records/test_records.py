@@ -110,6 +110,7 @@ def test_a_list_is_written_under_its_documented_names():
         "tier": None,
         "unfilled": [],
         "error": None,
+        "query_method": None,
         "wording": None,
     }
 
