@@ -98,7 +98,7 @@ def test_an_event_becomes_a_list_with_the_documented_fields(running):
     found = running.await_value("recommendations", lambda value: value["user_id"] == "ann")
     assert set(found) == {
         "rec_id", "user_id", "ts", "mode", "model_version", "k", "items", "trigger", "sequence", "event_ts",
-        "published_ts", "experiment", "arm", "tier", "unfilled", "error",
+        "published_ts", "experiment", "arm", "tier", "unfilled", "error", "query_method", "wording",
     }  # fmt: skip
     assert (found["ts"], found["event_ts"], found["mode"], found["model_version"]) == (TS, TS, "cold_start", None)
     assert (found["k"], found["sequence"], len(found["items"])) == (10, 1, 10)

@@ -166,7 +166,7 @@ async def test_empty_databases_are_equal(redis_url, other_url):
 
 async def test_a_weight_beyond_the_tolerance_differs(redis_url, other_url):
     """Trending weights a millionth apart differ; where only the landmark differs they are equal."""
-    config = StateConfig(trending_half_life_ms=HOUR)  # 600 events over 600 half-lives: the landmark moves
+    config = StateConfig(trending_half_life_ms=2 * HOUR)  # 600 events over 300 half-lives: the landmark moves
     events = drawn_events()
     await fill(redis_url, events, 600, config)
     await fill(other_url, events, 13, config)
