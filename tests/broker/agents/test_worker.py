@@ -104,11 +104,13 @@ def test_an_event_becomes_a_list_with_the_documented_fields(running):
     assert (found["k"], found["sequence"], len(found["items"])) == (10, 1, 10)
     assert (found["experiment"], found["arm"]) == (None, None)
     assert (found["tier"], found["unfilled"], found["error"]) == ("hybrid", [], None)
+    assert (found["query_method"], found["wording"]) == (None, None)
     trigger = {"topic": sent.topic, "partition": sent.partition, "offset": sent.offset, "event_id": "ann-1"}
     assert found["trigger"] == {**trigger, "timestamp": found["trigger"]["timestamp"]}
     assert found["published_ts"] >= found["trigger"]["timestamp"]
     assert [item["rank"] for item in found["items"]] == list(range(1, 11))
-    assert all(set(item) == {"item_id", "rank", "score", "source", "reason", "propensity"} for item in found["items"])
+    fields = {"item_id", "rank", "score", "source", "reason", "propensity", "because"}
+    assert all(set(item) == fields for item in found["items"])
     assert "i3" not in {item["item_id"] for item in found["items"]}
 
 
