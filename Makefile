@@ -56,7 +56,7 @@ RESOLVE = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-inde
 # torch needs for `torch.compile` only: 688 MB.
 lock: ## resolve the dependencies anew: everything, and of it what the image needs
 	$(RESOLVE) --all-extras --group dev -o requirements-dev.lock
-	$(RESOLVE) --extra large --constraints requirements-dev.lock --no-emit-package triton -o requirements.lock
+	$(RESOLVE) --extra large --extra web --extra trace --constraints requirements-dev.lock --no-emit-package triton -o requirements.lock
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
