@@ -40,7 +40,7 @@ LINKED = (
     ROOT / "CHANGELOG.md",
     *sorted(page for part in ("findings", "benchmarks", "examples") for page in (ROOT / part).rglob("*.md")),
 )
-PACKAGES = ("agents", "commands", "model", "replay", "streams")
+PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 OWN = (*PACKAGES, "benchmarks", "docs", "examples", "findings", "tests")
 OTHERS_PROGRAMS = {"du", "redis-cli", "source", "uv"}
 SEPARATORS = {"&&", "||", "|", ";", "&"}

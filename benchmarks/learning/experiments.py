@@ -30,10 +30,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from commands.operate.comparison import ArmComparison, compare
 from model.experiment import Arm, Experiment
 from model.metrics.intervals import Z95, UserSums, effective_users
 from model.metrics.live import ArmTally, Tally
+from streams.reports.comparison import ArmComparison, compare
 
 Counts = npt.NDArray[np.int64]  # (N, 2): tests and hits of each user
 

@@ -5,14 +5,13 @@ Workers follow by themselves. Figures are what the scorekeeper writes (``quality
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from commands.operate.comparison import ArmComparison, compare, tests_of_own_lists
 from commands.parts.options import address_options, given_settings
 from commands.parts.tables import table
 
@@ -21,13 +20,11 @@ if TYPE_CHECKING:
 
     from model.experiment import Arm, ArmName, Experiment
     from model.metrics.live import ArmTally
+    from streams.reports.comparison import ArmComparison
+    from streams.reports.experiments import CountedArms
     from streams.settings import Settings
-    from streams.state.quality import ExperimentUserCounts, LiveQuality
 
 __all__ = ["ab"]
-
-_NO_SCOREKEEPER = "there are no figures, because no scorekeeper has written any (quality:live is absent)"
-_UNREADABLE = "there are no figures, because what the scorekeeper has stored cannot be read"
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -118,15 +115,6 @@ def stop(*, as_json: bool, **given: Any) -> None:
         click.echo("the experiment is over; workers follow by themselves")
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What the scorekeeper has stored, of one moment; ``users`` are those of the experiment that ran last."""
-
-    quality: "LiveQuality | None" = None
-    users: "ExperimentUserCounts" = field(default_factory=dict)
-    why_none: str = _NO_SCOREKEEPER
-
-
 def _arm(side: "ArmName", given: Mapping[str, Any]) -> "Arm":
     from model.experiment import Arm
 
@@ -141,20 +129,16 @@ def _require_new_name(settings: "Settings", name: str) -> None:
         raise click.UsageError(f"NAME must be one without figures, got {name!r}, of which there are some; take another")
 
 
-def _counted(client: "Redis") -> _Counted:
+def _counted(client: "Redis") -> "CountedArms":
     """Return what the scorekeeper wrote last, or nothing, with a warning, where that cannot be read."""
-    from streams.errors import StateAway, StateError
     from streams.redis.connection import answered
-    from streams.state.quality import find_quality_and_users
+    from streams.reports.experiments import counted_arms
 
-    try:
-        with answered("ab: reading the figures"):
-            return _Counted(*find_quality_and_users(client))
-    except StateAway:
-        raise
-    except StateError as error:
-        click.echo(f"reelstream: {error}", err=True)
-        return _Counted(why_none=_UNREADABLE)
+    with answered("ab: reading the figures"):
+        found = counted_arms(client)
+    if found.error is not None:
+        click.echo(f"reelstream: {found.error}", err=True)
+    return found
 
 
 def _redis(settings: "Settings") -> "Redis":
@@ -163,68 +147,26 @@ def _redis(settings: "Settings") -> "Redis":
     return connect_to_read(settings.redis)
 
 
-def _show(experiment: "Experiment | None", counted: _Counted, *, as_json: bool) -> None:
-    if experiment is None:
-        click.echo(orjson.dumps({"experiment": None}).decode() if as_json else "no experiment runs")
-        return
-    quality = counted.quality
-    arms = {} if quality is None else _figures(experiment, quality)
-    found = ArmComparison(counted.why_none)
-    if quality is not None:
-        found = compare(experiment, arms, _users_of(experiment, quality, counted.users))
+def _show(experiment: "Experiment | None", counted: "CountedArms", *, as_json: bool) -> None:
+    from streams.reports.experiments import arm_tallies, compared_arms, described_experiment
+
     if as_json:
-        at_ms = None if quality is None else quality.at_ms
-        rows = [_described(arm, arms[arm.name]) for arm in experiment.arms if arm.name in arms]
-        described = {"experiment": asdict(experiment), "at_ms": at_ms, "arms": rows}
-        click.echo(orjson.dumps(described | {"comparison": asdict(found)}).decode())
+        click.echo(orjson.dumps(described_experiment(experiment, counted)).decode())
         return
+    if experiment is None:
+        click.echo("no experiment runs")
+        return
+    found = compared_arms(experiment, counted)
     click.echo(_heading(experiment))
-    click.echo(_arms_table(experiment, arms), nl=False)
+    click.echo(_arms_table(experiment, arm_tallies(experiment, counted)), nl=False)
     if found.difference is not None:
         click.echo(f"difference b - a: {found.difference:+.4f}{_bounds(found)}")
     click.echo(found.verdict)
-    if quality is not None:
-        click.echo(f"figures of {_when(quality.at_ms)}")
+    if counted.quality is not None:
+        click.echo(f"figures of {_when(counted.quality.at_ms)}")
 
 
-def _figures(experiment: "Experiment", quality: "LiveQuality") -> "dict[str, ArmTally]":
-    """Return the figures of this experiment's arms, a first."""
-    from model.metrics.live import ArmTally
-
-    rows = [one for one in quality.figures["arms"] if one["experiment"] == experiment.name]
-    found = {one["arm"]: ArmTally.restored(one["total"]) for one in rows}
-    return {arm.name: found[arm.name] for arm in experiment.arms if arm.name in found}
-
-
-def _users_of(
-    experiment: "Experiment", quality: "LiveQuality", users: "ExperimentUserCounts"
-) -> dict[str, list[tuple[int, int]]]:
-    """Return tests and hits of each user by arm; of nobody where the stored users are another experiment's."""
-    running = quality.figures["running"]
-    if running is None or running["experiment"] != experiment.name:
-        return {}
-    return {arm.name: [counts for (side, _), counts in users.items() if side == arm.name] for arm in experiment.arms}
-
-
-def _described(arm: "Arm", tally: "ArmTally") -> dict[str, Any]:
-    """Return the figures of an arm with its 95 % interval, of which users are the unit."""
-    from model.metrics.intervals import effective_users, ratio_interval
-
-    sums = tally.sums()
-    found = ratio_interval(sums)
-    return {
-        "arm": arm.name,
-        **asdict(sums),
-        "effective_users": effective_users(sums),
-        "own_lists": tests_of_own_lists(arm, tally),
-        "left_out": tally.left_out,
-        "hit_rate": found.value,
-        "low": found.low,
-        "high": found.high,
-    }
-
-
-def _bounds(found: ArmComparison) -> str:
+def _bounds(found: "ArmComparison") -> str:
     if found.low is None:
         return ""
     return (
@@ -248,9 +190,11 @@ def _arms_table(experiment: "Experiment", figures: "Mapping[str, ArmTally]") -> 
 
 
 def _told(arm: "Arm", tally: "ArmTally | None") -> tuple[str, ...]:
+    from streams.reports.experiments import described_arm
+
     if tally is None:
         return ()
-    found = _described(arm, tally)
+    found = described_arm(arm, tally)
     counts = (f"{found[name]:,}" for name in ("tests", "own_lists", "hits"))
     interval = f"{found['low']:.4f} to {found['high']:.4f}"
     return f"{found['users']:,}", f"{found['effective_users']:,.1f}", *counts, f"{found['hit_rate']:.4f}", interval

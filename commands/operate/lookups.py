@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from commands.operate.asking import ask_for, wish_options, wishes_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from model.catalogue import Item
-    from model.history import Profile
     from streams.state.lookups import FoundList, Lookups
 
 __all__ = ["hot", "profile", "recommend"]
@@ -100,8 +97,10 @@ def profile(user_id: str, n: int, redis_url: str | None, as_json: bool) -> None:
 
     That is counters, mode, favourite genres and latest events.
     """
+    from streams.reports.lookups import described_profile
+
     with _lookups(redis_url) as lookups:
-        answer = _profile(lookups, user_id, n)
+        answer = described_profile(lookups, user_id, n)
         (_print_json if as_json else _print_profile)(answer)
 
 
@@ -128,60 +127,19 @@ def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
 
 
 def _recommendation(lookups: "Lookups", user_id: str, record: Mapping[str, Any] | None, n: int) -> dict[str, Any]:
+    from streams.reports.lookups import described_trending, list_with_titles
+
     if record is None:
-        ranked = lookups.trending(n)
-        rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
         unknown = lookups.profile(user_id, 1) is None
+        rows = described_trending(lookups, n)
         return {"user_id": user_id, "unknown": unknown, "mode": None, "model_version": None, "items": rows}
-    described = lookups.items(item["item_id"] for item in record["items"][:n])
-    rows = [{**item, **_described(described.get(item["item_id"]))} for item in record["items"][:n]]
-    return {**record, "unknown": False, "items": rows}
-
-
-def _profile(lookups: "Lookups", user_id: str, n: int) -> dict[str, Any]:
-    found = lookups.profile(user_id, n)
-    if found is None:
-        return {"user_id": user_id, "unknown": True}
-    titles = lookups.items(interaction.item_id for interaction in found.recent)
-    recent = [{**asdict(interaction), **_described(titles.get(interaction.item_id))} for interaction in found.recent]
-    return {**_counters(found), "recent": recent}
-
-
-def _counters(found: "Profile") -> dict[str, Any]:
-    return {
-        "user_id": found.user_id,
-        "unknown": False,
-        "mode": found.mode,
-        "watches": found.watches,
-        "ratings": found.ratings,
-        "actions": found.actions,
-        "mean_rating": round(found.rating_sum / found.ratings, 3) if found.ratings else None,
-        "seen": found.seen,
-        "hidden": found.hidden,
-        "first_ts": found.first_ts,
-        "last_ts": found.last_ts,
-        "genres": dict(sorted(found.genres.items(), key=lambda liked: (-liked[1], liked[0]))),
-    }
+    return {**list_with_titles(lookups, record, n), "unknown": False}
 
 
 def _hot(lookups: "Lookups", genre: str | None, n: int) -> dict[str, Any]:
-    ranked = lookups.trending(n, genre)
-    rows = _rows(lookups, [(item_id, heat, "trending") for item_id, heat in ranked])
-    return {"genre": genre, "genres": lookups.genres(), "items": rows}
+    from streams.reports.lookups import described_trending
 
-
-def _rows(lookups: "Lookups", ranked: Sequence[tuple[str, float, str]]) -> list[ItemRow]:
-    items = lookups.items(item_id for item_id, _, _ in ranked)
-    return [
-        {"rank": rank, "item_id": item_id, **_described(items.get(item_id)), "score": score, "reason": reason}
-        for rank, (item_id, score, reason) in enumerate(ranked, 1)
-    ]
-
-
-def _described(item: "Item | None") -> ItemRow:
-    if item is None:
-        return {"title": None, "year": None, "genres": ()}
-    return {"title": item.title, "year": item.year, "genres": item.genres}
+    return {"genre": genre, "genres": lookups.genres(), "items": described_trending(lookups, n, genre)}
 
 
 def _follow(

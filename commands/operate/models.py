@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -13,10 +12,9 @@ from commands.parts.options import address_options, given_settings
 if TYPE_CHECKING:
     from redis import Redis
 
-    from streams.records.records import ModelVersion
     from streams.registry.versions import Version
+    from streams.reports.promoting import ServedVersion
     from streams.settings import Settings
-    from streams.state.pointer import ModelPointer
 
 __all__ = ["model"]
 
@@ -36,12 +34,13 @@ def model() -> None:
 def list_versions(*, as_json: bool, **given: Any) -> None:
     """List the versions, newest first; the one that serves is marked *, and its anchor a."""
     from streams.registry.versions import VersionStore
+    from streams.reports.versions import described_version
 
     settings = given_settings(given)
     current, anchor = _current(settings), _anchor(settings)
     versions = VersionStore(settings.registry).list()
     if as_json:
-        described = [_described(version, current) for version in versions]
+        described = [described_version(version, current) for version in versions]
         click.echo(orjson.dumps({"current": current, "anchor": anchor, "versions": described}).decode())
     elif not versions:
         click.echo(f"no versions in {settings.registry}")
@@ -56,11 +55,12 @@ def list_versions(*, as_json: bool, **given: Any) -> None:
 def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     """Show one version, by default the one that serves, and check its files."""
     from streams.registry.versions import VersionStore
+    from streams.reports.versions import described_version
 
     settings = given_settings(given)
     current = _current(settings)
     version = VersionStore(settings.registry).verify(version_id or _required(current))
-    described = _described(version, current)
+    described = described_version(version, current)
     if as_json:
         click.echo(orjson.dumps(described).decode())
         return
@@ -79,15 +79,12 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
     anchor from then on: what follows is measured by it.
     """
-    from streams.registry.versions import VersionStore
+    from streams.reports.promoting import roll_back
 
     settings = given_settings(given)
-    before = _pointer(settings)
-    if version_id is not None:
-        _serve(settings, version_id, before, "rolled_back", as_json=as_json)
-        return
-    parent = _parent(VersionStore(settings.registry).read(_required(None if before is None else before.version)))
-    _serve(settings, parent, before, "rolled_back", as_json=as_json, is_only_instead=True)
+    if version_id is None:
+        _parent(settings, _required(_current(settings)))
+    _tell(asyncio.run(roll_back(settings, version_id)), "rolled_back", as_json=as_json)
 
 
 @model.command()
@@ -100,8 +97,9 @@ def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
     anchor from then on: what follows is measured by it.
     """
-    settings = given_settings(given)
-    _serve(settings, version_id, _pointer(settings), "promoted", as_json=as_json)
+    from streams.reports.promoting import promote_version
+
+    _tell(asyncio.run(promote_version(given_settings(given), version_id)), "promoted", as_json=as_json)
 
 
 @model.command()
@@ -176,71 +174,22 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
         click.echo(f"removed {len(removed)} of {n_versions} versions, {sum(v.size for v in removed) / 1e6:.1f} MB")
 
 
-def _serve(
-    settings: "Settings",
-    version_id: str,
-    before: "ModelPointer | None",
-    status: Literal["promoted", "rolled_back"],
-    *,
-    as_json: bool,
-    is_only_instead: bool = False,
-) -> None:
-    """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one."""
-    from streams.errors import StateError
-    from streams.registry.registry import Registry
-    from streams.serving.promotion import decide
-    from streams.serving.repeats import require_repeats
-    from streams.state.pointer import ANY_VERSION
-
-    snapshot, version = Registry(settings.registry).load(version_id)
-    require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
-    expected = before if is_only_instead else ANY_VERSION
-    if not asyncio.run(_served(settings, decide(version, status), expected)):
-        raise StateError(
-            f"model: {before and before.version} must serve until its parent does, got another version that was chosen "
-            "meanwhile; see `reelstream model list`"
-        )
-    previous = None if before is None else before.version
+def _tell(served: "ServedVersion", status: Literal["promoted", "rolled_back"], *, as_json: bool) -> None:
     if as_json:
-        click.echo(orjson.dumps({"previous": previous, "current": version.version_id, "uri": version.uri}).decode())
+        click.echo(orjson.dumps(served).decode())
         return
-    done = "promoted" if status == "promoted" else f"rolled back from {previous or 'no version'} to"
-    instead = f" instead of {previous or 'no version'}" if status == "promoted" else ""
-    click.echo(f"{done} {version.version_id}{instead}; workers follow by themselves")
-
-
-async def _served(settings: "Settings", decision: "ModelVersion", expected: "ModelPointer | str | None") -> bool:
-    from streams.errors import TopicError
-    from streams.kafka.model_versions import announce_in_thread
-    from streams.redis.connection import connect
-    from streams.serving.promotion import Promotion
-    from streams.state.store import State
-
-    client = connect(settings.redis)
-    try:
-        state = State(client)
-        await state.install()
-        return await Promotion(state, partial(announce_in_thread, settings)).serve(decision, expected)
-    except TopicError as error:
-        raise TopicError(
-            f"{error}; the pointer was moved, which workers follow: the trainer and the scorekeeper announce it when "
-            f"they start, or `reelstream model promote {decision.version}` does"
-        ) from error
-    finally:
-        await client.aclose()
-
-
-def _pointer(settings: "Settings") -> "ModelPointer | None":
-    """Return what serves, or None before the first promotion."""
-    from streams.state.pointer import find_pointer
-
-    with _redis(settings) as client:
-        return find_pointer(client)
+    previous = served.previous or "no version"
+    done = "promoted" if status == "promoted" else f"rolled back from {previous} to"
+    instead = f" instead of {previous}" if status == "promoted" else ""
+    click.echo(f"{done} {served.current}{instead}; workers follow by themselves")
 
 
 def _current(settings: "Settings") -> str | None:
     """Return the id of the version that serves, or None before the first promotion."""
-    found = _pointer(settings)
+    from streams.state.pointer import find_pointer
+
+    with _redis(settings) as client:
+        found = find_pointer(client)
     return None if found is None else found.version
 
 
@@ -274,31 +223,13 @@ def _required(current: str | None) -> str:
     return current
 
 
-def _parent(version: "Version") -> str:
-    if version.parent is None:
-        raise click.UsageError(f"a VERSION is required, because {version.version_id} serves and has no parent")
-    return version.parent
+def _parent(settings: "Settings", current: str) -> str:
+    from streams.registry.versions import VersionStore
 
-
-def _described(version: "Version", current: str | None) -> dict[str, Any]:
-    """Return a version as plain values, without its vocabularies."""
-    return {
-        "version": version.version_id,
-        "current": version.version_id == current,
-        "parent": version.parent,
-        "base": version.base,
-        "uri": version.uri,
-        "created_ms": version.created_ms,
-        "seed": version.seed,
-        "code_revision": version.code_revision,
-        "bytes": version.size,
-        "metrics": dict(version.metrics),
-        "offsets": {
-            topic: {str(partition): offset for partition, offset in partitions.items()}
-            for topic, partitions in version.offsets.items()
-        },
-        "files": {name: f"{file.bytes} bytes, sha256 {file.sha256}" for name, file in version.files.items()},
-    }
+    parent = VersionStore(settings.registry).read(current).parent
+    if parent is None:
+        raise click.UsageError(f"a VERSION is required, because {current} serves and has no parent")
+    return parent
 
 
 def _print_table(versions: "tuple[Version, ...]", current: str | None, anchor: str | None) -> None:

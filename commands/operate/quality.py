@@ -2,8 +2,7 @@
 
 import sys
 import time
-from dataclasses import asdict, dataclass
-from itertools import combinations
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +39,7 @@ def quality(*, as_json: bool, **given: Any) -> None:
     """
     from streams.redis.connection import answered, connect_to_read
     from streams.redis.heartbeat import find_alive
+    from streams.reports.quality import described_quality
     from streams.state.quality import find_quality
 
     settings = given_settings(given)
@@ -47,7 +47,7 @@ def quality(*, as_json: bool, **given: Any) -> None:
         found = _FoundQuality(find_quality(client), bool(find_alive(client, "scorekeeper")))
     is_tested = found.stored is not None and found.stored.figures["total"]["tests"] > 0
     if as_json:
-        click.echo(orjson.dumps(_described(found)).decode())
+        click.echo(orjson.dumps(described_quality(found.stored, is_alive=found.is_alive)).decode())
     elif found.stored is None or not is_tested:
         click.echo(_why_nothing(found), err=True)
     else:
@@ -63,57 +63,6 @@ def _why_nothing(found: _FoundQuality) -> str:
     return "nothing has been tested yet: the scorekeeper waits for events of users who have a list"
 
 
-def _described(found: _FoundQuality) -> dict[str, Any]:
-    """Return the object that ``--json`` prints."""
-    if found.stored is None:
-        return {"scorekeeper": found.is_alive, "at_ms": None, "figures": None}
-    figures = found.stored.figures
-    versions = [one | {"interval": asdict(_of_version(one["total"]))} for one in figures["versions"]]
-    arms = [one | {"interval": asdict(_of_arm(one["total"]))} for one in figures["arms"]]
-    return {
-        "scorekeeper": found.is_alive,
-        "at_ms": found.stored.at_ms,
-        "figures": {**figures, "versions": versions, "arms": arms, "differences": _differences(figures["arms"])},
-    }
-
-
-def _of_version(total: dict[str, Any]) -> "Interval":
-    """Return the hit rate of a version in one mode; each test counts as a draw of its own."""
-    from model.metrics.intervals import wilson
-
-    return wilson(total["hits"], total["tests"])
-
-
-def _of_arm(total: dict[str, Any]) -> "Interval":
-    """Return the hit rate of one side of an experiment; each user counts as a draw."""
-    from model.metrics.intervals import ratio_interval
-    from model.metrics.live import ArmTally
-
-    return ratio_interval(ArmTally.restored(total).sums())
-
-
-def _differences(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each two arms of one experiment, by how much the later one hits more often, as ``ab status`` does.
-
-    With too few users to tell there is no interval.
-    """
-    from commands.operate.comparison import MIN_EFFECTIVE_USERS
-    from model.metrics.intervals import difference, effective_users
-    from model.metrics.live import ArmTally
-
-    ordered = sorted(arms, key=lambda one: (one["experiment"], one["arm"]), reverse=True)
-    found = []
-    for one, other in combinations(ordered, 2):
-        if one["experiment"] != other["experiment"]:
-            continue
-        mine, theirs = (ArmTally.restored(tally["total"]).sums() for tally in (one, other))
-        lead = asdict(difference(mine, theirs))
-        if min(effective_users(mine), effective_users(theirs)) < MIN_EFFECTIVE_USERS:
-            lead |= {"low": None, "high": None}
-        found.append({"experiment": one["experiment"], "arm": one["arm"], "other": other["arm"]} | lead)
-    return found
-
-
 def _lead(one: dict[str, Any]) -> str:
     named = f"{one['experiment']}: {one['arm']} - {one['other']} = {one['value']:+.4f}"
     if one["low"] is None:
@@ -122,20 +71,27 @@ def _lead(one: dict[str, Any]) -> str:
 
 
 def _text(stored: "LiveQuality") -> str:
+    from streams.reports.quality import arm_differences, interval_of_arm, interval_of_version
+
     figures = stored.figures
     k = figures["k"]
     header = ("", f"HR@{k}", "95 %", f"NDCG@{k}", "popularity", "tests", "named")
     rows: list[Row] = [
         header,
-        _row("all", figures["total"], _of_version(figures["total"])),
-        _row("latest", figures["latest"], _of_version(figures["latest"]) if figures["latest"]["tests"] else None),
+        _row("all", figures["total"], interval_of_version(figures["total"])),
+        _row(
+            "latest", figures["latest"], interval_of_version(figures["latest"]) if figures["latest"]["tests"] else None
+        ),
     ]
     rows += [
-        _row(f"{one['version'] or 'no version'} {one['mode']}", one["total"], _of_version(one["total"]))
+        _row(f"{one['version'] or 'no version'} {one['mode']}", one["total"], interval_of_version(one["total"]))
         for one in figures["versions"]
     ]
-    rows += [_row(f"{one['experiment']}: {one['arm']}", one["total"], _of_arm(one["total"])) for one in figures["arms"]]
-    leads = [_lead(one) for one in _differences(figures["arms"])]
+    rows += [
+        _row(f"{one['experiment']}: {one['arm']}", one["total"], interval_of_arm(one["total"]))
+        for one in figures["arms"]
+    ]
+    leads = [_lead(one) for one in arm_differences(figures["arms"])]
     if leads:
         leads.append("`reelstream ab status` compares the arms of the experiment that runs more exactly, and judges.")
     age_s = max(0.0, time.time() - stored.at_ms / 1000)

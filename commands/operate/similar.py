@@ -7,7 +7,6 @@ import click
 
 if TYPE_CHECKING:
     from model.catalogue import Item
-    from model.similar import SimilarItems
     from streams.state.lookups import Lookups
 
 __all__ = ["similar"]
@@ -17,9 +16,6 @@ KINDS = {
     "behaviour": "by behaviour: what the same users touch next to it",
     "both": "by both",
 }
-LEAST_TAKEN = 0.86  # of the title that was typed: so near, a slip is likelier than another film
-LEAST_OFFERED = 0.5
-OFFERED = 5
 NOT_FOUND = 1
 
 
@@ -37,41 +33,30 @@ def similar(title: str, *, is_item: bool, by: str, n: int, redis_url: str | None
     enough; the nearest ones are named then.
     """
     from streams.redis.connection import connect_to_read
+    from streams.reports.items import described_similar
     from streams.settings import Settings
     from streams.state.lookups import Lookups
 
     with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
         lookups = Lookups(client)
-        item, near = _by_id(lookups, title) if is_item else _by_title(lookups, title)
+        item, near = _found(lookups, title, is_item=is_item)
         if item is None:
             _refuse(title, near, as_json=as_json)
             click.get_current_context().exit(NOT_FOUND)
-        answer = _answer(lookups, item, tuple(KINDS) if by == "all" else (by,), n)
+        answer = described_similar(lookups, item, tuple(KINDS) if by == "all" else (by,), n)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
         _print(answer)
 
 
-def _by_id(lookups: "Lookups", item_id: str) -> "tuple[Item | None, list[Item]]":
-    return lookups.items([item_id]).get(item_id), []
-
-
-def _by_title(lookups: "Lookups", title: str) -> "tuple[Item | None, list[Item]]":
-    """Return the item of a title, or None and those whose titles are nearest."""
+def _found(lookups: "Lookups", title: str, *, is_item: bool) -> "tuple[Item | None, list[Item]]":
     from model.intent.titles import TitleFinder
+    from streams.reports.items import find_by_title
 
-    finder = TitleFinder(lookups.catalogue())
-    exact = finder.exactly(title)
-    if exact is not None:
-        return exact, []
-    slipped = finder.by_one_slip(title)
-    if slipped is not None:
-        return slipped, []
-    near = finder.find(title, OFFERED, LEAST_OFFERED)
-    if near and near[0][1] >= LEAST_TAKEN:
-        return near[0][0], []
-    return None, [item for item, _ in near]
+    if is_item:
+        return lookups.items([title]).get(title), []
+    return find_by_title(TitleFinder(lookups.catalogue()), title)
 
 
 def _refuse(title: str, near: "list[Item]", *, as_json: bool) -> None:
@@ -81,32 +66,6 @@ def _refuse(title: str, near: "list[Item]", *, as_json: bool) -> None:
         return
     hint = "; did you mean " + ", ".join(_named(item) for item in near) + "?" if near else ""
     click.echo(f"similar: a title of the catalogue is required, got {title!r}{hint}", err=True)
-
-
-def _answer(lookups: "Lookups", item: "Item", kinds: tuple[str, ...], n: int) -> dict[str, Any]:
-    found = lookups.similar(item.item_id)
-    lists = {kind: () if found is None else _of(found, kind)[:n] for kind in kinds}
-    described = lookups.items(item_id for ranked in lists.values() for item_id, _ in ranked)
-    return {
-        "item": _described(item),
-        **{
-            kind: [
-                {"rank": rank, **_described(described[item_id]), "score": score}
-                for rank, (item_id, score) in enumerate(ranked, 1)
-                if item_id in described
-            ]
-            for kind, ranked in lists.items()
-        },
-    }
-
-
-def _of(found: "SimilarItems", kind: str) -> tuple[tuple[str, float], ...]:
-    ranked: tuple[tuple[str, float], ...] = getattr(found, kind)
-    return ranked
-
-
-def _described(item: "Item") -> dict[str, Any]:
-    return {"item_id": item.item_id, "title": item.title, "year": item.year, "genres": item.genres}
 
 
 def _named(item: "Item") -> str:

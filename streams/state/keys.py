@@ -30,8 +30,10 @@ __all__ = [
     "SourceKeys",
     "UserKeys",
     "genre_key",
+    "lists_of_users",
     "position_field",
     "similar_key",
+    "user_of_list",
 ]
 
 TRENDING_ALL = "hot:all"
@@ -154,6 +156,18 @@ def similar_key(item_id: str) -> str:
 def position_field(topic: str, partition: int) -> str:
     """Return the field of a user's hash that holds the last applied offset of one topic partition."""
     return f"at:{topic}:{partition}"
+
+
+def lists_of_users(prefix: str) -> str:
+    """Return the pattern that the keys of these users' lists match: of those whose ids begin so."""
+    begin = "".join(f"\\{mark}" if mark in r"*?[]\^-" else mark for mark in _tag(prefix))
+    return f"user:{{{begin}*}}:recs"
+
+
+def user_of_list(key: str) -> str:
+    """Return the user whose list a key holds."""
+    tag = key.removeprefix("user:{").removesuffix("}:recs")
+    return tag.replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
 
 
 def _tag(user_id: str) -> str:

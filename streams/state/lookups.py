@@ -4,6 +4,7 @@ This is what any client in any language can do with docs/reference/redis.md in h
 profiles come back from the calls that change them (``store``).
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,9 +17,21 @@ from model.catalogue import Item
 from model.history import Interaction, Profile
 from model.similar import SIMILAR_KINDS, SimilarItems
 from streams.redis.connection import answered
-from streams.state.keys import CATALOG, TRENDING_ALL, TRENDING_GENRES, UserKeys, genre_key, similar_key
+from streams.state.keys import (
+    CATALOG,
+    TRENDING_ALL,
+    TRENDING_GENRES,
+    UserKeys,
+    genre_key,
+    lists_of_users,
+    similar_key,
+    user_of_list,
+)
 
 __all__ = ["FoundList", "Lookups"]
+
+_SCANNED = 1000  # keys of one step: a millisecond of the server
+_LOOK_S = 1.0  # a person waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,29 @@ class Lookups:
         with answered("lookup of all titles"):
             found = self._client.hgetall(CATALOG)
         return tuple(_item(item_id, body) for item_id, body in sorted(found.items()))
+
+    def n_items(self) -> int:
+        """Return how many items look-ups know."""
+        with answered("lookup of the number of titles"):
+            return int(self._client.hlen(CATALOG))
+
+    def users(self, prefix: str, n: int) -> tuple[str, ...]:
+        """Return up to n users with a list whose ids begin so, by id.
+
+        Redis keeps no index of users. A bounded part of its keys is looked at, so of very many users some are missed;
+        the one whose id is the very prefix never is.
+        """
+        found: set[str] = set()
+        with answered(f"lookup of users who begin with {prefix!r}"):
+            if prefix and self._client.exists(UserKeys.of(prefix).recs):
+                found.add(prefix)
+            keys = self._client.scan_iter(match=lists_of_users(prefix), count=_SCANNED)
+            looked_until = time.monotonic() + _LOOK_S
+            for key in keys:
+                found.add(user_of_list(key))
+                if len(found) >= n or time.monotonic() > looked_until:
+                    break
+        return tuple(sorted(found))[:n]
 
     def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
         """Return what the catalogue says about each item; items that it does not hold are left out."""

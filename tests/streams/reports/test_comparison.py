@@ -2,10 +2,10 @@
 
 import pytest
 
-from commands.operate.comparison import compare
 from model.experiment import Arm, Experiment
 from model.metrics.intervals import UserSums
 from model.metrics.live import ArmTally, Tally
+from streams.reports.comparison import compare
 
 EXPLORING = Experiment("x", 0.5, Arm("a"), Arm("b", explore=1), 0)
 PINNED = Experiment("x", 0.5, Arm("a"), Arm("b", version="v2"), 0)

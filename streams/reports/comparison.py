@@ -6,11 +6,11 @@ seldom is said with it, for one look and for any number of looks.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from model.experiment import Arm, Experiment
-    from model.metrics.live import ArmTally
+from model.experiment import Arm, Experiment
+from model.metrics.intervals import UserSums, always_limit, difference, effective_users, student_limit
+from model.metrics.live import ArmTally
+from model.metrics.lots import limit_by_lot
 
 __all__ = ["MIN_EFFECTIVE_USERS", "ArmComparison", "compare", "tests_of_own_lists"]
 
@@ -45,8 +45,8 @@ class ArmComparison:
 
 
 def compare(
-    experiment: "Experiment",
-    tallies: "Mapping[str, ArmTally]",
+    experiment: Experiment,
+    tallies: Mapping[str, ArmTally],
     users: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> ArmComparison:
     """Compare the figures of two arms.
@@ -57,9 +57,6 @@ def compare(
     tallies : by arm; one without tests is absent.
     users : by arm, tests and hits of each user; sums over users are taken where these do not make them up.
     """
-    from model.metrics.intervals import UserSums, always_limit, difference, effective_users, student_limit
-    from model.metrics.lots import limit_by_lot
-
     if not tallies:
         return ArmComparison("no list of this experiment has been tested yet")
     if len(tallies) == 1:
@@ -85,15 +82,13 @@ def compare(
     return ArmComparison(verdict, lead, once.low, once.high, always.low, always.high, is_by_lot)
 
 
-def tests_of_own_lists(arm: "Arm", tally: "ArmTally") -> int:
+def tests_of_own_lists(arm: Arm, tally: ArmTally) -> int:
     """Return the tests of lists that the version of an arm made; of any version where the arm names none."""
     return tally.versioned if arm.version is None else tally.versions.get(arm.version, 0)
 
 
-def _why_not(experiment: "Experiment", tallies: "Mapping[str, ArmTally]") -> str | None:
+def _why_not(experiment: Experiment, tallies: Mapping[str, ArmTally]) -> str | None:
     """Return why nothing can be said about these arms, if so."""
-    from model.metrics.intervals import effective_users
-
     for arm in experiment.arms:
         tally = tallies[arm.name]
         may_be_cold = arm.version is None and arm.personalize_at is not None  # cold start may be what it is about
@@ -114,7 +109,7 @@ def _why_not(experiment: "Experiment", tallies: "Mapping[str, ArmTally]") -> str
     )
 
 
-def _not_served(arm: "Arm", tally: "ArmTally") -> str:
+def _not_served(arm: Arm, tally: ArmTally) -> str:
     if tally.versioned == 0:
         return f"arm {arm.name} is not judged: no model version made any of its tested lists"
     made = ", ".join(list(tally.versions)[-3:])

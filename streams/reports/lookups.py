@@ -1,0 +1,77 @@
+"""Lists, profiles and what trends, as plain values with titles: what look-ups print as JSON and answer over HTTP."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from model.catalogue import Item
+from model.history import Profile
+from streams.state.lookups import Lookups
+
+__all__ = ["described_genres", "described_item", "described_profile", "described_trending", "list_with_titles"]
+
+_NO_TITLE: Mapping[str, Any] = {"title": None, "year": None, "genres": ()}
+
+
+def described_item(item: Item) -> dict[str, Any]:
+    """Return what the catalogue says of an item."""
+    return {"item_id": item.item_id, "title": item.title, "year": item.year, "genres": item.genres}
+
+
+def list_with_titles(lookups: Lookups, record: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
+    """Return a record of ``recommendations`` whose first n items, by default all, say their titles."""
+    listed = record["items"][:n]
+    titles = lookups.items(item["item_id"] for item in listed)
+    return {**record, "items": [{**item, **_title(titles, item["item_id"])} for item in listed]}
+
+
+def described_profile(lookups: Lookups, user_id: str, n: int) -> dict[str, Any]:
+    """Return a user's counters, mode, favourite genres and n latest events; of one without events, that."""
+    found = lookups.profile(user_id, n)
+    if found is None:
+        return {"user_id": user_id, "unknown": True}
+    titles = lookups.items(interaction.item_id for interaction in found.recent)
+    recent = [{**asdict(interaction), **_title(titles, interaction.item_id)} for interaction in found.recent]
+    return {**_counters(found), "recent": recent}
+
+
+def described_trending(lookups: Lookups, n: int, genre: str | None = None) -> list[dict[str, Any]]:
+    """Return the n hottest items, of one genre if given, hottest first."""
+    ranked = lookups.trending(n, genre)
+    titles = lookups.items(item_id for item_id, _ in ranked)
+    return [
+        {"rank": rank, "item_id": item_id, **_title(titles, item_id), "score": heat, "reason": "trending"}
+        for rank, (item_id, heat) in enumerate(ranked, 1)
+    ]
+
+
+def described_genres(items: Iterable[Item], trending: Sequence[str]) -> list[dict[str, Any]]:
+    """Return every genre of a catalogue by name, with how many items have it and whether it trends."""
+    counts: dict[str, int] = dict.fromkeys(trending, 0)
+    for item in items:
+        for genre in item.genres:
+            counts[genre] = counts.get(genre, 0) + 1
+    hot = frozenset(trending)
+    return [{"genre": genre, "items": n, "trending": genre in hot} for genre, n in sorted(counts.items())]
+
+
+def _counters(found: Profile) -> dict[str, Any]:
+    return {
+        "user_id": found.user_id,
+        "unknown": False,
+        "mode": found.mode,
+        "watches": found.watches,
+        "ratings": found.ratings,
+        "actions": found.actions,
+        "mean_rating": round(found.rating_sum / found.ratings, 3) if found.ratings else None,
+        "seen": found.seen,
+        "hidden": found.hidden,
+        "first_ts": found.first_ts,
+        "last_ts": found.last_ts,
+        "genres": dict(sorted(found.genres.items(), key=lambda liked: (-liked[1], liked[0]))),
+    }
+
+
+def _title(titles: Mapping[str, Item], item_id: str) -> Mapping[str, Any]:
+    item = titles.get(item_id)
+    return _NO_TITLE if item is None else {"title": item.title, "year": item.year, "genres": item.genres}

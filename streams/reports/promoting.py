@@ -1,0 +1,98 @@
+"""Letting a version serve because a person says so: on the command line, over HTTP or on the page.
+
+It imports torch, as the version is loaded first, with every check that a worker makes.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from streams.errors import RegistryError, StateError, TopicError
+from streams.kafka.model_versions import announce_in_thread
+from streams.redis.connection import connect, connect_to_read
+from streams.registry.registry import Registry
+from streams.registry.versions import VersionStore
+from streams.serving.promotion import Promotion, decide
+from streams.serving.repeats import require_repeats
+from streams.settings import Settings
+from streams.state.pointer import ANY_VERSION, ModelPointer, find_pointer
+from streams.state.store import State
+
+__all__ = ["ServedVersion", "promote_version", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """The version that serves now, where it is kept, and the one that served before."""
+
+    previous: str | None
+    current: str
+    uri: str
+
+
+async def promote_version(settings: Settings, version_id: str) -> ServedVersion:
+    """Serve a stored version, whatever the gate said of it.
+
+    Raises
+    ------
+    RegistryError
+        If it cannot be loaded, before anything changes.
+    StateError
+        If Redis does not answer.
+    TopicError
+        If it serves, and could not be announced.
+    """
+    return await _serve(settings, version_id, "promoted", _pointer(settings))
+
+
+async def roll_back(settings: Settings, version_id: str | None = None) -> ServedVersion:
+    """Serve an older version again, by default the parent of the one that serves; raises as ``promote_version``."""
+    before = _pointer(settings)
+    if version_id is not None:
+        return await _serve(settings, version_id, "rolled_back", before)
+    if before is None:
+        raise RegistryError(
+            "model: a VERSION is required, because no version serves; `reelstream model list` names them"
+        )
+    parent = VersionStore(settings.registry).read(before.version).parent
+    if parent is None:
+        raise RegistryError(f"model: a VERSION is required, because {before.version} serves and has no parent")
+    return await _serve(settings, parent, "rolled_back", before, is_only_instead=True)
+
+
+async def _serve(
+    settings: Settings,
+    version_id: str,
+    status: Literal["promoted", "rolled_back"],
+    before: ModelPointer | None,
+    *,
+    is_only_instead: bool = False,
+) -> ServedVersion:
+    """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one."""
+    snapshot, version = Registry(settings.registry).load(version_id)
+    require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
+    decision = decide(version, status)
+    client = connect(settings.redis)
+    try:
+        state = State(client)
+        await state.install()
+        promotion = Promotion(state, partial(announce_in_thread, settings))
+        serves = await promotion.serve(decision, before if is_only_instead else ANY_VERSION)
+    except TopicError as error:
+        raise TopicError(
+            f"{error}; the pointer was moved, which workers follow: the trainer and the scorekeeper announce it when "
+            f"they start, or `reelstream model promote {decision.version}` does"
+        ) from error
+    finally:
+        await client.aclose()
+    if not serves:
+        raise StateError(
+            f"model: {before and before.version} must serve until its parent does, got another version that was chosen "
+            "meanwhile; see `reelstream model list`"
+        )
+    return ServedVersion(None if before is None else before.version, version.version_id, version.uri)
+
+
+def _pointer(settings: Settings) -> ModelPointer | None:
+    with connect_to_read(settings.redis) as client:
+        return find_pointer(client)

@@ -1,0 +1,255 @@
+"""The one door for whoever serves people: what is stored, what is sent, and what comes back.
+
+Answers are plain values as the commands print them with ``--json``; stored lists are bytes. A user without anything is
+no error. Where Redis is away every question raises ``StateAway``, where Kafka is, ``ClusterAway``: asking again may
+help, and events may be sent again under the same ids.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from redis import Redis
+
+from model.similar import SIMILAR_KINDS
+from streams.errors import ClusterAway, TopicError
+from streams.kafka.clients import producer
+from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.topics import REQUESTS
+from streams.records.codec import decode_request, encode
+from streams.redis.connection import connect
+from streams.redis.heartbeat import find_alive
+from streams.reports.experiments import experiment_of
+from streams.reports.items import described_similar
+from streams.reports.lookups import (
+    described_genres,
+    described_item,
+    described_profile,
+    described_trending,
+    list_with_titles,
+)
+from streams.reports.quality import quality_of
+from streams.reports.versions import version_of, versions_of
+from streams.settings import Settings
+from streams.state.lookups import Lookups
+from streams.state.quality import find_series
+from web.gateway.published_lists import PublishedLists
+from web.gateway.reading import Reading
+from web.gateway.sending import EventResult, EventSender
+from web.gateway.stored_lists import StoredLists
+from web.gateway.titles import Titles
+
+__all__ = ["ROLES", "Gateway"]
+
+ROLES = ("worker", "trainer", "scorekeeper", "archiver")
+_ATTEMPTS = 1  # of a call whose connection broke: somebody waits, and may ask again
+_SEND_MS = 10_000  # for an acknowledgement; who waits longer is told that Kafka is away
+T = TypeVar("T")
+
+
+class Gateway:
+    """Reads Redis, and writes and reads Kafka, for one process; used as an asynchronous context.
+
+    Parameters
+    ----------
+    settings : addresses; the topics must exist.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._reading = Reading(settings.redis)
+        self._titles = Titles(self._reading)
+        self._published = PublishedLists(settings)
+        self._ending = AsyncExitStack()
+        self._producer: AIOKafkaProducer
+        self._events: EventSender
+        self._stored: StoredLists
+
+    async def __aenter__(self) -> Self:
+        """Connect; raise StreamError where that is not possible."""
+        async with AsyncExitStack() as begun:
+            begun.callback(self._reading.close)
+            await self._reading.start()
+            client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS))
+            begun.push_async_callback(client.aclose)
+            self._stored = StoredLists(client)
+            try:
+                self._producer = producer(self.settings, client_id="reelstream-api", request_timeout_ms=_SEND_MS)
+                begun.push_async_callback(self._producer.stop)
+                await self._producer.start()
+                begun.push_async_callback(self._published.stop)
+                await self._published.start()
+            except KafkaError as error:
+                raise self._away("connecting", error) from error
+            self._events = EventSender(self._producer, self.settings)
+            self._ending = begun.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect; what was handed over is sent."""
+        await self._ending.aclose()
+
+    async def list_of(self, user_id: str) -> bytes | None:
+        """Return the list that was published last for a user, the JSON as it is stored; None where there is none."""
+        return await self._stored.of(user_id)
+
+    async def with_titles(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a list whose items say their titles, years and genres."""
+        return await self._reading.of(lambda lookups: list_with_titles(lookups, record))
+
+    async def profile_of(self, user_id: str, n: int = 20) -> dict[str, Any]:
+        """Return counters, mode, favourite genres and the n latest events; ``unknown`` without any event."""
+        return await self._reading.of(lambda lookups: described_profile(lookups, user_id, n))
+
+    async def hot(self, n: int = 10, genre: str | None = None) -> list[dict[str, Any]]:
+        """Return what trends, over everything or in one genre."""
+        return await self._reading.of(lambda lookups: described_trending(lookups, n, genre))
+
+    async def genres(self) -> list[dict[str, Any]]:
+        """Return every genre, how many items have it, and whether it trends."""
+        items = await self._titles.items()
+        return described_genres(items, await self._reading.of(Lookups.genres))
+
+    async def item(self, item_id: str) -> dict[str, Any] | None:
+        """Return what the catalogue says of an item, or None."""
+        found = (await self._reading.of(lambda lookups: lookups.items([item_id]))).get(item_id)
+        return None if found is None else described_item(found)
+
+    async def similar(self, item_id: str, kinds: Sequence[str] = SIMILAR_KINDS, n: int = 10) -> dict[str, Any] | None:
+        """Return what is similar to an item, by content, by behaviour and by both; None for an unknown item."""
+
+        def look(lookups: Lookups) -> dict[str, Any] | None:
+            found = lookups.items([item_id]).get(item_id)
+            return None if found is None else described_similar(lookups, found, kinds, n)
+
+        return await self._reading.of(look)
+
+    async def search(self, text: str, n: int = 10) -> list[dict[str, Any]]:
+        """Return up to n items for what somebody typed so far, slips of the pen allowed."""
+        return await self._titles.search(text, n)
+
+    async def users(self, prefix: str = "", n: int = 50) -> list[str]:
+        """Return up to n users with a list whose ids begin so, by id."""
+        return list(await self._reading.of(lambda lookups: lookups.users(prefix, n)))
+
+    async def send_events(self, batch: Sequence[object]) -> list[EventResult]:
+        """Send events and return, once the broker has them, what became of each.
+
+        An event is an object with ``user_id``, ``item_id`` and ``progress``, ``rating`` or ``kind``; ``event_id``,
+        ``ts`` and ``rec_id`` may be left out.
+        """
+        return await self._events.send(batch)
+
+    async def ask(self, user_id: str, wishes: Mapping[str, Any], budget_s: float) -> dict[str, Any] | None:
+        """Ask for a list and return the answer; None where none came in time.
+
+        Parameters
+        ----------
+        user_id : for whom.
+        wishes : further fields of a request (docs/reference/records.md).
+        budget_s : seconds that it may take altogether.
+
+        Raises
+        ------
+        BadRecord
+            If the wishes break the contract.
+        ClusterAway
+            If Kafka does not take the request.
+        """
+        request = {"request_id": f"ask-{uuid4().hex}", "user_id": user_id, **wishes}
+        body = encode(request)
+        decode_request(body)
+        try:
+            async with asyncio.timeout(budget_s):
+                with self._published.of(user_id) as lists:
+                    topic = self.settings.prefix + REQUESTS
+                    await self._producer.send_and_wait(topic, body, user_id.encode())
+                    while True:
+                        found: dict[str, Any] = orjson.loads(await lists.get())
+                        if found["trigger"].get("request_id") == request["request_id"]:
+                            return found
+        except KafkaError as error:
+            raise self._away("asking for a list", error) from error
+        except TimeoutError:
+            return None
+
+    def new_lists(self, user_id: str) -> AsyncIterator[bytes]:
+        """Give each list of a user that is published from now on, as JSON, answers to requests included."""
+        return self._published.following(user_id)
+
+    async def models(self) -> dict[str, Any]:
+        """Return every model version, newest first, the one that serves, and its anchor."""
+        return await self._reading.by(lambda client: versions_of(client, self.settings.registry))
+
+    async def model(self, version_id: str) -> dict[str, Any]:
+        """Return one version whose files are whole; raise RegistryError if there is none."""
+        return await self._reading.by(lambda client: version_of(client, self.settings.registry, version_id))
+
+    async def promote(self, version_id: str) -> dict[str, Any]:
+        """Serve a stored version; raises as ``streams.reports.promoting.promote_version``."""
+        return await self._decide(version_id, "promote_version")
+
+    async def roll_back(self, version_id: str | None = None) -> dict[str, Any]:
+        """Serve an older version again, by default the parent of the one that serves."""
+        return await self._decide(version_id, "roll_back")
+
+    async def experiment(self) -> dict[str, Any]:
+        """Return the experiment that runs with its figures; ``{"experiment": None}`` without one."""
+        return await self._reading.by(experiment_of)
+
+    async def quality(self) -> dict[str, Any]:
+        """Return how often lists were right, with intervals, as the scorekeeper has counted."""
+        return await self._reading.by(quality_of)
+
+    async def quality_series(self, n: int = 360) -> list[dict[str, Any]]:
+        """Return the latest n points of the hit rate and popularity's, newest first."""
+        points = await self._reading.by(lambda client: find_series(client, n))
+        return [orjson.loads(orjson.dumps(point)) for point in points]
+
+    async def alive(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return, by role and ``host:pid``, the latest report of every process that shows signs of life."""
+        return await self._reading.by(lambda client: {role: find_alive(client, role) for role in ROLES})
+
+    async def read(self, ask: Callable[[Redis], T]) -> T:
+        """Return what a function of a synchronous client returns, run in a thread; StateAway where Redis is away."""
+        return await self._reading.by(ask)
+
+    async def require_servers(self, within_s: float) -> dict[str, float]:
+        """Return in how many milliseconds Redis and Kafka answer.
+
+        Raises
+        ------
+        StateAway, ClusterAway
+            If either does not.
+        """
+        began = time.monotonic()
+        await self._reading.by(lambda client: client.ping())
+        redis_ms = 1000 * (time.monotonic() - began)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError) as error:
+            raise self._away("health", error) from error
+        return {"redis_ms": redis_ms, "kafka_ms": 1000 * (time.monotonic() - began)}
+
+    async def _decide(self, version_id: str | None, how: str) -> dict[str, Any]:
+        def decide() -> dict[str, Any]:
+            from streams.reports import promoting  # noqa: PLC0415 - torch: seconds and 300 MB, which few need here
+
+            served = asyncio.run(getattr(promoting, how)(self.settings, version_id))
+            return {"previous": served.previous, "current": served.current, "uri": served.uri}
+
+        return await self._reading.off_the_loop(decide)
+
+    def _away(self, where: str, error: KafkaError | TimeoutError) -> TopicError:
+        required = f"{where}: an answer of Kafka at {self.settings.kafka} is required"
+        if isinstance(error, KafkaError):
+            return cluster_error(error, required)
+        return ClusterAway(f"{required}, got none in time")

@@ -1,0 +1,116 @@
+"""Events on their way to Kafka: each is checked by the rules of its topic, and answered once the broker has it.
+
+What would become a dead letter is refused here and never sent. An event may leave out what can be told without it: its
+time is then now, and its id a new one, so that only events with an id of their own may be sent again safely.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from model.kinds import RATE, WATCH, KindTable
+from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.topics import ACTIONS, RATES, WATCHES
+from streams.records.codec import BadRecord, encode
+from streams.records.decoding import RawRecord, decode_event
+from streams.records.records import Event, Origin
+from streams.settings import Settings
+
+__all__ = ["EventResult", "EventSender"]
+
+_TOPICS = {WATCH: WATCHES, RATE: RATES}
+
+
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """What became of one event.
+
+    Parameters
+    ----------
+    event_id : given, or made here; None where what was given is none.
+    status : ``accepted`` once every replica in step has it, ``refused`` if it breaks its contract.
+    cause, detail : of a refused one, as in a dead letter: what was required and what was got.
+    """
+
+    event_id: str | None
+    status: Literal["accepted", "refused"]
+    cause: str | None = None
+    detail: str | None = None
+
+
+class EventSender:
+    """Sends events.
+
+    Parameters
+    ----------
+    producer : started; stopped by who started it.
+    settings : the prefix of the topics and the table of kinds.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, settings: Settings) -> None:
+        self._producer = producer
+        self._settings = settings
+
+    async def send(self, batch: Sequence[object]) -> list[EventResult]:
+        """Send those events that keep their contract, and return the result of each in order.
+
+        Raises
+        ------
+        ClusterAway
+            If Kafka does not acknowledge all of them. Some may have arrived: sending the batch again with the same ids
+            is safe.
+        """
+        now_ms = time.time_ns() // 1_000_000
+        results: list[EventResult] = []
+        deliveries = []
+        try:
+            for given in batch:
+                try:
+                    topic, event = _checked(given, now_ms, self._settings.kinds)
+                except BadRecord as error:
+                    results.append(EventResult(_id_of(given), "refused", error.cause, error.detail))
+                    continue
+                name = self._settings.prefix + topic
+                deliveries.append(await self._producer.send(name, encode(event), event.user_id.encode()))
+                results.append(EventResult(event.event_id, "accepted"))
+            for delivery in deliveries:  # all are under way
+                await delivery
+        except KafkaError as error:
+            required = f"events: an acknowledgement of Kafka at {self._settings.kafka} is required"
+            raise cluster_error(error, required) from error
+        return results
+
+
+def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, Event]:
+    """Return an event and its topic; raise BadRecord if it breaks the contract."""
+    if not isinstance(given, Mapping):
+        raise BadRecord("not_an_object", f"an event must be a JSON object, got {str(given)[:80]!r}")
+    topic = _topic_of(given, kinds)
+    filled = {"event_id": str(uuid4()), "ts": now_ms} | {name: one for name, one in given.items() if one is not None}
+    record = RawRecord(Origin(topic, 0, 0, now_ms), None, encode(filled))
+    return topic, decode_event(record, topic, kinds)
+
+
+def _topic_of(given: Mapping[str, Any], kinds: KindTable) -> str:
+    kind = given.get("kind")
+    if isinstance(kind, str):
+        return _TOPICS.get(kind, ACTIONS)
+    named = [topic for name, topic in (("progress", WATCHES), ("rating", RATES)) if given.get(name) is not None]
+    if kind is None and len(named) == 1:
+        return named[0]
+    own = ", ".join(kinds.own)
+    raise BadRecord(
+        "bad_field" if kind is not None or named else "missing_field",
+        f"kind must be watch, rate or one of {own}; an event with progress alone is a watch and one with rating alone "
+        f"is a rating; got {str(kind)[:80]!r} with {' and '.join(named) or 'neither'}",
+    )
+
+
+def _id_of(given: object) -> str | None:
+    found = given.get("event_id") if isinstance(given, Mapping) else None
+    return found[:64] if isinstance(found, str) else None
