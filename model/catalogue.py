@@ -12,7 +12,7 @@ __all__ = ["Catalogue", "Item"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One film as its owner describes it.
+    """One item as the owner of the catalogue describes it.
 
     Parameters
     ----------

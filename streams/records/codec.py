@@ -45,8 +45,17 @@ from streams.records.wrapping import behind_frame, is_envelope
 __all__ = [
     "CAUSES",
     "DECODERS",
+    "MAX_AGE",
     "MAX_BYTES",
+    "MAX_EXCLUDE",
+    "MAX_GENRES",
     "MAX_K",
+    "MAX_LIKE",
+    "MAX_QUERY_LENGTH",
+    "MAX_TAGS",
+    "MAX_TITLE_LENGTH",
+    "MAX_YEAR",
+    "MIN_YEAR",
     "BadRecord",
     "BadRequest",
     "check_key",
@@ -79,6 +88,7 @@ MAX_EXCLUDE = 1000
 MAX_LIKE = 50  # of a few examples a list can still resemble each
 MAX_QUERY_LENGTH = 200  # characters; what reads queries takes a sentence or two
 DEFAULT_K = 10
+MIN_YEAR, MAX_YEAR = 1800, 2200  # of release; outside is another calendar or another field
 MAX_AGE = 150  # years
 MAX_SHOWN_CHARACTERS = 80  # characters of a value in a message
 MAX_SHOWN_ENTRIES = 20  # entries of it
@@ -378,7 +388,7 @@ def _timestamp(fields: Fields) -> int:
 
 
 def _year(fields: Fields, name: str) -> int:
-    return _whole(fields, name, 1800, 2200)
+    return _whole(fields, name, MIN_YEAR, MAX_YEAR)
 
 
 def _whole(fields: Fields, name: str, least: int, most: int) -> int:

@@ -64,7 +64,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A user watched part of a film; ``progress`` is the share seen, 0..1."""
+    """A user watched part of an item.
+
+    Parameters
+    ----------
+    event_id : yours, and the same whenever the event is sent again: a copy counts once.
+    user_id : who.
+    item_id : which item.
+    ts : when it happened, milliseconds since the epoch.
+    progress : the share that was seen, 0 to 1.
+    rec_id : of the list that led to the event.
+    """
 
     event_id: str
     user_id: str
@@ -87,7 +97,17 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """A user rated a film; ``rating`` is in stars, 0.5..5.0."""
+    """A user rated an item.
+
+    Parameters
+    ----------
+    event_id : yours, and the same whenever the event is sent again: a copy counts once.
+    user_id : who.
+    item_id : which item.
+    ts : when it happened, milliseconds since the epoch.
+    rating : stars, 0.5 to 5.
+    rec_id : of the list that led to the event.
+    """
 
     event_id: str
     user_id: str
@@ -109,7 +129,17 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A user did something of another kind, which the table of kinds names: a like, a purchase, a skip, a hide."""
+    """A user did something of another kind, which the table of kinds names: a like, a purchase, a skip, a hide.
+
+    Parameters
+    ----------
+    event_id : yours, and the same whenever the event is sent again: a copy counts once.
+    user_id : who.
+    item_id : which item.
+    ts : when it happened, milliseconds since the epoch.
+    kind : a name of the table of kinds of the installation.
+    rec_id : of the list that led to the event.
+    """
 
     event_id: str
     user_id: str
@@ -166,11 +196,18 @@ class Request:
 
     Parameters
     ----------
-    request_id, user_id : who asks, and for whom.
-    k : length of the list.
+    request_id : of the app's choice; the answer's ``trigger`` has it.
+    user_id : for whom.
+    k : length of the list, 10 without it.
     genre : short for one wanted genre; with ``strict`` for one that must be.
     strict : whether a shorter list is better than other genres.
-    genres, years, query, like, weights, exclude, allow_seen : as in :class:`model.wishes.wishes.Wishes`.
+    exclude : ids of items not to list this time.
+    genres : wanted and not wanted, each a list of names.
+    years : first and last year of release, both included; null leaves that end open.
+    query : what is asked for, in words.
+    like : ids of items that the list should resemble; they are not listed themselves.
+    weights : how much each part of the order counts, in the place of its default.
+    allow_seen : whether items that the user has touched may be listed; hidden ones stay hidden.
     """
 
     request_id: str
@@ -212,8 +249,11 @@ class ListedItem:
 
     Parameters
     ----------
+    item_id : which item.
     rank : from 1.
+    score : the higher the better, within one list.
     source : what put it there: a mode, or ``exploration`` where chance did.
+    reason : in words, to be shown.
     propensity : how likely it was to be there: 1 for a place that is given by score alone.
     because : the signal that the reason says in words.
     """
@@ -249,11 +289,14 @@ class Recommendation:
     Parameters
     ----------
     rec_id : deterministic in user, trigger and model version, so a redelivered trigger repeats it.
+    user_id : whose list it is.
     ts : event time of the trigger, milliseconds; for a request the user's latest event time, or that of the request's
         record for a user without events.
     mode : how the list was made; ``degraded`` when scoring failed or was late, ``refused`` for a request that could not
         be read, which has no items.
     model_version : version that scored it, None for a list made without one.
+    k : how many items were asked for.
+    items : the list, best first.
     sequence : how many of the user's events the list has seen; a later list has a higher one.
     trigger : ``{"topic", "partition", "offset", "event_id", "timestamp"}`` or ``{"request_id"}``.
     event_ts, published_ts : event time of the trigger and wall clock at publication, milliseconds.
@@ -287,7 +330,17 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class ModeChange:
-    """A user crossed the threshold; ``known_items`` is what was counted against it."""
+    """A user crossed the threshold between two modes, or was set by hand.
+
+    Parameters
+    ----------
+    user_id : who.
+    ts : event time of the trigger, milliseconds.
+    previous, mode : the mode before, and from now on.
+    known_items : how many different recent items of the user the model knows, which is counted against the threshold.
+    model_version : that served, None where none did.
+    trigger : as in a recommendation.
+    """
 
     user_id: str
     ts: int
