@@ -52,6 +52,7 @@ _COMMANDS = {
         "List, show or replay records that broke their contract.",
     ),
     "kinds": ("commands.operate.kinds", "kinds", "Show which kinds of events there are, and what each says."),
+    "contracts": ("commands.operate.contracts", "contracts", "Print what topics carry, as JSON Schema or AsyncAPI."),
     "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
     "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
 }

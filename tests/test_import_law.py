@@ -97,6 +97,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "stack": {ROOT_ROOM},
         "kafka": {ROOT_ROOM, "records"},
         "archive": {ROOT_ROOM, "records"},
+        "contracts": {ROOT_ROOM, "kafka", "records"},
         "reading": {ROOT_ROOM, "kafka", "records"},
         "state": {ROOT_ROOM, "records", "redis"},
         "serving": {ROOT_ROOM, "kafka", "records", "redis", "registry", "state"},

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
+from jsonschema import Draft202012Validator
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from streams.contracts.documents import schema_document
 from streams.kafka.topics import create_topics
 from streams.redis.connection import connect_to_read
 from streams.security import KafkaSecurity
@@ -154,6 +156,16 @@ class Installation:
     def values(self, topic):
         """Return the JSON of every record of a topic so far."""
         return [orjson.loads(record.value) for record in self.records(topic)]
+
+    def breaches(self, topic):
+        """Return where the records of a topic break its contract; of dead letters, where their headers do."""
+        schema = Draft202012Validator(schema_document(topic))
+        in_headers = topic == "dead-letters"
+        found = (
+            {name: value.decode() for name, value in record.headers} if in_headers else orjson.loads(record.value)
+            for record in self.records(topic)
+        )
+        return [f"{error.json_path}: {error.message}" for one in found for error in schema.iter_errors(one)]
 
     def await_value(self, topic, wanted, within_s=30.0):
         """Wait for the first record of a topic whose JSON fulfils a condition, and return the JSON."""

@@ -134,6 +134,7 @@ def test_versions_follow_the_events_and_survive_a_kill(install, until):
         assert all(later.offsets[topic][at] > version.offsets[topic][at] for at in range(2))
         assert trainer.terminate(10) == 0
         assert "Traceback" not in trainer.said()
+    assert installation.breaches("model-versions") == []
 
 
 async def test_a_rejected_candidate_is_announced_and_changes_nothing(install):

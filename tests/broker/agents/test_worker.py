@@ -283,6 +283,14 @@ def test_a_bad_catalogue_record_becomes_one_dead_letter(running, until):
     assert headers["cause"] == b"missing_field"
 
 
+@pytest.mark.parametrize("topic", ["recommendations", "mode-changes", "dead-letters", "recommendation-requests"])
+def test_what_was_published_above_keeps_its_contract(running, topic):
+    """Every record that the tests above led to is valid by the schema of its topic, and there are some of each."""
+    assert running.records(topic)
+    breaches = running.breaches(topic)
+    assert breaches == ([] if topic != "recommendation-requests" else ["$: 'user_id' is a required property"])
+
+
 def test_counters_survive_a_kill(install, until):
     """Killed in the middle of 4,000 watches and started again, a worker counts each once and omits no user's list."""
     installation = install()
