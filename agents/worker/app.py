@@ -95,7 +95,8 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
     explaining = BudgetedScorer(config.serving.explain_budget_s, Breaker(BreakerConfig(), time.monotonic))
-    serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000, explaining)
+    reading = BudgetedScorer(config.serving.read_budget_s, Breaker(BreakerConfig(), time.monotonic))
+    serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000, explaining, reading)
     worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), Driver.of_app(app, settings))
     background: set[asyncio.Task[Any]] = set()
 
@@ -110,6 +111,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         await end_tasks(background)  # first: what they do next may need what is closed below
         scoring.close()
         explaining.close()
+        reading.close()
         await worker.stop()
         await client.aclose()
 

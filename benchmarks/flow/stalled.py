@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.flow.wishes import Log, recommender_of
 from model.history import Profile
+from model.ranking.asked import CatalogueWishes
 from model.ranking.recommender import CandidateList, Recommender
-from model.wishes.wishes import Wishes
 from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
@@ -35,12 +35,12 @@ class Stalling(Recommender):
     switch: dict[str, bool] = field(default_factory=dict)
 
     def recommend(
-        self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None] | None = None
     ) -> tuple[CandidateList, ...]:
         """Rank, late where it hangs."""
         if self.switch.get("stalled"):
             time.sleep(STALL_S)
-        return super().recommend(profiles, n, wishes)
+        return super().recommend(profiles, n, asked)
 
 
 async def measured(data: Dataset, rate: float, seconds: float) -> dict[str, dict[str, object]]:

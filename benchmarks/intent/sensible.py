@@ -62,7 +62,8 @@ def _recommender(dataset: Dataset) -> Recommender:
 def _judged(recommender: Recommender, query: Query, weights: Weights, *, shows: bool) -> bool:
     """Print how one query is answered, and return whether it is sensible."""
     started = time.perf_counter()
-    (made,) = recommender.recommend([Profile("nobody", recent=())], N, [Wishes(query=query.text, weights=weights)])
+    asked = recommender.read([Wishes(query=query.text, weights=weights)])
+    (made,) = recommender.recommend([Profile("nobody", recent=())], N, asked)
     took_ms = 1000 * (time.perf_counter() - started)
     listed = [recommender.catalogue.items[item.item_id] for item in made.items]
     fitting = [all(set(group.split()) & set(item.genres) for group in query.fits) for item in listed]

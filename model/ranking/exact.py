@@ -247,7 +247,21 @@ class Ranker:
         """
         if n < 1:
             raise ValueError(f"Ranker.rank: n must be at least 1, got {n!r}")
-        logits = self.logits(histories, texts, signals, mode)  # (B, N)
+        return self.best(self.logits(histories, texts, signals, mode), histories, n, excluded=excluded, allowed=allowed)
+
+    def best(
+        self,
+        logits: Tensor,
+        histories: HistoryBatch,
+        n: int,
+        *,
+        excluded: NDArray[np.bool_] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> RankedLists:
+        """Return each user's ``n`` best items by logits that are known, float32 (B, N); these are changed in place.
+
+        The other parameters, and what is returned, are those of :meth:`rank`.
+        """
         banned = np.zeros(logits.shape, dtype=np.bool_)
         if not self.snapshot.config.repeats:
             rows, places = np.nonzero(histories.items >= 0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from model.because import AS_NEW, BY_POPULARITY, BY_TASTE, Because, in_words
 from model.catalogue import Catalogue, Item
@@ -22,7 +23,7 @@ from model.network.intent import TEXT_WIDTH, text_vectors
 from model.ranking.asked import CatalogueWishes, best_allowed, read_wishes
 from model.ranking.cold_start import ColdStart, ScoredItem, Source, Trending
 from model.ranking.content import ContentIndex
-from model.ranking.exact import Ranker
+from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
@@ -38,7 +39,7 @@ __all__ = ["CandidateList", "Recommender"]
 
 _NOTHING_TRENDS = Trending()
 _SOURCES: dict[Mode, Source] = {"personalized": "neumf", "cold_start": "trending"}
-_MAX_READ = 32  # wishes that are kept as they were read, for looking deeper; 3 MB each where there are 100,000 items
+_MAX_READ = 32  # wishes that are kept as they were read; 3 MB each where there are 100,000 items
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,18 @@ class Recommender:
         """Return the thresholds between the modes: those that the version expects most hits of, where they may be."""
         return self.modes if self.ranker is None else self.modes.learnt(self.ranker.handover)
 
+    def read(self, wishes: Sequence[Wishes], *, at_once: bool = False) -> list[CatalogueWishes | None]:
+        """Read what each of some lists should be like against the catalogue; None for a list like any other.
+
+        Parameters
+        ----------
+        wishes : of B lists.
+        at_once : whether to leave out queries that were not read before, as reading one may take long.
+        """
+        return [self._read(one, at_once=at_once) for one in wishes]
+
     def recommend(
-        self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None] | None = None
     ) -> tuple[CandidateList, ...]:
         """Rank for a batch of users.
 
@@ -184,13 +195,13 @@ class Recommender:
         ----------
         profiles : B users.
         n : candidates per user; fewer come back where the catalogue or a strict wish has no more.
-        wishes : what each of the B users asks for; None where nobody asks for anything.
+        asked : what each of the B users asks for, from :meth:`read`; None where nobody asks for anything.
 
         Returns
         -------
         B candidate lists in the order of ``profiles``.
         """
-        asked = [self._read(one) for one in wishes or [NO_WISHES] * len(profiles)]
+        asked = asked or [None] * len(profiles)
         decided = [self.decide(profile) for profile in profiles]
         personal = [at for at, (mode, _) in enumerate(decided) if mode == "personalized"]
         cold = [at for at, (mode, _) in enumerate(decided) if mode != "personalized"]
@@ -201,47 +212,35 @@ class Recommender:
                 mine = [profiles[at] for at in where]
                 items.update(zip(where, rank(mine, n, [asked[at] for at in where]), strict=True))
         return tuple(
-            CandidateList(
-                profile,
-                mode,
-                known_items,
-                self.version if mode == "personalized" or self._mixes_cold_lists else None,
-                items[at],
-                len(items[at]) < n,
-                self.new if wish is None else (),
-                NO_WISHES if wish is None else wish.wishes,
-                () if wish is None else wish.unfilled,
-                self._knows(profile, wish),
-                None if wish is None else wish.query_method,
+            replace(
+                self._candidates(profile, items[at], n, wish),
+                mode=mode,
+                known_items=known_items,
+                version=self.version if mode == "personalized" or self._mixes_cold_lists else None,
+                new=self.new if wish is None else (),
             )
             for at, (profile, (mode, known_items), wish) in enumerate(zip(profiles, decided, asked, strict=True))
         )
 
     def degraded(
-        self, profiles: Sequence[Profile], n: int, wishes: Sequence[Wishes] | None = None
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None] | None = None
     ) -> tuple[CandidateList, ...]:
-        """Return lists for when scoring fails: what is similar and what trends.
-
-        They need no version and read no query, so they are there at once.
-        """
-        asked = [self._read(one, is_late=True) for one in wishes or [NO_WISHES] * len(profiles)]
+        """Return lists for when scoring fails: what is similar and what trends, which needs no version."""
+        asked = asked or [None] * len(profiles)
         lists = self._unlearnt(profiles, n, asked)
         return tuple(
-            CandidateList(
-                profile,
-                profile.mode,
-                0,
-                None,
-                tuple(items),
-                len(items) < n,
-                (),
-                NO_WISHES if wish is None else wish.wishes,
-                () if wish is None else wish.unfilled,
-                self._knows(profile, wish),
-                None if wish is None else wish.query_method,
-            )
+            self._candidates(profile, items, n, wish)
             for profile, items, wish in zip(profiles, lists, asked, strict=True)
         )
+
+    def _candidates(
+        self, profile: Profile, items: tuple[ScoredItem, ...], n: int, wish: CatalogueWishes | None
+    ) -> CandidateList:
+        """Return candidates in the mode that the user is in, as no version has scored them yet."""
+        found = CandidateList(profile, profile.mode, 0, None, items, len(items) < n)
+        if wish is not None:
+            found = replace(found, wishes=wish.wishes, unfilled=wish.unfilled, query_method=wish.query_method)
+        return replace(found, knows_user=self._knows(profile, wish))
 
     def _knows(self, profile: Profile, wish: CatalogueWishes | None) -> bool:
         """Return whether a user touched something that the catalogue holds, or asks by example or in words."""
@@ -249,17 +248,18 @@ class Recommender:
             return True
         return any(one.item_id in self.catalogue for one in profile.recent)
 
-    def _read(self, wishes: Wishes, *, is_late: bool = False) -> CatalogueWishes | None:
-        """Return wishes as they are on the catalogue, None for nothing; what reads queries is too slow if late."""
+    def _read(self, wishes: Wishes, *, at_once: bool) -> CatalogueWishes | None:
         if wishes.are_none:
             return None
-        found = self._already_read.get((wishes, is_late))
-        if found is None:
-            queries = None if is_late else self.queries
-            found = read_wishes(wishes, self.index, queries, self._popularity, self._alike)
+        found = self._already_read.get(wishes)
+        if found is not None:
+            return found
+        queries = None if at_once else self.queries
+        found = read_wishes(wishes, self.index, queries, self._popularity, self._alike)
+        if not at_once or wishes.query is None:
             if len(self._already_read) >= _MAX_READ:
                 self._already_read.clear()
-            self._already_read[wishes, is_late] = found
+            self._already_read[wishes] = found
         return found
 
     @cached_property
@@ -268,7 +268,7 @@ class Recommender:
         return self.cold_start.trend_of(self.trending, self.index).astype(np.float64)
 
     @cached_property
-    def _already_read(self) -> dict[tuple[Wishes, bool], CatalogueWishes]:
+    def _already_read(self) -> dict[Wishes, CatalogueWishes]:
         return {}
 
     def _alike(self, item_ids: tuple[str, ...]) -> npt.NDArray[np.float64] | None:
@@ -368,29 +368,39 @@ class Recommender:
         self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes | None], mode: Mode
     ) -> list[tuple[ScoredItem, ...]]:
         """Return lists that the version makes; those with wishes are ordered by what is asked for as well."""
+        assert self.ranker is not None, "lists are scored by a version"
+        histories = self.ranker.histories(profiles)
+        logits = self.ranker.logits(histories, self._texts(asked), self._signals, mode)
         plain = [place for place, wish in enumerate(asked) if wish is None]
         found: dict[int, tuple[ScoredItem, ...]] = {}
         if plain:
-            found.update(zip(plain, self._ranked([profiles[place] for place in plain], n, mode), strict=True))
+            some = slice(None) if len(plain) == len(asked) else np.array(plain)
+            found.update(zip(plain, self._best(logits[some], histories.taken(some), n, mode), strict=True))
         wished = [(place, wish) for place, wish in enumerate(asked) if wish is not None]
         if wished:
-            mine = [profiles[place] for place, _ in wished]
-            lists = self._wished(mine, n, [wish for _, wish in wished], mode)
-            found.update(zip([place for place, _ in wished], lists, strict=True))
+            places = [place for place, _ in wished]
+            mine = [profiles[place] for place in places]
+            lists = self._wished(mine, n, [wish for _, wish in wished], logits[places], mode)
+            found.update(zip(places, lists, strict=True))
         return [found[place] for place in range(len(profiles))]
 
-    def _wished(
-        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes], mode: Mode
-    ) -> list[tuple[ScoredItem, ...]]:
-        """Return lists with wishes, over the whole catalogue: what the version does not know stands behind the rest."""
+    def _best(self, logits: Tensor, histories: HistoryBatch, n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:
+        """Return lists without wishes of users whose logits are float32 (B, M)."""
         assert self.ranker is not None, "lists are scored by a version"
-        histories = self.ranker.histories(profiles)
-        texts = self._texts(asked)
-        logits = self.ranker.logits(histories, texts, self._signals, mode).numpy().astype(np.float64)
-        known = 1.0 / (1.0 + np.exp(-logits))  # (B, M); as sigmoids of 32 bits the low ones would all be alike
-        trend, likeness = self.cold_start.parts(profiles, self.trending, self.index, newcomers=self.newcomers)
-        unknown = np.clip(trend + likeness, 0.0, 1.0) * known.min(axis=1, keepdims=True)
-        models = np.where(self._version_rows >= 0, self._on_catalogue(known), unknown)  # (B, N)
+        ranked = self.ranker.best(logits, histories, n, allowed=self._listed)
+        ids = self.ranker.snapshot.items
+        return [
+            tuple(
+                ScoredItem(ids[row], score, _SOURCES[mode], "") for row, score in zip(*places, strict=True) if row >= 0
+            )
+            for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
+        ]
+
+    def _wished(
+        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes], logits: Tensor, mode: Mode
+    ) -> list[tuple[ScoredItem, ...]]:
+        """Return lists with wishes, over the whole catalogue, of users whose logits are float32 (B, M)."""
+        models = self._models(profiles, logits.numpy().astype(np.float64))
         chosen = []
         for profile, wish, model in zip(profiles, asked, models, strict=True):
             allowed = wish.allowed.copy()
@@ -402,10 +412,22 @@ class Recommender:
             chosen.append(tuple(self._asked_for(row, score, own, wish, mode) for row, score, own in places))
         return chosen
 
-    def _texts(self, asked: Sequence[CatalogueWishes]) -> npt.NDArray[np.float32] | None:
+    def _models(self, profiles: Sequence[Profile], logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return scores of the whole catalogue without wishes, float64 (B, N), of logits of the version's items (B, M).
+
+        What the version does not know stands behind the rest.
+        """
+        known = 1.0 / (1.0 + np.exp(-logits))  # as sigmoids of 32 bits the low ones would all be alike
+        if (self._version_rows >= 0).all():
+            return known[:, self._version_rows]
+        trend, likeness = self.cold_start.parts(profiles, self.trending, self.index, newcomers=self.newcomers)
+        unknown = np.clip(trend + likeness, 0.0, 1.0) * known.min(axis=1, keepdims=True)
+        return np.where(self._version_rows >= 0, self._on_catalogue(known), unknown)
+
+    def _texts(self, asked: Sequence[CatalogueWishes | None]) -> npt.NDArray[np.float32] | None:
         """Return what the version's intent tower reads of the queries, float32 (B, T); None where there are none."""
         assert self.ranker is not None, "a tower is part of a version"
-        queries = [wish.wishes.query or "" for wish in asked]
+        queries = ["" if wish is None else wish.wishes.query or "" for wish in asked]
         is_read = any(queries) and self.ranker.snapshot.config.text_width == TEXT_WIDTH
         return text_vectors(queries) if is_read else None
 
@@ -420,18 +442,6 @@ class Recommender:
             because = AS_NEW if genre is None else Because("asked", None, (genre,))
             return ScoredItem(item_id, score, "catalogue", in_words(because), because)
         return ScoredItem(item_id, score, _SOURCES[mode], "")
-
-    def _ranked(self, profiles: Sequence[Profile], n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:
-        assert self.ranker is not None, "lists are scored by a version"
-        histories = self.ranker.histories(profiles)
-        ranked = self.ranker.rank(histories, n, allowed=self._listed, signals=self._signals, mode=mode)
-        ids = self.ranker.snapshot.items
-        return [
-            tuple(
-                ScoredItem(ids[row], score, _SOURCES[mode], "") for row, score in zip(*places, strict=True) if row >= 0
-            )
-            for places in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
-        ]
 
     def diversified(self, lists: Sequence[CandidateList], k: int, config: DiversityConfig) -> list[CandidateList]:
         """Return candidates with the places of lists of k items first, so that these are not all alike.

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from model.because import BY_TASTE
 from model.history import Mode, Profile
+from model.ranking.asked import CatalogueWishes
 from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
 from model.ranking.exposure import NewItem, expose
@@ -21,6 +22,7 @@ from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
 
 T = TypeVar("T")
+Asked = Sequence[CatalogueWishes | None]  # as wishes were read; None for a list like any other
 
 __all__ = [
     "NO_EXPERIMENT",
@@ -46,7 +48,9 @@ class ServingConfig:
     overfetch : further candidates that are ranked, because some will turn out to be seen.
     budget_s : seconds that scoring one chunk may take.
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
-    wished_chunk : the same where lists have wishes, as reading these takes longer than scoring.
+    wished_scores : most scores of items that lists with wishes hold at once: of a catalogue of
+        4,000 items 64 lists, of one of 100,000 two.
+    read_budget_s : seconds that reading the wishes of one chunk may take; queries that are late are left out.
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
     diversity : what keeps lists from being all alike.
@@ -59,7 +63,8 @@ class ServingConfig:
     overfetch: int = 30
     budget_s: float = 0.150
     chunk: int = 64
-    wished_chunk: int = 4
+    wished_scores: int = 1 << 18
+    read_budget_s: float = 0.100
     explore: int = 0
     expose: float = 0.0
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
@@ -147,6 +152,7 @@ class Serving:
     seen : the seen sets.
     wall_clock : milliseconds since the epoch, for ``published_ts``.
     explaining : runs the search for reasons, so that no list is lost to it; by default the same as the ranking.
+    reading : runs the reading of wishes, so that slow queries stop no ranking; by default the same as the ranking.
     """
 
     def __init__(
@@ -156,10 +162,12 @@ class Serving:
         seen: SeenFilter,
         wall_clock: Callable[[], int],
         explaining: Scorer | None = None,
+        reading: Scorer | None = None,
     ) -> None:
         self._config = config
         self._scoring = scoring
         self._explaining = explaining or scoring
+        self._reading = reading or scoring
         self._seen = seen
         self._wall_clock = wall_clock
 
@@ -185,15 +193,17 @@ class Serving:
         under : what is written on the lists.
         """
         answers: list[Answer] = []
-        asked = [NO_WISHES] * len(wanted) if wishes is None else wishes
-        chunk = self._config.chunk if all(one.are_none for one in asked) else self._config.wished_chunk
+        wishes = [NO_WISHES] * len(wanted) if wishes is None else wishes
+        chunk = self._chunk(recommender, wishes)
         for start in range(0, len(wanted), chunk):
             some = slice(start, start + chunk)
             profiles = [profile for profile, _ in wanted[some]]
-            candidate_lists = await self._candidate_lists(recommender, profiles, asked[some])
+            asked = await self._read(recommender, wishes[some])
+            lengths = [self._length(one) for one in wishes[some]]
+            candidate_lists = await self._candidate_lists(recommender, profiles, asked, lengths)
             mixed = recommender.diversified([one for one, _ in candidate_lists], self._config.k, self._config.diversity)
             candidate_lists = [(one, degraded) for one, (_, degraded) in zip(mixed, candidate_lists, strict=True)]
-            triggers, lengths = [trigger for _, trigger in wanted[some]], map(self._length, asked[some])
+            triggers = [trigger for _, trigger in wanted[some]]
             drafts = [
                 self._draft(candidates, trigger, k, under, degraded=degraded)
                 for (candidates, degraded), trigger, k in zip(candidate_lists, triggers, lengths, strict=True)
@@ -205,18 +215,31 @@ class Serving:
     def _length(self, wishes: Wishes) -> int:
         return self._config.k if wishes.k is None else wishes.k
 
+    def _chunk(self, recommender: Recommender, wishes: Sequence[Wishes]) -> int:
+        """Return for how many users to score in one call."""
+        if all(one.are_none for one in wishes):
+            return self._config.chunk
+        return max(1, min(self._config.chunk, self._config.wished_scores // max(1, len(recommender.index))))
+
+    async def _read(self, recommender: Recommender, wishes: Sequence[Wishes]) -> Asked:
+        """Read wishes, as far as the budget goes."""
+        if all(one.are_none for one in wishes):
+            return [None] * len(wishes)
+        return await self._reading.within_budget(
+            partial(recommender.read, wishes), partial(recommender.read, wishes, at_once=True)
+        )
+
     async def _candidate_lists(
-        self, recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes]
+        self, recommender: Recommender, profiles: Sequence[Profile], asked: Asked, lengths: Sequence[int]
     ) -> list[tuple[CandidateList, bool]]:
         """Score, drop the seen unless repeats are kept, and look deeper for users who are left with too few."""
         found: dict[int, tuple[CandidateList, bool]] = {}
-        lengths = [self._length(one) for one in wishes]
         short: Sequence[int] = range(len(profiles))
         n = max(lengths, default=0) + self._config.overfetch
         while short:
-            asked = [profiles[place] for place in short], [wishes[place] for place in short]
+            of_short = [profiles[place] for place in short], [asked[place] for place in short]
             scored, degraded = await self._scoring.within_budget(
-                partial(_scored, recommender, *asked, n), partial(_degraded, recommender, *asked, n)
+                partial(_scored, recommender, *of_short, n), partial(_degraded, recommender, *of_short, n)
             )
             unseen = await self._unseen(scored, repeats=recommender.repeats)
             kept = dict(zip(short, unseen, strict=True))
@@ -352,8 +375,8 @@ class _Draft:
 Scores = tuple[tuple[CandidateList, ...], bool]
 
 
-def _scored(recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes], n: int) -> Scores:
-    candidate_lists = recommender.recommend(profiles, n, wishes)
+def _scored(recommender: Recommender, profiles: Sequence[Profile], asked: Asked, n: int) -> Scores:
+    candidate_lists = recommender.recommend(profiles, n, asked)
     if not recommender.lacks_model:
         return candidate_lists, False
     return tuple(
@@ -361,8 +384,8 @@ def _scored(recommender: Recommender, profiles: Sequence[Profile], wishes: Seque
     ), True  # nobody was decided about
 
 
-def _degraded(recommender: Recommender, profiles: Sequence[Profile], wishes: Sequence[Wishes], n: int) -> Scores:
-    return recommender.degraded(profiles, n, wishes), True
+def _degraded(recommender: Recommender, profiles: Sequence[Profile], asked: Asked, n: int) -> Scores:
+    return recommender.degraded(profiles, n, asked), True
 
 
 def _tier(mode: ListMode, candidates: CandidateList, items: Sequence[ListedItem]) -> Tier:

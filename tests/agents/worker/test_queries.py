@@ -58,7 +58,9 @@ async def test_queries_are_read_by_what_was_asked_for(current, follow, caplog, r
 async def test_a_request_in_words_gets_what_it_asks_for(current, follow):
     """The recommender that serves lists the comedy first for one who wants to laugh, and no horror, as was said."""
     await follow("auto").refresh()
-    (made,) = current.recommender.recommend([Profile("u", recent=())], 3, [Wishes(query="something funny, no horror")])
+    (made,) = current.recommender.recommend(
+        [Profile("u", recent=())], 3, current.recommender.read([Wishes(query="something funny, no horror")])
+    )
     assert [one.item_id for one in made.items] == ["b", "c"]
     assert made.query_method == "embedding"
 

@@ -38,7 +38,7 @@ def recommender(ranker):
 
 def listed(recommender, wishes):
     """Return what the warm user gets, as films."""
-    (made,) = recommender.recommend([WARM], 5, [wishes])
+    (made,) = recommender.recommend([WARM], 5, recommender.read([wishes]))
     assert made.mode == "personalized"
     return [FILMS.items[one.item_id] for one in made.items]
 
@@ -53,7 +53,7 @@ def test_a_personalised_list_is_what_was_asked_for(recommender):
 
 def test_the_version_reads_the_words_too(recommender, ranker):
     """With no weight on the rest, scores are the sigmoids of the logits that the intent tower takes part in."""
-    (made,) = recommender.recommend([WARM], 18, [Wishes(query="horror", weights=OWN_ALONE)])
+    (made,) = recommender.recommend([WARM], 18, recommender.read([Wishes(query="horror", weights=OWN_ALONE)]))
     histories = ranker.histories([WARM])
     signals = Signals.none(len(ranker))
     logits = ranker.logits(histories, text_vectors(["horror"]), signals, "personalized")[0].numpy()

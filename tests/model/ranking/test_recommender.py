@@ -130,9 +130,9 @@ def test_a_cold_list_is_filled_with_what_the_version_does_not_know(recommender, 
 def test_a_filled_cold_list_has_the_genre_first(recommender):
     """Dramas that the version does not know come before comedies that it knows, and strictly nothing else does."""
     mixed = mixing(recommender, ITEMS[15:])
-    [one] = mixed.recommend([user("cold", ())], 20, [WANTED])
+    [one] = mixed.recommend([user("cold", ())], 20, mixed.read([WANTED]))
     assert ids(one)[:8] == list(ITEMS[:8])
-    [strict] = mixed.recommend([user("cold", ())], 20, [STRICT])
+    [strict] = mixed.recommend([user("cold", ())], 20, mixed.read([STRICT]))
     assert set(ids(strict)) == DRAMAS
 
 
@@ -162,7 +162,7 @@ def test_a_mixed_batch_keeps_its_order(recommender):
 
 def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
     """The three dramas that are left lead, then comedies fill up, both in the network's order."""
-    [one] = recommender.recommend([WARM], 10, [WANTED])
+    [one] = recommender.recommend([WARM], 10, recommender.read([WANTED]))
     order = by_score(ranker, WARM)
     dramas = [item for item in order if item in DRAMAS]
     assert len(dramas) == 8 - 5
@@ -171,26 +171,28 @@ def test_a_preferred_genre_comes_first_and_then_the_rest(recommender, ranker):
 
 def test_a_strict_genre_is_all_there_is(recommender, ranker):
     """A strict wish yields the three dramas that are left and a complete one; no items for an unknown genre."""
-    [one] = recommender.recommend([WARM], 10, [STRICT])
+    [one] = recommender.recommend([WARM], 10, recommender.read([STRICT]))
     assert ids(one) == [item for item in by_score(ranker, WARM) if item in DRAMAS]
     assert one.complete
-    [nothing] = recommender.recommend([WARM], 10, [Wishes(genres=GenreWishes(must=("Western",)))])
+    [nothing] = recommender.recommend([WARM], 10, recommender.read([Wishes(genres=GenreWishes(must=("Western",)))]))
     assert (nothing.items, nothing.complete) == ((), True)
 
 
 def test_a_cold_wish_is_kept_as_well(recommender):
     """For a stranger the eight dramas lead by trend; strictly there are only they; exclusions go."""
     stranger = user("new", [])
-    [preferred] = recommender.recommend([stranger], 10, [WANTED])
+    [preferred] = recommender.recommend([stranger], 10, recommender.read([WANTED]))
     assert ids(preferred) == list(ITEMS[:10])  # i0 to i7 are dramas, i8 and i9 the hottest of the rest
-    [strict] = recommender.recommend([stranger], 10, [replace(STRICT, exclude=("i0", "i5", "absent"))])
+    [strict] = recommender.recommend(
+        [stranger], 10, recommender.read([replace(STRICT, exclude=("i0", "i5", "absent"))])
+    )
     assert ids(strict) == ["i1", "i2", "i3", "i4", "i6", "i7"]
 
 
 def test_excluded_items_leave_the_others_in_order(recommender, ranker):
     """Without the two best the third leads."""
     order = by_score(ranker, WARM)
-    [one] = recommender.recommend([WARM], 5, [Wishes(exclude=(order[0], order[1], "absent"))])
+    [one] = recommender.recommend([WARM], 5, recommender.read([Wishes(exclude=(order[0], order[1], "absent"))]))
     assert ids(one) == order[2:7]
 
 
@@ -289,4 +291,4 @@ def test_a_repeat_is_not_explained_by_itself(returning):
 
 def test_what_is_excluded_stays_out_where_repeats_are_kept(returning):
     """A request's exclusions hold for touched items as well."""
-    assert "i0" not in ids(returning.recommend([WARM], 20, [Wishes(exclude=("i0",))])[0])
+    assert "i0" not in ids(returning.recommend([WARM], 20, returning.read([Wishes(exclude=("i0",))]))[0])

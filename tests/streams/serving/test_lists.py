@@ -47,10 +47,10 @@ class Seen(dict):
 class Slow(Recommender):
     """A recommender whose scoring takes a fifth of a second."""
 
-    def recommend(self, profiles, n, wishes=None):
+    def recommend(self, profiles, n, asked=None):
         """Return the drafts late."""
         time.sleep(0.2)
-        return super().recommend(profiles, n, wishes)
+        return super().recommend(profiles, n, asked)
 
 
 def ranked(*, sick=False):
@@ -246,16 +246,16 @@ class Counting(Recommender):
 
     calls: ClassVar[list[int]] = []
 
-    def recommend(self, profiles, n, wishes=None):
+    def recommend(self, profiles, n, asked=None):
         """Note and rank."""
         self.calls.append(len(profiles))
-        return super().recommend(profiles, n, wishes)
+        return super().recommend(profiles, n, asked)
 
 
-async def test_lists_with_wishes_are_made_few_at_a_time(serving):
-    """Reading wishes takes long: ten of them are read in threes, in the order asked, and ten events all at once."""
+async def test_lists_with_wishes_are_made_as_many_at_once_as_the_catalogue_allows(serving):
+    """Scores of three fit into a call: ten lists go in threes, in the order asked, and ten events all at once."""
     Counting.calls.clear()
-    served, recommender = serving(config=ServingConfig(wished_chunk=3)), made(Counting)
+    served, recommender = serving(config=ServingConfig(wished_scores=3 * len(ITEMS) + 2)), made(Counting)
     asked = [(user(f"u{n}"), Trigger.of_request(f"r{n}", 5)) for n in range(10)]
     answers = await served.answer(recommender, asked, wishes=[Wishes(DRAMAS, k=n + 1) for n in range(10)])
     assert [one.recommendation.k for one in answers] == list(range(1, 11))
@@ -263,6 +263,31 @@ async def test_lists_with_wishes_are_made_few_at_a_time(serving):
     await served.answer(recommender, asked, wishes=[Wishes(k=5)] * 10)
     await served.answer(recommender, asked)
     assert Counting.calls[4:] == [10, 10]
+
+
+class SlowReading(Recommender):
+    """A recommender that reads queries for a fifth of a second."""
+
+    def read(self, wishes, *, at_once=False):
+        """Read, late unless all at once."""
+        if not at_once:
+            time.sleep(0.2)
+        return super().read(wishes, at_once=at_once)
+
+
+async def test_slow_reading_of_queries_stops_no_ranking():
+    """Five queries in a row that are late are left out and say so; the lists are scored, as is an event's."""
+    scoring, reading = (BudgetedScorer(budget, Breaker(BreakerConfig(), lambda: 0.0)) for budget in (10.0, 0.02))
+    served = Serving(ServingConfig(), scoring, Seen(), lambda: 123, reading=reading)
+    recommender, warm = made(SlowReading, ranked(), "v1"), user("u", ITEMS[100:105], seen=5, mode="personalized")
+    for _ in range(5):
+        [answer] = await served.answer(recommender, [(warm, TRIGGER)], wishes=[Wishes(query="dramas")])
+        assert answer.recommendation.mode == "personalized"
+        assert answer.recommendation.unfilled == ("query was not read: nothing that reads words serves at the moment",)
+    [answer] = await served.answer(recommender, [(warm, TRIGGER)])
+    assert answer.recommendation.mode == "personalized"
+    for pool in (scoring, reading):
+        pool.close()
 
 
 async def test_what_was_seen_is_listed_only_where_that_is_allowed(serving):
@@ -293,11 +318,11 @@ class Stalling(Recommender):
 
     switch: ClassVar = [False]
 
-    def recommend(self, profiles, n, wishes=None):
+    def recommend(self, profiles, n, asked=None):
         """Return the drafts, late while it hangs."""
         if self.switch[0]:
             time.sleep(0.25)
-        return super().recommend(profiles, n, wishes)
+        return super().recommend(profiles, n, asked)
 
 
 async def test_lists_go_on_through_a_stalled_model_and_come_back_to_it():
