@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
 
 from agents.archiver.config import ArchiverConfig
 from agents.archiver.report import ArchiverReport
@@ -23,6 +24,8 @@ from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.kafka_errors import cluster_required
+from streams.metrics.collector import Figures, ReportCollector, lag_figures
+from streams.metrics.families import LAG
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
 
@@ -42,9 +45,17 @@ class Archiver:
     settings : addresses; the topics must exist.
     url : where the archive is, see ``EventArchive``.
     config : when a file is written.
+    registry : of the process, for what is measured.
     """
 
-    def __init__(self, settings: Settings, url: str, config: ArchiverConfig | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        config: ArchiverConfig | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self._registry = registry or CollectorRegistry()
         self._settings = settings
         self._config = config or ArchiverConfig()
         self._archive = EventArchive(url)
@@ -74,6 +85,7 @@ class Archiver:
         # Step 1
         joined = await self._connected()
         work = Work(joined, self._archive, self._cluster, self._settings, self._config, self.report)
+        self._registry.register(ReportCollector(lambda: self._figures(work)))
         joined.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=work)
         logger.info("archiver.ready %s", self._archive.url)
         heartbeat = Heartbeat("archiver", self._settings.redis)  # by address: an archiver needs no Redis
@@ -116,6 +128,10 @@ class Archiver:
             await made.stop()
             raise
         return made
+
+    def _figures(self, work: Work) -> Figures:
+        yield from self.report.figures()
+        yield LAG, lag_figures(work.lags, self._settings.prefix)
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds

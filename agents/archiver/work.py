@@ -18,6 +18,7 @@ from agents.archiver.store_away import StoreWait
 from agents.archiver.writing import FileWriter
 from streams.archive.parquet import ArchiveAway, EventArchive
 from streams.kafka.cluster_watch import ClusterWatch
+from streams.reading.lag import lag_of
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
 from streams.settings import Settings
@@ -59,6 +60,7 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
         self._writer = FileWriter(archive, share, config, report)
         self._store = StoreWait(consumer, config.seed, report)
         self._report = report
+        self.lags: dict[tuple[str, int], int] = {}  # records of each partition that were not read, as of the last read
         self._lock = asyncio.Lock()  # scanning and giving partitions away exclude each other
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -114,6 +116,8 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
             self._report.records += len(batch)
         self._report.pending = self._share.pending
         self._report.partitions = len(self._share.scanners)
+        self.lags = lag_of(self._consumer)
+        self._report.lag = sum(self.lags.values())
 
     async def _pass_markers(self) -> None:
         """Go past markers of transactions and aborted records behind the last record, and tell the group of the rest.

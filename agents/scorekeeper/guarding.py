@@ -58,6 +58,7 @@ class Guarding:
         await self._tell()
         current = await self._retry.until_available(self._state.current_model)
         self._report.model_version = None if current is None else current.version
+        self._report.model_promoted_at = None if current is None else current.promoted_at
         if current is None or not self._config.guard or self._untold is not None:
             return
         drift = self._guard.judge(current.version, current.promoted_at)

@@ -51,6 +51,7 @@ class Intake:
         self._cluster = cluster
         self._retry = retry
         self._report = report
+        self.lags: dict[TopicPartition, int] = {}  # how many records were not read, as of the last read
         self._told: Offsets = {}  # offsets that the group was told
 
     async def begin(self) -> None:
@@ -92,6 +93,8 @@ class Intake:
         self._counting.add(records, now_ms)
         self._counting.count(await self._reader.unread(), now_ms)
         self._report.lost = self._reader.lost
+        self.lags = self._reader.lag_by_partition()
+        self._report.lag = sum(self.lags.values())
 
     async def tell_lag(self) -> None:
         """Tell the group how far the counting is: past trailing markers of transactions, where no record waits."""

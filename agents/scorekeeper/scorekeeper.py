@@ -10,6 +10,8 @@ the version that serves are clearly behind popularity, its anchor serves again. 
 import logging
 from dataclasses import asdict
 
+from prometheus_client import CollectorRegistry
+
 from agents.retry import Retry
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.counting import COUNTED, Counting
@@ -20,11 +22,13 @@ from agents.scorekeeper.report import ScorekeeperReport
 from agents.side_by_side import side_by_side
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
+from streams.metrics.collector import Figures, ReportCollector, lag_figures
+from streams.metrics.families import LAG
 from streams.reading.reader import EventReader
 from streams.redis.connection import connect
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
-from streams.state.eviction import watch_eviction
+from streams.state.eviction import RedisMemory, watch_eviction
 from streams.state.quality import QualityShelf
 from streams.state.store import State
 
@@ -41,9 +45,12 @@ class Scorekeeper:
     ----------
     settings : addresses; the topics must exist.
     config : what is counted.
+    registry : of the process, for what is measured.
     """
 
-    def __init__(self, settings: Settings, config: ScorekeeperConfig | None = None) -> None:
+    def __init__(
+        self, settings: Settings, config: ScorekeeperConfig | None = None, registry: CollectorRegistry | None = None
+    ) -> None:
         config = config or ScorekeeperConfig()
         self.report = report = ScorekeeperReport(guard=config.guard)
         self._settings = settings
@@ -58,6 +65,8 @@ class Scorekeeper:
         self._intake = Intake(config, settings.partitions, self._reader, counting, cluster, retry, report)
         shelf = QualityShelf(self._client, config.series)
         self._figures = FigureWriter(config, shelf, counting, cluster, retry, report)
+        self._memory = RedisMemory()
+        (registry or CollectorRegistry()).register(ReportCollector(self._figures_told))
         self._guarding = Guarding(settings, config, self._state, counting.guard, retry, report)
 
     async def run(self) -> None:
@@ -75,7 +84,7 @@ class Scorekeeper:
                 self._count(),
                 Heartbeat("scorekeeper", self._client).run(lambda: asdict(self.report)),
                 self._cluster.run(),
-                watch_eviction("scorekeeper", self._settings),
+                watch_eviction("scorekeeper", self._settings, memory=self._memory),
             )
         finally:
             await self._reader.stop()
@@ -104,6 +113,11 @@ class Scorekeeper:
             await self._intake.go_on_from(stored)
         await self._figures.write()
         logger.info("scorekeeper.ready with %s tests", self._counting.board.total.tests)
+
+    def _figures_told(self) -> Figures:
+        yield from self.report.figures()
+        yield from self._memory.figures()
+        yield LAG, lag_figures(self._intake.lags, self._settings.prefix)
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds

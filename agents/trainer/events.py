@@ -19,7 +19,7 @@ from streams.kafka.topic_ids import replaced
 from streams.reading.reader import EventReader
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.duplicates import RememberedEvents
-from streams.records.positions import Offsets, TopicIds
+from streams.records.positions import Offsets, TopicIds, TopicPartition
 from streams.records.records import Event, Origin, identity_of, interactions_of
 from streams.registry.versions import Version
 from streams.settings import Settings
@@ -62,6 +62,7 @@ class TrainingEvents:
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
         self._tallies = RatingTallies()
         self.learner = Learner(config.learner, config.rounds, kinds=settings.kinds)
+        self.lags: dict[TopicPartition, int] = {}  # how many records were not read, as of the last read
 
     def forget(self) -> None:
         """Forget everything."""
@@ -117,6 +118,8 @@ class TrainingEvents:
                 self.learner.note_judged()
         self._report.events += len(records)
         self._report.lost = self._reader.lost
+        self.lags = self._reader.lag_by_partition()
+        self._report.lag = sum(self.lags.values())
 
     def _without_earlier(self, records: Iterable[RawRecord], offsets: Offsets, back: int) -> list[RawRecord]:
         """Return the records that are learnt, once earlier ratings have been counted for their users' own middles."""

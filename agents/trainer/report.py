@@ -3,7 +3,22 @@
 import os
 from dataclasses import dataclass, field
 
+from streams.metrics.collector import Figures
+from streams.metrics.families import (
+    GATE_EVENTS,
+    GATE_HIT_RATE,
+    HEALTHY,
+    KAFKA_AWAY,
+    MODEL_INFO,
+    OFFSETS_LOST,
+    ROUNDS,
+    TRAINER_RECORDS,
+    TRAINING,
+)
+
 __all__ = ["TrainerReport"]
+
+OUTCOMES = ("promoted", "rejected", "held", "failed", "rolled_back", "withdrawn")
 
 
 @dataclass(slots=True)
@@ -11,7 +26,8 @@ class TrainerReport:
     """What a trainer tells about itself; counters since its start.
 
     ``anchor`` is the version that ``model_version`` is measured by, None for itself. ``sync_bytes`` are of the version
-    stored last. ``lost`` counts offsets that left the topics unlearnt. ``kafka_away_s`` are the seconds for which Kafka
+    stored last. ``gate`` holds the figures of the last gate. ``lag`` counts the records that are not read. ``lost``
+    counts offsets that left the topics unlearnt. ``kafka_away_s`` are the seconds for which Kafka
     has not answered, None while it does. ``fault`` is why it is not healthy though it lives.
     """
 
@@ -27,7 +43,23 @@ class TrainerReport:
     training: bool = False
     model_version: str | None = None
     anchor: str | None = None
+    gate: dict[str, float] = field(default_factory=dict)
+    lag: int = 0
     lost: int = 0
     kafka_away_s: float | None = None
     fault: str | None = None
     pid: int = field(default_factory=os.getpid)
+
+    def figures(self) -> Figures:
+        """Give what Prometheus is told of it."""
+        yield HEALTHY, float(self.fault is None)
+        yield KAFKA_AWAY, self.kafka_away_s or 0.0
+        yield OFFSETS_LOST, self.lost
+        yield TRAINER_RECORDS, self.events
+        yield TRAINING, float(self.training)
+        yield ROUNDS, {(outcome,): getattr(self, outcome) for outcome in OUTCOMES}
+        yield MODEL_INFO, {(self.model_version or "",): 1}
+        gate = dict(self.gate)
+        named = {"candidate" if name == "hr@10" else name.removesuffix("_hr@10"): name for name in gate}
+        yield GATE_HIT_RATE, {(ranker,): gate[name] for ranker, name in named.items() if name.endswith("hr@10")}
+        yield GATE_EVENTS, gate.get("held_out")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Literal
@@ -42,6 +43,7 @@ class Rounds:
     announcer : told of every decision.
     report : told how they ended.
     hints : learnt anew with each round.
+    took : told how many seconds a round has taken.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Rounds:
         announcer: Announcer,
         report: TrainerReport,
         hints: HintTeacher,
+        took: Callable[[float], None],
     ) -> None:
         self._config = config
         self._events = events
@@ -63,6 +66,7 @@ class Rounds:
         self._announcer = announcer
         self._report = report
         self._hints = hints
+        self._took = took
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
         self._ended_at = time.monotonic()
 
@@ -106,6 +110,7 @@ class Rounds:
                 verdict,
             )
         self._report.training = False
+        self._took(time.monotonic() - began)
         self._ended_at = time.monotonic()
         return outcome
 
@@ -120,7 +125,7 @@ class Rounds:
         return candidate, await run(self._training, judge)
 
     async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> Outcome:
-        figures = figures_of(verdict)
+        self._report.gate = figures = figures_of(verdict)
         outcome: Outcome = "tuned"
         try:
             if verdict.promote:

@@ -9,6 +9,8 @@ import logging
 import time
 from dataclasses import asdict, replace
 
+from prometheus_client import CollectorRegistry
+
 from agents.retry import Retry
 from agents.side_by_side import side_by_side
 from agents.trainer.announcer import Announcer
@@ -23,13 +25,16 @@ from agents.trainer.rounds import Rounds
 from agents.trainer.versions import VersionKeeper
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
+from streams.metrics.collector import Figures, ReportCollector, lag_figures
+from streams.metrics.endpoint import histogram
+from streams.metrics.families import LAG, ROUND_SECONDS
 from streams.reading.catalogue import CatalogueFeed
 from streams.reading.reader import EventReader
 from streams.reading.user_profiles import HintsFeed
 from streams.redis.connection import connect
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
-from streams.state.eviction import watch_eviction
+from streams.state.eviction import RedisMemory, watch_eviction
 from streams.state.store import State
 
 __all__ = ["TRAINER_GROUP", "Trainer", "TrainerConfig", "TrainerReport"]
@@ -46,9 +51,13 @@ class Trainer:
     ----------
     settings : addresses; the topics must exist.
     config : when to train.
+    registry : of the process, for what is measured.
     """
 
-    def __init__(self, settings: Settings, config: TrainerConfig | None = None) -> None:
+    def __init__(
+        self, settings: Settings, config: TrainerConfig | None = None, registry: CollectorRegistry | None = None
+    ) -> None:
+        registry = registry or CollectorRegistry()
         config = _with_repeats(config or TrainerConfig(), keeps=settings.keep_repeats)
         self.report = report = TrainerReport()
         self._settings = settings
@@ -72,7 +81,10 @@ class Trainer:
         self._blame = Blame(config, versions, pointer, announcer, report)
         promoter = Promoter(events, versions, pointer, self._cluster, report)
         teacher = HintTeacher(self._hints, state, retry)
-        self._rounds = Rounds(config, events, self._feed, promoter, self._blame, announcer, report, teacher)
+        took = histogram(ROUND_SECONDS, registry).observe
+        self._memory = RedisMemory()
+        self._rounds = Rounds(config, events, self._feed, promoter, self._blame, announcer, report, teacher, took)
+        registry.register(ReportCollector(self._figures))
 
     async def run(self) -> None:
         """Learn until cancelled.
@@ -96,7 +108,7 @@ class Trainer:
                 Heartbeat("trainer", self._client).run(lambda: asdict(self.report)),
                 self._pointer.keep(),
                 self._cluster.run(),
-                watch_eviction("trainer", self._settings),
+                watch_eviction("trainer", self._settings, memory=self._memory),
             )
         finally:
             await self._feed.stop()
@@ -168,6 +180,11 @@ class Trainer:
         await self._take_up()
         if outcome == "rolled_back":
             self._events.learner.update_scale = scale  # as cautious as before
+
+    def _figures(self) -> Figures:
+        yield from self.report.figures()
+        yield from self._memory.figures()
+        yield LAG, lag_figures(self._events.lags, self._settings.prefix)
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds

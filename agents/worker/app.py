@@ -5,7 +5,7 @@ The only place where the parts of a worker are joined.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +23,13 @@ from agents.worker.queries import QueriesFollower
 from agents.worker.recovery import StateRecovery
 from agents.worker.redis_watch import watch_redis
 from agents.worker.refresh import Current, keep_refreshing
-from agents.worker.refreshers import HintLiftsFollower, LifeReporter, OverridesAndExperiment, TrendingMerger
+from agents.worker.refreshers import (
+    HintLiftsFollower,
+    LifeReporter,
+    OverridesAndExperiment,
+    TrendingMerger,
+    UserCensus,
+)
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
 from agents.worker.requests import consume_requests
@@ -31,6 +37,16 @@ from agents.worker.runtime import WORKER_GROUP, Worker, WorkerConfig, end_proces
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.publisher import Publisher
+from streams.metrics.collector import Figures, Values, lag_figures
+from streams.metrics.families import (
+    BREAKER_OPEN,
+    CATALOGUE_ITEMS,
+    FALLBACKS,
+    HINTED_USERS,
+    LAG,
+    PINNED_VERSIONS,
+)
+from streams.metrics.worker import WorkerMetrics
 from streams.reading.app import build_app
 from streams.reading.user_profiles import HintsFeed
 from streams.records.positions import DAY_MS, TopicPartition
@@ -42,13 +58,14 @@ from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
-from streams.state.eviction import watch_eviction
+from streams.state.eviction import RedisMemory, watch_eviction
 from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
 from streams.state.store import State, StateConfig
 from streams.wording.wording import ListWorder
 
 if TYPE_CHECKING:
     import faust
+    from prometheus_client import CollectorRegistry
     from redis.asyncio import Redis
 
 __all__ = ["WORKER_GROUP", "Driver", "WorkerConfig", "build_worker", "join_worker"]
@@ -63,11 +80,13 @@ class Driver:
     publisher : returns what sends on the app's producer.
     assigned : returns the topic partitions that are owned now.
     follows : returns, of a record, the first offset from which on nothing lies before it.
+    lag : returns how many records of each partition are not done.
     """
 
     publisher: Callable[[], Publisher]
     assigned: Callable[[], frozenset[TopicPartition]]
     follows: Callable[[Origin], int]
+    lag: Callable[[], Mapping[TopicPartition, int]] = dict
 
     @classmethod
     def of_app(cls, app: "faust.App", settings: Settings) -> "Driver":
@@ -77,10 +96,20 @@ class Driver:
             found: int = app.consumer.follows(origin.topic, origin.partition, origin.offset)
             return found
 
-        return cls(lambda: Publisher(app.producer, settings.prefix), partial(_assigned, app), follows)
+        return cls(
+            lambda: Publisher(app.producer, settings.prefix),
+            partial(_assigned, app),
+            follows,
+            lambda: app.consumer.lag(),  # noqa: PLW0108 - Faust makes the consumer when it starts
+        )
 
 
-def build_worker(settings: Settings, config: WorkerConfig | None = None, instance: str | None = None) -> "faust.App":
+def build_worker(
+    settings: Settings,
+    config: WorkerConfig | None = None,
+    instance: str | None = None,
+    registry: "CollectorRegistry | None" = None,
+) -> "faust.App":
     """Return the app of one worker, ready to be started.
 
     Parameters
@@ -88,6 +117,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     settings : addresses, prefix and partitions; the topics must exist.
     config : sizes.
     instance : static consumer group membership, unique per worker.
+    registry : of the process, for what is measured.
     """
     config = config or WorkerConfig()
     client = connect(settings.redis)
@@ -97,7 +127,10 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
     explaining = BudgetedScorer(config.serving.explain_budget_s, Breaker(BreakerConfig(), time.monotonic))
     reading = BudgetedScorer(config.serving.read_budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000, explaining, reading)
-    worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), Driver.of_app(app, settings))
+    driver, metrics, memory = Driver.of_app(app, settings), WorkerMetrics(registry), RedisMemory()
+    worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), driver, metrics)
+    parts = {"scoring": scoring, "explaining": explaining, "reading": reading}
+    metrics.collect(partial(_figures, worker, parts, memory))
     background: set[asyncio.Task[Any]] = set()
 
     async def run() -> None:
@@ -105,7 +138,7 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
         assert task is not None
         background.add(task)
         with worker.fatal("upkeep"):
-            await _run(worker, app, client)
+            await _run(worker, app, client, memory)
 
     async def close(*_: Any, **__: Any) -> None:
         await end_tasks(background)  # first: what they do next may need what is closed below
@@ -122,7 +155,13 @@ def build_worker(settings: Settings, config: WorkerConfig | None = None, instanc
 
 
 def join_worker(
-    settings: Settings, config: WorkerConfig, state: State, serving: Serving, life: SignOfLife, driver: Driver
+    settings: Settings,
+    config: WorkerConfig,
+    state: State,
+    serving: Serving,
+    life: SignOfLife,
+    driver: Driver,
+    metrics: WorkerMetrics | None = None,
 ) -> Worker:
     """Return a worker of these parts, which takes events once it was started.
 
@@ -133,9 +172,11 @@ def join_worker(
     serving : makes the lists.
     life : where signs of life go.
     driver : brings the records.
+    metrics : what is measured; by default for nobody.
     """
+    metrics = metrics or WorkerMetrics()
     retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes, repeats=settings.keep_repeats)
-    rejections = Rejections(time.monotonic, report)
+    rejections = Rejections(time.monotonic, report, metrics, settings.prefix)
     refresh = config.refresh
     thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
     loader = ModelLoader(settings, refresh.threads, thread)
@@ -153,7 +194,7 @@ def join_worker(
     exposes = config.serving.expose > 0.0
     queries = QueriesFollower(config.queries, refresh, current)
     titles = CataloguePublisher(state, refresh, leads, current, thread)
-    life_reporter = LifeReporter(life, report, rejections)
+    life_reporter = LifeReporter(life, report, rejections, metrics, driver.lag)
     return Worker(
         settings=settings,
         config=config,
@@ -179,10 +220,12 @@ def join_worker(
             FeedLetters(state, refresh, leads, catalogue.feed, CATALOG_REJECTED, driver.publisher, rejections),
             FeedLetters(state, refresh, leads, hints, HINTS_REJECTED, driver.publisher, rejections),
             HintLiftsFollower(state, refresh, current),
+            UserCensus(state, refresh.census_s, leads, report),
             *([NewItemsFinder(state, refresh, config.exposure, settings.partitions, current)] if exposes else []),
         ),
         rejections=rejections,
         report=report,
+        metrics=metrics,
         thread=thread,
         worder=None if config.wording is None else ListWorder(config.wording, Breaker(BreakerConfig(), time.monotonic)),
     )
@@ -204,7 +247,7 @@ def _add_agents(app: "faust.App", worker: Worker) -> None:
     app.agent(requested, name="requests", concurrency=1)(requests)
 
 
-async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
+async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisMemory) -> None:
     """Start the worker, and keep it current and watched until cancelled."""
     settings = worker.settings
 
@@ -234,12 +277,25 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis") -> None:
         watch_redis(worker),
         cluster.run(),
         fetching.run(),
-        watch_eviction("worker", settings),
+        watch_eviction("worker", settings, memory=memory),
         keep_ids(client, settings, lambda: cluster.ids),
         worker.catalogue.feed.follow(),
         worker.hints.follow(),
         *(keep_refreshing(refresher) for refresher in worker.refreshers),
     )
+
+
+def _figures(worker: Worker, parts: Mapping[str, BudgetedScorer], memory: RedisMemory) -> Figures:
+    """Give what Prometheus is told of a worker, as it is now."""
+    yield from worker.report.figures()
+    yield from memory.figures()
+    yield LAG, lag_figures(worker.life.lags, worker.settings.prefix)
+    fallen: Values = {(name, cause): n for name, part in parts.items() for cause, n in dict(part.fallbacks).items()}
+    yield FALLBACKS, fallen
+    yield BREAKER_OPEN, {(name,): float(part.is_tripped) for name, part in parts.items()}
+    yield CATALOGUE_ITEMS, len(worker.current.recommender.catalogue)
+    yield HINTED_USERS, len(worker.hints)
+    yield PINNED_VERSIONS, worker.arms.n_pinned + (worker.current.recommender.version is not None)
 
 
 async def _applied(state: State, partition: TopicPartition) -> int:

@@ -18,6 +18,7 @@ which ranges of offsets are missing. They are read from Kafka again here, and th
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -43,8 +44,10 @@ async def consume_events(worker: Worker, stream: Any) -> None:
         async for batch in stream.noack_take(worker.config.batch, within=worker.config.within_s):
             began = time.perf_counter()
             await answer_batch(worker, batch)
-            for event in batch:  # Step 6
-                await stream.ack(event)
+            with worker.metrics.stage("acknowledge"):
+                for event in batch:  # Step 6
+                    await stream.ack(event)
+            worker.metrics.note_batch("events", len(batch))
             worker.report.batches += 1
             worker.report.batch_ms += 1000 * (time.perf_counter() - began)
 
@@ -53,18 +56,38 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
     """Do steps 1 to 5 for one batch; each call to Redis waits until it is answered, and recovers before that."""
     records = [raw_record(event) for event in batch]
     origins = [record.origin for record in records]
-    redis = Retry("worker", moved=partial(recover, worker))
+    redis, stage = Retry("worker", moved=partial(recover, worker)), worker.metrics.stage
     async with worker.in_turn:
         await redis.until_available(_catch_up, worker, origins)
-        decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)  # Step 1
-        events = await _sourced(worker, decoded)
-        applied = await redis.until_available(worker.state.apply, events)  # Step 2
+        with stage("decode"):  # Step 1
+            decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)
+            events = await _sourced(worker, decoded)
+        with stage("apply"):  # Step 2
+            applied = await redis.until_available(worker.state.apply, events)
         worker.recovery.note(origins)  # from here on Redis must know them, or they are missing
-        answers = await redis.until_available(_answers, worker, applied)  # Step 3
-        lists = await publish(worker, answers, decoded.rejected)  # Step 4
-        await redis.until_available(worker.state.store_lists, lists)  # Step 5
+        with stage("answer"):  # Step 3
+            answers = await redis.until_available(_answers, worker, applied)
+        with stage("publish"):  # Step 4
+            lists = await publish(worker, answers, decoded.rejected)
+        worker.metrics.note_delivered("event", (origin.timestamp for origin, _ in applied.latest.values()))
+        with stage("keep"):  # Step 5
+            await redis.until_available(worker.state.store_lists, lists)
     worker.report.events += len(batch)
     worker.report.applied += applied.fresh
+    _count(worker, decoded, applied)
+
+
+def _count(worker: Worker, decoded: DecodedBatch, applied: AppliedBatch) -> None:
+    """Count what became of the records, by topic."""
+    metrics, prefix = worker.metrics, worker.settings.prefix
+    decoded_of = Counter(origin.topic for origin, _ in decoded.events)
+    for topic, n in decoded_of.items():
+        duplicates = applied.duplicates.get(topic, 0)
+        metrics.note_events(topic.removeprefix(prefix), "accepted", n - duplicates)
+        metrics.note_events(topic.removeprefix(prefix), "duplicate", duplicates)
+    for topic, n in Counter(one.record.origin.topic for one in decoded.rejected).items():
+        metrics.note_events(topic.removeprefix(prefix), "rejected", n)
+    metrics.note_redelivered(applied.counted - applied.fresh)
 
 
 async def _answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:
@@ -107,6 +130,10 @@ async def publish(worker: Worker, answers: Sequence[Answer], rejected: Sequence[
     changes = [answer.change for answer in answers if answer.change is not None]
     await worker.publisher().publish([(one.user_id, one.body) for one in lists], changes, rejected)
     worker.rejections.note(rejected)
+    worker.metrics.note_lists(
+        ((one.recommendation.mode, one.recommendation.tier) for one in answers),
+        ((change.previous, change.mode) for change in changes),
+    )
     worker.report.lists += sum(answer.recommendation.mode != "refused" for answer in answers)
     worker.report.degraded += sum(answer.recommendation.mode == "degraded" for answer in answers)
     return lists

@@ -149,7 +149,7 @@ class ModelFollower:
         found = await self._state.measured_model()
         if found is not None and found[0] is None:
             self._current.recommender = self._current.recommender.with_model(None, None)
-            self._report.model_version = None
+            self._report.model_version = self._report.model_promoted_at = None
             logger.warning("model.withdrawn %s; lists are cold start until another version serves", version)
 
     def _is_unloadable(self, version: str, error: Exception) -> None:
@@ -171,7 +171,7 @@ class ModelFollower:
 
     def _report_sync(self, pointer: ModelPointer, followed: FollowedVersion, *, is_first: bool) -> None:
         report = self._report
-        report.model_version = pointer.version
+        report.model_version, report.model_promoted_at = pointer.version, pointer.promoted_at
         report.sync_bytes = followed.size
         report.sync_ms = 0 if is_first else max(0, time.time_ns() // 1_000_000 - pointer.promoted_at)
         report.patched += followed.changed is not None

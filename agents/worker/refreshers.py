@@ -1,7 +1,8 @@
-"""The small refreshers: the experiment and modes set by hand, trending, what hints tell, and the sign of life."""
+"""The small refreshers: experiment and modes set by hand, trending, what hints tell, the sign of life, the census."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from agents.worker.refresh import Current, RefreshConfig
@@ -9,11 +10,13 @@ from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
 from model.ranking.cold_start import Trending
 from streams.errors import StateAway, StateError
+from streams.metrics.worker import WorkerMetrics
+from streams.records.positions import TopicPartition
 from streams.redis.heartbeat import RENEW_S, SignOfLife
 from streams.serving.arms import Arms
 from streams.state.store import State
 
-__all__ = ["HintLiftsFollower", "LifeReporter", "OverridesAndExperiment", "TrendingMerger"]
+__all__ = ["HintLiftsFollower", "LifeReporter", "OverridesAndExperiment", "TrendingMerger", "UserCensus"]
 
 logger = logging.getLogger(__name__)
 
@@ -130,17 +133,59 @@ class LifeReporter:
     life : where signs of life go.
     report : what the worker tells about itself.
     rejections : the account of dead letters.
+    metrics : knows how long lists took.
+    lag : returns how many records of each partition are not done.
     """
 
     is_needed_to_serve = False  # a worker lives for others once it takes events
 
-    def __init__(self, life: SignOfLife, report: WorkerReport, rejections: Rejections) -> None:
+    def __init__(
+        self,
+        life: SignOfLife,
+        report: WorkerReport,
+        rejections: Rejections,
+        metrics: WorkerMetrics,
+        lag: Callable[[], Mapping[TopicPartition, int]],
+    ) -> None:
         self._life = life
         self._report = report
         self._rejections = rejections
+        self._metrics = metrics
+        self._lag = lag
+        self.lags: Mapping[TopicPartition, int] = {}  # as told last
         self.period_s = RENEW_S
 
     async def refresh(self) -> None:
         """Renew it once."""
         self._rejections.look()
+        report, promoted_at = self._report, self._report.model_promoted_at
+        self.lags = self._lag()
+        report.lag = sum(self.lags.values())
+        took = self._metrics.latest.quantiles(0.5, 0.99)
+        report.list_p50_ms, report.list_p99_ms = (None, None) if took is None else (round(1000 * s, 1) for s in took)
+        report.model_age_s = None if promoted_at is None else round(max(0.0, time.time() - promoted_at / 1000), 1)
         await self._life.renew(asdict(self._report))
+
+
+class UserCensus:
+    """Counts all users by the mode of their last list, where this worker does what only one should do.
+
+    Parameters
+    ----------
+    state : Redis.
+    period_s : seconds between two counts; one goes over all users in small slices.
+    leads : whether this worker does now what only one should do.
+    report : where they are told; none where another worker leads.
+    """
+
+    is_needed_to_serve = False
+
+    def __init__(self, state: State, period_s: float, leads: Callable[[], bool], report: WorkerReport) -> None:
+        self._state = state
+        self._leads = leads
+        self._report = report
+        self.period_s = period_s
+
+    async def refresh(self) -> None:
+        """Count once."""
+        self._report.users = await self._state.count_users() if self._leads() else {}

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agents.worker.report import WorkerReport
+from streams.metrics.worker import WorkerMetrics
 from streams.records.decoding import Rejected
 
 __all__ = ["QUIET_S", "Rejections"]
@@ -23,12 +24,18 @@ class Rejections:
     Parameters
     ----------
     clock : seconds that only grow.
-    report : where their number is told: events, requests and films alike.
+    report : where their number is told: events, requests and items alike.
+    metrics : where they are counted by topic and cause.
+    prefix : of the topics' names.
     """
 
-    def __init__(self, clock: Callable[[], float], report: WorkerReport) -> None:
+    def __init__(
+        self, clock: Callable[[], float], report: WorkerReport, metrics: WorkerMetrics, prefix: str = ""
+    ) -> None:
         self._clock = clock
         self._report = report
+        self._metrics = metrics
+        self._prefix = prefix
         self._told_at: float | None = None  # None after a minute without any
         self._causes: Counter[str] = Counter()
         self._first: Rejected | None = None
@@ -38,6 +45,9 @@ class Rejections:
         if not rejected:
             return
         self._report.rejected += len(rejected)
+        self._metrics.note_dead_letters(
+            [(one.record.origin.topic.removeprefix(self._prefix), one.cause) for one in rejected]
+        )
         self._causes.update(one.cause for one in rejected)
         self._first = self._first or rejected[0]
         if self._told_at is None:

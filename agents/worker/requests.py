@@ -34,6 +34,7 @@ async def consume_requests(worker: Worker, stream: Any) -> None:
     with worker.fatal("requests"):
         async for batch in stream.noack_take(worker.config.batch, within=worker.config.requests_within_s):
             await answer_requests(worker, batch)
+            worker.metrics.note_batch("requests", len(batch))
             for event in batch:
                 await stream.ack(event)
 
@@ -45,11 +46,19 @@ async def answer_requests(worker: Worker, batch: Sequence[Any]) -> None:
     refused = [found for _, found in decoded if isinstance(found, RefusedRequest)]
     rejected = [found for _, found in decoded if isinstance(found, Rejected)]
     answers = [refusal(one, worker.serving.now()) for one in refused]
-    if asking:
-        redis = Retry("worker", moved=partial(_recover_in_turn, worker))
-        answers += await _worded(worker, asking, await redis.until_available(_answers, worker, asking))
+    with worker.metrics.stage("ask"):
+        answers += await _answered(worker, asking)
     await publish(worker, answers, rejected)
+    asked = [*(origin for origin, _ in asking), *(one.origin for one in refused)]
+    worker.metrics.note_delivered("request", (origin.timestamp for origin in asked))
     worker.report.refused += len(refused)
+
+
+async def _answered(worker: Worker, asking: Sequence[Asking]) -> Sequence[Answer]:
+    if not asking:
+        return ()
+    redis = Retry("worker", moved=partial(_recover_in_turn, worker))
+    return await _worded(worker, asking, await redis.until_available(_answers, worker, asking))
 
 
 async def _answers(worker: Worker, asking: Sequence[Asking]) -> list[Answer]:

@@ -24,6 +24,7 @@ from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig
 from streams.errors import StreamError
 from streams.kafka.publisher import Publisher
+from streams.metrics.worker import WorkerMetrics
 from streams.reading.app import WORKER_GROUP
 from streams.reading.user_profiles import HintsFeed
 from streams.records.decoding import RawRecord
@@ -89,6 +90,7 @@ class Worker:
     refreshers : what keeps all of this current, each with a period of its own.
     rejections : the account of dead letters.
     report : what the worker tells about itself.
+    metrics : what it measures of itself.
     thread : where versions are read, and similar items computed.
     worder : says requests' lists in other words, where a language model is set up.
     in_turn : held by whoever answers a batch or recovers Redis, as nothing else may happen to the state then.
@@ -111,6 +113,7 @@ class Worker:
     refreshers: tuple[Refresher, ...]
     rejections: Rejections
     report: WorkerReport
+    metrics: WorkerMetrics
     thread: Executor
     worder: ListWorder | None = None
     in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)

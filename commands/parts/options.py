@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from streams.metrics.address import MetricsAddress
 from streams.settings import Settings, data_folder
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "archive_option",
     "diversity_options",
     "given_settings",
+    "metrics_address",
+    "metrics_options",
     "partitions_option",
     "repeats_option",
 ]
@@ -76,6 +79,33 @@ def diversity_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def metrics_options(command: F) -> F:
+    """Add ``--metrics-port`` and ``--metrics-host``: where the process tells what it measures."""
+    for option in (
+        click.option(
+            "--metrics-host",
+            envvar="REELSTREAM_METRICS_HOST",
+            default="127.0.0.1",
+            show_default=True,
+            help="Address of this machine for --metrics-port. [REELSTREAM_METRICS_HOST]",
+        ),
+        click.option(
+            "--metrics-port",
+            envvar="REELSTREAM_METRICS_PORT",
+            type=click.IntRange(1, 65535),
+            help="Answer Prometheus there; without it nowhere. [REELSTREAM_METRICS_PORT]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def metrics_address(given: dict[str, Any]) -> MetricsAddress | None:
+    """Take the metrics options out of a command's arguments and return where to listen; None for nowhere."""
+    host, port = given.pop("metrics_host"), given.pop("metrics_port")
+    return None if port is None else MetricsAddress(host, port)
 
 
 def given_settings(given: dict[str, Any]) -> Settings:

@@ -7,9 +7,17 @@ from typing import Any
 
 import click
 
-from commands.parts.options import address_options, archive_option, given_settings, partitions_option
+from commands.parts.options import (
+    address_options,
+    archive_option,
+    given_settings,
+    metrics_address,
+    metrics_options,
+    partitions_option,
+)
 from commands.parts.running import exit_after, log_level_option, log_to_stderr
 from streams.errors import StreamError
+from streams.metrics.address import MetricsAddress
 from streams.settings import Settings
 
 __all__ = ["archiver"]
@@ -35,6 +43,7 @@ STOP_S = 9.5  # the archiver's own limits add up to nine seconds
     show_default=True,
     help="Seconds after which fewer will do.",
 )
+@metrics_options
 @log_level_option
 def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **given: Any) -> None:
     """Write accepted events to Parquet files until stopped.
@@ -45,10 +54,11 @@ def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **g
 
     settings = given_settings(given)
     log_to_stderr(log_level)
+    address = metrics_address(given)
     verify_topics(settings)
     status = 0
     try:
-        _run(settings, url, every_events, every_s)
+        _run(settings, url, every_events, every_s, address)
     except StreamError as error:
         click.echo(f"reelstream: {error}", err=True)
         status = 1
@@ -56,14 +66,19 @@ def archiver(*, url: str, every_events: int, every_s: float, log_level: str, **g
     os._exit(status)  # an ordinary exit would wait for a store that hangs; what is not written is read again
 
 
-def _run(settings: Settings, url: str, every_events: int, every_s: float) -> None:
+def _run(settings: Settings, url: str, every_events: int, every_s: float, address: MetricsAddress | None) -> None:
     """Archive until a signal comes."""
     import asyncio
 
     from agents.archiver.archiver import Archiver, ArchiverConfig
+    from streams.metrics.endpoint import process_registry, serve_metrics
+
+    registry = process_registry("archiver")
+    serve_metrics("archiver", registry, address)
 
     async def keep() -> None:
-        running = Archiver(settings, url, ArchiverConfig(every_events=every_events, every_s=every_s))
+        config = ArchiverConfig(every_events=every_events, every_s=every_s)
+        running = Archiver(settings, url, config, registry)
 
         def end() -> None:
             exit_after(STOP_S)

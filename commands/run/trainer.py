@@ -6,9 +6,16 @@ from typing import Any
 
 import click
 
-from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.options import (
+    address_options,
+    given_settings,
+    metrics_address,
+    metrics_options,
+    partitions_option,
+)
 from commands.parts.running import STOP_S, log_level_option, log_to_stderr, lower_priority, run_until_stopped
 from commands.parts.starting import only_one, require_servers
+from streams.metrics.address import MetricsAddress
 from streams.settings import Settings
 
 __all__ = ["trainer"]
@@ -38,6 +45,7 @@ __all__ = ["trainer"]
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Cores that training may use."
 )
+@metrics_options
 @log_level_option
 def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """Fine-tune on the events until stopped.
@@ -46,20 +54,25 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
     """
     settings = given_settings(given)
     log_to_stderr(log_level)
+    address = metrics_address(given)
     require_servers("trainer", settings)
     with only_one("trainer", settings, "trainer", "an installation has one: end it first"):
-        status = _learn(settings, threads, given)
+        status = _learn(settings, threads, address, given)
     logging.shutdown()
     os._exit(status)  # an ordinary exit would wait for a training in its thread; what is not stored is read again
 
 
-def _learn(settings: Settings, threads: int, given: dict[str, Any]) -> int:
+def _learn(settings: Settings, threads: int, address: MetricsAddress | None, given: dict[str, Any]) -> int:
     """Run the trainer until a signal ends it, and return the exit status; a training in its thread goes on."""
     import torch
 
     from agents.trainer.trainer import Trainer, TrainerConfig
+    from streams.metrics.endpoint import process_registry, serve_metrics
+
+    registry = process_registry("trainer")
+    serve_metrics("trainer", registry, address)
 
     torch.set_num_threads(threads)
     lower_priority()
 
-    return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given)).run(), STOP_S)
+    return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given), registry).run(), STOP_S)

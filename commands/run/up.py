@@ -68,9 +68,18 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
 @contextlib.contextmanager
 def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[Server]]:
     """Run workers, a trainer and a scorekeeper for the length of a ``with`` block."""
-    processes = [worker_process(settings, folder / f"worker-{n}.log", "--id", f"up-{n}") for n in range(workers)]
-    processes.append(trainer_process(settings, folder / "trainer.log"))
-    processes.append(scorekeeper_process(settings, folder / "scorekeeper.log"))
+    from streams.stack.ports import settle_ports
+
+    names = [*(f"worker-{n}" for n in range(workers)), "trainer", "scorekeeper"]
+    ports = settle_ports(folder / "metrics-ports.json", names)
+    told = {name: ("--metrics-port", str(port)) for name, port in ports.items()}
+    processes = [
+        worker_process(settings, folder / f"{name}.log", "--id", f"up-{n}", *told[name])
+        for n, name in enumerate(names[:workers])
+    ]
+    processes.append(trainer_process(settings, folder / "trainer.log", *told["trainer"]))
+    processes.append(scorekeeper_process(settings, folder / "scorekeeper.log", *told["scorekeeper"]))
+    click.echo("metrics " + " ".join(f"{name}=http://127.0.0.1:{port}/metrics" for name, port in ports.items()))
     try:
         for process in processes:
             process.start()

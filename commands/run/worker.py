@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.parts.options import address_options, diversity_options, given_settings, partitions_option
+from commands.parts.options import (
+    address_options,
+    diversity_options,
+    given_settings,
+    metrics_address,
+    metrics_options,
+    partitions_option,
+)
 from commands.parts.running import STOP_S, exit_after, log_level_option, log_to_stderr
 from commands.parts.starting import end_fenced, only_one, require_servers
 from model.ranking.modes import ModeConfig
 from streams.errors import SettingsError, StateError
+from streams.metrics.address import MetricsAddress
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +74,7 @@ EVICTIONS_WITHIN_S = 30.0
     show_default=True,
     help="What compares queries in words with items: sentence embeddings or shared words. auto: what is installed.",
 )
+@metrics_options
 @log_level_option
 def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     """Answer events with lists until stopped.
@@ -74,6 +83,7 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     """
     settings = given_settings(given)
     log_to_stderr(log_level)
+    address = metrics_address(given)
     _require_faiss(settings)
     if given["queries"] == "embedding":
         from streams.sentence_weights import require_encoder
@@ -82,16 +92,17 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_ExpulsionHandler(instance))
     if instance is None:
-        _work(settings, None, log_level, **given)
+        _work(settings, None, log_level, address, **given)
         return
     with only_one("worker", settings, instance, "end it first, or choose another --id"):
-        _work(settings, instance, log_level, **given)
+        _work(settings, instance, log_level, address, **given)
 
 
 def _work(
     settings: Settings,
     instance: str | None,
     log_level: str,
+    address: MetricsAddress | None,
     *,
     personalize_at: int | None,
     explore: int,
@@ -109,6 +120,7 @@ def _work(
     from agents.worker.app import WorkerConfig, build_worker
     from agents.worker.refresh import RefreshConfig
     from model.reranking.diversified import DiversityConfig
+    from streams.metrics.endpoint import process_registry, serve_metrics
     from streams.serving.lists import ServingConfig
     from streams.wording.endpoint import WordingEndpoint
 
@@ -122,7 +134,9 @@ def _work(
         refresh=RefreshConfig(threads=threads),
         wording=WordingEndpoint.from_environment(),
     )
-    app = build_worker(settings, config, instance)
+    registry = process_registry("worker")
+    serve_metrics("worker", registry, address)
+    app = build_worker(settings, config, instance, registry)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
         def install_signal_handlers(self) -> None:

@@ -5,7 +5,8 @@ a rebalance. ``reader`` reads all partitions for the trainer and the scorekeeper
 in the order of time. ``range_reader`` reads a stretch of one partition again. ``compacted`` reads a compacted topic and
 follows it: ``catalogue`` in every process, and ``user_profiles`` where lists are made or learnt. ``polling`` reads for
 commands and threads. ``unreadable`` gets past a batch that no client can read, and ``lost_offsets`` logs what a topic
-no longer holds. This room imports ``kafka`` and ``records``; ``dead_letters``, ``rebuild`` and the processes import it.
+no longer holds. ``lag`` says how far a consumer is behind. This room imports ``kafka`` and ``records``;
+``dead_letters``, ``rebuild`` and the processes import it.
 """
 
 __all__: list[str] = []

@@ -237,6 +237,18 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
         """Return the first offset from which on nothing can be read before this record."""
         return self._thread.gaps.get((topic, partition, offset), offset)
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """Return how many offsets of each partition are not done, as of its last fetch; none before it has joined."""
+        client = self._thread._consumer  # noqa: SLF001 - None before it has started
+        if client is None:
+            return {}
+        found = {}
+        for at, state in states_of(client):
+            if state.lso is not None and state.has_valid_position:
+                done = self._new_offset(at)
+                found[at.topic, at.partition] = max(0, state.lso - (state.position if done is None else done))
+        return found
+
     def begin_anew(self, at: Any) -> None:
         """Take lower offsets of a partition than those that were taken and committed before."""
         self._done.pop(at, None)

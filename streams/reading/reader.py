@@ -15,6 +15,7 @@ from aiokafka.structs import ConsumerRecord
 from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.reading.lag import lag_of
 from streams.reading.lost_offsets import log_lost_offsets
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
@@ -184,6 +185,10 @@ class EventReader:
         with self._asking():
             ends = await self._consumer.end_offsets(self._partitions)
         return sum([max(0, end - await self._consumer.position(at)) for at, end in ends.items()])
+
+    def lag_by_partition(self) -> dict[TopicPartition, int]:
+        """Return how many offsets of each partition are not read, by the latest fetches."""
+        return lag_of(self._consumer)
 
     async def commit(self, offsets: Offsets) -> None:
         """Tell the group that everything before these offsets is done; a cancellation waits for the answer.

@@ -65,6 +65,11 @@ class Arms:
         if found != self.experiment or pinned != self._pinned:
             self.experiment, self._pinned, self._base = found, pinned, None
 
+    @property
+    def n_pinned(self) -> int:
+        """How many versions are loaded for the experiment."""
+        return len(self._pinned)
+
     async def answer(
         self,
         serving: Serving,

@@ -5,6 +5,7 @@ A list must always be published; when scoring raises or is late, the caller serv
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ class Breaker:
             return False
         return self._clock() - self._opened_at < self._config.rest_s
 
+    @property
+    def is_tripped(self) -> bool:
+        """Whether enough calls failed in a row; it looks at no clock, so stays until one succeeds."""
+        return self._failures >= self._config.failures
+
     def succeeded(self) -> None:
         """Note a success: the breaker closes."""
         self._failures = 0
@@ -62,9 +68,13 @@ class BudgetedScorer:
     ----------
     budget_s : seconds a call may take, waiting for the thread included.
     breaker : consulted before each call.
+
+    ``fallbacks`` counts the calls that it answered with the fallback, by cause: ``late``, ``failed``, ``breaker`` or
+    ``closed``.
     """
 
     def __init__(self, budget_s: float, breaker: Breaker) -> None:
+        self.fallbacks: Counter[str] = Counter()
         self._budget_s = budget_s
         self._breaker = breaker
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
@@ -72,12 +82,12 @@ class BudgetedScorer:
     async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
         """Return ``score()``, or ``fallback()`` where scoring fails, is late, or has lately kept failing."""
         if self._breaker.is_open():
-            return fallback()
+            return self._fallen("breaker", fallback)
         try:
             scoring = asyncio.get_running_loop().run_in_executor(self._pool, score)
         except RuntimeError as error:  # the pool is closed: the worker is ending, and this is its last batch
             logger.warning("scoring.closed %r", error)
-            return fallback()
+            return self._fallen("closed", fallback)
         await asyncio.wait({scoring}, timeout=self._budget_s)
         if not scoring.done():
             await asyncio.sleep(0)  # where the loop itself was held up, timer and result come in one turn
@@ -85,15 +95,26 @@ class BudgetedScorer:
             scoring.cancel()
             await asyncio.sleep(0)  # the cancellation reaches the pool with the loop's next turn
             logger.warning("scoring.late, over %s s", self._budget_s)
+            cause = "late"
         else:
             try:
                 scored = scoring.result()
             except Exception as error:  # noqa: BLE001 - whatever ails the model, a list must be published
                 logger.warning("scoring.failed %r", error)
+                cause = "failed"
             else:
                 self._breaker.succeeded()
                 return scored
         self._breaker.failed()
+        return self._fallen(cause, fallback)
+
+    @property
+    def is_tripped(self) -> bool:
+        """Whether its breaker is, see there."""
+        return self._breaker.is_tripped
+
+    def _fallen(self, cause: str, fallback: Callable[[], T]) -> T:
+        self.fallbacks[cause] += 1
         return fallback()
 
     def close(self) -> None:

@@ -6,22 +6,47 @@ minute, from ``INFO memory``, or by ``CONFIG GET`` where that does not tell it. 
 
 import asyncio
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from streams.errors import StateAway, StateError
+from streams.metrics.collector import Figures
+from streams.metrics.families import REDIS_MAX, REDIS_USED
 from streams.redis.connection import answered, connect_to_read
 from streams.settings import Settings
 from streams.state.rights import primaries
 
-__all__ = ["EVERY_S", "require_no_eviction", "watch_eviction"]
+__all__ = ["EVERY_S", "RedisMemory", "require_no_eviction", "watch_eviction"]
 
 EVERY_S = 60.0
 _SAFE = "noeviction"
 _POLICY = "maxmemory-policy"
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RedisMemory:
+    """Bytes of all primaries, as of the last look: what they use, and what they may; None where that is not known."""
+
+    used: int | None = None
+    limit: int | None = None
+
+    def figures(self) -> Figures:
+        """Give what Prometheus is told of it."""
+        yield REDIS_USED, self.used
+        yield REDIS_MAX, self.limit
+
+    def look(self, client: Redis) -> None:
+        """Read it; a user who may not leaves it unknown."""
+        with suppress(ResponseError):
+            found: list[Any] = [server.info("memory") for server in primaries(client)]
+            limits = [int(one.get("maxmemory", 0)) for one in found]
+            self.used = sum(int(one["used_memory"]) for one in found)
+            self.limit = sum(limits) if all(limits) else None
 
 
 def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -> str | None:
@@ -66,8 +91,16 @@ def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -
     return None
 
 
-async def watch_eviction(role: str, settings: Settings, every_s: float = EVERY_S) -> None:
+async def watch_eviction(
+    role: str, settings: Settings, every_s: float = EVERY_S, memory: RedisMemory | None = None
+) -> None:
     """Look now and every minute, for as long as the process lives; a warning is given once.
+
+    Parameters
+    ----------
+    role, settings : whose Redis it is.
+    every_s : seconds between two looks.
+    memory : told how much is used.
 
     Raises
     ------
@@ -77,7 +110,7 @@ async def watch_eviction(role: str, settings: Settings, every_s: float = EVERY_S
     said: str | None = None
     while True:
         try:
-            warning = await asyncio.to_thread(_look, role, settings)
+            warning = await asyncio.to_thread(_look, role, settings, memory)
         except StateAway:  # others wait for it, and say so
             warning = said
         if warning is not None and warning != said:
@@ -86,8 +119,11 @@ async def watch_eviction(role: str, settings: Settings, every_s: float = EVERY_S
         await asyncio.sleep(every_s)
 
 
-def _look(role: str, settings: Settings) -> str | None:
+def _look(role: str, settings: Settings, memory: RedisMemory | None) -> str | None:
     with connect_to_read(settings.redis) as client:
+        if memory is not None:
+            with answered(f"{role}: reading how much memory is used"):
+                memory.look(client)
         return require_no_eviction(client, role, is_allowed=settings.allow_eviction)
 
 

@@ -1,4 +1,4 @@
-"""Stored lists without items that have left the catalogue, also those of users who do nothing.
+"""All stored lists and users gone through: lists lose items that have left the catalogue, users are counted by mode.
 
 A user's next event makes a new list; somebody who stays away would be shown a deleted item for as long as the list is
 kept. All stored lists are gone through in slices, with a pause between two, so that nobody waits for it. A list that
@@ -6,6 +6,7 @@ was replaced meanwhile stays as it is: it was made of the newer catalogue.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ from redis.asyncio import Redis
 
 from streams.redis.connection import answered
 from streams.state.calls import LIBRARY
-from streams.state.keys import ALL_LISTS
+from streams.state.keys import ALL_LISTS, ALL_USERS
 
-__all__ = ["DroppedItems", "drop_from_lists"]
+__all__ = ["DroppedItems", "count_users", "drop_from_lists"]
 
 _SLICE = 200  # lists read at once: 0.3 MB, and a few milliseconds of the event loop
 _PAUSE_S = 0.01  # between two slices, which leaves the loop to whoever makes lists
@@ -51,6 +52,37 @@ async def drop_from_lists(client: Redis, item_ids: Collection[str]) -> DroppedIt
                 await asyncio.sleep(_PAUSE_S)
         lists, changed = lists + len(some), changed + await _drop(client, some, gone)
     return DroppedItems(lists, changed)
+
+
+async def count_users(client: Redis) -> dict[str, int]:
+    """Return how many users there are by the mode of the list last published; ``none`` for who has no list yet.
+
+    Users who come or go meanwhile may be missed.
+
+    Raises
+    ------
+    StateAway
+        If Redis cannot be reached for now.
+    """
+    found: Counter[str] = Counter()
+    with answered("state: counting users by mode"):
+        some: list[bytes] = []
+        async for key in client.scan_iter(match=ALL_USERS, count=_SLICE):
+            some.append(key)
+            if len(some) == _SLICE:
+                found.update(await _modes(client, some))
+                some = []
+                await asyncio.sleep(_PAUSE_S)
+        found.update(await _modes(client, some))
+    return dict(found)
+
+
+async def _modes(client: Redis, keys: Sequence[bytes]) -> list[str]:
+    reading: Any = client.pipeline(transaction=False)
+    for key in keys:
+        reading.hmget(key, "mode")
+    found = await reading.execute()
+    return [mode.decode() if isinstance(mode, bytes) else mode or "none" for (mode,) in found]
 
 
 async def _drop(client: Redis, keys: Sequence[bytes], item_ids: frozenset[str]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "ALL_LISTS",
+    "ALL_USERS",
     "CATALOG",
     "CATALOG_REJECTED",
     "EXPERIMENT",
@@ -40,6 +41,7 @@ TRENDING_ALL = "hot:all"
 TRENDING_NEWCOMERS = "hot:newcomers"
 TRENDING_GENRES = "hot:genres"
 ALL_LISTS = "user:{*}:recs"  # matches the list of every user
+ALL_USERS = "user:{*}"  # matches the hash of every user, and of these keys no other
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 HINTS_REJECTED = "hints:rejected"

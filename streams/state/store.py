@@ -7,8 +7,9 @@ in docs/reference/redis.md. Nothing here decides what to recommend or when a use
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
 
@@ -44,7 +45,7 @@ from streams.state.calls import (
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
 from streams.state.exposure import read_exposure
-from streams.state.kept_lists import DroppedItems, drop_from_lists
+from streams.state.kept_lists import DroppedItems, count_users, drop_from_lists
 from streams.state.keys import (
     CATALOG,
     EXPERIMENT,
@@ -108,12 +109,14 @@ class AppliedBatch:
     latest : the last record of each user in the batch, with its origin.
     counted : events that count, now or when they were delivered first; the rest are a producer's duplicates.
     fresh : events that changed a user now; fewer than ``counted`` after a redelivery.
+    duplicates : the producer's duplicates, by topic named with the prefix.
     """
 
     profiles: Mapping[str, Profile]
     latest: Mapping[str, tuple[Origin, Event]]
     counted: int
     fresh: int
+    duplicates: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +257,9 @@ class State:
             MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
             len(counted),
             sum(verdict.fresh for verdict in verdicts),
+            Counter(origin.topic for origin, _, _ in events if origin not in counted)
+            if len(counted) < len(events)
+            else {},
         )
 
     async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
@@ -305,6 +311,10 @@ class State:
     async def drop_from_lists(self, item_ids: Collection[str]) -> DroppedItems:
         """Take items that left the catalogue out of all stored lists; see ``streams.state.kept_lists``."""
         return await drop_from_lists(self._client, item_ids)
+
+    async def count_users(self) -> dict[str, int]:
+        """Return how many users there are by the mode of their last list; see ``streams.state.kept_lists``."""
+        return await count_users(self._client)
 
     async def merge_trending(self, partitions: int, catalogue: Catalogue) -> Trends:
         """Make ``hot:all``, the genres' lists and ``hot:newcomers`` anew; see ``streams.state.trending``."""

@@ -6,6 +6,7 @@ import pytest
 
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
+from streams.metrics.worker import WorkerMetrics
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import Origin
 
@@ -30,7 +31,7 @@ def clock():
 def rejections(clock, caplog):
     """Return a fresh account, whose lines are recorded."""
     caplog.set_level(logging.WARNING, "agents.worker.rejections")
-    return Rejections(clock, WorkerReport())
+    return Rejections(clock, WorkerReport(), WorkerMetrics(), "x-")
 
 
 def letter(cause, offset):

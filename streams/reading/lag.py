@@ -1,0 +1,17 @@
+"""How far a consumer of aiokafka is behind, by what its latest fetches said: no question to the cluster."""
+
+from aiokafka import AIOKafkaConsumer
+
+from streams.reading.unreadable import states_of
+from streams.records.positions import TopicPartition
+
+__all__ = ["lag_of"]
+
+
+def lag_of(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    """Return how many offsets of each partition were not handed out; one that was never fetched is left out."""
+    return {
+        (at.topic, at.partition): max(0, state.lso - state.position)
+        for at, state in states_of(consumer)
+        if state.lso is not None and state.has_valid_position
+    }

@@ -1,0 +1,136 @@
+"""What running processes tell Prometheus, compared with what was sent to them."""
+
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.stack.ports import settle_ports
+
+ROLES = ("worker", "trainer", "scorekeeper", "archiver")
+
+
+@pytest.fixture(scope="module")
+def installation(install):
+    """Return an installation of this module."""
+    return install()
+
+
+@pytest.fixture(scope="module")
+def scrape(installation):
+    """Run one process of each role, and return a function that reads the samples of one."""
+    ports = settle_ports(installation.folder / "metrics.json", ROLES)
+    options = {"archiver": ["--archive", str(installation.folder / "archive")], "trainer": ["--first-events", "60"]}
+    processes = [
+        installation.process(role, "--metrics-port", str(ports[role]), *options.get(role, ())) for role in ROLES
+    ]
+
+    def read(role):
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports[role]}/metrics", timeout=30) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {(one.name, *sorted(one.labels.items())): one.value for family in families for one in family.samples}
+
+    for process in processes:
+        process.__enter__()
+    try:
+        for process in processes:
+            process.await_ready()
+        yield read
+    finally:
+        for process in processes:
+            process.__exit__()
+
+
+def watch(user, item, n):
+    """Return a watch event."""
+    return {
+        "event_id": f"{user}-{item}-{n}",
+        "user_id": user,
+        "item_id": item,
+        "ts": 1_700_000_000_000 + 1000 * n,
+        "progress": 1.0,
+    }
+
+
+def test_processes_count_what_was_sent(installation, scrape, until):
+    """Accepted events, a producer's duplicate, a dead letter, lists and durations are told as they were sent."""
+    items = [(f"i{n}", {"item_id": f"i{n}", "title": f"Item {n}", "genres": ["Drama"]}) for n in range(40)]
+    installation.send_all("catalog-items", items)
+    events = [(f"u{n % 8}", watch(f"u{n % 8}", f"i{(7 * n) % 40}", n)) for n in range(120)]
+    installation.send_all("watch-events", [*events, events[-1], ("u0", b"{")])
+    installation.send_all("recommendation-requests", [("u1", {"request_id": "r1", "user_id": "u1"})])
+
+    def counted():
+        found = scrape("worker")
+        accepted = found.get(("reelstream_events_total", ("outcome", "accepted"), ("topic", "watch-events")), 0)
+        return accepted == 120 and found.get(("reelstream_batch_records_count", ("of", "requests")), 0) == 1
+
+    until(counted, 60, lambda: f"120 accepted events and a request, got {scrape('worker')}")
+    found = scrape("worker")
+    of_watches = {key[1][1]: n for key, n in found.items() if key[0] == "reelstream_events_total"}
+    assert of_watches == {"accepted": 120, "duplicate": 1, "rejected": 1}
+    letters = {key[1:]: n for key, n in found.items() if key[0] == "reelstream_dead_letters_total"}
+    assert list(letters.values()) == [1]
+    assert dict(next(iter(letters)))["topic"] == "watch-events"
+    lists = sum(n for key, n in found.items() if key[0] == "reelstream_lists_total")
+    assert lists == found["reelstream_event_to_list_seconds_count", ("trigger", "event")] + 1
+    assert lists == len(installation.records("recommendations"))
+    assert found["reelstream_event_to_list_seconds_count", ("trigger", "request")] == 1
+    batches = found["reelstream_batch_records_count", ("of", "events")]
+    assert found["reelstream_batch_records_sum", ("of", "events")] == 122  # as many as were sent
+    for stage in ("decode", "apply", "answer", "publish", "keep", "acknowledge"):
+        assert found["reelstream_stage_seconds_count", ("stage", stage)] == batches
+    assert found["reelstream_catalogue_items",] == 40
+    assert found["reelstream_healthy",] == 1
+
+
+def test_lag_is_none_once_everything_is_done(scrape, until):
+    """Each process that reads events tells the lag of every partition, and it is 0 once all is read."""
+    for role in ROLES:
+
+        def lags(role=role):
+            return {key[1:]: n for key, n in scrape(role).items() if key[0] == "reelstream_consumer_lag_records"}
+
+        def done(lags=lags):
+            found = lags()
+            watched = [n for labels, n in found.items() if ("topic", "watch-events") in labels]
+            return len(watched) == 2 and not any(found.values())
+
+        until(done, 60, lambda role=role, lags=lags: f"no lag of {role}, got {lags()}")
+
+
+def test_a_round_and_its_version_are_told(installation, scrape, until):
+    """The trainer tells how its round ended and how long it took, and worker and scorekeeper name what serves."""
+
+    def outcomes():
+        return {key[1][1]: n for key, n in scrape("trainer").items() if key[0] == "reelstream_rounds_total"}
+
+    until(lambda: sum(outcomes().values()) >= 1, 120, lambda: f"a round, got {outcomes()}")
+    until(lambda: scrape("trainer")["reelstream_training",] == 0, 60, lambda: "the end of the round")
+    found = scrape("trainer")
+    assert found["reelstream_round_seconds_count",] == sum(outcomes().values())
+    assert found["reelstream_trainer_records_total",] == 122  # the duplicate and the one that is no event are read too
+    if outcomes()["promoted"]:
+        version = installation.redis.hget("model:current", "version")
+        named = ("reelstream_model_info", ("version", version))
+        until(lambda: named in scrape("worker") and named in scrape("scorekeeper"), 30, lambda: f"{named}")
+        assert scrape("worker")["reelstream_model_promoted_timestamp_seconds",] > 1_700_000_000
+
+
+def test_users_and_memory_are_told(scrape, until):
+    """The leading worker counts users by mode, and each process with a Redis tells the memory that this uses."""
+
+    def users():
+        return sum(n for key, n in scrape("worker").items() if key[0] == "reelstream_users")
+
+    until(lambda: users() == 8, 90, lambda: f"8 users, got {users()}")
+    for role in ("worker", "trainer", "scorekeeper"):
+        assert scrape(role)["reelstream_redis_used_bytes",] > 100_000
+
+
+def test_reports_tell_lag_latency_and_age(installation):
+    """The worker's report, which ``reelstream health`` prints, has lag and the times from event to list."""
+    report = installation.reports("worker")[0]
+    assert report["lag"] == 0
+    assert report["list_p50_ms"] is None or 0 < report["list_p50_ms"] <= report["list_p99_ms"]
+    assert (report["model_age_s"] is None) == (report["model_version"] is None)
