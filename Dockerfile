@@ -15,6 +15,7 @@ COPY agents agents
 COPY model model
 COPY replay replay
 COPY commands commands
+COPY web web
 RUN --mount=type=cache,target=/cache uv pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
