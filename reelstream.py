@@ -31,6 +31,8 @@ _COMMANDS = {
         "scorekeeper",
         "Test every event against the list before it until stopped.",
     ),
+    "api": ("commands.run.api", "api", "Answer over HTTP until stopped."),
+    "keys": ("commands.operate.keys", "keys", "Make, list and remove keys of the HTTP API."),
     "quality": ("commands.operate.quality", "quality", "Show how often published lists were right."),
     "health": ("commands.run.health", "health", "Exit with 0 if a process of this host lives, else with 1."),
     "replay": ("commands.study.replay", "replay", "Send a recorded log to the topics."),

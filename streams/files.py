@@ -8,7 +8,7 @@ from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-__all__ = ["put_whole"]
+__all__ = ["put_whole", "write_secret"]
 
 
 def put_whole(files: Any, path: str, content: bytes) -> None:
@@ -36,12 +36,23 @@ def put_whole(files: Any, path: str, content: bytes) -> None:
         files.pipe_file(path, content)
 
 
-def _write_local(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a local file whole, that only its owner may read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    _write_local(path, content, 0o600)
+
+
+def _write_local(path: Path, content: bytes, mode: int = 0o666) -> None:
     missing = [folder for folder in path.parents if not folder.exists()]
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as file:
+        with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

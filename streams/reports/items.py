@@ -14,6 +14,7 @@ __all__ = ["described_similar", "find_by_title", "search_titles"]
 LEAST_TAKEN = 0.86  # of the title that was typed: so near, a slip is likelier than another item
 LEAST_OFFERED = 0.5
 OFFERED = 5
+LEAST_FOUND = 0.65  # of what somebody looks for and no title holds
 
 
 def find_by_title(finder: TitleFinder, title: str) -> tuple[Item | None, list[Item]]:
@@ -41,7 +42,7 @@ def search_titles(finder: TitleFinder, items: Sequence[Item], text: str, n: int)
     found = [by_id[item_id] for *_, item_id in holding[:n]]
     if len(found) < n:
         held = {item.item_id for item in found}
-        near = finder.find(text, n, LEAST_OFFERED)
+        near = finder.find(text, n, LEAST_FOUND)
         found += [item for item, _ in near if item.item_id not in held][: n - len(found)]
     return [described_item(item) for item in found]
 

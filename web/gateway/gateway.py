@@ -7,7 +7,7 @@ help, and events may be sent again under the same ids.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -47,7 +47,7 @@ from web.gateway.titles import Titles
 
 __all__ = ["ROLES", "Gateway"]
 
-ROLES = ("worker", "trainer", "scorekeeper", "archiver")
+ROLES = ("worker", "trainer", "scorekeeper", "archiver", "api")
 _ATTEMPTS = 1  # of a call whose connection broke: somebody waits, and may ask again
 _SEND_MS = 10_000  # for an acknowledgement; who waits longer is told that Kafka is away
 T = TypeVar("T")
@@ -179,7 +179,7 @@ class Gateway:
         except TimeoutError:
             return None
 
-    def new_lists(self, user_id: str) -> AsyncIterator[bytes]:
+    def new_lists(self, user_id: str) -> AsyncGenerator[bytes]:
         """Give each list of a user that is published from now on, as JSON, answers to requests included."""
         return self._published.following(user_id)
 

@@ -7,7 +7,7 @@ of users whom somebody waits for are looked at.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -73,7 +73,7 @@ class PublishedLists:
             if not self._waiting[user_id]:
                 del self._waiting[user_id]
 
-    async def following(self, user_id: str) -> AsyncIterator[bytes]:
+    async def following(self, user_id: str) -> AsyncGenerator[bytes]:
         """Give each list of the user that is published, for as long as somebody iterates."""
         with self.of(user_id) as lists:
             while True:

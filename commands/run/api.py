@@ -1,0 +1,63 @@
+"""``reelstream api``: the process that answers over HTTP."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from commands.parts.options import address_options, given_settings, keys_option, partitions_option
+from commands.parts.running import log_level_option, log_to_stderr
+from streams.errors import SettingsError
+
+__all__ = ["api"]
+
+
+@click.command()
+@address_options
+@partitions_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; another one needs keys.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@keys_option
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Requests a second of a key that has no rate of its own; 0 for no limit.",
+)
+@click.option(
+    "--budget-ms",
+    type=click.IntRange(1, 10_000),
+    default=1000,
+    show_default=True,
+    help="What a fresh list may take, unless its request says so.",
+)
+@click.option("--openapi", is_flag=True, help="Print the OpenAPI document and end.")
+@log_level_option
+def api(
+    *, host: str, port: int, keys: Path, rate: float, budget_ms: int, openapi: bool, log_level: str, **given: Any
+) -> None:
+    """Answer over HTTP until stopped.
+
+    It keeps nothing itself: start as many as needed. Without keys only this machine may ask.
+    """
+    settings = given_settings(given)
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        raise SettingsError("api: the extra `web` is required, got none; install it with pip install 'reelstream[web]'")
+    if openapi:
+        from web.app import api_document
+
+        click.echo(orjson.dumps(api_document(settings), option=orjson.OPT_INDENT_2).decode())
+        return
+    from streams.kafka.topics import verify_topics
+    from web.api.keys import KeyFile
+    from web.api.limits import ApiConfig
+    from web.server import serve
+
+    log_to_stderr(log_level)
+    verify_topics(settings)
+    serve(settings, ApiConfig(host=host, port=port, rate=rate, budget_ms=budget_ms), KeyFile(keys))
+    sys.exit(0)

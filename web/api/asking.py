@@ -1,0 +1,95 @@
+"""A fresh list over HTTP: wishes out of a query's parameters, and the stored list where the answer is late."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+
+from streams.records.ids import is_id
+from web.api.problems import ProblemError
+from web.gateway.gateway import Gateway
+
+__all__ = ["MAX_BUDGET_MS", "Text", "Texts", "fallback_list", "fresh_list", "require_user", "short_list"]
+
+MAX_BUDGET_MS = 10_000  # who waits longer than this has gone
+Text = Annotated[str, Query(min_length=1, max_length=64)]
+Texts = Annotated[list[Text] | None, Query(max_length=32)]
+
+
+def require_user(user_id: str) -> None:
+    """Raise a problem of a user whom there cannot be."""
+    if not is_id(user_id):
+        raise ProblemError(404, f"the id of a user is required, got {user_id!r:.80}, which no event can name")
+
+
+async def fresh_list(gateway: Gateway, user_id: str, wishes: Mapping[str, Any], budget_ms: int) -> dict[str, Any]:
+    """Return a list that was made now; where the answer is late, the stored one, marked ``stale``.
+
+    Raises
+    ------
+    ProblemError
+        If the request is refused, with what is wrong with it.
+    """
+    require_user(user_id)
+    found = await gateway.ask(user_id, _given(wishes), budget_ms / 1000)
+    if found is None:
+        return await fallback_list(gateway, user_id, wishes.get("k") or 10) | {"stale": True}
+    if found["mode"] == "refused":
+        raise ProblemError(422, found["error"])
+    return found
+
+
+async def fallback_list(gateway: Gateway, user_id: str, k: int) -> dict[str, Any]:
+    """Return the stored list, and for a user without one what trends."""
+    body = await gateway.list_of(user_id)
+    if body is not None:
+        return short_list(orjson.loads(body), k)
+    items = [
+        {
+            "item_id": one["item_id"],
+            "rank": one["rank"],
+            "score": one["score"],
+            "source": "trending",
+            "reason": "Trending now",
+            "propensity": 1.0,
+            "because": {"kind": "trending", "item_id": None, "genres": []},
+        }
+        for one in await gateway.hot(k)
+    ]
+    now_ms = time.time_ns() // 1_000_000
+    return {
+        "rec_id": None,
+        "user_id": user_id,
+        "ts": now_ms,
+        "mode": "cold_start",
+        "model_version": None,
+        "k": k,
+        "items": items,
+        "trigger": {},
+        "sequence": 0,
+        "event_ts": now_ms,
+        "published_ts": now_ms,
+        "experiment": None,
+        "arm": None,
+        "tier": "trending",
+        "unfilled": [],
+        "error": None,
+        "query_method": None,
+        "wording": None,
+    }
+
+
+def short_list(record: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """Return a list with its first k items."""
+    return {**record, "items": record["items"][:k]}
+
+
+def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is wished for, without what is not."""
+    return {name: value for name, value in wishes.items() if value is not None and not _is_empty(value)}
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, Sequence | Mapping) and not value

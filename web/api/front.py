@@ -1,0 +1,232 @@
+"""What every request meets first: who asks, whether they may, how much, and the one road that is most wanted.
+
+A stored list is answered here, from the bytes that Redis holds, without FastAPI's machinery; everything else goes
+behind. Keys, limits and figures are the same for both. Steps of a request: 1 is it for us; 2 who asks, and may they;
+3 is it too soon, or too large; 4 answer; 5 count.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from web.api.keys import ApiKey, KeyFile, Scope
+from web.api.limits import ApiConfig, RateLimits, is_local
+from web.api.metrics import ApiMetrics
+from web.api.problems import ProblemError, problem_of, rendered, too_soon
+from web.gateway.gateway import Gateway
+
+__all__ = ["Front"]
+
+LIST_ROUTE = "/users/{user_id}/recommendations"
+_OPEN = ("/health/live", "/health/ready", "/openapi.json")  # for orchestrators, and for who writes a client
+_ENDLESS = "/stream"
+_BEFORE, _AFTER = "/users/", "/recommendations"
+_LONGEST_ID = 64
+_CHANGING = ("POST", "PUT", "PATCH")
+_JSON = b"application/json"
+Scoped = dict[str, Any]
+logger = logging.getLogger(__name__)
+
+
+class Front:
+    """The application that the server calls.
+
+    Parameters
+    ----------
+    roads : the application that answers everything but stored lists.
+    page : the application that answers whatever the roads know nothing of; None without a page.
+    gateway : entered.
+    config : what is taken.
+    keys : who may ask; without any key in it everybody may, who is on this machine.
+    """
+
+    def __init__(
+        self,
+        roads: FastAPI,
+        page: FastAPI | None,
+        gateway: Gateway,
+        config: ApiConfig,
+        keys: KeyFile,
+        metrics: ApiMetrics,
+    ) -> None:
+        self._roads = roads
+        self._page = page
+        self._known = {_first(route.path) for route in roads.routes if isinstance(route, Route)}
+        self._gateway = gateway
+        self._config = config
+        self._keys = keys
+        self._needs_key = bool(keys.all())
+        self._limits = RateLimits()
+        self._metrics = metrics
+        self._found = metrics.requests.labels("GET", LIST_ROUTE, "200")
+        self._seconds = metrics.seconds.labels(LIST_ROUTE)
+
+    async def __call__(self, scope: Scoped, receive: Any, send: Any) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await (self._page or self._roads)(scope, receive, send)
+            return
+        began = time.perf_counter()
+        path: str = scope["path"]
+        try:
+            self._admit(scope, path)
+        except ProblemError as problem:
+            await _tell(scope, send, problem)
+            self._count(scope, problem.status, began)
+            return
+        if scope["type"] == "websocket":
+            await self._roads(scope, receive, send)
+            return
+        if (
+            path.endswith(_AFTER)
+            and path.startswith(_BEFORE)
+            and scope["method"] == "GET"
+            and not scope["query_string"]
+        ):
+            user_id = _user_of(scope, path)
+            if user_id is not None and await self._stored(user_id, scope, send):
+                self._found.inc()
+                self._seconds.observe(time.perf_counter() - began)
+                return
+        await self._pass_on(scope, receive, send, began)
+
+    def _admit(self, scope: Scoped, path: str) -> None:
+        """Raise ProblemError unless this request may be answered."""
+        headers = dict(scope["headers"])
+        # Step 1
+        if not self._needs_key:
+            host = headers.get(b"host", b"").decode("latin-1").rpartition(":")[0] or headers.get(b"host", b"").decode()
+            if is_local(self._config.host) and not is_local(host.strip("[]")):
+                raise ProblemError(421, f"a host of this machine is required where no key is, got {host!r:.80}")
+            origin = headers.get(b"origin", b"").decode("latin-1").rpartition("//")[2]
+            if origin and origin != headers.get(b"host", b"").decode("latin-1"):
+                raise ProblemError(403, f"a page of this process is required to ask, got one of {origin!r:.80}")
+        # Step 2
+        elif path not in _OPEN:
+            key = self._key_of(headers)
+            needed = _scope_of(scope, path)
+            if needed not in key.scopes:
+                raise ProblemError(
+                    403, f"a key with the scope {needed} is required, got one with {', '.join(key.scopes)}"
+                )
+            # Step 3
+            wait_s = self._limits.wait_s(key.key_id, self._config.rate if key.rate is None else key.rate)
+            if wait_s > 0.0:
+                raise too_soon(wait_s)
+        if scope.get("method") in _CHANGING and (self._page is None or _first(path) in self._known):
+            self._check_body(headers)
+
+    def _key_of(self, headers: dict[bytes, bytes]) -> ApiKey:
+        given = headers.get(b"authorization", b"").decode("latin-1")
+        kind, _, shown = given.partition(" ")
+        found = self._keys.find(shown.strip()) if kind.lower() == "bearer" else None
+        if found is None:
+            got = "an unknown key" if kind.lower() == "bearer" else "none"
+            raise ProblemError(
+                401,
+                f"a key in the header Authorization is required, as Bearer, got {got}; `reelstream keys add` makes one",
+                {"www-authenticate": "Bearer"},
+            )
+        return found
+
+    def _check_body(self, headers: dict[bytes, bytes]) -> None:
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._config.body_bytes:
+            raise ProblemError(
+                413, f"a body of at most {self._config.body_bytes:,} bytes is required, got {int(length):,}"
+            )
+        kind = headers.get(b"content-type", b"")
+        has_body = length != b"0" or b"transfer-encoding" in headers
+        if has_body and not kind.lower().startswith(_JSON):  # a page of elsewhere can send any other kind unasked
+            raise ProblemError(
+                415, f"a body of the type application/json is required, got {kind.decode('latin-1')!r:.80}"
+            )
+
+    async def _stored(self, user_id: str, scope: Scoped, send: Any) -> bool:
+        """Answer with a stored list; return whether there was one, or a problem was told."""
+        # Step 4
+        try:
+            body = await self._gateway.list_of(user_id)
+        except Exception as error:  # noqa: BLE001 - told as a problem, as behind
+            await _tell(scope, send, problem_of(error))
+            return True
+        if body is None:
+            return False
+        length = str(len(body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return True
+
+    async def _pass_on(self, scope: Scoped, receive: Any, send: Any, began: float) -> None:
+        """Let the application behind answer within the time, and count."""
+        status = 0
+        taken = 0
+
+        async def sent(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        async def received() -> Any:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._config.body_bytes:
+                raise ProblemError(413, f"a body of at most {self._config.body_bytes:,} bytes is required, got more")
+            return message
+
+        # Step 4
+        try:
+            async with asyncio.timeout(None if scope["path"].endswith(_ENDLESS) else self._config.time_s):
+                await self._roads(scope, received, sent)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status == 500:  # noqa: PLR2004 - what nobody foresaw
+                logger.exception("api.failed %s %s", scope["method"], scope["path"])
+            if status == 0:
+                status = problem.status
+                await _tell(scope, send, problem)
+        # Step 5
+        self._count(scope, status, began)
+
+    def _count(self, scope: Scoped, status: int, began: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(scope.get("method", "WEBSOCKET"), route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+
+def _first(path: str) -> str:
+    """Return the first part of a path."""
+    return path[1:].partition("/")[0]
+
+
+def _scope_of(scope: Scoped, path: str) -> Scope:
+    if scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return "read"
+    return "write" if path == "/events" else "operate"
+
+
+def _user_of(scope: Scoped, path: str) -> str | None:
+    """Return the user whom the path names, None where the application behind is to say what is wrong with it."""
+    user_id = path[len(_BEFORE) : -len(_AFTER)]
+    if "%2F" in scope["raw_path"].decode("latin-1").upper():
+        user_id = unquote(user_id)
+    return user_id if 0 < len(user_id) <= _LONGEST_ID and "/" not in user_id else None
+
+
+async def _tell(scope: Scoped, send: Any, problem: ProblemError) -> None:
+    status, headers, body = rendered(problem, scope["path"])
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": problem.detail[:100]})
+        return
+    raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    raw.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,159 @@
+"""What is wrong with a request, or with us, as RFC 9457 has it: one JSON form for every error, and never a trace."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from streams.errors import ClusterAway, RecordError, RegistryError, StateAway, StreamError
+
+__all__ = [
+    "PROBLEM_TYPE",
+    "Problem",
+    "ProblemError",
+    "add_handlers",
+    "problem_of",
+    "problems",
+    "rendered",
+    "too_soon",
+]
+
+PROBLEM_TYPE = "application/problem+json"
+RETRY_S = 2  # a server that restarts is back by then
+_TITLES = {
+    400: "Bad request",
+    401: "A key is required",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    415: "JSON is required",
+    421: "Another host",
+    422: "Not as documented",
+    429: "Too many requests",
+    500: "Internal error",
+    501: "Not there yet",
+    503: "Not available for now",
+    504: "Took too long",
+}
+_FOUND_BY_ROUTES = {
+    404: "a path of this API is required; /openapi.json names all of them",
+    405: "a method that this path has is required; the header Allow names them",
+}
+_LATE = "an answer in time is required, got none; ask again, or for less"
+_STATUSES: dict[type[Exception], int] = {  # the first that fits
+    StateAway: 503,
+    ClusterAway: 503,
+    RecordError: 422,
+    RegistryError: 404,
+    StreamError: 409,
+    TimeoutError: 504,
+}
+
+
+class Problem(BaseModel):
+    """A problem."""
+
+    type: str = Field(description="`about:blank`: the status says what kind of problem it is.")
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="Where, what was required, what was got, and the cure where one exists.")
+    instance: str = Field(description="The path that was asked for.")
+    errors: list[dict[str, Any]] | None = Field(
+        default=None, description="Each thing that is wrong, where there are several: where, and what was required."
+    )
+
+
+class ProblemError(Exception):
+    """A problem that a road has found; becomes its answer.
+
+    Parameters
+    ----------
+    status, detail : of the problem.
+    headers, more : further headers, and further members of the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how the document describes these statuses, as FastAPI takes it."""
+    described = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _TITLES[status], "content": described} for status in statuses}
+
+
+def rendered(error: ProblemError, path: str) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of a problem."""
+    body = {
+        "type": "about:blank",
+        "title": _TITLES.get(error.status, "Problem"),
+        "status": error.status,
+        "detail": error.detail,
+        "instance": path,
+        **error.more,
+    }
+    return error.status, {"content-type": PROBLEM_TYPE, **error.headers}, orjson.dumps(body, default=str)
+
+
+def problem_of(error: Exception) -> ProblemError:
+    """Return the problem that an error is; of one that nobody foresaw only that it happened."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, HTTPException):
+        return ProblemError(error.status_code, _FOUND_BY_ROUTES.get(error.status_code, error.detail), error.headers)
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            headers = {"retry-after": str(RETRY_S)} if status == 503 else None  # noqa: PLR2004 - waiting may cure it
+            return ProblemError(status, str(error) or _LATE, headers)
+    return ProblemError(500, "an answer is required, got an error that nobody foresaw; the log of the api has it")
+
+
+def too_soon(wait_s: float) -> ProblemError:
+    """Return the problem of a key that asks too often."""
+    detail = f"requests no faster than this key's rate are required; the next is taken in {wait_s:.3f} s"
+    return ProblemError(429, detail, {"retry-after": str(max(1, math.ceil(wait_s)))})
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Let every error of an application be answered with its problem."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        status, headers, body = rendered(problem_of(error), request.url.path)
+        return Response(body, status, headers, media_type=PROBLEM_TYPE)
+
+    for kind in (ProblemError, HTTPException, RequestValidationError, StreamError, TimeoutError, Exception):
+        app.add_exception_handler(kind, answer)
+
+
+def _of_validation(error: RequestValidationError) -> ProblemError:
+    wrong = [
+        {"where": ".".join(map(str, one["loc"])), "required": one["msg"], "got": _short(one.get("input"))}
+        for one in error.errors()
+    ]
+    first = wrong[0]
+    detail = f"{first['where']}: {first['required']}, got {first['got']}"
+    return ProblemError(422, detail, more={"errors": wrong})
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - as the messages of records do

@@ -1,0 +1,100 @@
+"""``POST /events``: what users did, one event or a batch, answered once Kafka has it."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from model.kinds import KindTable
+from web.api.answers import JsonAnswer
+from web.api.limits import ApiConfig
+from web.api.metrics import ApiMetrics
+from web.api.problems import ProblemError, problems
+from web.api.schemas import EventResults
+from web.gateway.gateway import Gateway
+from web.gateway.sending import EventResult
+
+__all__ = ["event_routes"]
+
+ALL_ACCEPTED, SOME_REFUSED, ALL_REFUSED = 200, 207, 422
+_ID: dict[str, Any] = {"type": "string", "format": "reelstream-id", "minLength": 1, "maxLength": 64}
+
+
+def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
+    """Return the road of events."""
+    routes = APIRouter(tags=["events"])
+    accepted, refused = metrics.events.labels("accepted"), metrics.events.labels("refused")
+
+    @routes.post(
+        "/events",
+        response_model=EventResults,
+        responses={
+            SOME_REFUSED: {"model": EventResults, "description": "Some events were refused."},
+            **problems(400, 401, 403, 413, 415, 422, 429, 503, 504),
+        },
+        openapi_extra={"requestBody": _body(config.batch, gateway.settings.kinds)},
+    )
+    async def send_events(request: Request) -> Response:
+        """Send events; the answer comes once Kafka has acknowledged all that were accepted.
+
+        An event that was sent before under the same `event_id` counts once. Without `event_id` and `ts` it has a new
+        id, and the time of its arrival.
+        """
+        batch = _batch_of(await request.body(), config.batch)
+        results = await gateway.send_events(batch)
+        bad = sum(one.status == "refused" for one in results)
+        accepted.inc(len(results) - bad)
+        refused.inc(bad)
+        told = {"accepted": len(results) - bad, "refused": bad, "results": [_told(one) for one in results]}
+        if bad and bad == len(results):
+            first = results[0]
+            raise ProblemError(ALL_REFUSED, f"{first.cause}: {first.detail}", more=told)
+        return JsonAnswer(told, SOME_REFUSED if bad else ALL_ACCEPTED)
+
+    return routes
+
+
+def _batch_of(body: bytes, most: int) -> list[Any]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ProblemError(400, f"a body of JSON is required: {error}") from None
+    batch = found if isinstance(found, list) else [found]
+    if not batch:
+        raise ProblemError(ALL_REFUSED, "at least one event is required, got an empty list")
+    if len(batch) > most:
+        raise ProblemError(413, f"at most {most:,} events at once are required, got {len(batch):,}")
+    return batch
+
+
+def _told(one: EventResult) -> dict[str, Any]:
+    told = {"event_id": one.event_id, "status": one.status}
+    return told if one.cause is None else {**told, "cause": one.cause, "detail": one.detail}
+
+
+def _body(most: int, kinds: KindTable) -> dict[str, Any]:
+    """Return what may be sent, as OpenAPI describes it."""
+    shared = {
+        "user_id": _ID,
+        "item_id": _ID,
+        "event_id": {**_ID, "description": "Yours, and the same whenever you send the event again."},
+        "ts": {"type": "integer", "format": "unix-ms", "description": "When it happened, ms since the epoch."},
+        "rec_id": {**_ID, "description": "Of the list that led to the event."},
+    }
+    own: dict[str, dict[str, Any]] = {
+        "Watch": {"progress": {"type": "number", "minimum": 0, "maximum": 1}, "kind": {"const": "watch"}},
+        "Rating": {"rating": {"type": "number", "minimum": 0.5, "maximum": 5}, "kind": {"const": "rate"}},
+        "Action": {"kind": {"enum": list(kinds.own)}},
+    }
+    required = {"Watch": ["progress", "kind"], "Rating": ["rating", "kind"], "Action": ["kind"]}
+    forms = [
+        {
+            "title": title,
+            "type": "object",
+            "properties": {**shared, **fields},
+            "required": ["user_id", "item_id", *required[title]],
+        }
+        for title, fields in own.items()
+    ]
+    batch = {"type": "array", "minItems": 1, "maxItems": most, "items": {"oneOf": forms}}
+    return {"required": True, "content": {"application/json": {"schema": {"oneOf": [*forms, batch]}}}}

@@ -1,0 +1,72 @@
+"""Versions, the experiment that runs, and how often lists are right; choosing the version that serves."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Response
+
+from web.api.answers import JsonAnswer
+from web.api.problems import ProblemError, problems
+from web.api.schemas import Decision, ExperimentAnswer, QualityAnswer, VersionAnswer, Versions
+from web.gateway.gateway import Gateway
+
+__all__ = ["RollbackWish", "operating_routes"]
+
+VersionId = Annotated[str, Path(min_length=1, max_length=64, description="The version's id.")]
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackWish:
+    """The version that is to serve again; the parent of the one that serves where none is named."""
+
+    version: str | None = None
+
+
+def operating_routes(gateway: Gateway) -> APIRouter:
+    """Return the roads for operators."""
+    routes = APIRouter(tags=["operating"])
+
+    @routes.get("/models", response_model=Versions, responses=problems(401, 403, 409, 429, 503, 504))
+    async def models() -> Response:
+        """List the versions of the model, newest first."""
+        return JsonAnswer(await gateway.models())
+
+    @routes.get(
+        "/models/{version_id}", response_model=VersionAnswer, responses=problems(401, 403, 404, 422, 429, 503, 504)
+    )
+    async def model(version_id: VersionId) -> Response:
+        """Show one version, and check its files."""
+        return JsonAnswer(await gateway.model(version_id))
+
+    @routes.post(
+        "/models/{version_id}/promote",
+        response_model=Decision,
+        responses=problems(401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    )
+    async def promote(version_id: VersionId) -> Response:
+        """Serve a stored version, whatever the gate said of it; workers follow by themselves."""
+        return JsonAnswer(await gateway.promote(version_id))
+
+    @routes.post(
+        "/models/rollback",
+        response_model=Decision,
+        responses=problems(401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+    )
+    async def rollback(wish: Annotated[RollbackWish | None, Body()] = None) -> Response:
+        """Serve an older version again, by default the parent of the one that serves."""
+        version = None if wish is None else wish.version
+        if version is not None and not 0 < len(version) <= 64:  # noqa: PLR2004 - as in a path
+            raise ProblemError(422, f"the id of a version is required, got {version!r:.80}")
+        return JsonAnswer(await gateway.roll_back(version))
+
+    @routes.get("/experiments", response_model=ExperimentAnswer, responses=problems(401, 403, 409, 429, 503, 504))
+    async def experiments() -> Response:
+        """Show the experiment that runs, how both arms do, and whether they can be told from chance."""
+        return JsonAnswer(await gateway.experiment())
+
+    @routes.get("/quality", response_model=QualityAnswer, responses=problems(401, 403, 409, 429, 503, 504))
+    async def quality() -> Response:
+        """Show how often published lists were right, with intervals."""
+        return JsonAnswer(await gateway.quality())
+
+    return routes

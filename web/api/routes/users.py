@@ -1,0 +1,160 @@
+"""``/users``: their lists, stored, fresh and as they come; their profiles; forgetting one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
+from web.api.answers import JsonAnswer
+from web.api.asking import MAX_BUDGET_MS, Text, Texts, fallback_list, fresh_list, require_user
+from web.api.limits import ApiConfig
+from web.api.metrics import ApiMetrics
+from web.api.problems import ProblemError, problems
+from web.api.schemas import UserList, UserProfile, Users
+from web.gateway.gateway import Gateway
+
+__all__ = ["user_routes"]
+
+UserId = Annotated[str, Path(min_length=1, max_length=64, description="The user's id.")]
+_LIVELY_S = 15.0  # between two signs of life of a silent stream, which keeps proxies from closing it
+_FORGET = (
+    "forgetting a user in all stores (topics, Redis, archive, versions) is required, and is not built yet; to take "
+    "hints back, send an empty value for the user to user-profiles; a user without events is forgotten after "
+    "REELSTREAM_IDLE_DAYS"
+)
+
+
+def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
+    """Return the roads about users."""
+    routes = APIRouter(tags=["users"])
+
+    @routes.get("/users", response_model=Users, responses=problems(401, 403, 422, 429, 503, 504))
+    async def list_users(
+        prefix: Annotated[str, Query(max_length=64)] = "", k: Annotated[int, Query(ge=1, le=200)] = 50
+    ) -> Response:
+        """List users with a list whose ids begin so; of very many, some."""
+        return JsonAnswer({"users": await gateway.users(prefix, k)})
+
+    @routes.get("/users/{user_id}", response_model=UserProfile, responses=problems(401, 403, 404, 422, 429, 503, 504))
+    async def show_user(user_id: UserId, k: Annotated[int, Query(ge=1, le=200)] = 20) -> Response:
+        """Show counters, mode, favourite genres and the k latest events of a user."""
+        found = await gateway.profile_of(user_id, k)
+        if found["unknown"]:
+            raise ProblemError(404, f"a user with events is required, got {user_id!r}, of whom none has been applied")
+        return JsonAnswer(found)
+
+    @routes.delete(
+        "/users/{user_id}", status_code=501, response_model=None, responses=problems(401, 403, 422, 429, 501)
+    )
+    async def forget_user(user_id: UserId) -> Response:
+        """Forget a user everywhere. Not built yet: the answer says what is missing and what there is instead."""
+        raise ProblemError(501, f"{user_id!r}: {_FORGET}")
+
+    @routes.get(
+        "/users/{user_id}/recommendations",
+        response_model=UserList,
+        responses=problems(401, 403, 404, 422, 429, 503, 504),
+    )
+    async def recommend(
+        user_id: UserId,
+        fresh: Annotated[bool, Query(description="Whether a list is made now.")] = False,  # noqa: FBT002
+        k: Annotated[int | None, Query(ge=1, le=200, description="Length of the list.")] = None,
+        genres: Texts = None,
+        strict: Annotated[bool, Query(description="Whether items must have all of the genres.")] = False,  # noqa: FBT002
+        avoid: Texts = None,
+        never: Texts = None,
+        from_year: Annotated[int | None, Query(ge=1800, le=2200)] = None,
+        to_year: Annotated[int | None, Query(ge=1800, le=2200)] = None,
+        query: Annotated[str | None, Query(min_length=1, max_length=200, description="In words.")] = None,
+        like: Annotated[list[Text] | None, Query(max_length=50, description="Items to resemble.")] = None,
+        exclude: Annotated[list[Text] | None, Query(max_length=200, description="Items not to list.")] = None,
+        allow_seen: Annotated[bool, Query(description="Whether touched items may be listed.")] = False,  # noqa: FBT002
+        titles: Annotated[bool, Query(description="Whether items say their titles.")] = False,  # noqa: FBT002
+        budget_ms: Annotated[int | None, Query(ge=1, le=MAX_BUDGET_MS, description="What it may take.")] = None,
+    ) -> Response:
+        """Return a user's list: the stored one, or a fresh one with `fresh` or any wish.
+
+        A fresh list that does not come within its budget is answered with the stored one, marked `stale`. A user
+        without a list gets what trends.
+        """
+        wishes: dict[str, Any] = {
+            "genres": {"must" if strict else "want": genres, "avoid": avoid, "never": never},
+            "years": None if from_year is None and to_year is None else [from_year, to_year],
+            "query": query,
+            "like": like,
+            "exclude": exclude,
+            "allow_seen": allow_seen or None,
+        }
+        wishes["genres"] = {name: named for name, named in wishes["genres"].items() if named}
+        if fresh or any(wishes.values()):
+            found = await fresh_list(gateway, user_id, wishes | {"k": k}, budget_ms or config.budget_ms)
+        else:
+            found = await fallback_list(gateway, user_id, k or 10)
+        return JsonAnswer(await gateway.with_titles(found) if titles else found)
+
+    @routes.get(
+        "/users/{user_id}/recommendations/stream",
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "description": "Server-sent events.",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            **problems(401, 403, 404, 422, 429, 503),
+        },
+    )
+    async def follow(
+        user_id: UserId,
+        limit: Annotated[int, Query(ge=0, le=1000, description="Lists after which it ends; 0 for never.")] = 0,
+        seconds: Annotated[int, Query(ge=0, le=86_400, description="After which it ends; 0 for never.")] = 0,
+    ) -> Response:
+        """Stream a user's lists as server-sent events: the stored one, then each new one as it is published."""
+        require_user(user_id)
+        stored = await gateway.list_of(user_id)
+        return StreamingResponse(
+            _events(gateway, user_id, stored, limit, seconds, metrics),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store"},
+        )
+
+    return routes
+
+
+async def _events(
+    gateway: Gateway, user_id: str, stored: bytes | None, limit: int, seconds: int, metrics: ApiMetrics
+) -> AsyncIterator[bytes]:
+    """Give the stored list and then each new one, with a sign of life where nothing happens."""
+    sent = 0
+    metrics.streams.inc()
+    try:
+        yield b": lists of this user follow\n\n"
+        if stored is not None:
+            yield _event(stored)
+            sent = 1
+        async with aclosing(gateway.new_lists(user_id)) as lists, asyncio.timeout(seconds or None):
+            coming: asyncio.Future[bytes] = asyncio.ensure_future(anext(lists))
+            try:
+                while not limit or sent < limit:
+                    done, _ = await asyncio.wait({coming}, timeout=_LIVELY_S)
+                    if not done:
+                        yield b": nothing new\n\n"
+                        continue
+                    yield _event(coming.result())
+                    sent += 1
+                    coming = asyncio.ensure_future(anext(lists))
+            finally:
+                coming.cancel()
+                await asyncio.wait({coming})
+    except TimeoutError:
+        return
+    finally:
+        metrics.streams.dec()
+
+
+def _event(body: bytes) -> bytes:
+    rec_id = str(orjson.loads(body)["rec_id"]).encode()
+    return b"event: list\nid: " + rec_id + b"\ndata: " + body + b"\n\n"

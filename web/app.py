@@ -1,0 +1,27 @@
+"""The ASGI application of one process: the API, and the page where it is installed and no key is needed."""
+
+from typing import Any
+
+from streams.settings import Settings
+from web.api.document import application
+from web.api.front import Front
+from web.api.keys import KeyFile
+from web.api.limits import ApiConfig
+from web.api.metrics import ApiMetrics
+from web.gateway.gateway import Gateway
+
+__all__ = ["api_document", "build"]
+
+
+def build(gateway: Gateway, config: ApiConfig, keys: KeyFile) -> Front:
+    """Return the application; whoever serves it has entered the gateway."""
+    metrics = ApiMetrics()
+    needs_key = bool(keys.all())
+    app = application(gateway, config, metrics, needs_key=needs_key)
+    return Front(app, None, gateway, config, keys, metrics)
+
+
+def api_document(settings: Settings) -> dict[str, Any]:
+    """Return the OpenAPI document of an installation with keys; nothing is connected to."""
+    document: dict[str, Any] = application(Gateway(settings), ApiConfig(), ApiMetrics(), needs_key=True).openapi()
+    return document
