@@ -16,6 +16,8 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from streams.settings import Settings
 from streams.stack import running_stack
 
 LIST_BYTES = 1500  # of a list of ten with reasons
+WARM = 3000  # events of the beginning of the log that the worker takes before
 
 
 def main_settings(kafka: str, database: str, folder: Path) -> Settings:
@@ -75,6 +78,24 @@ def promote(settings: Settings, dataset: Dataset) -> None:
     with redis.Redis.from_url(settings.redis) as client:
         fields = {"version": version.version_id, "uri": version.uri, "promoted_at": int(time.time() * 1000)}
         client.hset("model:current", mapping=fields)
+
+
+@contextmanager
+def served(log: Dataset) -> Iterator[Settings]:
+    """Run a Kafka, a Valkey and one worker with a version trained on the first half of a log."""
+    with tempfile.TemporaryDirectory() as name, running_stack(Path(name) / "stack") as addresses:
+        settings = main_settings(addresses.kafka, addresses.redis, Path(name))
+        create_topics(settings)
+        send_catalogue(settings, log.catalogue)
+        promote(settings, part(log, 0, len(log.interactions) // 2))
+        worker = worker_process(settings, Path(name) / "worker.log", "--log-level", "warning")
+        worker.start()
+        try:
+            await_alive(settings, {"worker": 1}, [worker])
+            worked_off(settings, part(log, 0, WARM))
+            yield settings
+        finally:
+            worker.stop(12.0)
 
 
 def worker_report(settings: Settings) -> dict[str, Any]:
@@ -147,31 +168,18 @@ def main(dataset: str, events: int, rate: float, seconds: float, *, as_json: boo
 
     log = read_dataset(dataset)
     half = len(log.interactions) // 2
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with running_stack(folder / "stack") as addresses:
-            settings = main_settings(addresses.kafka, addresses.redis, folder)
-            create_topics(settings)
-            send_catalogue(settings, log.catalogue)
-            promote(settings, part(log, 0, half))
-            worker = worker_process(settings, folder / "worker.log", "--log-level", "warning")
-            worker.start()
-            try:
-                await_alive(settings, {"worker": 1}, [worker])
-                worked_off(settings, part(log, 0, 3000))  # warm
-                found = {
-                    "log_order": worked_off(settings, part(log, half, half + events)),
-                    "shuffled": worked_off(settings, part(log, half + events, half + 2 * events, shuffle=True)),
-                    "latency": delays(settings, part(log, 0, int(rate * seconds)), rate),
-                    "degraded": worker_report(settings)["degraded"],
-                }
-            finally:
-                worker.stop(12.0)
-            admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
-            admin.create_topics({"floor": {"num_partitions": 4, "replication_factor": 1}})
-            admin.close()
-            shuffled = found["shuffled"]
-            found["floor_events_per_s"] = asyncio.run(floor(settings, events, shuffled["lists"]))
+    with served(log) as settings:
+        found = {
+            "log_order": worked_off(settings, part(log, half, half + events)),
+            "shuffled": worked_off(settings, part(log, half + events, half + 2 * events, shuffle=True)),
+            "latency": delays(settings, part(log, 0, int(rate * seconds)), rate),
+            "degraded": worker_report(settings)["degraded"],
+        }
+        admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
+        admin.create_topics({"floor": {"num_partitions": 4, "replication_factor": 1}})
+        admin.close()
+        shuffled = found["shuffled"]
+        found["floor_events_per_s"] = asyncio.run(floor(settings, events, shuffled["lists"]))
     if as_json:
         click.echo(json.dumps(found))
         return

@@ -10,12 +10,10 @@ timestamp to the arrival of its answer.
 """
 
 import json
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -23,16 +21,14 @@ import numpy as np
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
-from benchmarks.flow.pipeline import main_settings, part, promote, worked_off, worker_report
-from commands.parts.children import await_alive, worker_process
+from benchmarks.flow.pipeline import WARM, part, served, worker_report
 from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
-from replay.producer import replay, send_catalogue
+from replay.producer import replay
 from replay.schedule import Speed, plan
 from streams.kafka.clients import blocking_consumer, blocking_producer
-from streams.kafka.topics import RECOMMENDATIONS, REQUESTS, create_topics
+from streams.kafka.topics import RECOMMENDATIONS, REQUESTS
 from streams.settings import Settings
-from streams.stack import running_stack
 
 TEXTS = (
     "something funny for the family",
@@ -44,7 +40,6 @@ TEXTS = (
     "westerns from the sixties",
     "space adventures",
 )
-WARM = 3000  # events of the beginning of the log that the worker takes before
 WAIT_S = 10.0  # for answers that are still out
 
 
@@ -157,22 +152,9 @@ def measured(settings: Settings, dataset: Dataset, rate: float, events: float, s
 def main(dataset: str, rate: float, events: float, seconds: float, kind: str | None, *, as_json: bool) -> None:
     """Print how long requests wait."""
     log = read_dataset(dataset)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with running_stack(folder / "stack") as addresses:
-            settings = main_settings(addresses.kafka, addresses.redis, folder)
-            create_topics(settings)
-            send_catalogue(settings, log.catalogue)
-            promote(settings, part(log, 0, len(log.interactions) // 2))
-            worker = worker_process(settings, folder / "worker.log", "--log-level", "warning")
-            worker.start()
-            try:
-                await_alive(settings, {"worker": 1}, [worker])
-                worked_off(settings, part(log, 0, WARM))
-                found = measured(settings, log, rate, events, seconds, kind or "wishes")
-                found["degraded"] = worker_report(settings)["degraded"]
-            finally:
-                worker.stop(12.0)
+    with served(log) as settings:
+        found = measured(settings, log, rate, events, seconds, kind or "wishes")
+        found["degraded"] = worker_report(settings)["degraded"]
     if as_json:
         click.echo(json.dumps(found))
         return
