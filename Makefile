@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help setup check test demo wheel lint format lock clean
+.PHONY: help setup tools check test demo wheel lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,6 +20,16 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
+
+# What comes from no package index; tests without it are skipped, and say so. A service that the packages bring stays off.
+TOOLS = chromium prometheus
+tools: ## install Chromium and Prometheus from Debian, which some tests drive (as root; else it says how)
+	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -z "$$missing" ]; then echo "tools: all there"; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "tools: missing are$$missing; as root: apt-get install --no-install-recommends$$missing"; \
+	else apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends$$missing >/dev/null && echo "tools: installed$$missing"; fi
 
 check: lint ## the fast loop: lint, types, and every test that needs no server
 	$(PYTEST) -m "not server"

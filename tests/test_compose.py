@@ -50,7 +50,7 @@ def test_schema_refuses_a_misspelt_key(compose, schema):
 def test_long_running_services_have_health_checks(compose):
     """Every service but the one-shot creation of topics tells its health and is started again."""
     services = {name: service for name, service in compose["services"].items() if name != "topics"}
-    assert set(services) == {"kafka", "valkey", "worker", "trainer", "scorekeeper"}
+    assert set(services) == {"kafka", "valkey", "worker", "trainer", "scorekeeper", "prometheus", "grafana"}
     assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
 
 

@@ -118,7 +118,7 @@ OFFSETS_LOST = Family("reelstream_offsets_lost", "counter", "Offsets that left t
 REDIS_USED = Family(
     "reelstream_redis_used_bytes", "gauge", "Memory that Redis uses, of all primaries, as of the last minute."
 )
-REDIS_MAX = Family("reelstream_redis_max_bytes", "gauge", "Memory that Redis may use; absent where it has no limit.")
+REDIS_MAX = Family("reelstream_redis_max_bytes", "gauge", "Memory that Redis may use; infinite without a limit.")
 
 # Workers.
 EVENTS = Family(

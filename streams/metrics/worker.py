@@ -62,6 +62,8 @@ class WorkerMetrics:
         self._sizes = {of: sizes.labels(of) for of in ("events", "requests")}
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
         self._waited = {trigger: waited.labels(trigger) for trigger in ("event", "request")}
+        for before, after in (("cold_start", "personalized"), ("personalized", "cold_start")):
+            self._mode_changes.labels(before, after)  # none so far is a number too
         self.latest = LatencyWindow(time.monotonic)
 
     def collect(self, read: Callable[[], Figures]) -> None:

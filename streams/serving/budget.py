@@ -74,7 +74,7 @@ class BudgetedScorer:
     """
 
     def __init__(self, budget_s: float, breaker: Breaker) -> None:
-        self.fallbacks: Counter[str] = Counter()
+        self.fallbacks = Counter(dict.fromkeys(("late", "failed", "breaker", "closed"), 0))
         self._budget_s = budget_s
         self._breaker = breaker
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")

@@ -6,6 +6,7 @@ minute, from ``INFO memory``, or by ``CONFIG GET`` where that does not tell it. 
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class RedisMemory:
-    """Bytes of all primaries, as of the last look: what they use, and what they may; None where that is not known."""
+    """Bytes of all primaries, as of the last look: used, and the limit, infinite without one; None where unknown."""
 
     used: int | None = None
-    limit: int | None = None
+    limit: float | None = None
 
     def figures(self) -> Figures:
         """Give what Prometheus is told of it."""
@@ -46,7 +47,7 @@ class RedisMemory:
             found: list[Any] = [server.info("memory") for server in primaries(client)]
             limits = [int(one.get("maxmemory", 0)) for one in found]
             self.used = sum(int(one["used_memory"]) for one in found)
-            self.limit = sum(limits) if all(limits) else None
+            self.limit = sum(limits) if all(limits) else math.inf
 
 
 def require_no_eviction(client: Redis, role: str, *, is_allowed: bool = False) -> str | None:

@@ -1,12 +1,20 @@
 """What running processes tell Prometheus, compared with what was sent to them."""
 
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.stack.ports import settle_ports
 
+DEPLOY = Path(__file__).parents[3] / "deploy"
 ROLES = ("worker", "trainer", "scorekeeper", "archiver")
 
 
@@ -134,3 +142,102 @@ def test_reports_tell_lag_latency_and_age(installation):
     assert report["lag"] == 0
     assert report["list_p50_ms"] is None or 0 < report["list_p50_ms"] <= report["list_p99_ms"]
     assert (report["model_age_s"] is None) == (report["model_version"] is None)
+
+
+@pytest.fixture(scope="module")
+def prometheus(installation, scrape):
+    """Run Prometheus on the project's own configuration, with the processes of this module for targets; return a query.
+
+    Only where it finds them is another, and it looks each second.
+    """
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is not on PATH: `make tools` installs Debian's package prometheus")
+    folder = installation.folder
+    own = settle_ports(folder / "prometheus.json", ["prometheus"])["prometheus"]
+    config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text("utf-8"))
+    ports = json.loads((folder / "metrics.json").read_text())
+    assert all(scrape(role) for role in ports)
+    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(DEPLOY / name) for name in config["rule_files"]]
+    config["scrape_configs"] = [
+        {"job_name": job["job_name"], "static_configs": [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]}
+        for job in config["scrape_configs"]
+        if job["job_name"] in ports
+    ]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    command = [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{own}",
+    ]
+    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stderr=log) as server:
+
+        def ask(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{own}/api/v1/{path}", timeout=30) as answer:
+                return json.loads(answer.read())["data"]
+
+        yield ask
+        server.terminate()
+
+
+def answers(ask, path):
+    """Return what Prometheus answers, or None while it does not."""
+    try:
+        return ask(path)
+    except (OSError, ValueError):
+        return None
+
+
+def test_prometheus_finds_every_series(installation, prometheus, until):
+    """A real Prometheus has each series that board and alerts name, and every process answers it."""
+    later = [(f"u{n}", watch(f"u{n}", f"i{n + 30}", 200 + n)) for n in range(8)]
+    installation.send_all("watch-events", later)  # their users have lists by now, so live quality is told
+    up = "query?query=count(up%20%3D%3D%201)"
+    wanted = {name for expression in expressions() for name in re.findall(r"\b(?:reelstream|process)_\w+", expression)}
+
+    def names():
+        return set(answers(prometheus, "label/__name__/values") or ())
+
+    def all_up():
+        found = answers(prometheus, up)
+        return found is not None and [one["value"][1] for one in found["result"]] == [str(len(ROLES))]
+
+    until(all_up, 60, lambda: f"{len(ROLES)} processes that answer, got {answers(prometheus, 'targets')}")
+    until(lambda: wanted <= names(), 60, lambda: f"{sorted(wanted - names())}")
+    assert len(wanted) > 40
+
+
+def test_prometheus_can_evaluate_every_alert(prometheus, until):
+    """Prometheus evaluates each alert without an error, and none that pages is on in an installation that is well."""
+
+    def rules():
+        groups = (answers(prometheus, "rules") or {"groups": []})["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    until(
+        lambda: rules() and all(rule["health"] == "ok" for rule in rules()),
+        60,
+        lambda: f"rules that are ok, got {[(rule['name'], rule['health'], rule.get('lastError')) for rule in rules()]}",
+    )
+    firing = [rule["name"] for rule in rules() if rule["state"] == "firing" and rule["labels"]["severity"] == "page"]
+    assert firing == []
+
+
+def test_prometheus_answers_every_panel(prometheus):
+    """Each expression of the board is one that Prometheus can answer."""
+    for expression in expressions():
+        query = urllib.parse.quote(expression.replace("$__rate_interval", "30s"))
+        assert "result" in prometheus(f"query?query={query}")
+
+
+def expressions():
+    """Return the expressions of board and alerts."""
+    board = json.loads((DEPLOY / "grafana/boards/reelstream.json").read_text("utf-8"))
+    groups = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))["groups"]
+    return [
+        *(target["expr"] for panel in board["panels"] for target in panel.get("targets", ())),
+        *(found["expr"] for found in board["annotations"]["list"]),
+        *(rule["expr"] for group in groups for rule in group["rules"]),
+    ]
