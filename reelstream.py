@@ -8,10 +8,12 @@ import logging
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import click
 
-from streams.errors import StreamError
+from streams.errors import SettingsError, StreamError
 
 __all__ = ["cli", "main"]
 
@@ -57,6 +59,7 @@ _COMMANDS = {
     "contracts": ("commands.operate.contracts", "contracts", "Print what topics carry, as JSON Schema or AsyncAPI."),
     "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
     "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
+    "config": ("commands.setup.config", "config", "Show the settings, and where each is from."),
 }
 
 
@@ -73,6 +76,14 @@ class _Lazy(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            from commands.parts.configuration import explain  # noqa: PLC0415 - what help does not need
+
+            raise explain(ctx, error) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
@@ -80,8 +91,17 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="reelstream")
-def cli() -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file of settings and options. [REELSTREAM_CONFIG, else reelstream.toml of this folder]",
+)
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
     """Reelstream: Kafka events in, live recommendation lists out, with NeuMF learning as it serves."""
+    from commands.parts.configuration import configure  # noqa: PLC0415 - same
+
+    configure(context, config)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from streams.records.codec import (
     decode_watch,
 )
 from streams.records.records import Action, ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
+from streams.setting_table import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -261,6 +262,19 @@ def test_every_variable_is_on_its_page():
     read = {name for text in sources() for name in re.findall(r"REELSTREAM_[A-Z_]*[A-Z]", text)}
     assert {name for name in read if f"`{name}`" not in pages} == set()
     assert "REELSTREAM_REDIS" in read
+
+
+def test_every_variable_has_its_key_in_the_file():
+    """Each variable that the sources read is in streams/setting_table.py, and its key in docs/reference/settings.md."""
+    page = (DOCS / "reference" / "settings.md").read_text("utf-8")
+    read = {name for text in sources() for name in re.findall(r"REELSTREAM_[A-Z_]*[A-Z]", text)}
+    assert read - {one.variable for one in SETTINGS} == {"REELSTREAM_CONFIG"}
+    assert [one.name for one in SETTINGS if one.table != "kafka" and f"`{one.name}`" not in page] == []
+    assert all(
+        re.match(rf"REELSTREAM_KAFKA_{one.key.upper()}|REELSTREAM_KAFKA$", one.variable)
+        for one in SETTINGS
+        if one.table == "kafka"
+    )
 
 
 def test_the_first_screen_shows_what_goes_in_and_what_comes_out():

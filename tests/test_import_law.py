@@ -72,6 +72,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "parts": set(),
         "operate": {"parts"},
         "run": {"parts"},
+        "setup": {"parts"},
         "study": {"parts"},
     },
     "model": {

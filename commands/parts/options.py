@@ -10,6 +10,7 @@ from streams.metrics.address import MetricsAddress
 from streams.settings import Settings, data_folder
 
 __all__ = [
+    "SETTING_OPTIONS",
     "address_options",
     "archive_option",
     "diversity_options",
@@ -22,6 +23,14 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+SETTING_OPTIONS = {  # options that are settings of the whole installation, by their names
+    "kafka": "REELSTREAM_KAFKA",
+    "redis": "REELSTREAM_REDIS",
+    "registry": "REELSTREAM_REGISTRY",
+    "prefix": "REELSTREAM_PREFIX",
+    "partitions": "REELSTREAM_PARTITIONS",
+    "replication": "REELSTREAM_REPLICATION",
+}
 
 
 def address_options(command: F) -> F:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streams.config_file import CONFIG_VARIABLE
+
 if TYPE_CHECKING:
     from replay.chaos.run import Crew, Report
     from streams.settings import Settings
@@ -67,6 +69,7 @@ def chaos(
 
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
+    os.environ[CONFIG_VARIABLE] = ""  # nor do they read a file of them
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # says at length that a broker is away
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     fsync = "always" if appendfsync == "always" else "everysec"
