@@ -1,6 +1,7 @@
-"""The examples, run as their page says. That `reelstream up` prints what they need is proved beside the README.
+"""The examples, run as their page says; those in other clients are in ``test_clients.py``.
 
-The table of kinds is used in ``tests/broker/agents/test_own_kinds.py``.
+That `reelstream up` prints what they need is proved beside the README. The table of kinds is used in
+``tests/broker/agents/test_own_kinds.py``.
 """
 
 import ast
@@ -88,9 +89,9 @@ def n_seen(terminal, user_id):
 
 
 def test_every_example_is_run_here():
-    """The folder holds three scripts, a table, the page for a log of one's own, and the page that tells of them."""
+    """The folder holds three scripts, a table, a notebook, the page for a log of one's own, and that of them all."""
     names = {path.name for path in EXAMPLES.iterdir() if path.is_file()}
-    assert names == {*SCRIPTS, "kinds.toml", "own_log.md", "README.md"}
+    assert names == {*SCRIPTS, "kinds.toml", "notebook.ipynb", "own_log.md", "README.md"}
     assert all(f"]({name})" in (EXAMPLES / "README.md").read_text("utf-8") for name in names - {"README.md"})
 
 
