@@ -212,7 +212,7 @@ def _require_kinds(dataset: Dataset, rows: pd.DataFrame, kinds: KindTable) -> No
     """Raise DataError unless each row says a kind that there is."""
     required = f"replay: {dataset.origin.file} must say in a column of kinds one of {', '.join(kinds.names)}"
     if "kind" not in rows:
-        raise DataError(f"{required}, got no such column; docs/data.md names the columns that are found")
+        raise DataError(f"{required}, got no such column; docs/how-to/data.md names the columns that are found")
     unknown = sorted(name for name in rows["kind"].unique() if kinds.find(name) is None)
     if unknown:
         raise DataError(f"{required}, got {unknown[:5]}; REELSTREAM_KINDS names the table of kinds")

@@ -26,8 +26,8 @@ import redis
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
-MODES = ROOT / "docs" / "learning" / "modes.md"
-EXPERIMENTS = ROOT / "docs" / "learning" / "experiments.md"
+MODES = ROOT / "docs" / "explanation" / "modes.md"
+EXPERIMENTS = ROOT / "docs" / "explanation" / "experiments.md"
 LONG_S = 240.0
 
 

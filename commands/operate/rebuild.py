@@ -48,7 +48,7 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
     """Replay all events into an empty database.
 
     It then takes the live one's place; workers serve meanwhile. Interrupted, it goes on where it was when it is started
-    again. See docs/rebuild.md.
+    again. See docs/how-to/rebuild.md.
     """
     from streams.kafka.topics import verify_topics
     from streams.rebuild.rebuild import RebuildConfig

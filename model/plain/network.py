@@ -29,7 +29,8 @@ class PlainConfig:
 
     Parameters
     ----------
-    factors : width of the GMF vectors; the widest that the paper tried. 8 cost about 0.04 of HR@10, see docs/model.md.
+    factors : width of the GMF vectors; the widest that the paper tried. 8 cost about 0.04 of HR@10, see
+        docs/explanation/model.md.
     layers : widths of the MLP from its input on, which is a user and an item vector of half its width each; those of
         the authors' code.
     """

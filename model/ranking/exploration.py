@@ -3,7 +3,7 @@
 Lists that always hold what scored best say nothing about the rest: what is never shown is never touched. A few places
 drawn uniformly, with the probability written beside each item, make it possible to judge another ranking from the
 log: by the mean, over the lists that left a place to chance, of touches divided by that probability. Lists that had
-nothing to choose are no part of that mean. docs/learning/experiments.md says how.
+nothing to choose are no part of that mean. docs/explanation/experiments.md says how.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ that were scanned for it; bad records and duplicates count as scanned. So nobody
 group's commits to know where to go on. Files appear whole or not at all. Two writers may overlap, as where one was
 declared dead and wrote late. They leave overlapping files, and a reader gets each offset from one of them.
 
-``agents.archiver.archiver`` decides when files are written; docs/archive.md is the layout for readers of other
+``agents.archiver.archiver`` decides when files are written; docs/how-to/archive.md is the layout for readers of other
 tools.
 """
 

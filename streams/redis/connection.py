@@ -6,8 +6,8 @@ also becomes one line, and one of two errors: waiting may cure ``StateAway``, a 
 A call whose answer is lost may have been executed. Each kind of redis-py's clients repeats such a call by another rule:
 one made from arguments ten times, one made from a URL never, a cluster's by a count of its own. Ours name their rule.
 Repeating is safe because no call of ours adds up: each is guarded by a position, a sequence, a token or the value that
-must be there, or replaces a value whole (docs/faults.md has the list). A time-out is not repeated, as it took its time
-already; a caller that may wait longer asks anew (``agents.retry``).
+must be there, or replaces a value whole (docs/explanation/faults.md has the list). A time-out is not repeated, as it
+took its time already; a caller that may wait longer asks anew (``agents.retry``).
 """
 
 import ssl

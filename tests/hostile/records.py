@@ -2,7 +2,7 @@
 
 ``decode`` takes any bytes, reads them as decisions, builds one record from them and raises AssertionError where an
 invariant does not hold. ``tests.hostile.fuzz`` feeds it from a coverage-guided fuzzer, the tests from a seeded
-generator. What is acceptable is decided in docs/hostile-input.md.
+generator. What is acceptable is decided in docs/reference/hostile-input.md.
 """
 
 from typing import Any

@@ -57,7 +57,7 @@ def by_confluent(addresses, records, **options):
 
 
 def by_confluent_murmur2(addresses, records):
-    """Send them with librdkafka as docs/kafka.md recommends it."""
+    """Send them with librdkafka as docs/how-to/kafka.md recommends it."""
     by_confluent(addresses, records, partitioner="murmur2_random")
 
 

@@ -111,7 +111,7 @@ def ways(certificates, tmp_path_factory):
 
 @pytest.fixture
 def redis(tmp_path, tls_front, certificates):
-    """Return the TLS address, with its user and password, of a server whose user may do what docs/security.md says."""
+    """Return the TLS address, with user and password, of one whose user has the rights of docs/how-to/security.md."""
     port = settle_ports(tmp_path / "ports.json", ["valkey"])["valkey"]
     server = Valkey(port, tmp_path / "valkey", find_server(), password=SECRET)
     server.start()

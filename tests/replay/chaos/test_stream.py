@@ -64,7 +64,7 @@ def test_retries_are_the_same_bytes_a_short_way_behind(made):
 
 
 def test_every_cause_of_a_dead_letter_comes(made):
-    """Each cause that docs/dead-letters.md names is there but the key's own, as the key is always the user's."""
+    """Each cause that docs/how-to/dead-letters.md names is there but the key's own, as the key is always the user's."""
     causes = Counter(judge(record.topic, record.value, END)[0] for record in made)
     del causes[None]
     assert set(causes) == set(CAUSES)

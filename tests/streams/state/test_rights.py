@@ -15,7 +15,7 @@ from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
 from streams.state.store import ModelPointer, State
 
-ORDINARY = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/security.md has it
+ORDINARY = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as docs/how-to/security.md has it
 
 
 @pytest.fixture(scope="module")
