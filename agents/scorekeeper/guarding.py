@@ -75,10 +75,10 @@ class Guarding:
         logger.warning("scorekeeper.drift %s", said)
         if anchor is None:
             cause = f"{said}; {why_not}, so nothing serves: `reelstream model promote VERSION` serves another one"
-            decision = withdraw(current, cause, drift.metrics())
+            decision = withdraw(current, cause, drift.metrics(), by="scorekeeper")
         else:
             cause = f"{said}; its anchor {anchor.version_id} serves again"
-            decision = decide(anchor, "rolled_back", cause, drift.metrics())
+            decision = decide(anchor, "rolled_back", cause, drift.metrics(), by="scorekeeper")
         try:
             if not await self._retry.until_available(self._promotion.serve, decision, current):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")

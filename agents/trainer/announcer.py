@@ -10,6 +10,7 @@ from streams.kafka.model_versions import key_of
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
 from streams.settings import Settings
+from streams.state.store import State
 
 __all__ = ["Announcer"]
 
@@ -20,10 +21,12 @@ class Announcer:
     Parameters
     ----------
     settings : where the cluster is.
-    retry : waits for the cluster.
+    state : Redis, where what is not about the pointer is put into the history.
+    retry : waits for both.
     """
 
-    def __init__(self, settings: Settings, retry: Retry) -> None:
+    def __init__(self, settings: Settings, state: State, retry: Retry) -> None:
+        self._state = state
         self._settings = settings
         self._retry = retry
         self._topic = settings.prefix + topics.MODEL_VERSIONS
@@ -38,7 +41,8 @@ class Announcer:
         await self._producer.stop()
 
     async def announce(self, decided: ModelVersion) -> None:
-        """Announce a decision, however long Kafka is away; the topic keeps the latest of several."""
+        """Put a decision into the history and announce it, however long that takes; the topic keeps the latest."""
+        await self._retry.until_available(self._state.note_decision, decided)
         await self._retry.until_available(self.send, decided)
 
     async def send(self, decided: ModelVersion) -> None:

@@ -78,7 +78,8 @@ class Blame:
             return False
         _, standing = await self._pointer.measured()  # goes on, so that no way back leads out of it
         measured = None if standing.anchor == parent.version_id else standing
-        if await self._pointer.serve(decide(parent, "rolled_back", cause), instead_of=serving, standing=measured):
+        decision = decide(parent, "rolled_back", cause, by="trainer")
+        if await self._pointer.serve(decision, instead_of=serving, standing=measured):
             logger.warning("model.rolled_back %s to %s: %s", serving, parent.version_id, cause)
             self._report.rolled_back += 1
             self._is_back = True
@@ -86,4 +87,4 @@ class Blame:
 
     async def _say_drifting(self, serving: str, cause: str) -> None:
         now_ms = time.time_ns() // 1_000_000
-        await self._announcer.announce(ModelVersion(serving, "drifting", None, None, now_ms, cause=cause))
+        await self._announcer.announce(ModelVersion(serving, "drifting", None, None, now_ms, cause=cause, by="trainer"))

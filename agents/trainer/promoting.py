@@ -67,7 +67,8 @@ class Promoter:
         version = await self._versions.store(candidate, metrics, offsets, topic_ids)
         self._events.note_stored(contained)
         # Step 2
-        if not await self._pointer.serve(decide(version, "promoted"), instead_of=champion, standing=standing):
+        decision = decide(version, "promoted", by="trainer")
+        if not await self._pointer.serve(decision, instead_of=champion, standing=standing):
             logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
             return False
         # Step 3
@@ -101,7 +102,7 @@ class Promoter:
         except RegistryError:
             await self._forget_anchor(champion)
             raise
-        decision = decide(version, "rolled_back", cause, metrics)
+        decision = decide(version, "rolled_back", cause, metrics, by="trainer")
         if await self._pointer.serve(decision, instead_of=champion):
             logger.warning("model.rolled_back %s to %s: %s", champion, anchor, cause)
             self._report.rolled_back += 1
@@ -112,7 +113,8 @@ class Promoter:
         if current is None or current.version != self._report.model_version:
             return
         cause = f"{verdict.reason}; nothing serves until a version is better"
-        if await self._pointer.serve(withdraw(current, cause, metrics), instead_of=current.version):
+        decision = withdraw(current, cause, metrics, by="trainer")
+        if await self._pointer.serve(decision, instead_of=current.version):
             logger.warning("model.withdrawn %s: %s", current.version, cause)
             self._report.withdrawn += 1
 

@@ -168,7 +168,8 @@ class Rounds:
     async def _say(self, status: Status, **more: Any) -> None:
         """Announce what became of a candidate that is not kept."""
         now_ms = time.time_ns() // 1_000_000
-        await self._announcer.announce(ModelVersion(None, status, self._report.model_version, None, now_ms, **more))
+        decided = ModelVersion(None, status, self._report.model_version, None, now_ms, by="trainer", **more)
+        await self._announcer.announce(decided)
 
     def _draws(self) -> dict[str, float]:
         """Return what a round's draws and steps are repeated by, beside the seed: its number, and its update scale."""

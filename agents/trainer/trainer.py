@@ -74,7 +74,7 @@ class Trainer:
             reread={topics.CATALOG: self._feed.reread, topics.USER_PROFILES: self._hints.reread},
             told=self._kafka_is_away,
         )
-        self._announcer = announcer = Announcer(settings, retry)
+        self._announcer = announcer = Announcer(settings, state, retry)
         self._pointer = pointer = PointerKeeper(state, announcer, retry)
         self._events = events = TrainingEvents(settings, config, self._reader, retry, report)
         self._versions = versions = VersionKeeper(settings.registry, config, pointer, state, report)

@@ -20,6 +20,8 @@ __all__ = ["model"]
 
 _PIPE_COLUMNS = 200  # a reader that is no terminal gets whole lines
 
+_TOLD = ("hr@10", "popularity_hr@10", "champion_hr@10")  # of a decision's figures, by which it is judged at a glance
+
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -79,12 +81,13 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
     anchor from then on: what follows is measured by it.
     """
+    from commands.parts.running import person
     from streams.reports.promoting import roll_back
 
     settings = given_settings(given)
     if version_id is None:
         _parent(settings, _required(_current(settings)))
-    _tell(asyncio.run(roll_back(settings, version_id)), "rolled_back", as_json=as_json)
+    _tell(asyncio.run(roll_back(settings, version_id, person())), "rolled_back", as_json=as_json)
 
 
 @model.command()
@@ -97,9 +100,37 @@ def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
     anchor from then on: what follows is measured by it.
     """
+    from commands.parts.running import person
     from streams.reports.promoting import promote_version
 
-    _tell(asyncio.run(promote_version(given_settings(given), version_id)), "promoted", as_json=as_json)
+    served = asyncio.run(promote_version(given_settings(given), version_id, person()))
+    _tell(served, "promoted", as_json=as_json)
+
+
+@model.command()
+@address_options
+@click.option("-n", "n", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many decisions.")
+@click.option("--moves", is_flag=True, help="Leave out rounds that changed nothing.")
+@_json_option
+def history(*, n: int, moves: bool, as_json: bool, **given: Any) -> None:
+    """Show what was decided of versions, newest first: what, when, by whom and why."""
+    from streams.reports.history import history_of
+
+    with _redis(given_settings(given)) as client:
+        found = history_of(client, n, moves_only=moves)
+    if as_json:
+        click.echo(orjson.dumps({"decisions": found}).decode())
+        return
+    if not found:
+        click.echo("nothing was decided yet")
+    for one in found:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["ts"] / 1000))
+        click.echo(f"{when}  {one['status']:<11}  {one['version'] or '-':<18}  by {one['by'] or '-'}")
+        told = {name: one["metrics"][name] for name in _TOLD if name in one["metrics"]}
+        if told:
+            click.echo("    " + ", ".join(f"{name} {value:.4f}" for name, value in told.items()))
+        if one["cause"]:
+            click.echo(f"    {one['cause']}")
 
 
 @model.command()

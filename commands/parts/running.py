@@ -1,8 +1,10 @@
 """What the commands of long-running processes share: their log, and an end that is certain."""
 
+import getpass
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -14,7 +16,7 @@ import click
 
 from streams.errors import StreamError
 
-__all__ = ["STOP_S", "exit_after", "log_level_option", "log_to_stderr", "lower_priority", "run_until_stopped"]
+__all__ = ["STOP_S", "exit_after", "log_level_option", "log_to_stderr", "lower_priority", "person", "run_until_stopped"]
 
 NICENESS = 15
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
@@ -48,6 +50,15 @@ def lower_priority() -> None:
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # another system, or a Linux without autogroups
             Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
+
+
+def person() -> str:
+    """Return who runs this command, as it is written beside a decision: the user's name and this machine's."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def exit_after(seconds: float) -> None:

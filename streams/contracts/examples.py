@@ -84,6 +84,7 @@ MODEL_VERSION: Example = {
     "ts": 1795863629117,
     "metrics": {"hr@10": 0.213, "popularity_hr@10": 0.121},
     "cause": None,
+    "by": "trainer",
 }
 DEAD_LETTER_HEADERS: Example = {
     "topic": "watch-events",

@@ -28,7 +28,7 @@ from streams.records.positions import TopicPartition
 from streams.redis.connection import answered
 from streams.redis.heartbeat import EXPIRES_S
 from streams.settings import Settings
-from streams.state.keys import EXPERIMENT, HOLD, MODEL, OVERRIDES, TOPIC_IDS
+from streams.state.keys import EXPERIMENT, HOLD, MODEL, MODEL_MOVES, MODEL_ROUNDS, OVERRIDES, TOPIC_IDS
 from streams.state.store import State
 
 __all__ = ["HOLD_S", "MAX_WAIT_S", "SwitchSummary", "hand_over", "switch"]
@@ -252,7 +252,7 @@ async def _swap(live: Any, target: Any, at: int, index: int, token: str) -> None
             pipeline.execute_command("SELECT", index)
             pipeline.execute_command("DEL", REBUILDING, EXPERIMENT, OVERRIDES)
             pipeline.execute_command("SELECT", at)
-            for key in (MODEL, EXPERIMENT, OVERRIDES):
+            for key in (MODEL, MODEL_MOVES, MODEL_ROUNDS, EXPERIMENT, OVERRIDES):
                 pipeline.execute_command("COPY", key, key, "DB", index, "REPLACE")
             pipeline.execute_command("SWAPDB", at, index)
             try:

@@ -366,6 +366,7 @@ class ModelVersion:
     metrics : the figures it was decided by.
     ts : wall clock of the decision, milliseconds.
     cause : why, in words, where nobody asked for it: what a candidate lost to, what drifted or diverged.
+    by : who decided: ``trainer``, ``scorekeeper``, ``api``, or a person as ``user@host``.
     """
 
     version: str | None
@@ -375,6 +376,7 @@ class ModelVersion:
     ts: int
     metrics: Mapping[str, float] = field(default_factory=dict)
     cause: str | None = None
+    by: str | None = None
 
 
 def recommendation_id(user_id: str, trigger: str, model_version: str | None) -> str:

@@ -30,8 +30,14 @@ class ServedVersion:
     uri: str
 
 
-async def promote_version(settings: Settings, version_id: str) -> ServedVersion:
+async def promote_version(settings: Settings, version_id: str, by: str) -> ServedVersion:
     """Serve a stored version, whatever the gate said of it.
+
+    Parameters
+    ----------
+    settings : where it is.
+    version_id : which one.
+    by : who wants it.
 
     Raises
     ------
@@ -42,14 +48,14 @@ async def promote_version(settings: Settings, version_id: str) -> ServedVersion:
     TopicError
         If it serves, and could not be announced.
     """
-    return await _serve(settings, version_id, "promoted", _pointer(settings))
+    return await _serve(settings, version_id, "promoted", _pointer(settings), by)
 
 
-async def roll_back(settings: Settings, version_id: str | None = None) -> ServedVersion:
+async def roll_back(settings: Settings, version_id: str | None, by: str) -> ServedVersion:
     """Serve an older version again, by default the parent of the one that serves; raises as ``promote_version``."""
     before = _pointer(settings)
     if version_id is not None:
-        return await _serve(settings, version_id, "rolled_back", before)
+        return await _serve(settings, version_id, "rolled_back", before, by)
     if before is None:
         raise RegistryError(
             "model: a VERSION is required, because no version serves; `reelstream model list` names them"
@@ -57,7 +63,7 @@ async def roll_back(settings: Settings, version_id: str | None = None) -> Served
     parent = VersionStore(settings.registry).read(before.version).parent
     if parent is None:
         raise RegistryError(f"model: a VERSION is required, because {before.version} serves and has no parent")
-    return await _serve(settings, parent, "rolled_back", before, is_only_instead=True)
+    return await _serve(settings, parent, "rolled_back", before, by, is_only_instead=True)
 
 
 async def _serve(
@@ -65,13 +71,14 @@ async def _serve(
     version_id: str,
     status: Literal["promoted", "rolled_back"],
     before: ModelPointer | None,
+    by: str,
     *,
     is_only_instead: bool = False,
 ) -> ServedVersion:
     """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one."""
     snapshot, version = Registry(settings.registry).load(version_id)
     require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
-    decision = decide(version, status)
+    decision = decide(version, status, by=by)
     client = connect(settings.redis)
     try:
         state = State(client)

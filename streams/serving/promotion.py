@@ -1,10 +1,11 @@
 """The one way for a version to serve, or to be withdrawn, whoever decides it: the trainer, the guard or a person.
 
-Steps: 1 move the pointer, if what is expected serves, and store what is to be announced in the same call; 2 announce it
-until the cluster holds it; 3 remove what was stored. Who is killed in between leaves the decision beside the pointer,
-and the next trainer or scorekeeper that starts announces it; now and then one is announced twice. A move that another
-one overtakes before Kafka has taken its record is not announced any more, as it does not serve. So a version may have
-served for a moment without a record. Of two moves within one announcement the records may come in the other order.
+Steps: 1 move the pointer, if what is expected serves, and store what is to be announced in the same call; 2 put it into
+the history, and announce it until the cluster holds it; 3 remove what was stored. Who is killed in between leaves the
+decision beside the pointer, and the next trainer or scorekeeper that starts announces it; now and then one is announced
+twice. A move that another one overtakes before Kafka has taken its record is not announced any more, as it does not
+serve. So a version may have served for a moment without a record. Of two moves within one announcement the records may
+come in the other order.
 
 The pointer's standing says what a version is measured by (``model.training.standing``). A move without one makes the
 version its own anchor. So a version that a person chooses is the next yardstick. Whether a version should serve is
@@ -30,6 +31,8 @@ def decide(
     status: Literal["promoted", "rolled_back"],
     cause: str | None = None,
     metrics: Mapping[str, float] | None = None,
+    *,
+    by: str,
 ) -> ModelVersion:
     """Return the decision, made now, that a version serves.
 
@@ -37,14 +40,15 @@ def decide(
     ----------
     cause : why, in words, where nobody asked for it.
     metrics : the figures it was decided by; the version's own by default.
+    by : who decides: a role, or a person.
     """
     figures = dict(version.metrics if metrics is None else metrics)
-    return ModelVersion(version.version_id, status, version.parent, version.uri, _now_ms(), figures, cause)
+    return ModelVersion(version.version_id, status, version.parent, version.uri, _now_ms(), figures, cause, by)
 
 
-def withdraw(serving: ModelPointer, cause: str, metrics: Mapping[str, float]) -> ModelVersion:
+def withdraw(serving: ModelPointer, cause: str, metrics: Mapping[str, float], *, by: str) -> ModelVersion:
     """Return the decision, made now, that a version serves no more and nothing else does."""
-    return ModelVersion(serving.version, "withdrawn", None, None, _now_ms(), metrics, cause)
+    return ModelVersion(serving.version, "withdrawn", None, None, _now_ms(), metrics, cause, by)
 
 
 class Promotion:
@@ -106,6 +110,7 @@ class Promotion:
 
     async def _tell(self, decision: ModelVersion) -> None:
         # Step 2
+        await self._state.note_decision(decision)
         await self._announce(decision)
         # Step 3
         await self._state.note_announced(decision)

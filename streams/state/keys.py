@@ -17,6 +17,8 @@ __all__ = [
     "HINT_LIFTS",
     "HOLD",
     "MODEL",
+    "MODEL_MOVES",
+    "MODEL_ROUNDS",
     "OVERRIDES",
     "QUALITY",
     "QUALITY_SERIES",
@@ -47,6 +49,8 @@ CATALOG_REJECTED = "catalog:rejected"
 HINTS_REJECTED = "hints:rejected"
 HINT_LIFTS = "hints:lifts"
 MODEL = "model:current"
+MODEL_MOVES = "model:history:moves"
+MODEL_ROUNDS = "model:history:rounds"
 EXPERIMENT = "experiment:current"
 OVERRIDES = "modes:chosen"
 HOLD = "state:hold"

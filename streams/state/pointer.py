@@ -3,6 +3,9 @@
 All are fields of one hash, changed by one call, so whoever dies after a move leaves what it had to say beside it.
 ``streams.serving.promotion`` says it; readers outside find the fields in docs/reference/redis.md. Where a version was
 withdrawn, the pointer is there and names none.
+
+Beside it is the history, what was decided of versions, in sorted sets by time. A decision that is noted twice, as after
+a crash, is there once. What moves the pointer is kept apart from rounds that did not, as these are many.
 """
 
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ from streams.records.positions import Offsets
 from streams.records.records import ModelVersion
 from streams.redis.connection import answered
 from streams.state.calls import LIBRARY
-from streams.state.keys import MODEL
+from streams.state.keys import MODEL, MODEL_MOVES, MODEL_ROUNDS
 
 __all__ = [
     "ANNOUNCING",
@@ -29,7 +32,9 @@ __all__ = [
     "ModelPointer",
     "ModelStanding",
     "announced_call",
+    "decision_calls",
     "decode_announcing",
+    "find_decisions",
     "find_pointer",
     "find_standing",
     "measured_call",
@@ -41,6 +46,7 @@ ANY_VERSION = "*"  # no version is called so
 NO_POINTER = "-"  # nor so
 ANNOUNCING, STANDING = "announcing", "standing"
 _SHOWN = 200
+MAX_DECISIONS = 1000  # of each kind: years of promotions by hand, and hours of rounds; at most 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,28 @@ def measured_call(pointer: ModelPointer, standing: ModelStanding) -> tuple[Any, 
 def announced_call(version: str, promoted_at: int) -> tuple[Any, ...]:
     """Remove what is to be announced of this version, if it has been the one that serves since then."""
     return ("FCALL", f"{LIBRARY}_model_announced", 1, MODEL, version, promoted_at)
+
+
+def decision_calls(decided: ModelVersion) -> tuple[tuple[Any, ...], ...]:
+    """Put a decision into the history, and forget what is beyond its bound."""
+    key = MODEL_ROUNDS if decided.status in ("rejected", "held", "failed") else MODEL_MOVES
+    return ("ZADD", key, decided.ts, encode(decided)), ("ZREMRANGEBYRANK", key, 0, -MAX_DECISIONS - 1)
+
+
+def find_decisions(client: Redis, n: int, *, moves_only: bool = False) -> list[ModelVersion]:
+    """Return the latest n decisions about versions, newest first, for somebody who looks them up.
+
+    Parameters
+    ----------
+    client : synchronous.
+    n : how many.
+    moves_only : whether to leave out rounds that changed nothing.
+    """
+    keys = (MODEL_MOVES,) if moves_only else (MODEL_MOVES, MODEL_ROUNDS)
+    with answered("model: reading the history"):
+        found: list[Any] = [client.zrange(key, 0, n - 1, desc=True) for key in keys]
+    decisions = [ModelVersion(**orjson.loads(one)) for some in found for one in some]
+    return sorted(decisions, key=lambda one: one.ts, reverse=True)[:n]
 
 
 def _text(value: bytes | str) -> str:

@@ -26,6 +26,7 @@ from streams.state.keys import (
     HINTS_REJECTED,
     HOLD,
     MODEL,
+    MODEL_MOVES,
     OVERRIDES,
     QUALITY,
     QUALITY_SERIES,
@@ -107,6 +108,8 @@ _SERVING = _rights(
     ("HMGET", MODEL, "version"),
     ("HSET", MODEL, "version", ""),
     ("HDEL", MODEL, ""),
+    ("ZADD", MODEL_MOVES, 1, ""),
+    ("ZREMRANGEBYRANK", MODEL_MOVES, 0, -2),
 )
 _TOPICS = _rights(
     "telling topics that were made anew",

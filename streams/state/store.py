@@ -71,6 +71,7 @@ from streams.state.pointer import (
     ModelPointer,
     ModelStanding,
     announced_call,
+    decision_calls,
     decode_announcing,
     measured_call,
     move_call,
@@ -469,6 +470,11 @@ class State:
         with answered(f"state: noting that {announced.version!r} was announced"):
             serving = "" if announced.status == "withdrawn" else announced.version or ""
             await self._call_all([announced_call(serving, announced.ts)])
+
+    async def note_decision(self, decided: ModelVersion) -> None:
+        """Put what was decided of a version into the history; once, however often it is noted."""
+        with answered(f"state: noting that {decided.version!r} is {decided.status}"):
+            await self._call_all(decision_calls(decided))
 
     async def experiment(self) -> Experiment | None:
         """Return the experiment that runs, or None.

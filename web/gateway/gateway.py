@@ -243,7 +243,7 @@ class Gateway:
         def decide() -> dict[str, Any]:
             from streams.reports import promoting  # noqa: PLC0415 - torch: seconds and 300 MB, which few need here
 
-            served = asyncio.run(getattr(promoting, how)(self.settings, version_id))
+            served = asyncio.run(getattr(promoting, how)(self.settings, version_id, "api"))
             return {"previous": served.previous, "current": served.current, "uri": served.uri}
 
         return await self._reading.off_the_loop(decide)

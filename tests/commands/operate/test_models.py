@@ -10,6 +10,7 @@ from kafka import KafkaConsumer
 from redis import Redis
 
 from commands.operate.models import model
+from commands.parts.running import person
 from model.experiment import Arm, Experiment
 from model.network.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
@@ -151,6 +152,7 @@ def test_rollback_serves_the_parent_and_announces_it(invoke, versions, pointer, 
         "ts": int(now["promoted_at"]),
         "metrics": {"hr@10": 0.26, "loss": 0.5},
         "cause": None,
+        "by": person(),
     }
 
 
@@ -328,3 +330,27 @@ def test_diff_matches_rows_by_id(invoke, versions, tmp_path):
     said = invoke("diff", versions[0].version_id, later.version_id).stdout
     assert "2 in both, +1 -0  i3" in said
     assert "+12 events" in said
+
+
+def test_history_tells_who_decided_what_and_why(invoke, versions, redis_url, stack, topic_prefix, pointer):
+    """A promotion by hand is told with the person, and a rejected round with its reason, newest first."""
+    create_topics(Settings(stack.kafka, redis_url, "unused", prefix=topic_prefix, partitions=2))
+    assert invoke("history").output == "nothing was decided yet\n"
+    assert invoke("promote", versions[0].version_id).exit_code == 0
+    rejected = {"version": None, "status": "rejected", "parent": versions[0].version_id, "uri": None, "ts": 1}
+    told = {"metrics": {"hr@10": 0.125}, "cause": "popularity is better", "by": "trainer"}
+    pointer.zadd("model:history:rounds", {json.dumps(rejected | told): 1})
+    found = json.loads(invoke("history", "--json").output)["decisions"]
+    assert [(one["status"], one["version"]) for one in found] == [
+        ("promoted", versions[0].version_id),
+        ("rejected", None),
+    ]
+    assert found[0]["by"] == person()
+    assert (found[1]["by"], found[1]["cause"]) == ("trainer", "popularity is better")
+    text = invoke("history").output
+    assert f"promoted     {versions[0].version_id}" in text
+    assert "hr@10 0.1250" in text
+    assert "    popularity is better\n" in text
+    assert [one["status"] for one in json.loads(invoke("history", "--moves", "--json").output)["decisions"]] == [
+        "promoted"
+    ]

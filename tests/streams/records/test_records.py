@@ -117,7 +117,7 @@ def test_a_list_is_written_under_its_documented_names():
 
 def test_a_version_decision_is_written_under_its_documented_names():
     """The JSON of a model version has exactly the fields of the contract."""
-    record = ModelVersion("v1", "rolled_back", None, "/models/v1", 5, {"hr_10": 0.25}, "lists drifted")
+    record = ModelVersion("v1", "rolled_back", None, "/models/v1", 5, {"hr_10": 0.25}, "lists drifted", "scorekeeper")
     assert orjson.loads(encode(record)) == {
         "version": "v1",
         "status": "rolled_back",
@@ -126,6 +126,7 @@ def test_a_version_decision_is_written_under_its_documented_names():
         "ts": 5,
         "metrics": {"hr_10": 0.25},
         "cause": "lists drifted",
+        "by": "scorekeeper",
     }
 
 
