@@ -59,6 +59,7 @@ _COMMANDS = {
     "contracts": ("commands.operate.contracts", "contracts", "Print what topics carry, as JSON Schema or AsyncAPI."),
     "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
     "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
+    "doctor": ("commands.setup.doctor", "doctor", "Look for what is wrong with the installation, and say the cure."),
     "config": ("commands.setup.config", "config", "Show the settings, and where each is from."),
 }
 

