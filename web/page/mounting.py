@@ -1,0 +1,42 @@
+"""Puts the page on an app that serves something else as well."""
+
+from fastapi import FastAPI
+from nicegui import app as pages
+from nicegui import ui
+
+from web.gateway.gateway import Gateway
+from web.page.visitor.page import visitor_page
+
+__all__ = ["mount"]
+
+RECONNECT_S = 30.0  # a phone in a pocket, or a restart of this process
+FAVICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1c57b5"/>'
+    '<path d="M11 8v16l14-8z" fill="#fff"/></svg>'
+)
+
+
+def mount(app: FastAPI, gateway: Gateway) -> None:
+    """Serve the page at ``/``; what the app has routes for stays the app's.
+
+    Parameters
+    ----------
+    app : whose routes are all there already.
+    gateway : entered by the time the first page is opened.
+    """
+
+    @ui.page("/")
+    async def lists(user: str | None = None) -> None:
+        await visitor_page(gateway, user or None)
+
+    pages.config.quasar_config["loadingBar"] = {"skipHijack": True}  # the page says by itself what it waits for
+    ui.run_with(
+        app,
+        title="Reelstream",
+        favicon=FAVICON,
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=RECONNECT_S,
+        show_welcome_message=False,
+    )
