@@ -5,6 +5,7 @@ from nicegui import app as pages
 from nicegui import ui
 
 from web.gateway.gateway import Gateway
+from web.page.operator.page import operator_page
 from web.page.visitor.page import visitor_page
 
 __all__ = ["mount"]
@@ -29,6 +30,10 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
     async def lists(user: str | None = None) -> None:
         await visitor_page(gateway, user or None)
 
+    @ui.page("/operator")
+    async def operations() -> None:
+        await operator_page(gateway)
+
     pages.config.quasar_config["loadingBar"] = {"skipHijack": True}  # the page says by itself what it waits for
     ui.run_with(
         app,
@@ -38,5 +43,6 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
         language="en-US",
         tailwind=False,
         reconnect_timeout=RECONNECT_S,
+        binding_refresh_interval=None,  # nothing is bound
         show_welcome_message=False,
     )

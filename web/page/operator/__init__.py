@@ -1,0 +1,6 @@
+"""The page of whoever runs the installation.
+
+``page`` joins the parts and looks again and again: ``traffic`` and how late lists are, ``quality`` with its ``chart``,
+``versions`` with the way back, the ``experiment``, dead ``letters``, and all ``processes``. ``figures`` are tables and
+numbers as these show them.
+"""

@@ -1,0 +1,92 @@
+"""The operator's page: every part, looked at again and again; what cannot be had is said, and the rest goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from nicegui import background_tasks, ui
+
+from streams.errors import StateAway, StreamError
+from web.gateway.gateway import Gateway
+from web.page.confirming import Confirmation
+from web.page.elements import tag
+from web.page.frame import framed
+from web.page.operator.experiment import ExperimentPart
+from web.page.operator.letters import Letters
+from web.page.operator.processes import Processes
+from web.page.operator.quality import Quality
+from web.page.operator.traffic import Traffic
+from web.page.operator.versions import Versions
+
+__all__ = ["operator_page"]
+
+LOOK_S = 2.0
+SELDOM = 5  # looks between two at what takes longer: the registry, and Kafka's dead letters
+FIRST_S = 0.4
+N_POINTS = 360  # of the series: an hour of one every 10 s
+
+
+async def operator_page(gateway: Gateway) -> None:
+    """Build the page."""
+    desk = Desk(gateway)
+    looking = background_tasks.create(desk.run(), name="desk")
+    ui.context.client.on_delete(looking.cancel)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(desk.is_filled.wait(), FIRST_S)
+
+
+class Desk:
+    """One open page of somebody who runs the installation."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.is_filled = asyncio.Event()
+        with framed("/operator", "Operations", "desk") as (_, announcer):
+            self._away = tag("p", "", "notice bad whole", role="alert", hidden=True)
+            confirmation = Confirmation()
+            self._processes = Processes()
+            self._traffic = Traffic()
+            self._quality = Quality()
+            self._versions = Versions(gateway, announcer, confirmation)
+            self._experiment = ExperimentPart()
+            self._letters = Letters(gateway, announcer, confirmation)
+
+    async def run(self) -> None:
+        """Look until the page is closed."""
+        looks = 0
+        while True:
+            errors = [await self._try(look) for look in (self._alive, self._figures)]
+            if looks % SELDOM == 0:
+                errors.append(await self._try(self._versions.look))
+                self.is_filled.set()
+                errors.append(await self._try(self._letters.look))
+            self._say(list(dict.fromkeys(filter(None, errors))))
+            self.is_filled.set()
+            looks += 1
+            await asyncio.sleep(LOOK_S)
+
+    async def _alive(self) -> None:
+        alive = await self._gateway.alive()
+        self._processes.show(alive)
+        self._traffic.show(alive["worker"])
+
+    async def _figures(self) -> None:
+        self._quality.show(await self._gateway.quality(), await self._gateway.quality_series(N_POINTS))
+        self._experiment.show(await self._gateway.experiment())
+
+    async def _try(self, look: Callable[[], Awaitable[None]]) -> str | None:
+        """Return what is wrong, or None."""
+        try:
+            await look()
+        except StateAway:
+            return "Redis does not answer."
+        except StreamError as error:
+            return str(error)
+        return None
+
+    def _say(self, errors: list[str]) -> None:
+        if errors:
+            self._away.set_text(f"{' '.join(errors)} What is below may be old; this page goes on by itself.")
+            self._away.props.pop("hidden", None)
+        else:
+            self._away.props["hidden"] = True

@@ -1,0 +1,73 @@
+"""How often lists are right while they are served, beside popularity, with a mark where another version began."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from nicegui import ui
+
+from web.page.elements import tag
+from web.page.operator.chart import Mark, two_lines
+from web.page.operator.figures import Tiles, number, panel
+
+__all__ = ["Quality"]
+
+MIN_POINTS = 2  # of a line
+MAX_MARKS = 8  # whose names do not cover each other
+
+
+class Quality:
+    """A part with the live hit rate."""
+
+    def __init__(self) -> None:
+        _, body = panel("Live quality", "panel whole")
+        body.clear()
+        with body:
+            self._tiles = Tiles("HR@10, latest", "Popularity, same events", "Tests", "HR@10, all")
+            self._chart = ui.html("", sanitize=False)
+            with tag("p", classes="small muted row"):
+                tag("span", "", "legend-line")
+                tag("span", "lists")
+                tag("span", "", "legend-line b")
+                tag("span", "popularity")
+            self._said = tag("p", "", "small muted")
+
+    def show(self, quality: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> None:
+        """Show the figures and the series, newest point first."""
+        figures = quality["figures"]
+        if figures is None:
+            self._said.set_text("Nothing has been counted yet; `reelstream scorekeeper` counts.")
+            return
+        total, latest = figures["total"], figures["latest"]
+        self._tiles.set("HR@10, latest", number(latest["hit_rate"], digits=4), f"of {latest['tests']:,} tests")
+        self._tiles.set("Popularity, same events", number(latest["popularity_hit_rate"], digits=4))
+        self._tiles.set("Tests", number(total["tests"]), f"{total['named']:,} named their list")
+        self._tiles.set("HR@10, all", number(total["hit_rate"], digits=4))
+        self._said.set_text("" if quality["scorekeeper"] else "No scorekeeper is alive; these figures stand still.")
+        points = list(reversed(series))
+        if len(points) < MIN_POINTS:
+            self._said.set_text("A line follows with the second point; there is one every 10 s with tests.")
+            return
+        self._chart.set_content(_picture(points))
+
+
+def _picture(points: Sequence[Mapping[str, Any]]) -> str:
+    marks = [Mark(points[0]["at_ms"], points[0]["version"] or "no version")]
+    marks += [
+        Mark(after["at_ms"], after["version"] or "no version")
+        for before, after in pairwise(points)
+        if before["version"] != after["version"]
+    ]
+    last = points[-1]
+    says = (
+        f"Hit rate of the latest tests over time. Lists {last['hit_rate']:.3f}, popularity "
+        f"{last['popularity_hit_rate']:.3f} now; {len(marks) - 1} changes of version."
+    )
+    shown = [mark if at >= len(marks) - MAX_MARKS else Mark(mark.at_ms, "") for at, mark in enumerate(marks)]
+    return two_lines(
+        [point["at_ms"] for point in points],
+        [point["hit_rate"] for point in points],
+        [point["popularity_hit_rate"] for point in points],
+        [Mark(mark.at_ms, mark.name.partition("-")[0]) for mark in shown],
+        says,
+    )

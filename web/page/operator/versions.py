@@ -1,0 +1,118 @@
+"""Model versions with the figures of their gate, and the way back to each, asked twice."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from streams.errors import StreamError
+from web.gateway.gateway import Gateway
+from web.page.confirming import Confirmation
+from web.page.elements import button, tag
+from web.page.frame import Announcer
+from web.page.operator.figures import MISSING, age, panel
+
+__all__ = ["Versions"]
+
+N_SHOWN = 12  # versions; the command line lists all
+
+
+class Versions:
+    """A part with a table of versions.
+
+    Parameters
+    ----------
+    gateway : knows and serves versions.
+    announcer : says what became of it.
+    confirmation : asks before.
+    """
+
+    def __init__(self, gateway: Gateway, announcer: Announcer, confirmation: Confirmation) -> None:
+        self._gateway = gateway
+        self._announcer = announcer
+        self._confirmation = confirmation
+        self._told: Any = None
+        _, self._body = panel("Model versions", "panel whole")
+
+    def show(self, models: Mapping[str, Any]) -> None:
+        """Show the versions; nothing is drawn anew while nothing has changed, so that the keyboard stays where it is."""
+        told = (models["current"], models["anchor"], [version["version"] for version in models["versions"]])
+        if told == self._told:
+            return
+        self._told = told
+        self._body.clear()
+        with self._body:
+            if not models["versions"]:
+                with tag("div", classes="empty"):
+                    tag("p", "No version yet. A trainer makes the first one by itself, or from a log:")
+                    tag("code", "reelstream train ml-100k")
+                return
+            self._way_back(models)
+            self._table(models)
+            if len(models["versions"]) > N_SHOWN:
+                tag("p", f"The newest {N_SHOWN} of {len(models['versions'])}.", "small muted")
+
+    def _way_back(self, models: Mapping[str, Any]) -> None:
+        current = models["current"]
+        parent = next((one["parent"] for one in models["versions"] if one["version"] == current), None)
+        with tag("div", classes="row"):
+            tag("p", f"{current} serves." if current else "No version serves; lists are what trends.")
+            if parent:
+                button(f"Roll back to {parent}", lambda: self._ask(parent, is_back=True), "btn danger")
+
+    def _table(self, models: Mapping[str, Any]) -> None:
+        shown = models["versions"][:N_SHOWN]
+        figures = sorted({name for version in shown for name in version["metrics"] if _is_hit_rate(name)})
+        now_s = time.time()
+        with tag("div", classes="scroll", tabindex="0", role="region", aria_label="Versions"), tag("table"):
+            tag("caption", "Versions, newest first, with the figures of their gate", "sr-only")
+            with tag("thead"), tag("tr"):
+                for name in ("Version", "Parent", "Age"):
+                    tag("th", name, scope="col")
+                for name in figures:
+                    tag("th", name.replace("_", " ").replace("hr@", "HR@"), "n", scope="col")
+                tag("th", "Serve", scope="col")
+            with tag("tbody"):
+                for version in shown:
+                    self._row(version, models, figures, now_s)
+
+    def _row(self, version: Mapping[str, Any], models: Mapping[str, Any], figures: list[str], now_s: float) -> None:
+        name = version["version"]
+        with tag("tr"):
+            with tag("th", scope="row"):
+                tag("span", f"{name} ")
+                if name == models["current"]:
+                    tag("span", "serves", "badge good")
+                elif name == models["anchor"]:
+                    tag("span", "anchor", "badge")
+            tag("td", version["parent"] or MISSING)
+            tag("td", age(now_s - version["created_ms"] / 1000))
+            for figure in figures:
+                value = version["metrics"].get(figure)
+                tag("td", MISSING if value is None else f"{value:.4f}", "n")
+            with tag("td"):
+                if name != models["current"]:
+                    is_back = models["current"] is not None and name < models["current"]
+                    button("Serve this", lambda: self._ask(name, is_back=is_back), label=f"Serve {name}")
+
+    def _ask(self, version: str, *, is_back: bool) -> None:
+        async def serve() -> None:
+            self._announcer.say(f"Loading {version}")
+            try:
+                served = await (self._gateway.roll_back(version) if is_back else self._gateway.promote(version))
+            except StreamError as error:
+                self._announcer.show(f"Not served: {error}", is_error=True)
+                return
+            self._announcer.show(f"{served['current']} serves now; workers follow by themselves.")
+            await self.look()
+
+        question = f"Roll back to {version}?" if is_back else f"Serve {version}?"
+        text = "Every worker follows within seconds, and what is trained next is measured by this version."
+        self._confirmation.ask(question, text, "Roll back" if is_back else "Serve it", serve)
+
+    async def look(self) -> None:
+        """Look which versions there are, and show them."""
+        self.show(await self._gateway.models())
+
+
+def _is_hit_rate(metric: str) -> bool:
+    return any(part.startswith("hr@") for part in metric.split("_"))
