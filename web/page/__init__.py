@@ -1,6 +1,9 @@
 """The live page, on NiceGUI: what it shows comes from the gateway, and what is done on it goes there.
 
 ``mounting`` puts it on the app that serves the API. ``frame`` is what every page has around it, ``elements`` what pages
-are made of, ``cards`` how an item looks, ``confirming`` asks before something is done, and ``words`` is what things are called. ``visitor`` is the page of somebody who
-is recommended something, ``operator`` that of whoever runs it. Nothing is decided here.
+are made of, ``cards`` how an item looks, and ``words`` what things are called; ``confirming`` asks before something is
+done that others notice. ``visitor`` is the page of somebody who is recommended something, ``operator`` that of whoever
+runs the installation. Nothing is decided here.
 """
+
+__all__: list[str] = []

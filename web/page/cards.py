@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from web.page.elements import Tag, button, describe, tag
@@ -75,7 +76,7 @@ class ItemCard:
             with tag("div", classes="stars", role="group", aria_label=f"Rate {title}"):
                 self._stars = [self._star(n, title, actions) for n in range(1, STARS + 1)]
             for text, what in (("Watched", actions.watch), ("Hide", actions.hide), ("Similar", actions.similar)):
-                button(text, lambda what=what: what(self.item_id), "btn quiet", label=f"{text}: {title}")
+                button(text, partial(what, self.item_id), "btn quiet", label=f"{text}: {title}")
 
     def _star(self, n: int, title: str, actions: Actions) -> Tag:
         def rate() -> Any:

@@ -1,15 +1,20 @@
 """Puts the page on an app that serves something else as well."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
+from starlette.routing import Match, Mount
 
 from web.gateway.gateway import Gateway
 from web.page.operator.page import operator_page
 from web.page.visitor.page import visitor_page
 
-__all__ = ["mount"]
+__all__ = ["PAGES", "mount"]
 
+PAGES = ("/", "/operator")
+_PARTS = ("/_nicegui/", "/_nicegui_ws/", "/favicon.ico")  # what a page loads, and the way its changes come
 RECONNECT_S = 30.0  # a phone in a pocket, or a restart of this process
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1c57b5"/>'
@@ -18,11 +23,11 @@ FAVICON = (
 
 
 def mount(app: FastAPI, gateway: Gateway) -> None:
-    """Serve the page at ``/``; what the app has routes for stays the app's.
+    """Serve the page at ``/``; all paths that are not the page's stay the app's, unknown ones as well.
 
     Parameters
     ----------
-    app : whose routes are all there already.
+    app : whose lifespan is set already.
     gateway : entered by the time the first page is opened.
     """
 
@@ -46,3 +51,14 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
         binding_refresh_interval=None,  # nothing is bound
         show_welcome_message=False,
     )
+    app.router.routes[-1] = _PageMount("", app=pages)
+
+
+class _PageMount(Mount):
+    """Takes the paths of the page alone, where NiceGUI's own mount takes all and answers unknown ones by itself."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        path = scope["path"]
+        if path not in PAGES and not path.startswith(_PARTS):
+            return Match.NONE, {}
+        return super().matches(scope)

@@ -4,3 +4,5 @@
 ``versions`` with the way back, the ``experiment``, dead ``letters``, and all ``processes``. ``figures`` are tables and
 numbers as these show them.
 """
+
+__all__: list[str] = []

@@ -1,4 +1,7 @@
-"""Two lines over time with marks, as SVG that takes its colours from the page, so that it is right in the dark too."""
+"""Two lines over time with marks, as a picture that takes its colours from the page, so that it is right in the dark.
+
+Only the lines are stretched to the room there is; what is written beside them keeps its size, on a phone as well.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,15 +10,15 @@ from time import localtime, strftime
 
 __all__ = ["Mark", "two_lines"]
 
-WIDTH, HEIGHT = 720, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 24, 24  # margins; the marks' names are above the lines
+SIZE = 1000  # of the picture, in its own units
 N_GRID = 4
 ROOM = 1.15  # above the highest point
+NEAR_END = 0.7  # of the width: from here on a mark's name stands on its left
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment that has a name."""
+    """A moment that has a name, or none where names would cover each other."""
 
     at_ms: int
     name: str
@@ -26,32 +29,30 @@ def two_lines(at_ms: Sequence[int], a: Sequence[float], b: Sequence[float], mark
     first, last = at_ms[0], max(at_ms[-1], at_ms[0] + 1)
     most = max(*a, *b, 0.01) * ROOM
 
-    def x(moment: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (moment - first) / (last - first)
-
-    def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / most
+    def across(moment: float) -> float:
+        return min(1.0, max(0.0, (moment - first) / (last - first)))
 
     def line(values: Sequence[float], which: str) -> str:
-        points = " ".join(f"{x(moment):.1f},{y(value):.1f}" for moment, value in zip(at_ms, values, strict=True))
+        points = " ".join(
+            f"{SIZE * across(moment):.1f},{SIZE * (1 - value / most):.1f}"
+            for moment, value in zip(at_ms, values, strict=True)
+        )
         return f'<polyline class="{which}" points="{points}"/>'
 
-    parts = []
-    for step in range(N_GRID + 1):
-        value = most * step / N_GRID
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.2f}</text>')
-    for moment, anchor in ((first, "start"), (last, "end")):
-        at = strftime("%H:%M:%S", localtime(moment / 1000))
-        parts.append(f'<text x="{x(moment):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{at}</text>')
-    parts += [_mark(x(max(first, mark.at_ms)), mark.name) for mark in marks if mark.at_ms <= last]
-    parts += [line(b, "b"), line(a, "a")]
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(says)}">{"".join(parts)}</svg>'
-
-
-def _mark(at: float, name: str) -> str:
-    anchor = "start" if at < WIDTH * 0.8 else "end"
+    levels = [step / N_GRID for step in range(N_GRID + 1)]
+    drawn = [f'<line class="grid" x1="0" x2="{SIZE}" y1="{SIZE * y:.0f}" y2="{SIZE * y:.0f}"/>' for y in levels]
+    at = [SIZE * across(mark.at_ms) for mark in marks]
+    drawn += [f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{SIZE}"/>' for x in at]
+    written = [f'<span class="level" style="top:{100 * y:.0f}%">{most * (1 - y):.2f}</span>' for y in levels]
+    written += [_name(across(mark.at_ms), mark.name) for mark in marks if mark.name]
+    ends = "".join(f"<span>{strftime('%H:%M:%S', localtime(moment / 1000))}</span>" for moment in (first, last))
     return (
-        f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 6}" y2="{HEIGHT - BOTTOM}"/>'
-        f'<text x="{at:.1f}" y="{TOP - 10}" text-anchor="{anchor}">{escape(name)}</text>'
+        f'<div class="chart" role="img" aria-label="{escape(says)}"><div class="plot">'
+        f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none" aria-hidden="true">{"".join(drawn)}'
+        f"{line(b, 'b')}{line(a, 'a')}</svg>{''.join(written)}</div><div class='ends'>{ends}</div></div>"
     )
+
+
+def _name(across: float, name: str) -> str:
+    side = f"right:{100 * (1 - across):.1f}%" if across > NEAR_END else f"left:{100 * across:.1f}%"
+    return f'<span class="name" style="{side}">{escape(name)}</span>'

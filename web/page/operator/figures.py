@@ -1,12 +1,13 @@
 """Tables and single numbers, the same in every part."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from web.page.elements import Tag, describe, tag
 
-__all__ = ["MISSING", "Tiles", "age", "number", "panel", "table"]
+__all__ = ["MISSING", "Tiles", "age", "grid", "number", "panel", "table"]
 
-MISSING = "–"
+MISSING = "\u2013"  # a dash
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -42,19 +43,26 @@ class Tiles:
         noted.set_text(note)
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> None:
-    """Add a table; ``numbers`` are the columns that are set to the right."""
-    with tag("div", classes="scroll", tabindex="0", role="region", aria_label=caption), tag("table"):
+@contextmanager
+def grid(caption: str, head: Sequence[str], numbers: Sequence[int] = ()) -> Iterator[None]:
+    """Add a table whose rows are added inside; ``numbers`` are the columns that are set to the right."""
+    with tag("div", classes="scroll", tabindex="0", role="region", aria_label=f"Table: {caption}"), tag("table"):
         tag("caption", caption, "sr-only")
         with tag("thead"), tag("tr"):
             for at, name in enumerate(head):
                 tag("th", name, "n" if at in numbers else "", scope="col")
         with tag("tbody"):
-            for row in rows:
-                with tag("tr"):
-                    for at, cell in enumerate(row):
-                        kind = {"scope": "row"} if at == 0 else {}
-                        tag("td" if at else "th", cell, "n" if at in numbers else "", **kind)
+            yield
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> None:
+    """Add a table of texts."""
+    with grid(caption, head, numbers):
+        for first, *others in rows:
+            with tag("tr"):
+                tag("th", first, scope="row")
+                for at, cell in enumerate(others, 1):
+                    tag("td", cell, "n" if at in numbers else "")
 
 
 def number(value: float | None, unit: str = "", digits: int = 0) -> str:

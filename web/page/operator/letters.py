@@ -34,7 +34,7 @@ class Letters:
 
     async def look(self) -> None:
         """Count them, and show that; raises StreamError where Kafka does not answer."""
-        found = await self._gateway.off_the_loop(partial(count_letters, self._gateway.settings))
+        found = await self._gateway.read(lambda _: count_letters(self._gateway.settings))
         if found == self._told:
             return
         self._told = found
@@ -52,7 +52,7 @@ class Letters:
             for cause, n in found["causes"].items():
                 with tag("li"):
                     tag("span", f"{cause.replace('_', ' ')}: {n:,}", "what")
-                    button("Replay", lambda cause=cause: self._ask(cause), label=f"Replay letters of {cause}")
+                    button("Replay", partial(self._ask, cause), label=f"Replay letters of {cause}")
         with tag("details"):
             tag("summary", "The newest")
             with tag("ul", classes="rows small"):
@@ -64,8 +64,7 @@ class Letters:
     def _ask(self, cause: str) -> None:
         async def replay() -> None:
             try:
-                work = partial(replay_letters, self._gateway.settings, cause)
-                done = await self._gateway.off_the_loop(work)
+                done = await self._gateway.read(lambda _: replay_letters(self._gateway.settings, cause))
             except StreamError as error:
                 self._announcer.show(f"Not replayed: {error}", is_error=True)
                 return

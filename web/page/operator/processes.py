@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from web.page.elements import tag
-from web.page.operator.figures import panel
+from web.page.operator.figures import grid, panel
 
 __all__ = ["Processes"]
 
@@ -31,25 +31,20 @@ class Processes:
             return
         self._told = rows
         self._body.clear()
-        with self._body, tag("div", classes="scroll", tabindex="0", role="region", aria_label="Processes"), tag("table"):
-            tag("caption", "Processes and their health", "sr-only")
-            with tag("thead"), tag("tr"):
-                for name in ("Role", "Process", "Health", "Says"):
-                    tag("th", name, scope="col")
-            with tag("tbody"):
-                for role, name, health, colour, says in rows:
-                    with tag("tr"):
-                        tag("th", role, scope="row")
-                        tag("td", name)
-                        with tag("td"):
-                            tag("span", health, f"badge {colour}")
-                        tag("td", says)
+        with self._body, grid("processes and their health", ("Role", "Process", "Health", "Says")):
+            for role, name, health, colour, says in rows:
+                with tag("tr"):
+                    tag("th", role, scope="row")
+                    tag("td", name)
+                    with tag("td"):
+                        tag("span", health, f"badge {colour}")
+                    tag("td", says)
 
 
 def _rows(role: str, reports: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str, str]]:
     if not reports:
         health = ("missing", "bad") if role in NEEDED else ("none", "")
-        return [(role, "", *health, f"would be what {DOES.get(role, 'runs')}")]
+        return [(role, "", *health, f"none runs; it {DOES.get(role, 'runs')}")]
     return [(role, name, *_health(report), _says(report)) for name, report in reports.items()]
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from streams.errors import StreamError
@@ -9,7 +10,7 @@ from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
 from web.page.elements import button, tag
 from web.page.frame import Announcer
-from web.page.operator.figures import MISSING, age, panel
+from web.page.operator.figures import MISSING, age, grid, panel
 
 __all__ = ["Versions"]
 
@@ -34,7 +35,7 @@ class Versions:
         _, self._body = panel("Model versions", "panel whole")
 
     def show(self, models: Mapping[str, Any]) -> None:
-        """Show the versions; nothing is drawn anew while nothing has changed, so that the keyboard stays where it is."""
+        """Show the versions; while nothing has changed nothing is drawn, so that the keyboard stays where it is."""
         told = (models["current"], models["anchor"], [version["version"] for version in models["versions"]])
         if told == self._told:
             return
@@ -57,23 +58,17 @@ class Versions:
         with tag("div", classes="row"):
             tag("p", f"{current} serves." if current else "No version serves; lists are what trends.")
             if parent:
-                button(f"Roll back to {parent}", lambda: self._ask(parent, is_back=True), "btn danger")
+                button(f"Roll back to {parent}", partial(self._ask, parent, is_back=True), "btn danger")
 
     def _table(self, models: Mapping[str, Any]) -> None:
         shown = models["versions"][:N_SHOWN]
         figures = sorted({name for version in shown for name in version["metrics"] if _is_hit_rate(name)})
         now_s = time.time()
-        with tag("div", classes="scroll", tabindex="0", role="region", aria_label="Versions"), tag("table"):
-            tag("caption", "Versions, newest first, with the figures of their gate", "sr-only")
-            with tag("thead"), tag("tr"):
-                for name in ("Version", "Parent", "Age"):
-                    tag("th", name, scope="col")
-                for name in figures:
-                    tag("th", name.replace("_", " ").replace("hr@", "HR@"), "n", scope="col")
-                tag("th", "Serve", scope="col")
-            with tag("tbody"):
-                for version in shown:
-                    self._row(version, models, figures, now_s)
+        names = [name.replace("_", " ").replace("hr@", "HR@") for name in figures]
+        numbers = range(3, 3 + len(names))
+        with grid("versions and the figures of their gate", ("Version", "Serve", "Age", *names, "Parent"), numbers):
+            for version in shown:
+                self._row(version, models, figures, now_s)
 
     def _row(self, version: Mapping[str, Any], models: Mapping[str, Any], figures: list[str], now_s: float) -> None:
         name = version["version"]
@@ -84,15 +79,15 @@ class Versions:
                     tag("span", "serves", "badge good")
                 elif name == models["anchor"]:
                     tag("span", "anchor", "badge")
-            tag("td", version["parent"] or MISSING)
+            with tag("td"):
+                if name != models["current"]:
+                    is_back = models["current"] is not None and name < models["current"]
+                    button("Serve this", partial(self._ask, name, is_back=is_back), label=f"Serve {name}")
             tag("td", age(now_s - version["created_ms"] / 1000))
             for figure in figures:
                 value = version["metrics"].get(figure)
                 tag("td", MISSING if value is None else f"{value:.4f}", "n")
-            with tag("td"):
-                if name != models["current"]:
-                    is_back = models["current"] is not None and name < models["current"]
-                    button("Serve this", lambda: self._ask(name, is_back=is_back), label=f"Serve {name}")
+            tag("td", version["parent"] or MISSING)
 
     def _ask(self, version: str, *, is_back: bool) -> None:
         async def serve() -> None:

@@ -4,3 +4,5 @@
 ``asking`` for another one, ``history`` of the visitor, and the dialog of ``similar`` items. ``acting`` sends what a
 visitor does.
 """
+
+__all__: list[str] = []

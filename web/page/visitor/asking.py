@@ -1,6 +1,7 @@
 """Asking for a list as one would like it: in words, by genre, and by how much each part of the order counts."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from web.page.elements import Tag, button, describe, slider, tag, text_input
@@ -48,12 +49,13 @@ class Asking:
                 with tag("div", classes="field"):
                     legend = tag("span", "Genres", "legend")
                     self._chips = tag("div", classes="chips", role="group", aria_labelledby=legend.html_id)
-                    self._only = button("Only items of all these", self._toggle_strict, "chip alone", aria_pressed="false")
+                    only = "Only items of all these"
+                    self._only = button(only, self._toggle_strict, "chip alone", aria_pressed="false")
                 with tag("details"):
                     tag("summary", "How much each part counts", "small")
                     with tag("div", classes="stack"):
                         for name, (text, default) in WEIGHTS.items():
-                            slider(text, MOST, default, lambda value, name=name: self._weigh(name, value))
+                            slider(text, MOST, default, partial(self._weigh, name))
                 with tag("div", classes="row"):
                     self._submit = tag("button", "Ask", "btn main", type="submit")
             form.on("submit", lambda _: self._ask(), args=[], js_handler="(e) => { e.preventDefault(); emit() }")
@@ -67,8 +69,7 @@ class Asking:
         self._chips.clear()
         with self._chips:
             self._genres = {
-                genre: button(genre, lambda genre=genre: self._toggle(genre), "chip", aria_pressed="false")
-                for genre in genres
+                genre: button(genre, partial(self._toggle, genre), "chip", aria_pressed="false") for genre in genres
             }
             if not genres:
                 tag("span", "None yet; they come with the catalogue.", "small muted")

@@ -143,4 +143,3 @@ class LiveList:
         if before and before.keys() - set(wanted):
             focus(self._heading)
         return len(set(wanted) - before.keys())
-

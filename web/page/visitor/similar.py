@@ -1,6 +1,7 @@
 """What is similar to an item, in a dialog: by what it is, by what people do, or by both."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from streams.errors import StreamError
@@ -31,7 +32,7 @@ class SimilarDialog:
                 button("Close", self._close)
             with tag("div", classes="chips", role="group", aria_label="Similar how"):
                 self._kinds: dict[str, Tag] = {
-                    kind: button(text, lambda kind=kind: self._show(kind), "chip") for kind, text in KINDS.items()
+                    kind: button(text, partial(self._show, kind), "chip") for kind, text in KINDS.items()
                 }
             self._said = tag("p", "", "small muted", role="status")
             self._list = tag("ol", classes="cards")

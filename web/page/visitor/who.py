@@ -27,7 +27,12 @@ class Who:
             self._said = tag("p", classes="small")
             with tag("form", classes="stack") as form:
                 self._input = text_input(
-                    "User id", self._type, value=user_id or "", name="user", placeholder="such as 42", spellcheck="false"
+                    "User id",
+                    self._type,
+                    value=user_id or "",
+                    name="user",
+                    placeholder="such as 42",
+                    spellcheck="false",
                 )
                 with tag("datalist") as self._known:
                     pass

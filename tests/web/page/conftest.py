@@ -1,0 +1,145 @@
+"""A browser, and the page in front of a real installation that it opens."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from redis import Redis
+
+from streams.registry.registry import Registry
+from streams.stack import open_stack
+from tests.toy import toy_snapshot
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+TS = 1_700_000_000_000
+GENRES = ("Comedy", "Children", "Drama", "Thriller")
+NAMES = ("Harbour", "Lantern", "Orchard", "Ferry", "Winter", "Carousel", "Letter", "Island", "Garden", "Signal")
+KINDS = {"Merry": ("Comedy", "Children"), "Silent": ("Drama",), "Dark": ("Thriller", "Drama"), "Odd": ("Comedy",)}
+ITEMS = [
+    {"item_id": f"i{n}", "title": f"The {kind} {name}", "year": 1980 + n, "genres": list(genres)}
+    for n, (kind, name, genres) in enumerate((kind, name, KINDS[kind]) for name in NAMES for kind in KINDS)
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a headless Chromium, the one of the distribution."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip(f"one of {', '.join(CHROMIUM)} is required on PATH, got none; `apt-get install chromium` brings it")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only tests that use it pay for it
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def artefacts(tmp_path_factory):
+    """Return the folder that pictures of the page are kept in."""
+    named = os.environ.get("REELSTREAM_ARTEFACTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(install, stack, until, tmp_path_factory):
+    """Return an installation with forty items, two versions, a worker and the page, whose Valkey may be stopped."""
+    with open_stack(tmp_path_factory.mktemp("stack"), kafka=stack.kafka) as own:
+        installation = install()
+        installation.settings = installation.settings.at(stack.kafka, own.valkey.url)
+        installation.redis.close()
+        installation.redis = Redis.from_url(own.valkey.url, decode_responses=True)
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        with (
+            installation.process("worker", "--personalize-at", "3", "--expose", "0") as worker,
+            installation.process("scorekeeper") as scorekeeper,
+            page_process(installation, port) as log,
+        ):
+            for process in (worker, scorekeeper):
+                process.await_ready()
+            until(lambda: answers(url), 60, log.read_text)
+            yield SimpleNamespace(installation=installation, valkey=own.valkey, url=url, worker=worker)
+
+
+@contextmanager
+def page_process(installation, port):
+    """Serve the page in a process of its own for the length of a ``with`` block; give its log."""
+    log = installation.folder / "page.log"
+    environment = {**os.environ, **installation.settings.environment()}
+    command = [sys.executable, "-m", "tests.web.page.serving", str(port)]
+    with log.open("wb") as said, subprocess.Popen(command, env=environment, stdout=said, stderr=said) as process:
+        try:
+            yield log
+        finally:
+            process.terminate()
+
+
+def free_port():
+    """Return a port that nobody listens on."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def answers(url):
+    """Return whether something answers there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def send_catalogue(installation):
+    """Send the items, and some watches of others, so that something trends."""
+    installation.send_all("catalog-items", [(item["item_id"], item) for item in ITEMS])
+    installation.send_all(
+        "watch-events",
+        [
+            (
+                f"u{user}",
+                {
+                    "event_id": f"u{user}-{n}",
+                    "user_id": f"u{user}",
+                    "item_id": f"i{(7 * user + 3 * n) % 40}",
+                    "ts": TS + n,
+                    "progress": 1.0,
+                },
+            )
+            for user in range(6)
+            for n in range(5)
+        ],
+    )
+
+
+def serve_versions(installation):
+    """Store two versions, the second trained from the first, let the second serve, and return both ids."""
+    registry = Registry(installation.settings.registry)
+    item_genres = [[genre in item["genres"] for genre in GENRES] for item in ITEMS]
+    made = []
+    for seed in (1, 2):
+        version = registry.save(
+            toy_snapshot([item["item_id"] for item in ITEMS], genres=GENRES, item_genres=item_genres, seed=seed),
+            parent=made[-1] if made else None,
+            metrics={"hr@10": 0.2 + 0.01 * seed, "popularity_hr@10": 0.15},
+            offsets={},
+            created_ms=TS,
+            seed=seed,
+            code_revision="test",
+        )
+        made.append(version.version_id)
+    pointer = {"version": version.version_id, "uri": version.uri, "promoted_at": TS}
+    installation.redis.hset("model:current", mapping=pointer)
+    return made

@@ -1,0 +1,185 @@
+"""The live page in a real browser, on a real Kafka, a real Valkey and a real worker."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.web.page.conftest import send_catalogue, serve_versions
+
+WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+PATIENCE_MS = 30_000  # a busy machine is four times slower
+LIST = "section > ol.cards > li"  # not those of the dialog
+
+
+@pytest.fixture
+def opened(browser, served):
+    """Return a function that opens a path in a browser that nobody has used."""
+    contexts = []
+
+    def open_page(path, viewport=WIDE, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(served.url + path)
+        return page
+
+    expect.set_options(timeout=PATIENCE_MS)
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.errors == []
+        context.close()
+
+
+def serious(page):
+    """Return what axe finds on a page that is serious or critical, with where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        (one["id"], [node["html"][:200] for node in one["nodes"]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def fits(page):
+    """Return whether nothing sticks out on the right."""
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_an_empty_installation_says_what_to_do(opened, artefacts):
+    """Before the first item the page says that there is nothing, and how to change that."""
+    page = opened("/")
+    expect(page.get_by_text("Nothing trends yet.")).to_be_visible()
+    expect(page.get_by_text("reelstream replay")).to_be_visible()
+    page.screenshot(path=artefacts / "empty.png", full_page=True)
+    assert serious(page) == []
+
+
+def test_a_new_visitor_rates_three_items_and_the_list_becomes_personal(served, opened, until, artefacts):
+    """Who was nobody is a visitor after the first rating, and after the third the list is made of what they did."""
+    installation = served.installation
+    send_catalogue(installation)
+    versions = serve_versions(installation)
+    until(lambda: installation.redis.zcard("hot:all") > 5, 60, served.worker.said)
+    until(lambda: installation.reports("worker")[0]["model_version"] == versions[-1], 60, served.worker.said)
+    page = opened("/")
+    expect(page.locator(LIST).first).to_be_visible()
+    expect(page.locator("[data-mode]")).to_have_text("Trending")
+    for title in ("merry harbour", "merry lantern", "mery orchard"):
+        page.get_by_label("Title").fill(title)
+        name = f"The {title.title().replace('Mery', 'Merry')}"
+        page.get_by_role("search").get_by_role("button", name=f"5 of 5 stars for {name}").click()
+        expect(page.locator("section", has_text="Your history").get_by_text(name)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?user=visitor-"))
+    expect(page.locator("[data-mode=personalized]")).to_have_text("Personalised")
+    expect(page.locator(LIST)).to_have_count(10)
+    expect(page.get_by_role("status").filter(has_text="The list has changed")).to_have_count(1)
+    listed = page.locator(f"{LIST} h3").all_inner_texts()
+    assert "The Merry Harbour" not in listed
+    hidden = listed[0]
+    page.locator(LIST).first.get_by_role("button", name="Hide").click()
+    expect(page.locator(LIST).filter(has_text=hidden)).to_have_count(0)
+    page.screenshot(path=artefacts / "wide.png", full_page=True)
+    assert serious(page) == []
+
+
+def test_asking_in_words_is_answered_above_the_list(opened, artefacts):
+    """Who asks for something funny for the family gets comedies for children first, and can put the answer away."""
+    page = opened("/?user=u1")
+    for _ in range(60):  # until the worker has read the catalogue for queries in words
+        page.get_by_label("In words").fill("something funny for the family")
+        page.get_by_role("button", name="Ask", exact=True).click()
+        answer = page.locator("section", has=page.get_by_role("heading", name="Asked for: something funny"))
+        expect(answer.locator("li.card").first).to_be_visible()
+        if "not read" not in answer.inner_text():
+            break
+        page.wait_for_timeout(500)
+    expect(answer.get_by_role("heading", name="Asked for: something funny")).to_be_focused()
+    assert "Comedy" in answer.locator("li.card").first.inner_text()
+    page.screenshot(path=artefacts / "asked.png", full_page=True)
+    answer.get_by_role("button", name="Put away").click()
+    expect(answer).to_have_count(0)
+
+
+def test_similar_items_are_a_dialog_that_the_keyboard_opens_and_leaves(opened, artefacts):
+    """Enter opens what is similar, Escape leaves it, and the keyboard is where it was."""
+    page = opened("/?user=u1", PHONE, "dark")
+    assert fits(page)
+    similar = page.locator(LIST).first.get_by_role("button", name="Similar")
+    similar.press("Enter")
+    expect(page.get_by_role("dialog").locator(".card").first).to_be_visible()
+    assert serious(page) == []
+    page.screenshot(path=artefacts / "similar.png")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(similar).to_be_focused()
+    page.screenshot(path=artefacts / "phone.png", full_page=True)
+    assert serious(page) == []
+
+
+def test_a_wrong_user_id_is_told(opened):
+    """An id that no event could have is refused with what is required."""
+    expect(opened("/?user=a%0Ab").get_by_role("alert").filter(has_text="is required")).to_be_visible()
+
+
+def test_the_operator_rolls_back_after_being_asked(served, opened, until, artefacts):
+    """A version serves again only after the question is answered with yes, and the worker follows."""
+    installation = served.installation
+    newer = installation.redis.hget("model:current", "version")
+    page = opened("/operator")
+    expect(page.get_by_role("row", name=re.compile("worker")).get_by_text("well")).to_be_visible()
+    expect(page.get_by_text(f"{newer} serves.")).to_be_visible()
+    back = page.get_by_role("button", name=re.compile("^Roll back to"))
+    back.click()
+    page.get_by_role("button", name="Cancel").click()
+    assert installation.redis.hget("model:current", "version") == newer
+    back.click()
+    assert serious(page) == []
+    page.screenshot(path=artefacts / "rollback.png")
+    page.get_by_role("button", name="Roll back", exact=True).click()
+    expect(page.get_by_role("row", name=re.compile(r"v000001.* serves"))).to_be_visible()
+    until(lambda: installation.reports("worker")[0]["model_version"].startswith("v000001"), 60, served.worker.said)
+
+
+def test_dead_letters_are_counted_and_replayed(served, opened, artefacts):
+    """A bad record is counted under its cause, and a replay says that it still breaks its contract."""
+    served.installation.send("watch-events", "u1", b"{not json").get(10)
+    page = opened("/operator", scheme="dark")
+    expect(page.get_by_text("not json: 1")).to_be_visible()
+    page.get_by_role("button", name="Replay letters of not_json").click()
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.get_by_text("0 sent, 0 were sent before, 1 still break their contract.").first).to_be_visible()
+    page.screenshot(path=artefacts / "operator-dark.png", full_page=True)
+    assert serious(page) == []
+
+
+def test_the_operator_reads_on_a_phone(opened, artefacts):
+    """Nothing sticks out, and tables are scrolled by themselves."""
+    page = opened("/operator", PHONE)
+    expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
+    expect(page.get_by_text("not json: 1")).to_be_visible()
+    assert fits(page)
+    page.screenshot(path=artefacts / "operator-phone.png", full_page=True)
+
+
+def test_the_page_survives_a_restart_of_redis(served, opened, artefacts):
+    """While Redis is away both pages say so; once it is back, a rating sent meanwhile changes the list."""
+    page = opened("/?user=u2")
+    expect(page.locator(LIST)).to_have_count(10)
+    desk = opened("/operator")
+    served.valkey.stop(10)
+    expect(page.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_visible()
+    expect(desk.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_visible()
+    page.screenshot(path=artefacts / "error.png", full_page=True)
+    assert serious(page) == []
+    rated = page.locator(f"{LIST} h3").first.inner_text()
+    page.get_by_role("button", name=f"4 of 5 stars for {rated}").first.click()
+    served.valkey.restart()
+    expect(page.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_hidden()
+    expect(page.locator(LIST).filter(has_text=rated)).to_have_count(0)
+    expect(desk.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_hidden()
