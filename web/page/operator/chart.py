@@ -25,9 +25,9 @@ class Mark:
 
 
 def two_lines(at_ms: Sequence[int], a: Sequence[float], b: Sequence[float], marks: Sequence[Mark], says: str) -> str:
-    """Return a picture of two series; ``says`` is what it tells those who do not see it."""
+    """Return a picture of two series of shares; ``says`` is what it tells those who do not see it."""
     first, last = at_ms[0], max(at_ms[-1], at_ms[0] + 1)
-    most = max(*a, *b, 0.01) * ROOM
+    most = min(1.0, max(*a, *b, 0.01) * ROOM)
 
     def across(moment: float) -> float:
         return min(1.0, max(0.0, (moment - first) / (last - first)))

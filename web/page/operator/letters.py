@@ -47,7 +47,7 @@ class Letters:
             with tag("div", classes="empty"):
                 tag("p", "None: every record so far kept its contract.")
             return
-        tag("p", f"{found['letters']:,} records were refused, {found['replayed']:,} of them sent again.")
+        tag("p", f"Refused so far: {found['letters']:,}; of these sent again: {found['replayed']:,}.")
         with tag("ul", classes="rows"):
             for cause, n in found["causes"].items():
                 with tag("li"):

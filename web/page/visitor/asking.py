@@ -49,6 +49,8 @@ class Asking:
                 with tag("div", classes="field"):
                     legend = tag("span", "Genres", "legend")
                     self._chips = tag("div", classes="chips", role="group", aria_labelledby=legend.html_id)
+                    with self._chips:
+                        tag("span", "None yet; they come with the catalogue.", "small muted")
                     only = "Only items of all these"
                     self._only = button(only, self._toggle_strict, "chip alone", aria_pressed="false")
                 with tag("details"):
@@ -71,8 +73,6 @@ class Asking:
             self._genres = {
                 genre: button(genre, partial(self._toggle, genre), "chip", aria_pressed="false") for genre in genres
             }
-            if not genres:
-                tag("span", "None yet; they come with the catalogue.", "small muted")
         self._chosen = []
 
     def _say(self, text: str) -> None:
