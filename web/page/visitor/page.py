@@ -40,14 +40,14 @@ async def visitor_page(gateway: Gateway, user_id: str | None) -> None:
         with framed("/", "Lists", "visit") as (_, _):
             tag("p", f"A user id of {ID_RULE} is required, got “{user_id[:80]}”.", "notice bad whole", role="alert")
         return
-    visit = Visit(gateway, user_id)
+    visit = _Visit(gateway, user_id)
     first = background_tasks.create(visit.run(), name="visit")
     ui.context.client.on_delete(first.cancel)
     with suppress(TimeoutError):
         await asyncio.wait_for(visit.is_filled.wait(), FIRST_S)
 
 
-class Visit:
+class _Visit:
     """One open page of one visitor.
 
     Parameters
