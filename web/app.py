@@ -1,5 +1,6 @@
 """The ASGI application of one process: the API, and the page where it is installed and no key is needed."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from streams.settings import Settings
@@ -18,6 +19,10 @@ def build(gateway: Gateway, config: ApiConfig, keys: KeyFile) -> Front:
     metrics = ApiMetrics()
     needs_key = bool(keys.all())
     app = application(gateway, config, metrics, needs_key=needs_key)
+    if not needs_key and find_spec("nicegui") is not None:
+        from web.page.mounting import mount  # noqa: PLC0415 - a second of imports, where it is wanted
+
+        mount(app, gateway)
     return Front(app, None, gateway, config, keys, metrics)
 
 

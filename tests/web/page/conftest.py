@@ -1,15 +1,10 @@
 """A browser, and the page in front of a real installation that it opens."""
 
 import os
+import re
 import shutil
-import socket
-import subprocess
-import sys
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -53,56 +48,23 @@ def artefacts(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(install, stack, until, tmp_path_factory):
+def served(install, stack, tmp_path_factory):
     """Return an installation with forty items, two versions, a worker and the page, whose Valkey may be stopped."""
     with open_stack(tmp_path_factory.mktemp("stack"), kafka=stack.kafka) as own:
         installation = install()
         installation.settings = installation.settings.at(stack.kafka, own.valkey.url)
         installation.redis.close()
         installation.redis = Redis.from_url(own.valkey.url, decode_responses=True)
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
+        no_keys = str(installation.folder / "no-keys.json")
         with (
             installation.process("worker", "--personalize-at", "3", "--expose", "0") as worker,
             installation.process("scorekeeper") as scorekeeper,
-            page_process(installation, port) as log,
+            installation.process("api", "--port", "0", "--keys", no_keys) as api,
         ):
-            for process in (worker, scorekeeper):
+            for process in (worker, scorekeeper, api):
                 process.await_ready()
-            until(lambda: answers(url), 60, log.read_text)
+            url = re.search(r"api\.ready (http://\S+)", api.said()).group(1)
             yield SimpleNamespace(installation=installation, valkey=own.valkey, url=url, worker=worker)
-
-
-@contextmanager
-def page_process(installation, port):
-    """Serve the page in a process of its own for the length of a ``with`` block; give its log."""
-    log = installation.folder / "page.log"
-    environment = {**os.environ, **installation.settings.environment()}
-    command = [sys.executable, "-m", "tests.web.page.serving", str(port)]
-    with log.open("wb") as said, subprocess.Popen(command, env=environment, stdout=said, stderr=said) as process:
-        try:
-            yield log
-        finally:
-            process.terminate()
-
-
-def free_port():
-    """Return a port that nobody listens on."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def answers(url):
-    """Return whether something answers there."""
-    asking = HTTPConnection(urlsplit(url).netloc, timeout=5)
-    try:
-        asking.request("GET", "/")
-        return asking.getresponse().status == 200
-    except (HTTPException, OSError):
-        return False
-    finally:
-        asking.close()
 
 
 def send_catalogue(installation):

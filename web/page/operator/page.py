@@ -16,7 +16,7 @@ from web.page.operator.letters import Letters
 from web.page.operator.processes import Processes
 from web.page.operator.quality import Quality
 from web.page.operator.traffic import Traffic
-from web.page.operator.versions import Versions
+from web.page.operator.versions import VersionsPart
 
 __all__ = ["operator_page"]
 
@@ -47,7 +47,7 @@ class _Desk:
             self._processes = Processes()
             self._traffic = Traffic()
             self._quality = Quality()
-            self._versions = Versions(gateway, announcer, confirmation)
+            self._versions = VersionsPart(gateway, announcer, confirmation)
             self._experiment = ExperimentPart()
             self._letters = Letters(gateway, announcer, confirmation)
 

@@ -14,6 +14,7 @@ DOES = {
     "trainer": "learns from the events",
     "scorekeeper": "tests lists",
     "archiver": "keeps events",
+    "api": "answers over HTTP",
 }
 
 

@@ -12,12 +12,12 @@ from web.page.elements import button, tag
 from web.page.frame import Announcer
 from web.page.operator.figures import MISSING, age, grid, panel
 
-__all__ = ["Versions"]
+__all__ = ["VersionsPart"]
 
 N_SHOWN = 12  # versions; the command line lists all
 
 
-class Versions:
+class VersionsPart:
     """A part with a table of versions.
 
     Parameters
