@@ -59,8 +59,13 @@ _COMMANDS = {
     "contracts": ("commands.operate.contracts", "contracts", "Print what topics carry, as JSON Schema or AsyncAPI."),
     "digest": ("commands.operate.digest", "digest", "Print a digest of what the events have made in Redis."),
     "rebuild": ("commands.operate.rebuild", "rebuild", "Replay all events into an empty database."),
-    "doctor": ("commands.setup.doctor", "doctor", "Look for what is wrong with the installation, and say the cure."),
+    "doctor": ("commands.setup.doctor", "doctor", "Say what is wrong with the installation, and the cure."),
     "config": ("commands.setup.config", "config", "Show the settings, and where each is from."),
+    "completion": (
+        "commands.setup.completion",
+        "completion",
+        "Print what makes SHELL complete commands and options.",
+    ),
 }
 
 

@@ -64,6 +64,9 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
     from streams.state.experiments import store_experiment
 
     settings = given_settings(given)
+    registry = Registry(settings.registry)
+    for arm in ("a_version", "b_version"):
+        given[arm] = None if given[arm] is None else registry.find_id(given[arm])
     now_ms = time.time_ns() // 1_000_000
     try:
         experiment = Experiment(name, share, _arm("a", given), _arm("b", given), now_ms)
@@ -71,7 +74,7 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
         raise click.UsageError(str(error)) from error
     _require_new_name(settings, name)
     for version in sorted(experiment.versions):
-        snapshot, _ = Registry(settings.registry).load(version)
+        snapshot, _ = registry.load(version)
         require_repeats(version, snapshot, keeps=settings.keep_repeats)
     with _redis(settings) as client:
         store_experiment(client, experiment, is_replacing=is_replacing)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.operate.asking import ask_for, wish_options, wishes_of
+from commands.parts.naming import item_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,8 +75,11 @@ def recommend(
         raise click.UsageError("--fresh and --follow: one of them is required, got both")
     show = _print_json if as_json else _print_list
     if fresh:
-        answer = ask_for(kafka, prefix, user_id, {"k": n, **wishes}, within_s)
         with _lookups(redis_url) as lookups:
+            for name in ("like", "exclude"):
+                if name in wishes:
+                    wishes[name] = [item_of(lookups, given) for given in wishes[name]]
+            answer = ask_for(kafka, prefix, user_id, {"k": n, **wishes}, within_s)
             show(_recommendation(lookups, user_id, answer, n))
         return
     with _lookups(redis_url) as lookups:

@@ -61,7 +61,8 @@ def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 
     settings = given_settings(given)
     current = _current(settings)
-    version = VersionStore(settings.registry).verify(version_id or _required(current))
+    store = VersionStore(settings.registry)
+    version = store.verify(store.find_id(version_id) if version_id else _required(current))
     described = described_version(version, current)
     if as_json:
         click.echo(orjson.dumps(described).decode())
@@ -87,6 +88,8 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     settings = given_settings(given)
     if version_id is None:
         _parent(settings, _required(_current(settings)))
+    else:
+        version_id = _whole_id(settings, version_id)
     _tell(asyncio.run(roll_back(settings, version_id, person())), "rolled_back", as_json=as_json)
 
 
@@ -103,7 +106,8 @@ def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     from commands.parts.running import person
     from streams.reports.promoting import promote_version
 
-    served = asyncio.run(promote_version(given_settings(given), version_id, person()))
+    settings = given_settings(given)
+    served = asyncio.run(promote_version(settings, _whole_id(settings, version_id), person()))
     _tell(served, "promoted", as_json=as_json)
 
 
@@ -147,7 +151,7 @@ def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None
 
     registry = Registry(given_settings(given).registry)
     found: dict[str, str | None] = {}
-    for version_id in version_ids or registry.described():
+    for version_id in map(registry.find_id, version_ids) if version_ids else registry.described():
         try:
             snapshot, _ = registry.load(version_id)
             snapshot.network()
@@ -178,7 +182,8 @@ def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None
 
     settings = given_settings(given)
     registry = Registry(settings.registry)
-    found = difference(registry.load(before), registry.load(after or _required(_current(settings))))
+    later = registry.find_id(after) if after else _required(_current(settings))
+    found = difference(registry.load(registry.find_id(before)), registry.load(later))
     click.echo(orjson.dumps(found).decode() if as_json else text(found))
 
 
@@ -246,6 +251,13 @@ def _redis(settings: "Settings") -> "Redis":
     from streams.redis.connection import connect_to_read
 
     return connect_to_read(settings.redis)
+
+
+def _whole_id(settings: "Settings", version_id: str) -> str:
+    """Return the id of the version that was named by it, its beginning or its number."""
+    from streams.registry.versions import VersionStore
+
+    return VersionStore(settings.registry).find_id(version_id)
 
 
 def _required(current: str | None) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.parts.naming import item_of
+
 if TYPE_CHECKING:
     from model.catalogue import Item
     from streams.state.lookups import Lookups
@@ -21,7 +23,7 @@ NOT_FOUND = 1
 
 @click.command()
 @click.argument("title")
-@click.option("--item", "is_item", is_flag=True, help="TITLE is the item's id.")
+@click.option("--item", "is_item", is_flag=True, help="TITLE is the item's id, or its beginning.")
 @click.option("--by", type=click.Choice([*KINDS, "all"]), default="all", show_default=True, help="Which lists to show.")
 @click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 20), help="Longest list to show.")
 @click.option("--redis", "redis_url", metavar="URL", help="Redis to read; default REELSTREAM_REDIS.")
@@ -55,7 +57,8 @@ def _found(lookups: "Lookups", title: str, *, is_item: bool) -> "tuple[Item | No
     from streams.reports.items import find_by_title
 
     if is_item:
-        return lookups.items([title]).get(title), []
+        item_id = item_of(lookups, title)
+        return lookups.items([item_id]).get(item_id), []
     return find_by_title(TitleFinder(lookups.catalogue()), title)
 
 

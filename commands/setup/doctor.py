@@ -28,7 +28,7 @@ MARKS = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(*, strict: bool, as_json: bool, **given: Any) -> None:
-    """Look for what is wrong with the installation, and say the cure.
+    """Say what is wrong with the installation, and the cure.
 
     Looked at are brokers, topics, Redis, clocks, models, libraries and processes. Nothing is changed. Exit status 1 if
     something will not work.

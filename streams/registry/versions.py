@@ -29,6 +29,7 @@ __all__ = ["DESCRIPTION", "FORMAT", "Lineage", "StoredFile", "Version", "Version
 FORMAT = 2  # 1 had no base
 DESCRIPTION = "version.json"
 _ID = re.compile(r"v(\d{6,18})-([0-9a-f]{8})")
+_CANDIDATES = 5  # ids that are named where several begin as was typed
 _FILE = re.compile(r"[a-z][a-z0-9_]{0,63}\.(json|safetensors)")
 _MAX_BYTES = 16 * 1024 * 1024  # of version.json, whose large parts rest in files of their own
 _log = logging.getLogger(__name__)
@@ -195,6 +196,35 @@ class VersionStore:
         except OSError as error:
             raise RegistryError(f"registry: {path} must be readable, got {error!r}") from error
         return _version(version_id, f"{self.url}/{version_id}", path, content)
+
+    def find_id(self, given: str) -> str:
+        """Return the id of the one version that begins so, or that has this number: ``v000012``, ``v12`` or ``12``.
+
+        A whole id is returned as it is, whether or not there is such a version.
+
+        Raises
+        ------
+        RegistryError
+            If none begins so, or several do; the message names these.
+        """
+        if _ID.fullmatch(given) is not None:
+            return given
+        known = self.described()
+        numbered = re.fullmatch(r"v?(\d{1,18})", given, re.ASCII)
+        found = [name for name in known if numbered and int(_ID.fullmatch(name)[1]) == int(numbered[1])]  # type: ignore[index]  # all match
+        found = found or [name for name in known if given and name.startswith(given)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            more = f" and {len(found) - _CANDIDATES} more" if len(found) > _CANDIDATES else ""
+            raise RegistryError(
+                f"registry {self.url}: a version id, or a beginning that one version alone has, is required, got "
+                f"{given!r}, with which {', '.join(found[:_CANDIDATES])}{more} begin"
+            )
+        raise RegistryError(
+            f"registry {self.url}: a version id like 'v000012-1a2b3c4d', its beginning or its number is required, got "
+            f"{given!r}; `reelstream model list` names those that exist"
+        )
 
     def list(self) -> tuple[Version, ...]:
         """Return the versions, newest first; one whose description cannot be used is logged and left out."""

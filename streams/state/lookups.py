@@ -124,6 +124,14 @@ class Lookups:
             found = self._client.hgetall(CATALOG)
         return tuple(_item(item_id, body) for item_id, body in sorted(found.items()))
 
+    def item_ids(self, beginning: str) -> tuple[str, ...]:
+        """Return the id itself where look-ups know it, else all that begin so, sorted."""
+        with answered("lookup of ids of items"):
+            if self._client.hexists(CATALOG, beginning):
+                return (beginning,)
+            found = self._client.hkeys(CATALOG)
+        return tuple(sorted(item_id for item_id in found if item_id.startswith(beginning)))
+
     def n_items(self) -> int:
         """Return how many items look-ups know."""
         with answered("lookup of the number of titles"):

@@ -274,7 +274,7 @@ def test_promote_serves_any_stored_version_and_announces_it(invoke, versions, po
     settings = Settings(stack.kafka, "redis://unused", "unused", topic_prefix, partitions=2)
     create_topics(settings)
     serve(pointer, versions[2])
-    result = invoke("promote", versions[0].version_id)
+    result = invoke("promote", "v000001")
     assert result.exit_code == 0, result.output
     assert f"promoted {versions[0].version_id} instead of {versions[2].version_id}" in result.stdout
     assert pointer.hget("model:current", "version") == versions[0].version_id

@@ -62,6 +62,21 @@ async def test_one_list_is_shown_as_a_table(url):
     assert "by behaviour" not in result.output
 
 
+async def test_the_beginning_of_an_id_is_enough_where_one_item_has_it(url):
+    """An id that is whole wins over longer ones; where several begin so, they are named."""
+    client = connect(url)
+    await State(client).put_catalogue(
+        (*FILMS, Item("m13", "Seven", 1995, ()), Item("27", "Up", 2009, ()), Item("271", "Ran", 1985, ()))
+    )
+    await client.aclose()
+    assert "item 27)" in run(url, "27", "--item").output
+    assert "item m13)" in run(url, "m1", "--item").output
+    assert run(url, "28", "--item").exit_code == 1
+    several = run(url, "", "--item")
+    assert several.exit_code == 2
+    assert "with which 1, 2, 27, 271, 3 and 2 more begin" in several.output
+
+
 async def test_an_item_of_which_nothing_is_said_has_no_list(url):
     """Before the worker has written them, the lists are empty."""
     result = run(url, "Heat")

@@ -234,6 +234,19 @@ def test_an_id_of_another_shape_is_refused(registry, version_id):
         registry.read(version_id)
 
 
+def test_a_version_is_found_by_its_beginning_or_number(registry):
+    """One that is alone in it is found; several are named, and what none has is refused."""
+    first, second = (saved(registry, snapshot_of(), seed=seed).version_id for seed in (1, 2))
+    assert [registry.find_id(given) for given in (first, "v000001", "v1", "1", "0002")] == [first] * 4 + [second]
+    assert registry.find_id(second[:-2]) == second
+    assert registry.find_id("v000009-00000000") == "v000009-00000000"  # a whole id is judged by who reads it
+    with pytest.raises(RegistryError, match=f"got 'v0000', with which {second}, {first} begin"):
+        registry.find_id("v0000")
+    for given in ("", "v9", "x", "../v1"):
+        with pytest.raises(RegistryError, match=r"its beginning or its number is required, got .*model list"):
+            registry.find_id(given)
+
+
 @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
 def test_a_metric_that_is_not_finite_is_refused(registry, figure):
     """JSON has no NaN, so a metric that is not finite is refused before anything is written."""
