@@ -85,6 +85,7 @@ SETTINGS = (
     Setting("api", "keys", "REELSTREAM_API_KEYS", lambda: str(data_folder() / "api-keys.json")),
     Setting("metrics", "port", "REELSTREAM_METRICS_PORT", "", "number", is_of_process=True),
     Setting("metrics", "host", "REELSTREAM_METRICS_HOST", "127.0.0.1", is_of_process=True),
+    Setting("log", "format", "REELSTREAM_LOG_FORMAT", "text", is_of_process=True),
     Setting("wording", "url", "REELSTREAM_WORDING_URL"),
     Setting("wording", "model", "REELSTREAM_WORDING_MODEL"),
     Setting("wording", "key", "REELSTREAM_WORDING_KEY", is_secret=True),

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from commands.parts.log_lines import JsonLines, KeyValueLines
 from streams.errors import StreamError
 
 __all__ = ["STOP_S", "exit_after", "log_level_option", "log_to_stderr", "lower_priority", "person", "run_until_stopped"]
@@ -22,20 +23,48 @@ NICENESS = 15
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 CANCEL_S = 3.0  # between two cancellations: one may be lost in a library that is connecting
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
-_NOISY = ("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator")
-
-log_level_option = click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
-    default="info",
-    show_default=True,
-    help="What to log on stderr.",
+_NOISY = (
+    *("aiokafka", "faust", "mode", "aiokafka.consumer.group_coordinator"),
+    *("streams.reading.driver", "streams.reading.resuming"),  # Faust says there that our parts of it start and stop
 )
+_FORMAT = "reelstream.log_format"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def log_level_option(command: F) -> F:
+    """Add ``--log-level`` and ``--log-format``; only the first is an argument of the command."""
+    level = click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+        default="info",
+        show_default=True,
+        help="What to log on stderr.",
+    )
+    form = click.option(
+        "--log-format",
+        envvar="REELSTREAM_LOG_FORMAT",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        expose_value=False,
+        callback=_keep_format,
+        help="Lines of key=value, or a JSON object each. [REELSTREAM_LOG_FORMAT]",
+    )
+    return level(form(command))
+
+
+def _keep_format(ctx: click.Context, _: click.Parameter, value: str) -> None:
+    ctx.meta[_FORMAT] = value
 
 
 def log_to_stderr(level: str) -> None:
-    """Log from this level on; the libraries below us only from warnings on."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    """Log from this level on, as the running command was told; the libraries below us only from warnings on."""
+    context = click.get_current_context()
+    lines = JsonLines if context.meta[_FORMAT] == "json" else KeyValueLines
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(lines(context.info_name or "reelstream"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 

@@ -147,9 +147,9 @@ def _work(
             exit_after(STOP_S)
             self._schedule_shutdown(sign)
 
-    Process(
-        app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True
-    ).execute_from_commandline()
+    process = Process(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
+    process.spinner = None  # it writes escapes of a terminal, also into files
+    process.execute_from_commandline()
 
 
 def _require_faiss(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import urllib.parse
@@ -28,7 +29,10 @@ def installation(install):
 def scrape(installation):
     """Run one process of each role, and return a function that reads the samples of one."""
     ports = settle_ports(installation.folder / "metrics.json", ROLES)
-    options = {"archiver": ["--archive", str(installation.folder / "archive")], "trainer": ["--first-events", "60"]}
+    options = {
+        "archiver": ["--archive", str(installation.folder / "archive"), "--log-format", "json"],
+        "trainer": ["--first-events", "60"],
+    }
     processes = [
         installation.process(role, "--metrics-port", str(ports[role]), *options.get(role, ())) for role in ROLES
     ]
@@ -241,3 +245,16 @@ def expressions():
         *(found["expr"] for found in board["annotations"]["list"]),
         *(rule["expr"] for group in groups for rule in group["rules"]),
     ]
+
+
+def test_logs_can_be_read_by_programs(installation, scrape):
+    """Each line of each log is of key=value or of JSON, with no terminal escape and no object's address."""
+    assert scrape("archiver")
+    logs = {path.name.partition("-")[0]: path.read_text() for path in installation.folder.glob("*-*.log")}
+    assert set(logs) == set(ROLES)
+    for role, text in logs.items():
+        assert not re.search(r"[\x00-\x09\x0b-\x1f]| at 0x", text), text
+        for line in text.splitlines():
+            told = json.loads(line) if role == "archiver" else dict(word.split("=", 1) for word in shlex.split(line))
+            assert {"ts", "level", "role", "host", "pid", "logger", "msg"} <= told.keys()
+            assert told["role"] == role
