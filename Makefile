@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
 
-.PHONY: help setup tools check test demo wheel lint format lock clean
+.PHONY: help setup tools check test demo wheel docs lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -49,6 +49,9 @@ wheel: setup ## build the wheel and install it into build/wheel/environment
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> $$(build/wheel/environment/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/libraries.pth
 	$(UV) pip install --quiet --no-deps --python build/wheel/environment/bin/python build/wheel/*.whl
+
+docs: setup ## build the documentation as a site, in build/docs/site
+	$(BIN)/python -m docs.site.build build/docs
 
 lint: setup ## lint and type-check only
 	$(BIN)/ruff check .

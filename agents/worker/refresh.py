@@ -76,7 +76,7 @@ class Current:
 class Refresher(Protocol):
     """Keeps one part current.
 
-    Parameters
+    Attributes
     ----------
     period_s : seconds between two refreshes.
     is_needed_to_serve : whether it is refreshed once before the worker takes its first event.

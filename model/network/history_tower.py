@@ -152,14 +152,14 @@ class AttentionBlock(nn.Module):
 class HistoryTower(nn.Module):
     """Read histories of up to ``length`` items.
 
+    Linear and embedding weights are left unset; whoever owns the tower sets or loads them.
+
     Parameters
     ----------
     width : D, the width of item vectors and of the result.
     length : longest history, in items.
     blocks, heads : depth, and attention heads per block; ``heads`` divides ``width``.
     dropout : share of activations dropped while training.
-
-    Linear and embedding weights are left unset; whoever owns the tower sets or loads them.
     """
 
     def __init__(self, width: int, length: int, blocks: int, heads: int, dropout: float) -> None:

@@ -33,15 +33,15 @@ _ROWS_PER_BLOCK = 512  # of the product of all pairs
 class ContentConfig:
     """How much each kind of feature counts.
 
+    The defaults of both cold-start configurations were chosen with ``benchmarks/learning/coldstart.py`` on MovieLens
+    100k.
+
     Parameters
     ----------
     genres, years, titles, tags : weight of a kind in the cosine of two items that have all of them; 0 leaves it out.
     period_years : width of a period, years; films this far apart share little.
     half_life : interactions after which one counts half as much in a profile.
     depth : newest distinct items that a profile is made of.
-
-    The defaults of both cold-start configurations were chosen with ``benchmarks/learning/coldstart.py`` on MovieLens
-    100k.
 
     Raises
     ------

@@ -64,13 +64,13 @@ class Breaker:
 class BudgetedScorer:
     """Runs scoring functions in one thread under a budget.
 
+    ``fallbacks`` counts the calls that it answered with the fallback, by cause: ``late``, ``failed``, ``breaker`` or
+    ``closed``.
+
     Parameters
     ----------
     budget_s : seconds a call may take, waiting for the thread included.
     breaker : consulted before each call.
-
-    ``fallbacks`` counts the calls that it answered with the fallback, by cause: ``late``, ``failed``, ``breaker`` or
-    ``closed``.
     """
 
     def __init__(self, budget_s: float, breaker: Breaker) -> None:

@@ -1,5 +1,6 @@
 """The notebook of the examples runs from its first cell to its last, and draws."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,14 @@ def test_no_output_is_checked_in(notebook):
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.id for cell in cells if cell.outputs or cell.execution_count] == []
     assert cells
+
+
+def test_its_links_lead_somewhere(notebook):
+    """Each link in its text to a page of ours names one."""
+    text = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    links = re.findall(r"\]\(([^)#]+)", text)
+    assert [link for link in links if not (NOTEBOOK.parent / link).exists()] == []
+    assert links
 
 
 @pytest.mark.timeout(480)  # a kernel of its own that imports torch, two trainings
