@@ -70,6 +70,8 @@ class Gateway:
         self._producer: AIOKafkaProducer
         self._events: EventSender
         self._stored: StoredLists
+        self._client: Any
+        self._previews: Any = None
 
     async def __aenter__(self) -> Self:
         """Connect; raise StreamError where that is not possible."""
@@ -79,6 +81,7 @@ class Gateway:
             client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS))
             begun.push_async_callback(client.aclose)
             self._stored = StoredLists(client)
+            self._client = client
             try:
                 self._producer = producer(self.settings, client_id="reelstream-api", request_timeout_ms=_SEND_MS)
                 begun.push_async_callback(self._producer.stop)
@@ -182,6 +185,19 @@ class Gateway:
     def new_lists(self, user_id: str) -> AsyncGenerator[bytes]:
         """Give each list of a user that is published from now on, as JSON, answers to requests included."""
         return self._published.following(user_id)
+
+    async def preview(self, user_id: str, version_id: str) -> dict[str, Any]:
+        """Return the list that a stored version would make for a user now, with titles; nothing is published."""
+        if self._previews is None:
+
+            def prepare() -> Any:
+                from web.gateway.previews import Previews  # noqa: PLC0415 - torch, which few need here
+
+                return Previews
+
+            previews = await self._reading.off_the_loop(prepare)
+            self._previews = self._previews or previews(self.settings, self._client)
+        return await self.with_titles(await self._previews.of(user_id, version_id, await self._titles.items()))
 
     async def models(self) -> dict[str, Any]:
         """Return every model version, newest first, the one that serves, and its anchor."""

@@ -39,7 +39,9 @@ class ItemCard:
             describe(self.element, data_item=self.item_id)
             self._rank = tag("span", "", "rank") if "rank" in row else None
             with tag("div", classes="text"):
-                tag("h3", title, "title")
+                with tag("h3", classes="title"):
+                    tag("span", title)
+                    self._mark = tag("span", "", "badge accent")
                 tag("p", meta(row), "meta")
                 self._reason = tag("p", "", "reason")
                 with self._reason:
@@ -60,6 +62,10 @@ class ItemCard:
         self._words.set_text(f" {words}")
         self._reason.set_visibility(bool(source or words))
         self._say_move(moved, is_new=is_new)
+
+    def mark(self, text: str) -> None:
+        """Say something beside the title, or nothing."""
+        self._mark.set_text(text)
 
     def sent(self) -> None:
         """Show that something was done with the item and its answer is awaited."""

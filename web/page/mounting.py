@@ -10,10 +10,11 @@ from starlette.routing import Match, Mount
 from web.gateway.gateway import Gateway
 from web.page.operator.page import operator_page
 from web.page.visitor.page import visitor_page
+from web.page.visitor.side_by_side import Choice, side_by_side_page
 
 __all__ = ["PAGES", "mount"]
 
-PAGES = ("/", "/operator")
+PAGES = ("/", "/side-by-side", "/operator")
 _PARTS = ("/_nicegui/", "/_nicegui_ws/", "/favicon.ico")  # what a page loads, and the way its changes come
 RECONNECT_S = 30.0  # a phone in a pocket, or a restart of this process
 FAVICON = (
@@ -34,6 +35,10 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
     @ui.page("/")
     async def lists(user: str | None = None) -> None:
         await visitor_page(gateway, user or None)
+
+    @ui.page("/side-by-side")
+    async def side_by_side(left: str = "", left_version: str = "", right: str = "", right_version: str = "") -> None:
+        await side_by_side_page(gateway, [Choice(left, left_version), Choice(right or left, right_version)])
 
     @ui.page("/operator")
     async def operations() -> None:

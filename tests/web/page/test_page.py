@@ -127,6 +127,27 @@ def test_a_wrong_user_id_is_told(opened):
     expect(opened("/?user=a%0Ab").get_by_role("alert").filter(has_text="is required")).to_be_visible()
 
 
+def test_two_versions_stand_side_by_side(served, opened, artefacts):
+    """One user's list by each of two versions, with what is on both, and an address that can be kept."""
+    versions = sorted(path.name for path in served.installation.folder.glob("models/v*"))
+    page = opened("/side-by-side")
+    expect(page.get_by_text("Choose a user on each side")).to_be_visible()
+    page.get_by_label("Left: user").fill("u1")
+    page.get_by_label("Left: version").select_option(versions[0])
+    page.get_by_label("Right: user").fill("u1")
+    page.get_by_label("Right: version").select_option(versions[1])
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text(re.compile(r"^\d+ of 10 items are on both lists"))).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"left=u1&left_version={versions[0]}&right=u1&right_version={versions[1]}"))
+    left, right = (page.locator("section", has_text=f"u1, {version}") for version in versions)
+    ours, theirs = (side.locator("h3 span:first-child").all_inner_texts() for side in (left, right))
+    assert len(ours) == len(theirs) == 10
+    assert ours != theirs
+    assert {"Personalised"} == set(page.locator("[data-mode]").all_inner_texts())
+    page.screenshot(path=artefacts / "side-by-side.png", full_page=True)
+    assert serious(page) == []
+
+
 def test_the_operator_rolls_back_after_being_asked(served, opened, until, artefacts):
     """A version serves again only after the question is answered with yes, and the worker follows."""
     installation = served.installation
