@@ -2,13 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import archive_option, given_settings
+from commands.parts.waiting import waiting
 
 if TYPE_CHECKING:
     from replay.audit import ArchiveComparison, PartitionCoverage
@@ -58,12 +61,17 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
 
     store = EventArchive(url)
     has_kafka = bool(given.get("kafka") or os.environ.get("REELSTREAM_KAFKA"))
-    report = _verified(store, given_settings(given) if has_kafka else None)
+    with waiting(f"reading {store.url}", quiet=as_json) as say:
+        report = _verified(store, given_settings(given) if has_kafka else None, say)
     click.echo(orjson.dumps(report).decode() if as_json else _text(report))
+    if report["whole"] and not as_json:
+        say_next("train", "--from-archive", url)
     sys.exit(0 if report["whole"] else 1)
 
 
-def _verified(store: "EventArchive", settings: "Settings | None") -> dict[str, Any]:
+def _verified(
+    store: "EventArchive", settings: "Settings | None", say: Callable[[str], None] = lambda _: None
+) -> dict[str, Any]:
     from replay.audit import compare_with_topics, cover, examine
     from streams.errors import DataError
 
@@ -71,11 +79,14 @@ def _verified(store: "EventArchive", settings: "Settings | None") -> dict[str, A
     torn, files = [], 0
     for file, found in examine(store):
         files += 1
+        say(f"{files:,} files")
         if isinstance(found, DataError):
             torn.append({"file": file.path, "error": str(found)})
         else:
             counts = {name: n + found[name] for name, n in counts.items()}
     covered = cover(store)
+    if settings is not None:
+        say("comparing with the topics")
     compared: tuple[ArchiveComparison, ...] = (
         () if settings is None or torn else tuple(compare_with_topics(store, settings))
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings
 
 if TYPE_CHECKING:
@@ -234,6 +235,8 @@ class _ReplayAccount:
             f"{words}, {self.outcome.before} replayed before, {self.outcome.left_out} left out, "
             f"{self.outcome.refused.total()} not fit"
         )
+        if dry_run and self.outcome.fit:
+            click.echo("next: the same command without --dry-run", err=True)
 
 
 def _chosen(given: dict[str, Any], letter_ids: Sequence[str] = ()) -> "tuple[Settings, LetterFilter]":
@@ -360,6 +363,8 @@ def _print_summary(summary: "LetterSummary", foreign: int, prefix: str, none: st
     if not console.is_terminal:
         console.width = COLUMNS
     console.print(table)
+    if summary.newest:
+        say_next("dead-letters", "show", summary.newest[0].letter.letter_id)
 
 
 def _print_letter(letter: "Letter") -> None:

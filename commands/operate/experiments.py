@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings
 from commands.parts.tables import table
 
@@ -83,7 +84,8 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
         return
     click.echo(_heading(experiment))
     click.echo(_arms_table(experiment, {}), nl=False)
-    click.echo("workers follow by themselves; `reelstream ab status` compares")
+    click.echo("workers follow by themselves")
+    say_next("ab", "status", why="compares the arms")
 
 
 @ab.command()

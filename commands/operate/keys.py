@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import keys_option
 from commands.parts.tables import table
 from web.api.keys import SCOPES, KeyFile, Scope
@@ -42,6 +43,7 @@ def add(name: str, *, scopes: tuple[Scope, ...], rate: float | None, keys: Path,
         return
     click.echo(key)
     click.echo(f"{made.key_id} {name}: {', '.join(made.scopes)}; it is not shown again", err=True)
+    say_next("api", why="answers whoever has it")
 
 
 @keys.command("list")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings
 
 if TYPE_CHECKING:
@@ -158,11 +159,10 @@ def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None
             found[version_id] = None
         except (RegistryError, ValueError) as error:
             found[version_id] = str(error)
+        if not as_json:
+            click.echo(f"{version_id}  {found[version_id] or 'whole'}")
     if as_json:
         click.echo(orjson.dumps({"versions": found}).decode())
-    else:
-        for version_id, broken in found.items():
-            click.echo(f"{version_id}  {broken or 'whole'}")
     if any(found.values()):
         raise SystemExit(1)
 
@@ -218,6 +218,7 @@ def _tell(served: "ServedVersion", status: Literal["promoted", "rolled_back"], *
     done = "promoted" if status == "promoted" else f"rolled back from {previous} to"
     instead = f" instead of {previous}" if status == "promoted" else ""
     click.echo(f"{done} {served.current}{instead}; workers follow by themselves")
+    say_next("quality", why="how often its lists are right")
 
 
 def _current(settings: "Settings") -> str | None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 import orjson
 
+from commands.parts.next_step import say_next
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -41,7 +43,12 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
         if wanted is not None:
             _choose(client, user_id, wanted)
         found = _found(client, user_id)
-    click.echo(orjson.dumps(found).decode() if as_json else _told(found, is_new=wanted is not None))
+    if as_json:
+        click.echo(orjson.dumps(found).decode())
+        return
+    click.echo(_told(found, is_new=wanted is not None))
+    if wanted is not None:
+        say_next("recommend", user_id, "--follow", why="shows each new list as it comes")
 
 
 def _choose(client: "Redis", user_id: str, wanted: str) -> None:

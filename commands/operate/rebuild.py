@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings, partitions_option
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> 
         )
     else:
         click.echo(f"rebuilt in {url}, not switched; {without_password(settings.redis)} serves on")
+        say_next("rebuild", why="goes on from here and switches; with the same options but --no-switch")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.parts.next_step import say_next
+
 if TYPE_CHECKING:
     from streams.stack import Addresses
 
@@ -60,6 +62,10 @@ def up(data: Path, brokers: int, kafka: str | None, redis: str | None, *, foregr
 
     def ready(addresses: "Addresses") -> None:
         _print_addresses(addresses, as_json=as_json)
+        if not (as_json or kafka or redis):
+            known = f"REELSTREAM_KAFKA={addresses.kafka} REELSTREAM_REDIS={addresses.redis}"
+            click.echo(f"next: export {known}", err=True)
+            say_next("topics", "create")
 
     if foreground and not (kafka and redis):
         keeper.keep(data, ready, brokers=brokers, kafka=kafka, redis=redis)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import orjson
 
+from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings, partitions_option
 
 __all__ = ["topics"]
@@ -41,3 +42,4 @@ def create(*, as_json: bool, **given: Any) -> None:
     for row in rows:
         state = "created" if row["created"] else "there already"
         click.echo(f"{row['topic']:<40} {row['partitions']:>3} partitions  {row['cleanup']:<8} {state}")
+    say_next("worker", why="answers events with lists; `reelstream trainer` learns from them")

@@ -1,6 +1,7 @@
 """``reelstream up``: everything in one terminal, for a person's own producers."""
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -16,6 +17,7 @@ import click
 
 from commands.parts.children import await_alive, scorekeeper_process, trainer_process, worker_process
 from commands.parts.options import address_options, given_settings
+from commands.parts.waiting import waiting
 from streams.errors import StackError
 from streams.kinds import KINDS_VARIABLE
 from streams.security import KafkaSecurity
@@ -59,7 +61,8 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
             settings = replace(settings, security=KafkaSecurity())
         create_topics(settings)
         with _processes(settings, folder, workers) as processes:
-            await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
+            with waiting("starting workers, trainer and scorekeeper"):
+                await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
             _tell(settings, folder)
             _hold(processes)
     click.echo(f"ended; what it kept is in {folder}")
@@ -97,7 +100,33 @@ def _tell(settings: Settings, folder: Path) -> None:
     click.echo(
         f"In another terminal:\n\n{_activation()}{_export(settings)}\npython {EXAMPLE}\nreelstream recommend ann\n"
     )
+    click.echo("In a producer of your own, where each event gets an event_id of its own:\n")
+    click.echo(_producer_lines(settings) + "\n")
     click.echo("Ctrl-C ends everything.")
+
+
+def _producer_lines(settings: Settings) -> str:
+    """Return Python for the two usual clients, each with the partitioner that keeps a user's events together."""
+    from streams.kafka.topics import WATCHES
+
+    event = {"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": time.time_ns() // 1_000_000, "progress": 0.9}
+    topic, value = settings.prefix + WATCHES, json.dumps(event)
+    confluent = {"bootstrap.servers": settings.kafka, "partitioner": "murmur2_random"}
+    return "\n".join(
+        (
+            "# kafka-python",
+            "from kafka import KafkaProducer",
+            f"producer = KafkaProducer(bootstrap_servers={settings.kafka_addresses!r})",
+            f"producer.send({topic!r}, key=b'ann', value={value.encode()!r})",
+            "producer.flush()",
+            "",
+            "# confluent-kafka, with the partitioner of the other clients",
+            "from confluent_kafka import Producer",
+            f"producer = Producer({confluent!r})",
+            f"producer.produce({topic!r}, key='ann', value={value!r})",
+            "producer.flush()",
+        )
+    )
 
 
 def _activation() -> str:

@@ -4,6 +4,9 @@ import json
 
 import click
 
+from commands.parts.next_step import say_next
+from commands.parts.waiting import waiting
+
 __all__ = ["data"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -22,8 +25,10 @@ def get(*, name: str, as_json: bool) -> None:
     from replay.datasets.fetch import fetch
     from replay.datasets.readers import read_dataset
 
-    place = fetch(name)
-    found = read_dataset(name)
+    with waiting(f"fetching {name}") as say:
+        place = fetch(name)
+        say("reading it")
+        found = read_dataset(name)
     frame = found.interactions
     facts = {
         "name": name,
@@ -38,8 +43,9 @@ def get(*, name: str, as_json: bool) -> None:
         click.echo(json.dumps(facts))
     else:
         click.echo(
-            f"{name}: {facts['ratings']:,} ratings, {facts['users']:,} users, {facts['items']:,} films in {place}"
+            f"{name}: {facts['ratings']:,} ratings, {facts['users']:,} users, {facts['items']:,} items in {place}"
         )
+        say_next("train", name)
 
 
 @data.command("list")

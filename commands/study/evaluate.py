@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
+from commands.parts.next_step import say_next
 from commands.parts.options import diversity_options, repeats_option
 from commands.parts.splits import PATH, left_out, movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
+from commands.parts.waiting import waiting
 from commands.study.ablation import ablation
 from streams.errors import SettingsError
 
@@ -142,6 +144,8 @@ def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
     """
     split = left_out(dataset, given["seed"], negatives=True, repeats=given["repeats"])
     _run(split, "sampled", validate=validate, given=given)
+    if not given["as_json"]:
+        say_next("train", dataset, why="makes a version of the same log")
 
 
 @evaluate.command()
@@ -179,7 +183,10 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()
     with _blas_limited(options.threads):
-        found = {name: _runs(name, method, split, options) for name, method in known.items()}
+        found = {}
+        for name, method in known.items():
+            with waiting(f"{name}: fitting and ranking", quiet=options.quiet):
+                found[name] = _runs(name, method, split, options)
         if not options.only_baselines:
             found = _our_runs(split, network, training, options) | found
     rivals = {name: runs for name, runs in found.items() if name not in (OURS, RERANKED)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
+from commands.parts.next_step import say_next
 from commands.parts.options import diversity_options
 from commands.parts.prequential_options import (
     PreparedReplay,
@@ -91,6 +92,8 @@ def prequential(
     _tell(outcome, options, replayed.about | {"seconds": round(time.monotonic() - began, 1)}, write)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
+    if not options.as_json:
+        say_next("tune-threshold", dataset, why="from how many events on personalised lists are the better ones")
 
 
 def _names(rivals: str, *, frozen: bool) -> list[str]:

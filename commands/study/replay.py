@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.parts.next_step import say_next
 from commands.parts.options import partitions_option
+from commands.parts.waiting import waiting
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
@@ -92,13 +94,17 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     selection = Selection(given["events"], given["since"], given["until"], given["limit"])
     disturbance = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
-    log = read_dataset(dataset, seed=seed)
-    schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance, kinds=settings.kinds)
-    items = offer_catalogue(settings, log.catalogue)
-    hints = offer_hints(settings, log.hints if given["hints"] else ())
+    with waiting(f"reading {dataset}") as say:
+        log = read_dataset(dataset, seed=seed)
+        schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance, kinds=settings.kinds)
+        say("sending its items and hints")
+        items = offer_catalogue(settings, log.catalogue)
+        hints = offer_hints(settings, log.hints if given["hints"] else ())
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
     _report(sent, items, hints, as_json=as_json)
+    if not as_json and len(log.interactions):
+        say_next("recommend", str(log.interactions["user_id"].iloc[0]), why="the list of a user of this log")
 
 
 def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[float | None, float | None]:

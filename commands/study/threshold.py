@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module
+from commands.parts.next_step import say_next
 from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
 from streams.errors import DataError
 
@@ -69,6 +70,7 @@ def tune_threshold(dataset: str, *, most: int, plot: Path | None, **given: Any) 
     else:
         click.echo(_text(groups, proposal, present, replayed.stream.name))
         click.echo(f"a version served at {served:,} of {len(personalised):,} tests; at the others both lists are cold")
+        say_next("worker", "--personalize-at", str(proposal.threshold))
 
 
 def _served(run: "PrequentialRun") -> int:

@@ -12,8 +12,10 @@ import click
 from click.core import ParameterSource
 
 from commands.parts.comparing import better_as_values, verdict
+from commands.parts.next_step import say_next
 from commands.parts.options import repeats_option
 from commands.parts.training_options import progress_bar, training_of, training_options
+from commands.parts.waiting import waiting
 from commands.study.plain import train_plain
 from streams.errors import DataError, SettingsError
 
@@ -123,15 +125,22 @@ def train(
     if archive is None and (catalogue or any(given.values())):
         raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
     _prepare_torch(threads, device)
-    log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
+    with waiting(f"reading {dataset or archive}", quiet=quiet):
+        log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
     training = replace(training, patience=patience or 0, restarts=restarts, device=device)
     learner = _learner(log, training, repeats=repeats)
-    with progress_bar(quiet=quiet) as progress, _kept(checkpoint) as hooks:
-        trained = _trained(learner, log.catalogue, seed, progress, hooks)
-        report = _report(trained, learner, log, out, seed)
-    click.echo(json.dumps(report) if as_json else _text(report))
+    with _kept(checkpoint) as hooks:
+        with progress_bar(quiet=quiet) as progress:
+            trained = _trained(learner, log.catalogue, seed, progress, hooks)
+        with waiting("comparing with simple methods", quiet=quiet):
+            report = _report(trained, learner, log, out, seed)
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    click.echo(_text(report))
+    say_next("model", "promote", report["version"], *(() if out is None else ("--registry", out)), why="it serves then")
 
 
 def _prepare_torch(threads: int, device: str) -> None:

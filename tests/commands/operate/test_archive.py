@@ -51,12 +51,13 @@ def test_verify_without_kafka(store):
     """A whole archive is status 0; that it was not compared is said."""
     result = invoke(archive, "verify")
     assert result.exit_code == 0
-    assert result.output.splitlines() == [
+    assert result.stdout.splitlines() == [
         f"{store.url}: 2 files, 10 events",
         "0 bad records and 0 duplicates left out",
         "not compared with the topics",
         "whole",
     ]
+    assert result.stderr == f"next: reelstream train --from-archive {store.url}\n"
 
 
 def test_verify_finds_a_torn_file(store):

@@ -1,12 +1,18 @@
 """What `up` prints for another terminal."""
 
+import itertools
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
 
 from model.kinds import DEFAULT_KINDS, KindTable
 from reelstream import _COMMANDS
+from streams.kafka.clients import blocking_consumer
+from streams.kafka.topics import create_topics
+from streams.records.codec import decode_watch
 from streams.settings import Settings
 
 UP = import_module(_COMMANDS["up"][0])
@@ -39,6 +45,20 @@ def test_what_all_processes_must_agree_on_is_exported():
     found = exported(redis="redis://h:1", registry="m", keep_repeats=True, kinds=kinds)
     assert found["REELSTREAM_KEEP_REPEATS"] == "1"
     assert found["REELSTREAM_KINDS"] == "/a folder/kinds.toml"
+
+
+def test_the_lines_for_producers_are_right(stack, topic_prefix):
+    """Run as they are printed, both clients send a watch event that keeps its contract, to the same partition."""
+    settings = Settings(stack.kafka, "redis://unused", "unused", prefix=topic_prefix)
+    create_topics(settings)
+    subprocess.run([sys.executable, "-c", UP._producer_lines(settings)], check=True, timeout=60)
+    reader = blocking_consumer(settings, "test", consumer_timeout_ms=30_000)
+    reader.subscribe([f"{topic_prefix}watch-events"])
+    first, second = itertools.islice(reader, 2)
+    reader.close()
+    assert first.partition == second.partition
+    assert decode_watch(first.value) == decode_watch(second.value)
+    assert (first.key, decode_watch(first.value).user_id) == (b"ann", "ann")
 
 
 @pytest.mark.parametrize("address", ["redis://:word@h:1", "redis://ann:word@h:1/2", "redis://h:1?password=word"])
