@@ -33,7 +33,7 @@ class StalledPartition:
 class WorkerReport:
     """The state of a worker; its counters begin with the process, and its fields are those of the JSON.
 
-    ``rejected`` counts the dead letters that it sent: events, requests and films. ``refused`` counts the requests that
+    ``rejected`` counts the dead letters that it sent: events, requests and items. ``refused`` counts the requests that
     it answered with what is wrong with them. ``mended`` counts the records that
     it applied again because Redis had lost them. ``patched`` and ``loaded`` count the versions taken over as changes
     alone and whole. For the one that serves ``sync_bytes`` were read, and it came ``sync_ms`` after its promotion: so

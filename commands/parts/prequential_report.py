@@ -57,10 +57,10 @@ def described(outcome: PrequentialOutcome, about: Mapping[str, Any]) -> dict[str
         "events": len(outcome.stream),
         "warm_up": outcome.stream.warm,
         "tests": len(outcome.stream.tests),
-        "low_tests": _low_share(outcome),
+        "low_tests": _low_share(outcome) if outcome.is_rated else None,
         "methods": {
             name: _flat(outcome.figures(name), outcome.k)
-            | _tastes(outcome.taste(name), outcome.k)
+            | (_tastes(outcome.taste(name), outcome.k) if outcome.is_rated else {})
             | {
                 by: {part.name: _flat(outcome.figures(name, part), outcome.k) for part in some}
                 for by, some in split.items()
@@ -155,13 +155,14 @@ def _low_share(outcome: PrequentialOutcome) -> float:
 
 def _overall(outcome: PrequentialOutcome) -> list[Row]:
     liked, low = f"HR@{outcome.k}, {LIKED_FROM:g} stars or more", f"below {LOW_BELOW:g} stars among hits"
-    headings = (f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", "tests with a version", liked, low)
+    tasted = (liked, low) if outcome.is_rated else ()
+    headings = (f"HR@{outcome.k}", f"NDCG@{outcome.k}", "times popularity", "tests with a version", *tasted)
     rows: list[Row] = [("", *headings)]
     popular = outcome.figures("popularity").hit_rate if "popularity" in outcome.tracks else 0.0
     for name in outcome.tracks:
         figures, taste = outcome.figures(name), outcome.taste(name)
         times = f"{figures.hit_rate / popular:.2f}" if popular else ""
-        tastes = f"{taste.liked_hit_rate:.4f}", f"{taste.low_share:.2%}"
+        tastes = (f"{taste.liked_hit_rate:.4f}", f"{taste.low_share:.2%}") if outcome.is_rated else ()
         served = outcome.served(name)
         had = "" if served is None else f"{served:,}" if served else "none"
         rows.append((name, f"{figures.hit_rate:.4f}", f"{figures.ndcg:.4f}", times, had, *tastes))
@@ -209,8 +210,8 @@ def _notes(outcome: PrequentialOutcome) -> list[str]:
     )
     notes = [
         note,
-        taste,
-        f"Users rate pages of films: {shared:.0%} of the tests share their second with the event before.",
+        *([taste] if outcome.is_rated else []),
+        f"{shared:.0%} of the tests share their second with the event before: events come by the page.",
     ]
     if rounds:
         training = sorted(mark.training_s for mark in rounds)

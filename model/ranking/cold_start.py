@@ -148,7 +148,7 @@ class ColdStart:
         A score is ``(1 - share) * trend + share * cosine``. The trend of both lists,
         ``log(1 + contrast * score / highest) / log(1 + contrast)``, is mixed: with m distinct known items that of
         newcomers has the share ``newcomer_items / (newcomer_items + m)``. The cosine with what a user disliked is
-        negative and costs an item its place, however it trends. Ties go to the newer film, then to the catalogue's
+        negative and costs an item its place, however it trends. Ties go to the newer item, then to the catalogue's
         order; empty trending lists leave just that order to a new user.
 
         Parameters

@@ -39,7 +39,7 @@ class ContentConfig:
     Parameters
     ----------
     genres, years, titles, tags : weight of a kind in the cosine of two items that have all of them; 0 leaves it out.
-    period_years : width of a period, years; films this far apart share little.
+    period_years : width of a period, years; items this far apart share little.
     half_life : interactions after which one counts half as much in a profile.
     depth : newest distinct items that a profile is made of.
 

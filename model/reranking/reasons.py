@@ -1,7 +1,7 @@
 """Why each item of a list is there, from what really put it there.
 
 What of the history speaks most for an item is named, and how that is known says ``leave_one_out``. A list does not name
-one film again and again: from the fourth time on an item that shares genres with it is explained by these, and one that
+one item again and again: from the fourth time on an item that shares genres with it is explained by these, and one that
 trends by that. Both are as true, and say more.
 """
 
@@ -15,7 +15,7 @@ from model.history import Mode
 
 __all__ = ["ItemSignals", "explained"]
 
-MAX_SAME = 3  # places of a list that may name the same film and say no more
+MAX_SAME = 3  # places of a list that may name the same item and say no more
 TRENDS_FROM = 0.5  # of the contrasted heat, where an item has a tenth of the hottest one's
 
 

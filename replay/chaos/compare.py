@@ -76,7 +76,7 @@ def compare(
 def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> DifferenceRow:
     shown = {film: place for films in (topics.films, state.films) for film, place in films.items() if film in ghosts}
     examples = [f"{film!r} in {place}" for film, place in sorted(shown.items())[:MAX_EXAMPLES]]
-    return DifferenceRow("films of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
+    return DifferenceRow("items of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
 
 
 def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[DifferenceRow]:

@@ -206,6 +206,6 @@ def send_items(settings: Settings, items: Iterable[dict[str, Any]]) -> None:
         for future in sent:
             future.get(timeout=30)
     except KafkaError as error:
-        raise TopicError(f"chaos: catalog-items at {settings.kafka} must take the films, got {error!r}") from error
+        raise TopicError(f"chaos: catalog-items at {settings.kafka} must take the items, got {error!r}") from error
     finally:
         producer.close(timeout=5.0)

@@ -149,6 +149,11 @@ class PrequentialOutcome:
         )
 
     @property
+    def is_rated(self) -> bool:
+        """Whether the log rates; one without ratings gives each event equally many stars, which tell no taste."""
+        return len(np.unique(self.stream.stars)) > 1
+
+    @property
     def stars(self) -> NDArray[np.float64]:
         """Return what was given in each test, float64 (T,)."""
         return self.stream.stars[self.stream.tests]

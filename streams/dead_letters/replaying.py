@@ -2,7 +2,7 @@
 
 A note in ``dead-letters`` itself says what was sent. It lies in the letter's own partition, so it lives as long as the
 letter, and it is written after the delivery. After a crash between the two, the next replay sends that burst again.
-This does no harm: an event is known by its id, and a film or a request replaces itself. Two replays at the same time
+This does no harm: an event is known by its id, and an item or a request replaces itself. Two replays at the same time
 do not see each other's notes.
 """
 

@@ -1,7 +1,7 @@
 """What of a model's answer may be believed: the same items under the same titles, and reasons that say nothing new.
 
 A sentence is held against what was told of its place. Each name in it (a word that begins with a capital, or a number)
-must stand in the title, the genres or the reason that the model was given, or in what was asked. So an invented film,
+must stand in the title, the genres or the reason that the model was given, or in what was asked. So an invented item,
 person or year is seen. A made-up name in small letters is not, and a language that writes nouns with capitals has its
 sentences refused: then the list is as it would be without a model.
 """
@@ -24,7 +24,7 @@ a after all an another anyone as asked because both enjoy expect fans fits for f
 just like love loved lovers many matches more new newcomers now of one people perfect popular rather right shares
 similar since so something still that the this trending try want watch when while with you your you've you'll
 you're it's i
-"""  # words with which a sentence about a film begins, and which are no names
+"""  # words with which a sentence about an item begins, and which are no names
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)  # models like to wrap what they are asked for
 
 

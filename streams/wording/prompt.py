@@ -16,7 +16,7 @@ You get a JSON object with the places of the list. Answer with one JSON object a
 Rules: name each item of the list exactly once, with its item_id, title and kind unchanged.
 Put the items in the order in which you would show them.
 A reason has at most 140 characters, and says in other words what the given reason says.
-Name no film, person or fact that is not in the place itself."""
+Name no item, person or fact that is not in the place itself."""
 
 
 @dataclass(frozen=True, slots=True)

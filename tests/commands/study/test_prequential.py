@@ -58,6 +58,16 @@ def test_tables_are_for_people(log, tmp_path):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_log_without_ratings_has_no_stars(log, tmp_path):
+    """Nothing is said of stars where no event was rated."""
+    rows = [line.split(",") for line in (log / "ratings.csv").read_text().splitlines()[1:]]
+    plays = tmp_path / "plays.csv"
+    plays.write_text("\n".join(["user_id,item_id,timestamp", *(f"{user},{item},{ts}" for user, item, _, ts in rows)]))
+    text = run(plays, "--no-frozen")
+    assert "times popularity" in text
+    assert "stars" not in text
+
+
 def test_re_ranked_lists_stand_beside_those_by_score(log):
     """By score the figures are those of a run without re-ranking, and what changed is told with them."""
     plain, both = json.loads(run(log, "--json")), json.loads(run(log, "--json", "--mmr", "0.4"))

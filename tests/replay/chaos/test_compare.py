@@ -147,7 +147,7 @@ def test_a_film_of_an_aborted_transaction_is_found(state, topics):
     """A film that was never committed is one difference wherever it is shown, and other films are none."""
     rows = compare(EXPECTED, state, topics, frozenset({"ghost-1", "ghost-2"}))
     assert [(row.what, row.compared, row.different) for row in rows if row.different and not row.is_info] == [
-        ("films of aborted transactions shown", 2, 1)
+        ("items of aborted transactions shown", 2, 1)
     ]
 
 
