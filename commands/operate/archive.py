@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from commands.parts.next_step import say_next
 from commands.parts.options import archive_option, given_settings
-from commands.parts.waiting import waiting
+from commands.parts.telling import say_next, waiting
 
 if TYPE_CHECKING:
     from replay.audit import ArchiveComparison, PartitionCoverage

@@ -1,15 +1,19 @@
-"""The wishes of ``reelstream recommend --fresh``: an option for each, and the request that they make."""
+"""The wishes of ``reelstream recommend --fresh``: an option for each, the items that are named, and the request."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import isfinite
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-__all__ = ["ask_for", "wish_options", "wishes_of"]
+if TYPE_CHECKING:
+    from streams.state.lookups import Lookups
+
+__all__ = ["ask_for", "item_of", "wish_options", "wishes_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+MAX_NAMED = 5  # items that are named where several begin as was typed
 _GENRES = {
     "must": "Only items of this genre; several: of all of them.",
     "want": "Items of this genre first.",
@@ -68,6 +72,24 @@ def ask_for(
     if found["mode"] == "refused":
         raise RecordError(found["error"])
     return found
+
+
+def item_of(lookups: "Lookups", given: str) -> str:
+    """Return the id of the one item that begins so; what no item begins with is returned as it is.
+
+    Raises
+    ------
+    click.BadParameter
+        If several begin so; the message names them.
+    """
+    found = lookups.item_ids(given)
+    if len(found) > 1:
+        more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+        raise click.BadParameter(
+            f"an id of an item, or a beginning that one item alone has, is required, got {given!r}, with which "
+            f"{', '.join(found[:MAX_NAMED])}{more} begin"
+        )
+    return found[0] if found else given
 
 
 def _weight(given: str) -> tuple[str, float]:

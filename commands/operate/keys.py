@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import orjson
 
-from commands.parts.next_step import say_next
 from commands.parts.options import keys_option
 from commands.parts.tables import table
+from commands.parts.telling import say_next
 from web.api.keys import SCOPES, KeyFile, Scope
 
 __all__ = ["keys"]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.operate.asking import ask_for, wish_options, wishes_of
-from commands.parts.naming import item_of
+from commands.operate.asking import ask_for, item_of, wish_options, wishes_of
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 import orjson
 
-from commands.parts.next_step import say_next
+from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
     from redis import Redis

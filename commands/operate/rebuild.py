@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.parts.naming import item_of
+from commands.operate.asking import item_of
 
 if TYPE_CHECKING:
     from model.catalogue import Item

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.parts.next_step import say_next
+from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
     from streams.stack import Addresses

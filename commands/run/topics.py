@@ -5,8 +5,8 @@ from typing import Any
 import click
 import orjson
 
-from commands.parts.next_step import say_next
 from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.telling import say_next
 
 __all__ = ["topics"]
 

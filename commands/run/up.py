@@ -17,7 +17,7 @@ import click
 
 from commands.parts.children import await_alive, scorekeeper_process, trainer_process, worker_process
 from commands.parts.options import address_options, given_settings
-from commands.parts.waiting import waiting
+from commands.parts.telling import waiting
 from streams.errors import StackError
 from streams.kinds import KINDS_VARIABLE
 from streams.security import KafkaSecurity

@@ -4,8 +4,7 @@ import json
 
 import click
 
-from commands.parts.next_step import say_next
-from commands.parts.waiting import waiting
+from commands.parts.telling import say_next, waiting
 
 __all__ = ["data"]
 

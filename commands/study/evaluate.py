@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
-from commands.parts.next_step import say_next
 from commands.parts.options import diversity_options, repeats_option
 from commands.parts.splits import PATH, left_out, movies_option, split_at
+from commands.parts.telling import say_next, waiting
 from commands.parts.training_options import progress_bar, training_of, training_options
-from commands.parts.waiting import waiting
 from commands.study.ablation import ablation
 from streams.errors import SettingsError
 

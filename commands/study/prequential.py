@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
-from commands.parts.next_step import say_next
 from commands.parts.options import diversity_options
 from commands.parts.prequential_options import (
     PreparedReplay,
@@ -20,6 +19,7 @@ from commands.parts.prequential_options import (
     prepare_replay,
     stream_options,
 )
+from commands.parts.telling import say_next
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.parts.next_step import say_next
 from commands.parts.options import partitions_option
-from commands.parts.waiting import waiting
+from commands.parts.telling import say_next, waiting
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module
-from commands.parts.next_step import say_next
 from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
+from commands.parts.telling import say_next
 from streams.errors import DataError
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ import click
 from click.core import ParameterSource
 
 from commands.parts.comparing import better_as_values, verdict
-from commands.parts.next_step import say_next
 from commands.parts.options import repeats_option
+from commands.parts.telling import say_next, waiting
 from commands.parts.training_options import progress_bar, training_of, training_options
-from commands.parts.waiting import waiting
 from commands.study.plain import train_plain
 from streams.errors import DataError, SettingsError
 

@@ -6,11 +6,10 @@ import sys
 
 from click.testing import CliRunner
 
-from commands.parts.next_step import say_next
-from commands.parts.waiting import waiting
+from commands.parts.telling import say_next, waiting
 from commands.study.data import data
 
-AT_WORK = "from commands.parts.waiting import waiting\nwith waiting('reading x') as say: say('7 files'); print('done')"
+AT_WORK = "from commands.parts.telling import waiting\nwith waiting('reading x') as say: say('7 files'); print('done')"
 
 
 def test_the_next_command_can_be_pasted(capsys):

@@ -1,9 +1,23 @@
-"""What a person sees while a command is at something that has no measure of its own: one line that moves."""
+"""What commands say beside their answers, on stderr: which command commonly follows, and that something is at work."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["waiting"]
+import click
+
+__all__ = ["say_next", "waiting"]
+
+
+def say_next(*words: str, why: str = "") -> None:
+    """Name the next command, ready to be pasted; who prints JSON calls nothing of this.
+
+    Parameters
+    ----------
+    words : the command's words behind ``reelstream``, quoted here where a shell needs it.
+    why : what it is good for, if the command does not say so.
+    """
+    click.echo(f"next: reelstream {shlex.join(words)}" + (f"  # {why}" if why else ""), err=True)
 
 
 @contextmanager
