@@ -44,7 +44,7 @@ LINKED = (
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 OWN = (*PACKAGES, "benchmarks", "docs", "examples", "findings", "tests")
 
-OTHERS_PROGRAMS = {"curl", "docker", "du", "kubectl", "redis-cli", "source", "uv"}
+OTHERS_PROGRAMS = {"curl", "docker", "du", "kubectl", "pip", "redis-cli", "source", "uv"}
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 README_LINES = 150
 

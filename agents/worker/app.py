@@ -61,6 +61,7 @@ from streams.settings import Settings
 from streams.state.eviction import RedisMemory, watch_eviction
 from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
 from streams.state.store import State, StateConfig
+from streams.tracing.carrying import TraceCarrier
 from streams.wording.wording import ListWorder
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def build_worker(
     config: WorkerConfig | None = None,
     instance: str | None = None,
     registry: "CollectorRegistry | None" = None,
+    tracing: TraceCarrier | None = None,
 ) -> "faust.App":
     """Return the app of one worker, ready to be started.
 
@@ -118,6 +120,7 @@ def build_worker(
     config : sizes.
     instance : static consumer group membership, unique per worker.
     registry : of the process, for what is measured.
+    tracing : takes traces along; by default as they are.
     """
     config = config or WorkerConfig()
     client = connect(settings.redis)
@@ -128,7 +131,7 @@ def build_worker(
     reading = BudgetedScorer(config.serving.read_budget_s, Breaker(BreakerConfig(), time.monotonic))
     serving = Serving(config.serving, scoring, state, lambda: time.time_ns() // 1_000_000, explaining, reading)
     driver, metrics, memory = Driver.of_app(app, settings), WorkerMetrics(registry), RedisMemory()
-    worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), driver, metrics)
+    worker = join_worker(settings, config, state, serving, SignOfLife(client, "worker"), driver, metrics, tracing)
     parts = {"scoring": scoring, "explaining": explaining, "reading": reading}
     metrics.collect(partial(_figures, worker, parts, memory))
     background: set[asyncio.Task[Any]] = set()
@@ -162,6 +165,7 @@ def join_worker(
     life: SignOfLife,
     driver: Driver,
     metrics: WorkerMetrics | None = None,
+    tracing: TraceCarrier | None = None,
 ) -> Worker:
     """Return a worker of these parts, which takes events once it was started.
 
@@ -173,6 +177,7 @@ def join_worker(
     life : where signs of life go.
     driver : brings the records.
     metrics : what is measured; by default for nobody.
+    tracing : takes traces along; by default as they are.
     """
     metrics = metrics or WorkerMetrics()
     retry, report, current = Retry("worker"), WorkerReport(), Current.empty(config.modes, repeats=settings.keep_repeats)
@@ -226,6 +231,7 @@ def join_worker(
         rejections=rejections,
         report=report,
         metrics=metrics,
+        tracing=tracing or TraceCarrier(),
         thread=thread,
         worder=None if config.wording is None else ListWorder(config.wording, Breaker(BreakerConfig(), time.monotonic)),
     )

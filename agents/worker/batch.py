@@ -19,7 +19,8 @@ which ranges of offsets are missing. They are read from Kafka again here, and th
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -33,8 +34,9 @@ from streams.records.decoding import DecodedBatch, RawRecord, Rejected, decode_b
 from streams.records.records import Origin
 from streams.serving.lists import Answer, Trigger
 from streams.state.store import AppliedBatch, SourcedEvent, StoredList
+from streams.tracing.carrying import StepTimes, TracedList
 
-__all__ = ["answer_batch", "check_positions", "consume_events", "publish", "recover"]
+__all__ = ["answer_batch", "check_positions", "consume_events", "publish", "recover", "told_of"]
 
 
 async def consume_events(worker: Worker, stream: Any) -> None:
@@ -56,7 +58,8 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
     """Do steps 1 to 5 for one batch; each call to Redis waits until it is answered, and recovers before that."""
     records = [raw_record(event) for event in batch]
     origins = [record.origin for record in records]
-    redis, stage = Retry("worker", moved=partial(recover, worker)), worker.metrics.stage
+    redis, times = Retry("worker", moved=partial(recover, worker)), StepTimes()
+    stage = partial(_step, worker, times)
     async with worker.in_turn:
         await redis.until_available(_catch_up, worker, origins)
         with stage("decode"):  # Step 1
@@ -67,14 +70,45 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
         worker.recovery.note(origins)  # from here on Redis must know them, or they are missing
         with stage("answer"):  # Step 3
             answers = await redis.until_available(_answers, worker, applied)
+        traced = _traced(worker, records, applied, times)
         with stage("publish"):  # Step 4
-            lists = await publish(worker, answers, decoded.rejected)
+            lists = await publish(worker, answers, decoded.rejected, [one.headers for one in traced])
         worker.metrics.note_delivered("event", (origin.timestamp for origin, _ in applied.latest.values()))
         with stage("keep"):  # Step 5
             await redis.until_available(worker.state.store_lists, lists)
+    worker.tracing.end(traced, map(told_of, answers), times)
     worker.report.events += len(batch)
     worker.report.applied += applied.fresh
     _count(worker, decoded, applied)
+
+
+@contextmanager
+def _step(worker: Worker, times: StepTimes, name: str) -> Iterator[None]:
+    """Measure one step of a batch, and note when it was."""
+    with worker.metrics.stage(name), times.step(name):
+        yield
+
+
+def _traced(
+    worker: Worker, records: Sequence[RawRecord], applied: AppliedBatch, times: StepTimes
+) -> Sequence[TracedList]:
+    """Begin a list for each user of a batch, in the trace of the user's last event."""
+    traces = {record.origin: record.trace for record in records if record.trace is not None}
+    return worker.tracing.begin([traces.get(origin) for origin, _ in applied.latest.values()], times)
+
+
+def told_of(answer: Answer) -> dict[str, Any]:
+    """Return what a span says of a list; nothing that tells who it is for."""
+    made, led = answer.recommendation, answer.recommendation.trigger
+    return {
+        "messaging.system": "kafka",
+        "messaging.destination.name": led.get("topic"),
+        "messaging.destination.partition.id": None if "partition" not in led else str(led["partition"]),
+        "messaging.kafka.offset": led.get("offset"),
+        "reelstream.rec_id": made.rec_id,
+        "reelstream.mode": made.mode,
+        "reelstream.model_version": made.model_version,
+    }
 
 
 def _count(worker: Worker, decoded: DecodedBatch, applied: AppliedBatch) -> None:
@@ -118,7 +152,12 @@ async def _answers(worker: Worker, applied: AppliedBatch) -> Sequence[Answer]:
     return await worker.arms.answer(worker.serving, worker.current.recommender, wanted)
 
 
-async def publish(worker: Worker, answers: Sequence[Answer], rejected: Sequence[Rejected]) -> Sequence[StoredList]:
+async def publish(
+    worker: Worker,
+    answers: Sequence[Answer],
+    rejected: Sequence[Rejected],
+    headers: Sequence[Mapping[str, bytes] | None] | None = None,
+) -> Sequence[StoredList]:
     """Send lists, mode changes and dead letters; once the brokers have everything, return the lists to be kept.
 
     The mode is kept after its change was published: a crash in between repeats the announcement.
@@ -128,7 +167,7 @@ async def publish(worker: Worker, answers: Sequence[Answer], rejected: Sequence[
         for one in answers
     ]
     changes = [answer.change for answer in answers if answer.change is not None]
-    await worker.publisher().publish([(one.user_id, one.body) for one in lists], changes, rejected)
+    await worker.publisher().publish([(one.user_id, one.body) for one in lists], changes, rejected, headers)
     worker.rejections.note(rejected)
     worker.metrics.note_lists(
         ((one.recommendation.mode, one.recommendation.tier) for one in answers),

@@ -15,12 +15,13 @@ from functools import partial
 from typing import Any
 
 from agents.retry import Retry
-from agents.worker.batch import publish, recover
+from agents.worker.batch import publish, recover, told_of
 from agents.worker.runtime import Worker, raw_record
 from model.catalogue import Catalogue, Item
 from streams.records.decoding import RefusedRequest, Rejected, decode_request_record
 from streams.records.records import Origin, Recommendation, Request
 from streams.serving.lists import Answer, Trigger, refusal
+from streams.tracing.carrying import StepTimes
 from streams.wording.prompt import PlaceToWord
 
 __all__ = ["answer_requests", "consume_requests"]
@@ -41,16 +42,21 @@ async def consume_requests(worker: Worker, stream: Any) -> None:
 
 async def answer_requests(worker: Worker, batch: Sequence[Any]) -> None:
     """Make and publish the lists that some records ask for."""
+    times = StepTimes()
     decoded = [(record, decode_request_record(record)) for record in map(raw_record, batch)]
     asking = [(record.origin, found) for record, found in decoded if isinstance(found, Request)]
     refused = [found for _, found in decoded if isinstance(found, RefusedRequest)]
     rejected = [found for _, found in decoded if isinstance(found, Rejected)]
     answers = [refusal(one, worker.serving.now()) for one in refused]
-    with worker.metrics.stage("ask"):
+    with worker.metrics.stage("ask"), times.step("ask"):
         answers += await _answered(worker, asking)
-    await publish(worker, answers, rejected)
-    asked = [*(origin for origin, _ in asking), *(one.origin for one in refused)]
-    worker.metrics.note_delivered("request", (origin.timestamp for origin in asked))
+    traces = {record.origin: record.trace for record, _ in decoded}
+    answered = [*(one.origin for one in refused), *(origin for origin, _ in asking)]
+    traced = worker.tracing.begin([traces[origin] for origin in answered], times)
+    with times.step("publish"):
+        await publish(worker, answers, rejected, [one.headers for one in traced])
+    worker.tracing.end(traced, map(told_of, answers), times)
+    worker.metrics.note_delivered("request", (origin.timestamp for origin in answered))
     worker.report.refused += len(refused)
 
 

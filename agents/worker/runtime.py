@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -29,10 +29,12 @@ from streams.reading.app import WORKER_GROUP
 from streams.reading.user_profiles import HintsFeed
 from streams.records.decoding import RawRecord
 from streams.records.records import Origin
+from streams.records.trace_context import TraceContext
 from streams.serving.arms import Arms
 from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.store import State
+from streams.tracing.carrying import TraceCarrier
 from streams.wording.endpoint import WordingEndpoint
 from streams.wording.wording import ListWorder
 
@@ -41,6 +43,7 @@ __all__ = ["FATAL_STATUS", "WORKER_GROUP", "Worker", "WorkerConfig", "end_proces
 logger = logging.getLogger(__name__)
 FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
 HELD_S = 0.05
+CLOSE_S = 2.0  # for the last spans; who collects them may be away
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Worker:
     rejections : the account of dead letters.
     report : what the worker tells about itself.
     metrics : what it measures of itself.
+    tracing : takes traces along from records to lists.
     thread : where versions are read, and similar items computed.
     worder : says requests' lists in other words, where a language model is set up.
     in_turn : held by whoever answers a batch or recovers Redis, as nothing else may happen to the state then.
@@ -116,6 +120,7 @@ class Worker:
     metrics: WorkerMetrics
     thread: Executor
     worder: ListWorder | None = None
+    tracing: TraceCarrier = field(default_factory=TraceCarrier)
     in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -138,6 +143,8 @@ class Worker:
         self.rejections.close()
         self.queries.stop()
         self.thread.shutdown(wait=False, cancel_futures=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self.tracing.close), CLOSE_S)
         await self.catalogue.feed.stop()
         await self.hints.stop()
         if self.worder is not None:
@@ -196,4 +203,4 @@ def raw_record(event: Any) -> RawRecord:
     """Return a Faust event as a record of ours."""
     message = event.message
     origin = Origin(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
-    return RawRecord(origin, message.key, event.value)
+    return RawRecord(origin, message.key, event.value, TraceContext.of_headers(message.headers))

@@ -4,15 +4,20 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from streams.errors import StateError
+from streams.errors import SettingsError, StateError
 from streams.settings import Settings
 
-__all__ = ["end_fenced", "only_one", "require_servers"]
+if TYPE_CHECKING:
+    from streams.tracing.carrying import TraceCarrier
 
+__all__ = ["end_fenced", "only_one", "require_servers", "tracing_of"]
+
+_OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 FENCED_STATUS = 70  # EX_SOFTWARE of sysexits, as a worker ends with on any error
 OLDEST_REDIS = 7  # the first with functions
 ASK_S = 2.0  # a local network answers within milliseconds
@@ -48,6 +53,29 @@ def _require_redis(role: str, settings: Settings) -> None:
                     )
         require_rights(client, role, lambda line: click.echo(f"reelstream: {line}", err=True))
         require_no_eviction(client, role, is_allowed=settings.allow_eviction)
+
+
+def tracing_of(role: str) -> "TraceCarrier":
+    """Return what takes traces along in a process; it tells of them where OpenTelemetry's variables name who collects.
+
+    Raises
+    ------
+    SettingsError
+        If they do, and the extra is not installed.
+    """
+    from streams.tracing.carrying import TraceCarrier
+
+    asking = next((name for name in _OTLP if os.environ.get(name)), None)
+    if asking is None:
+        return TraceCarrier()
+    try:
+        from streams.tracing.spans import ListSpans
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{role}: {asking} requires the extra `trace`, got none ({error}); install it with "
+            f"pip install 'reelstream[trace]', or unset {asking}"
+        ) from None
+    return ListSpans(role, installed_version("reelstream"))
 
 
 @contextmanager

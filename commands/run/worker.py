@@ -18,7 +18,7 @@ from commands.parts.options import (
     partitions_option,
 )
 from commands.parts.running import STOP_S, exit_after, log_level_option, log_to_stderr
-from commands.parts.starting import end_fenced, only_one, require_servers
+from commands.parts.starting import end_fenced, only_one, require_servers, tracing_of
 from model.ranking.modes import ModeConfig
 from streams.errors import SettingsError, StateError
 from streams.metrics.address import MetricsAddress
@@ -26,6 +26,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from agents.worker.queries import QueryReading
+    from streams.tracing.carrying import TraceCarrier
 
 __all__ = ["worker"]
 
@@ -83,7 +84,7 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     """
     settings = given_settings(given)
     log_to_stderr(log_level)
-    address = metrics_address(given)
+    address, tracing = metrics_address(given), tracing_of("worker")
     _require_faiss(settings)
     if given["queries"] == "embedding":
         from streams.sentence_weights import require_encoder
@@ -92,10 +93,10 @@ def worker(*, instance: str | None, log_level: str, **given: Any) -> None:
     require_servers("worker", settings)
     logging.getLogger("aiokafka.consumer.group_coordinator").addHandler(_ExpulsionHandler(instance))
     if instance is None:
-        _work(settings, None, log_level, address, **given)
+        _work(settings, None, log_level, address, tracing, **given)
         return
     with only_one("worker", settings, instance, "end it first, or choose another --id"):
-        _work(settings, instance, log_level, address, **given)
+        _work(settings, instance, log_level, address, tracing, **given)
 
 
 def _work(
@@ -103,6 +104,7 @@ def _work(
     instance: str | None,
     log_level: str,
     address: MetricsAddress | None,
+    tracing: "TraceCarrier",
     *,
     personalize_at: int | None,
     explore: int,
@@ -136,7 +138,7 @@ def _work(
     )
     registry = process_registry("worker")
     serve_metrics("worker", registry, address)
-    app = build_worker(settings, config, instance, registry)
+    app = build_worker(settings, config, instance, registry, tracing)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
         def install_signal_handlers(self) -> None:

@@ -4,7 +4,7 @@ The producer is anything that sends bytes and answers with an awaitable delivery
 ``app.producer``: going there directly skips 65 us of bookkeeping per record.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from streams.kafka import topics
@@ -46,6 +46,7 @@ class Publisher:
         lists: Iterable[tuple[str, bytes]] = (),
         changes: Iterable[ModeChange] = (),
         rejected: Iterable[Rejected] = (),
+        headers: Sequence[Mapping[str, bytes] | None] | None = None,
     ) -> None:
         """Send everything and return when the broker has acknowledged all of it.
 
@@ -53,8 +54,13 @@ class Publisher:
         ----------
         lists : user id and encoded recommendation.
         changes, rejected : as made by the batch.
+        headers : of each list; by default none has any.
         """
-        records: list[Record] = [(topics.RECOMMENDATIONS, user.encode(), body, None) for user, body in lists]
+        lists = tuple(lists)
+        records: list[Record] = [
+            (topics.RECOMMENDATIONS, user.encode(), body, carried)
+            for (user, body), carried in zip(lists, headers or (None,) * len(lists), strict=True)
+        ]
         records += [(topics.MODE_CHANGES, change.user_id.encode(), encode(change), None) for change in changes]
         records += [(topics.DEAD_LETTERS, *_fitting(letter), dead_letter_headers(letter)) for letter in rejected]
         deliveries = [

@@ -4,7 +4,7 @@
 ``decoding`` does so for whole batches and for everybody who reads events. ``ids`` and ``times`` say what an id and an
 event time may be, and ``duplicates`` which events came before. ``key_forms`` and ``wrapping`` read what serialisers put
 into keys and around values, and ``lookalikes`` says what bytes that are no record look like. ``published`` reads lists
-back for those who judge them.
+back for those who judge them, and ``trace_context`` what headers say of a trace.
 Every room of ``streams`` that handles events imports this one. It knows neither Kafka's clients nor Redis.
 """
 

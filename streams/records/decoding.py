@@ -12,6 +12,7 @@ from model.kinds import DEFAULT_KINDS, KindTable
 from streams.records.codec import DECODERS, BadRecord, BadRequest, check_key, decode_request
 from streams.records.records import Event, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
+from streams.records.trace_context import TraceContext
 
 __all__ = [
     "DecodedBatch",
@@ -26,11 +27,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as Kafka delivered it; ``topic`` in ``origin`` carries the prefix."""
+    """A record as Kafka delivered it; ``topic`` in ``origin`` carries the prefix, and ``trace`` is of its headers."""
 
     origin: Origin
     key: bytes | None
     value: bytes | None
+    trace: TraceContext | None = None
 
     @classmethod
     def of(cls, record: Any) -> Self:

@@ -52,11 +52,16 @@ class Sent(list):
 
     refuses = False
 
+    def __init__(self):
+        super().__init__()
+        self.headers = []
+
     async def send(self, topic, key, value, partition, timestamp, headers):  # noqa: ARG002 - a producer's signature
         """Take a record, delivered at once."""
         if self.refuses:
             raise ConnectionError("the broker is gone")
         self.append((topic, key, value))
+        self.headers.append(headers)
         return _delivered()
 
     def values(self, topic):
@@ -132,6 +137,17 @@ async def test_a_batch_becomes_one_list_for_each_touched_user(worker, sent, stat
         b"a": state.get("user:{a}:recs"),
         b"b": state.get("user:{b}:recs"),
     }
+
+
+async def test_a_trace_is_carried_on_as_it_is(worker, sent):
+    """Where nobody asks for spans a list has the trace headers of its user's last event, and no other header."""
+    parents = [f"00-{n:032x}-{n:016x}-01".encode() for n in (1, 2, 3)]
+    events = [watched("a", "i1", 0), watched("a", "i2", 1), watched("b", "i2", 2), watched("c", "i3", 3)]
+    for one, parent in zip(events, [*parents, b"no parent"], strict=True):
+        one.message.headers = [("traceparent", parent), ("other", b"x")]
+    await answer_batch(worker, events)
+    found = {key: headers for (_, key, _), headers in zip(sent, sent.headers, strict=True)}
+    assert found == {b"a": {"traceparent": parents[1]}, b"b": {"traceparent": parents[2]}, b"c": None}
 
 
 def acted(user_id, kind, item, offset):
