@@ -48,7 +48,7 @@ def test_what_is_gone_is_told_and_counted_and_the_rest_counts(cut, until):
         health = [sys.executable, "-m", "reelstream", "health", "worker", "--json", "--redis", cut.settings.redis]
         shown = json.loads(subprocess.run(health, capture_output=True, text=True, check=True, timeout=30).stdout)
         assert [report["lost"] for report in shown["alive"].values()] == [8]
-        said = [line for line in worker.said().splitlines() if " ERROR " in line and "events.lost" in line]
+        said = [line for line in worker.said().splitlines() if "level=ERROR" in line and "events.lost" in line]
         place = f"{cut.settings.prefix}watch-events[0]"
         # At once, or in two parts where the worker compares with Redis before the group is told of the first one kept.
         assert [line.partition("events.lost ")[2].partition(" are no longer")[0] for line in said] in (
