@@ -1,16 +1,30 @@
 """Our processes as children that cannot outlive their parent, as ``up`` and ``demo`` run them."""
 
+import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from streams.errors import StackError
 from streams.redis.heartbeat import find_alive
 from streams.settings import Settings
+from streams.stack.ports import settle_ports
 from streams.stack.process import Server, last_lines, wait_until
 
-__all__ = ["await_alive", "scorekeeper_process", "trainer_process", "worker_process"]
+__all__ = [
+    "NO_API",
+    "api_address",
+    "api_process",
+    "await_alive",
+    "scorekeeper_process",
+    "trainer_process",
+    "worker_process",
+]
 
+NO_API = "api     the extra `web` is not installed: pip install 'reelstream[web]' brings the HTTP API and the page"
+_API_PORT = 8080  # of all that are free, as it stands in the docs
 START_S = 120.0  # three processes that import torch at once take a minute on a busy machine
 
 
@@ -27,6 +41,20 @@ def trainer_process(settings: Settings, log: Path, *options: str) -> Server:
 def scorekeeper_process(settings: Settings, log: Path, *options: str) -> Server:
     """Return a scorekeeper, not started yet, that logs to a file."""
     return _process("scorekeeper", settings, log, options)
+
+
+def api_address(folder: Path) -> str | None:
+    """Return where the API is to listen: on its own port, or on another where that one is taken; None without `web`."""
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        return None
+    with suppress(OSError), socket.create_server(("127.0.0.1", _API_PORT)):
+        return f"http://127.0.0.1:{_API_PORT}"
+    return f"http://127.0.0.1:{settle_ports(folder / 'api-port.json', ['api'])['api']}"
+
+
+def api_process(settings: Settings, log: Path, address: str) -> Server:
+    """Return a process that answers over HTTP, not started yet, that logs to a file."""
+    return _process("api", settings, log, ("--port", address.rpartition(":")[2]))
 
 
 def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequence[Server]) -> None:

@@ -113,7 +113,14 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
     """Make the topics, start a worker and a scorekeeper, and connect what measures."""
     from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP
     from agents.worker.app import WORKER_GROUP
-    from commands.parts.children import await_alive, scorekeeper_process, worker_process
+    from commands.parts.children import (
+        NO_API,
+        api_address,
+        api_process,
+        await_alive,
+        scorekeeper_process,
+        worker_process,
+    )
     from replay.live import ConsumerLag, DeliveryCounter, ListFeed
     from streams.kafka.topics import EVENTS, RECOMMENDATIONS, create_topics
     from streams.redis.connection import connect_to_read
@@ -124,13 +131,17 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
         worker_process(settings, folder / "worker.log"),
         scorekeeper_process(settings, folder / "scorekeeper.log"),
     ]
+    address = api_address(folder)
+    if address is not None:
+        processes.append(api_process(settings, folder / "api.log", address))
     lag = ConsumerLag(settings, WORKER_GROUP)
     uncounted = ConsumerLag(settings, SCOREKEEPER_GROUP, (*EVENTS, RECOMMENDATIONS))
     try:
         for process in processes:
             process.start()
         with connect_to_read(settings.redis) as client, ListFeed(settings) as feed:
-            await_alive(settings, {"worker": 1, "scorekeeper": 1}, processes)
+            await_alive(settings, {"worker": 1, "scorekeeper": 1, "api": 0 if address is None else 1}, processes)
+            _say(NO_API if address is None else f"api     {address}")
             yield _Show(settings, log, folder, client, feed, DeliveryCounter(), lag, uncounted, processes)
     finally:
         lag.close()

@@ -15,7 +15,15 @@ from typing import Any
 
 import click
 
-from commands.parts.children import await_alive, scorekeeper_process, trainer_process, worker_process
+from commands.parts.children import (
+    NO_API,
+    api_address,
+    api_process,
+    await_alive,
+    scorekeeper_process,
+    trainer_process,
+    worker_process,
+)
 from commands.parts.options import address_options, given_settings
 from commands.parts.telling import waiting
 from streams.errors import StackError
@@ -40,11 +48,12 @@ WINDOW_S = 600.0
     help="Folder of the stack's records and state, and of the models. [the user's data folder]",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Workers to start.")
-def up(*, data: Path | None, workers: int, **given: Any) -> None:
+@click.option("--api/--no-api", "has_api", default=True, show_default=True, help="Whether to answer over HTTP.")
+def up(*, data: Path | None, workers: int, has_api: bool, **given: Any) -> None:
     """Run everything in one terminal until Ctrl-C.
 
-    That is the stack, the topics, workers, a trainer and a scorekeeper. Kafka and Redis are started only where none is
-    given.
+    That is the stack, the topics, workers, a trainer, a scorekeeper and the HTTP API. Kafka and Redis are started only
+    where none is given.
     """
     from streams.kafka.topics import create_topics
     from streams.settings import data_folder
@@ -60,17 +69,21 @@ def up(*, data: Path | None, workers: int, **given: Any) -> None:
         if kafka is None:  # the local one lets everybody in, whatever the variables say of another
             settings = replace(settings, security=KafkaSecurity())
         create_topics(settings)
-        with _processes(settings, folder, workers) as processes:
-            with waiting("starting workers, trainer and scorekeeper"):
-                await_alive(settings, {"worker": workers, "trainer": 1, "scorekeeper": 1}, processes)
+        address = api_address(folder) if has_api else None
+        with _processes(settings, folder, workers, address) as processes:
+            wanted = {"worker": workers, "trainer": 1, "scorekeeper": 1, "api": 0 if address is None else 1}
+            with waiting("starting workers, trainer, scorekeeper and api"):
+                await_alive(settings, wanted, processes)
+            if has_api:
+                click.echo(NO_API if address is None else f"api     {address}")
             _tell(settings, folder)
             _hold(processes)
     click.echo(f"ended; what it kept is in {folder}")
 
 
 @contextlib.contextmanager
-def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[Server]]:
-    """Run workers, a trainer and a scorekeeper for the length of a ``with`` block."""
+def _processes(settings: Settings, folder: Path, workers: int, api: str | None) -> Iterator[list[Server]]:
+    """Run workers, a trainer, a scorekeeper and maybe an API for the length of a ``with`` block."""
     from streams.stack.ports import settle_ports
 
     names = [*(f"worker-{n}" for n in range(workers)), "trainer", "scorekeeper"]
@@ -82,6 +95,8 @@ def _processes(settings: Settings, folder: Path, workers: int) -> Iterator[list[
     ]
     processes.append(trainer_process(settings, folder / "trainer.log", *told["trainer"]))
     processes.append(scorekeeper_process(settings, folder / "scorekeeper.log", *told["scorekeeper"]))
+    if api is not None:
+        processes.append(api_process(settings, folder / "api.log", api))
     click.echo("metrics " + " ".join(f"{name}=http://127.0.0.1:{port}/metrics" for name, port in ports.items()))
     try:
         for process in processes:

@@ -33,6 +33,7 @@ __all__ = [
     "SourceKeys",
     "UserKeys",
     "genre_key",
+    "list_key",
     "lists_of_users",
     "position_field",
     "similar_key",
@@ -147,6 +148,11 @@ class SourceKeys:
         """Return the keys of a topic's part of this partition; ``source`` is one of ``SOURCES``."""
         items = f"items:{{p{partition}}}"
         return cls(f"{items}:clock:{source}", f"{items}:hot:{source}", f"{items}:newcomers:{source}")
+
+
+def list_key(user_id: str) -> str:
+    """Return the key of a user's list alone, which is read far oftener than the others."""
+    return f"user:{{{_tag(user_id)}}}:recs"
 
 
 def genre_key(genre: str) -> str:

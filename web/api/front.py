@@ -27,6 +27,7 @@ _OPEN = ("/health/live", "/health/ready", "/openapi.json")  # for orchestrators,
 _ENDLESS = "/stream"
 _BEFORE, _AFTER = "/users/", "/recommendations"
 _LONGEST_ID = 64
+_KNOWN_HOSTS = 16  # this machine has few names
 _CHANGING = ("POST", "PUT", "PATCH")
 _JSON = b"application/json"
 Scoped = dict[str, Any]
@@ -61,6 +62,7 @@ class Front:
         self._config = config
         self._keys = keys
         self._needs_key = bool(keys.all())
+        self._hosts: set[bytes] = set()  # names of this machine that came
         self._limits = RateLimits()
         self._metrics = metrics
         self._found = metrics.requests.labels("GET", LIST_ROUTE, "200")
@@ -100,12 +102,7 @@ class Front:
         headers = dict(scope["headers"])
         # Step 1
         if not self._needs_key:
-            host = headers.get(b"host", b"").decode("latin-1").rpartition(":")[0] or headers.get(b"host", b"").decode()
-            if is_local(self._config.host) and not is_local(host.strip("[]")):
-                raise ProblemError(421, f"a host of this machine is required where no key is, got {host!r:.80}")
-            origin = headers.get(b"origin", b"").decode("latin-1").rpartition("//")[2]
-            if origin and origin != headers.get(b"host", b"").decode("latin-1"):
-                raise ProblemError(403, f"a page of this process is required to ask, got one of {origin!r:.80}")
+            self._require_this_machine(headers)
         # Step 2
         elif path not in _OPEN:
             key = self._key_of(headers)
@@ -120,6 +117,21 @@ class Front:
                 raise too_soon(wait_s)
         if scope.get("method") in _CHANGING and (self._page is None or _first(path) in self._known):
             self._check_body(headers)
+
+    def _require_this_machine(self, headers: dict[bytes, bytes]) -> None:
+        """Refuse who came by another name than this machine's, and pages of other sites: browsers name both."""
+        host = headers.get(b"host", b"")
+        if host not in self._hosts:
+            name = host.decode("latin-1")
+            name = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+            if not is_local(name.strip("[]")):
+                raise ProblemError(421, f"a name of this machine is required where no key is, got {name!r:.80}")
+            if len(self._hosts) < _KNOWN_HOSTS:
+                self._hosts.add(host)
+        origin = headers.get(b"origin")
+        if origin is not None and origin.rpartition(b"//")[2] != host:
+            shown = origin.decode("latin-1")
+            raise ProblemError(403, f"a page of this process is required to ask, got one of {shown!r:.80}")
 
     def _key_of(self, headers: dict[bytes, bytes]) -> ApiKey:
         given = headers.get(b"authorization", b"").decode("latin-1")

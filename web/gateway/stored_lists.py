@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
 from streams.redis.connection import answered
-from streams.state.keys import UserKeys
+from streams.state.keys import list_key
 
 __all__ = ["StoredLists"]
 
@@ -43,7 +43,7 @@ class StoredLists:
             If Redis cannot be reached for now.
         """
         found: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((UserKeys.of(user_id).recs, found))
+        self._waiting.append((list_key(user_id), found))
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
         return await found
