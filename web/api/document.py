@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from web.api.limits import ApiConfig
@@ -43,16 +44,17 @@ def application(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics, *, nee
         redoc_url=None,
         redirect_slashes=False,
     )
-    add_handlers(app)
-    for routes in (
+    subjects = (
         user_routes(gateway, config, metrics),
         event_routes(gateway, config, metrics),
         catalogue_routes(gateway),
         seed_routes(gateway, config),
         operating_routes(gateway),
         health_routes(gateway, metrics),
-    ):
-        app.include_router(routes)
+    )
+    add_handlers(app, [road for one in subjects for road in one.routes if isinstance(road, APIRoute)])
+    for one in subjects:
+        app.include_router(one)
     made = app.openapi
 
     def described() -> dict[str, Any]:

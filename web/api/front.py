@@ -8,11 +8,12 @@ behind. Keys, limits and figures are the same for both. Steps of a request: 1 is
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from fastapi import FastAPI
-from starlette.routing import Route
 
 from web.api.keys import ApiKey, KeyFile, Scope
 from web.api.limits import ApiConfig, RateLimits, is_local
@@ -20,7 +21,7 @@ from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problem_of, rendered, too_soon
 from web.gateway.gateway import Gateway
 
-__all__ = ["Front"]
+__all__ = ["Front", "PageApp"]
 
 LIST_ROUTE = "/users/{user_id}/recommendations"
 _OPEN = ("/health/live", "/health/ready", "/openapi.json")  # for orchestrators, and for who writes a client
@@ -34,13 +35,21 @@ Scoped = dict[str, Any]
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class PageApp:
+    """An application for people to look at, and which paths are its own."""
+
+    app: FastAPI
+    answers: Callable[[str], bool]
+
+
 class Front:
     """The application that the server calls.
 
     Parameters
     ----------
     roads : the application that answers everything but stored lists.
-    page : the application that answers whatever the roads know nothing of; None without a page.
+    page : what answers the paths of a page; None without one.
     gateway : entered.
     config : what is taken.
     keys : who may ask; without any key in it everybody may, who is on this machine.
@@ -49,7 +58,7 @@ class Front:
     def __init__(
         self,
         roads: FastAPI,
-        page: FastAPI | None,
+        page: PageApp | None,
         gateway: Gateway,
         config: ApiConfig,
         keys: KeyFile,
@@ -57,7 +66,6 @@ class Front:
     ) -> None:
         self._roads = roads
         self._page = page
-        self._known = {_first(route.path) for route in roads.routes if isinstance(route, Route)}
         self._gateway = gateway
         self._config = config
         self._keys = keys
@@ -71,7 +79,7 @@ class Front:
     async def __call__(self, scope: Scoped, receive: Any, send: Any) -> None:
         """Answer one request, as ASGI has it."""
         if scope["type"] == "lifespan":
-            await (self._page or self._roads)(scope, receive, send)
+            await (self._page.app if self._page else self._roads)(scope, receive, send)
             return
         began = time.perf_counter()
         path: str = scope["path"]
@@ -81,8 +89,11 @@ class Front:
             await _tell(scope, send, problem)
             self._count(scope, problem.status, began)
             return
+        if self._page is not None and self._page.answers(path):
+            await self._page.app(scope, receive, send)
+            return
         if scope["type"] == "websocket":
-            await self._roads(scope, receive, send)
+            await send({"type": "websocket.close", "code": 1008, "reason": "no road of this API is a websocket"})
             return
         if (
             path.endswith(_AFTER)
@@ -115,7 +126,8 @@ class Front:
             wait_s = self._limits.wait_s(key.key_id, self._config.rate if key.rate is None else key.rate)
             if wait_s > 0.0:
                 raise too_soon(wait_s)
-        if scope.get("method") in _CHANGING and (self._page is None or _first(path) in self._known):
+        is_of_page = self._page is not None and self._page.answers(path)
+        if scope.get("method") in _CHANGING and not is_of_page:
             self._check_body(headers)
 
     def _require_this_machine(self, headers: dict[bytes, bytes]) -> None:
@@ -212,11 +224,6 @@ class Front:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(scope.get("method", "WEBSOCKET"), route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
-
-
-def _first(path: str) -> str:
-    """Return the first part of a path."""
-    return path[1:].partition("/")[0]
 
 
 def _scope_of(scope: Scoped, path: str) -> Scope:

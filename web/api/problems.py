@@ -1,12 +1,13 @@
 """What is wrong with a request, or with us, as RFC 9457 has it: one JSON form for every error, and never a trace."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -89,7 +90,7 @@ class ProblemError(Exception):
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.headers = dict(headers or {})
+        self.headers = {name.lower(): value for name, value in (headers or {}).items()}
         self.more = dict(more or {})
 
 
@@ -133,15 +134,25 @@ def too_soon(wait_s: float) -> ProblemError:
     return ProblemError(429, detail, {"retry-after": str(max(1, math.ceil(wait_s)))})
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Let every error of an application be answered with its problem."""
+def add_handlers(app: FastAPI, roads: Sequence[APIRoute]) -> None:
+    """Let every error of an application with these roads be answered with its problem."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        status, headers, body = rendered(problem_of(error), request.url.path)
+        problem = problem_of(error)
+        if problem.status == 405:  # noqa: PLR2004 - a route knows its own methods, not those of others on its path
+            problem.headers["allow"] = ", ".join(sorted(_methods(roads, request.url.path)))
+        status, headers, body = rendered(problem, request.url.path)
         return Response(body, status, headers, media_type=PROBLEM_TYPE)
 
     for kind in (ProblemError, HTTPException, RequestValidationError, StreamError, TimeoutError, Exception):
         app.add_exception_handler(kind, answer)
+
+
+def _methods(roads: Sequence[APIRoute], path: str) -> set[str]:
+    """Return the methods of a path: of the roads that are called so, else of those whose pattern it fits."""
+    fitting = [road for road in roads if road.path_regex.match(path)]
+    named = [road for road in fitting if road.path == path] or fitting
+    return {method for road in named for method in road.methods or ()}
 
 
 def _of_validation(error: RequestValidationError) -> ProblemError:

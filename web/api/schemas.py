@@ -20,6 +20,7 @@ __all__ = [
     "QualityAnswer",
     "RankedItem",
     "Readiness",
+    "RollbackWish",
     "SimilarAnswer",
     "Trending",
     "TrendingItem",
@@ -230,6 +231,12 @@ class Decision(BaseModel):
     previous: str | None
     current: str
     uri: str
+
+
+class RollbackWish(BaseModel):
+    """Which version is to serve again; the parent of the one that serves where none is named."""
+
+    version: str | None = Field(default=None, min_length=1, max_length=64)
 
 
 class ExperimentAnswer(BaseModel):

@@ -21,8 +21,10 @@ from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Event, Origin
 from streams.settings import Settings
 
-__all__ = ["EventResult", "EventSender"]
+__all__ = ["MAX_WHOLE", "EventResult", "EventSender"]
 
+MAX_WHOLE = 2**53 - 1  # beyond it many JSON writers round, and an id would be another
+_WHOLE = ("event_id", "user_id", "item_id", "rec_id", "ts")
 _TOPICS = {WATCH: WATCHES, RATE: RATES}
 
 
@@ -91,23 +93,33 @@ def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, Event]:
     if not isinstance(given, Mapping):
         raise BadRecord("not_an_object", f"an event must be a JSON object, got {str(given)[:80]!r}")
     topic = _topic_of(given, kinds)
-    filled = {"event_id": str(uuid4()), "ts": now_ms} | {name: one for name, one in given.items() if one is not None}
+    filled = {"event_id": str(uuid4()), "ts": now_ms}
+    filled |= {name: _whole(name, one) if name in _WHOLE else one for name, one in given.items() if one is not None}
     record = RawRecord(Origin(topic, 0, 0, now_ms), None, encode(filled))
     return topic, decode_event(record, topic, kinds)
 
 
+def _whole(name: str, value: object) -> object:
+    """Return a value, a whole number as such where JSON wrote it as 3.0; raise BadRecord if it is too far from 0."""
+    if not isinstance(value, int | float):
+        return value
+    if not -MAX_WHOLE <= value <= MAX_WHOLE:
+        raise BadRecord("bad_field", f"{name} must be a whole number within {MAX_WHOLE} of 0, got {value!r}")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _topic_of(given: Mapping[str, Any], kinds: KindTable) -> str:
     kind = given.get("kind")
-    if isinstance(kind, str):
-        return _TOPICS.get(kind, ACTIONS)
     named = [topic for name, topic in (("progress", WATCHES), ("rating", RATES)) if given.get(name) is not None]
+    if isinstance(kind, str) and (kind not in _TOPICS or len(named) <= 1):
+        return _TOPICS.get(kind, ACTIONS)
     if kind is None and len(named) == 1:
         return named[0]
     own = ", ".join(kinds.own)
     raise BadRecord(
         "bad_field" if kind is not None or named else "missing_field",
-        f"kind must be watch, rate or one of {own}; an event with progress alone is a watch and one with rating alone "
-        f"is a rating; got {str(kind)[:80]!r} with {' and '.join(named) or 'neither'}",
+        f"kind must be watch, with progress, or rate, with rating, or one of {own}; it may be left out with one of "
+        f"these two; got {str(kind)[:80]!r} with {len(named)} of them",
     )
 
 

@@ -1,18 +1,15 @@
-"""Puts the page on an app that serves something else as well."""
-
-from typing import Any
+"""Puts the page on an app of its own, and says which paths are its."""
 
 from fastapi import FastAPI
 from nicegui import app as pages
 from nicegui import ui
-from starlette.routing import Match, Mount
 
 from web.gateway.gateway import Gateway
 from web.page.operator.page import operator_page
 from web.page.visitor.page import visitor_page
 from web.page.visitor.side_by_side import Choice, side_by_side_page
 
-__all__ = ["PAGES", "mount"]
+__all__ = ["PAGES", "is_of_page", "mount"]
 
 PAGES = ("/", "/side-by-side", "/operator")
 _PARTS = ("/_nicegui/", "/_nicegui_ws/", "/favicon.ico")  # what a page loads, and the way its changes come
@@ -24,11 +21,11 @@ FAVICON = (
 
 
 def mount(app: FastAPI, gateway: Gateway) -> None:
-    """Serve the page at ``/``; all paths that are not the page's stay the app's, unknown ones as well.
+    """Serve the page at ``/``.
 
     Parameters
     ----------
-    app : whose lifespan is set already.
+    app : that answers nothing else.
     gateway : entered by the time the first page is opened.
     """
 
@@ -56,14 +53,8 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
         binding_refresh_interval=None,  # nothing is bound
         show_welcome_message=False,
     )
-    app.router.routes[-1] = _PageMount("", app=pages)
 
 
-class _PageMount(Mount):
-    """Takes the paths of the page alone, where NiceGUI's own mount takes all and answers unknown ones by itself."""
-
-    def matches(self, scope: Any) -> tuple[Match, Any]:
-        path = scope["path"]
-        if path not in PAGES and not path.startswith(_PARTS):
-            return Match.NONE, {}
-        return super().matches(scope)
+def is_of_page(path: str) -> bool:
+    """Tell whether a path is the page's, or one of what it loads."""
+    return path in PAGES or path.startswith(_PARTS)

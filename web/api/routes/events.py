@@ -12,12 +12,20 @@ from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problems
 from web.api.schemas import EventResults
 from web.gateway.gateway import Gateway
-from web.gateway.sending import EventResult
+from web.gateway.sending import MAX_WHOLE, EventResult
 
 __all__ = ["event_routes"]
 
 ALL_ACCEPTED, SOME_REFUSED, ALL_REFUSED = 200, 207, 422
-_ID: dict[str, Any] = {"type": "string", "format": "reelstream-id", "minLength": 1, "maxLength": 64}
+_WHOLE = {"minimum": -MAX_WHOLE, "maximum": MAX_WHOLE}
+_ID: dict[str, Any] = {
+    "type": ["string", "integer"],  # an integer is taken for its digits
+    "format": "reelstream-id",
+    "minLength": 1,
+    "maxLength": 64,
+    **_WHOLE,
+}
+_ID_OR_NONE = {**_ID, "type": ["string", "integer", "null"]}
 
 
 def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
@@ -77,16 +85,29 @@ def _body(most: int, kinds: KindTable) -> dict[str, Any]:
     shared = {
         "user_id": _ID,
         "item_id": _ID,
-        "event_id": {**_ID, "description": "Yours, and the same whenever you send the event again."},
-        "ts": {"type": "integer", "format": "unix-ms", "description": "When it happened, ms since the epoch."},
-        "rec_id": {**_ID, "description": "Of the list that led to the event."},
+        "event_id": {**_ID_OR_NONE, "description": "Yours, and the same whenever you send the event again."},
+        "ts": {
+            "type": ["integer", "null"],
+            "format": "unix-ms",
+            **_WHOLE,
+            "description": "When it happened.",
+        },
+        "rec_id": {**_ID_OR_NONE, "description": "Of the list that led to the event."},
     }
     own: dict[str, dict[str, Any]] = {
-        "Watch": {"progress": {"type": "number", "minimum": 0, "maximum": 1}, "kind": {"const": "watch"}},
-        "Rating": {"rating": {"type": "number", "minimum": 0.5, "maximum": 5}, "kind": {"const": "rate"}},
+        "Watch": {
+            "progress": {"type": "number", "minimum": 0, "maximum": 1},
+            "kind": {"enum": ["watch", None]},
+            "rating": {"type": "null"},
+        },
+        "Rating": {
+            "rating": {"type": "number", "minimum": 0.5, "maximum": 5},
+            "kind": {"enum": ["rate", None]},
+            "progress": {"type": "null"},
+        },
         "Action": {"kind": {"enum": list(kinds.own)}},
     }
-    required = {"Watch": ["progress", "kind"], "Rating": ["rating", "kind"], "Action": ["kind"]}
+    required = {"Watch": ["progress"], "Rating": ["rating"], "Action": ["kind"]}
     forms = [
         {
             "title": title,

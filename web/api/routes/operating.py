@@ -1,25 +1,17 @@
 """Versions, the experiment that runs, and how often lists are right; choosing the version that serves."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Response
 
 from web.api.answers import JsonAnswer
-from web.api.problems import ProblemError, problems
-from web.api.schemas import Decision, ExperimentAnswer, QualityAnswer, VersionAnswer, Versions
+from web.api.problems import problems
+from web.api.schemas import Decision, ExperimentAnswer, QualityAnswer, RollbackWish, VersionAnswer, Versions
 from web.gateway.gateway import Gateway
 
-__all__ = ["RollbackWish", "operating_routes"]
+__all__ = ["operating_routes"]
 
 VersionId = Annotated[str, Path(min_length=1, max_length=64, description="The version's id.")]
-
-
-@dataclass(frozen=True, slots=True)
-class RollbackWish:
-    """The version that is to serve again; the parent of the one that serves where none is named."""
-
-    version: str | None = None
 
 
 def operating_routes(gateway: Gateway) -> APIRouter:
@@ -50,14 +42,11 @@ def operating_routes(gateway: Gateway) -> APIRouter:
     @routes.post(
         "/models/rollback",
         response_model=Decision,
-        responses=problems(401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+        responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
     )
     async def rollback(wish: Annotated[RollbackWish | None, Body()] = None) -> Response:
         """Serve an older version again, by default the parent of the one that serves."""
-        version = None if wish is None else wish.version
-        if version is not None and not 0 < len(version) <= 64:  # noqa: PLR2004 - as in a path
-            raise ProblemError(422, f"the id of a version is required, got {version!r:.80}")
-        return JsonAnswer(await gateway.roll_back(version))
+        return JsonAnswer(await gateway.roll_back(None if wish is None else wish.version))
 
     @routes.get("/experiments", response_model=ExperimentAnswer, responses=problems(401, 403, 409, 429, 503, 504))
     async def experiments() -> Response:

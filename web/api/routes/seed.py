@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from model.wishes.combining import MAX_WEIGHT
 from web.api.answers import JsonAnswer
-from web.api.asking import fresh_list
+from web.api.asking import fresh_list, printable
 from web.api.limits import ApiConfig
 from web.api.problems import problems
 from web.api.schemas import UserList
@@ -35,7 +35,7 @@ def seed_routes(gateway: Gateway, config: ApiConfig) -> APIRouter:
         strict: Annotated[bool, Query(description="Whether all items must have the genre.")] = False,  # noqa: FBT002
     ) -> Response:
         """Return a fresh list, of one genre if given."""
-        wishes = {"k": top_k, "genre": genre, "strict": strict or None}
+        wishes = {"k": top_k, "genre": None if genre is None else printable(genre), "strict": strict or None}
         found = await fresh_list(gateway, user_id, wishes, config.budget_ms)
         return JsonAnswer(await gateway.with_titles(found))
 
@@ -59,7 +59,7 @@ def seed_routes(gateway: Gateway, config: ApiConfig) -> APIRouter:
         }
         wishes: dict[str, Any] = {
             "k": top_k,
-            "query": q,
+            "query": printable(q),
             "weights": {name: weight for name, weight in weights.items() if weight is not None},
         }
         found = await fresh_list(gateway, user_id, wishes, config.budget_ms)

@@ -1,7 +1,7 @@
 """``/users``: their lists, stored, fresh and as they come; their profiles; forgetting one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -10,7 +10,17 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from web.api.answers import JsonAnswer
-from web.api.asking import MAX_BUDGET_MS, Text, Texts, fallback_list, fresh_list, require_user
+from web.api.asking import (
+    MAX_BUDGET_MS,
+    Text,
+    Texts,
+    fallback_list,
+    fresh_list,
+    possible_ids,
+    printable,
+    printable_all,
+    require_user,
+)
 from web.api.limits import ApiConfig
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problems
@@ -82,14 +92,13 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
         without a list gets what trends.
         """
         wishes: dict[str, Any] = {
-            "genres": {"must" if strict else "want": genres, "avoid": avoid, "never": never},
-            "years": None if from_year is None and to_year is None else [from_year, to_year],
-            "query": query,
-            "like": like,
-            "exclude": exclude,
+            "genres": _genres(genres, avoid, never, strict=strict),
+            "years": _years(from_year, to_year),
+            "query": None if query is None else printable(query),
+            "like": possible_ids(like),
+            "exclude": possible_ids(exclude),
             "allow_seen": allow_seen or None,
         }
-        wishes["genres"] = {name: named for name, named in wishes["genres"].items() if named}
         if fresh or any(wishes.values()):
             found = await fresh_list(gateway, user_id, wishes | {"k": k}, budget_ms or config.budget_ms)
         else:
@@ -122,6 +131,21 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
         )
 
     return routes
+
+
+def _genres(
+    named: Sequence[str] | None, avoid: Sequence[str] | None, never: Sequence[str] | None, *, strict: bool
+) -> dict[str, list[str]]:
+    """Return the genres of a request, without those that nobody names."""
+    asked = {"must" if strict else "want": named, "avoid": avoid, "never": never}
+    return {name: printable_all(genres) for name, genres in asked.items() if genres}
+
+
+def _years(first: int | None, last: int | None) -> list[int | None] | None:
+    """Return the years of a request, the earlier one first."""
+    if first is not None and last is not None and first > last:
+        return [last, first]
+    return None if first is None and last is None else [first, last]
 
 
 async def _events(
