@@ -20,6 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -149,6 +150,8 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
     with shell.running(up, until="Ctrl-C ends everything") as lines:
         text = "".join(lines)
         (exported,) = re.findall(r"^export (.+)$", text, re.MULTILINE)
+        (address,) = re.findall(r"^api +(http://.+)$", text, re.MULTILINE)
+        assert httpx.get(f"{address}/health/ready", timeout=30).json()["status"] == "ready"
         sourced = re.findall(r"^source (.+/activate)$", text, re.MULTILINE)
         assert [Path(one).exists() for one in sourced] == [True] * (sys.prefix != sys.base_prefix)
         shell.environment |= dict(word.split("=", 1) for word in shlex.split(exported))

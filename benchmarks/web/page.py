@@ -54,7 +54,7 @@ def serving(settings: Settings) -> Iterator[str]:
         try:
             if not wait_until(lambda: "api.ready" in log.read_text("utf-8"), START_S):
                 raise SystemExit(f"the page must be ready within {START_S:g} s, got\n{log.read_text('utf-8')}")
-            yield str(re.findall(r"api\.ready (http://\S+)", log.read_text("utf-8"))[0])
+            yield str(re.findall(r"api\.ready (http://[0-9.:]+)", log.read_text("utf-8"))[0])
         finally:
             process.stop(12.0)
 

@@ -45,7 +45,7 @@ def start(served):
         no_keys = str(served.folder / "no-keys.json")
         with served.process("api", "--port", "0", "--keys", no_keys, *options) as process:
             process.await_ready()
-            address = re.search(r"api\.ready (http://\S+)", process.said()).group(1)
+            address = re.search(r"api\.ready (http://[0-9.:]+)", process.said()).group(1)
             with httpx.Client(base_url=address, timeout=60) as client:
                 yield process, client
 

@@ -63,7 +63,7 @@ def served(install, stack, tmp_path_factory):
         ):
             for process in (worker, scorekeeper, api):
                 process.await_ready()
-            url = re.search(r"api\.ready (http://\S+)", api.said()).group(1)
+            url = re.search(r"api\.ready (http://[0-9.:]+)", api.said()).group(1)
             yield SimpleNamespace(installation=installation, valkey=own.valkey, url=url, worker=worker)
 
 
