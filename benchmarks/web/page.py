@@ -54,11 +54,7 @@ def serving(settings: Settings) -> Iterator[str]:
         try:
             if not wait_until(lambda: "api.ready" in log.read_text("utf-8"), START_S):
                 raise SystemExit(f"the page must be ready within {START_S:g} s, got\n{log.read_text('utf-8')}")
-<<<<<<< HEAD
             yield str(re.findall(r"api\.ready (http://[0-9.:]+)", log.read_text("utf-8"))[0])
-=======
-            yield str(re.findall(r"api\.ready (http://[\d.:]+)", log.read_text("utf-8"))[0])
->>>>>>> fb53c89 (tests: read the API's address out of its quoted line)
         finally:
             process.stop(12.0)
 

@@ -63,11 +63,7 @@ def served(install, stack, tmp_path_factory):
         ):
             for process in (worker, scorekeeper, api):
                 process.await_ready()
-<<<<<<< HEAD
             url = re.search(r"api\.ready (http://[0-9.:]+)", api.said()).group(1)
-=======
-            url = re.search(r"api\.ready (http://[\d.:]+)", api.said()).group(1)
->>>>>>> fb53c89 (tests: read the API's address out of its quoted line)
             yield SimpleNamespace(installation=installation, valkey=own.valkey, url=url, worker=worker)
 
 
