@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -43,7 +43,6 @@ __all__ = ["FATAL_STATUS", "WORKER_GROUP", "Worker", "WorkerConfig", "end_proces
 logger = logging.getLogger(__name__)
 FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
 HELD_S = 0.05
-CLOSE_S = 2.0  # for the last spans; who collects them may be away
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +142,7 @@ class Worker:
         self.rejections.close()
         self.queries.stop()
         self.thread.shutdown(wait=False, cancel_futures=True)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(self.tracing.close), CLOSE_S)
+        await asyncio.to_thread(self.tracing.close)
         await self.catalogue.feed.stop()
         await self.hints.stop()
         if self.worder is not None:

@@ -7,6 +7,7 @@ decided.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Thread
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,6 +22,8 @@ from streams.records.trace_context import TraceContext
 from streams.tracing.carrying import StepTimes, TraceCarrier, TracedList
 
 __all__ = ["ListSpans"]
+
+CLOSE_S = 2.0  # a collector that is there takes what is left at once
 
 
 class ListSpans(TraceCarrier):
@@ -57,8 +60,10 @@ class ListSpans(TraceCarrier):
             span.end()
 
     def close(self) -> None:
-        """Send what waits to be sent."""
-        self._provider.shutdown()
+        """Send what waits to be sent; where nobody takes it, leave it after two seconds."""
+        sending = Thread(target=self._provider.shutdown, daemon=True)  # it would go on trying, and hold up the end
+        sending.start()
+        sending.join(CLOSE_S)
 
     def _begin(self, parent: TraceContext | None, began: int) -> TracedList:
         within = None if parent is None else set_span_in_context(NonRecordingSpan(_span_context(parent)))
