@@ -24,11 +24,14 @@ import httpx
 import pytest
 import redis
 
+from tests.contract_check import checked_records
+
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "reference" / "commands.md"
 MODES = ROOT / "docs" / "explanation" / "modes.md"
 EXPERIMENTS = ROOT / "docs" / "explanation" / "experiments.md"
+TUTORIAL = ROOT / "docs" / "tutorial" / "first-lists.md"
 LONG_S = 240.0
 
 
@@ -169,6 +172,8 @@ def test_up_serves_the_event_that_its_example_sends(shell: Shell) -> None:
             pass
         assert "1 ratings" in shell.run(profile)
         shell.run(hot)
+        for ask in block_with('reelstream recommend ann --fresh --query "a drama about the sea"', TUTORIAL):
+            assert "Night Ferry" in shell.run(ask)
         by_hand, mode, auto = block_with("reelstream mode ann auto", MODES)
         shell.run(by_hand)
         assert "personalized" in shell.run(mode)
@@ -190,6 +195,7 @@ def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
                 told.append(background.enter_context(shell.running(line.removesuffix(" &"), until=".ready")))
             elif line == "reelstream stack down":
                 run_an_experiment(shell)
+                keep_their_contracts(addresses["kafka"])
                 background.close()
                 assert "stopped" in shell.run(line)
             else:
@@ -218,6 +224,13 @@ def run_an_experiment(shell: Shell) -> None:
     shell.run(re.sub(r"v\d+-\w+", str(versions(shell)[0]["version"]), start))
     assert "deeper" in shell.run(status)
     shell.run(stop)
+
+
+def keep_their_contracts(kafka: str) -> None:
+    """Read every record that the session led to: each is valid by the schema of its topic."""
+    counts, broken = checked_records(kafka)
+    assert broken == []
+    assert all(counts[topic] for topic in ("catalog-items", "rate-events", "recommendations", "model-versions")), counts
 
 
 def versions(shell: Shell) -> list[dict[str, object]]:

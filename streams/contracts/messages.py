@@ -20,7 +20,7 @@ from streams.records.records import Action, ModeChange, ModelVersion, Rating, Re
 
 __all__ = ["CONTRACT_VERSION", "Direction", "TopicMessage", "topic_messages"]
 
-CONTRACT_VERSION = "1.0.0"
+CONTRACT_VERSION = "1.1.0"  # since 1.0.0: a decision about a version says by whom it was
 Direction = Literal["receive", "send"]  # as this program sees it
 _TRIGGER: Schema = {
     "type": "object",

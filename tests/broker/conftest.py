@@ -14,15 +14,14 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
-from jsonschema import Draft202012Validator
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.contracts.documents import schema_document
 from streams.kafka.topics import create_topics
 from streams.redis.connection import connect_to_read
 from streams.security import KafkaSecurity
 from streams.settings import Settings
 from tests.broker.forking import Forker
+from tests.contract_check import breaches
 
 START_S = 60.0  # importing torch takes seconds on a busy machine
 
@@ -158,14 +157,8 @@ class Installation:
         return [orjson.loads(record.value) for record in self.records(topic)]
 
     def breaches(self, topic):
-        """Return where the records of a topic break its contract; of dead letters, where their headers do."""
-        schema = Draft202012Validator(schema_document(topic))
-        in_headers = topic == "dead-letters"
-        found = (
-            {name: value.decode() for name, value in record.headers} if in_headers else orjson.loads(record.value)
-            for record in self.records(topic)
-        )
-        return [f"{error.json_path}: {error.message}" for one in found for error in schema.iter_errors(one)]
+        """Return where the records of a topic break its contract."""
+        return breaches(topic, self.records(topic))
 
     def await_value(self, topic, wanted, within_s=30.0):
         """Wait for the first record of a topic whose JSON fulfils a condition, and return the JSON."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from streams.contracts.compatibility import breaking_changes
-from streams.contracts.documents import write_files
+from streams.contracts.documents import contract_files, write_files
+from streams.contracts.messages import CONTRACT_VERSION
 from streams.errors import DataError
 
 FIRST = Path(__file__).parents[2] / "data" / "contracts_1_0"
@@ -15,6 +16,14 @@ FIRST = Path(__file__).parents[2] / "data" / "contracts_1_0"
 def test_nothing_breaks_for_users_of_the_first_contracts():
     """Whoever sends and reads by version 1.0 is understood and understands."""
     assert breaking_changes(FIRST) == ()
+
+
+def test_another_set_has_another_version():
+    """Where a schema is no longer that of version 1.0.0, the contracts have a later version."""
+    kept = {file.name: json.loads(file.read_text("utf-8")) for file in FIRST.glob("*.json")}
+    now = {name: json.loads(text) for name, text in contract_files().items() if name in kept}
+    assert (now == kept) == (CONTRACT_VERSION == "1.0.0")
+    assert int(CONTRACT_VERSION.split(".")[0]) == 1
 
 
 @pytest.fixture
