@@ -43,7 +43,7 @@ _ALONE: dict[ReasonKind, str] = {
     "newcomers": "Trending with newcomers this week",
     "trending": "Trending now",
     "asked": "As you asked",
-    "new": "New in the catalogue",
+    "new": "From the catalogue",  # whether the item itself is new, is known for exposure alone
     "popular": "Popular with many",
     "taste": "Matches your taste",
 }

@@ -16,6 +16,7 @@ from redis import Redis
 from model.catalogue import Item
 from model.history import Interaction, Profile
 from model.similar import SIMILAR_KINDS, SimilarItems
+from streams.errors import StateError
 from streams.redis.connection import answered
 from streams.state.keys import (
     CATALOG,
@@ -110,12 +111,23 @@ class Lookups:
             return tuple(sorted(self._client.smembers(TRENDING_GENRES)))
 
     def similar(self, item_id: str) -> SimilarItems | None:
-        """Return the items that are similar to one, or None where nothing is said of it."""
+        """Return the items that are similar to one, or None where nothing is said of it.
+
+        Raises
+        ------
+        StateError
+            If an earlier version wrote it in a form of its own.
+        """
         with answered(f"lookup of what is similar to item {item_id!r}"):
             body = self._client.get(similar_key(item_id))
         if body is None:
             return None
         fields = orjson.loads(body)
+        if not isinstance(fields, dict):
+            raise StateError(
+                f"lookup of what is similar to item {item_id!r}: an object of {len(SIMILAR_KINDS)} lists is required, "
+                "got another form, which an earlier version wrote; start a worker of this version, which writes it anew"
+            )
         return SimilarItems(*(tuple((other, score) for other, score in fields[kind]) for kind in SIMILAR_KINDS))
 
     def catalogue(self) -> tuple[Item, ...]:

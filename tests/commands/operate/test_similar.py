@@ -6,6 +6,7 @@ from click.testing import CliRunner
 from commands.operate.similar import similar
 from model.catalogue import Item
 from model.similar import SimilarItems
+from streams.errors import StateError
 from streams.redis.connection import connect
 from streams.state.store import State
 
@@ -75,6 +76,15 @@ async def test_the_beginning_of_an_id_is_enough_where_one_item_has_it(url):
     several = run(url, "", "--item")
     assert several.exit_code == 2
     assert "with which 1, 2, 27, 271, 3 and 2 more begin" in several.output
+
+
+async def test_what_an_earlier_version_wrote_is_told(url):
+    """A list in the form of before is an error with its cure."""
+    client = connect(url)
+    await client.set("similar:2", '[["1", 0.5]]')
+    await client.aclose()
+    with pytest.raises(StateError, match="which an earlier version wrote; start a worker of this version"):
+        run(url, "Heat")
 
 
 async def test_an_item_of_which_nothing_is_said_has_no_list(url):

@@ -56,7 +56,7 @@ def test_a_new_user_gets_pure_trending():
     first, second, third, fourth = ranked(user())
     assert first == ScoredItem("b", 1.0, "trending", "Trending now", Because("trending"))
     assert (second.item_id, second.score) == ("a", pytest.approx(math.log(11) / math.log(101), abs=1e-6))
-    assert third == ScoredItem("c", 0.0, "catalogue", "New in the catalogue", Because("new"))
+    assert third == ScoredItem("c", 0.0, "catalogue", "From the catalogue", Because("new"))
     assert fourth.item_id == "d"
 
 

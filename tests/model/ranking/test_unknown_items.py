@@ -67,7 +67,7 @@ def test_what_does_not_trend_is_new_in_the_catalogue_and_the_newest_first():
     """Of two unknown items that nobody touched the newer one comes first, and both say what they are."""
     [lists] = lists_of(ITEMS[:10], [user()])
     assert [(one.item_id, one.source) for one in lists[-2:]] == [("i11", "catalogue"), ("i10", "catalogue")]
-    assert lists[-1].reason == "New in the catalogue"
+    assert lists[-1].reason == "From the catalogue"
 
 
 @pytest.mark.parametrize("n", [1, 3, 12])
