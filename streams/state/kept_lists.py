@@ -6,6 +6,7 @@ was replaced meanwhile stays as it is: it was made of the newer catalogue.
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from streams.state.keys import ALL_LISTS, ALL_USERS
 
 __all__ = ["DroppedItems", "count_users", "drop_from_lists"]
 
+_LENGTH = re.compile(r"\d+ of \d+ items")  # as streams.serving.lists says it
 _SLICE = 200  # lists read at once: 0.3 MB, and a few milliseconds of the event loop
 _PAUSE_S = 0.01  # between two slices, which leaves the loop to whoever makes lists
 
@@ -99,7 +101,7 @@ async def _drop(client: Redis, keys: Sequence[bytes], item_ids: frozenset[str]) 
 
 
 def _without(body: bytes, item_ids: frozenset[str]) -> bytes:
-    """Return a list's JSON without some items, ranked anew; what is no list stays."""
+    """Return a list's JSON without some items, ranked anew, with what it lacks now; what is no list stays."""
     try:
         found = orjson.loads(body)
         items = [item for item in found["items"] if item["item_id"] not in item_ids]
@@ -107,4 +109,13 @@ def _without(body: bytes, item_ids: frozenset[str]) -> bytes:
         return body
     if len(items) == len(found["items"]):
         return body
-    return orjson.dumps(found | {"items": [item | {"rank": rank} for rank, item in enumerate(items, 1)]})
+    ranked = {"items": [item | {"rank": rank} for rank, item in enumerate(items, 1)]}
+    return orjson.dumps(found | ranked | _lacking(found, len(items)))
+
+
+def _lacking(found: dict[str, Any], listed: int) -> dict[str, list[str]]:
+    """Return what a list of so many items lacks of its length, beside what it lacked of its request before."""
+    if not isinstance(found.get("k"), int) or listed >= found["k"]:
+        return {}
+    others = [told for told in found.get("unfilled") or () if not _LENGTH.fullmatch(told)]
+    return {"unfilled": [*others, f"{listed} of {found['k']} items"]}

@@ -40,6 +40,16 @@ async def test_items_leave_all_lists_and_those_behind_move_up(client):
     assert await State(client).drop_from_lists({"i1"}) == DroppedItems(450, 0)
 
 
+async def test_a_list_says_what_it_lacks_now(client):
+    """It is told once how many items are left of those asked for, beside what else was not fulfilled."""
+    key = UserKeys.of("a").recs
+    whole = orjson.loads(kept("i0", "i1", "i2")) | {"k": 3, "unfilled": ["no items of Western"]}
+    await client.set(key, orjson.dumps(whole))
+    for gone, left in (("i1", 2), ("i0", 1)):
+        await State(client).drop_from_lists({gone})
+        assert orjson.loads(await client.get(key))["unfilled"] == ["no items of Western", f"{left} of 3 items"]
+
+
 async def test_a_list_is_kept_as_long_as_before(client):
     """What expires in a minute still does, and what never does still does not."""
     await client.set(UserKeys.of("a").recs, kept("i1"), px=60_000)
