@@ -135,16 +135,13 @@ def tiny_split(path: Path) -> None:
 
 
 def test_every_console_command_is_run_here_or_by_make() -> None:
-    """The console blocks of the README and of the page of commands are those that this module knows, and `make`'s.
-
-    That of completion is a shell's own, and its script is proved by its own tests.
-    """
+    """The console blocks of the README and of the page of commands are those that this module knows, and `make`'s."""
     firsts = [block[0] for page in (README, COMMANDS) for block in console_blocks(page)]
     assert firsts == [
         "make demo",
         "reelstream up",
         "reelstream recommend ann",
-        "source <(reelstream completion bash)",
+        "source <(reelstream completion bash)",  # a shell's own; its script is proved by its own tests
         "reelstream stack up --json",
         "reelstream data get ml-100k",
     ]
