@@ -40,7 +40,7 @@ from model.ranking.signals import Signals
 from model.training.held_out import HeldOutEvent
 from model.vocabulary import Rows
 
-__all__ = ["learnt_blend"]
+__all__ = ["SHORT", "learnt_blend"]
 
 MAX_TESTS = 1200  # of a round; as many again change the weights by less than their standard errors
 MAX_SHORT = 400  # of them, of users with fewer known items than SHORT: they are few, and a random choice has hardly any
