@@ -13,6 +13,7 @@ __all__ = ["PAGES", "is_of_page", "mount"]
 
 PAGES = ("/", "/side-by-side", "/operator")
 _PARTS = ("/_nicegui/", "/_nicegui_ws/", "/favicon.ico")  # what a page loads, and the way its changes come
+BUILD_S = 30.0  # it takes milliseconds; what takes longer is a machine that is overloaded, and no reason to give up
 RECONNECT_S = 30.0  # a phone in a pocket, or a restart of this process
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1c57b5"/>'
@@ -29,15 +30,15 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
     gateway : entered by the time the first page is opened.
     """
 
-    @ui.page("/")
+    @ui.page("/", response_timeout=BUILD_S)
     async def lists(user: str | None = None) -> None:
         await visitor_page(gateway, user or None)
 
-    @ui.page("/side-by-side")
+    @ui.page("/side-by-side", response_timeout=BUILD_S)
     async def side_by_side(left: str = "", left_version: str = "", right: str = "", right_version: str = "") -> None:
         await side_by_side_page(gateway, [Choice(left, left_version), Choice(right or left, right_version)])
 
-    @ui.page("/operator")
+    @ui.page("/operator", response_timeout=BUILD_S)
     async def operations() -> None:
         await operator_page(gateway)
 
