@@ -3,7 +3,7 @@
 Sixteen connections ask one after the other, each for its next answer once it has the last. The floor is a bare ASGI
 application on the same server, which returns the same bytes and looks at nothing. A round of every question follows a
 round of every other, so that a busy machine slows all of them. The client is this process; on two cores it takes one,
-Redis and the API share the other.
+Redis and the API share the other. What an answer costs the serving process in CPU time hardly depends on who else runs.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def stored_list(user: str) -> bytes:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a server listens, and which process it is."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that it has taken so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Asking(asyncio.Protocol):
     """One connection that asks again as soon as it has its answer."""
 
@@ -119,22 +133,23 @@ class Asking(asyncio.Protocol):
         self._transport.write(self._ask())
 
 
-async def round_of(port: int, ask: Callable[[], bytes], seconds: float) -> tuple[float, list[float]]:
-    """Ask for some seconds over all connections; return answers a second, and what each took."""
+async def round_of(server: Served, ask: Callable[[], bytes], seconds: float) -> tuple[float, float, list[float]]:
+    """Ask for some seconds over all connections; return answers a second, CPU time of each, and what each took."""
     took: list[float] = []
     here = asyncio.get_running_loop()
     asking = [
-        (await here.create_connection(lambda: Asking(ask, took), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+        (await here.create_connection(lambda: Asking(ask, took), "127.0.0.1", server.port))[1]
+        for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(0.3)  # warm
     took.clear()
-    began = time.perf_counter()
+    began, before = time.perf_counter(), server.cpu_s()
     await asyncio.sleep(seconds)
-    n, spent = len(took), time.perf_counter() - began
-    for one in asking:
-        one.stop()
-    await asyncio.wait_for(asyncio.gather(*(one.ended for one in asking)), 60)
-    return n / spent, took
+    n, spent, cpu_s = len(took), time.perf_counter() - began, server.cpu_s() - before
+    for last in asking:
+        last.stop()
+    await asyncio.wait_for(asyncio.gather(*(last.ended for last in asking)), 60)
+    return n / spent, cpu_s / n, took
 
 
 def get(path: str) -> bytes:
@@ -171,15 +186,15 @@ def questions(seed: int) -> dict[str, Callable[[], bytes]]:
 
 
 @contextmanager
-def process(*command: str, environment: dict[str, str], log: Path) -> Iterator[int]:
-    """Run a server and give the port that it says; it ends with the block."""
+def process(*command: str, environment: dict[str, str], log: Path) -> Iterator[Served]:
+    """Run a server and give where it listens; it ends with the block."""
     with log.open("wb") as out:
         child = subprocess.Popen([sys.executable, *command], env={**os.environ, **environment}, stdout=out, stderr=out)
     try:
         for _ in range(600):
             found = re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text())
             if found:
-                yield int(found[1])
+                yield Served(int(found[1]), child.pid)
                 return
             assert child.poll() is None, log.read_text()
             time.sleep(0.1)
@@ -212,25 +227,28 @@ def measure(seconds: float, rounds: int) -> dict[str, dict[str, float]]:
                 client.set(UserKeys.of(f"u{n}").recs, stored_list(f"u{n}"))
         api = ("-m", "reelstream", "api", "--port", "0", "--keys", str(folder / "none.json"))
         with (
-            process(*api, environment=settings.environment(), log=folder / "api.log") as port,
+            process(*api, environment=settings.environment(), log=folder / "api.log") as served,
             process(__file__, FLOOR, environment={"PYTHONPATH": "."}, log=folder / "floor.log") as floor,
         ):
-            return uvloop.run(_rounds(port, floor, seconds, rounds))
+            return uvloop.run(_rounds(served, floor, seconds, rounds))
 
 
-async def _rounds(port: int, floor: int, seconds: float, rounds: int) -> dict[str, dict[str, float]]:
+async def _rounds(api: Served, floor: Served, seconds: float, rounds: int) -> dict[str, dict[str, float]]:
     rates: dict[str, list[float]] = {}
+    costs: dict[str, list[float]] = {}
     took: dict[str, list[float]] = {}
     for n in range(rounds):
         for what, ask in questions(n).items():
-            rate, spent = await round_of(floor if what.startswith("floor") else port, ask, seconds)
+            rate, cost, spent = await round_of(floor if what.startswith("floor") else api, ask, seconds)
             rates.setdefault(what, []).append(rate)
+            costs.setdefault(what, []).append(cost)
             took.setdefault(what, []).extend(spent)
     return {
         what: {
             "per_s": statistics.median(rates[what]),
             "least_per_s": min(rates[what]),
             "most_per_s": max(rates[what]),
+            "cpu_us": 1e6 * statistics.median(costs[what]),
             "p50_ms": 1000 * statistics.quantiles(took[what], n=100)[49],
             "p99_ms": 1000 * statistics.quantiles(took[what], n=100)[98],
         }
@@ -258,7 +276,7 @@ def main() -> None:
         rate = one["per_s"] * (BATCH if what.startswith("events by") else 1)
         print(
             f"{what:<24} {rate:>9,.0f}/s ({one['least_per_s']:,.0f} to {one['most_per_s']:,.0f} answers/s)"
-            f"  p50 {one['p50_ms']:.2f} ms  p99 {one['p99_ms']:.2f} ms"
+            f"  p50 {one['p50_ms']:.2f} ms  p99 {one['p99_ms']:.2f} ms  {one['cpu_us']:,.0f} us of CPU"
         )
 
 

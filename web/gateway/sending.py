@@ -93,8 +93,10 @@ def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, Event]:
     if not isinstance(given, Mapping):
         raise BadRecord("not_an_object", f"an event must be a JSON object, got {str(given)[:80]!r}")
     topic = _topic_of(given, kinds)
-    filled = {"event_id": str(uuid4()), "ts": now_ms}
-    filled |= {name: _whole(name, one) if name in _WHOLE else one for name, one in given.items() if one is not None}
+    filled = {name: _whole(name, one) if name in _WHOLE else one for name, one in given.items() if one is not None}
+    if "event_id" not in filled:
+        filled["event_id"] = str(uuid4())
+    filled.setdefault("ts", now_ms)
     record = RawRecord(Origin(topic, 0, 0, now_ms), None, encode(filled))
     return topic, decode_event(record, topic, kinds)
 
