@@ -1,4 +1,4 @@
-"""How many requests one process of the API answers, and how fast: `python benchmarks/web/api.py`.
+"""How many requests one process of the API answers, and how fast: `python -m benchmarks.web.api`.
 
 Sixteen connections ask one after the other, each for its next answer once it has the last. The floor is a bare ASGI
 application on the same server, which returns the same bytes and looks at nothing. A round of every question follows a
