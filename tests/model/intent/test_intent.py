@@ -69,6 +69,16 @@ def test_the_method_is_told_and_so_are_words_that_said_nothing(films, encoder):
     assert Intent(films, encoder).read("xylophone comedy").unread == ()
 
 
+@pytest.mark.parametrize("text", ["asdf qwer zxcv", "asdf qwer zxcv before 1980"])
+def test_what_is_like_nothing_says_nothing(films, encoder, text):
+    """Words without sense move no item and name no genre; they are told, and years hold all the same."""
+    read = Intent(films, encoder).read(text)
+    assert not read.item_scores.any()
+    assert read.genre_weights == {}
+    assert read.unread == ("asdf", "qwer", "zxcv")
+    assert read.years == ((None, 1979) if text.endswith("before 1980") else (None, None))
+
+
 def test_the_encoder_reads_what_no_list_has(films, encoder):
     """Nobody listed "giggle", and it is nearest to what is funny."""
     assert next(iter(Intent(films, encoder).read("makes me giggle").genre_weights)) == "Comedy"
