@@ -26,7 +26,7 @@ __all__ = [
 
 MAX_BUDGET_MS = 10_000  # who waits longer than this has gone
 Text = Annotated[str, Query(min_length=1, max_length=64)]
-Texts = Annotated[list[Text] | None, Query(max_length=32)]
+Texts = Annotated[list[Text], Query(max_length=32, default_factory=list)]
 
 
 def require_user(user_id: str) -> None:

@@ -71,19 +71,20 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
     )
     async def recommend(
         user_id: UserId,
-        fresh: Annotated[bool, Query(description="Whether a list is made now.")] = False,  # noqa: FBT002
+        *,
+        genres: Texts,
+        avoid: Texts,
+        never: Texts,
+        like: Annotated[list[Text], Query(max_length=50, default_factory=list, description="Items to resemble.")],
+        exclude: Annotated[list[Text], Query(max_length=200, default_factory=list, description="Items not to list.")],
+        fresh: Annotated[bool, Query(description="Whether a list is made now.")] = False,
         k: Annotated[int | None, Query(ge=1, le=200, description="Length of the list.")] = None,
-        genres: Texts = None,
-        strict: Annotated[bool, Query(description="Whether items must have all of the genres.")] = False,  # noqa: FBT002
-        avoid: Texts = None,
-        never: Texts = None,
+        strict: Annotated[bool, Query(description="Whether items must have all of the genres.")] = False,
         from_year: Annotated[int | None, Query(ge=1800, le=2200)] = None,
         to_year: Annotated[int | None, Query(ge=1800, le=2200)] = None,
         query: Annotated[str | None, Query(min_length=1, max_length=200, description="In words.")] = None,
-        like: Annotated[list[Text] | None, Query(max_length=50, description="Items to resemble.")] = None,
-        exclude: Annotated[list[Text] | None, Query(max_length=200, description="Items not to list.")] = None,
-        allow_seen: Annotated[bool, Query(description="Whether touched items may be listed.")] = False,  # noqa: FBT002
-        titles: Annotated[bool, Query(description="Whether items say their titles.")] = False,  # noqa: FBT002
+        allow_seen: Annotated[bool, Query(description="Whether touched items may be listed.")] = False,
+        titles: Annotated[bool, Query(description="Whether items say their titles.")] = False,
         budget_ms: Annotated[int | None, Query(ge=1, le=MAX_BUDGET_MS, description="What it may take.")] = None,
     ) -> Response:
         """Return a user's list: the stored one, or a fresh one with `fresh` or any wish.
