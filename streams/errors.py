@@ -6,10 +6,12 @@
     |-- SettingsError        a setting or an argument cannot be used
     |-- RecordError          a record from a topic breaks its contract; becomes a dead letter
     |-- TopicError           a topic is missing or has the wrong shape
-    |   `-- ClusterAway      Kafka cannot serve for now; the same call may pass in a moment
+    |   |-- ClusterAway      Kafka cannot serve for now; the same call may pass in a moment
+    |   `-- NotAnnounced     a version serves, and Kafka could not be told
     |-- StateError           Redis is too old, refuses us, or answered what it should not
     |   |-- StateAway        Redis cannot serve for now; the same call may pass in a moment
-    |   `-- StateMoved       another Redis answers than the one that was known; it may hold less
+    |   |-- StateMoved       another Redis answers than the one that was known; it may hold less
+    |   `-- VersionOvertaken another version was chosen meanwhile
     |-- RegistryError        a model version is missing, torn, tampered with, or of a newer format
     |-- DataError            a data set cannot be fetched, opened or read
     `-- StackError           a part of the local stack did not start or stop
@@ -21,6 +23,7 @@ Every message says where, what was required, what was got, and the cure where on
 __all__ = [
     "ClusterAway",
     "DataError",
+    "NotAnnounced",
     "RecordError",
     "RegistryError",
     "SettingsError",
@@ -30,6 +33,7 @@ __all__ = [
     "StateMoved",
     "StreamError",
     "TopicError",
+    "VersionOvertaken",
 ]
 
 
@@ -53,6 +57,10 @@ class ClusterAway(TopicError):  # noqa: N818 - a state of affairs, and read as o
     """Kafka cannot serve for now (it is unreachable, or chooses a leader); waiting may cure it."""
 
 
+class NotAnnounced(TopicError):  # noqa: N818 - a state of affairs, and read as one
+    """A version serves, and Kafka could not be told; whoever starts next announces it."""
+
+
 class StateError(StreamError):
     """Redis is too old, refuses us, or answered what it should not."""
 
@@ -63,6 +71,10 @@ class StateAway(StateError):  # noqa: N818 - a state of affairs, and read as one
 
 class StateMoved(StateError):  # noqa: N818 - what happened, as with its siblings in redis-py
     """Another Redis answers than the one that was known (restarted, failed over, swapped); it may hold less."""
+
+
+class VersionOvertaken(StateError):  # noqa: N818 - what happened
+    """Another version was chosen meanwhile than the one that was to be replaced; nothing has changed."""
 
 
 class RegistryError(StreamError):

@@ -32,7 +32,9 @@ def keys() -> None:
     show_default=True,
     help="What it may: read lists, write events, operate versions; several times for several.",
 )
-@click.option("--rate", type=click.FloatRange(min=0), help="Requests a second; 0 for no limit. [what `api` says]")
+@click.option(
+    "--rate", type=click.FloatRange(min=0), help="Requests and events a second; 0 for no limit. [what `api` says]"
+)
 @keys_option
 @_json_option
 def add(name: str, *, scopes: tuple[Scope, ...], rate: float | None, keys: Path, as_json: bool) -> None:

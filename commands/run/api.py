@@ -26,7 +26,7 @@ __all__ = ["api"]
     type=click.FloatRange(min=0),
     default=1000,
     show_default=True,
-    help="Requests a second of a key that has no rate of its own; 0 for no limit.",
+    help="Requests and events a second of a key that has no rate of its own; 0 for no limit.",
 )
 @click.option(
     "--budget-ms",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from streams.errors import RegistryError, StateError, TopicError
+from streams.errors import NotAnnounced, RegistryError, TopicError, VersionOvertaken
 from streams.kafka.model_versions import announce_in_thread
 from streams.redis.connection import connect, connect_to_read
 from streams.registry.registry import Registry
@@ -45,14 +45,20 @@ async def promote_version(settings: Settings, version_id: str, by: str) -> Serve
         If it cannot be loaded, before anything changes.
     StateError
         If Redis does not answer.
-    TopicError
-        If it serves, and could not be announced.
+    NotAnnounced
+        If it serves, and Kafka could not be told.
     """
     return await _serve(settings, version_id, "promoted", _pointer(settings), by)
 
 
 async def roll_back(settings: Settings, version_id: str | None, by: str) -> ServedVersion:
-    """Serve an older version again, by default the parent of the one that serves; raises as ``promote_version``."""
+    """Serve an older version again, by default the parent of the one that serves; raises as ``promote_version``.
+
+    Raises
+    ------
+    VersionOvertaken
+        If the parent is meant and another version was chosen meanwhile.
+    """
     before = _pointer(settings)
     if version_id is not None:
         return await _serve(settings, version_id, "rolled_back", before, by)
@@ -86,14 +92,14 @@ async def _serve(
         promotion = Promotion(state, partial(announce_in_thread, settings))
         serves = await promotion.serve(decision, before if is_only_instead else ANY_VERSION)
     except TopicError as error:
-        raise TopicError(
+        raise NotAnnounced(
             f"{error}; the pointer was moved, which workers follow: the trainer and the scorekeeper announce it when "
             f"they start, or `reelstream model promote {decision.version}` does"
         ) from error
     finally:
         await client.aclose()
     if not serves:
-        raise StateError(
+        raise VersionOvertaken(
             f"model: {before and before.version} must serve until its parent does, got another version that was chosen "
             "meanwhile; see `reelstream model list`"
         )

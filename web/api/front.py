@@ -10,13 +10,15 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 from fastapi import FastAPI
 
+from streams.errors import SettingsError, StreamError
 from web.api.keys import ApiKey, KeyFile, Scope
-from web.api.limits import ApiConfig, RateLimits, is_local
+from web.api.limits import OWE, ApiConfig, RateLimits, is_local
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problem_of, rendered, too_soon
 from web.gateway.gateway import Gateway
@@ -25,12 +27,12 @@ __all__ = ["Front", "PageApp"]
 
 LIST_ROUTE = "/users/{user_id}/recommendations"
 _OPEN = ("/health/live", "/health/ready", "/openapi.json")  # for orchestrators, and for who writes a client
-_ENDLESS = "/stream"
-_BEFORE, _AFTER = "/users/", "/recommendations"
+_BEFORE, _AFTER, _ENDLESS = "/users/", "/recommendations", "/recommendations/stream"
 _LONGEST_ID = 64
 _KNOWN_HOSTS = 16  # this machine has few names
 _CHANGING = ("POST", "PUT", "PATCH")
 _JSON = b"application/json"
+_FOUND, _UNFORESEEN = 200, 500
 Scoped = dict[str, Any]
 logger = logging.getLogger(__name__)
 
@@ -102,9 +104,9 @@ class Front:
             and not scope["query_string"]
         ):
             user_id = _user_of(scope, path)
-            if user_id is not None and await self._stored(user_id, scope, send):
-                self._found.inc()
-                self._seconds.observe(time.perf_counter() - began)
+            status = None if user_id is None else await self._stored(user_id, scope, send)
+            if status is not None:
+                self._count_stored(status, began)
                 return
         await self._pass_on(scope, receive, send, began)
 
@@ -123,9 +125,11 @@ class Front:
                     403, f"a key with the scope {needed} is required, got one with {', '.join(key.scopes)}"
                 )
             # Step 3
-            wait_s = self._limits.wait_s(key.key_id, self._config.rate if key.rate is None else key.rate)
+            rate = self._config.rate if key.rate is None else key.rate
+            wait_s = self._limits.wait_s(key.key_id, rate)
             if wait_s > 0.0:
                 raise too_soon(wait_s)
+            scope[OWE] = partial(self._limits.owe, key.key_id, rate)
         is_of_page = self._page is not None and self._page.answers(path)
         if scope.get("method") in _CHANGING and not is_of_page:
             self._check_body(headers)
@@ -148,7 +152,12 @@ class Front:
     def _key_of(self, headers: dict[bytes, bytes]) -> ApiKey:
         given = headers.get(b"authorization", b"").decode("latin-1")
         kind, _, shown = given.partition(" ")
-        found = self._keys.find(shown.strip()) if kind.lower() == "bearer" else None
+        try:
+            found = self._keys.find(shown.strip()) if kind.lower() == "bearer" else None
+        except SettingsError:
+            raise ProblemError(
+                503, "keys that can be read are required, got none; the log of the api says why", {"retry-after": "2"}
+            ) from None
         if found is None:
             got = "an unknown key" if kind.lower() == "bearer" else "none"
             raise ProblemError(
@@ -171,21 +180,24 @@ class Front:
                 415, f"a body of the type application/json is required, got {kind.decode('latin-1')!r:.80}"
             )
 
-    async def _stored(self, user_id: str, scope: Scoped, send: Any) -> bool:
-        """Answer with a stored list; return whether there was one, or a problem was told."""
+    async def _stored(self, user_id: str, scope: Scoped, send: Any) -> int | None:
+        """Answer with a stored list, or what is wrong; return the status, None where there is no list."""
         # Step 4
         try:
             body = await self._gateway.list_of(user_id)
-        except Exception as error:  # noqa: BLE001 - told as a problem, as behind
-            await _tell(scope, send, problem_of(error))
-            return True
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
+                logger.exception("api.failed GET %s", scope["path"])
+            await _tell(scope, send, problem)
+            return problem.status
         if body is None:
-            return False
+            return None
         length = str(len(body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": _FOUND, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-        return True
+        return _FOUND
 
     async def _pass_on(self, scope: Scoped, receive: Any, send: Any, began: float) -> None:
         """Let the application behind answer within the time, and count."""
@@ -208,17 +220,24 @@ class Front:
 
         # Step 4
         try:
-            async with asyncio.timeout(None if scope["path"].endswith(_ENDLESS) else self._config.time_s):
+            path = scope["path"]
+            is_endless = path.startswith(_BEFORE) and path.endswith(_ENDLESS)
+            async with asyncio.timeout(None if is_endless else self._config.time_s):
                 await self._roads(scope, received, sent)
         except Exception as error:
             problem = problem_of(error)
-            if problem.status == 500:  # noqa: PLR2004 - what nobody foresaw
+            if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
                 logger.exception("api.failed %s %s", scope["method"], scope["path"])
             if status == 0:
                 status = problem.status
                 await _tell(scope, send, problem)
         # Step 5
         self._count(scope, status, began)
+
+    def _count_stored(self, status: int, began: float) -> None:
+        counter = self._found if status == _FOUND else self._metrics.requests.labels("GET", LIST_ROUTE, str(status))
+        counter.inc()
+        self._seconds.observe(time.perf_counter() - began)
 
     def _count(self, scope: Scoped, status: int, began: float) -> None:
         route = getattr(scope.get("route"), "path", "other")

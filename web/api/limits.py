@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from streams.errors import SettingsError
 
-__all__ = ["ApiConfig", "RateLimits", "is_local"]
+__all__ = ["OWE", "ApiConfig", "RateLimits", "is_local"]
+
+OWE = "reelstream.owe"  # of a request's scope: counts further events of its key; absent without keys
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _KEPT = 10_000  # buckets; keys are made by hand, so nobody has so many
@@ -19,7 +21,7 @@ class ApiConfig:
     Parameters
     ----------
     host, port : where it listens; without keys only on this machine.
-    rate : requests a second of each key that names no rate of its own; 0 for no limit.
+    rate : requests a second of each key that names no rate of its own, each event of a batch as one; 0 for no limit.
     body_bytes : largest body: a batch of 1,000 events has 0.2 MB.
     batch : most events of one request.
     time_s : longest answer; a stream of lists has no end.
@@ -41,7 +43,11 @@ class ApiConfig:
 
 
 class RateLimits:
-    """A token bucket for each key: it holds what the key may ask in one second, and fills up at that rate."""
+    """A token bucket for each key: it holds what the key may ask in one second, and fills up at that rate.
+
+    A batch is taken where there is one token, whatever its length; the rest is owed, and paid before the next request.
+    So a batch of any size passes with any rate, and no key sends more events in the long run than its rate.
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when they were counted
@@ -60,6 +66,12 @@ class RateLimits:
             self._buckets.clear()
         self._buckets[key_id] = (tokens - 1.0, now)
         return 0.0
+
+    def owe(self, key_id: str, rate: float, n: int) -> None:
+        """Take n tokens more for a request that was let in, whether they are there or not."""
+        if rate > 0 and n > 0 and key_id in self._buckets:
+            tokens, at = self._buckets[key_id]
+            self._buckets[key_id] = (tokens - n, at)
 
 
 def is_local(host: str) -> bool:

@@ -1,6 +1,8 @@
 """What is wrong with a request, or with us, as RFC 9457 has it: one JSON form for every error, and never a trace."""
 
+import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,16 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from streams.errors import ClusterAway, RecordError, RegistryError, StateAway, StreamError
+from streams.errors import (
+    ClusterAway,
+    NotAnnounced,
+    RecordError,
+    RegistryError,
+    StateAway,
+    StreamError,
+    TopicError,
+    VersionOvertaken,
+)
 
 __all__ = [
     "PROBLEM_TYPE",
@@ -48,14 +59,17 @@ _FOUND_BY_ROUTES = {
     405: "a method that this path has is required; the header Allow names them",
 }
 _LATE = "an answer in time is required, got none; ask again, or for less"
-_STATUSES: dict[type[Exception], int] = {  # the first that fits
-    StateAway: 503,
-    ClusterAway: 503,
-    RecordError: 422,
-    RegistryError: 404,
-    StreamError: 409,
-    TimeoutError: 504,
+_TOLD: dict[type[Exception], int] = {RecordError: 422, RegistryError: 404, VersionOvertaken: 409}  # in its own words
+_OURS: dict[type[Exception], tuple[int, str]] = {  # the first that fits; what it says, addresses too, is for our log
+    StateAway: (503, "an answer of Redis is required, got none; ask again"),
+    NotAnnounced: (503, "an answer of Kafka is required, got none; the version serves, and is announced later"),
+    ClusterAway: (503, "an answer of Kafka is required, got none; ask again"),
+    TopicError: (503, "topics as this version needs them are required, got others; the log of the api has it"),
+    StreamError: (500, "what is needed for an answer is required, got a fault of ours; the log of the api has it"),
 }
+_SAY_AGAIN_S = 5.0  # while a server is away every request finds it out
+_said_at: dict[str, float] = {}
+logger = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
@@ -95,9 +109,9 @@ class ProblemError(Exception):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return how the document describes these statuses, as FastAPI takes it."""
+    """Return how the document describes these statuses, and 500, as FastAPI takes it."""
     described = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _TITLES[status], "content": described} for status in statuses}
+    return {status: {"description": _TITLES[status], "content": described} for status in sorted({*statuses, 500})}
 
 
 def rendered(error: ProblemError, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -114,18 +128,40 @@ def rendered(error: ProblemError, path: str) -> tuple[int, dict[str, str], bytes
 
 
 def problem_of(error: Exception) -> ProblemError:
-    """Return the problem that an error is; of one that nobody foresaw only that it happened."""
+    """Return the problem that an error is, without our addresses; what is ours is logged.
+
+    Of an error that nobody foresaw it is told only that it happened; whoever catches it logs it.
+    """
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, HTTPException):
         return ProblemError(error.status_code, _FOUND_BY_ROUTES.get(error.status_code, error.detail), error.headers)
     if isinstance(error, RequestValidationError):
         return _of_validation(error)
-    for kind, status in _STATUSES.items():
+    return _of_stream(error)
+
+
+def _of_stream(error: Exception) -> ProblemError:
+    """Return the problem that an error is which has no status of its own."""
+    if isinstance(error, TimeoutError):
+        return ProblemError(504, _LATE)
+    for kind, status in _TOLD.items():
         if isinstance(error, kind):
+            return ProblemError(status, str(error))
+    for kind, (status, detail) in _OURS.items():
+        if isinstance(error, kind):
+            _log(error, status)
             headers = {"retry-after": str(RETRY_S)} if status == 503 else None  # noqa: PLR2004 - waiting may cure it
-            return ProblemError(status, str(error) or _LATE, headers)
+            return ProblemError(status, detail, headers)
     return ProblemError(500, "an answer is required, got an error that nobody foresaw; the log of the api has it")
+
+
+def _log(error: Exception, status: int) -> None:
+    """Log a fault of ours, each kind now and then."""
+    kind, now = type(error).__name__, time.monotonic()
+    if now - _said_at.get(kind, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
+        _said_at[kind] = now
+        logger.log(logging.ERROR if status == 500 else logging.WARNING, "api.fault %s", error)  # noqa: PLR2004 - ours
 
 
 def too_soon(wait_s: float) -> ProblemError:

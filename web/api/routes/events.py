@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from model.kinds import KindTable
 from web.api.answers import JsonAnswer
-from web.api.limits import ApiConfig
+from web.api.limits import OWE, ApiConfig
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problems
 from web.api.schemas import EventResults
@@ -49,6 +49,8 @@ def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> AP
         id, and the time of its arrival.
         """
         batch = _batch_of(await request.body(), config.batch)
+        if OWE in request.scope:
+            request.scope[OWE](len(batch) - 1)
         results = await gateway.send_events(batch)
         bad = sum(one.status == "refused" for one in results)
         accepted.inc(len(results) - bad)

@@ -18,7 +18,7 @@ def operating_routes(gateway: Gateway) -> APIRouter:
     """Return the roads for operators."""
     routes = APIRouter(tags=["operating"])
 
-    @routes.get("/models", response_model=Versions, responses=problems(401, 403, 409, 429, 503, 504))
+    @routes.get("/models", response_model=Versions, responses=problems(401, 403, 404, 429, 503, 504))
     async def models() -> Response:
         """List the versions of the model, newest first."""
         return JsonAnswer(await gateway.models())
@@ -33,7 +33,7 @@ def operating_routes(gateway: Gateway) -> APIRouter:
     @routes.post(
         "/models/{version_id}/promote",
         response_model=Decision,
-        responses=problems(401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
+        responses=problems(401, 403, 404, 413, 415, 422, 429, 503, 504),
     )
     async def promote(version_id: VersionId) -> Response:
         """Serve a stored version, whatever the gate said of it; workers follow by themselves."""
@@ -48,12 +48,12 @@ def operating_routes(gateway: Gateway) -> APIRouter:
         """Serve an older version again, by default the parent of the one that serves."""
         return JsonAnswer(await gateway.roll_back(None if wish is None else wish.version))
 
-    @routes.get("/experiments", response_model=ExperimentAnswer, responses=problems(401, 403, 409, 429, 503, 504))
+    @routes.get("/experiments", response_model=ExperimentAnswer, responses=problems(401, 403, 429, 503, 504))
     async def experiments() -> Response:
         """Show the experiment that runs, how both arms do, and whether they can be told from chance."""
         return JsonAnswer(await gateway.experiment())
 
-    @routes.get("/quality", response_model=QualityAnswer, responses=problems(401, 403, 409, 429, 503, 504))
+    @routes.get("/quality", response_model=QualityAnswer, responses=problems(401, 403, 429, 503, 504))
     async def quality() -> Response:
         """Show how often published lists were right, with intervals."""
         return JsonAnswer(await gateway.quality())

@@ -1,0 +1,111 @@
+"""What every request meets first, without any server: failures are counted and logged, keys and limits hold."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from streams.errors import ClusterAway, NotAnnounced, SettingsError, StateAway, StateError, TopicError, VersionOvertaken
+from streams.settings import Settings
+from web.api import problems
+from web.api.document import application
+from web.api.front import Front
+from web.api.keys import KeyFile
+from web.api.limits import ApiConfig, RateLimits
+from web.api.metrics import ApiMetrics
+from web.gateway.gateway import Gateway
+
+INNER = "redis.inner.example:6379"
+
+
+class FailingGateway(Gateway):
+    """Fails whoever asks with one error."""
+
+    def __init__(self, error):
+        super().__init__(Settings.from_environment({}))
+        self.error = error
+
+    async def list_of(self, _user_id):
+        """Fail."""
+        raise self.error
+
+    async def models(self):
+        """Fail."""
+        raise self.error
+
+
+def fronted(keys, error=None):
+    """Return an HTTP client of an application whose gateway fails, and its metrics."""
+    gateway, config, metrics = FailingGateway(error), ApiConfig(), ApiMetrics()
+    roads = application(gateway, config, metrics, needs_key=bool(keys.all()))
+    front = Front(roads, None, gateway, config, keys, metrics)
+    transport = httpx.ASGITransport(front, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1"), metrics
+
+
+@pytest.mark.parametrize("path", ["/users/ann/recommendations", "/models"])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StateAway(f"no answer of {INNER}"), 503),
+        (ClusterAway(f"no answer of {INNER}"), 503),
+        (NotAnnounced(f"no answer of {INNER}"), 503),
+        (TopicError(f"no topic at {INNER}"), 503),
+        (StateError(f"another form at {INNER}"), 500),
+        (SettingsError(f"no such URL as {INNER}"), 500),
+        (VersionOvertaken("another version was chosen"), 409),
+        (ValueError(f"unforeseen at {INNER}"), 500),
+    ],
+)
+async def test_a_failure_is_counted_and_logged_as_what_it_is(tmp_path, caplog, path, error, status):
+    """No failure counts as an answer; what is ours is in the log, and no address of ours in the answer."""
+    problems._said_at.clear()
+    client, metrics = fronted(KeyFile(tmp_path / "keys.json"), error)
+    with caplog.at_level(logging.WARNING):
+        answer = await client.get(path)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert INNER not in answer.text
+    assert f'status="{status}"}} 1.0' in metrics.text().decode()
+    assert 'status="200"} 1.0' not in metrics.text().decode()
+    assert (INNER in caplog.text) == (status != 409)
+
+
+async def test_keys_that_cannot_be_read_change_nothing(tmp_path, caplog):
+    """While the file is torn the keys read last count, which is said once; where there never was one it is a 503."""
+    keys = KeyFile(tmp_path / "keys.json")
+    key, _ = keys.add("app", ("read",), None)
+    client, _ = fronted(keys, StateAway("away"))
+    header = {"authorization": f"Bearer {key}"}
+    whole = keys.path.read_bytes()
+    keys.path.write_bytes(whole[:40])
+    for _ in range(2):
+        keys._looked_at = float("-inf")
+        assert (await client.get("/models", headers=header)).status_code == 503  # of Redis: the key was taken
+        assert (await client.get("/models", headers={"authorization": "Bearer rs_other"})).status_code == 401
+    assert caplog.text.count("api.keys_unreadable") == 1
+    keys._keys, keys._seen, keys._looked_at = None, None, float("-inf")
+    never = await client.get("/models", headers=header)
+    assert (never.status_code, never.headers["content-type"]) == (503, problems.PROBLEM_TYPE)
+    assert "keys that can be read" in never.json()["detail"]
+    keys.path.write_bytes(whole)
+    keys._looked_at = float("-inf")
+    assert "Redis" in (await client.get("/models", headers=header)).json()["detail"]
+
+
+def test_of_keys_that_are_added_at_once_none_is_lost(tmp_path):
+    """Each of many writers sees what the one before wrote."""
+    path = tmp_path / "new" / "keys.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: KeyFile(path).add(f"app {n}", ("read",), None), range(24)))
+    assert len(KeyFile(path).all()) == 24
+
+
+def test_a_batch_costs_as_many_tokens_as_it_has_events():
+    """A batch passes where there is one token; the next request waits until all of its events are paid."""
+    limits = RateLimits()
+    assert limits.wait_s("k", 10.0) == 0.0
+    limits.owe("k", 10.0, 99)
+    assert 8.8 < limits.wait_s("k", 10.0) <= 9.1
+    limits.owe("k", 0.0, 99)
+    assert limits.wait_s("other", 0.0) == 0.0
