@@ -72,19 +72,116 @@ def test_panels_are_apart():
 def test_each_alert_is_explained():
     """docs/operate/operations.md has a section for each alert, in their order, and no other section of that depth."""
     page = (ROOT / "docs/operate/operations.md").read_text("utf-8")
-    assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == [rule["alert"] for rule in ALERTS]
+    assert re.findall(r"^### (\w+)$", page, re.MULTILINE) == list(dict.fromkeys(rule["alert"] for rule in ALERTS))
     assert all(rule["labels"]["severity"] in {"page", "ticket"} for rule in ALERTS)
 
 
-@pytest.mark.parametrize("what", ["rules", "config"])
-def test_promtool_takes_it(what):
-    """Prometheus' own tool finds no fault in alerts and configuration."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
+@pytest.fixture
+def promtool():
+    """Return a function that runs Prometheus' own tool and shows what it finds wrong."""
+    path = shutil.which("promtool")
+    if path is None:
         pytest.skip("promtool is not on PATH: `make tools` installs Debian's package prometheus")
-    file = DEPLOY / ("alerts.yml" if what == "rules" else "prometheus.yml")
-    done = subprocess.run([promtool, "check", what, str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(*words):
+        done = subprocess.run([path, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("what", "file"),
+    [("rules", "alerts.yml"), ("config", "prometheus.yml")],
+)
+def test_promtool_takes_it(promtool, what, file):
+    """Prometheus' own tool finds no fault in alerts and configurations."""
+    promtool("check", what, str(DEPLOY / file))
+
+
+def test_promtool_takes_the_scraping_of_pods(promtool, tmp_path):
+    """So it does of the configuration for Kubernetes; Debian's is built without that discovery, so one is put there."""
+    configuration = yaml.safe_load((DEPLOY / "prometheus-kubernetes.yml").read_text("utf-8"))
+    (job,) = configuration["scrape_configs"]
+    assert job.pop("kubernetes_sd_configs") == [{"role": "pod"}]
+    job["static_configs"] = [{"targets": ["worker:9464"]}]
+    shutil.copy(DEPLOY / "alerts.yml", tmp_path)
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    promtool("check", "config", str(tmp_path / "prometheus.yml"))
+
+
+@pytest.mark.parametrize(
+    ("series", "at", "alert", "fires"),
+    [
+        # There is no `up` of workers: discovery has forgotten them. A trainer answers, and a scorekeeper does not.
+        (
+            {'up{job="trainer"}': "1x20", 'up{job="scorekeeper"}': "0x20"},
+            "5m",
+            "ProcessMissing",
+            [
+                ({"job": "worker", "severity": "page"}, "no worker answers"),
+                ({"job": "scorekeeper", "severity": "page"}, "no scorekeeper answers"),
+            ],
+        ),
+        (
+            {'reelstream_breaker_open{part="scoring"}': "1x20", 'reelstream_breaker_open{part="reading"}': "1x20"},
+            "10m",
+            "BreakerOpen",
+            [
+                ({"part": "scoring", "severity": "page"}, "scoring keeps failing and is hardly asked"),
+                ({"part": "reading", "severity": "ticket"}, "reading keeps failing and is hardly asked"),
+            ],
+        ),
+        # No scorekeeper, so that nothing tells of a guard.
+        (
+            {'reelstream_rounds_total{outcome="rolled_back"}': "0x3 1x20"},
+            "8m",
+            "VersionTakenBack",
+            [({"severity": "ticket"}, "a version was taken back")],
+        ),
+    ],
+)
+def test_alerts_fire(promtool, tmp_path, series, at, alert, fires):
+    """Alerts fire where what they ask about is not there at all, and as urgently as it is."""
+    expected = [{"exp_labels": labels, "exp_annotations": {"summary": summary}} for labels, summary in fires]
+    values = [
+        {"series": name, "values": " ".join(f"{one.replace('x', '+0x')}" for one in steps.split())}
+        for name, steps in series.items()
+    ]
+    case = {
+        "interval": "1m",
+        "input_series": values,
+        "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": expected}],
+    }
+    file = tmp_path / "alerts_test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(DEPLOY / "alerts.yml")], "tests": [case]}))
+    promtool("test", "rules", str(file))
+
+
+def test_kubernetes_scrapes_each_process_under_its_name():
+    """Each pod that says so is kept and becomes a job, and these are the jobs that alerts ask for."""
+    (job,) = yaml.safe_load((DEPLOY / "prometheus-kubernetes.yml").read_text("utf-8"))["scrape_configs"]
+    rules = {one["source_labels"][0].removeprefix("__meta_kubernetes_pod_"): one for one in job["relabel_configs"]}
+    pods = [
+        document["spec"]["template"] for _, document in MANIFESTS if document["kind"] in {"StatefulSet", "Deployment"}
+    ]
+    scraped = [pod for pod in pods if pod["metadata"].get("annotations", {}).get("prometheus.io/scrape") == "true"]
+    names = [pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in scraped]
+    jobs = {re.fullmatch(rules["label_app_kubernetes_io_name"]["regex"], name)[1] for name in names}
+    assert jobs == {"worker", "trainer", "scorekeeper", "archiver"}
+    assert rules["label_app_kubernetes_io_name"]["target_label"] == "job"
+    for pod in scraped:
+        assert (
+            pod["metadata"]["labels"]["app.kubernetes.io/part-of"] == rules["label_app_kubernetes_io_part_of"]["regex"]
+        )
+        ports = [at["name"] for container in pod["spec"]["containers"] for at in container["ports"]]
+        assert rules["container_port_name"]["regex"] in ports
+
+
+def test_services_set_no_variables():
+    """Kubernetes would tell each pod of the Services in variables that begin as ours do."""
+    pods = [document["spec"]["template"]["spec"] for _, document in MANIFESTS if containers(document)]
+    assert [pod["enableServiceLinks"] for pod in pods] == [False] * len(pods)
 
 
 @pytest.mark.parametrize("version", KUBERNETES)

@@ -144,7 +144,12 @@ USERS = Family(
 )
 DEAD_LETTERS = Family("reelstream_dead_letters", "counter", "Records that broke their contract.", ("topic", "cause"))
 FALLBACKS = Family("reelstream_fallbacks", "counter", "Chunks of lists that were served without.", ("part", "cause"))
-BREAKER_OPEN = Family("reelstream_breaker_open", "gauge", "1 while a part that kept failing is not asked.", ("part",))
+BREAKER_OPEN = Family(
+    "reelstream_breaker_open",
+    "gauge",
+    "1 where a part has failed in a row, the last time within ten minutes.",
+    ("part",),
+)
 RECOVERED = Family("reelstream_records_recovered", "counter", "Records applied again because Redis had lost them.")
 STALLED = Family("reelstream_partitions_stalled", "gauge", "Partitions that Kafka does not answer for.")
 CATALOGUE_ITEMS = Family("reelstream_catalogue_items", "gauge", "Items of the catalogue in memory.")

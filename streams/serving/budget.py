@@ -13,6 +13,8 @@ from typing import TypeVar
 
 __all__ = ["Breaker", "BreakerConfig", "BudgetedScorer"]
 
+TOLD_S = 600.0  # of a failure: where calls are rare, the next one that could close the breaker may come days later
+
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ class Breaker:
 
     @property
     def is_tripped(self) -> bool:
-        """Whether enough calls failed in a row; it looks at no clock, so stays until one succeeds."""
-        return self._failures >= self._config.failures
+        """Whether enough calls have failed in a row, the last of them lately; it stays so while one more is tried."""
+        return self._failures >= self._config.failures and self._clock() - self._opened_at < TOLD_S
 
     def succeeded(self) -> None:
         """Note a success: the breaker closes."""

@@ -128,6 +128,17 @@ def test_failures_must_be_consecutive(clock):
     assert breaker.is_open()
 
 
+def test_failures_of_long_ago_are_told_no_more(clock):
+    """Where nobody calls for days nothing closes a breaker; it is told as tripped for ten minutes."""
+    breaker = Breaker(BreakerConfig(failures=1), clock)
+    assert not breaker.is_tripped
+    breaker.failed()
+    clock.now += 599.0
+    assert breaker.is_tripped
+    clock.now += 2.0
+    assert not breaker.is_tripped
+
+
 async def test_a_closed_pool_still_answers(scoring):
     """After close the fallback is served, for a list must always be published."""
     scoring.close()
