@@ -90,7 +90,7 @@ def read_config(path: Path, commands: list[str]) -> ConfigFile:
         if table not in names:
             raise _bad(path, table, f"is no table of settings and no command; {nearest(table, names)}")
         if not isinstance(entries, dict):
-            raise _bad(path, table, f"must be a table with keys below it, got {entries!r}")
+            raise _bad(path, table, f"must be a table with keys below it, got {_kind(entries)}")
         for key, value in entries.items():
             setting = known.get((table, key))
             if setting is not None:
@@ -108,11 +108,20 @@ def _text(path: Path, setting: Setting, value: object) -> str:
     is_good = isinstance(value, _TYPES[setting.type]) and (setting.type == "flag" or not isinstance(value, bool))
     if isinstance(value, list):
         is_good = is_good and all(isinstance(one, str) for one in value)
-        value = ",".join(map(str, value))
     if not is_good:
-        shown = "a value that is not shown" if setting.is_secret else repr(value)
+        shown = "a value that is not shown" if setting.is_secret else _kind(value)
         raise _bad(path, setting.table, f"{setting.key} must be {_REQUIRED[setting.type]}, got {shown}")
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _kind(value: object) -> str:
+    """Return a value as far as it may be told: words may be a password, or an address that holds one."""
+    if isinstance(value, bool | int | float):
+        return f"{value!r}"
+    words: dict[type, str] = {str: "a text", list: "a list", dict: "a table"}
+    return words.get(type(value), "something else")
 
 
 def _bad(path: Path, table: str, what: str) -> SettingsError:

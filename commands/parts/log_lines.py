@@ -16,6 +16,7 @@ __all__ = ["JsonLines", "KeyValueLines"]
 
 _EVENT = re.compile(r"[a-z]+\.[a-z_]+(?= |$)")
 _OBJECT = re.compile(r"<(?:[\w.]*\.)?(\w+)(?: object)? at 0x[0-9a-f]+>")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of what is named in other ways: functions, generators, tasks within
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
 _PLAIN = re.compile(r"[^\s\"'=\\]+")  # a value that needs no quotes
 
@@ -68,8 +69,8 @@ class JsonLines(_Lines):
 
 
 def _clean(text: str) -> str:
-    """Return a text without terminal escapes, and with an object's class in place of its address in memory."""
-    return _OBJECT.sub(r"\1", _ESCAPE.sub("", text))
+    """Return a text without terminal escapes and addresses in memory, and with an object's class in its place."""
+    return _ADDRESS.sub("", _OBJECT.sub(r"\1", _ESCAPE.sub("", text)))
 
 
 def _quoted(value: str) -> str:

@@ -64,7 +64,7 @@ class WorkerMetrics:
         self._waited = {trigger: waited.labels(trigger) for trigger in ("event", "request")}
         for before, after in (("cold_start", "personalized"), ("personalized", "cold_start")):
             self._mode_changes.labels(before, after)  # none so far is a number too
-        self.latest = LatencyWindow(time.monotonic)
+        self.latest = LatencyWindow(time.monotonic)  # of lists for events
 
     def collect(self, read: Callable[[], Figures]) -> None:
         """Let figures of others be read with these."""
@@ -106,7 +106,8 @@ class WorkerMetrics:
         for at in since_ms:
             seconds = max(0.0, (now - at) / 1000)  # producers' clocks may be ahead
             waited.observe(seconds)
-            self.latest.add(seconds)
+            if trigger == "event":
+                self.latest.add(seconds)
 
     def _counter(self, family: Family) -> Counter:
         return Counter(family.name, family.help, family.labels, registry=self._registry)

@@ -26,6 +26,7 @@ from streams.reading.unreadable import (
     FetchPositions,
     assignment_of,
     is_unreadable,
+    position_of,
     read_carefully,
     states_of,
 )
@@ -244,9 +245,10 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
             return {}
         found = {}
         for at, state in states_of(client):
-            if state.lso is not None and state.has_valid_position:
+            end, position = state.lso, position_of(state)
+            if end is not None and position is not None:
                 done = self._new_offset(at)
-                found[at.topic, at.partition] = max(0, state.lso - (state.position if done is None else done))
+                found[at.topic, at.partition] = max(0, end - (position if done is None else done))
         return found
 
     def begin_anew(self, at: Any) -> None:
@@ -276,8 +278,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
             gave_at = self._thread.gave_at.get(leader(at), 0.0)  # who gives others of theirs lets this one wait
             answered_at = max(self._thread.assigned_at, gave_at, (state.timestamp or 0) / 1000)
             if leader(at) not in waiting and not state.paused and now - answered_at >= for_s:
-                offset = state.position if state.has_valid_position else None
-                found.append(StalledPartition((at.topic, at.partition), offset, now - answered_at))
+                found.append(StalledPartition((at.topic, at.partition), position_of(state), now - answered_at))
         return found
 
     def ack(self, message: Any) -> bool:

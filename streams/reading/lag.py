@@ -2,7 +2,7 @@
 
 from aiokafka import AIOKafkaConsumer
 
-from streams.reading.unreadable import states_of
+from streams.reading.unreadable import position_of, states_of
 from streams.records.positions import TopicPartition
 
 __all__ = ["lag_of"]
@@ -10,8 +10,9 @@ __all__ = ["lag_of"]
 
 def lag_of(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
     """Return how many offsets of each partition were not handed out; one that was never fetched is left out."""
-    return {
-        (at.topic, at.partition): max(0, state.lso - state.position)
-        for at, state in states_of(consumer)
-        if state.lso is not None and state.has_valid_position
-    }
+    found = {}
+    for at, state in states_of(consumer):
+        end, position = state.lso, position_of(state)
+        if end is not None and position is not None:
+            found[at.topic, at.partition] = max(0, end - position)
+    return found

@@ -26,6 +26,7 @@ __all__ = [
     "assignment_of",
     "get_many",
     "is_unreadable",
+    "position_of",
     "read_carefully",
     "states_of",
     "unreadable",
@@ -72,6 +73,17 @@ def states_of(consumer: AIOKafkaConsumer) -> list[tuple[TopicPartition, Any]]:
     """Return the state of every partition that a consumer owns now."""
     assignment = assignment_of(consumer)
     return [] if assignment is None else [(at, assignment.state_value(at)) for at in assignment.tps]
+
+
+def position_of(state: Any) -> int | None:
+    """Return where a partition is read next, or None where that is not known.
+
+    Where it is asked in another thread than the consumer's own, the position may go between a look and the reading.
+    """
+    try:
+        return int(state.position)
+    except AssertionError:  # as aiokafka says that there is none
+        return None
 
 
 def is_unreadable(error: Exception) -> bool:

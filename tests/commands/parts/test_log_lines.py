@@ -59,6 +59,30 @@ def test_terminal_escapes_and_addresses_are_taken_out():
         assert not any(ord(letter) < 32 for letter in line)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (repr(pairs), "<function pairs>"),
+        (repr(letter for letter in "x"), "<generator object <genexpr>>"),
+        (
+            "<Task pending coro=<run() running at a.py:1> wait_for=<Task pending cb=[<Wakeup object at 0x7f8a>()]>>",
+            "<Task pending coro=<run() running at a.py:1> wait_for=<Task pending cb=[Wakeup()]>>",
+        ),
+        (
+            "<bound method Service.stop of <Service: running at 0x1f>>",
+            "<bound method Service.stop of <Service: running>>",
+        ),
+    ],
+    ids=["function", "generator", "nested task", "method"],  # the addresses differ between processes
+)
+def test_no_address_is_left(said, told):
+    """What a function, a generator, or a task within a task is called says no address either."""
+    assert " at 0x" in said
+    line = json.loads(JsonLines("worker").format(record("%s", said)))["msg"]
+    assert "0x" not in line
+    assert line.endswith(told)
+
+
 def test_a_traceback_is_told():
     """In key=value it follows on lines of its own, as people read it; in JSON it is a field."""
     try:

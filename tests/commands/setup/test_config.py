@@ -129,11 +129,11 @@ def test_options_become_defaults_of_their_commands(tmp_path, monkeypatch):
     [
         ("[kafak]", r"\[kafak\] is no table of settings and no command; did you mean kafka\?"),
         ("[kafka]\nadresses = 'x'", r"\[kafka\] has no key 'adresses'; did you mean addresses\?"),
-        ("[topics]\npartitions = '4'", r"\[topics\] partitions must be a whole number, got '4'"),
+        ("[topics]\npartitions = '4'", r"\[topics\] partitions must be a whole number, got a text"),
         ("[topics]\npartitions = true", r"\[topics\] partitions must be a whole number, got True"),
         ("[events]\nkeep_repeats = 1", r"\[events\] keep_repeats must be true or false, got 1"),
         ("[wording]\nkey = 1", r"\[wording\] key must be a text in quotes, got a value that is not shown"),
-        ("kafka = 'x'", r"\[kafka\] must be a table with keys below it, got 'x'"),
+        ("kafka = 'x'", r"\[kafka\] must be a table with keys below it, got a text"),
         ("[trainer]\nevery_event = 5", r"\[trainer\] has no option 'every_event'; did you mean every_events\?"),
         ("[trainer]\nevery_events = 0", r"\[trainer\] every_events must be as its option requires, got 0: "),
         ("[worker]\nredis = 'x'", r"\[worker\] redis must stand once, for all commands: write it as url of \[redis\]"),
@@ -149,6 +149,21 @@ def test_what_nobody_knows_is_refused_with_the_nearest_known(tmp_path, monkeypat
     with pytest.raises(SettingsError, match=told) as caught:
         root(tmp_path, text, monkeypatch)
     assert str(tmp_path / "own.toml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis = 'redis://ann:secret-4@host'",
+        "[redis]\nurl = ['redis://ann:secret-4@host']",
+        "[kafka]\nsasl_password = ['secret-4']",
+    ],
+)
+def test_no_password_is_told_of_what_is_refused(tmp_path, monkeypatch, text):
+    """An address in the wrong place, or in the wrong form, is not shown."""
+    with pytest.raises(SettingsError) as caught:
+        root(tmp_path, text, monkeypatch)
+    assert "secret-4" not in str(caught.value)
 
 
 def test_which_file_is_read(tmp_path):

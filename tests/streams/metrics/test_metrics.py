@@ -101,6 +101,8 @@ def test_lists_are_timed_from_the_record_on():
     assert value(registry, "reelstream_event_to_list_seconds_sum", trigger="event") == pytest.approx(2.04)
     assert value(registry, "reelstream_event_to_list_seconds_bucket", trigger="event", le="0.05") == 2
     assert metrics.latest.quantiles(0.0, 0.5, 1.0) == (0.0, 0.04, 2.0)
+    metrics.note_delivered("request", [1_000])  # is none of an event
+    assert metrics.latest.quantiles(1.0) == (2.0,)
 
 
 def test_quantiles_are_of_the_last_minute():
@@ -113,9 +115,18 @@ def test_quantiles_are_of_the_last_minute():
     for hundredths in range(1, 101):
         window.add(hundredths / 100)
     now[0] = 61.0  # the first is a minute old, the hundred others half a minute
-    assert window.quantiles(0.5, 0.99) == (0.51, 1.0)  # the places 50 and 99 of 0.01 to 1.00
+    assert window.quantiles(0.5, 0.99) == (0.50, 0.99)  # of 0.01 to 1.00
     now[0] = 91.0
     assert window.quantiles(0.5) is None
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.0, 1), (0.07, 7), (0.5, 50), (0.501, 51), (0.99, 99), (1.0, 100)])
+def test_a_share_is_no_larger_than_asked_for(share, found):
+    """A quantile is the smallest duration that the share does not exceed: the 99th of a hundred for 99 %."""
+    window = LatencyWindow(lambda: 0.0)
+    for seconds in range(1, 101):
+        window.add(seconds)
+    assert window.quantiles(share) == (found,)
 
 
 def test_endpoint_answers(tmp_path):
