@@ -16,7 +16,7 @@ from streams.errors import DataError
 __all__ = ["breaking_changes"]
 
 _SUFFIX = ".schema.json"
-_LEAST, _MOST = ("minimum", "minLength", "minItems"), ("maximum", "maxLength", "maxItems")
+_LOWER, _UPPER = ("minimum", "minLength", "minItems"), ("maximum", "maxLength", "maxItems")
 _AS_IT_IS = ("pattern", "not", "additionalProperties", "minProperties", "anyOf")
 
 
@@ -41,7 +41,7 @@ def breaking_changes(older: Path) -> tuple[str, ...]:
         old, new = _read(file), schema_document(topic)
         is_received = directions[topic] == "receive"
         found += _lost(old, new, topic) if is_received else _lost(new, old, topic, words_may_grow=True)
-        found += [f"{topic}: {name} is gone" for name in _gone(old, new)]
+        found += _gone(old, new, topic)
     return tuple(found)
 
 
@@ -53,8 +53,14 @@ def _read(file: Path) -> Schema:
     return schema
 
 
-def _gone(old: Schema, new: Schema) -> list[str]:
-    return sorted(old.get("properties", {}).keys() - new.get("properties", {}).keys())
+def _gone(old: Schema, new: Schema, at: str) -> Iterator[str]:
+    """Give the fields that there are no more, those of inner objects and of the places of lists too."""
+    before, now = old.get("properties", {}), new.get("properties", {})
+    yield from (f"{at}: {name} is gone" for name in sorted(before.keys() - now.keys()))
+    for name in sorted(before.keys() & now.keys()):
+        yield from _gone(before[name], now[name], f"{at}.{name}")
+    if "items" in old and "items" in new:
+        yield from _gone(old["items"], new["items"], f"{at}[]")
 
 
 def _lost(given: Schema, taken: Schema, at: str, *, words_may_grow: bool = False) -> Iterator[str]:
@@ -62,11 +68,13 @@ def _lost(given: Schema, taken: Schema, at: str, *, words_may_grow: bool = False
     for kind in sorted(_kinds(given) - _kinds(taken)):
         if not (kind == "integer" and "number" in _kinds(taken)):
             yield f"{at}: {kind} on one side is not known on the other"
-    if "enum" in taken and not words_may_grow and not set(given.get("enum", [None])) <= set(taken["enum"]):
+    if "enum" in taken and "enum" not in given:
+        yield f"{at}: any word on one side is one of a list on the other"
+    elif "enum" in taken and not words_may_grow and not set(given["enum"]) <= set(taken["enum"]):
         yield f"{at}: words on one side are not known on the other"
     yield from (
         f"{at}: {limit} is {given.get(limit)} on one side and {taken[limit]} on the other"
-        for limit in (*_LEAST, *_MOST)
+        for limit in (*_LOWER, *_UPPER)
         if limit in taken and not _is_within(limit, given.get(limit), taken[limit])
     )
     yield from (f"{at}: {rule} differs" for rule in _AS_IT_IS if given.get(rule) != taken.get(rule))
@@ -87,4 +95,4 @@ def _kinds(schema: Schema) -> set[str]:
 def _is_within(limit: str, given: float | None, taken: float) -> bool:
     if given is None:
         return False
-    return given >= taken if limit in _LEAST else given <= taken
+    return given >= taken if limit in _LOWER else given <= taken

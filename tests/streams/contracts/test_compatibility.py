@@ -10,20 +10,37 @@ from streams.contracts.documents import contract_files, write_files
 from streams.contracts.messages import CONTRACT_VERSION
 from streams.errors import DataError
 
-FIRST = Path(__file__).parents[2] / "data" / "contracts_1_0"
+KEPT = {  # a folder for each version
+    tuple(map(int, folder.name.split("_")[1:])): folder
+    for folder in (Path(__file__).parents[2] / "data").glob("contracts_*")
+}
 
 
-def test_nothing_breaks_for_users_of_the_first_contracts():
-    """Whoever sends and reads by version 1.0 is understood and understands."""
-    assert breaking_changes(FIRST) == ()
+def meant(schema):
+    """Return a schema without what is only said of it."""
+    if isinstance(schema, list):
+        return [meant(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {name for name in ("title", "description", "examples") if not isinstance(schema.get(name), dict)}
+    return {name: meant(one) for name, one in schema.items() if name not in said}
+
+
+@pytest.mark.parametrize("version", sorted(KEPT))
+def test_nothing_breaks_for_users_of_earlier_contracts(version):
+    """Whoever sends and reads by the first version, or a later one, is understood and understands."""
+    assert breaking_changes(KEPT[version]) == ()
 
 
 def test_another_set_has_another_version():
-    """Where a schema is no longer that of version 1.0.0, the contracts have a later version."""
-    kept = {file.name: json.loads(file.read_text("utf-8")) for file in FIRST.glob("*.json")}
-    now = {name: json.loads(text) for name, text in contract_files().items() if name in kept}
-    assert (now == kept) == (CONTRACT_VERSION == "1.0.0")
-    assert int(CONTRACT_VERSION.split(".")[0]) == 1
+    """The latest set that is kept has the number and the schemas of now; a change is a new number and one more set."""
+    major, minor, patch = map(int, CONTRACT_VERSION.split("."))
+    assert (max(KEPT), patch) == ((major, minor), 0)
+    files = KEPT[major, minor].glob("*.schema.json")
+    kept = {file.name: meant(json.loads(file.read_text("utf-8"))) for file in files}
+    now = {name: meant(json.loads(text)) for name, text in contract_files().items() if name.endswith(".schema.json")}
+    assert now == kept
+    assert [one for one, _ in KEPT] == [major] * len(KEPT)
 
 
 @pytest.fixture
@@ -62,6 +79,17 @@ def broken(tmp_path):
         ("recommendations", lambda fields, _: fields["k"].update(type="string"), "k: integer on one side"),
         ("recommendations", lambda fields, _: fields.update(note={"type": "string"}), "recommendations: note is gone"),
         ("mode-changes", lambda fields, _: fields["known_items"].update(minimum=1), "known_items: minimum is None"),
+        (
+            "recommendations",
+            lambda fields, _: fields["items"]["items"]["properties"].update(note={"type": "string"}),
+            "recommendations.items[]: note is gone",
+        ),
+        (
+            "recommendations",
+            lambda fields, _: fields["trigger"]["properties"].update(note={"type": "string"}),
+            "recommendations.trigger: note is gone",
+        ),
+        ("recommendations", lambda fields, _: fields["user_id"].update(enum=["ann"]), "user_id: any word on one side"),
     ],
 )
 def test_what_breaks_is_named(broken, topic, change, said):
