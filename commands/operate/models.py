@@ -23,6 +23,7 @@ _PIPE_COLUMNS = 200  # a reader that is no terminal gets whole lines
 
 _TOLD = ("hr@10", "popularity_hr@10", "champion_hr@10")  # of a decision's figures, by which it is judged at a glance
 
+_because_option = click.option("--because", metavar="TEXT", help="Why; `model history` tells it.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -76,8 +77,9 @@ def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 @model.command()
 @click.argument("version_id", metavar="[VERSION]", required=False)
 @address_options
+@_because_option
 @_json_option
-def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
+def rollback(version_id: str | None, *, because: str | None, as_json: bool, **given: Any) -> None:
     """Serve an older version again, by default the parent of the one that serves.
 
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
@@ -91,14 +93,16 @@ def rollback(version_id: str | None, *, as_json: bool, **given: Any) -> None:
         _parent(settings, _required(_current(settings)))
     else:
         version_id = _whole_id(settings, version_id)
-    _tell(asyncio.run(roll_back(settings, version_id, person())), "rolled_back", as_json=as_json)
+    served = asyncio.run(roll_back(settings, version_id, person(), because))
+    _tell(served, "rolled_back", as_json=as_json)
 
 
 @model.command()
 @click.argument("version_id", metavar="VERSION")
 @address_options
+@_because_option
 @_json_option
-def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
+def promote(version_id: str, *, because: str | None, as_json: bool, **given: Any) -> None:
     """Serve a stored version, whatever the gate said of it; a running trainer goes on from it.
 
     The version is loaded first, so a torn one is refused before anything changes. Running workers follow. It is its own
@@ -108,7 +112,7 @@ def promote(version_id: str, *, as_json: bool, **given: Any) -> None:
     from streams.reports.promoting import promote_version
 
     settings = given_settings(given)
-    served = asyncio.run(promote_version(settings, _whole_id(settings, version_id), person()))
+    served = asyncio.run(promote_version(settings, _whole_id(settings, version_id), person(), because))
     _tell(served, "promoted", as_json=as_json)
 
 

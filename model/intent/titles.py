@@ -37,6 +37,7 @@ class TitleFinder:
                 keys.setdefault(key, []).append(row)
         self._rows = keys
         self._keys = list(keys)
+        self._folded: tuple[str, ...] | None = None  # without case, once somebody looks for a part of a title
 
     def exactly(self, text: str) -> Item | None:
         """Return the item of this title, but for case, accents, marks and articles.
@@ -74,6 +75,13 @@ class TitleFinder:
                 best.setdefault(row, score / 100.0)
         ranked = sorted(best, key=lambda row: (-best[row], row))[:n]
         return [(self._items[row], best[row]) for row in ranked]
+
+    def holding(self, part: str) -> list[tuple[int, Item]]:
+        """Return where a text without capitals stands in titles, and the items of those titles."""
+        if self._folded is None:
+            self._folded = tuple(item.title.casefold() for item in self._items)
+        places = ((title.find(part), item) for title, item in zip(self._folded, self._items, strict=True))
+        return [(place, item) for place, item in places if place >= 0]
 
     def _rows_of(self, text: str) -> list[int]:
         joined = _joined(plain_title(text))

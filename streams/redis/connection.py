@@ -83,7 +83,7 @@ def _limits(answer_s: float) -> _Limits:
     return {"socket_connect_timeout": _CONNECT_S, "socket_timeout": answer_s}
 
 
-def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
+def connect(url: str, attempts: int = _ATTEMPTS, *, must_answer: bool = False) -> AsyncRedis:
     """Return a client for the worker; all it asks here is whether the server belongs to a cluster.
 
     Parameters
@@ -92,25 +92,28 @@ def connect(url: str, attempts: int = _ATTEMPTS) -> AsyncRedis:
         password and redis-py's options; or of Sentinels (``streams.redis_url``), whose primary is found anew with each
         connection. A server that cannot be reached now counts as a single one.
     attempts : how often a call is repeated whose connection broke; at most once on a cluster or with Sentinels.
+    must_answer : whether a server that cannot be reached now is an error.
 
     Raises
     ------
     SettingsError
         If the URL has an option that does not exist, or a cluster's names a database other than 0.
+    StateAway
+        If it must answer and does not.
     """
     elsewhere = min(attempts, _ATTEMPTS_ELSEWHERE)
     limits = _limits(_ANSWER_S)
     with _usable(url):
         if names_sentinels(url):
             return _primary(SentinelService.of(url), limits, elsewhere)
-        if _is_cluster(url):  # what we call is on both, though they share no type
+        if _is_cluster(url, must_answer=must_answer):  # what we call is on both, though they share no type
             cluster = AsyncRedisCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
             return cast("AsyncRedis", cluster)
         retry = AsyncRetry(_backoff(), attempts, _REPEATED)
         return AsyncRedis.from_url(url, **limits, retry=retry, health_check_interval=30)
 
 
-def connect_to_read(url: str, answer_s: float = _READ_S) -> "redis.Redis":
+def connect_to_read(url: str, answer_s: float = _READ_S, *, must_answer: bool = False) -> "redis.Redis":
     """Return a synchronous client for looking things up, of a server, a cluster or a primary, as ``connect`` does.
 
     It fails fast, because a person waits: within 10 s from here to the first failing call. It decodes what it reads.
@@ -119,7 +122,7 @@ def connect_to_read(url: str, answer_s: float = _READ_S) -> "redis.Redis":
     with _usable(url):
         if names_sentinels(url):
             return _primary_to_read(SentinelService.of(url), limits)
-        if _is_cluster(url):
+        if _is_cluster(url, must_answer=must_answer):
             never = Retry(NoBackoff(), 0)  # it would ask the members for the slots again, the frozen one among them
             with answered("connecting to the cluster"):
                 cluster = RedisCluster.from_url(url, **limits, retry=never, decode_responses=True)
@@ -187,13 +190,15 @@ def answered(where: str) -> Iterator[None]:
         raise StateAway(f"{where}: an answer from Redis is required, got a connection closed under the call") from error
 
 
-def _is_cluster(url: str) -> bool:
-    """Ask once, without retries; what fails here fails again, and is told, at the first call."""
+def _is_cluster(url: str, *, must_answer: bool) -> bool:
+    """Ask once, without retries; what fails here fails again, and is told, at the first call, unless it must answer."""
     with redis.Redis.from_url(url, **_limits(_CONNECT_S), retry=Retry(NoBackoff(), 0)) as client:
         client.connection_pool.connection_kwargs["db"] = 0  # a cluster has no other, and would refuse to be asked
         try:
             found = cast("dict[str, object]", client.info("cluster"))
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
+            if must_answer and _is_away(error):
+                raise StateAway(f"connecting: an answer from Redis is required, got {_one_line(error)}") from error
             return False
     return found.get("cluster_enabled") == 1
 

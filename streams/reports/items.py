@@ -1,6 +1,7 @@
 """An item by a title that somebody typed, and what is similar to it."""
 
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 from typing import Any
 
 from model.catalogue import Item
@@ -28,7 +29,7 @@ def find_by_title(finder: TitleFinder, title: str) -> tuple[Item | None, list[It
     return None, [item for item, _ in near]
 
 
-def search_titles(finder: TitleFinder, items: Sequence[Item], text: str, n: int) -> list[dict[str, Any]]:
+def search_titles(finder: TitleFinder, text: str, n: int) -> list[dict[str, Any]]:
     """Return up to n items for what somebody typed so far: titles that hold it, those that begin with it first.
 
     Where too few titles hold it, those that are most like it follow.
@@ -36,10 +37,8 @@ def search_titles(finder: TitleFinder, items: Sequence[Item], text: str, n: int)
     wanted = text.casefold().strip()
     if not wanted:
         return []
-    places = ((item.title.casefold().find(wanted), item) for item in items)
-    holding = sorted((place != 0, len(item.title), item.title, item.item_id) for place, item in places if place >= 0)
-    by_id = {item.item_id: item for item in items}
-    found = [by_id[item_id] for *_, item_id in holding[:n]]
+    holding = ((place != 0, len(item.title), item.title, item.item_id, item) for place, item in finder.holding(wanted))
+    found = [item for *_, item in nsmallest(n, holding)]
     if len(found) < n:
         held = {item.item_id for item in found}
         near = finder.find(text, n, LEAST_FOUND)

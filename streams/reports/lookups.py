@@ -1,5 +1,6 @@
 """Lists, profiles and what trends, as plain values with titles: what look-ups print as JSON and answer over HTTP."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +9,14 @@ from model.catalogue import Item
 from model.history import Profile
 from streams.state.lookups import Lookups
 
-__all__ = ["described_genres", "described_item", "described_profile", "described_trending", "list_with_titles"]
+__all__ = [
+    "described_genres",
+    "described_item",
+    "described_profile",
+    "described_trending",
+    "genre_counts",
+    "list_with_titles",
+]
 
 _NO_TITLE: Mapping[str, Any] = {"title": None, "year": None, "genres": ()}
 
@@ -45,14 +53,15 @@ def described_trending(lookups: Lookups, n: int, genre: str | None = None) -> li
     ]
 
 
-def described_genres(items: Iterable[Item], trending: Sequence[str]) -> list[dict[str, Any]]:
+def genre_counts(items: Iterable[Item]) -> Mapping[str, int]:
+    """Return how many items have each genre."""
+    return Counter(genre for item in items for genre in item.genres)
+
+
+def described_genres(counts: Mapping[str, int], trending: Sequence[str]) -> list[dict[str, Any]]:
     """Return every genre of a catalogue by name, with how many items have it and whether it trends."""
-    counts: dict[str, int] = dict.fromkeys(trending, 0)
-    for item in items:
-        for genre in item.genres:
-            counts[genre] = counts.get(genre, 0) + 1
     hot = frozenset(trending)
-    return [{"genre": genre, "items": n, "trending": genre in hot} for genre, n in sorted(counts.items())]
+    return [{"genre": one, "items": counts.get(one, 0), "trending": one in hot} for one in sorted({*counts, *hot})]
 
 
 def _counters(found: Profile) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class ServedVersion:
     uri: str
 
 
-async def promote_version(settings: Settings, version_id: str, by: str) -> ServedVersion:
+async def promote_version(settings: Settings, version_id: str, by: str, cause: str | None = None) -> ServedVersion:
     """Serve a stored version, whatever the gate said of it.
 
     Parameters
@@ -38,6 +38,7 @@ async def promote_version(settings: Settings, version_id: str, by: str) -> Serve
     settings : where it is.
     version_id : which one.
     by : who wants it.
+    cause : why, in their words.
 
     Raises
     ------
@@ -48,10 +49,10 @@ async def promote_version(settings: Settings, version_id: str, by: str) -> Serve
     NotAnnounced
         If it serves, and Kafka could not be told.
     """
-    return await _serve(settings, version_id, "promoted", _pointer(settings), by)
+    return await _serve(settings, version_id, "promoted", _pointer(settings), (by, cause))
 
 
-async def roll_back(settings: Settings, version_id: str | None, by: str) -> ServedVersion:
+async def roll_back(settings: Settings, version_id: str | None, by: str, cause: str | None = None) -> ServedVersion:
     """Serve an older version again, by default the parent of the one that serves; raises as ``promote_version``.
 
     Raises
@@ -61,7 +62,7 @@ async def roll_back(settings: Settings, version_id: str | None, by: str) -> Serv
     """
     before = _pointer(settings)
     if version_id is not None:
-        return await _serve(settings, version_id, "rolled_back", before, by)
+        return await _serve(settings, version_id, "rolled_back", before, (by, cause))
     if before is None:
         raise RegistryError(
             "model: a VERSION is required, because no version serves; `reelstream model list` names them"
@@ -69,7 +70,7 @@ async def roll_back(settings: Settings, version_id: str | None, by: str) -> Serv
     parent = VersionStore(settings.registry).read(before.version).parent
     if parent is None:
         raise RegistryError(f"model: a VERSION is required, because {before.version} serves and has no parent")
-    return await _serve(settings, parent, "rolled_back", before, by, is_only_instead=True)
+    return await _serve(settings, parent, "rolled_back", before, (by, cause), is_only_instead=True)
 
 
 async def _serve(
@@ -77,14 +78,18 @@ async def _serve(
     version_id: str,
     status: Literal["promoted", "rolled_back"],
     before: ModelPointer | None,
-    by: str,
+    wish: tuple[str, str | None],
     *,
     is_only_instead: bool = False,
 ) -> ServedVersion:
-    """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one."""
+    """Let a version serve that can be loaded, and say so; where it is only to serve instead of another, of that one.
+
+    ``wish`` says who wants it, and why.
+    """
+    by, cause = wish
     snapshot, version = Registry(settings.registry).load(version_id)
     require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
-    decision = decide(version, status, by=by)
+    decision = decide(version, status, cause, by=by)
     client = connect(settings.redis)
     try:
         state = State(client)

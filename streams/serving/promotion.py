@@ -38,7 +38,7 @@ def decide(
 
     Parameters
     ----------
-    cause : why, in words, where nobody asked for it.
+    cause : why, in words; without one a person who decided has not said it.
     metrics : the figures it was decided by; the version's own by default.
     by : who decides: a role, or a person.
     """

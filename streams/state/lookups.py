@@ -5,13 +5,14 @@ profiles come back from the calls that change them (``store``).
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 from redis import Redis
+from redis.cluster import RedisCluster
 
 from model.catalogue import Item
 from model.history import Interaction, Profile
@@ -58,6 +59,7 @@ class Lookups:
     """
 
     def __init__(self, client: Redis) -> None:
+        self._is_cluster = isinstance(client, RedisCluster)
         self._client: Any = client  # redis-py types every reply as possibly awaitable
 
     def recommendation(self, user_id: str) -> FoundList | None:
@@ -159,13 +161,23 @@ class Lookups:
         with answered(f"lookup of users who begin with {prefix!r}"):
             if prefix and self._client.exists(UserKeys.of(prefix).recs):
                 found.add(prefix)
-            keys = self._client.scan_iter(match=lists_of_users(prefix), count=_SCANNED)
             looked_until = time.monotonic() + _LOOK_S
-            for key in keys:
-                found.add(user_of_list(key))
+            for keys in self._pages(lists_of_users(prefix)):
+                found.update(map(user_of_list, keys))
                 if len(found) >= n or time.monotonic() > looked_until:
                     break
         return tuple(sorted(found))[:n]
+
+    def _pages(self, pattern: str) -> Iterator[list[str]]:
+        """Give the keys of a pattern as Redis looks through its keys, step by step: most steps find none."""
+        targets = [{"target_nodes": node} for node in self._client.get_primaries()] if self._is_cluster else [{}]
+        for target in targets:
+            cursor: Any = None
+            while cursor != 0:
+                cursor, keys = self._client.scan(cursor or 0, match=pattern, count=_SCANNED, **target)
+                if isinstance(cursor, dict):  # a cluster's says which node answered
+                    (cursor,) = cursor.values()
+                yield keys
 
     def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
         """Return what the catalogue says about each item; items that it does not hold are left out."""

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Query
+from fastapi import Depends, Query, Request
 
 from streams.records.ids import is_id
+from streams.records.trace_context import TraceContext
+from web.api.limits import KEY_NAME
 from web.api.problems import ProblemError
 from web.gateway.gateway import Gateway
 
@@ -15,6 +17,8 @@ __all__ = [
     "MAX_BUDGET_MS",
     "Text",
     "Texts",
+    "Trace",
+    "asker",
     "fallback_list",
     "fresh_list",
     "possible_ids",
@@ -29,13 +33,30 @@ Text = Annotated[str, Query(min_length=1, max_length=64)]
 Texts = Annotated[list[Text], Query(max_length=32, default_factory=list)]
 
 
+def trace_of(request: Request) -> TraceContext | None:
+    """Return the trace that a request says it belongs to."""
+    given = {name: request.headers.get(name) for name in ("traceparent", "tracestate")}
+    return TraceContext.of_headers({name: one.encode("latin-1") for name, one in given.items() if one is not None})
+
+
+Trace = Annotated[TraceContext | None, Depends(trace_of)]
+
+
+def asker(request: Request) -> str:
+    """Return who asks, as it is written beside a decision: the name of their key."""
+    name = request.scope.get(KEY_NAME)
+    return "api" if name is None else f"{name}@api"
+
+
 def require_user(user_id: str) -> None:
     """Raise a problem of a user whom there cannot be."""
     if not is_id(user_id):
         raise ProblemError(404, f"the id of a user is required, got {user_id!r:.80}, which no event can name")
 
 
-async def fresh_list(gateway: Gateway, user_id: str, wishes: Mapping[str, Any], budget_ms: int) -> dict[str, Any]:
+async def fresh_list(
+    gateway: Gateway, user_id: str, wishes: Mapping[str, Any], budget_ms: int, trace: TraceContext | None = None
+) -> dict[str, Any]:
     """Return a list that was made now; where the answer is late, the stored one, marked ``stale``.
 
     Raises
@@ -44,7 +65,7 @@ async def fresh_list(gateway: Gateway, user_id: str, wishes: Mapping[str, Any], 
         If the request is refused, with what is wrong with it.
     """
     require_user(user_id)
-    found = await gateway.ask(user_id, _given(wishes), budget_ms / 1000)
+    found = await gateway.ask(user_id, _given(wishes), budget_ms / 1000, trace)
     if found is None:
         return await fallback_list(gateway, user_id, wishes.get("k") or 10) | {"stale": True}
     if found["mode"] == "refused":

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from streams.errors import SettingsError, StreamError
 from web.api.keys import ApiKey, KeyFile, Scope
-from web.api.limits import OWE, ApiConfig, RateLimits, is_local
+from web.api.limits import KEY_NAME, OWE, ApiConfig, RateLimits, is_local
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problem_of, rendered, too_soon
 from web.gateway.gateway import Gateway
@@ -129,6 +129,7 @@ class Front:
             wait_s = self._limits.wait_s(key.key_id, rate)
             if wait_s > 0.0:
                 raise too_soon(wait_s)
+            scope[KEY_NAME] = key.name
             scope[OWE] = partial(self._limits.owe, key.key_id, rate)
         is_of_page = self._page is not None and self._page.answers(path)
         if scope.get("method") in _CHANGING and not is_of_page:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from streams.errors import SettingsError
 
-__all__ = ["OWE", "ApiConfig", "RateLimits", "is_local"]
+__all__ = ["KEY_NAME", "OWE", "ApiConfig", "RateLimits", "is_local"]
 
 OWE = "reelstream.owe"  # of a request's scope: counts further events of its key; absent without keys
 
+KEY_NAME = "reelstream.key_name"  # of a request's scope: whose key it shows; absent without keys
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _KEPT = 10_000  # buckets; keys are made by hand, so nobody has so many
 

@@ -17,6 +17,7 @@ __all__ = [
     "Items",
     "Liveness",
     "PlaceAnswer",
+    "PromoteWish",
     "QualityAnswer",
     "RankedItem",
     "Readiness",
@@ -233,8 +234,14 @@ class Decision(BaseModel):
     uri: str
 
 
-class RollbackWish(BaseModel):
-    """Which version is to serve again; the parent of the one that serves where none is named."""
+class PromoteWish(BaseModel):
+    """Why a version is to serve."""
+
+    because: str | None = Field(default=None, min_length=1, max_length=200, description="In your words, for history.")
+
+
+class RollbackWish(PromoteWish):
+    """Which version is to serve again, and why; the parent of the one that serves where none is named."""
 
     version: str | None = Field(default=None, min_length=1, max_length=64)
 

@@ -23,6 +23,7 @@ from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.topics import REQUESTS
 from streams.records.codec import decode_request, encode
+from streams.records.trace_context import TraceContext
 from streams.redis.connection import connect
 from streams.redis.heartbeat import find_alive
 from streams.reports.experiments import experiment_of
@@ -41,7 +42,7 @@ from streams.state.lookups import Lookups
 from streams.state.quality import find_series
 from web.gateway.published_lists import PublishedLists
 from web.gateway.reading import Reading
-from web.gateway.sending import EventResult, EventSender
+from web.gateway.sending import EventResult, EventSender, headers_of
 from web.gateway.stored_lists import StoredLists
 from web.gateway.titles import Titles
 
@@ -74,11 +75,12 @@ class Gateway:
         self._previews: Any = None
 
     async def __aenter__(self) -> Self:
-        """Connect; raise StreamError where that is not possible."""
+        """Connect; raise StreamError where that is not possible: Redis and Kafka must answer now."""
         async with AsyncExitStack() as begun:
             begun.callback(self._reading.close)
             await self._reading.start()
-            client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS))
+            begun.push_async_callback(self._titles.stop)
+            client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS, must_answer=True))
             begun.push_async_callback(client.aclose)
             self._stored = StoredLists(client)
             self._client = client
@@ -116,8 +118,8 @@ class Gateway:
 
     async def genres(self) -> list[dict[str, Any]]:
         """Return every genre, how many items have it, and whether it trends."""
-        items = await self._titles.items()
-        return described_genres(items, await self._reading.of(Lookups.genres))
+        counts = await self._titles.genres()
+        return described_genres(counts, await self._reading.of(Lookups.genres))
 
     async def item(self, item_id: str) -> dict[str, Any] | None:
         """Return what the catalogue says of an item, or None."""
@@ -141,15 +143,17 @@ class Gateway:
         """Return up to n users with a list whose ids begin so, by id."""
         return list(await self._reading.of(lambda lookups: lookups.users(prefix, n)))
 
-    async def send_events(self, batch: Sequence[object]) -> list[EventResult]:
+    async def send_events(self, batch: Sequence[object], trace: TraceContext | None = None) -> list[EventResult]:
         """Send events and return, once the broker has them, what became of each.
 
         An event is an object with ``user_id``, ``item_id`` and ``progress``, ``rating`` or ``kind``; ``event_id``,
-        ``ts`` and ``rec_id`` may be left out.
+        ``ts`` and ``rec_id`` may be left out. Their records carry the trace on.
         """
-        return await self._events.send(batch)
+        return await self._events.send(batch, trace)
 
-    async def ask(self, user_id: str, wishes: Mapping[str, Any], budget_s: float) -> dict[str, Any] | None:
+    async def ask(
+        self, user_id: str, wishes: Mapping[str, Any], budget_s: float, trace: TraceContext | None = None
+    ) -> dict[str, Any] | None:
         """Ask for a list and return the answer; None where none came in time.
 
         Parameters
@@ -157,6 +161,7 @@ class Gateway:
         user_id : for whom.
         wishes : further fields of a request (docs/reference/records.md).
         budget_s : seconds that it may take altogether.
+        trace : that the request and its list belong to.
 
         Raises
         ------
@@ -172,7 +177,7 @@ class Gateway:
             async with asyncio.timeout(budget_s):
                 with self._published.of(user_id) as lists:
                     topic = self.settings.prefix + REQUESTS
-                    await self._producer.send_and_wait(topic, body, user_id.encode())
+                    await self._producer.send_and_wait(topic, body, user_id.encode(), headers=headers_of(trace))
                     while True:
                         found: dict[str, Any] = orjson.loads(await lists.get())
                         if found["trigger"].get("request_id") == request["request_id"]:
@@ -182,9 +187,17 @@ class Gateway:
         except TimeoutError:
             return None
 
+    def lists_of(self, user_id: str) -> AsyncGenerator[bytes]:
+        """Give a user's stored list and each that is published after it, as JSON, without answers to requests."""
+        return self._published.following(user_id, lambda: self._stored.of(user_id))
+
     def new_lists(self, user_id: str) -> AsyncGenerator[bytes]:
-        """Give each list of a user that is published from now on, as JSON, answers to requests included."""
-        return self._published.following(user_id)
+        """Give each list of a user that is published from now on, as JSON, without answers to requests."""
+
+        async def none() -> None:
+            return None
+
+        return self._published.following(user_id, none)
 
     async def preview(self, user_id: str, version_id: str) -> dict[str, Any]:
         """Return the list that a stored version would make for a user now, with titles; nothing is published."""
@@ -207,13 +220,20 @@ class Gateway:
         """Return one version whose files are whole; raise RegistryError if there is none."""
         return await self._reading.by(lambda client: version_of(client, self.settings.registry, version_id))
 
-    async def promote(self, version_id: str) -> dict[str, Any]:
-        """Serve a stored version; raises as ``streams.reports.promoting.promote_version``."""
-        return await self._decide(version_id, "promote_version")
+    async def promote(self, version_id: str, *, by: str, cause: str | None = None) -> dict[str, Any]:
+        """Serve a stored version; raises as ``streams.reports.promoting.promote_version``.
 
-    async def roll_back(self, version_id: str | None = None) -> dict[str, Any]:
-        """Serve an older version again, by default the parent of the one that serves."""
-        return await self._decide(version_id, "roll_back")
+        Parameters
+        ----------
+        version_id : which one.
+        by : who wants it.
+        cause : why, in their words.
+        """
+        return await self._decide("promote_version", version_id, by, cause)
+
+    async def roll_back(self, version_id: str | None = None, *, by: str, cause: str | None = None) -> dict[str, Any]:
+        """Serve an older version again, by default the parent of the one that serves; else as ``promote``."""
+        return await self._decide("roll_back", version_id, by, cause)
 
     async def experiment(self) -> dict[str, Any]:
         """Return the experiment that runs with its figures; ``{"experiment": None}`` without one."""
@@ -253,13 +273,15 @@ class Gateway:
                 await self._producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError) as error:
             raise self._away("health", error) from error
+        if not self._published.is_reading:
+            raise ClusterAway(f"health: the lists that Kafka at {self.settings.kafka} publishes are required, got none")
         return {"redis_ms": redis_ms, "kafka_ms": 1000 * (time.monotonic() - began)}
 
-    async def _decide(self, version_id: str | None, how: str) -> dict[str, Any]:
+    async def _decide(self, how: str, version_id: str | None, by: str, cause: str | None) -> dict[str, Any]:
         def decide() -> dict[str, Any]:
             from streams.reports import promoting  # noqa: PLC0415 - torch: seconds and 300 MB, which few need here
 
-            served = asyncio.run(getattr(promoting, how)(self.settings, version_id, "api"))
+            served = asyncio.run(getattr(promoting, how)(self.settings, version_id, by, cause))
             return {"previous": served.previous, "current": served.current, "uri": served.uri}
 
         return await self._reading.off_the_loop(decide)

@@ -1,16 +1,20 @@
 """Every list that is published from now on, for those who asked for one or follow a user.
 
+Who asked for a list gets all of the user's; who follows a user gets those that no request led to.
+
 One consumer reads the topic for the whole process, from its ends and in no group. Of all that comes by, only the lists
 of users whom somebody waits for are looked at.
 """
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -73,11 +77,35 @@ class PublishedLists:
             if not self._waiting[user_id]:
                 del self._waiting[user_id]
 
-    async def following(self, user_id: str) -> AsyncGenerator[bytes]:
-        """Give each list of the user that is published, for as long as somebody iterates."""
+    @property
+    def is_reading(self) -> bool:
+        """Whether lists are read now."""
+        return self._consumer is not None and self._reading is not None and not self._reading.done()
+
+    async def following(self, user_id: str, stored: Callable[[], Awaitable[bytes | None]]) -> AsyncGenerator[bytes]:
+        """Give the user's stored list, if there is one, and each that is published, for as long as somebody iterates.
+
+        Parameters
+        ----------
+        user_id : who is followed.
+        stored : returns the list as it is stored; asked once what is published from now on is kept, so that no list
+            falls between the two. Those published before the stored one, and it itself, are not given again.
+        """
         with self.of(user_id) as lists:
+            told = await stored()
+            rec_id, since = None, -math.inf
+            if told is not None:
+                first = orjson.loads(told)
+                rec_id, since = first["rec_id"], first["published_ts"]
+                yield told
             while True:
-                yield await lists.get()
+                body = await lists.get()
+                record = orjson.loads(body)
+                if "request_id" in record["trigger"] or record["mode"] == "refused":
+                    continue
+                if record["rec_id"] != rec_id and record["published_ts"] >= since:
+                    rec_id = record["rec_id"]
+                    yield body
 
     async def _connected(self) -> AIOKafkaConsumer:
         reading = consumer(self._settings, group_id=None, client_id="reelstream-api", auto_offset_reset="latest")
@@ -100,14 +128,20 @@ class PublishedLists:
                     self._consumer = await self._connected()
                 async for record in self._consumer:
                     self._hand_out(record)
-            except KafkaError as error:
-                logger.warning("lists.interrupted the topic %s is read anew: %r", self._topic, error)
-                if self._consumer is not None:
-                    await self._consumer.stop()
-                self._consumer = None
+            except Exception as error:
+                unforeseen = not isinstance(error, KafkaError)
+                logger.warning(
+                    "lists.interrupted the topic %s is read anew: %r", self._topic, error, exc_info=unforeseen
+                )
+                failed, self._consumer = self._consumer, None
+                if failed is not None:
+                    with suppress(Exception):  # it is given up anyhow
+                        await failed.stop()
                 await asyncio.sleep(_AGAIN_S)
 
     def _hand_out(self, record: Any) -> None:
+        if record.value is None:
+            return
         user_id = (record.key or b"").decode(errors="replace")
         for lists in self._waiting.get(user_id, ()):
             if lists.full():

@@ -34,8 +34,12 @@ class Reading:
         self._client: Redis | None = None
 
     async def start(self) -> None:
-        """Find out what kind of server it is; raise SettingsError if the URL cannot be used."""
-        self._client = await self.off_the_loop(lambda: connect_to_read(self._url))
+        """Find out what kind of server it is; raise SettingsError if the URL cannot be used, StateError without answer.
+
+        A cluster that did not answer would be taken for a single server, for as long as the process lives.
+        """
+        self._client = await self.off_the_loop(lambda: connect_to_read(self._url, must_answer=True))
+        await self.by(lambda client: client.ping())
 
     async def of(self, look: Callable[[Lookups], T]) -> T:
         """Return what a look-up finds; raises what it raises."""

@@ -4,6 +4,7 @@ What would become a dead letter is refused here and never sent. An event may lea
 time is then now, and its id a new one, so that only events with an id of their own may be sent again safely.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from streams.kafka.topics import ACTIONS, RATES, WATCHES
 from streams.records.codec import BadRecord, encode
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Event, Origin
+from streams.records.trace_context import TraceContext
 from streams.settings import Settings
 
-__all__ = ["MAX_WHOLE", "EventResult", "EventSender"]
+__all__ = ["MAX_WHOLE", "EventResult", "EventSender", "headers_of"]
 
 MAX_WHOLE = 2**53 - 1  # beyond it many JSON writers round, and an id would be another
 _WHOLE = ("event_id", "user_id", "item_id", "rec_id", "ts")
+_AT_ONCE = 50  # events checked before others have their turn: a millisecond
 _TOPICS = {WATCH: WATCHES, RATE: RATES}
 
 
@@ -58,7 +61,7 @@ class EventSender:
         self._producer = producer
         self._settings = settings
 
-    async def send(self, batch: Sequence[object]) -> list[EventResult]:
+    async def send(self, batch: Sequence[object], trace: TraceContext | None = None) -> list[EventResult]:
         """Send those events that keep their contract, and return the result of each in order.
 
         Raises
@@ -70,15 +73,19 @@ class EventSender:
         now_ms = time.time_ns() // 1_000_000
         results: list[EventResult] = []
         deliveries = []
+        headers = headers_of(trace)
         try:
-            for given in batch:
+            for at, given in enumerate(batch, 1):
+                if at % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 try:
                     topic, event = _checked(given, now_ms, self._settings.kinds)
                 except BadRecord as error:
                     results.append(EventResult(_id_of(given), "refused", error.cause, error.detail))
                     continue
                 name = self._settings.prefix + topic
-                deliveries.append(await self._producer.send(name, encode(event), event.user_id.encode()))
+                sent = await self._producer.send(name, encode(event), event.user_id.encode(), headers=headers)
+                deliveries.append(sent)
                 results.append(EventResult(event.event_id, "accepted"))
             for delivery in deliveries:  # all are under way
                 await delivery
@@ -86,6 +93,11 @@ class EventSender:
             required = f"events: an acknowledgement of Kafka at {self._settings.kafka} is required"
             raise cluster_error(error, required) from error
         return results
+
+
+def headers_of(trace: TraceContext | None) -> list[tuple[str, bytes]] | None:
+    """Return the headers of a record that carry a trace on, as aiokafka takes them."""
+    return None if trace is None else list(trace.headers().items())
 
 
 def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, Event]:

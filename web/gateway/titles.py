@@ -1,13 +1,16 @@
 """Items by what somebody types, in a catalogue that is kept in memory and read anew when it has changed."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from model.catalogue import Item
 from model.intent.titles import TitleFinder
 from streams.reports.items import search_titles
+from streams.reports.lookups import genre_counts
 from streams.state.lookups import Lookups
 from web.gateway.reading import Reading
 
@@ -15,10 +18,23 @@ __all__ = ["Titles"]
 
 _CURRENT_S = 60.0  # a title that was mended, with no item more or less, is found by then
 _LOOK_S = 1.0  # between two looks whether there are more items
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """All items by id, what finds them by title, and how many have each genre."""
+
+    items: tuple[Item, ...] = ()
+    finder: TitleFinder = field(default_factory=lambda: TitleFinder(()))
+    genres: Mapping[str, int] = field(default_factory=dict)
 
 
 class Titles:
     """The catalogue as look-ups know it.
+
+    It is read anew behind everybody's back: whoever asks meanwhile gets what was read before. Only while there is
+    nothing yet they wait.
 
     Parameters
     ----------
@@ -27,33 +43,55 @@ class Titles:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._items: tuple[Item, ...] = ()
-        self._finder = TitleFinder(())
+        self._found = _Catalogue()
         self._read_at = self._looked_at = -_CURRENT_S
-        self._alone = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def items(self) -> Sequence[Item]:
         """Return all items, by id."""
         await self._refresh()
-        return self._items
+        return self._found.items
+
+    async def genres(self) -> Mapping[str, int]:
+        """Return how many items have each genre."""
+        await self._refresh()
+        return self._found.genres
 
     async def search(self, text: str, n: int) -> list[dict[str, Any]]:
         """Return up to n items for what was typed so far, best first."""
         await self._refresh()
-        finder, items = self._finder, self._items
-        return await self._reading.off_the_loop(lambda: search_titles(finder, items, text, n))
+        finder = self._found.finder
+        return await self._reading.off_the_loop(lambda: search_titles(finder, text, n))
+
+    async def stop(self) -> None:
+        """Read no more."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait({self._renewing})
 
     async def _refresh(self) -> None:
-        async with self._alone:
-            now = time.monotonic()
-            if now - self._looked_at < _LOOK_S:
+        if self._renewing is None:
+            if time.monotonic() - self._looked_at < _LOOK_S:
                 return
-            is_old = now - self._read_at > _CURRENT_S
-            if is_old or await self._reading.of(Lookups.n_items) != len(self._items):
-                self._items, self._finder = await self._reading.of(self._read)
-                self._read_at = time.monotonic()
-            self._looked_at = time.monotonic()
+            self._renewing = asyncio.create_task(self._renew())
+            self._renewing.add_done_callback(self._renewed)
+        if not self._found.items:
+            await asyncio.shield(self._renewing)
 
-    def _read(self, lookups: Lookups) -> tuple[tuple[Item, ...], TitleFinder]:
+    async def _renew(self) -> None:
+        is_old = time.monotonic() - self._read_at > _CURRENT_S
+        if is_old or await self._reading.of(Lookups.n_items) != len(self._found.items):
+            self._found = await self._reading.of(self._read)
+            self._read_at = time.monotonic()
+
+    def _renewed(self, renewing: asyncio.Task[None]) -> None:
+        """Note that it was looked; an error was told to who waited, and the next who asks looks again."""
+        self._renewing = None
+        self._looked_at = time.monotonic()
+        if not renewing.cancelled() and renewing.exception() is not None:
+            self._looked_at = -_CURRENT_S if not self._found.items else self._looked_at
+            logger.warning("titles.not_renewed those that were read before are shown: %s", renewing.exception())
+
+    def _read(self, lookups: Lookups) -> _Catalogue:
         items = lookups.catalogue()
-        return (self._items, self._finder) if items == self._items else (items, TitleFinder(items))
+        return self._found if items == self._found.items else _Catalogue(items, TitleFinder(items), genre_counts(items))

@@ -109,3 +109,32 @@ def test_a_batch_costs_as_many_tokens_as_it_has_events():
     assert 8.8 < limits.wait_s("k", 10.0) <= 9.1
     limits.owe("k", 0.0, 99)
     assert limits.wait_s("other", 0.0) == 0.0
+
+
+class NotingGateway(FailingGateway):
+    """Notes what is decided."""
+
+    async def promote(self, version_id, **wish):
+        """Note it, and fail."""
+        self.decided = (version_id, wish)
+        raise self.error
+
+    roll_back = promote
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+async def test_a_decision_says_whose_key_it_was_and_why(tmp_path, has_key):
+    """The name of the key stands beside the decision, with the reason that the body gives."""
+    keys = KeyFile(tmp_path / "keys.json")
+    headers = {"authorization": f"Bearer {keys.add('ops', ('operate',), None)[0]}"} if has_key else {}
+    gateway, metrics = NotingGateway(VersionOvertaken("meanwhile")), ApiMetrics()
+    roads = application(gateway, ApiConfig(), metrics, needs_key=has_key)
+    transport = httpx.ASGITransport(Front(roads, None, gateway, ApiConfig(), keys, metrics))
+    by = "ops@api" if has_key else "api"
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+        assert (await client.post("/models/v1/promote", json={"because": "it is better"})).status_code == 409
+        assert gateway.decided == ("v1", {"by": by, "cause": "it is better"})
+        assert (await client.post("/models/v1/promote")).status_code == 409
+        assert gateway.decided == ("v1", {"by": by, "cause": None})
+        await client.post("/models/rollback", json={"version": "v0", "because": "clicks fell"})
+        assert gateway.decided == ("v0", {"by": by, "cause": "clicks fell"})

@@ -119,6 +119,23 @@ def test_new_lists_are_streamed(api):
     assert json.loads(second[6:])["sequence"] > json.loads(first[6:])["sequence"]
 
 
+def test_a_trace_goes_from_a_request_to_its_records(api, served, until):
+    """Events that are sent and lists that are asked for carry the caller's trace on; one that is none is dropped."""
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=1"}
+    api.post("/events", json={"user_id": "traced", "item_id": "3", "rating": 4}, headers=trace)
+    api.post("/events", json={"user_id": "broken", "item_id": "3", "rating": 4}, headers={"traceparent": "none"})
+    api.get("/users/asked/recommendations?fresh=true&budget_ms=10000", headers=trace)
+
+    def headers_of(topic, user):
+        found = [one.headers for one in served.records(topic) if one.key == user.encode()]
+        return {name: value.decode() for name, value in found[0]} if found else None
+
+    until(lambda: headers_of("rate-events", "broken") is not None, 30, lambda: "the ratings")
+    assert headers_of("rate-events", "traced") == trace
+    assert headers_of("rate-events", "broken") == {}
+    assert headers_of("recommendation-requests", "asked") == trace
+
+
 @pytest.mark.parametrize(
     ("method", "path", "options", "status"),
     [
@@ -219,6 +236,7 @@ def test_redis_away_is_a_503_and_passes(api, served, until):
             assert int(answer.headers["retry-after"]) >= 1
             assert "Traceback" not in answer.text
         assert api.get("/health/live").status_code == 200
+        assert 'route="/users/{user_id}/recommendations",status="503"}' in api.get("/metrics").text
     finally:
         served.valkey.restart()
     until(lambda: api.get("/users/ann").status_code == 200, 60, lambda: "ann's profile")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from model.kinds import KindTable
 from web.api.answers import JsonAnswer
+from web.api.asking import Trace
 from web.api.limits import OWE, ApiConfig
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problems
@@ -42,7 +43,7 @@ def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> AP
         },
         openapi_extra={"requestBody": _body(config.batch, gateway.settings.kinds)},
     )
-    async def send_events(request: Request) -> Response:
+    async def send_events(request: Request, trace: Trace) -> Response:
         """Send events; the answer comes once Kafka has acknowledged all that were accepted.
 
         An event that was sent before under the same `event_id` counts once. Without `event_id` and `ts` it has a new
@@ -51,7 +52,7 @@ def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> AP
         batch = _batch_of(await request.body(), config.batch)
         if OWE in request.scope:
             request.scope[OWE](len(batch) - 1)
-        results = await gateway.send_events(batch)
+        results = await gateway.send_events(batch, trace)
         bad = sum(one.status == "refused" for one in results)
         accepted.inc(len(results) - bad)
         refused.inc(bad)

@@ -2,11 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 
 from web.api.answers import JsonAnswer
+from web.api.asking import asker
 from web.api.problems import problems
-from web.api.schemas import Decision, ExperimentAnswer, QualityAnswer, RollbackWish, VersionAnswer, Versions
+from web.api.schemas import (
+    Decision,
+    ExperimentAnswer,
+    PromoteWish,
+    QualityAnswer,
+    RollbackWish,
+    VersionAnswer,
+    Versions,
+)
 from web.gateway.gateway import Gateway
 
 __all__ = ["operating_routes"]
@@ -33,20 +42,24 @@ def operating_routes(gateway: Gateway) -> APIRouter:
     @routes.post(
         "/models/{version_id}/promote",
         response_model=Decision,
-        responses=problems(401, 403, 404, 413, 415, 422, 429, 503, 504),
+        responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
     )
-    async def promote(version_id: VersionId) -> Response:
+    async def promote(
+        version_id: VersionId, request: Request, wish: Annotated[PromoteWish | None, Body()] = None
+    ) -> Response:
         """Serve a stored version, whatever the gate said of it; workers follow by themselves."""
-        return JsonAnswer(await gateway.promote(version_id))
+        given = wish or PromoteWish()
+        return JsonAnswer(await gateway.promote(version_id, by=asker(request), cause=given.because))
 
     @routes.post(
         "/models/rollback",
         response_model=Decision,
         responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
     )
-    async def rollback(wish: Annotated[RollbackWish | None, Body()] = None) -> Response:
+    async def rollback(request: Request, wish: Annotated[RollbackWish | None, Body()] = None) -> Response:
         """Serve an older version again, by default the parent of the one that serves."""
-        return JsonAnswer(await gateway.roll_back(None if wish is None else wish.version))
+        given = wish or RollbackWish()
+        return JsonAnswer(await gateway.roll_back(given.version, by=asker(request), cause=given.because))
 
     @routes.get("/experiments", response_model=ExperimentAnswer, responses=problems(401, 403, 429, 503, 504))
     async def experiments() -> Response:

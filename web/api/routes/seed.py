@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from model.wishes.combining import MAX_WEIGHT
 from web.api.answers import JsonAnswer
-from web.api.asking import fresh_list, printable
+from web.api.asking import Trace, fresh_list, printable
 from web.api.limits import ApiConfig
 from web.api.problems import problems
 from web.api.schemas import UserList
@@ -30,13 +30,14 @@ def seed_routes(gateway: Gateway, config: ApiConfig) -> APIRouter:
     @routes.get("/recommendations", response_model=UserList, responses=problems(401, 403, 404, 422, 429, 503, 504))
     async def recommendations(
         user_id: UserParameter,
+        trace: Trace,
         genre: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
         top_k: Length = 10,
         strict: Annotated[bool, Query(description="Whether all items must have the genre.")] = False,  # noqa: FBT002
     ) -> Response:
         """Return a fresh list, of one genre if given."""
         wishes = {"k": top_k, "genre": None if genre is None else printable(genre), "strict": strict or None}
-        found = await fresh_list(gateway, user_id, wishes, config.budget_ms)
+        found = await fresh_list(gateway, user_id, wishes, config.budget_ms, trace)
         return JsonAnswer(await gateway.with_titles(found))
 
     @routes.get(
@@ -45,6 +46,7 @@ def seed_routes(gateway: Gateway, config: ApiConfig) -> APIRouter:
     async def intent_recommendations(
         q: Annotated[str, Query(min_length=1, max_length=200, description="What is asked for, in words.")],
         user_id: UserParameter,
+        trace: Trace,
         top_k: Length = 10,
         strict: Annotated[bool, Query(description="Whether the genres that are asked for come first.")] = False,  # noqa: FBT002
         genre_alpha: Alpha = None,
@@ -62,7 +64,7 @@ def seed_routes(gateway: Gateway, config: ApiConfig) -> APIRouter:
             "query": printable(q),
             "weights": {name: weight for name, weight in weights.items() if weight is not None},
         }
-        found = await fresh_list(gateway, user_id, wishes, config.budget_ms)
+        found = await fresh_list(gateway, user_id, wishes, config.budget_ms, trace)
         return JsonAnswer(await gateway.with_titles(found))
 
     return routes

@@ -14,6 +14,7 @@ from web.api.asking import (
     MAX_BUDGET_MS,
     Text,
     Texts,
+    Trace,
     fallback_list,
     fresh_list,
     possible_ids,
@@ -72,6 +73,7 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
     async def recommend(
         user_id: UserId,
         *,
+        trace: Trace,
         genres: Texts,
         avoid: Texts,
         never: Texts,
@@ -101,7 +103,7 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
             "allow_seen": allow_seen or None,
         }
         if fresh or any(wishes.values()):
-            found = await fresh_list(gateway, user_id, wishes | {"k": k}, budget_ms or config.budget_ms)
+            found = await fresh_list(gateway, user_id, wishes | {"k": k}, budget_ms or config.budget_ms, trace)
         else:
             found = await fallback_list(gateway, user_id, k or 10)
         return JsonAnswer(await gateway.with_titles(found) if titles else found)
@@ -124,9 +126,9 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
     ) -> Response:
         """Stream a user's lists as server-sent events: the stored one, then each new one as it is published."""
         require_user(user_id)
-        stored = await gateway.list_of(user_id)
+        await gateway.list_of(user_id)  # where Redis is away it is a problem still
         return StreamingResponse(
-            _events(gateway, user_id, stored, limit, seconds, metrics),
+            _events(gateway, user_id, limit, seconds, metrics),
             media_type="text/event-stream",
             headers={"cache-control": "no-store"},
         )
@@ -150,17 +152,14 @@ def _years(first: int | None, last: int | None) -> list[int | None] | None:
 
 
 async def _events(
-    gateway: Gateway, user_id: str, stored: bytes | None, limit: int, seconds: int, metrics: ApiMetrics
+    gateway: Gateway, user_id: str, limit: int, seconds: int, metrics: ApiMetrics
 ) -> AsyncIterator[bytes]:
     """Give the stored list and then each new one, with a sign of life where nothing happens."""
     sent = 0
     metrics.streams.inc()
     try:
         yield b": lists of this user follow\n\n"
-        if stored is not None:
-            yield _event(stored)
-            sent = 1
-        async with aclosing(gateway.new_lists(user_id)) as lists, asyncio.timeout(seconds or None):
+        async with aclosing(gateway.lists_of(user_id)) as lists, asyncio.timeout(seconds or None):
             coming: asyncio.Future[bytes] = asyncio.ensure_future(anext(lists))
             try:
                 while not limit or sent < limit:

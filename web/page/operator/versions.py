@@ -93,7 +93,8 @@ class VersionsPart:
         async def serve() -> None:
             self._announcer.say(f"Loading {version}")
             try:
-                served = await (self._gateway.roll_back(version) if is_back else self._gateway.promote(version))
+                let = self._gateway.roll_back if is_back else self._gateway.promote
+                served = await let(version, by="page")
             except StreamError as error:
                 self._announcer.show(f"Not served: {error}", is_error=True)
                 return
