@@ -33,13 +33,13 @@ Text = Annotated[str, Query(min_length=1, max_length=64)]
 Texts = Annotated[list[Text], Query(max_length=32, default_factory=list)]
 
 
-def trace_of(request: Request) -> TraceContext | None:
+def _trace_of(request: Request) -> TraceContext | None:
     """Return the trace that a request says it belongs to."""
     given = {name: request.headers.get(name) for name in ("traceparent", "tracestate")}
     return TraceContext.of_headers({name: one.encode("latin-1") for name, one in given.items() if one is not None})
 
 
-Trace = Annotated[TraceContext | None, Depends(trace_of)]
+Trace = Annotated[TraceContext | None, Depends(_trace_of)]
 
 
 def asker(request: Request) -> str:
