@@ -19,7 +19,7 @@ COPY web web
 RUN --mount=type=cache,target=/cache uv pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
-RUN useradd --uid 10001 --create-home reelstream && install --directory --owner=reelstream /models
+RUN useradd --uid 10001 --create-home reelstream && install --directory --owner=reelstream /models /keys
 COPY --from=build /opt/reelstream /opt/reelstream
 ENV PATH=/opt/reelstream/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001

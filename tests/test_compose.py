@@ -12,9 +12,10 @@ import yaml
 from reelstream import cli
 from streams.security import KafkaSecurity
 from streams.settings import Settings
+from web.api.keys import KEYS_VARIABLE
 
 ROOT = Path(__file__).parents[1]
-OURS = ("topics", "worker", "trainer", "scorekeeper")
+OURS = ("topics", "worker", "trainer", "scorekeeper", "api")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_schema_refuses_a_misspelt_key(compose, schema):
 def test_long_running_services_have_health_checks(compose):
     """Every service but the one-shot creation of topics tells its health and is started again."""
     services = {name: service for name, service in compose["services"].items() if name != "topics"}
-    assert set(services) == {"kafka", "valkey", "worker", "trainer", "scorekeeper", "prometheus", "grafana"}
+    assert set(services) == {"kafka", "valkey", "worker", "trainer", "scorekeeper", "api", "prometheus", "grafana"}
     assert all("healthcheck" in service and service["restart"] == "unless-stopped" for service in services.values())
 
 
@@ -77,6 +78,7 @@ def test_commands_exist(compose, name):
 def test_settings_are_read(compose, name):
     """Each variable that a service sets is one that the settings read; only those of a secured Kafka are not set."""
     environment = compose["services"][name]["environment"]
+    environment = {key: value for key, value in environment.items() if key != KEYS_VARIABLE}
     plain = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for key, value in environment.items()}
     settings = Settings.from_environment(plain)
     assert settings.security == KafkaSecurity()

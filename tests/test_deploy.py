@@ -168,7 +168,7 @@ def test_kubernetes_scrapes_each_process_under_its_name():
     scraped = [pod for pod in pods if pod["metadata"].get("annotations", {}).get("prometheus.io/scrape") == "true"]
     names = [pod["metadata"]["labels"]["app.kubernetes.io/name"] for pod in scraped]
     jobs = {re.fullmatch(rules["label_app_kubernetes_io_name"]["regex"], name)[1] for name in names}
-    assert jobs == {"worker", "trainer", "scorekeeper", "archiver"}
+    assert jobs == {"worker", "trainer", "scorekeeper", "archiver", "api"}
     assert rules["label_app_kubernetes_io_name"]["target_label"] == "job"
     for pod in scraped:
         assert (

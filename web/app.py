@@ -16,9 +16,8 @@ from web.gateway.gateway import Gateway
 __all__ = ["api_document", "build"]
 
 
-def build(gateway: Gateway, config: ApiConfig, keys: KeyFile) -> Front:
+def build(gateway: Gateway, config: ApiConfig, keys: KeyFile, metrics: ApiMetrics) -> Front:
     """Return the application; whoever serves it has entered the gateway."""
-    metrics = ApiMetrics()
     needs_key = bool(keys.all())
     app = application(gateway, config, metrics, needs_key=needs_key)
     page = None if needs_key or find_spec("nicegui") is None else _page(gateway)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,10 +12,14 @@ import uvicorn
 import uvloop
 
 from streams.errors import SettingsError
+from streams.metrics.address import MetricsAddress
+from streams.metrics.endpoint import serve_metrics
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
+from web.api.front import Front
 from web.api.keys import KEYS_VARIABLE, KeyFile
 from web.api.limits import ApiConfig, is_local
+from web.api.metrics import ApiMetrics
 from web.app import build
 from web.gateway.gateway import Gateway
 
@@ -27,8 +31,15 @@ _WAITING = 2048  # connections that the system accepts for us
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, config: ApiConfig, keys: KeyFile) -> None:
+def serve(settings: Settings, config: ApiConfig, keys: KeyFile, metrics_at: MetricsAddress | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    settings : addresses; the topics must exist.
+    config : where to listen, and what is taken.
+    keys : who may ask.
+    metrics_at : where Prometheus is answered too, without a key; None for nowhere.
 
     Raises
     ------
@@ -39,7 +50,9 @@ def serve(settings: Settings, config: ApiConfig, keys: KeyFile) -> None:
     """
     _require_keys(config, keys)
     with _listening(config) as listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, config, keys, listening))
+        metrics = ApiMetrics()
+        serve_metrics("api", metrics.registry, metrics_at)
+        runner.run(_serve(settings, lambda gateway: build(gateway, config, keys, metrics), listening))
 
 
 class _Server(uvicorn.Server):
@@ -60,12 +73,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(settings: Settings, config: ApiConfig, keys: KeyFile, listening: socket.socket) -> None:
+async def _serve(settings: Settings, made: Callable[[Gateway], Front], listening: socket.socket) -> None:
     async with Gateway(settings) as gateway:
-        report = {"host": config.host, "port": listening.getsockname()[1]}
+        host, port = listening.getsockname()[:2]
+        report = {"host": host, "port": port}
         alive = asyncio.create_task(Heartbeat("api", settings.redis).run(lambda: report))
         try:
-            await _Server(_configured(build(gateway, config, keys))).serve([listening])
+            await _Server(_configured(made(gateway))).serve([listening])
         finally:
             alive.cancel()
             with suppress(asyncio.CancelledError):

@@ -52,9 +52,9 @@ def api_address(folder: Path) -> str | None:
     return f"http://127.0.0.1:{settle_ports(folder / 'api-port.json', ['api'])['api']}"
 
 
-def api_process(settings: Settings, log: Path, address: str) -> Server:
+def api_process(settings: Settings, log: Path, address: str, *options: str) -> Server:
     """Return a process that answers over HTTP, not started yet, that logs to a file."""
-    return _process("api", settings, log, ("--port", address.rpartition(":")[2]))
+    return _process("api", settings, log, ("--port", address.rpartition(":")[2], *options))
 
 
 def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequence[Server]) -> None:

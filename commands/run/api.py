@@ -8,7 +8,14 @@ from typing import Any
 import click
 import orjson
 
-from commands.parts.options import address_options, given_settings, keys_option, partitions_option
+from commands.parts.options import (
+    address_options,
+    given_settings,
+    keys_option,
+    metrics_address,
+    metrics_options,
+    partitions_option,
+)
 from commands.parts.running import log_level_option, log_to_stderr
 from streams.errors import SettingsError
 
@@ -35,11 +42,21 @@ __all__ = ["api"]
     show_default=True,
     help="What a fresh list may take, unless its request says so.",
 )
+@click.option(
+    "--body-bytes", type=click.IntRange(1), default=2_000_000, show_default=True, help="Largest body of a request."
+)
+@click.option("--batch", type=click.IntRange(1), default=1000, show_default=True, help="Most events of a request.")
+@click.option(
+    "--time-s",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Seconds that an answer may take; streams of lists have no end.",
+)
+@metrics_options
 @click.option("--openapi", is_flag=True, help="Print the OpenAPI document and end.")
 @log_level_option
-def api(
-    *, host: str, port: int, keys: Path, rate: float, budget_ms: int, openapi: bool, log_level: str, **given: Any
-) -> None:
+def api(*, host: str, port: int, keys: Path, openapi: bool, log_level: str, **given: Any) -> None:
     """Answer over HTTP until stopped.
 
     It keeps nothing itself: start as many as needed. Without keys only this machine may ask.
@@ -58,6 +75,7 @@ def api(
     from web.server import serve
 
     log_to_stderr(log_level)
+    metrics_at = metrics_address(given)
     verify_topics(settings)
-    serve(settings, ApiConfig(host=host, port=port, rate=rate, budget_ms=budget_ms), KeyFile(keys))
+    serve(settings, ApiConfig(host=host, port=port, **given), KeyFile(keys), metrics_at)
     sys.exit(0)

@@ -86,7 +86,7 @@ def _processes(settings: Settings, folder: Path, workers: int, api: str | None) 
     """Run workers, a trainer, a scorekeeper and maybe an API for the length of a ``with`` block."""
     from streams.stack.ports import settle_ports
 
-    names = [*(f"worker-{n}" for n in range(workers)), "trainer", "scorekeeper"]
+    names = [*(f"worker-{n}" for n in range(workers)), "trainer", "scorekeeper", *(() if api is None else ("api",))]
     ports = settle_ports(folder / "metrics-ports.json", names)
     told = {name: ("--metrics-port", str(port)) for name, port in ports.items()}
     processes = [
@@ -96,7 +96,7 @@ def _processes(settings: Settings, folder: Path, workers: int, api: str | None) 
     processes.append(trainer_process(settings, folder / "trainer.log", *told["trainer"]))
     processes.append(scorekeeper_process(settings, folder / "scorekeeper.log", *told["scorekeeper"]))
     if api is not None:
-        processes.append(api_process(settings, folder / "api.log", api))
+        processes.append(api_process(settings, folder / "api.log", api, *told["api"]))
     click.echo("metrics " + " ".join(f"{name}=http://127.0.0.1:{port}/metrics" for name, port in ports.items()))
     try:
         for process in processes:

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "API_EVENTS",
+    "API_REQUESTS",
+    "API_SECONDS",
+    "API_STREAMS",
     "ARCHIVE_DUPLICATES",
     "ARCHIVE_FILES",
     "ARCHIVE_PENDING",
@@ -102,6 +106,7 @@ _WAITED = (
     60.0,
     300.0,
 )  # from an event on; minutes behind
+_ANSWERED = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # over HTTP
 _ROUND = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # of training
 _RECORDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)  # the largest batch by default holds 256
 
@@ -197,5 +202,15 @@ ARCHIVE_DUPLICATES = Family(
 )
 ARCHIVE_PENDING = Family("reelstream_archive_pending_records", "gauge", "Records in memory that are in no file yet.")
 ARCHIVE_STORE_AWAY = Family("reelstream_archive_store_away", "gauge", "1 while the archive's store does not answer.")
+
+# API.
+API_REQUESTS = Family(
+    "reelstream_api_requests", "counter", "Requests that were answered.", ("method", "route", "status")
+)
+API_SECONDS = Family(
+    "reelstream_api_request_seconds", "histogram", "Seconds from a request to its whole answer.", ("route",), _ANSWERED
+)
+API_EVENTS = Family("reelstream_api_events", "counter", "Events that were sent in.", ("outcome",))
+API_STREAMS = Family("reelstream_api_streams", "gauge", "Streams of lists that are open.")
 
 FAMILIES = tuple(found for found in list(globals().values()) if isinstance(found, Family))

@@ -1,11 +1,12 @@
 """What the API measures of itself, for Prometheus: requests by road, status and time, events, and open streams."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-__all__ = ["ApiMetrics"]
+from streams.metrics.endpoint import histogram, process_registry
+from streams.metrics.families import API_EVENTS, API_REQUESTS, API_SECONDS, API_STREAMS
 
-_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+__all__ = ["ApiMetrics"]
 
 
 class ApiMetrics:
@@ -14,24 +15,11 @@ class ApiMetrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "reelstream_api_requests",
-            "Requests that were answered.",
-            ("method", "route", "status"),
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "reelstream_api_request_seconds",
-            "From a request to its whole answer.",
-            ("route",),
-            buckets=_BUCKETS_S,
-            registry=self.registry,
-        )
-        self.events = Counter(
-            "reelstream_api_events", "Events that were sent in.", ("outcome",), registry=self.registry
-        )
-        self.streams = Gauge("reelstream_api_streams", "Streams of lists that are open.", registry=self.registry)
+        self.registry = process_registry("api")
+        self.requests = Counter(API_REQUESTS.name, API_REQUESTS.help, API_REQUESTS.labels, registry=self.registry)
+        self.seconds = histogram(API_SECONDS, self.registry)
+        self.events = Counter(API_EVENTS.name, API_EVENTS.help, API_EVENTS.labels, registry=self.registry)
+        self.streams = Gauge(API_STREAMS.name, API_STREAMS.help, registry=self.registry)
         for outcome in ("accepted", "refused"):
             self.events.labels(outcome)
 

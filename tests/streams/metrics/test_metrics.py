@@ -25,7 +25,7 @@ UNITS = ("_seconds", "_bytes", "_records", "_info", "_rate", "_total")
 COUNTS = {  # gauges of a state or of things, which have no unit
     *("reelstream_healthy", "reelstream_breaker_open", "reelstream_users", "reelstream_partitions_stalled"),
     *("reelstream_catalogue_items", "reelstream_hinted_users", "reelstream_versions_loaded", "reelstream_training"),
-    *("reelstream_gate_events", "reelstream_live_tests", "reelstream_archive_store_away"),
+    *("reelstream_gate_events", "reelstream_live_tests", "reelstream_archive_store_away", "reelstream_api_streams"),
 }
 
 

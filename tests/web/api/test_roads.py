@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 
 from reelstream import cli
@@ -217,6 +218,16 @@ def test_the_document_is_printed_without_servers(api):
     assert printed["paths"]["/events"]["post"]["security"] == [{"key": []}]
     assert "security" not in served_document["paths"]["/events"]["post"]
     assert "api" in cli.list_commands(None)
+
+
+def test_limits_are_told_and_figures_are_elsewhere_too(start, unused_tcp_port):
+    """A process takes what its options say, and answers Prometheus at a port of its own, without a key."""
+    with start("--batch", "2", "--body-bytes", "500", "--metrics-port", str(unused_tcp_port)) as (_, api):
+        assert problem(api.post("/events", json=[{}] * 3))["status"] == 413
+        assert problem(api.post("/events", json=["x" * 600]))["status"] == 413
+        figures = httpx.get(f"http://127.0.0.1:{unused_tcp_port}/metrics").text
+    assert 'reelstream_process_info{role="api"' in figures
+    assert 'reelstream_api_requests_total{method="POST",route="/events",status="413"} 1.0' in figures
 
 
 def test_sigterm_ends_it_after_the_last_answer(start):
