@@ -39,7 +39,7 @@ class RefreshConfig:
     settle_s : seconds after which no worker makes lists of an earlier catalogue any more; each reads it at once, and a
         batch takes less than that.
     threads : between how many an exact ranking is divided.
-    census_s : seconds between two counts of all users, which takes a thousand users 10 ms of Redis.
+    census_s : seconds between two counts of all users, at least.
     """
 
     model_s: float = 0.2

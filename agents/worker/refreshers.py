@@ -19,6 +19,7 @@ from streams.state.store import State
 __all__ = ["HintLiftsFollower", "LifeReporter", "OverridesAndExperiment", "TrendingMerger", "UserCensus"]
 
 logger = logging.getLogger(__name__)
+RESTS = 50  # so that the census takes two hundredths of Redis' time at most, however many keys there are
 
 
 class OverridesAndExperiment:
@@ -173,7 +174,8 @@ class UserCensus:
     Parameters
     ----------
     state : Redis.
-    period_s : seconds between two counts; one goes over all users in small slices.
+    period_s : seconds between two counts, at least: one goes over all keys in small slices, and the next one comes
+        after ``RESTS`` times the seconds for which it has asked Redis.
     leads : whether this worker does now what only one should do.
     report : where they are told; none where another worker leads.
     """
@@ -184,8 +186,14 @@ class UserCensus:
         self._state = state
         self._leads = leads
         self._report = report
+        self._least_s = period_s
         self.period_s = period_s
 
     async def refresh(self) -> None:
         """Count once."""
-        self._report.users = await self._state.count_users() if self._leads() else {}
+        if not self._leads():
+            self._report.users, self.period_s = {}, self._least_s
+            return
+        counts = await self._state.count_users()
+        self._report.users = dict(counts.by_mode)
+        self.period_s = max(self._least_s, RESTS * counts.asked_s)

@@ -7,19 +7,20 @@ was replaced meanwhile stays as it is: it was made of the newer catalogue.
 
 import asyncio
 import re
+import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from streams.redis.connection import answered
 from streams.state.calls import LIBRARY
 from streams.state.keys import ALL_LISTS, ALL_USERS
 
-__all__ = ["DroppedItems", "count_users", "drop_from_lists"]
+__all__ = ["DroppedItems", "UserCounts", "count_users", "drop_from_lists"]
 
 _LENGTH = re.compile(r"\d+ of \d+ items")  # as streams.serving.lists says it
 _SLICE = 200  # lists read at once: 0.3 MB, and a few milliseconds of the event loop
@@ -32,6 +33,14 @@ class DroppedItems:
 
     lists: int
     changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserCounts:
+    """How many users there are by the mode of their last list, and the seconds that Redis was asked for it."""
+
+    by_mode: Mapping[str, int]
+    asked_s: float
 
 
 async def drop_from_lists(client: Redis, item_ids: Collection[str]) -> DroppedItems:
@@ -56,7 +65,7 @@ async def drop_from_lists(client: Redis, item_ids: Collection[str]) -> DroppedIt
     return DroppedItems(lists, changed)
 
 
-async def count_users(client: Redis) -> dict[str, int]:
+async def count_users(client: Redis) -> UserCounts:
     """Return how many users there are by the mode of the list last published; ``none`` for who has no list yet.
 
     Users who come or go meanwhile may be missed.
@@ -67,19 +76,38 @@ async def count_users(client: Redis) -> dict[str, int]:
         If Redis cannot be reached for now.
     """
     found: Counter[str] = Counter()
+    asked_s, began = 0.0, time.monotonic()
     with answered("state: counting users by mode"):
-        some: list[bytes] = []
-        async for key in client.scan_iter(match=ALL_USERS, count=_SLICE):
-            some.append(key)
-            if len(some) == _SLICE:
-                found.update(await _modes(client, some))
-                some = []
-                await asyncio.sleep(_PAUSE_S)
-        found.update(await _modes(client, some))
-    return dict(found)
+        async for keys in _pages(client, ALL_USERS):
+            found.update(await _modes(client, keys))
+            asked_s += time.monotonic() - began
+            await asyncio.sleep(_PAUSE_S)
+            began = time.monotonic()
+    return UserCounts(dict(found), asked_s)
+
+
+async def _pages(client: Redis, match: str) -> AsyncIterator[Sequence[bytes]]:
+    """Give the keys of each SCAN; where most keys are others, a page may have none, and took Redis as long.
+
+    Keys that are made or deleted meanwhile may be missed.
+    """
+    nodes: list[dict[str, Any]] = [{}]
+    if isinstance(client, RedisCluster):
+        await client.initialize()
+        nodes = [{"target_nodes": node} for node in client.get_primaries()]
+    for node in nodes:
+        cursor: Any = 0
+        while True:
+            cursor, keys = await client.scan(cursor, match=match, count=_SLICE, **node)
+            yield keys
+            cursor = next(iter(cursor.values())) if isinstance(cursor, dict) else cursor
+            if not cursor:
+                break
 
 
 async def _modes(client: Redis, keys: Sequence[bytes]) -> list[str]:
+    if not keys:
+        return []
     reading: Any = client.pipeline(transaction=False)
     for key in keys:
         reading.hmget(key, "mode")

@@ -45,7 +45,7 @@ from streams.state.calls import (
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
 from streams.state.exposure import read_exposure
-from streams.state.kept_lists import DroppedItems, count_users, drop_from_lists
+from streams.state.kept_lists import DroppedItems, UserCounts, count_users, drop_from_lists
 from streams.state.keys import (
     CATALOG,
     EXPERIMENT,
@@ -313,7 +313,7 @@ class State:
         """Take items that left the catalogue out of all stored lists; see ``streams.state.kept_lists``."""
         return await drop_from_lists(self._client, item_ids)
 
-    async def count_users(self) -> dict[str, int]:
+    async def count_users(self) -> UserCounts:
         """Return how many users there are by the mode of their last list; see ``streams.state.kept_lists``."""
         return await count_users(self._client)
 

@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from agents.worker.refreshers import UserCensus
+from agents.worker.report import WorkerReport
 from streams.redis.connection import connect
 from streams.state.kept_lists import DroppedItems
 from streams.state.keys import UserKeys
@@ -38,6 +40,33 @@ async def test_items_leave_all_lists_and_those_behind_move_up(client):
     assert await listed(client, "u{0}") == [("i0", 1), ("i2", 2)]
     assert await client.get(UserKeys.of("u{1}").recs) == kept("i2", "i10")
     assert await State(client).drop_from_lists({"i1"}) == DroppedItems(450, 0)
+
+
+async def test_users_are_counted_among_other_keys(client):
+    """Each user is counted once, by the mode of the last list, though most keys are no users'."""
+    for n in range(450):
+        await client.hset(UserKeys.of(f"u{n}").profile, mapping={"mode": "cold_start"} if n % 3 else {"watches": 1})
+        await client.set(UserKeys.of(f"u{n}").recs, kept("i1"))
+    counts = await State(client).count_users()
+    assert counts.by_mode == {"cold_start": 300, "none": 150}
+    assert 0 < counts.asked_s < 60
+
+
+async def test_the_census_rests_as_long_as_it_has_asked(client):
+    """The next count comes after fifty times the seconds of this one, and half a minute later where that is more."""
+    await client.hset(UserKeys.of("u1").profile, mapping={"mode": "cold_start"})
+    leads = [True]
+    report = WorkerReport()
+    census = UserCensus(State(client), 1.0e-9, lambda: leads[0], report)
+    await census.refresh()
+    assert report.users == {"cold_start": 1}
+    assert census.period_s > 50 * 1.0e-5  # nobody answers two questions within 10 us
+    leads[0] = False
+    await census.refresh()
+    assert (report.users, census.period_s) == ({}, 1.0e-9)
+    patient = UserCensus(State(client), 3600.0, lambda: True, report)
+    await patient.refresh()
+    assert patient.period_s == 3600.0
 
 
 async def test_a_list_says_what_it_lacks_now(client):

@@ -36,6 +36,7 @@ async def test_every_call_keeps_to_one_slot(cluster_port):
         frozenset(),
     ]
     assert await state.store_lists([StoredList("v", 2, "personalized", b"{}")]) == 1
+    assert (await state.count_users()).by_mode == {"none": 1, "personalized": 1}
     films = Catalogue.of([Item("10", "A", 1990, ("Drama",))])
     await state.merge_trending(4, films)
     assert await state.trending(5) == (("10", 1.0),)
