@@ -86,7 +86,7 @@ async def count_users(client: Redis) -> UserCounts:
     return UserCounts(dict(found), asked_s)
 
 
-async def _pages(client: Redis, match: str) -> AsyncIterator[Sequence[bytes]]:
+async def _pages(client: Redis | RedisCluster, match: str) -> AsyncIterator[Sequence[bytes]]:
     """Give the keys of each SCAN; where most keys are others, a page may have none, and took Redis as long.
 
     Keys that are made or deleted meanwhile may be missed.
@@ -98,6 +98,7 @@ async def _pages(client: Redis, match: str) -> AsyncIterator[Sequence[bytes]]:
     for node in nodes:
         cursor: Any = 0
         while True:
+            keys: Any
             cursor, keys = await client.scan(cursor, match=match, count=_SLICE, **node)
             yield keys
             cursor = next(iter(cursor.values())) if isinstance(cursor, dict) else cursor
