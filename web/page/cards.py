@@ -1,6 +1,6 @@
 """One item as a card: what it is, why it is listed, and what one can do with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,9 +13,9 @@ __all__ = ["Actions", "ItemCard", "focus"]
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What a visitor can do with an item; each is called with its id."""
+    """What a visitor can do with an item; each is called with its id. ``rate`` tells whether the rating was taken."""
 
-    rate: Callable[[str, int], Any]
+    rate: Callable[[str, int], Awaitable[bool]]
     watch: Callable[[str], Any]
     hide: Callable[[str], Any]
     similar: Callable[[str], Any]
@@ -34,6 +34,8 @@ class ItemCard:
     def __init__(self, row: Mapping[str, Any], actions: Actions | None, note: str = "") -> None:
         self.item_id = row["item_id"]
         self._note = note
+        self._stars: list[Tag] = []
+        self._given = 0
         title = title_of(row)
         with tag("li", classes="card" if "rank" in row else "card plain") as self.element:
             describe(self.element, data_item=self.item_id)
@@ -67,9 +69,12 @@ class ItemCard:
         """Say something beside the title, or nothing."""
         self._mark.set_text(text)
 
-    def sent(self) -> None:
-        """Show that something was done with the item and its answer is awaited."""
-        self.element.classes(add="sent")
+    def give(self, stars: int) -> None:
+        """Show a rating whose list is awaited; 0 takes it back."""
+        self._given = stars
+        for at, star in enumerate(self._stars, 1):
+            star.set_text("★" if at <= stars else "☆")
+        self.element.classes(add="sent" if stars else "", remove="" if stars else "sent")
 
     def _say_move(self, moved: int | None, *, is_new: bool) -> None:
         words = "new" if is_new else f"up {moved}" if (moved or 0) > 0 else f"down {-moved}" if moved else ""
@@ -85,11 +90,11 @@ class ItemCard:
                 button(text, partial(what, self.item_id), "btn quiet", label=f"{text}: {title}")
 
     def _star(self, n: int, title: str, actions: Actions) -> Tag:
-        def rate() -> Any:
-            for at, star in enumerate(self._stars, 1):
-                star.set_text("★" if at <= n else "☆")
-            self.sent()
-            return actions.rate(self.item_id, n)
+        async def rate() -> None:
+            before = self._given
+            self.give(n)
+            if not await actions.rate(self.item_id, n) and self._given == n:
+                self.give(before)
 
         return button("☆", rate, "star", label=f"{n} of {STARS} stars for {title}")
 

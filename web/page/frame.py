@@ -13,6 +13,7 @@ __all__ = ["Announcer", "framed"]
 
 PLACES = {"/": "Lists", "/side-by-side": "Side by side", "/operator": "Operations"}
 TOAST_S = 8.0  # long enough to be read and undone
+_BREATH = "\u00a0"  # a space that no markup takes away, and nobody hears
 _CSS = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
@@ -27,11 +28,11 @@ class Announcer:
 
     def say(self, text: str) -> None:
         """Tell screen readers alone; the eye sees it happen."""
-        self._spoken.set_text(text)
+        _speak(self._spoken, text)
 
     def show(self, text: str, *, undo: Callable[[], Any] | None = None, is_error: bool = False) -> None:
         """Show a line for a while, with a way back where there is one."""
-        (self._alarm if is_error else self._spoken).set_text(text)
+        _speak(self._alarm if is_error else self._spoken, text)
         self._toast.clear()
         self._toast.classes(add="bad" if is_error else "", remove="" if is_error else "bad")
         with self._toast:
@@ -44,6 +45,11 @@ class Announcer:
 
     def _hide(self) -> None:
         self._toast.props["hidden"] = True
+
+
+def _speak(where: Tag, text: str) -> None:
+    """Have a text read aloud, also where it is the same as before: a screen reader notices what has changed alone."""
+    where.set_text(text + _BREATH if where.text == text else text)
 
 
 @contextmanager

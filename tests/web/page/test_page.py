@@ -88,6 +88,19 @@ def test_a_new_visitor_rates_three_items_and_the_list_becomes_personal(served, o
     assert serious(page) == []
 
 
+def test_the_keyboard_keeps_its_place_while_the_page_looks_again(opened):
+    """Who is on a button of what trends is there after two looks, and neither cards nor offered users are made anew."""
+    page = opened("/")
+    hide = page.locator(LIST).first.get_by_role("button", name="Hide")
+    hide.focus()
+    page.wait_for_selector("datalist option", state="attached")
+    page.evaluate("document.querySelectorAll('ol.cards > li, datalist option').forEach((one) => { one.isOld = true })")
+    page.wait_for_timeout(5000)
+    expect(hide).to_be_focused()
+    assert page.evaluate("[...document.querySelectorAll('ol.cards > li')].every((one) => one.isOld)")
+    assert page.evaluate("document.querySelector('datalist option').isOld")
+
+
 def test_asking_in_words_is_answered_above_the_list(opened, artefacts):
     """Who asks for something funny for the family gets comedies for children first, and can put the answer away."""
     page = opened("/?user=u1")

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from streams.errors import StreamError
 from web.gateway.dead_letters import count_letters, replay_letters
 from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
 from web.page.elements import button, tag
 from web.page.frame import Announcer
+from web.page.looking import in_words
 from web.page.operator.figures import panel
 
 __all__ = ["Letters"]
@@ -65,8 +65,8 @@ class Letters:
         async def replay() -> None:
             try:
                 done = await self._gateway.read(lambda _: replay_letters(self._gateway.settings, cause))
-            except StreamError as error:
-                self._announcer.show(f"Not replayed: {error}", is_error=True)
+            except Exception as error:  # noqa: BLE001 - told
+                self._announcer.show(f"Not replayed: {in_words(error)}", is_error=True)
                 return
             self._announcer.show(
                 f"{done['sent']:,} sent, {done['replayed_before']:,} were sent before, "

@@ -1,16 +1,15 @@
 """The operator's page: every part, looked at again and again; what cannot be had is said, and the rest goes on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from nicegui import background_tasks, ui
 
-from streams.errors import StateAway, StreamError
 from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
 from web.page.elements import tag
 from web.page.frame import framed
+from web.page.looking import tried
 from web.page.operator.experiment import ExperimentPart
 from web.page.operator.letters import Letters
 from web.page.operator.processes import Processes
@@ -55,11 +54,11 @@ class _Desk:
         """Look until the page is closed."""
         looks = 0
         while True:
-            errors = [await self._try(look) for look in (self._alive, self._figures)]
+            errors = [await tried(look) for look in (self._alive, self._figures)]
             if looks % SELDOM == 0:
-                errors.append(await self._try(self._versions.look))
+                errors.append(await tried(self._versions.look))
                 self.is_filled.set()
-                errors.append(await self._try(self._letters.look))
+                errors.append(await tried(self._letters.look))
             self._say(list(dict.fromkeys(filter(None, errors))))
             self.is_filled.set()
             looks += 1
@@ -73,16 +72,6 @@ class _Desk:
     async def _figures(self) -> None:
         self._quality.show(await self._gateway.quality(), await self._gateway.quality_series(N_POINTS))
         self._experiment.show(await self._gateway.experiment())
-
-    async def _try(self, look: Callable[[], Awaitable[None]]) -> str | None:
-        """Return what is wrong, or None."""
-        try:
-            await look()
-        except StateAway:
-            return "Redis does not answer."
-        except StreamError as error:
-            return str(error)
-        return None
 
     def _say(self, errors: list[str]) -> None:
         if errors:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from streams.errors import StreamError
 from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
 from web.page.elements import button, tag
 from web.page.frame import Announcer
+from web.page.looking import in_words
 from web.page.operator.figures import MISSING, age, grid, panel
 
 __all__ = ["VersionsPart"]
@@ -95,8 +95,8 @@ class VersionsPart:
             try:
                 let = self._gateway.roll_back if is_back else self._gateway.promote
                 served = await let(version, by="page")
-            except StreamError as error:
-                self._announcer.show(f"Not served: {error}", is_error=True)
+            except Exception as error:  # noqa: BLE001 - told
+                self._announcer.show(f"Not served: {in_words(error)}", is_error=True)
                 return
             self._announcer.show(f"{served['current']} serves now; workers follow by themselves.")
             await self.look()

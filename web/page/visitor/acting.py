@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from streams.errors import StreamError
 from web.gateway.gateway import Gateway
 from web.page.frame import Announcer
+from web.page.looking import in_words
 
 __all__ = ["Acting", "new_visitor"]
 
@@ -38,9 +38,9 @@ class Acting:
         self._who = who
         self._rec_id = rec_id
 
-    async def rate(self, item_id: str, stars: int) -> None:
-        """Rate an item with 1 to 5 stars."""
-        await self._send(item_id, "Rating sent", kind="rate", rating=stars)
+    async def rate(self, item_id: str, stars: int) -> bool:
+        """Rate an item with 1 to 5 stars; return whether the rating was taken."""
+        return await self._send(item_id, "Rating sent", kind="rate", rating=stars)
 
     async def watch(self, item_id: str) -> None:
         """Say that an item was watched to its end."""
@@ -66,8 +66,8 @@ class Acting:
         }
         try:
             [result] = await self._gateway.send_events([event])
-        except StreamError as error:
-            self._announcer.show(f"Not sent: {error}", is_error=True)
+        except Exception as error:  # noqa: BLE001 - told
+            self._announcer.show(f"Not sent: {in_words(error)}", is_error=True)
             return False
         if result.status == "refused":
             self._announcer.show(f"Not taken: {result.detail}", is_error=True)

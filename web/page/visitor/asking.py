@@ -36,6 +36,7 @@ class Asking:
         self._chosen: list[str] = []
         self._strict = False
         self._weights: dict[str, float] = {}
+        self._is_asking = False
         with tag("section", classes="panel") as section:
             heading = tag("h2", "Ask for a list")
             with tag("form", classes="stack") as form:
@@ -65,15 +66,17 @@ class Asking:
         describe(section, aria_labelledby=heading.html_id)
 
     def offer(self, genres: Sequence[str]) -> None:
-        """Offer the genres that there are."""
-        if list(self._genres) == list(genres):
-            return
-        self._chips.clear()
-        with self._chips:
-            self._genres = {
-                genre: button(genre, partial(self._toggle, genre), "chip", aria_pressed="false") for genre in genres
-            }
-        self._chosen = []
+        """Offer the genres that there are; those that were offered before stay as they are, chosen or not."""
+        if not self._genres and genres:
+            self._chips.clear()
+        for genre in self._genres.keys() - set(genres):
+            self._genres.pop(genre).delete()
+            self._chosen = [one for one in self._chosen if one != genre]
+        for place, genre in enumerate(genres):
+            if genre not in self._genres:
+                with self._chips:
+                    self._genres[genre] = button(genre, partial(self._toggle, genre), "chip", aria_pressed="false")
+                self._genres[genre].move(self._chips, place)
 
     def _say(self, text: str) -> None:
         self._query = text.strip()
@@ -93,6 +96,8 @@ class Asking:
         describe(self._only, aria_pressed="true" if self._strict else "false")
 
     async def _ask(self) -> None:
+        if self._is_asking:
+            return
         wishes: dict[str, Any] = {}
         if self._query:
             wishes["query"] = self._query
@@ -104,9 +109,11 @@ class Asking:
         if self._weights:
             wishes["weights"] = dict(self._weights)
         self._said.set_text("Asking")
-        describe(self._submit, disabled=True)
+        self._is_asking = True
+        describe(self._submit, aria_disabled="true")  # one that is disabled loses the keyboard's place
         try:
             await self._on_ask(wishes, " · ".join(filter(None, [self._query, ", ".join(self._chosen)])))
         finally:
-            describe(self._submit, disabled=None)
+            self._is_asking = False
+            describe(self._submit, aria_disabled=None)
             self._said.set_text("")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams.errors import StreamError
 from web.gateway.gateway import Gateway
 from web.page.cards import Actions, ItemCard
 from web.page.elements import describe, tag, text_input
+from web.page.looking import in_words
 
 __all__ = ["Finding"]
 
@@ -48,8 +48,8 @@ class Finding:
             return
         try:
             found = await self._gateway.search(text.strip(), N_FOUND)
-        except StreamError as error:
-            self._show([], f"The search did not answer: {error}")
+        except Exception as error:  # noqa: BLE001 - told
+            self._show([], f"The search did not answer: {in_words(error)}")
             return
         if asked == self._asked:
             n = len(found)

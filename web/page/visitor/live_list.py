@@ -28,7 +28,8 @@ class LiveList:
         self._actions = actions
         self._announcer = announcer
         self._cards: dict[str, ItemCard] = {}
-        self._sequence = -1
+        self._sequence, self._published_ms = -1, -1
+        self._told: Any = None  # what stands in the place of a list
         self.rec_id: str | None = None
         with tag("section", classes="panel") as self.section:
             with tag("div", classes="head") as self._head:
@@ -61,12 +62,18 @@ class LiveList:
         """Give the list another heading."""
         self._heading.set_text(heading)
 
-    def show(self, record: Mapping[str, Any]) -> None:
-        """Show a published list with its titles, unless a newer one is shown."""
-        if record["sequence"] < self._sequence or record["rec_id"] == self.rec_id:
+    def show(self, record: Mapping[str, Any], *, is_stored: bool = False) -> None:
+        """Show a published list with its titles, unless a newer one is shown.
+
+        Where the state was emptied the events of a user are counted anew: the list that is stored, and was published
+        later, is the newer one, whatever its sequence.
+        """
+        is_counted_anew = is_stored and record["published_ts"] > self._published_ms
+        if record["rec_id"] == self.rec_id or (record["sequence"] < self._sequence and not is_counted_anew):
             return
-        is_first = self.rec_id is None
-        self._sequence, self.rec_id = record["sequence"], record["rec_id"]
+        is_first = not self._cards
+        self._sequence, self.rec_id, self._told = record["sequence"], record["rec_id"], None
+        self._published_ms = record["published_ts"]
         mode, colour = mode_words(record["mode"])
         self._say_mode(mode, colour, record["mode"])
         tier = TIERS.get(record["tier"] or "", "")
@@ -77,19 +84,25 @@ class LiveList:
         with self._unfilled:
             for sentence in record["unfilled"]:
                 tag("li", sentence[:1].upper() + sentence[1:])
-        n_new = self._replace(record["items"], is_first=is_first)
+        n_new = self._replace(record["items"])
         if not is_first:
             begins = f", first is {title_of(record['items'][0])}" if record["items"] else ""
             self._announcer.say(f"The list has changed: {n_new} new{begins}. {mode}.")
 
     def show_trending(self, rows: Sequence[Mapping[str, Any]], why: str) -> None:
-        """Show what trends, where there is no list of the user's own."""
+        """Show what trends, unless a list of the user's own is shown; nothing is touched while it stays the same."""
+        if self.rec_id is not None or self._told == (rows, why):
+            return
+        self._told = rows, why
         self._say_mode("Trending", "", "trending")
         self._made.set_text(why)
-        self._replace(rows, is_first=True)
+        self._replace(rows)
 
     def show_nothing(self, *lines: str, code: str | None = None) -> None:
-        """Say why there is nothing to show, and how that changes."""
+        """Say why there is nothing to show, unless there is, and how that changes."""
+        if self.rec_id is not None or self._told == (lines, code):
+            return
+        self._told = lines, code
         self._clear()
         self._empty.clear()
         with self._empty:
@@ -118,8 +131,9 @@ class LiveList:
         self._cards = {}
         describe(self._cards_at, aria_busy=None)
 
-    def _replace(self, rows: Sequence[Mapping[str, Any]], *, is_first: bool) -> int:
+    def _replace(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Show these items; cards that stay are moved, so that the keyboard's place stays with them."""
+        is_first = not self._cards
         if is_first:
             self._clear()
         self._empty.props["hidden"] = True

@@ -4,18 +4,19 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from nicegui import background_tasks, ui
 
-from streams.errors import StateAway, StreamError
 from streams.records.ids import ID_RULE, is_id
 from web.gateway.gateway import Gateway
 from web.page.cards import Actions
 from web.page.elements import tag
 from web.page.frame import Announcer, framed
+from web.page.looking import in_words, tried
 from web.page.visitor.acting import Acting, new_visitor
 from web.page.visitor.asking import Asking
 from web.page.visitor.finding import Finding
@@ -85,11 +86,7 @@ class _Visit:
     async def run(self) -> None:
         """Fill the page, and look again and again whether something has changed, until it is closed."""
         while True:
-            try:
-                await self._look()
-                self._say_away(None)
-            except StreamError as error:
-                self._say_away(error)
+            self._say_away(await tried(self._look))
             self.is_filled.set()
             await asyncio.sleep(LOOK_S)
 
@@ -107,19 +104,18 @@ class _Visit:
         if body is None:
             await self._show_trending("No list of your own yet; this is what everybody takes to")
         elif body != self._body:
-            await self._show(body)
+            await self._show(body, is_stored=True)
 
     async def _follow(self, user_id: str) -> None:
         """Show each new list as it is published."""
         async for body in self._gateway.new_lists(user_id):
             if "request_id" not in orjson.loads(body)["trigger"]:
-                with suppress(StreamError):  # the next look tells
-                    await self._show(body)
+                await tried(partial(self._show, body))  # the next look tells
 
-    async def _show(self, body: bytes) -> None:
+    async def _show(self, body: bytes, *, is_stored: bool = False) -> None:
         record = await self._gateway.with_titles(orjson.loads(body))
         self._body = body
-        self._list.show(record)
+        self._list.show(record, is_stored=is_stored)
         self._history.show(await self._gateway.profile_of(str(self._user_id), N_RECENT))
 
     async def _show_trending(self, why: str) -> None:
@@ -135,16 +131,15 @@ class _Visit:
             code=SEED,
         )
 
-    def _say_away(self, error: StreamError | None) -> None:
+    def _say_away(self, what: str | None) -> None:
         """Say that something does not answer, and that it does again."""
-        is_away = error is not None
+        is_away = what is not None
         was_away = "hidden" not in self._away.props
         self._list.age(is_stale=is_away)
-        if error is not None and not was_away:
+        if is_away and not was_away:
             at = time.strftime("%H:%M:%S")
-            what = "Redis does not answer" if isinstance(error, StateAway) else str(error)
             self._away.set_text(
-                f"{what}. What you see is from {at} or before; this page goes on by itself as soon as it can."
+                f"{what} What you see is from {at} or before; this page goes on by itself as soon as it can."
             )
             self._away.props.pop("hidden", None)
         elif not is_away and was_away:
@@ -179,8 +174,8 @@ class _Visit:
                 self._announcer.show(f"Refused: {found['error']}", is_error=True)
                 return
             record = await self._gateway.with_titles(found)
-        except StreamError as error:
-            self._announcer.show(f"Not asked: {error}", is_error=True)
+        except Exception as error:  # noqa: BLE001 - told
+            self._announcer.show(f"Not asked: {in_words(error)}", is_error=True)
             return
         self._answer_at.clear()
         with self._answer_at:

@@ -16,6 +16,7 @@ from streams.records.ids import ID_RULE, is_id
 from web.gateway.gateway import Gateway
 from web.page.elements import describe, select, tag, text_input
 from web.page.frame import framed
+from web.page.looking import tried
 from web.page.visitor.live_list import LiveList
 
 __all__ = ["Choice", "side_by_side_page"]
@@ -54,15 +55,18 @@ async def side_by_side_page(gateway: Gateway, choices: Sequence[Choice]) -> None
         away = tag("p", "", "notice whole", role="alert", hidden=True)
         lists = [LiveList(None, announcer, f"{choice.user_id}, {choice.version or 'as served'}") for choice in choices]
 
+    async def look() -> None:
+        for choice, shown in zip(choices, lists, strict=True):
+            await _show(gateway, choice, shown)
+        said.set_text(_compared(*lists))
+
     async def run() -> None:
         while True:
-            try:
-                for choice, shown in zip(choices, lists, strict=True):
-                    await _show(gateway, choice, shown)
-                said.set_text(_compared(*lists))
+            wrong = await tried(look)
+            if wrong is None:
                 away.props["hidden"] = True
-            except StreamError as error:
-                away.set_text(f"{error}; this page goes on by itself.")
+            else:
+                away.set_text(f"{wrong} This page goes on by itself.")
                 away.props.pop("hidden", None)
             await asyncio.sleep(LOOK_S)
 
@@ -101,9 +105,9 @@ async def _show(gateway: Gateway, choice: Choice, shown: LiveList) -> None:
     if is_shown and body == choice.stored:
         return
     if choice.version:
-        shown.show(await gateway.preview(choice.user_id, choice.version))
+        shown.show(await gateway.preview(choice.user_id, choice.version), is_stored=True)
     elif body is not None:
-        shown.show(await gateway.with_titles(orjson.loads(body)))
+        shown.show(await gateway.with_titles(orjson.loads(body)), is_stored=True)
     elif not is_shown:
         shown.show_nothing(f"No list of {choice.user_id} has been published yet.")
     choice.stored = body

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from streams.errors import StreamError
 from web.gateway.gateway import Gateway
 from web.page.cards import ItemCard
 from web.page.elements import Tag, button, describe, tag
+from web.page.looking import in_words
 from web.page.words import title_of
 
 __all__ = ["SimilarDialog"]
@@ -26,6 +26,7 @@ class SimilarDialog:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._found: Mapping[str, Any] | None = None
+        self._asked = 0
         with tag("dialog") as self._dialog, tag("div", classes="inner"):
             with tag("div", classes="head"):
                 self._heading = tag("h2", "Similar items")
@@ -39,15 +40,23 @@ class SimilarDialog:
         describe(self._dialog, aria_labelledby=self._heading.html_id)
 
     async def open(self, item_id: str) -> None:
-        """Show what is similar to an item."""
+        """Show what is similar to an item; an answer that another question overtook is dropped."""
+        self._asked += 1
+        asked = self._asked
+        self._found = None
+        self._heading.set_text("Similar items")
         self._list.clear()
         self._said.set_text("Looking it up")
         self._dialog.run_method("showModal")
         try:
-            self._found = await self._gateway.similar(item_id)
-        except StreamError as error:
-            self._said.set_text(f"Similar items cannot be looked up: {error}")
+            found = await self._gateway.similar(item_id)
+        except Exception as error:  # noqa: BLE001 - told
+            if asked == self._asked:
+                self._said.set_text(f"Similar items cannot be looked up: {in_words(error)}")
             return
+        if asked != self._asked:
+            return
+        self._found = found
         self._heading.set_text(f"Similar to {title_of(self._found['item'] if self._found else {'item_id': item_id})}")
         self._show("both")
 

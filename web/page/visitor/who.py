@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from nicegui import ui
 
-from web.page.elements import button, describe, tag, text_input
+from web.page.elements import Tag, button, describe, tag, text_input
 from web.page.visitor.acting import new_visitor
 
 __all__ = ["Who"]
@@ -34,8 +34,8 @@ class Who:
                     placeholder="such as 42",
                     spellcheck="false",
                 )
-                with tag("datalist") as self._known:
-                    pass
+                self._known = tag("datalist")
+                self._options: dict[str, Tag] = {}
                 describe(self._input, list=self._known.html_id)
                 with tag("div", classes="row"):
                     tag("button", "Show this user", "btn main", type="submit")
@@ -53,11 +53,14 @@ class Who:
         )
 
     def suggest(self, user_ids: Sequence[str]) -> None:
-        """Offer users that are known."""
-        self._known.clear()
-        with self._known:
-            for user_id in user_ids:
-                tag("option", value=user_id)
+        """Offer users that are known; what is offered already stays as it is."""
+        for user_id in self._options.keys() - set(user_ids):
+            self._options.pop(user_id).delete()
+        for place, user_id in enumerate(user_ids):
+            if user_id not in self._options:
+                with self._known:
+                    self._options[user_id] = tag("option", value=user_id)
+                self._options[user_id].move(self._known, place)
 
     def _type(self, text: str) -> None:
         self._typed = text.strip()
