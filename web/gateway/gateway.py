@@ -27,6 +27,7 @@ from streams.records.trace_context import TraceContext
 from streams.redis.connection import connect
 from streams.redis.heartbeat import find_alive
 from streams.reports.experiments import experiment_of
+from streams.reports.history import history_of
 from streams.reports.items import described_similar
 from streams.reports.lookups import (
     described_genres,
@@ -40,6 +41,7 @@ from streams.reports.versions import version_of, versions_of
 from streams.settings import Settings
 from streams.state.lookups import Lookups
 from streams.state.quality import find_series
+from web.gateway.letter_desk import LetterDesk
 from web.gateway.published_lists import PublishedLists
 from web.gateway.reading import Reading
 from web.gateway.sending import EventResult, EventSender, headers_of
@@ -64,6 +66,7 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.letters = LetterDesk(settings)
         self._reading = Reading(settings.redis)
         self._titles = Titles(self._reading)
         self._published = PublishedLists(settings)
@@ -78,6 +81,7 @@ class Gateway:
         """Connect; raise StreamError where that is not possible: Redis and Kafka must answer now."""
         async with AsyncExitStack() as begun:
             begun.callback(self._reading.close)
+            begun.callback(self.letters.close)
             await self._reading.start()
             begun.push_async_callback(self._titles.stop)
             client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS, must_answer=True))
@@ -215,6 +219,10 @@ class Gateway:
     async def models(self) -> dict[str, Any]:
         """Return every model version, newest first, the one that serves, and its anchor."""
         return await self._reading.by(lambda client: versions_of(client, self.settings.registry))
+
+    async def history(self, n: int = 20, *, moves_only: bool = False) -> list[dict[str, Any]]:
+        """Return the latest n decisions about versions, newest first; all, or those that changed what serves."""
+        return await self._reading.by(lambda client: history_of(client, n, moves_only=moves_only))
 
     async def model(self, version_id: str) -> dict[str, Any]:
         """Return one version whose files are whole; raise RegistryError if there is none."""

@@ -109,3 +109,13 @@ async def test_what_operators_see_is_there_before_anything_is_counted(served):
         assert await gateway.quality_series() == []
         assert len((await gateway.alive())["worker"]) == 1
         assert set(await gateway.require_servers(5)) == {"redis_ms", "kafka_ms"}
+
+
+async def test_dead_letters_are_counted_once_for_all_who_look(served):
+    """Whoever looks within the time of a count has the same answer, and a replay makes the next look count anew."""
+    served.send("watch-events", "u1", b"{not json").get(10)
+    async with Gateway(served.settings) as gateway:
+        first, second = await asyncio.gather(gateway.letters.count(), gateway.letters.count())
+        assert second is first
+        assert await gateway.letters.replay("no_such_cause") == {"sent": 0, "replayed_before": 0, "refused": 0}
+        assert await gateway.letters.count() is not first

@@ -177,6 +177,7 @@ def test_the_operator_rolls_back_after_being_asked(served, opened, until, artefa
     page.screenshot(path=artefacts / "rollback.png")
     page.get_by_role("button", name="Roll back", exact=True).click()
     expect(page.get_by_role("row", name=re.compile(r"v000001.* serves"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile(r"^rolled back v000001"))).to_be_visible()
     until(lambda: installation.reports("worker")[0]["model_version"].startswith("v000001"), 60, served.worker.said)
 
 

@@ -11,6 +11,7 @@ from web.page.cards import Actions, ItemCard
 from web.page.elements import Tag
 from web.page.frame import Announcer
 from web.page.looking import tried
+from web.page.operator.quality import picture
 from web.page.visitor.live_list import LiveList
 
 
@@ -119,3 +120,20 @@ def test_whatever_went_wrong_is_told(error, told, caplog):
 
     assert asyncio.run(tried(look)) == told
     assert [record.exc_info[1] for record in caplog.records] == ([error] if isinstance(error, ValueError) else [])
+
+
+def test_a_mark_stands_where_a_version_was_let_serve():
+    """Marks are moves of the pointer within the hour, not the first test that such a version had."""
+    points = [
+        {"at_ms": at, "version": version, "hit_rate": 0.2, "popularity_hit_rate": 0.1}
+        for at, version in ((1000, "v1-a"), (2000, "v1-a"), (3000, "v2-b"))
+    ]
+    moves = [
+        {"ts": 9000, "status": "promoted", "version": "v3-c"},
+        {"ts": 1500, "status": "promoted", "version": "v2-b"},
+        {"ts": 500, "status": "promoted", "version": "v1-a"},
+    ]
+    drawn = picture(points, moves)
+    assert drawn.count('class="mark"') == 2
+    assert ">v2</span>" in drawn
+    assert 'x1="250.0"' in drawn

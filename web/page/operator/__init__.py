@@ -1,8 +1,8 @@
 """The page of whoever runs the installation.
 
 ``page`` joins the parts and looks again and again: ``traffic`` and how late lists are, ``quality`` with its ``chart``,
-``versions`` with the way back, the ``experiment``, dead ``letters``, and all ``processes``. ``figures`` are tables and
-numbers as these show them.
+``versions`` with the way back, ``decisions`` about them, the ``experiment``, dead ``letters``, and all ``processes``.
+``figures`` are tables and numbers as these show them.
 """
 
 __all__: list[str] = []

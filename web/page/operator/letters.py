@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from web.gateway.dead_letters import count_letters, replay_letters
 from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
 from web.page.elements import button, tag
@@ -34,7 +33,7 @@ class Letters:
 
     async def look(self) -> None:
         """Count them, and show that; raises StreamError where Kafka does not answer."""
-        found = await self._gateway.read(lambda _: count_letters(self._gateway.settings))
+        found = await self._gateway.letters.count()
         if found == self._told:
             return
         self._told = found
@@ -64,7 +63,7 @@ class Letters:
     def _ask(self, cause: str) -> None:
         async def replay() -> None:
             try:
-                done = await self._gateway.read(lambda _: replay_letters(self._gateway.settings, cause))
+                done = await self._gateway.letters.replay(cause)
             except Exception as error:  # noqa: BLE001 - told
                 self._announcer.show(f"Not replayed: {in_words(error)}", is_error=True)
                 return

@@ -10,6 +10,7 @@ from web.page.confirming import Confirmation
 from web.page.elements import tag
 from web.page.frame import framed
 from web.page.looking import tried
+from web.page.operator.decisions import N_DECISIONS, Decisions
 from web.page.operator.experiment import ExperimentPart
 from web.page.operator.letters import Letters
 from web.page.operator.processes import Processes
@@ -23,6 +24,7 @@ LOOK_S = 2.0
 SELDOM = 5  # looks between two at what takes longer: the registry, and Kafka's dead letters
 FIRST_S = 0.4
 N_POINTS = 360  # of the series: an hour of one every 10 s
+N_MOVES = 50  # that the line of an hour may show
 
 
 async def operator_page(gateway: Gateway) -> None:
@@ -47,6 +49,7 @@ class _Desk:
             self._traffic = Traffic()
             self._quality = Quality()
             self._versions = VersionsPart(gateway, announcer, confirmation)
+            self._decisions = Decisions()
             self._experiment = ExperimentPart()
             self._letters = Letters(gateway, announcer, confirmation)
 
@@ -70,7 +73,9 @@ class _Desk:
         self._traffic.show(alive["worker"])
 
     async def _figures(self) -> None:
-        self._quality.show(await self._gateway.quality(), await self._gateway.quality_series(N_POINTS))
+        moves = await self._gateway.history(N_MOVES, moves_only=True)
+        self._quality.show(await self._gateway.quality(), await self._gateway.quality_series(N_POINTS), moves)
+        self._decisions.show(await self._gateway.history(N_DECISIONS))
         self._experiment.show(await self._gateway.experiment())
 
     def _say(self, errors: list[str]) -> None:

@@ -1,7 +1,6 @@
 """How often lists are right while they are served, beside popularity, with a mark where another version began."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from nicegui import ui
@@ -10,7 +9,7 @@ from web.page.elements import tag
 from web.page.operator.chart import Mark, two_lines
 from web.page.operator.figures import Tiles, number, panel
 
-__all__ = ["Quality"]
+__all__ = ["Quality", "picture"]
 
 MIN_POINTS = 2  # of a line
 MAX_MARKS = 8  # whose names do not cover each other
@@ -32,8 +31,10 @@ class Quality:
                 tag("span", "popularity")
             self._said = tag("p", "", "small muted")
 
-    def show(self, quality: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> None:
-        """Show the figures and the series, newest point first."""
+    def show(
+        self, quality: Mapping[str, Any], series: Sequence[Mapping[str, Any]], moves: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Show the figures, the series and what moved the pointer, each newest first."""
         figures = quality["figures"]
         if figures is None:
             self._said.set_text("Nothing has been counted yet; `reelstream scorekeeper` counts.")
@@ -48,16 +49,14 @@ class Quality:
         if len(points) < MIN_POINTS:
             self._said.set_text("A line follows with the second point; there is one every 10 s with tests.")
             return
-        self._chart.set_content(_picture(points))
+        self._chart.set_content(picture(points, moves))
 
 
-def _picture(points: Sequence[Mapping[str, Any]]) -> str:
-    marks = [Mark(points[0]["at_ms"], points[0]["version"] or "no version")]
-    marks += [
-        Mark(after["at_ms"], after["version"] or "no version")
-        for before, after in pairwise(points)
-        if before["version"] != after["version"]
-    ]
+def picture(points: Sequence[Mapping[str, Any]], moves: Sequence[Mapping[str, Any]]) -> str:
+    """Return the lines of lists and of popularity, points oldest first, with a mark at each move, newest first."""
+    first_ms, last_ms = points[0]["at_ms"], points[-1]["at_ms"]
+    marks = [Mark(first_ms, points[0]["version"] or "no version")]
+    marks += [Mark(move["ts"], _name(move)) for move in reversed(moves) if first_ms < move["ts"] <= last_ms]
     last = points[-1]
     says = (
         f"Hit rate of the latest tests over time. Lists {last['hit_rate']:.3f}, popularity "
@@ -71,3 +70,8 @@ def _picture(points: Sequence[Mapping[str, Any]]) -> str:
         [Mark(mark.at_ms, mark.name.partition("-")[0]) for mark in shown],
         says,
     )
+
+
+def _name(move: Mapping[str, Any]) -> str:
+    """Return what serves since a decision."""
+    return "no version" if move["status"] == "withdrawn" else str(move["version"])

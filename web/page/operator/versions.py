@@ -7,7 +7,7 @@ from typing import Any
 
 from web.gateway.gateway import Gateway
 from web.page.confirming import Confirmation
-from web.page.elements import button, tag
+from web.page.elements import Tag, button, tag
 from web.page.frame import Announcer
 from web.page.looking import in_words
 from web.page.operator.figures import MISSING, age, grid, panel
@@ -32,14 +32,21 @@ class VersionsPart:
         self._announcer = announcer
         self._confirmation = confirmation
         self._told: Any = None
+        self._ages: list[tuple[Tag, float]] = []
         _, self._body = panel("Model versions", "panel whole")
 
     def show(self, models: Mapping[str, Any]) -> None:
-        """Show the versions; while nothing has changed nothing is drawn, so that the keyboard stays where it is."""
+        """Show the versions; while nothing has changed their age alone does, so that the keyboard stays where it is."""
         told = (models["current"], models["anchor"], [version["version"] for version in models["versions"]])
-        if told == self._told:
-            return
-        self._told = told
+        if told != self._told:
+            self._told = told
+            self._draw(models)
+        now_s = time.time()
+        for cell, made_s in self._ages:
+            cell.set_text(age(now_s - made_s))
+
+    def _draw(self, models: Mapping[str, Any]) -> None:
+        self._ages = []
         self._body.clear()
         with self._body:
             if not models["versions"]:
@@ -63,14 +70,13 @@ class VersionsPart:
     def _table(self, models: Mapping[str, Any]) -> None:
         shown = models["versions"][:N_SHOWN]
         figures = sorted({name for version in shown for name in version["metrics"] if _is_hit_rate(name)})
-        now_s = time.time()
         names = [name.replace("_", " ").replace("hr@", "HR@") for name in figures]
         numbers = range(3, 3 + len(names))
         with grid("versions and the figures of their gate", ("Version", "Serve", "Age", *names, "Parent"), numbers):
             for version in shown:
-                self._row(version, models, figures, now_s)
+                self._row(version, models, figures)
 
-    def _row(self, version: Mapping[str, Any], models: Mapping[str, Any], figures: list[str], now_s: float) -> None:
+    def _row(self, version: Mapping[str, Any], models: Mapping[str, Any], figures: list[str]) -> None:
         name = version["version"]
         with tag("tr"):
             with tag("th", scope="row"):
@@ -83,7 +89,7 @@ class VersionsPart:
                 if name != models["current"]:
                     is_back = models["current"] is not None and name < models["current"]
                     button("Serve this", partial(self._ask, name, is_back=is_back), label=f"Serve {name}")
-            tag("td", age(now_s - version["created_ms"] / 1000))
+            self._ages.append((tag("td"), version["created_ms"] / 1000))
             for figure in figures:
                 value = version["metrics"].get(figure)
                 tag("td", MISSING if value is None else f"{value:.4f}", "n")
