@@ -69,6 +69,10 @@ _COMMANDS = {
 }
 
 
+ASKS_FOR_HELP = "reelstream.help"
+_WITHOUT_FILE = ("completion", "config")  # which need no settings, or show what is wrong with them
+
+
 class _Lazy(click.Group):
     """A group that imports a command when it is named; the overview of all of them imports none."""
 
@@ -83,6 +87,7 @@ class _Lazy(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.meta[ASKS_FOR_HELP] = not {"-h", "--help"}.isdisjoint(ctx.args)
         try:
             return super().invoke(ctx)
         except SettingsError as error:
@@ -105,9 +110,14 @@ class _Lazy(click.Group):
 @click.pass_context
 def cli(context: click.Context, config: Path | None) -> None:
     """Reelstream: Kafka events in, live recommendation lists out, with NeuMF learning as it serves."""
-    from commands.parts.configuration import configure  # noqa: PLC0415 - same
+    from commands.parts.configuration import Configuration, configure  # noqa: PLC0415 - same
 
-    configure(context, config)
+    try:
+        configure(context, config)
+    except SettingsError as error:
+        if not (context.meta[ASKS_FOR_HELP] or context.invoked_subcommand in _WITHOUT_FILE):
+            raise
+        context.obj = Configuration(error=str(error))
 
 
 def main() -> None:

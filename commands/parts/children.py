@@ -86,5 +86,9 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
 
 
 def _process(role: str, settings: Settings, log: Path, options: Sequence[str]) -> Server:
-    """Hand the settings over by environment: everybody may read a command line, and they hold passwords."""
-    return Server(role, [sys.executable, "-P", "-m", "reelstream", role, *options], log, settings.environment())
+    """Hand the settings over by environment: everybody may read a command line, and they hold passwords.
+
+    A port for metrics that is set for us is that of one process: no child has it unless its options say so.
+    """
+    environment = settings.environment() | {"REELSTREAM_METRICS_PORT": ""}
+    return Server(role, [sys.executable, "-P", "-m", "reelstream", role, *options], log, environment)

@@ -22,10 +22,11 @@ __all__ = ["Configuration", "configure", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What was read: the file, if there is one, and which variables got their values from it."""
+    """What was read: the file, if there is one, which variables got their values from it, or why it was not read."""
 
     file: ConfigFile | None = None
     filled: frozenset[str] = field(default=frozenset())
+    error: str | None = None
 
     def explained(self, message: str) -> str:
         """Return a message about a variable with where the file says it."""

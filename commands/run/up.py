@@ -36,6 +36,7 @@ __all__ = ["up"]
 
 EXAMPLE = "examples/send_events.py"  # in the folder of the sources
 STOP_S = 12.0  # a worker drains within 9
+PASSWORD_VARIABLE = "REELSTREAM_KAFKA_SASL_PASSWORD"  # noqa: S105 - its name
 MAX_RESTARTS = 5  # of one process within the window
 WINDOW_S = 600.0
 
@@ -127,21 +128,48 @@ def _producer_lines(settings: Settings) -> str:
     event = {"event_id": "e1", "user_id": "ann", "item_id": "1", "ts": time.time_ns() // 1_000_000, "progress": 0.9}
     topic, value = settings.prefix + WATCHES, json.dumps(event)
     confluent = {"bootstrap.servers": settings.kafka, "partitioner": "murmur2_random"}
+    python, others = _security_lines(settings.security)
     return "\n".join(
         (
+            *(["import os"] if settings.security.password else []),
             "# kafka-python",
             "from kafka import KafkaProducer",
-            f"producer = KafkaProducer(bootstrap_servers={settings.kafka_addresses!r})",
+            f"producer = KafkaProducer(bootstrap_servers={settings.kafka_addresses!r}{python})",
             f"producer.send({topic!r}, key=b'ann', value={value.encode()!r})",
             "producer.flush()",
             "",
             "# confluent-kafka, with the partitioner of the other clients",
             "from confluent_kafka import Producer",
-            f"producer = Producer({confluent!r})",
+            f"producer = Producer({confluent!r}{others})",
             f"producer.produce({topic!r}, key='ann', value={value!r})",
             "producer.flush()",
         )
     )
+
+
+def _security_lines(security: KafkaSecurity) -> tuple[str, str]:
+    """Return what both clients are told of a secured Kafka; the password is read from its variable."""
+    if security.protocol == "PLAINTEXT":
+        return "", ""
+    pairs = [
+        (ours, theirs, repr(value))
+        for ours, theirs, value in (
+            ("security_protocol", "security.protocol", security.protocol),
+            ("sasl_mechanism", "sasl.mechanism", security.mechanism),
+            ("sasl_plain_username", "sasl.username", security.username),
+            ("ssl_cafile", "ssl.ca.location", security.cafile),
+            ("ssl_certfile", "ssl.certificate.location", security.certfile),
+            ("ssl_keyfile", "ssl.key.location", security.keyfile),
+        )
+        if value is not None
+    ]
+    if security.password:
+        pairs.append(("sasl_plain_password", "sasl.password", f"os.environ[{PASSWORD_VARIABLE!r}]"))
+    # With tokens a client takes a provider of them, which is the producer's own.
+    token = ", sasl_oauth_token_provider=your_tokens" if security.tokens is not None else ""
+    other_token = " | {'oauth_cb': your_tokens}" if security.tokens is not None else ""
+    python = "".join(f", {ours}={value}" for ours, _, value in pairs)
+    return python + token, " | {" + ", ".join(f"{theirs!r}: {value}" for _, theirs, value in pairs) + "}" + other_token
 
 
 def _activation() -> str:

@@ -10,6 +10,7 @@ import orjson
 
 from commands.parts.configuration import Configuration
 from commands.parts.options import SETTING_OPTIONS, address_options, given_settings, partitions_option
+from streams.errors import SettingsError
 from streams.setting_table import SETTINGS
 
 __all__ = ["ShownSetting", "config"]
@@ -38,9 +39,11 @@ def config() -> None:
 def show(configuration: Configuration, /, *, as_json: bool, **given: Any) -> None:
     """Show each setting with its value and where it is from: a flag, a variable, the file, or the default.
 
-    Passwords are hidden. Exit status 1 if a value cannot be used. No server is asked.
+    Passwords are hidden. Exit status 1 if a value or the file cannot be used. No server is asked.
     """
     rows = [*_settings(configuration, given), *_options(configuration)]
+    if configuration.error is not None:
+        rows.append(ShownSetting("error", None, configuration.error, "file"))
     file = None if configuration.file is None else str(configuration.file.path)
     if as_json:
         click.echo(orjson.dumps({"file": file, "settings": [asdict(row) for row in rows]}).decode())
@@ -49,6 +52,8 @@ def show(configuration: Configuration, /, *, as_json: bool, **given: Any) -> Non
         width = max(len(row.name) for row in rows)
         for row in rows:
             click.echo(f"{row.name:{width}}  {row.value or '-':<40}  {row.origin}")
+    if configuration.error is not None:
+        raise SettingsError(configuration.error)
     _require_usable(given)
 
 

@@ -50,17 +50,38 @@ def doctor(*, strict: bool, as_json: bool, **given: Any) -> None:
 
 
 def _looks(settings: "Settings") -> Iterator["Finding"]:
-    from streams.diagnosis.cluster import look_at_cluster
-    from streams.diagnosis.database import look_at_database
     from streams.diagnosis.findings import findings_of
+
+    yield from findings_of("libraries", _machine)
+    yield from findings_of("kafka", lambda: _cluster(settings))
+    cure = "start Redis or Valkey, or set REELSTREAM_REDIS to where it is"
+    yield from findings_of("redis", lambda: _database(settings), cure)
+    yield from findings_of("registry", lambda: _models(settings))
+
+
+# Each look is imported when its turn comes: a library that is missing is a finding, and the others go on.
+def _machine() -> Iterator["Finding"]:
     from streams.diagnosis.machine import look_at_machine
-    from streams.diagnosis.models import look_at_models
 
     yield from look_at_machine()
-    yield from findings_of("kafka", lambda: look_at_cluster(settings))
-    cure = "start Redis or Valkey, or set REELSTREAM_REDIS to where it is"
-    yield from findings_of("redis", lambda: look_at_database(settings), cure)
-    yield from findings_of("registry", lambda: look_at_models(settings))
+
+
+def _cluster(settings: "Settings") -> Iterator["Finding"]:
+    from streams.diagnosis.cluster import look_at_cluster
+
+    yield from look_at_cluster(settings)
+
+
+def _database(settings: "Settings") -> Iterator["Finding"]:
+    from streams.diagnosis.database import look_at_database
+
+    yield from look_at_database(settings)
+
+
+def _models(settings: "Settings") -> Iterator["Finding"]:
+    from streams.diagnosis.models import look_at_models
+
+    yield from look_at_models(settings)
 
 
 def _tell(one: "Finding") -> None:

@@ -18,7 +18,8 @@ __all__ = ["look_at_database"]
 
 OLDEST_REDIS = 7  # the first with functions
 FULL, NEARLY_FULL = 0.95, 0.8  # of what it may use; without a limit, of the machine's memory
-ROLES = ("worker", "trainer", "scorekeeper")
+NEEDED = ("worker", "trainer", "scorekeeper")  # without one of these lists or figures stand still
+ROLES = (*NEEDED, "archiver", "api")
 _GIB = 1024**3
 
 
@@ -130,5 +131,5 @@ def _processes(client: Redis) -> Iterator[Finding]:
             yield Finding(f"{role}s", "error", "; ".join(faults), f"look at the log of the {role}")
         elif alive:
             yield Finding(f"{role}s", "ok", f"{len(alive)} alive")
-        else:
+        elif role in NEEDED:
             yield Finding(f"{role}s", "warning", "none shows a sign of life", f"start one with `reelstream {role}`")

@@ -7,10 +7,11 @@ from typing import Literal
 
 from streams.errors import StreamError
 
-__all__ = ["Finding", "Severity", "clock_finding", "findings_of", "worst"]
+__all__ = ["LIBRARIES_CURE", "Finding", "Severity", "clock_finding", "findings_of", "worst"]
 
 Severity = Literal["ok", "warning", "error"]
 _ORDER: tuple[Severity, ...] = ("ok", "warning", "error")
+LIBRARIES_CURE = "install what the lock names: requirements.lock"
 LATE_S = 1.0  # clocks that are kept by NTP differ by milliseconds
 WRONG_S = 60.0  # hours and days of trending and of live figures come out wrong
 
@@ -39,9 +40,14 @@ def worst(findings: Iterable[Finding]) -> Severity:
 
 
 def findings_of(check: str, look: Callable[[], Iterable[Finding]], cure: str = "") -> Iterator[Finding]:
-    """Give what a look finds; an error that it raises is its last finding, with the cure that it says, else this."""
+    """Give what a look finds; an error that it raises is its last finding, with the cure that it says, else this.
+
+    A library that is missing, or that lacks what is imported from it, is one too.
+    """
     try:
         yield from look()
+    except ImportError as error:
+        yield Finding(check, "error", f"a library is missing or too old: {error}", LIBRARIES_CURE)
     except StreamError as error:
         found, _, told = str(error).rpartition("; ")
         yield Finding(check, "error", found or told, told if found else cure)

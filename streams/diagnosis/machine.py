@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution, requires, ver
 from packaging.requirements import Requirement
 
 from streams.config_file import CONFIG_VARIABLE
-from streams.diagnosis.findings import Finding
+from streams.diagnosis.findings import LIBRARIES_CURE, Finding
 from streams.setting_table import SETTINGS, nearest
 
 __all__ = ["look_at_machine"]
@@ -27,15 +27,23 @@ SHOWN = ("torch", "faust-streaming", "aiokafka", "kafka-python", "redis")
 def look_at_machine(environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
     """Look at Python, libraries, extras and variables; no server is asked."""
     requirements = [Requirement(one) for one in requires("reelstream") or ()]
-    told = ", ".join(f"{name} {version(name)}" for name in SHOWN)
-    yield Finding("versions", "ok", f"reelstream {version('reelstream')}, Python {platform.python_version()}, {told}")
+    told = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
+    yield Finding("versions", "ok", f"reelstream {_version('reelstream')}, Python {platform.python_version()}, {told}")
     wrong = [trouble for one in requirements if _counts(one, "") if (trouble := _trouble(one))]
     for trouble in wrong:
-        yield Finding("libraries", "error", trouble, "install what the lock names: requirements.lock")
+        yield Finding("libraries", "error", trouble, LIBRARIES_CURE)
     if not wrong:
         yield Finding("libraries", "ok", "all as required")
     yield from _extras(requirements)
     yield from _variables(os.environ if environment is None else environment)
+
+
+def _version(name: str) -> str:
+    """Return which version of a library is installed, as it is told: that one is missing is told on its own."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _counts(requirement: Requirement, extra: str) -> bool:

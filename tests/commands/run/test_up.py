@@ -7,12 +7,14 @@ import sys
 from importlib import import_module
 
 import pytest
+from kafka import KafkaProducer
 
 from model.kinds import DEFAULT_KINDS, KindTable
 from reelstream import _COMMANDS
 from streams.kafka.clients import blocking_consumer
 from streams.kafka.topics import create_topics
 from streams.records.codec import decode_watch
+from streams.security import KafkaSecurity
 from streams.settings import Settings
 
 UP = import_module(_COMMANDS["up"][0])
@@ -59,6 +61,27 @@ def test_the_lines_for_producers_are_right(stack, topic_prefix):
     assert first.partition == second.partition
     assert decode_watch(first.value) == decode_watch(second.value)
     assert (first.key, decode_watch(first.value).user_id) == (b"ann", "ann")
+
+
+def test_the_lines_for_a_secured_kafka_say_how_to_be_let_in(monkeypatch):
+    """Both clients are made as they are printed, and read the password where it stands."""
+    security = KafkaSecurity("SASL_PLAINTEXT", "PLAIN", "ann", "word-1")
+    lines = UP._producer_lines(Settings("127.0.0.1:1", "redis://unused", "unused", security=security))
+    assert "word-1" not in lines
+    monkeypatch.setenv("REELSTREAM_KAFKA_SASL_PASSWORD", "word-1")
+    made = [line for line in lines.splitlines() if line.startswith(("import", "from", "producer = "))]
+    told = {}
+    clients = {"KafkaProducer": lambda **given: told.update(given)}
+    exec("\n".join(line for line in made if "from kafka" not in line), clients)  # noqa: S102 - our own lines
+    assert clients["producer"] is not None  # librdkafka knows all keys that it was given
+    given = {name: value for name, value in told.items() if name != "bootstrap_servers"}
+    assert given == {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": "ann",
+        "sasl_plain_password": "word-1",
+    }
+    assert given.keys() <= KafkaProducer.DEFAULT_CONFIG.keys()
 
 
 @pytest.mark.parametrize("address", ["redis://:word@h:1", "redis://ann:word@h:1/2", "redis://h:1?password=word"])

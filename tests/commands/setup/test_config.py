@@ -113,6 +113,24 @@ def test_what_cannot_be_used_is_told_with_its_place_in_the_file(tmp_path):
     assert (status, out.splitlines()[0]) == (0, "file: none")
 
 
+def test_a_broken_file_hides_no_help(tmp_path):
+    """Help and completion need no file; what shows the settings shows what is wrong; all else says it and ends."""
+    (tmp_path / "reelstream.toml").write_text("[kafak]\n", "utf-8")
+    for words in (["worker", "--help"], ["model", "list", "-h"], ["completion", "bash"]):
+        status, out, err = shown(*words, folder=tmp_path)
+        assert (status, err) == (0, ""), words
+        assert out
+    status, out, err = shown("config", "show", "--json", folder=tmp_path)
+    rows = {row["name"]: row["value"] for row in json.loads(out)["settings"]}
+    assert status == 1
+    assert "[kafak] is no table of settings" in rows["error"]
+    assert rows["kafka.addresses"] == "127.0.0.1:9092"
+    assert err == f"reelstream: {rows['error']}\n"
+    status, out, err = shown("model", "list", folder=tmp_path)
+    assert (status, out) == (1, "")
+    assert "[kafak] is no table of settings" in err
+
+
 def test_options_become_defaults_of_their_commands(tmp_path, monkeypatch):
     """A command takes its table's options, and one on the command line wins."""
     context = root(tmp_path, FILE, monkeypatch)

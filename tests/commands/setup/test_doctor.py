@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from commands.setup.doctor import doctor
 from streams.diagnosis.findings import Finding, clock_finding, findings_of, worst
-from streams.diagnosis.machine import look_at_machine
+from streams.diagnosis.machine import _version, look_at_machine
 from streams.errors import StateError
 from streams.kafka.clients import blocking_producer
 from streams.kafka.topics import create_topics
@@ -69,6 +69,27 @@ def test_servers_that_are_away_are_findings():
     assert errors == ["kafka:", "redis:", "registry:"]
     assert "         -> start Redis or Valkey, or set REELSTREAM_REDIS to where it is" in lines
     assert lines[-1].startswith("3 errors, ")
+
+
+@pytest.mark.parametrize(("library", "check"), [("kafka", "kafka"), ("redis", "redis"), ("packaging", "libraries")])
+def test_a_library_that_is_missing_is_a_finding(library, check):
+    """What cannot be imported is told with its cure, and the other looks go on."""
+    away = ["doctor", "--kafka", "127.0.0.1:1", "--redis", "redis://127.0.0.1:1", "--registry", "/proc/x"]
+    program = (
+        f"import sys; sys.modules[{library!r}] = None; import reelstream; sys.argv[1:] = {away}; reelstream.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    (at,) = (n for n, line in enumerate(lines) if f"{check}: a library is missing or too old: " in line)
+    assert lines[at + 1].split() == ["->", "install", "what", "the", "lock", "names:", "requirements.lock"]
+    assert any(line.startswith("ERROR    registry: ") for line in lines)
+
+
+def test_a_version_that_nobody_has_is_told():
+    """A library that is not installed breaks no look at the others."""
+    assert _version("no-such-library") == "not installed"
 
 
 def test_a_variable_that_nobody_reads_is_told():
