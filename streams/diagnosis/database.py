@@ -19,7 +19,7 @@ __all__ = ["look_at_database"]
 OLDEST_REDIS = 7  # the first with functions
 FULL, NEARLY_FULL = 0.95, 0.8  # of what it may use; without a limit, of the machine's memory
 NEEDED = ("worker", "trainer", "scorekeeper")  # without one of these lists or figures stand still
-ROLES = (*NEEDED, "archiver", "api")
+ROLES = (*NEEDED, "archiver", "api")  # the others run where somebody wants them
 _GIB = 1024**3
 
 
@@ -35,12 +35,12 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
         for server in primaries(client):
             yield from _server(server)
         yield from findings_of("redis policy", lambda: _policy(client, settings))
-        lines = dict.fromkeys(line for role in ROLES for line in missing_rights(client, role))
+        lines = dict.fromkeys(line for role in NEEDED for line in missing_rights(client, role))
         for line in lines:
             found, _, cure = line.rpartition("; ")
             yield Finding("redis rights", "error", found, cure)
         if not lines:
-            yield Finding("redis rights", "ok", f"all that {', '.join(ROLES)} need")
+            yield Finding("redis rights", "ok", f"all that {', '.join(NEEDED)} need")
         yield from _processes(client)
 
 
