@@ -21,15 +21,17 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-# What comes from no package index; tests without it are skipped, and say so. A service that the packages bring stays off.
-TOOLS = chromium prometheus
-tools: ## install Chromium and Prometheus from Debian, which some tests drive (as root; else it says how)
-	@missing=""; for tool in $(TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+# What comes from no package index, each with the program that it brings; tests without it are skipped, and say so. A
+# service that the packages bring stays off.
+TOOLS = chromium:chromium promtool:prometheus javac:openjdk-17-jdk-headless node:nodejs npm:npm
+tools: ## install from Debian what some tests drive: Chromium, Prometheus, a JDK, Node and npm (as root; else it says how)
+	@missing=""; for tool in $(TOOLS); do command -v $${tool%%:*} >/dev/null || missing="$$missing $${tool#*:}"; done; \
 	if [ -z "$$missing" ]; then echo "tools: all there"; \
 	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "tools: missing are$$missing; as root: apt-get install --no-install-recommends$$missing"; \
-	else apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-		apt-get install -qq -y --no-install-recommends$$missing >/dev/null && echo "tools: installed$$missing"; fi
+	else apt-get update -qq; for package in $$missing; do \
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$package >/dev/null \
+		&& echo "tools: installed $$package" || echo "tools: no $$package; the tests that need it are skipped"; done; fi
 
 check: lint ## the fast loop: lint, types, and every test that needs no server
 	$(PYTEST) -m "not server"

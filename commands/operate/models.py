@@ -13,7 +13,6 @@ from commands.parts.telling import say_next
 if TYPE_CHECKING:
     from redis import Redis
 
-    from streams.registry.versions import Version
     from streams.reports.promoting import ServedVersion
     from streams.settings import Settings
 
@@ -37,19 +36,17 @@ def model() -> None:
 @_json_option
 def list_versions(*, as_json: bool, **given: Any) -> None:
     """List the versions, newest first; the one that serves is marked *, and its anchor a."""
-    from streams.registry.versions import VersionStore
-    from streams.reports.versions import described_version
+    from streams.reports.versions import versions_of
 
     settings = given_settings(given)
-    current, anchor = _current(settings), _anchor(settings)
-    versions = VersionStore(settings.registry).list()
+    with _redis(settings) as client:
+        found = versions_of(client, settings.registry)
     if as_json:
-        described = [described_version(version, current) for version in versions]
-        click.echo(orjson.dumps({"current": current, "anchor": anchor, "versions": described}).decode())
-    elif not versions:
+        click.echo(orjson.dumps(found).decode())
+    elif not found["versions"]:
         click.echo(f"no versions in {settings.registry}")
     else:
-        _print_table(versions, current, anchor)
+        _print_table(found["versions"], found["current"], found["anchor"])
 
 
 @model.command()
@@ -58,14 +55,12 @@ def list_versions(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
     """Show one version, by default the one that serves, and check its files."""
-    from streams.registry.versions import VersionStore
-    from streams.reports.versions import described_version
+    from streams.reports.versions import version_of
 
     settings = given_settings(given)
-    current = _current(settings)
-    store = VersionStore(settings.registry)
-    version = store.verify(store.find_id(version_id) if version_id else _required(current))
-    described = described_version(version, current)
+    wanted = _whole_id(settings, version_id) if version_id else _required(_current(settings))
+    with _redis(settings) as client:
+        described = version_of(client, settings.registry, wanted)
     if as_json:
         click.echo(orjson.dumps(described).decode())
         return
@@ -266,41 +261,44 @@ def _whole_id(settings: "Settings", version_id: str) -> str:
 
 
 def _required(current: str | None) -> str:
+    from streams.reports.versions import NO_VERSION
+
     if current is None:
-        raise click.UsageError("a VERSION is required, because no version serves; `reelstream model list` names them")
+        raise click.UsageError(NO_VERSION)
     return current
 
 
 def _parent(settings: "Settings", current: str) -> str:
     from streams.registry.versions import VersionStore
+    from streams.reports.versions import NO_PARENT
 
     parent = VersionStore(settings.registry).read(current).parent
     if parent is None:
-        raise click.UsageError(f"a VERSION is required, because {current} serves and has no parent")
+        raise click.UsageError(NO_PARENT.format(current=current))
     return parent
 
 
-def _print_table(versions: "tuple[Version, ...]", current: str | None, anchor: str | None) -> None:
+def _print_table(versions: "list[dict[str, Any]]", current: str | None, anchor: str | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
     now_ms = time.time_ns() // 1_000_000
-    figures = sorted({name for version in versions for name in version.metrics if _is_hit_rate(name)})
+    figures = sorted({name for version in versions for name in version["metrics"] if _is_hit_rate(name)})
     table = Table("", "version", "parent", "age", *figures, "size", box=None, pad_edge=False, header_style="bold")
     for version in versions:
         table.add_row(
-            {current: "*", anchor: "a"}.get(version.version_id, ""),
-            version.version_id,
-            version.parent or "-",
-            _age((now_ms - version.created_ms) // 1000),
-            *(f"{version.metrics[name]:.4f}" if name in version.metrics else "-" for name in figures),
-            f"{version.size / 1e6:.1f} MB",
+            {current: "*", anchor: "a"}.get(version["version"], ""),
+            version["version"],
+            version["parent"] or "-",
+            _age((now_ms - version["created_ms"]) // 1000),
+            *(f"{version['metrics'][name]:.4f}" if name in version["metrics"] else "-" for name in figures),
+            f"{version['bytes'] / 1e6:.1f} MB",
         )
     console = Console()
     if not console.is_terminal:
         console.width = _PIPE_COLUMNS
     console.print(table)
-    if current is not None and all(version.version_id != current for version in versions):
+    if current is not None and all(version["version"] != current for version in versions):
         console.print(f"serving {current}, which this registry does not hold")
 
 

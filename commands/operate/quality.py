@@ -2,8 +2,8 @@
 
 import sys
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 import click
 import orjson
@@ -11,21 +11,9 @@ import orjson
 from commands.parts.options import address_options, given_settings
 from commands.parts.tables import Row, table
 
-if TYPE_CHECKING:
-    from model.metrics.intervals import Interval
-    from streams.state.quality import LiveQuality
-
 __all__ = ["quality"]
 
 _NOTHING_STATUS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _FoundQuality:
-    """What there is: the stored figures, and whether a scorekeeper lives."""
-
-    stored: "LiveQuality | None"
-    is_alive: bool
 
 
 @click.command()
@@ -38,27 +26,25 @@ def quality(*, as_json: bool, **given: Any) -> None:
     1 if nothing has been tested yet.
     """
     from streams.redis.connection import answered, connect_to_read
-    from streams.redis.heartbeat import find_alive
-    from streams.reports.quality import described_quality
-    from streams.state.quality import find_quality
+    from streams.reports.quality import quality_of
 
     settings = given_settings(given)
     with answered("quality"), connect_to_read(settings.redis) as client:
-        found = _FoundQuality(find_quality(client), bool(find_alive(client, "scorekeeper")))
-    is_tested = found.stored is not None and found.stored.figures["total"]["tests"] > 0
+        found = quality_of(client)
+    is_tested = found["figures"] is not None and found["figures"]["total"]["tests"] > 0
     if as_json:
-        click.echo(orjson.dumps(described_quality(found.stored, is_alive=found.is_alive)).decode())
-    elif found.stored is None or not is_tested:
-        click.echo(_why_nothing(found), err=True)
+        click.echo(orjson.dumps(found).decode())
+    elif not is_tested:
+        click.echo(_why_nothing(is_alive=found["scorekeeper"]), err=True)
     else:
-        click.echo(_text(found.stored), nl=False)
-        if not found.is_alive:
+        click.echo(_text(found["figures"], found["at_ms"]), nl=False)
+        if not found["scorekeeper"]:
             click.echo("no scorekeeper is running: nothing is added to these figures now")
     sys.exit(0 if is_tested else _NOTHING_STATUS)
 
 
-def _why_nothing(found: _FoundQuality) -> str:
-    if not found.is_alive:
+def _why_nothing(*, is_alive: bool) -> str:
+    if not is_alive:
         return "nothing has been tested: no scorekeeper is running; start one with `reelstream scorekeeper`"
     return "nothing has been tested yet: the scorekeeper waits for events of users who have a list"
 
@@ -70,31 +56,27 @@ def _lead(one: dict[str, Any]) -> str:
     return f"{named}, 95 % {one['low']:+.4f} to {one['high']:+.4f} for one look"
 
 
-def _text(stored: "LiveQuality") -> str:
-    from streams.reports.quality import arm_differences, interval_of_arm, interval_of_version
+def _text(figures: dict[str, Any], at_ms: int) -> str:
+    from streams.reports.quality import interval_of_version
 
-    figures = stored.figures
     k = figures["k"]
     header = ("", f"HR@{k}", "95 %", f"NDCG@{k}", "popularity", "tests", "named")
     rows: list[Row] = [
         header,
-        _row("all", figures["total"], interval_of_version(figures["total"])),
-        _row(
-            "latest", figures["latest"], interval_of_version(figures["latest"]) if figures["latest"]["tests"] else None
+        *(
+            _row(name, tally, asdict(interval_of_version(tally)) if tally["tests"] else None)
+            for name, tally in (("all", figures["total"]), ("latest", figures["latest"]))
         ),
     ]
     rows += [
-        _row(f"{one['version'] or 'no version'} {one['mode']}", one["total"], interval_of_version(one["total"]))
+        _row(f"{one['version'] or 'no version'} {one['mode']}", one["total"], one["interval"])
         for one in figures["versions"]
     ]
-    rows += [
-        _row(f"{one['experiment']}: {one['arm']}", one["total"], interval_of_arm(one["total"]))
-        for one in figures["arms"]
-    ]
-    leads = [_lead(one) for one in arm_differences(figures["arms"])]
+    rows += [_row(f"{one['experiment']}: {one['arm']}", one["total"], one["interval"]) for one in figures["arms"]]
+    leads = [_lead(one) for one in figures["differences"]]
     if leads:
         leads.append("`reelstream ab status` compares the arms of the experiment that runs more exactly, and judges.")
-    age_s = max(0.0, time.time() - stored.at_ms / 1000)
+    age_s = max(0.0, time.time() - at_ms / 1000)
     notes = [
         "Each event of a user with a list is tested once, on the list it names or the last before it; items that the",
         "user knew are not. Popularity is asked about the same events. Intervals of versions take tests, those of",
@@ -103,7 +85,7 @@ def _text(stored: "LiveQuality") -> str:
     return "\n".join([table(rows).rstrip("\n"), *leads, *notes]) + "\n"
 
 
-def _row(name: str, tally: dict[str, Any], interval: "Interval | None") -> Row:
-    bounds = "" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
+def _row(name: str, tally: dict[str, Any], interval: dict[str, float] | None) -> Row:
+    bounds = "" if interval is None else f"{interval['low']:.4f} to {interval['high']:.4f}"
     rates = (f"{tally['ndcg']:.4f}", f"{tally['popularity_hit_rate']:.4f}")
     return (name, f"{tally['hit_rate']:.4f}", bounds, *rates, f"{tally['tests']:,}", f"{tally['named']:,}")

@@ -12,7 +12,7 @@ from streams.state.pointer import find_pointer
 
 __all__ = ["look_at_models"]
 
-LEAST_FREE = 1024**3  # bytes: some dozens of versions of a large catalogue, and what else grows on that disk
+MIN_FREE = 1024**3  # bytes: some dozens of versions of a large catalogue, and what else grows on that disk
 NEARLY_NONE = 100 * 1024**2  # bytes: a version of a large catalogue
 _GIB = 1024**3
 
@@ -36,7 +36,7 @@ def look_at_models(settings: Settings) -> Iterator[Finding]:
 def _room(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     found = f"{free / _GIB:.1f} GiB free"
-    if free < LEAST_FREE:
+    if free < MIN_FREE:
         severity: Severity = "error" if free < NEARLY_NONE else "warning"
         return Finding(
             "registry disk", severity, found, "make room, or delete old versions with `reelstream model prune`"

@@ -12,6 +12,7 @@ from streams.kafka.model_versions import announce_in_thread
 from streams.redis.connection import connect, connect_to_read
 from streams.registry.registry import Registry
 from streams.registry.versions import VersionStore
+from streams.reports.versions import NO_PARENT, NO_VERSION
 from streams.serving.promotion import Promotion, decide
 from streams.serving.repeats import require_repeats
 from streams.settings import Settings
@@ -64,12 +65,10 @@ async def roll_back(settings: Settings, version_id: str | None, by: str, cause: 
     if version_id is not None:
         return await _serve(settings, version_id, "rolled_back", before, (by, cause))
     if before is None:
-        raise RegistryError(
-            "model: a VERSION is required, because no version serves; `reelstream model list` names them"
-        )
+        raise RegistryError(f"model: {NO_VERSION}")
     parent = VersionStore(settings.registry).read(before.version).parent
     if parent is None:
-        raise RegistryError(f"model: a VERSION is required, because {before.version} serves and has no parent")
+        raise RegistryError(f"model: {NO_PARENT.format(current=before.version)}")
     return await _serve(settings, parent, "rolled_back", before, (by, cause), is_only_instead=True)
 
 

@@ -7,7 +7,12 @@ from redis import Redis
 from streams.registry.versions import Version, VersionStore
 from streams.state.pointer import find_pointer, find_standing
 
-__all__ = ["described_version", "version_of", "versions_of"]
+__all__ = ["NO_PARENT", "NO_VERSION", "described_version", "version_of", "versions_of"]
+
+
+# Why a version has to be named, wherever somebody wants the way back.
+NO_VERSION = "a VERSION is required, because no version serves; `reelstream model list` names them"
+NO_PARENT = "a VERSION is required, because {current} serves and has no parent"
 
 
 def versions_of(client: Redis, registry: str) -> dict[str, Any]:
