@@ -12,10 +12,10 @@ from streams.state.lookups import Lookups
 
 __all__ = ["described_similar", "find_by_title", "search_titles"]
 
-LEAST_TAKEN = 0.86  # of the title that was typed: so near, a slip is likelier than another item
-LEAST_OFFERED = 0.5
+MIN_TAKEN = 0.86  # of the title that was typed: so near, a slip is likelier than another item
+MIN_OFFERED = 0.5
 OFFERED = 5
-LEAST_FOUND = 0.65  # of what somebody looks for and no title holds
+MIN_FOUND = 0.65  # of what somebody looks for and no title holds
 
 
 def find_by_title(finder: TitleFinder, title: str) -> tuple[Item | None, list[Item]]:
@@ -23,8 +23,8 @@ def find_by_title(finder: TitleFinder, title: str) -> tuple[Item | None, list[It
     exact = finder.exactly(title) or finder.by_one_slip(title)
     if exact is not None:
         return exact, []
-    near = finder.find(title, OFFERED, LEAST_OFFERED)
-    if near and near[0][1] >= LEAST_TAKEN:
+    near = finder.find(title, OFFERED, MIN_OFFERED)
+    if near and near[0][1] >= MIN_TAKEN:
         return near[0][0], []
     return None, [item for item, _ in near]
 
@@ -41,7 +41,7 @@ def search_titles(finder: TitleFinder, text: str, n: int) -> list[dict[str, Any]
     found = [item for *_, item in nsmallest(n, holding)]
     if len(found) < n:
         held = {item.item_id for item in found}
-        near = finder.find(text, n, LEAST_FOUND)
+        near = finder.find(text, n, MIN_FOUND)
         found += [item for item, _ in near if item.item_id not in held][: n - len(found)]
     return [described_item(item) for item in found]
 
