@@ -121,7 +121,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         ROOT_ROOM: {"api", "gateway", "page"},
         "api": {"gateway"},
         "gateway": set(),
-        "page": {"gateway"},
+        "page": {"api", "gateway"},
     },
 }
 MAX_FILES = 16  # of a folder: as many names as are read at a glance

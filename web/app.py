@@ -1,4 +1,4 @@
-"""The ASGI application of one process: the API, and the page where it is installed and no key is needed."""
+"""The ASGI application of one process: the API, and the page where it is installed."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -20,7 +20,7 @@ def build(gateway: Gateway, config: ApiConfig, keys: KeyFile, metrics: ApiMetric
     """Return the application; whoever serves it has entered the gateway."""
     needs_key = bool(keys.all())
     app = application(gateway, config, metrics, needs_key=needs_key)
-    page = None if needs_key or find_spec("nicegui") is None else _page(gateway)
+    page = None if find_spec("nicegui") is None else _page(gateway)
     return Front(app, page, gateway, config, keys, metrics)
 
 

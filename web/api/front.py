@@ -21,6 +21,7 @@ from web.api.keys import ApiKey, KeyFile, Scope
 from web.api.limits import KEY_NAME, OWE, ApiConfig, RateLimits, is_local
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problem_of, rendered, too_soon
+from web.api.sign_in import EVERYBODY, SIGN_IN, SIGN_OUT, VISIT, Sessions, SignIn, session_in
 from web.gateway.gateway import Gateway
 
 __all__ = ["Front", "PageApp"]
@@ -72,6 +73,8 @@ class Front:
         self._config = config
         self._keys = keys
         self._needs_key = bool(keys.all())
+        self._sessions = Sessions(keys)
+        self._sign_in = SignIn(self._sessions)
         self._hosts: set[bytes] = set()  # names of this machine that came
         self._limits = RateLimits()
         self._metrics = metrics
@@ -91,8 +94,8 @@ class Front:
             await _tell(scope, send, problem)
             self._count(scope, problem.status, began)
             return
-        if self._page is not None and self._page.answers(path):
-            await self._page.app(scope, receive, send)
+        if self._page is not None and (self._page.answers(path) or self._is_signing(scope, path)):
+            await self._visited(self._page.app, scope, receive, send)
             return
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no road of this API is a websocket"})
@@ -117,6 +120,8 @@ class Front:
         if not self._needs_key:
             self._require_this_machine(headers)
         # Step 2
+        elif self._page is not None and (self._page.answers(path) or self._is_signing(scope, path)):
+            _require_own_page(headers)
         elif path not in _OPEN:
             key = self._key_of(headers)
             needed = _scope_of(scope, path)
@@ -132,8 +137,28 @@ class Front:
             scope[KEY_NAME] = key.name
             scope[OWE] = partial(self._limits.owe, key.key_id, rate)
         is_of_page = self._page is not None and self._page.answers(path)
-        if scope.get("method") in _CHANGING and not is_of_page:
+        if scope.get("method") in _CHANGING and not (is_of_page or self._is_signing(scope, path)):
             self._check_body(headers)
+
+    def _is_signing(self, scope: Scoped, path: str) -> bool:
+        return self._needs_key and scope["type"] == "http" and path in (SIGN_IN, SIGN_OUT)
+
+    async def _visited(self, page: Any, scope: Scoped, receive: Any, send: Any) -> None:
+        """Let the page answer whoever may see it, and send others to sign in."""
+        if self._is_signing(scope, scope["path"]):
+            await self._sign_in(scope, receive, send)
+            return
+        visit = self._sessions.visit(session_in(scope)) if self._needs_key else EVERYBODY
+        if visit.may("read"):
+            await page(scope | {VISIT: visit}, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "GET":
+            headers = [(b"location", SIGN_IN.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": 303, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await _tell(
+                scope, send, ProblemError(401, f"a session with the scope read is required; {SIGN_IN} gives one")
+            )
 
     def _require_this_machine(self, headers: dict[bytes, bytes]) -> None:
         """Refuse who came by another name than this machine's, and pages of other sites: browsers name both."""
@@ -244,6 +269,15 @@ class Front:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(scope.get("method", "WEBSOCKET"), route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+
+def _require_own_page(headers: dict[bytes, bytes]) -> None:
+    """Refuse what a page of another site makes a browser send; a browser names the page with all that changes."""
+    origin = headers.get(b"origin")
+    if origin is not None and origin.rpartition(b"//")[2] != headers.get(b"host"):
+        raise ProblemError(
+            403, f"a page of this process is required to ask, got one of {origin.decode('latin-1')!r:.80}"
+        )
 
 
 def _scope_of(scope: Scoped, path: str) -> Scope:

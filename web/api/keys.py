@@ -75,6 +75,11 @@ class KeyFile:
             raise SettingsError(f"keys: a file that can be read is required at {self.path}, got none so far")
         return self._keys.get(_digest(key))
 
+    def of_digest(self, sha256: str) -> ApiKey | None:
+        """Return the key of a digest while it is there."""
+        self._refresh()
+        return (self._keys or {}).get(sha256)
+
     def all(self) -> tuple[ApiKey, ...]:
         """Return all keys, oldest first; raise SettingsError if the file cannot be read."""
         self._keys = self._read()

@@ -7,7 +7,9 @@ from typing import Any
 
 from nicegui import ui
 
+from web.api.sign_in import SIGN_OUT
 from web.page.elements import Tag, button, tag
+from web.page.rights import Rights
 
 __all__ = ["Announcer", "framed"]
 
@@ -53,7 +55,7 @@ def _speak(where: Tag, text: str) -> None:
 
 
 @contextmanager
-def framed(here: str, title: str, classes: str) -> Iterator[tuple[Tag, Announcer]]:
+def framed(here: str, title: str, classes: str, rights: Rights) -> Iterator[tuple[Tag, Announcer]]:
     """Build a page inside the frame: gives the element that holds its content, and its voice."""
     ui.add_css(_CSS)
     ui.page_title(f"{title} - Reelstream")
@@ -63,6 +65,9 @@ def framed(here: str, title: str, classes: str) -> Iterator[tuple[Tag, Announcer
         with tag("nav", aria_label="Pages"):
             for path, name in PLACES.items():
                 tag("a", name, href=path, aria_current="page" if path == here else None)
+        if rights.has_session:
+            with tag("form", method="post", action=SIGN_OUT):
+                tag("button", "Sign out", "btn quiet", type="submit")
     announcer = Announcer()
     tag("h1", title, "sr-only")
     with tag("div", classes=f"page {classes}", tabindex="-1") as content:

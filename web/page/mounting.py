@@ -1,11 +1,12 @@
 """Puts the page on an app of its own, and says which paths are its."""
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import app as pages
 from nicegui import ui
 
 from web.gateway.gateway import Gateway
 from web.page.operator.page import operator_page
+from web.page.rights import rights_of
 from web.page.visitor.page import visitor_page
 from web.page.visitor.side_by_side import Choice, side_by_side_page
 
@@ -31,16 +32,20 @@ def mount(app: FastAPI, gateway: Gateway) -> None:
     """
 
     @ui.page("/", response_timeout=BUILD_S)
-    async def lists(user: str | None = None) -> None:
-        await visitor_page(gateway, user or None)
+    async def lists(request: Request, user: str | None = None) -> None:
+        await visitor_page(gateway, rights_of(request), user or None)
 
     @ui.page("/side-by-side", response_timeout=BUILD_S)
-    async def side_by_side(left: str = "", left_version: str = "", right: str = "", right_version: str = "") -> None:
-        await side_by_side_page(gateway, [Choice(left, left_version), Choice(right or left, right_version)])
+    async def side_by_side(
+        request: Request, left: str = "", left_version: str = "", right: str = "", right_version: str = ""
+    ) -> None:
+        await side_by_side_page(
+            gateway, rights_of(request), [Choice(left, left_version), Choice(right or left, right_version)]
+        )
 
     @ui.page("/operator", response_timeout=BUILD_S)
-    async def operations() -> None:
-        await operator_page(gateway)
+    async def operations(request: Request) -> None:
+        await operator_page(gateway, rights_of(request))
 
     pages.config.quasar_config["loadingBar"] = {"skipHijack": True}  # the page says by itself what it waits for
     ui.run_with(

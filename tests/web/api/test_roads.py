@@ -202,6 +202,46 @@ def test_keys_open_what_their_scopes_say(start, served):
         assert problem(api.get("/hot", headers=app))["status"] == 401
 
 
+def test_a_browser_signs_in_with_a_key(start, served):
+    """The cookie is a session and no key, opens the page alone, and counts no more when it or its key has ended."""
+    path = served.folder / "browser-keys.json"
+    keys = KeyFile(path)
+    key, made = keys.add("team", ("read",), None)
+    writing, _ = keys.add("producer", ("write",), None)
+    with start("--keys", str(path)) as (_, api):
+        for there in ("/", "/operator", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+            away = api.get(there)
+            assert (away.status_code, away.headers["location"]) == (303, "/sign-in")
+        assert problem(api.post("/_nicegui_ws/socket.io/?EIO=4&transport=polling"))["status"] == 401
+        assert "script" not in api.get("/sign-in").text
+        assert api.post("/sign-in", data={"key": "rs_none"}).status_code == 401
+        elsewhere = api.post("/sign-in", data={"key": key}, headers={"origin": "https://elsewhere.example"})
+        assert problem(elsewhere)["status"] == 403
+        signed_in = api.post("/sign-in", data={"key": key}, headers={"x-forwarded-proto": "https"})
+        cookie = signed_in.headers["set-cookie"]
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+        assert {"HttpOnly", "SameSite=Strict", "Path=/", "Secure"} <= set(cookie.split("; "))
+        assert key not in cookie
+        api.cookies.clear()
+        session = {"cookie": cookie.partition(";")[0]}
+        assert api.get("/", headers=session).status_code == 200
+        assert problem(api.get("/hot", headers=session))["status"] == 401
+        elsewhere = session | {"origin": "https://elsewhere.example"}
+        assert problem(api.get("/_nicegui_ws/socket.io/?EIO=4&transport=polling", headers=elsewhere))["status"] == 403
+        blind = api.post("/sign-in", data={"key": writing}).headers["set-cookie"].partition(";")[0]
+        api.cookies.clear()
+        assert api.get("/", headers={"cookie": blind}).status_code == 303
+        assert api.post("/sign-out", headers=session).status_code == 303
+        api.cookies.clear()
+        assert api.get("/", headers=session).status_code == 303
+        again = api.post("/sign-in", data={"key": key}).headers["set-cookie"].partition(";")[0]
+        api.cookies.clear()
+        assert api.get("/", headers={"cookie": again}).status_code == 200
+        keys.remove(made.key_id)
+        time.sleep(1.1)  # the file is looked at once a second
+        assert api.get("/", headers={"cookie": again}).status_code == 303
+
+
 def test_it_listens_for_others_only_with_keys(served, tmp_path):
     """On another address it refuses to start without a key, and names the cure."""
     with served.process("api", "--host", "0.0.0.0", "--port", "0", "--keys", str(tmp_path / "none.json")) as api:  # noqa: S104

@@ -63,8 +63,12 @@ def served(install, stack, tmp_path_factory):
         ):
             for process in (worker, scorekeeper, api):
                 process.await_ready()
-            url = re.search(r"api\.ready (http://[0-9.:]+)", api.said()).group(1)
-            yield SimpleNamespace(installation=installation, valkey=own.valkey, url=url, worker=worker)
+            yield SimpleNamespace(installation=installation, valkey=own.valkey, url=address_of(api), worker=worker)
+
+
+def address_of(api):
+    """Return where a process of the API says that it listens."""
+    return re.search(r"api\.ready (http://[0-9.:]+)", api.said()).group(1)
 
 
 def send_catalogue(installation):

@@ -1,12 +1,14 @@
 """The live page in a real browser, on a real Kafka, a real Valkey and a real worker."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.web.page.conftest import send_catalogue, serve_versions
+from tests.web.page.conftest import address_of, send_catalogue, serve_versions
+from web.api.keys import KeyFile
 
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 PATIENCE_MS = 30_000  # a busy machine is four times slower
@@ -18,14 +20,15 @@ def opened(browser, served):
     """Return a function that opens a path in a browser that nobody has used."""
     contexts = []
 
-    def open_page(path, viewport=WIDE, scheme="light"):
+    def open_page(path, viewport=WIDE, scheme="light", at=None):
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        page.errors = []
+        page.errors, page.asked = [], []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(served.url + path)
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(at + path if at else served.url + path)
         return page
 
     expect.set_options(timeout=PATIENCE_MS)
@@ -33,6 +36,8 @@ def opened(browser, served):
     for context in contexts:
         for page in context.pages:
             assert page.errors == []
+            here = urlsplit(page.url).netloc
+            assert [url for url in page.asked if urlsplit(url).netloc not in (here, "")] == []  # "" of data: and blob:
         context.close()
 
 
@@ -218,3 +223,28 @@ def test_the_page_survives_a_restart_of_redis(served, opened, artefacts):
     expect(page.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_hidden()
     expect(page.locator(LIST).filter(has_text=rated)).to_have_count(0)
     expect(desk.get_by_role("alert").filter(has_text="Redis does not answer")).to_be_hidden()
+
+
+def test_who_signs_in_to_read_sees_and_does_not_rate(served, opened, artefacts):
+    """With a key the page asks for it; one that may only read shows lists, and a rating is told and taken back."""
+    path = served.installation.folder / "keys.json"
+    key, _ = KeyFile(path).add("team", ("read",), None)
+    with served.installation.process("api", "--port", "0", "--keys", str(path)) as api:
+        api.await_ready()
+        page = opened("/?user=u3", PHONE, "dark", at=address_of(api))
+        expect(page).to_have_url(re.compile("/sign-in$"))
+        assert serious(page) == []
+        page.screenshot(path=artefacts / "sign-in.png")
+        page.get_by_label("Key").fill(key)
+        page.get_by_label("Key").press("Enter")
+        expect(page.locator(LIST)).to_have_count(10)
+        star = page.locator(LIST).first.locator(".star").nth(3)
+        star.click()
+        expect(page.get_by_role("alert").filter(has_text="A key with the scope write is required.")).to_have_count(1)
+        expect(star).to_have_text("☆")
+        expect(page.locator(LIST).first).not_to_have_class(re.compile("sent"))
+        assert fits(page)
+        assert serious(page) == []
+        page.screenshot(path=artefacts / "signed-in.png")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page).to_have_url(re.compile("/sign-in$"))

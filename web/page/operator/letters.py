@@ -10,6 +10,7 @@ from web.page.elements import button, tag
 from web.page.frame import Announcer
 from web.page.looking import in_words
 from web.page.operator.figures import panel
+from web.page.rights import Rights
 
 __all__ = ["Letters"]
 
@@ -20,12 +21,14 @@ class Letters:
     Parameters
     ----------
     gateway : reaches Kafka.
+    rights : of whoever looks.
     announcer : says what became of a replay.
     confirmation : asks before.
     """
 
-    def __init__(self, gateway: Gateway, announcer: Announcer, confirmation: Confirmation) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights, announcer: Announcer, confirmation: Confirmation) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._announcer = announcer
         self._confirmation = confirmation
         self._told: Any = None
@@ -33,6 +36,7 @@ class Letters:
 
     async def look(self) -> None:
         """Count them, and show that; raises StreamError where Kafka does not answer."""
+        self._rights.require("read")
         found = await self._gateway.letters.count()
         if found == self._told:
             return
@@ -63,6 +67,7 @@ class Letters:
     def _ask(self, cause: str) -> None:
         async def replay() -> None:
             try:
+                self._rights.require("operate")
                 done = await self._gateway.letters.replay(cause)
             except Exception as error:  # noqa: BLE001 - told
                 self._announcer.show(f"Not replayed: {in_words(error)}", is_error=True)

@@ -17,6 +17,7 @@ from web.page.operator.processes import Processes
 from web.page.operator.quality import Quality
 from web.page.operator.traffic import Traffic
 from web.page.operator.versions import VersionsPart
+from web.page.rights import Rights
 
 __all__ = ["operator_page"]
 
@@ -27,9 +28,9 @@ N_POINTS = 360  # of the series: an hour of one every 10 s
 N_MOVES = 50  # that the line of an hour may show
 
 
-async def operator_page(gateway: Gateway) -> None:
+async def operator_page(gateway: Gateway, rights: Rights) -> None:
     """Build the page."""
-    desk = _Desk(gateway)
+    desk = _Desk(gateway, rights)
     looking = background_tasks.create(desk.run(), name="desk")
     ui.context.client.on_delete(looking.cancel)
     with suppress(TimeoutError):
@@ -39,19 +40,20 @@ async def operator_page(gateway: Gateway) -> None:
 class _Desk:
     """One open page of somebody who runs the installation."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights) -> None:
         self._gateway = gateway
+        self._rights = rights
         self.is_filled = asyncio.Event()
-        with framed("/operator", "Operations", "desk") as (_, announcer):
+        with framed("/operator", "Operations", "desk", rights) as (_, announcer):
             self._away = tag("p", "", "notice bad whole", role="alert", hidden=True)
             confirmation = Confirmation()
             self._processes = Processes()
             self._traffic = Traffic()
             self._quality = Quality()
-            self._versions = VersionsPart(gateway, announcer, confirmation)
+            self._versions = VersionsPart(gateway, rights, announcer, confirmation)
             self._decisions = Decisions()
             self._experiment = ExperimentPart()
-            self._letters = Letters(gateway, announcer, confirmation)
+            self._letters = Letters(gateway, rights, announcer, confirmation)
 
     async def run(self) -> None:
         """Look until the page is closed."""
@@ -68,11 +70,13 @@ class _Desk:
             await asyncio.sleep(LOOK_S)
 
     async def _alive(self) -> None:
+        self._rights.require("read")
         alive = await self._gateway.alive()
         self._processes.show(alive)
         self._traffic.show(alive["worker"])
 
     async def _figures(self) -> None:
+        self._rights.require("read")
         moves = await self._gateway.history(N_MOVES, moves_only=True)
         self._quality.show(await self._gateway.quality(), await self._gateway.quality_series(N_POINTS), moves)
         self._decisions.show(await self._gateway.history(N_DECISIONS))

@@ -11,6 +11,7 @@ from web.page.elements import Tag, button, tag
 from web.page.frame import Announcer
 from web.page.looking import in_words
 from web.page.operator.figures import MISSING, age, grid, panel
+from web.page.rights import Rights
 
 __all__ = ["VersionsPart"]
 
@@ -23,12 +24,14 @@ class VersionsPart:
     Parameters
     ----------
     gateway : knows and serves versions.
+    rights : of whoever looks.
     announcer : says what became of it.
     confirmation : asks before.
     """
 
-    def __init__(self, gateway: Gateway, announcer: Announcer, confirmation: Confirmation) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights, announcer: Announcer, confirmation: Confirmation) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._announcer = announcer
         self._confirmation = confirmation
         self._told: Any = None
@@ -99,8 +102,9 @@ class VersionsPart:
         async def serve() -> None:
             self._announcer.say(f"Loading {version}")
             try:
+                self._rights.require("operate")
                 let = self._gateway.roll_back if is_back else self._gateway.promote
-                served = await let(version, by="page")
+                served = await let(version, by=self._rights.by)
             except Exception as error:  # noqa: BLE001 - told
                 self._announcer.show(f"Not served: {in_words(error)}", is_error=True)
                 return
@@ -113,6 +117,7 @@ class VersionsPart:
 
     async def look(self) -> None:
         """Look which versions there are, and show them."""
+        self._rights.require("read")
         self.show(await self._gateway.models())
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from web.gateway.gateway import Gateway
 from web.page.frame import Announcer
 from web.page.looking import in_words
+from web.page.rights import Rights
 
 __all__ = ["Acting", "new_visitor"]
 
@@ -26,14 +27,21 @@ class Acting:
     ----------
     gateway : takes events.
     announcer : says what became of them.
+    rights : of whoever acts.
     who : returns the visitor's id, and makes one where there is none.
     rec_id : returns the list that led to an event, if any.
     """
 
     def __init__(
-        self, gateway: Gateway, announcer: Announcer, who: Callable[[], str], rec_id: Callable[[str], str | None]
+        self,
+        gateway: Gateway,
+        announcer: Announcer,
+        rights: Rights,
+        who: Callable[[], str],
+        rec_id: Callable[[str], str | None],
     ) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._announcer = announcer
         self._who = who
         self._rec_id = rec_id
@@ -56,15 +64,16 @@ class Acting:
             self._announcer.show("Hidden; it will not be listed again.", undo=undo)
 
     async def _send(self, item_id: str, done: str | None, **fields: Any) -> bool:
-        event = {
-            "event_id": f"page-{uuid4().hex}",
-            "user_id": self._who(),
-            "item_id": item_id,
-            "ts": time.time_ns() // 1_000_000,
-            "rec_id": self._rec_id(item_id),
-            **fields,
-        }
         try:
+            self._rights.require("write")
+            event = {
+                "event_id": f"page-{uuid4().hex}",
+                "user_id": self._who(),
+                "item_id": item_id,
+                "ts": time.time_ns() // 1_000_000,
+                "rec_id": self._rec_id(item_id),
+                **fields,
+            }
             [result] = await self._gateway.send_events([event])
         except Exception as error:  # noqa: BLE001 - told
             self._announcer.show(f"Not sent: {in_words(error)}", is_error=True)

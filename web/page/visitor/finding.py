@@ -7,6 +7,7 @@ from web.gateway.gateway import Gateway
 from web.page.cards import Actions, ItemCard
 from web.page.elements import describe, tag, text_input
 from web.page.looking import in_words
+from web.page.rights import Rights
 
 __all__ = ["Finding"]
 
@@ -21,11 +22,13 @@ class Finding:
     Parameters
     ----------
     gateway : knows the catalogue.
+    rights : of whoever looks.
     actions : what can be done with what was found.
     """
 
-    def __init__(self, gateway: Gateway, actions: Actions) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights, actions: Actions) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._actions = actions
         self._asked = 0
         with tag("section", classes="panel", role="search") as section:
@@ -47,6 +50,7 @@ class Finding:
             self._show([], "Rate what you know, and your list follows.")
             return
         try:
+            self._rights.require("read")
             found = await self._gateway.search(text.strip(), N_FOUND)
         except Exception as error:  # noqa: BLE001 - told
             self._show([], f"The search did not answer: {in_words(error)}")

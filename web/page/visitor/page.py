@@ -17,6 +17,7 @@ from web.page.cards import Actions
 from web.page.elements import tag
 from web.page.frame import Announcer, framed
 from web.page.looking import in_words, tried
+from web.page.rights import Rights
 from web.page.visitor.acting import Acting, new_visitor
 from web.page.visitor.asking import Asking
 from web.page.visitor.finding import Finding
@@ -35,13 +36,13 @@ N_KNOWN = 50  # users that are offered
 SEED = "reelstream replay ml-100k --limit 20000"
 
 
-async def visitor_page(gateway: Gateway, user_id: str | None) -> None:
+async def visitor_page(gateway: Gateway, rights: Rights, user_id: str | None) -> None:
     """Build the page for a user, or for somebody who is nobody yet."""
     if user_id is not None and not is_id(user_id):
-        with framed("/", "Lists", "visit") as (_, _):
+        with framed("/", "Lists", "visit", rights) as (_, _):
             tag("p", f"A user id of {ID_RULE} is required, got “{user_id[:80]}”.", "notice bad whole", role="alert")
         return
-    visit = _Visit(gateway, user_id)
+    visit = _Visit(gateway, rights, user_id)
     first = background_tasks.create(visit.run(), name="visit")
     ui.context.client.on_delete(first.cancel)
     with suppress(TimeoutError):
@@ -54,24 +55,26 @@ class _Visit:
     Parameters
     ----------
     gateway : what is stored, sent and published.
+    rights : of whoever looks.
     user_id : of the visitor, None where there is none yet.
     """
 
-    def __init__(self, gateway: Gateway, user_id: str | None) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights, user_id: str | None) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._user_id = user_id
         self._body: bytes | None = None
         self._followed: asyncio.Task[None] | None = None
         self.is_filled = asyncio.Event()
-        with framed("/", f"Lists of {user_id}" if user_id else "Lists", "visit") as (self._content, announcer):
+        with framed("/", f"Lists of {user_id}" if user_id else "Lists", "visit", rights) as (self._content, announcer):
             self._announcer: Announcer = announcer
             self._away = tag("p", "", "notice whole", role="alert", hidden=True)
-            self._similar = SimilarDialog(gateway)
-            acting = Acting(gateway, announcer, self._somebody, self._led_by)
+            self._similar = SimilarDialog(gateway, rights)
+            acting = Acting(gateway, announcer, rights, self._somebody, self._led_by)
             self._actions = Actions(acting.rate, acting.watch, acting.hide, self._similar.open)
             with tag("div", classes="stack"):
                 self._who = Who(user_id, self._become)
-                Finding(gateway, self._actions)
+                Finding(gateway, rights, self._actions)
             with tag("div", classes="stack") as self._middle:
                 self._answer_at = tag("div", hidden=True)
                 self._list = LiveList(self._actions, announcer, self._heading)
@@ -92,6 +95,7 @@ class _Visit:
 
     async def _look(self) -> None:
         """Show what is stored now."""
+        self._rights.require("read")
         self._asking.offer([row["genre"] for row in await self._gateway.genres()])
         if self._user_id is None:
             await self._show_trending("What everybody takes to these days")
@@ -113,6 +117,7 @@ class _Visit:
                 await tried(partial(self._show, body))  # the next look tells
 
     async def _show(self, body: bytes, *, is_stored: bool = False) -> None:
+        self._rights.require("read")
         record = await self._gateway.with_titles(orjson.loads(body))
         self._body = body
         self._list.show(record, is_stored=is_stored)
@@ -166,6 +171,7 @@ class _Visit:
     async def _ask(self, wishes: Mapping[str, Any], called: str) -> None:
         """Show the answer to wishes above the list."""
         try:
+            self._rights.require("read")
             found = await self._gateway.ask(self._somebody(), wishes, ASK_S)
             if found is None:
                 self._announcer.show(f"No answer came within {ASK_S:g} s; is a worker running?", is_error=True)

@@ -17,6 +17,7 @@ from web.gateway.gateway import Gateway
 from web.page.elements import describe, select, tag, text_input
 from web.page.frame import framed
 from web.page.looking import tried
+from web.page.rights import Rights
 from web.page.visitor.live_list import LiveList
 
 __all__ = ["Choice", "side_by_side_page"]
@@ -41,9 +42,9 @@ class Choice:
     stored: bytes | None = None
 
 
-async def side_by_side_page(gateway: Gateway, choices: Sequence[Choice]) -> None:
+async def side_by_side_page(gateway: Gateway, rights: Rights, choices: Sequence[Choice]) -> None:
     """Build the page for what was chosen on the left and on the right; without users for a choice alone."""
-    with framed("/side-by-side", "Side by side", "two") as (content, announcer):
+    with framed("/side-by-side", "Side by side", "two", rights) as (content, announcer):
         await _choose(gateway, choices)
         if not all(is_id(choice.user_id) for choice in choices):
             with tag("div", classes="empty whole"):
@@ -56,6 +57,7 @@ async def side_by_side_page(gateway: Gateway, choices: Sequence[Choice]) -> None
         lists = [LiveList(None, announcer, f"{choice.user_id}, {choice.version or 'as served'}") for choice in choices]
 
     async def look() -> None:
+        rights.require("read")
         for choice, shown in zip(choices, lists, strict=True):
             await _show(gateway, choice, shown)
         said.set_text(_compared(*lists))

@@ -8,6 +8,7 @@ from web.gateway.gateway import Gateway
 from web.page.cards import ItemCard
 from web.page.elements import Tag, button, describe, tag
 from web.page.looking import in_words
+from web.page.rights import Rights
 from web.page.words import title_of
 
 __all__ = ["SimilarDialog"]
@@ -21,10 +22,12 @@ class SimilarDialog:
     Parameters
     ----------
     gateway : knows what is similar.
+    rights : of whoever looks.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, rights: Rights) -> None:
         self._gateway = gateway
+        self._rights = rights
         self._found: Mapping[str, Any] | None = None
         self._asked = 0
         with tag("dialog") as self._dialog, tag("div", classes="inner"):
@@ -49,6 +52,7 @@ class SimilarDialog:
         self._said.set_text("Looking it up")
         self._dialog.run_method("showModal")
         try:
+            self._rights.require("read")
             found = await self._gateway.similar(item_id)
         except Exception as error:  # noqa: BLE001 - told
             if asked == self._asked:
