@@ -45,7 +45,7 @@ demo: setup $(if $(WHEEL),wheel) ## run the main job end to end on MovieLens (QU
 # Its environment sees the libraries of .venv by a path file. Python does not read the path files it finds there, so
 # the editable installation of this folder cannot answer in the wheel's place.
 wheel: setup ## build the wheel and install it into build/wheel/environment
-	rm -rf build
+	rm -rf build/wheel build/lib build/bdist.*
 	$(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel
 	$(BIN)/python -m venv --without-pip build/wheel/environment
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
