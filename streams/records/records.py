@@ -365,8 +365,8 @@ class ModelVersion:
     uri : where the registry keeps it; None if it was not kept.
     metrics : the figures it was decided by.
     ts : wall clock of the decision, milliseconds.
-    cause : why, in words, where nobody asked for it: what a candidate lost to, what drifted or diverged.
-    by : who decided: ``trainer``, ``scorekeeper``, ``api``, or a person as ``user@host``.
+    cause : why, in words: what a candidate lost to, what drifted or diverged, or what a person said.
+    by : who decided: ``trainer``, ``scorekeeper``, ``api``, ``page``, a key as ``NAME@api``, a person as ``user@host``.
     """
 
     version: str | None

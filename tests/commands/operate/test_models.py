@@ -336,7 +336,7 @@ def test_history_tells_who_decided_what_and_why(invoke, versions, redis_url, sta
     """A promotion by hand is told with the person, and a rejected round with its reason, newest first."""
     create_topics(Settings(stack.kafka, redis_url, "unused", prefix=topic_prefix, partitions=2))
     assert invoke("history").output == "nothing was decided yet\n"
-    assert invoke("promote", versions[0].version_id).exit_code == 0
+    assert invoke("promote", versions[0].version_id, "--because", "it is the first").exit_code == 0
     rejected = {"version": None, "status": "rejected", "parent": versions[0].version_id, "uri": None, "ts": 1}
     told = {"metrics": {"hr@10": 0.125}, "cause": "popularity is better", "by": "trainer"}
     pointer.zadd("model:history:rounds", {json.dumps(rejected | told): 1})
@@ -345,7 +345,7 @@ def test_history_tells_who_decided_what_and_why(invoke, versions, redis_url, sta
         ("promoted", versions[0].version_id),
         ("rejected", None),
     ]
-    assert found[0]["by"] == person()
+    assert (found[0]["by"], found[0]["cause"]) == (person(), "it is the first")
     assert (found[1]["by"], found[1]["cause"]) == ("trainer", "popularity is better")
     text = invoke("history").output
     assert f"promoted     {versions[0].version_id}" in text

@@ -1,6 +1,7 @@
 """Parts of the gateway without Kafka: who follows a user misses nothing, and nobody waits for what is known."""
 
 import asyncio
+import itertools
 from types import SimpleNamespace
 
 import orjson
@@ -13,6 +14,7 @@ from streams.settings import Settings
 from streams.state.lookups import Lookups
 from web.gateway.gateway import Gateway
 from web.gateway.published_lists import PublishedLists
+from web.gateway.sending import EventSender
 from web.gateway.titles import Titles
 
 NOWHERE = Settings.from_environment({}, kafka="127.0.0.1:1", redis="redis://127.0.0.1:1/0")
@@ -170,3 +172,35 @@ def test_users_are_found_on_every_node_of_a_cluster(own_cluster):
             client.set(f"user:{{{user}}}:recs", "{}")
         assert list(Lookups(client).users("u", 100)) == users
         assert len(Lookups(client).users("u2", 2)) == 2
+
+
+class Acknowledging:
+    """A producer whose broker has everything at once."""
+
+    def __init__(self):
+        self.sent = []
+
+    async def send(self, topic, value, key, headers):
+        """Keep it."""
+        self.sent.append((topic, value, key, headers))
+        delivered = asyncio.get_running_loop().create_future()
+        delivered.set_result(None)
+        return delivered
+
+
+async def test_others_have_their_turn_while_a_batch_is_checked():
+    """Among the thousand events of a batch whoever else is ready goes on."""
+    producer, turns = Acknowledging(), []
+
+    async def other():
+        while True:
+            turns.append(len(producer.sent))
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(other())
+    event = {"user_id": "ann", "item_id": "1", "rating": 4}
+    results = await EventSender(producer, NOWHERE).send([event] * 1000)
+    waiting.cancel()
+    assert [one.status for one in results] == ["accepted"] * 1000
+    assert len(turns) >= 20
+    assert max(later - before for before, later in itertools.pairwise([0, *turns, 1000])) <= 50
