@@ -59,6 +59,8 @@ _FOUND_BY_ROUTES = {
     405: "a method that this path has is required; the header Allow names them",
 }
 _LATE = "an answer in time is required, got none; ask again, or for less"
+_NO_REGISTRY = "models that can be read are required, got none; the log of the api says why"
+_TORN = "a version that is stored, and whole, is required; /models names those there are, and the log what is torn"
 _TOLD: dict[type[Exception], int] = {RecordError: 422, RegistryError: 404, VersionOvertaken: 409}  # in its own words
 _OURS: dict[type[Exception], tuple[int, str]] = {  # the first that fits; what it says, addresses too, is for our log
     StateAway: (503, "an answer of Redis is required, got none; ask again"),
@@ -145,6 +147,12 @@ def _of_stream(error: Exception) -> ProblemError:
     """Return the problem that an error is which has no status of its own."""
     if isinstance(error, TimeoutError):
         return ProblemError(504, _LATE)
+    if isinstance(error, RegistryError) and str(error).startswith("registry"):  # it names its place
+        unreadable = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        _log(error, 503 if unreadable else 404)
+        return (
+            ProblemError(503, _NO_REGISTRY, {"retry-after": str(RETRY_S)}) if unreadable else ProblemError(404, _TORN)
+        )
     for kind, status in _TOLD.items():
         if isinstance(error, kind):
             return ProblemError(status, str(error))

@@ -6,7 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from streams.errors import ClusterAway, NotAnnounced, SettingsError, StateAway, StateError, TopicError, VersionOvertaken
+from streams.errors import (
+    ClusterAway,
+    NotAnnounced,
+    RegistryError,
+    SettingsError,
+    StateAway,
+    StateError,
+    TopicError,
+    VersionOvertaken,
+)
 from streams.settings import Settings
 from web.api import problems
 from web.api.document import application
@@ -15,8 +24,16 @@ from web.api.keys import KeyFile
 from web.api.limits import ApiConfig, RateLimits
 from web.api.metrics import ApiMetrics
 from web.gateway.gateway import Gateway
+from web.gateway.sending import EventResult
 
 INNER = "redis.inner.example:6379"
+
+
+def unreadable():
+    """Return the error of a registry whose store refuses."""
+    error = RegistryError(f"registry: s3://{INNER}/v1 must be readable")
+    error.__cause__ = PermissionError("refused")
+    return error
 
 
 class FailingGateway(Gateway):
@@ -55,6 +72,9 @@ def fronted(keys, error=None):
         (StateError(f"another form at {INNER}"), 500),
         (SettingsError(f"no such URL as {INNER}"), 500),
         (VersionOvertaken("another version was chosen"), 409),
+        (RegistryError("model: no version serves"), 404),
+        (RegistryError(f"registry s3://{INNER}: a stored version is required"), 404),
+        (unreadable(), 503),
         (ValueError(f"unforeseen at {INNER}"), 500),
     ],
 )
@@ -68,7 +88,7 @@ async def test_a_failure_is_counted_and_logged_as_what_it_is(tmp_path, caplog, p
     assert INNER not in answer.text
     assert f'status="{status}"}} 1.0' in metrics.text().decode()
     assert 'status="200"} 1.0' not in metrics.text().decode()
-    assert (INNER in caplog.text) == (status != 409)
+    assert (INNER in caplog.text) == (INNER in str(error))
 
 
 async def test_keys_that_cannot_be_read_change_nothing(tmp_path, caplog):
@@ -121,6 +141,10 @@ class NotingGateway(FailingGateway):
 
     roll_back = promote
 
+    async def send_events(self, batch, _trace):
+        """Accept all."""
+        return [EventResult(str(n), "accepted") for n in range(len(batch))]
+
 
 @pytest.mark.parametrize("has_key", [True, False])
 async def test_a_decision_says_whose_key_it_was_and_why(tmp_path, has_key):
@@ -138,3 +162,17 @@ async def test_a_decision_says_whose_key_it_was_and_why(tmp_path, has_key):
         assert gateway.decided == ("v1", {"by": by, "cause": None})
         await client.post("/models/rollback", json={"version": "v0", "because": "clicks fell"})
         assert gateway.decided == ("v0", {"by": by, "cause": "clicks fell"})
+
+
+async def test_events_of_a_batch_are_paid_before_the_next_request(tmp_path):
+    """Whoever sends a hundred events with a rate of five waits for twenty seconds."""
+    keys = KeyFile(tmp_path / "keys.json")
+    headers = {"authorization": f"Bearer {keys.add('producer', ('write',), 5)[0]}"}
+    gateway, metrics = NotingGateway(None), ApiMetrics()
+    roads = application(gateway, ApiConfig(), metrics, needs_key=True)
+    transport = httpx.ASGITransport(Front(roads, None, gateway, ApiConfig(), keys, metrics))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
+        assert (await client.post("/events", json=[{}] * 100)).status_code == 200
+        late = await client.post("/events", json={})
+    assert late.status_code == 429
+    assert 15 <= int(late.headers["retry-after"]) <= 20
