@@ -141,7 +141,7 @@ class NotingGateway(FailingGateway):
 
     roll_back = promote
 
-    async def send_events(self, batch, _trace):
+    async def send_events(self, batch, trace=None):  # noqa: ARG002 - as the gateway has it
         """Accept all."""
         return [EventResult(str(n), "accepted") for n in range(len(batch))]
 
