@@ -49,8 +49,8 @@ class ServingConfig:
     budget_s : seconds that scoring one chunk may take.
     chunk : users scored in one call, so that a large batch does not eat the budget of all.
     wished_scores : most scores of items that lists with wishes hold at once: of a catalogue of
-        2,000 items 16 lists, of one of 100,000 one. Many at once cost less in all, but a call that takes a quarter of its
-        budget is late where others share the cores.
+        2,000 items 16 lists, of one of 100,000 one. Many at once cost less in all, but a call that takes a quarter of
+        its budget is late where others share the cores.
     read_budget_s : seconds that reading the wishes of one chunk may take; queries that are late are left out.
     explore : last places of a list that are filled by chance from the further candidates.
     expose : share of the lists whose last place goes to a new item; lists that explore have none.
