@@ -56,6 +56,14 @@ def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+def rate(page, typed):
+    """Find an item by what is typed, give it five stars, and wait until the history has it."""
+    page.get_by_label("Title").fill(typed)
+    name = f"The {typed.title().replace('Mery', 'Merry')}"
+    page.get_by_role("search").get_by_role("button", name=f"5 of 5 stars for {name}").click()
+    expect(page.locator("section", has_text="Your history").get_by_text(name)).to_be_visible()
+
+
 def test_an_empty_installation_says_what_to_do(opened, artefacts):
     """Before the first item the page says that there is nothing, and how to change that."""
     page = opened("/")
@@ -76,11 +84,13 @@ def test_a_new_visitor_rates_three_items_and_the_list_becomes_personal(served, o
     expect(page.locator(LIST).first).to_be_visible()
     expect(page.locator("[data-mode]")).to_have_text("Trending")
     for title in ("merry harbour", "merry lantern", "mery orchard"):
-        page.get_by_label("Title").fill(title)
-        name = f"The {title.title().replace('Mery', 'Merry')}"
-        page.get_by_role("search").get_by_role("button", name=f"5 of 5 stars for {name}").click()
-        expect(page.locator("section", has_text="Your history").get_by_text(name)).to_be_visible()
+        rate(page, title)
     expect(page).to_have_url(re.compile(r"\?user=visitor-"))
+    for title in ("dark winter", "dark letter", "dark signal"):
+        expect(page.locator("[data-mode]")).to_have_attribute("data-mode", re.compile("personalized|degraded"))
+        if page.locator("[data-mode=degraded]").count() == 0:
+            break
+        rate(page, title)  # a busy machine had no time for the list of the last one
     expect(page.locator("[data-mode=personalized]")).to_have_text("Personalised")
     expect(page.locator(LIST)).to_have_count(10)
     expect(page.get_by_role("status").filter(has_text="The list has changed")).to_have_count(1)
