@@ -24,9 +24,9 @@ ITEMS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Return a headless Chromium, the one of the distribution."""
+    """Return a headless Chromium, the one of the distribution; while it runs no other event loop can in this thread."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
         pytest.skip(f"one of {', '.join(CHROMIUM)} is required on PATH, got none; `apt-get install chromium` brings it")
