@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.stack.ports import settle_ports
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
-ROLES = ("worker", "trainer", "scorekeeper", "archiver")
+READERS = ("worker", "trainer", "scorekeeper", "archiver")
+ROLES = (*READERS, "api")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,7 @@ def scrape(installation):
     options = {
         "archiver": ["--archive", str(installation.folder / "archive"), "--log-format", "json"],
         "trainer": ["--first-events", "60"],
+        "api": ["--port", "0", "--keys", str(installation.folder / "no-keys.json")],
     }
     processes = [
         installation.process(role, "--metrics-port", str(ports[role]), *options.get(role, ())) for role in ROLES
@@ -49,10 +52,22 @@ def scrape(installation):
     try:
         for process in processes:
             process.await_ready()
+        ask_over_http(re.search(r"api\.ready (http://[0-9.:]+)", processes[-1].said()).group(1))
         yield read
     finally:
         for process in processes:
             process.__exit__()
+
+
+def ask_over_http(address):
+    """Ask for the list of a user who has none, and send an event that is refused, as both are counted."""
+    asking = HTTPConnection(address.removeprefix("http://"), timeout=30)
+    asking.request("GET", "/users/nobody/recommendations")
+    assert asking.getresponse().read()
+    refused = json.dumps({"user_id": "u0", "item_id": "i0"})
+    asking.request("POST", "/events", refused, {"content-type": "application/json"})
+    assert asking.getresponse().status == 422
+    asking.close()
 
 
 def watch(user, item, n):
@@ -100,7 +115,7 @@ def test_processes_count_what_was_sent(installation, scrape, until):
 
 def test_lag_is_none_once_everything_is_done(scrape, until):
     """Each process that reads events tells the lag of every partition, and it is 0 once all is read."""
-    for role in ROLES:
+    for role in READERS:
 
         def lags(role=role):
             return {key[1:]: n for key, n in scrape(role).items() if key[0] == "reelstream_consumer_lag_records"}
