@@ -1,7 +1,7 @@
 # The whole project from a bare machine: Python 3.11, make and git. `make help` lists the targets.
 PYTHON ?= python3.11
 # Processes that test side by side, each with a Valkey of its own, all with one Kafka: more than cores, as some wait.
-PYTEST_WORKERS ?= 4
+PYTEST_WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin

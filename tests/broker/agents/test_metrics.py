@@ -134,7 +134,7 @@ def test_a_round_and_its_version_are_told(installation, scrape, until):
     def outcomes():
         return {key[1][1]: n for key, n in scrape("trainer").items() if key[0] == "reelstream_rounds_total"}
 
-    until(lambda: sum(outcomes().values()) >= 1, 120, lambda: f"a round, got {outcomes()}")
+    until(lambda: sum(outcomes().values()) >= 1, 200, lambda: f"a round, got {outcomes()}")
     until(lambda: scrape("trainer")["reelstream_training",] == 0, 60, lambda: "the end of the round")
     found = scrape("trainer")
     assert found["reelstream_round_seconds_count",] == sum(outcomes().values())
@@ -228,8 +228,8 @@ def test_prometheus_finds_every_series(installation, prometheus, until):
         found = answers(prometheus, up)
         return found is not None and [one["value"][1] for one in found["result"]] == [str(len(ROLES))]
 
-    until(all_up, 60, lambda: f"{len(ROLES)} processes that answer, got {answers(prometheus, 'targets')}")
-    until(lambda: wanted <= names(), 60, lambda: f"{sorted(wanted - names())}")
+    until(all_up, 80, lambda: f"{len(ROLES)} processes that answer, got {answers(prometheus, 'targets')}")
+    until(lambda: wanted <= names(), 150, lambda: f"{sorted(wanted - names())}")
     assert len(wanted) > 40
 
 

@@ -52,7 +52,7 @@ def pointer(installation):
 
 def killed_when_moved(installation, until, process, from_version):
     """Kill a process once the pointer has left a version, and return the pointer."""
-    until(lambda: pointer(installation).get("version") != from_version, 90, process.said)
+    until(lambda: pointer(installation).get("version") != from_version, 180, process.said)
     process.child.kill()
     process.child.wait()
     found = pointer(installation)

@@ -149,7 +149,7 @@ def test_while_redis_is_away_events_wait_in_kafka(troubled, until):
         grown = psutil.Process(worker.child.pid).memory_info().rss - before
         assert grown < 40_000_000  # 60,000 events are 9 MB of JSON, and would be over 100 MB as Faust's objects
         valkey.restart()
-        until(lambda: all_there(installation, added(first, second)), 120, worker.said)
+        until(lambda: all_there(installation, added(first, second)), 200, worker.said)
 
 
 @pytest.fixture(scope="module")
