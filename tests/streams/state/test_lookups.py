@@ -17,7 +17,7 @@ from model.metrics.live import PublishedList, Scoreboard
 from model.ranking.hint_lifts import HintLifts
 from model.similar import SimilarItems
 from streams.errors import StateError
-from streams.records.records import Action, Origin, Rating, Watch
+from streams.records.records import Action, ModelVersion, Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
 from streams.state.experiments import encode_experiment
@@ -64,6 +64,8 @@ KEYS = {
     "alive:<role>": "zset",
     "alive:<role>:<host>:<pid>": "string",
     "model:current": "hash",
+    "model:history:moves": "zset",
+    "model:history:rounds": "zset",
     "experiment:current": "string",
     "modes:chosen": "hash",
     "topics:ids": "hash",
@@ -93,6 +95,8 @@ async def written(redis_url):
     await state.put_catalogue(films)
     await state.put_similar({"10": SimilarItems((("11", 0.25),), (("11", 1.0),), (("11", 0.625),))})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
+    for status in ("promoted", "rejected"):
+        await state.note_decision(ModelVersion("v1", status, None, "file:///models/v1", 5))
     await state.note_rejected("catalog:rejected", {3: 11})
     await state.note_rejected("hints:rejected", {3: 2})
     await state.put_hint_lifts(HintLifts({"gender:F": {"10": 2.0}}))
