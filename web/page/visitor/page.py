@@ -113,8 +113,7 @@ class _Visit:
     async def _follow(self, user_id: str) -> None:
         """Show each new list as it is published."""
         async for body in self._gateway.new_lists(user_id):
-            if "request_id" not in orjson.loads(body)["trigger"]:
-                await tried(partial(self._show, body))  # the next look tells
+            await tried(partial(self._show, body))  # the next look tells
 
     async def _show(self, body: bytes, *, is_stored: bool = False) -> None:
         self._rights.require("read")
