@@ -211,10 +211,8 @@ class Front:
         # Step 4
         try:
             body = await self._gateway.list_of(user_id)
-        except Exception as error:
-            problem = problem_of(error)
-            if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
-                logger.exception("api.failed GET %s", scope["path"])
+        except Exception as error:  # noqa: BLE001 - told as a problem, and logged
+            problem = _logged_problem(error, scope)
             await _tell(scope, send, problem)
             return problem.status
         if body is None:
@@ -250,10 +248,8 @@ class Front:
             is_endless = path.startswith(_BEFORE) and path.endswith(_ENDLESS)
             async with asyncio.timeout(None if is_endless else self._config.time_s):
                 await self._roads(scope, received, sent)
-        except Exception as error:
-            problem = problem_of(error)
-            if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
-                logger.exception("api.failed %s %s", scope["method"], scope["path"])
+        except Exception as error:  # noqa: BLE001 - told as a problem, and logged
+            problem = _logged_problem(error, scope)
             if status == 0:
                 status = problem.status
                 await _tell(scope, send, problem)
@@ -269,6 +265,14 @@ class Front:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(scope.get("method", "WEBSOCKET"), route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+
+def _logged_problem(error: Exception, scope: Scoped) -> ProblemError:
+    """Return what a failure is told as; what nobody foresaw is in the log as well."""
+    problem = problem_of(error)
+    if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
+        logger.error("api.failed %s %s", scope["method"], scope["path"], exc_info=error)
+    return problem
 
 
 def _require_own_page(headers: dict[bytes, bytes]) -> None:
