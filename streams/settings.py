@@ -18,14 +18,14 @@ from streams.kinds import KINDS_VARIABLE, read_kinds
 from streams.redis_url import SENTINEL_SCHEMES
 from streams.security import KafkaSecurity
 
-__all__ = ["Compression", "RetrievalMode", "Settings", "data_folder", "without_password"]
+__all__ = ["VARIABLES", "Compression", "RetrievalMode", "Settings", "data_folder", "without_password"]
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 RetrievalMode = Literal["auto", "exact", "faiss"]
 _COMPRESSION: tuple[Compression, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
 _RETRIEVAL: tuple[RetrievalMode, ...] = ("auto", "exact", "faiss")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
-_VARIABLES = {
+VARIABLES = {  # of each setting, its environment variable
     "kafka": "REELSTREAM_KAFKA",
     "redis": "REELSTREAM_REDIS",
     "registry": "REELSTREAM_REGISTRY",
@@ -143,7 +143,7 @@ class Settings:
             "registry": str(data_folder() / "models"),
             "security": KafkaSecurity.from_environment(environment),
         }
-        for name, variable in _VARIABLES.items():
+        for name, variable in VARIABLES.items():
             if environment.get(variable):
                 values[name] = environment[variable]
         if environment.get(KINDS_VARIABLE):
@@ -163,7 +163,7 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that hand these settings to a child process."""
-        own = {variable: _text(getattr(self, name)) for name, variable in _VARIABLES.items()}
+        own = {variable: _text(getattr(self, name)) for name, variable in VARIABLES.items()}
         return own | self.security.environment() | {KINDS_VARIABLE: self.kinds.file}
 
 
@@ -174,13 +174,13 @@ def _text(value: object) -> str:
 
 def _require(condition: bool, name: str, required: str, got: object) -> None:  # noqa: FBT001 - a condition
     if not condition:
-        raise SettingsError(f"settings: {_VARIABLES[name]} must be {required}, got {got!r}")
+        raise SettingsError(f"settings: {VARIABLES[name]} must be {required}, got {got!r}")
 
 
 def _flag(name: str, value: object) -> bool:
     found = _FLAGS.get(str(value).lower())
     if found is None:
-        raise SettingsError(f"settings: {_VARIABLES[name]} must be 1 or 0, got {value!r}")
+        raise SettingsError(f"settings: {VARIABLES[name]} must be 1 or 0, got {value!r}")
     return found
 
 
@@ -188,4 +188,4 @@ def _whole_number(name: str, value: object) -> int:
     try:
         return int(str(value))
     except ValueError:
-        raise SettingsError(f"settings: {_VARIABLES[name]} must be a whole number, got {value!r}") from None
+        raise SettingsError(f"settings: {VARIABLES[name]} must be a whole number, got {value!r}") from None

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from streams.metrics.address import MetricsAddress
-from streams.settings import Settings, data_folder
+from streams.settings import VARIABLES, Settings, data_folder
 
 __all__ = [
     "SETTING_OPTIONS",
@@ -23,13 +23,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
-SETTING_OPTIONS = {  # options that are settings of the whole installation, by their names
-    "kafka": "REELSTREAM_KAFKA",
-    "redis": "REELSTREAM_REDIS",
-    "registry": "REELSTREAM_REGISTRY",
-    "prefix": "REELSTREAM_PREFIX",
-    "partitions": "REELSTREAM_PARTITIONS",
-    "replication": "REELSTREAM_REPLICATION",
+SETTING_OPTIONS = {  # variables of the options that are settings of the whole installation, by their names
+    name: VARIABLES[name] for name in ("kafka", "redis", "registry", "prefix", "partitions", "replication")
 }
 
 
