@@ -23,6 +23,7 @@ from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
 from streams.records.codec import BadRecord, decode_hints, decode_item, decode_request, encode
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Origin
+from streams.records.trace_context import TraceContext
 from streams.records.wrapping import open_json
 from streams.settings import Settings
 
@@ -34,6 +35,7 @@ __all__ = [
     "ReplayOutcome",
     "mend",
     "mend_wanted",
+    "replayed_headers",
     "replayed_origins",
 ]
 
@@ -245,7 +247,7 @@ class LetterSender:
         """Send what waits; when all of it is delivered or refused, note what is delivered and wait for the notes."""
         burst, self._burst, self._waiting = self._burst, [], 0
         for one in burst:
-            headers = tuple(_told(one.letter))
+            headers = tuple(replayed_headers(one.letter))
             self._delivery.send(OutgoingRecord(one.topic, one.letter.letter_id, one.key, one.value, headers))
         refused = {one.record.name: one for one in self._answered(f"{len(burst)} mended records")}
         self.refused += [
@@ -281,10 +283,11 @@ class LetterSender:
         )
 
 
-def _told(letter: Letter) -> list[tuple[str, bytes]]:
-    """Return the headers that say where a replayed record comes from."""
-    origin = letter.origin
+def replayed_headers(letter: Letter) -> list[tuple[str, bytes]]:
+    """Return the headers that say where a replayed record comes from, and the trace that it belongs to."""
+    origin, trace = letter.origin, TraceContext.of_headers(letter.headers)
     return [
+        *({} if trace is None else trace.headers()).items(),
         ("replayed_from", f"{origin.topic}:{origin.partition}:{origin.offset}".encode()),
         ("dead_letter", letter.letter_id.encode()),
         ("cause", letter.cause.encode()),

@@ -80,15 +80,16 @@ def _fitting(letter: Rejected) -> tuple[bytes | None, bytes | None]:
 
 
 def dead_letter_headers(letter: Rejected) -> dict[str, bytes]:
-    """Return the headers that say where a dead letter stood and why it died, and its sizes where it was cut off."""
-    origin = letter.record.origin
-    return _cuts(letter.record) | {
+    """Return the headers of a dead letter: where it stood, why it died, what was cut off, and its trace."""
+    origin, trace = letter.record.origin, letter.record.trace
+    died = {
         "topic": origin.topic.encode(),
         "partition": str(origin.partition).encode(),
         "offset": str(origin.offset).encode(),
         "cause": letter.cause.encode(),
         "reason": letter.detail.encode(),
     }
+    return ({} if trace is None else trace.headers()) | _cuts(letter.record) | died
 
 
 def _cuts(record: RawRecord) -> dict[str, bytes]:

@@ -38,7 +38,7 @@ class RawRecord:
     def of(cls, record: Any) -> Self:
         """Take over a consumer's record, of aiokafka or kafka-python."""
         origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
-        return cls(origin, record.key, record.value)
+        return cls(origin, record.key, record.value, TraceContext.of_headers(record.headers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,23 @@
 """Mending a dead letter: what is sent in its place, with which key, and what is refused with which reason."""
 
+from types import SimpleNamespace
+
 import orjson
 import pytest
 
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
-from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote
+from streams.dead_letters.reading import Letter, LetterFilter, OriginSet, ReplayNote, read_entry
 from streams.dead_letters.replaying import (
     MendedRecord,
     RefusedLetter,
     ReplayOutcome,
     mend,
     mend_wanted,
+    replayed_headers,
     replayed_origins,
 )
+from streams.kafka.publisher import dead_letter_headers
+from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import Origin
 
 WATCH = {"event_id": "e", "user_id": "u", "item_id": "i", "ts": 5, "progress": 0.5}
@@ -159,3 +164,24 @@ def test_a_kind_that_is_known_by_now_is_sent():
     assert mend(one, None, "x-").cause == "unknown_kind"
     kinds = KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 1, is_positive=True)))
     assert mend(one, None, "x-", kinds) == MendedRecord(one, "x-action-events", b"u", one.value)
+
+
+@pytest.mark.parametrize("more", [[], [("tracestate", b"shop=1")]])
+def test_a_trace_goes_through_a_letter_and_back(more):
+    """What is sent again belongs to the trace of the record that died, as its letter does."""
+    trace = [("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), *more]
+    sent = SimpleNamespace(topic="x-watch-events", partition=0, offset=7, timestamp=5, key=b"u", value=b"{")
+    sent.headers = [("of", b"others"), *trace]
+    died = dead_letter_headers(Rejected(RawRecord.of(sent), "not_json", ""))
+    wrote = SimpleNamespace(partition=1, offset=3, timestamp=6, key=b"u", value=b"{", headers=list(died.items()))
+    back = replayed_headers(read_entry(wrote))
+    told = [("replayed_from", b"x-watch-events:0:7"), ("dead_letter", b"1:3"), ("cause", b"not_json")]
+    assert back == [*trace, *told]
+
+
+def test_a_letter_without_a_trace_begins_none():
+    """Headers that break the standard, which somebody else may have put on a letter, are not carried on."""
+    one = letter(WATCH)
+    assert "traceparent" not in dict(replayed_headers(one))
+    broken = Letter(0, 1, 0, one.origin, b"u", b"{", "not_json", "", None, {"traceparent": b"00-1-2-3"})
+    assert "traceparent" not in dict(replayed_headers(broken))
