@@ -18,6 +18,7 @@ __all__ = ["api_document", "build"]
 
 def build(gateway: Gateway, config: ApiConfig, keys: KeyFile, metrics: ApiMetrics) -> Front:
     """Return the application; whoever serves it has entered the gateway."""
+    metrics.collect(gateway.lookups.figures)
     needs_key = bool(keys.all())
     app = application(gateway, config, metrics, needs_key=needs_key)
     page = None if find_spec("nicegui") is None else _page(gateway)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from agents.worker.refresh import Current, RefreshConfig
 from model.intent.encoder import Encoder
 from model.intent.intent import Intent
+from streams.metrics.caches import CacheLookups
 from streams.sentence_weights import find_encoder, load_encoder
 
 __all__ = ["QueriesFollower", "QueryReading"]
@@ -41,6 +42,10 @@ class QueriesFollower:
     reading : what compares a query with the items; "auto" for sentences where the extra is installed, else for words.
     config : how often to look.
     current : the recommender whose reader of queries is replaced.
+
+    Attributes
+    ----------
+    lookups : how many items' sentences were encoded already when a reader was made.
     """
 
     is_needed_to_serve = False
@@ -54,6 +59,7 @@ class QueriesFollower:
         self._intent: Intent | None = None
         self._rests_until = 0.0
         self._ended = threading.Event()
+        self.lookups = CacheLookups(["sentences"])
         self.period_s = config.queries_s
 
     async def refresh(self) -> None:
@@ -70,6 +76,8 @@ class QueriesFollower:
             self._serve(await self._off_the_loop(lambda: Intent(catalogue)))  # words, until sentences are encoded
         started, earlier, encoder = time.monotonic(), self._intent, self._encoder
         self._intent = await self._off_the_loop(lambda: Intent(catalogue, encoder, earlier))
+        known, encoded = self._intent.n_sentences
+        self.lookups.note("sentences", hits=known, misses=encoded)
         took_s = time.monotonic() - started
         self._rests_until = time.monotonic() + REST * took_s
         self._serve(self._intent)

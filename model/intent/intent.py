@@ -71,6 +71,11 @@ class Intent:
         """Return what compares texts with items."""
         return "tfidf" if self._sentences is None else "embedding"
 
+    @property
+    def n_sentences(self) -> tuple[int, int]:
+        """Return how many items' sentences an earlier one had encoded, and how many were encoded for this one."""
+        return (0, 0) if self._sentences is None else (self._sentences.n_known, self._sentences.n_encoded)
+
     def known_sentences(self) -> dict[str, _Floats]:
         """Return the vectors of the items' sentences, for a later catalogue."""
         return {} if self._sentences is None else self._sentences.known()

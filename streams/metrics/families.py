@@ -18,6 +18,7 @@ __all__ = [
     "ARCHIVE_STORE_AWAY",
     "BATCH_RECORDS",
     "BREAKER_OPEN",
+    "CACHE_LOOKUPS",
     "CATALOGUE_ITEMS",
     "DEAD_LETTERS",
     "EVENTS",
@@ -173,6 +174,14 @@ MODEL_INFO = Family(
 )
 MODEL_PROMOTED = Family(
     "reelstream_model_promoted_timestamp_seconds", "gauge", "When the version that serves was promoted."
+)
+
+# Workers and API.
+CACHE_LOOKUPS = Family(
+    "reelstream_cache_lookups",
+    "counter",
+    "Look-ups in what is kept in memory, by what they found.",
+    ("cache", "outcome"),
 )
 
 # Trainer.

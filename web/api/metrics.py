@@ -1,8 +1,11 @@
-"""What the API measures of itself, for Prometheus: requests by road, status and time, events, and open streams."""
+"""What the API measures of itself, for Prometheus: requests by road, status and time, events, streams and caches."""
+
+from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from streams.metrics.collector import Figures, ReportCollector
 from streams.metrics.endpoint import histogram, process_registry
 from streams.metrics.families import API_EVENTS, API_REQUESTS, API_SECONDS, API_STREAMS
 
@@ -22,6 +25,10 @@ class ApiMetrics:
         self.streams = Gauge(API_STREAMS.name, API_STREAMS.help, registry=self.registry)
         for outcome in ("accepted", "refused"):
             self.events.labels(outcome)
+
+    def collect(self, read: Callable[[], Figures]) -> None:
+        """Let figures of others be read with these."""
+        self.registry.register(ReportCollector(read))
 
     def text(self) -> bytes:
         """Return all series in Prometheus' text format."""

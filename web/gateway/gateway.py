@@ -22,6 +22,7 @@ from streams.errors import ClusterAway, TopicError
 from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.topics import REQUESTS
+from streams.metrics.caches import CacheLookups
 from streams.records.codec import decode_request, encode
 from streams.records.trace_context import TraceContext
 from streams.redis.connection import connect
@@ -62,13 +63,18 @@ class Gateway:
     Parameters
     ----------
     settings : addresses; the topics must exist.
+
+    Attributes
+    ----------
+    lookups : how often what is kept in memory was there: ``catalogue``, dead ``letters`` and ``versions``.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.letters = LetterDesk(settings)
+        self.lookups = CacheLookups(["catalogue", "letters", "versions"])
+        self.letters = LetterDesk(settings, self.lookups)
         self._reading = Reading(settings.redis)
-        self._titles = Titles(self._reading)
+        self._titles = Titles(self._reading, self.lookups)
         self._published = PublishedLists(settings)
         self._ending = AsyncExitStack()
         self._producer: AIOKafkaProducer
@@ -213,7 +219,7 @@ class Gateway:
                 return Previews
 
             previews = await self._reading.off_the_loop(prepare)
-            self._previews = self._previews or previews(self.settings, self._client)
+            self._previews = self._previews or previews(self.settings, self._client, self.lookups)
         return await self.with_titles(await self._previews.of(user_id, version_id, await self._titles.items()))
 
     async def models(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from streams.metrics.caches import CacheLookups
 from streams.settings import Settings
 from web.gateway.dead_letters import count_letters, replay_letters
 
@@ -21,10 +22,12 @@ class LetterDesk:
     Parameters
     ----------
     settings : addresses; nothing is connected to before the first question.
+    lookups : counts who is told an earlier count, and for whom letters are counted, as of the cache ``letters``.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lookups: CacheLookups) -> None:
         self._settings = settings
+        self._lookups = lookups
         self._thread = ThreadPoolExecutor(1, "letters")
         self._alone = asyncio.Lock()
         self._found: dict[str, Any] = {}
@@ -39,7 +42,9 @@ class LetterDesk:
             If Kafka does not answer, or the topic is missing.
         """
         async with self._alone:  # who comes meanwhile waits, and has the same answer
-            if time.monotonic() - self._counted_at >= CURRENT_S:
+            is_old = time.monotonic() - self._counted_at >= CURRENT_S
+            self._lookups.note("letters", hits=not is_old, misses=is_old)
+            if is_old:
                 self._found = await self._off_the_loop(lambda: count_letters(self._settings))
                 self._counted_at = time.monotonic()
             return self._found

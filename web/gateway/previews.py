@@ -20,6 +20,7 @@ from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
 from model.ranking.retrieval import build_ranker
+from streams.metrics.caches import CacheLookups
 from streams.records.codec import encode
 from streams.registry.registry import Registry
 from streams.serving.lists import Serving, ServingConfig, Trigger
@@ -40,10 +41,12 @@ class Previews:
     ----------
     settings : where the registry is.
     client : an asynchronous client that returns bytes; closed by who opened it.
+    lookups : counts which versions were held ready, as of the cache ``versions``.
     """
 
-    def __init__(self, settings: Settings, client: Redis) -> None:
+    def __init__(self, settings: Settings, client: Redis, lookups: CacheLookups) -> None:
         self._settings = settings
+        self._lookups = lookups
         self._state = State(client, kinds=settings.kinds)
         self._serving = Serving(ServingConfig(), _AtLeisure(), self._state, lambda: time.time_ns() // 1_000_000)
         self._rankers: OrderedDict[str, Ranker] = OrderedDict()
@@ -71,6 +74,7 @@ class Previews:
 
     async def _recommender(self, version: str, items: Sequence[Item]) -> Recommender:
         ranker = self._rankers.get(version)
+        self._lookups.note("versions", hits=ranker is not None, misses=ranker is None)
         if ranker is None:
             ranker = await asyncio.to_thread(self._load, version)
         self._rankers[version] = ranker

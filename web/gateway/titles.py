@@ -9,6 +9,7 @@ from typing import Any
 
 from model.catalogue import Item
 from model.intent.titles import TitleFinder
+from streams.metrics.caches import CacheLookups
 from streams.reports.items import search_titles
 from streams.reports.lookups import genre_counts
 from streams.state.lookups import Lookups
@@ -39,10 +40,12 @@ class Titles:
     Parameters
     ----------
     reading : of Redis.
+    lookups : counts who is answered at once, and who has to wait, as of the cache ``catalogue``.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, lookups: CacheLookups) -> None:
         self._reading = reading
+        self._lookups = lookups
         self._found = _Catalogue()
         self._read_at = self._looked_at = -_CURRENT_S
         self._renewing: asyncio.Task[None] | None = None
@@ -70,6 +73,8 @@ class Titles:
             await asyncio.wait({self._renewing})
 
     async def _refresh(self) -> None:
+        is_there = bool(self._found.items)
+        self._lookups.note("catalogue", hits=is_there, misses=not is_there)
         if self._renewing is None:
             if time.monotonic() - self._looked_at < _LOOK_S:
                 return

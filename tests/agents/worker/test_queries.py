@@ -79,6 +79,18 @@ async def test_a_changed_catalogue_is_read_anew_after_a_rest(current, follow):
     assert read(current, "submarine").item_scores.argmax() == 3
 
 
+async def test_sentences_that_were_encoded_are_counted_as_found(current, follow):
+    """Three sentences are encoded first; for a catalogue with a fourth film only that one's."""
+    follower = follow("embedding")
+    await follower.refresh()
+    more = FILMS.changed(put=[Item("d", "Submarine", 1990, ("War",))])
+    current.recommender = current.recommender.with_catalogue(more, ContentIndex(more))
+    follower._rests_until = 0.0
+    await follower.refresh()
+    [(_, counted)] = follower.lookups.figures()
+    assert counted == {("sentences", "hit"): 3, ("sentences", "miss"): 3 + 1}
+
+
 async def test_an_empty_catalogue_needs_no_reader():
     """Before the catalogue is there, nothing is made."""
     empty = Current.empty(ModeConfig())

@@ -84,6 +84,7 @@ def test_the_catalogue_and_what_operators_see(api):
     assert api.get("/health/ready").json()["status"] == "ready"
     figures = api.get("/metrics").text
     assert 'reelstream_api_requests_total{method="GET",route="/genres",status="200"}' in figures
+    assert 'reelstream_cache_lookups_total{cache="catalogue",outcome="hit"}' in figures
 
 
 def test_events_are_accepted_one_by_one_and_count_once(api, until):

@@ -117,5 +117,7 @@ async def test_dead_letters_are_counted_once_for_all_who_look(served):
     async with Gateway(served.settings) as gateway:
         first, second = await asyncio.gather(gateway.letters.count(), gateway.letters.count())
         assert second is first
+        [(_, counted)] = gateway.lookups.figures()
+        assert (counted["letters", "miss"], counted["letters", "hit"]) == (1, 1)
         assert await gateway.letters.replay("no_such_cause") == {"sent": 0, "replayed_before": 0, "refused": 0}
         assert await gateway.letters.count() is not first

@@ -9,6 +9,7 @@ import pytest
 
 from model.catalogue import Item
 from streams.errors import StateAway
+from streams.metrics.caches import CacheLookups
 from streams.redis.connection import connect_to_read
 from streams.settings import Settings
 from streams.state.lookups import Lookups
@@ -121,13 +122,16 @@ async def test_nobody_waits_while_the_catalogue_is_read_anew(monkeypatch):
     monkeypatch.setattr("web.gateway.titles._LOOK_S", 0.0)
     monkeypatch.setattr(Lookups, "n_items", Shelf.n_items)
     shelf = Shelf()
-    titles = Titles(shelf)
+    lookups = CacheLookups(["catalogue"])
+    titles = Titles(shelf, lookups)
     assert [one["item_id"] for one in await titles.search("BOATS", 5)] == ["1"]
     shelf.may_answer.clear()
     shelf.items.append(Item("2", "Night Ferry", None, ("Comedy", "Drama")))
     async with asyncio.timeout(5):
         assert await titles.search("ferry", 5) == []
         assert await titles.genres() == {"Drama": 1}
+    [(_, counted)] = lookups.figures()
+    assert counted == {("catalogue", "miss"): 1, ("catalogue", "hit"): 2}
     shelf.may_answer.set()
     async with asyncio.timeout(5):
         found = await titles.search("ferry", 5)
