@@ -7,7 +7,10 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Query, Request
 
+from model.because import Because, in_words
+from streams.records.codec import encode
 from streams.records.ids import is_id
+from streams.records.records import ListedItem, Recommendation
 from streams.records.trace_context import TraceContext
 from web.api.limits import KEY_NAME
 from web.api.problems import ProblemError
@@ -78,39 +81,14 @@ async def fallback_list(gateway: Gateway, user_id: str, k: int) -> dict[str, Any
     body = await gateway.list_of(user_id)
     if body is not None:
         return short_list(orjson.loads(body), k)
-    items = [
-        {
-            "item_id": one["item_id"],
-            "rank": one["rank"],
-            "score": one["score"],
-            "source": "trending",
-            "reason": "Trending now",
-            "propensity": 1.0,
-            "because": {"kind": "trending", "item_id": None, "genres": []},
-        }
+    because, now_ms = Because("trending"), time.time_ns() // 1_000_000
+    items = tuple(
+        ListedItem(one["item_id"], one["rank"], one["score"], "trending", in_words(because), because=because)
         for one in await gateway.hot(k)
-    ]
-    now_ms = time.time_ns() // 1_000_000
-    return {
-        "rec_id": None,
-        "user_id": user_id,
-        "ts": now_ms,
-        "mode": "cold_start",
-        "model_version": None,
-        "k": k,
-        "items": items,
-        "trigger": {},
-        "sequence": 0,
-        "event_ts": now_ms,
-        "published_ts": now_ms,
-        "experiment": None,
-        "arm": None,
-        "tier": "trending",
-        "unfilled": [],
-        "error": None,
-        "query_method": None,
-        "wording": None,
-    }
+    )
+    made = Recommendation("", user_id, now_ms, "cold_start", None, k, items, {}, 0, now_ms, now_ms, tier="trending")
+    found: dict[str, Any] = orjson.loads(encode(made))
+    return found | {"rec_id": None}  # it was not published, so no event can name it
 
 
 def short_list(record: Mapping[str, Any], k: int) -> dict[str, Any]:

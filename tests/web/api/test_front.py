@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from streams.errors import (
     TopicError,
     VersionOvertaken,
 )
+from streams.records.records import Recommendation
 from streams.settings import Settings
 from web.api import problems
 from web.api.document import application
@@ -176,3 +178,38 @@ async def test_events_of_a_batch_are_paid_before_the_next_request(tmp_path):
         late = await client.post("/events", json={})
     assert late.status_code == 429
     assert 15 <= int(late.headers["retry-after"]) <= 20
+
+
+class UnlistedGateway(Gateway):
+    """Knows nobody, and two items that trend; nothing answers a request in time."""
+
+    def __init__(self):
+        super().__init__(Settings.from_environment({}))
+
+    async def list_of(self, _user_id):
+        """Find no list."""
+
+    async def hot(self, n=10, genre=None):
+        """Return what trends."""
+        rows = [{"item_id": "7", "score": 2.5}, {"item_id": "3", "score": 1.5}]
+        return [{"rank": rank, **row, "title": "T", "reason": "trending"} for rank, row in enumerate(rows[:n], 1)]
+
+    async def ask(self, *_):
+        """Be late."""
+
+
+@pytest.mark.parametrize("query", ["k=1", "fresh=true&k=1"])
+async def test_who_has_no_list_gets_what_trends_in_the_form_of_a_list(tmp_path, query):
+    """It has every field of a published list but an id to name it by; what was late says that it is stale."""
+    gateway, metrics, keys = UnlistedGateway(), ApiMetrics(), KeyFile(tmp_path / "keys.json")
+    roads = application(gateway, ApiConfig(), metrics, needs_key=False)
+    transport = httpx.ASGITransport(Front(roads, None, gateway, ApiConfig(), keys, metrics))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        found = (await client.get(f"/users/ann/recommendations?{query}")).json()
+    assert found.pop("stale", False) == ("fresh" in query)
+    because = {"kind": "trending", "item_id": None, "genres": []}
+    place = {"item_id": "7", "rank": 1, "score": 2.5, "source": "trending", "reason": "Trending now"}
+    assert found.keys() == {field.name for field in fields(Recommendation)}
+    assert found["items"] == [place | {"propensity": 1.0, "because": because}]
+    told = ("rec_id", "user_id", "mode", "model_version", "k", "trigger", "sequence", "tier", "unfilled")
+    assert [found[name] for name in told] == [None, "ann", "cold_start", None, 1, {}, 0, "trending", []]
