@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from streams.settings import data_folder, without_password
+from streams.kinds import KINDS_VARIABLE
+from streams.settings import VARIABLES, data_folder, without_password
 
 __all__ = ["SETTINGS", "Setting", "nearest"]
 
@@ -52,12 +53,12 @@ class Setting:
         """Return a value fit to be shown."""
         if self.is_secret:
             return HIDDEN if value else ""
-        return without_password(value) if self.variable == "REELSTREAM_REDIS" else value
+        return without_password(value) if self.variable == VARIABLES["redis"] else value
 
 
 SETTINGS = (
-    Setting("kafka", "addresses", "REELSTREAM_KAFKA", "127.0.0.1:9092", "list"),
-    Setting("kafka", "compression", "REELSTREAM_KAFKA_COMPRESSION", "none"),
+    Setting("kafka", "addresses", VARIABLES["kafka"], "127.0.0.1:9092", "list"),
+    Setting("kafka", "compression", VARIABLES["compression"], "none"),
     Setting("kafka", "security_protocol", "REELSTREAM_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
     Setting("kafka", "sasl_mechanism", "REELSTREAM_KAFKA_SASL_MECHANISM"),
     Setting("kafka", "sasl_username", "REELSTREAM_KAFKA_SASL_USERNAME"),
@@ -71,16 +72,16 @@ SETTINGS = (
     Setting("kafka", "ssl_cafile", "REELSTREAM_KAFKA_SSL_CAFILE"),
     Setting("kafka", "ssl_certfile", "REELSTREAM_KAFKA_SSL_CERTFILE"),
     Setting("kafka", "ssl_keyfile", "REELSTREAM_KAFKA_SSL_KEYFILE"),
-    Setting("redis", "url", "REELSTREAM_REDIS", "redis://127.0.0.1:6379/0"),
-    Setting("redis", "allow_eviction", "REELSTREAM_ALLOW_EVICTION", "0", "flag"),
-    Setting("topics", "prefix", "REELSTREAM_PREFIX"),
-    Setting("topics", "partitions", "REELSTREAM_PARTITIONS", "8", "number"),
-    Setting("topics", "replication", "REELSTREAM_REPLICATION", "1", "number"),
-    Setting("events", "kinds", "REELSTREAM_KINDS"),
-    Setting("events", "idle_days", "REELSTREAM_IDLE_DAYS", "365", "number"),
-    Setting("events", "keep_repeats", "REELSTREAM_KEEP_REPEATS", "0", "flag"),
-    Setting("models", "registry", "REELSTREAM_REGISTRY", lambda: str(data_folder() / "models")),
-    Setting("models", "retrieval", "REELSTREAM_RETRIEVAL", "auto"),
+    Setting("redis", "url", VARIABLES["redis"], "redis://127.0.0.1:6379/0"),
+    Setting("redis", "allow_eviction", VARIABLES["allow_eviction"], "0", "flag"),
+    Setting("topics", "prefix", VARIABLES["prefix"]),
+    Setting("topics", "partitions", VARIABLES["partitions"], "8", "number"),
+    Setting("topics", "replication", VARIABLES["replication"], "1", "number"),
+    Setting("events", "kinds", KINDS_VARIABLE),
+    Setting("events", "idle_days", VARIABLES["idle_days"], "365", "number"),
+    Setting("events", "keep_repeats", VARIABLES["keep_repeats"], "0", "flag"),
+    Setting("models", "registry", VARIABLES["registry"], lambda: str(data_folder() / "models")),
+    Setting("models", "retrieval", VARIABLES["retrieval"], "auto"),
     Setting("archive", "url", "REELSTREAM_ARCHIVE", lambda: str(data_folder() / "archive")),
     Setting("api", "keys", "REELSTREAM_API_KEYS", lambda: str(data_folder() / "api-keys.json")),
     Setting("metrics", "port", "REELSTREAM_METRICS_PORT", "", "number", is_of_process=True),

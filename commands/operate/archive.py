@@ -11,6 +11,7 @@ import orjson
 
 from commands.parts.options import archive_option, given_settings
 from commands.parts.telling import say_next, waiting
+from streams.settings import VARIABLES
 
 if TYPE_CHECKING:
     from replay.audit import ArchiveComparison, PartitionCoverage
@@ -59,7 +60,7 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
     from streams.archive.parquet import EventArchive
 
     store = EventArchive(url)
-    has_kafka = bool(given.get("kafka") or os.environ.get("REELSTREAM_KAFKA"))
+    has_kafka = bool(given.get("kafka") or os.environ.get(VARIABLES["kafka"]))
     with waiting(f"reading {store.url}", quiet=as_json) as say:
         report = _verified(store, given_settings(given) if has_kafka else None, say)
     click.echo(orjson.dumps(report).decode() if as_json else _text(report))

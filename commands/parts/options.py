@@ -66,7 +66,7 @@ keys_option = click.option(
 repeats_option = click.option(
     "--keep-repeats/--drop-repeats",
     "repeats",
-    envvar="REELSTREAM_KEEP_REPEATS",
+    envvar=VARIABLES["keep_repeats"],
     default=False,
     help="Whether users come back to items: then those are learnt, tested and listed again. [REELSTREAM_KEEP_REPEATS]",
 )

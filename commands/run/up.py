@@ -29,7 +29,7 @@ from commands.parts.telling import waiting
 from streams.errors import StackError
 from streams.kinds import KINDS_VARIABLE
 from streams.security import KafkaSecurity
-from streams.settings import Settings, without_password
+from streams.settings import VARIABLES, Settings, without_password
 from streams.stack.process import Server, last_lines
 
 __all__ = ["up"]
@@ -61,9 +61,9 @@ def up(*, data: Path | None, workers: int, has_api: bool, **given: Any) -> None:
     from streams.stack import running_stack
 
     folder = (data or data_folder() / "up").resolve()
-    given["registry"] = given["registry"] or os.environ.get("REELSTREAM_REGISTRY") or str(folder / "models")
-    kafka = given.pop("kafka") or os.environ.get("REELSTREAM_KAFKA")
-    redis = given.pop("redis") or os.environ.get("REELSTREAM_REDIS")
+    given["registry"] = given["registry"] or os.environ.get(VARIABLES["registry"]) or str(folder / "models")
+    kafka = given.pop("kafka") or os.environ.get(VARIABLES["kafka"])
+    redis = given.pop("redis") or os.environ.get(VARIABLES["redis"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), running_stack(folder, kafka=kafka, redis=redis) as addresses:
         settings = given_settings(given | {"kafka": addresses.kafka, "redis": addresses.redis})
@@ -180,13 +180,13 @@ def _activation() -> str:
 
 def _export(settings: Settings) -> str:
     """Return the shell's line that gives another terminal what it must know, without an address with a password."""
-    found = {"REELSTREAM_KAFKA": settings.kafka, "REELSTREAM_REGISTRY": settings.registry}
+    found = {VARIABLES["kafka"]: settings.kafka, VARIABLES["registry"]: settings.registry}
     if settings.redis == without_password(settings.redis):
-        found["REELSTREAM_REDIS"] = settings.redis
+        found[VARIABLES["redis"]] = settings.redis
     if settings.prefix:
-        found["REELSTREAM_PREFIX"] = settings.prefix
+        found[VARIABLES["prefix"]] = settings.prefix
     if settings.keep_repeats:
-        found["REELSTREAM_KEEP_REPEATS"] = "1"
+        found[VARIABLES["keep_repeats"]] = "1"
     if settings.kinds.file:
         found[KINDS_VARIABLE] = settings.kinds.file
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in found.items())
