@@ -88,14 +88,15 @@ class Front:
             return
         began = time.perf_counter()
         path: str = scope["path"]
+        page = self._page_of(scope, path)
         try:
-            self._admit(scope, path)
+            self._admit(scope, path, is_of_page=page is not None)
         except ProblemError as problem:
             await _tell(scope, send, problem)
             self._count(scope, problem.status, began)
             return
-        if self._page is not None and (self._page.answers(path) or self._is_signing(scope, path)):
-            await self._visited(self._page.app, scope, receive, send)
+        if page is not None:
+            await self._visited(page, scope, receive, send)
             return
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no road of this API is a websocket"})
@@ -113,14 +114,21 @@ class Front:
                 return
         await self._pass_on(scope, receive, send, began)
 
-    def _admit(self, scope: Scoped, path: str) -> None:
+    def _page_of(self, scope: Scoped, path: str) -> FastAPI | None:
+        """Return what answers for people: the page, where the path is its or one signs in there."""
+        page = self._page
+        if page is None:
+            return None
+        return page.app if page.answers(path) or self._is_signing(scope, path) else None
+
+    def _admit(self, scope: Scoped, path: str, *, is_of_page: bool) -> None:
         """Raise ProblemError unless this request may be answered."""
         headers = dict(scope["headers"])
         # Step 1
         if not self._needs_key:
             self._require_this_machine(headers)
         # Step 2
-        elif self._page is not None and (self._page.answers(path) or self._is_signing(scope, path)):
+        elif is_of_page:
             _require_own_page(headers)
         elif path not in _OPEN:
             key = self._key_of(headers)
@@ -136,8 +144,7 @@ class Front:
                 raise too_soon(wait_s)
             scope[KEY_NAME] = key.name
             scope[OWE] = partial(self._limits.owe, key.key_id, rate)
-        is_of_page = self._page is not None and self._page.answers(path)
-        if scope.get("method") in _CHANGING and not (is_of_page or self._is_signing(scope, path)):
+        if scope.get("method") in _CHANGING and not is_of_page:
             self._check_body(headers)
 
     def _is_signing(self, scope: Scoped, path: str) -> bool:

@@ -5,38 +5,21 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from web.gateway.gateway import Gateway
-from web.page.confirming import Confirmation
 from web.page.elements import Tag, button, tag
-from web.page.frame import Announcer
-from web.page.looking import in_words
-from web.page.operator.figures import MISSING, age, grid, panel
-from web.page.rights import Rights
+from web.page.operator.deciding import DecidingPart
+from web.page.operator.figures import MISSING, age, grid
 
 __all__ = ["VersionsPart"]
 
 N_SHOWN = 12  # versions; the command line lists all
 
 
-class VersionsPart:
-    """A part with a table of versions.
+class VersionsPart(DecidingPart):
+    """A table of versions."""
 
-    Parameters
-    ----------
-    gateway : knows and serves versions.
-    rights : of whoever looks.
-    announcer : says what became of it.
-    confirmation : asks before.
-    """
-
-    def __init__(self, gateway: Gateway, rights: Rights, announcer: Announcer, confirmation: Confirmation) -> None:
-        self._gateway = gateway
-        self._rights = rights
-        self._announcer = announcer
-        self._confirmation = confirmation
-        self._told: Any = None
-        self._ages: list[tuple[Tag, float]] = []
-        _, self._body = panel("Model versions", "panel whole")
+    title = "Model versions"
+    classes = "panel whole"
+    _ages: list[tuple[Tag, float]]  # of the rows that are drawn
 
     def show(self, models: Mapping[str, Any]) -> None:
         """Show the versions; while nothing has changed their age alone does, so that the keyboard stays where it is."""
@@ -99,21 +82,15 @@ class VersionsPart:
             tag("td", version["parent"] or MISSING)
 
     def _ask(self, version: str, *, is_back: bool) -> None:
-        async def serve() -> None:
+        async def serve() -> str:
             self._announcer.say(f"Loading {version}")
-            try:
-                self._rights.require("operate")
-                let = self._gateway.roll_back if is_back else self._gateway.promote
-                served = await let(version, by=self._rights.by)
-            except Exception as error:  # noqa: BLE001 - told
-                self._announcer.show(f"Not served: {in_words(error)}", is_error=True)
-                return
-            self._announcer.show(f"{served['current']} serves now; workers follow by themselves.")
-            await self.look()
+            let = self._gateway.roll_back if is_back else self._gateway.promote
+            served = await let(version, by=self._rights.by)
+            return f"{served['current']} serves now; workers follow by themselves."
 
         question = f"Roll back to {version}?" if is_back else f"Serve {version}?"
         text = "Every worker follows within seconds, and what is trained next is measured by this version."
-        self._confirmation.ask(question, text, "Roll back" if is_back else "Serve it", serve)
+        self._decide(question, text, "Roll back" if is_back else "Serve it", "Not served", serve)
 
     async def look(self) -> None:
         """Look which versions there are, and show them."""
