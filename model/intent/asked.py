@@ -12,7 +12,7 @@ from model.intent.years import NO_YEARS, Years, years_at
 
 __all__ = ["Asked", "Reader"]
 
-LEAST_LIKE = (
+MIN_TITLE_LIKENESS = (
     0.86  # of a title: "Godfahter" is "Godfather" (.89), "Heat" is not "Heart" (.89, but four letters are short)
 )
 MIN_FUZZY_TITLE = 6  # letters: a shorter title must be spelled right, "Heat" is as near to "Heart"
@@ -153,7 +153,7 @@ class Reader:
         if len(text) < MIN_FUZZY_TITLE or is_known or asked.searches == MAX_TITLE_SEARCHES:
             return None
         asked.searches += 1
-        found = self._titles.find(text, 1, LEAST_LIKE)
+        found = self._titles.find(text, 1, MIN_TITLE_LIKENESS)
         return found[0][0] if found else None
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 __all__ = ["likeness_to_listed", "relevance_of"]
 
 _Floats = NDArray[np.float32]
-LEAST_SCORE = 1.0e-6  # beyond which a float32 no longer tells a score from 0 or 1
+SCORE_EPSILON = 1.0e-6  # beyond which a float32 no longer tells a score from 0 or 1
 
 
 def relevance_of(scores: _Floats, k: int) -> _Floats:
@@ -33,7 +33,7 @@ def relevance_of(scores: _Floats, k: int) -> _Floats:
     k : length of the list.
     """
     is_there = ~np.isneginf(scores)
-    bounded = np.clip(scores, LEAST_SCORE, 1.0 - LEAST_SCORE)
+    bounded = np.clip(scores, SCORE_EPSILON, 1.0 - SCORE_EPSILON)
     odds = np.where(is_there, bounded / (1.0 - bounded), np.float32(0.0))
     total = np.maximum(odds.sum(axis=1, keepdims=True), np.float32(1.0e-30))
     return np.where(is_there, k * odds / total, np.float32("-inf")).astype(np.float32)

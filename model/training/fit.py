@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 KEPT_WORDS = 0.5  # share of an item's text that a made-up query keeps
-LEAST_WANTED = 0.1  # mean of a step that is scaled up to one; a step of dislikes alone teaches little
+MIN_MEAN_WANTED = 0.1  # mean of a step that is scaled up to one; a step of dislikes alone teaches little
 STRANGERS = 0.5  # share of the made-up queries whose user is hidden
 FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
@@ -380,7 +380,7 @@ class _TrainingRun:
         labels[:, 0] = 1.0
         logits = logits - self._there(self._sampler.bias(rows))
         wanted = windows.wanted[owner, place]
-        wanted = wanted / max(float(wanted.mean()), LEAST_WANTED)
+        wanted = wanted / max(float(wanted.mean()), MIN_MEAN_WANTED)
         return functional.binary_cross_entropy_with_logits(logits, labels, self._there(wanted).unsqueeze(1))
 
     def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:

@@ -191,6 +191,7 @@ class UnlistedGateway(Gateway):
 
     async def hot(self, n=10, genre=None):
         """Return what trends."""
+        assert genre is None
         rows = [{"item_id": "7", "score": 2.5}, {"item_id": "3", "score": 1.5}]
         return [{"rank": rank, **row, "title": "T", "reason": "trending"} for rank, row in enumerate(rows[:n], 1)]
 
