@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from reelstream import cli
+from streams.metrics.endpoint import LIVE_PATH
 from streams.metrics.families import FAMILIES
 from streams.settings import Settings
 
@@ -226,6 +227,7 @@ def test_manifests_set_what_is_read():
     running = [one for _, document in MANIFESTS for one in containers(document) if "livenessProbe" in one]
     metrics = [at["containerPort"] for one in running for at in one["ports"] if at["name"] == "metrics"]
     assert set(metrics) == {port}
+    assert {one["livenessProbe"]["httpGet"]["path"] for one in running} == {LIVE_PATH}
 
 
 def test_nobody_is_root():

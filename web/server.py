@@ -14,6 +14,7 @@ import uvloop
 from streams.errors import SettingsError
 from streams.metrics.address import MetricsAddress
 from streams.metrics.endpoint import serve_metrics
+from streams.metrics.loop_life import LoopLife
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
 from web.api.front import Front
@@ -50,9 +51,10 @@ def serve(settings: Settings, config: ApiConfig, keys: KeyFile, metrics_at: Metr
     """
     _require_keys(config, keys)
     with _listening(config) as listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        metrics = ApiMetrics()
-        serve_metrics("api", metrics.registry, metrics_at)
-        runner.run(_serve(settings, lambda gateway: build(gateway, config, keys, metrics), listening))
+        metrics, life = ApiMetrics(), LoopLife()
+        serve_metrics("api", metrics.registry, metrics_at, life)
+        serving = _serve(settings, lambda gateway: build(gateway, config, keys, metrics), listening)
+        runner.run(life.during(serving))
 
 
 class _Server(uvicorn.Server):

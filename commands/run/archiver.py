@@ -72,9 +72,10 @@ def _run(settings: Settings, url: str, every_events: int, every_s: float, addres
 
     from agents.archiver.archiver import Archiver, ArchiverConfig
     from streams.metrics.endpoint import process_registry, serve_metrics
+    from streams.metrics.loop_life import LoopLife
 
-    registry = process_registry("archiver")
-    serve_metrics("archiver", registry, address)
+    registry, life = process_registry("archiver"), LoopLife()
+    serve_metrics("archiver", registry, address, life)
 
     async def keep() -> None:
         config = ArchiverConfig(every_events=every_events, every_s=every_s)
@@ -88,4 +89,4 @@ def _run(settings: Settings, url: str, every_events: int, every_s: float, addres
             asyncio.get_running_loop().add_signal_handler(sign, end)
         await running.run()
 
-    asyncio.new_event_loop().run_until_complete(keep())  # `asyncio.run` would wait for a store that hangs
+    asyncio.new_event_loop().run_until_complete(life.during(keep()))  # `asyncio.run` would wait for a store that hangs

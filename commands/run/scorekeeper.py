@@ -42,11 +42,12 @@ def scorekeeper(*, guard: bool, log_level: str, **given: Any) -> None:
     with only_one("scorekeeper", settings, "scorekeeper", "an installation has one: end it first"):
         from agents.scorekeeper.scorekeeper import Scorekeeper, ScorekeeperConfig
         from streams.metrics.endpoint import process_registry, serve_metrics
+        from streams.metrics.loop_life import LoopLife
 
-        registry = process_registry("scorekeeper")
-        serve_metrics("scorekeeper", registry, address)
+        registry, life = process_registry("scorekeeper"), LoopLife()
+        serve_metrics("scorekeeper", registry, address, life)
         lower_priority()
         config = ScorekeeperConfig(guard=guard)
-        status = run_until_stopped(lambda: Scorekeeper(settings, config, registry).run(), STOP_S)
+        status = run_until_stopped(lambda: life.during(Scorekeeper(settings, config, registry).run()), STOP_S)
     logging.shutdown()
     os._exit(status)  # an ordinary exit would wait for a registry that hangs; what is not stored is read again

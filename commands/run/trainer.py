@@ -68,11 +68,12 @@ def _learn(settings: Settings, threads: int, address: MetricsAddress | None, giv
 
     from agents.trainer.trainer import Trainer, TrainerConfig
     from streams.metrics.endpoint import process_registry, serve_metrics
+    from streams.metrics.loop_life import LoopLife
 
-    registry = process_registry("trainer")
-    serve_metrics("trainer", registry, address)
+    registry, life = process_registry("trainer"), LoopLife()
+    serve_metrics("trainer", registry, address, life)
 
     torch.set_num_threads(threads)
     lower_priority()
 
-    return run_until_stopped(lambda: Trainer(settings, TrainerConfig(**given), registry).run(), STOP_S)
+    return run_until_stopped(lambda: life.during(Trainer(settings, TrainerConfig(**given), registry).run()), STOP_S)

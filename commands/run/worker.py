@@ -123,6 +123,7 @@ def _work(
     from agents.worker.refresh import RefreshConfig
     from model.reranking.diversified import DiversityConfig
     from streams.metrics.endpoint import process_registry, serve_metrics
+    from streams.metrics.loop_life import LoopLife
     from streams.serving.lists import ServingConfig
     from streams.wording.endpoint import WordingEndpoint
 
@@ -137,7 +138,8 @@ def _work(
         wording=WordingEndpoint.from_environment(),
     )
     registry = process_registry("worker")
-    serve_metrics("worker", registry, address)
+    life = LoopLife()
+    serve_metrics("worker", registry, address, life)
     app = build_worker(settings, config, instance, registry, tracing)
 
     class Process(faust.Worker):  # type: ignore[misc]  # Faust ships no types
@@ -151,6 +153,7 @@ def _work(
 
     process = Process(app, loglevel=log_level, redirect_stdouts=False, override_logging=False, quiet=True)
     process.spinner = None  # it writes escapes of a terminal, also into files
+    process.loop.call_soon(life.begin)
     process.execute_from_commandline()
 
 

@@ -3,7 +3,7 @@
 ``families`` names everything that is measured, in one place. ``collector`` reads a process's own report when somebody
 asks, so that nothing is counted twice. ``worker`` holds what has no place in a report: durations, sizes, and counts by
 label. ``caches`` counts look-ups in what is kept in memory. ``latency`` keeps the latest durations for quantiles.
-``endpoint`` answers over HTTP, at an ``address``.
+``endpoint`` answers over HTTP, at an ``address``, and says there by ``loop_life`` whether the process hangs.
 """
 
 __all__: list[str] = []

@@ -52,6 +52,8 @@ def scrape(installation):
     try:
         for process in processes:
             process.await_ready()
+        for role in ROLES:
+            assert urllib.request.urlopen(f"http://127.0.0.1:{ports[role]}/health/live", timeout=30).status == 200
         ask_over_http(re.search(r"api\.ready (http://[0-9.:]+)", processes[-1].said()).group(1))
         yield read
     finally:

@@ -1,6 +1,10 @@
 """What is measured: names as Prometheus wants them, counts by label, durations, and an endpoint of one's own."""
 
+import asyncio
 import re
+import threading
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from streams.metrics.collector import ReportCollector, lag_figures
 from streams.metrics.endpoint import process_registry, serve_metrics
 from streams.metrics.families import FAMILIES, LAG
 from streams.metrics.latency import LatencyWindow
+from streams.metrics.loop_life import LoopLife
 from streams.metrics.worker import WorkerMetrics
 from streams.stack.ports import settle_ports
 
@@ -132,7 +137,7 @@ def test_a_share_is_no_larger_than_asked_for(share, found):
 def test_endpoint_answers(tmp_path):
     """What a registry holds is answered over HTTP as Prometheus reads it, with the process's role and memory."""
     port = settle_ports(tmp_path / "ports.json", ["metrics"])["metrics"]
-    server = serve_metrics("trainer", process_registry("trainer"), MetricsAddress("127.0.0.1", port))
+    server = serve_metrics("trainer", process_registry("trainer"), MetricsAddress("127.0.0.1", port), LoopLife())
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         found = {one.name: one for one in text_string_to_metric_families(answer.read().decode())}
     server.shutdown()
@@ -143,14 +148,46 @@ def test_endpoint_answers(tmp_path):
 
 def test_a_taken_port_is_told():
     """A port that somebody else has is one line that names it, the options, and the system's reason."""
-    server = serve_metrics("worker", CollectorRegistry(), MetricsAddress("127.0.0.1", 0))
+    server = serve_metrics("worker", CollectorRegistry(), MetricsAddress("127.0.0.1", 0), LoopLife())
     taken = MetricsAddress("127.0.0.1", server.server_port)
     with pytest.raises(SettingsError, match=rf"worker: .* got 127.0.0.1:{taken.port} .*--metrics-port"):
-        serve_metrics("worker", CollectorRegistry(), taken)
+        serve_metrics("worker", CollectorRegistry(), taken, LoopLife())
     server.shutdown()
     server.server_close()
 
 
 def test_nothing_is_served_without_a_port():
     """A process that was told no port opens none."""
-    assert serve_metrics("worker", CollectorRegistry(), None) is None
+    assert serve_metrics("worker", CollectorRegistry(), None, LoopLife()) is None
+
+
+def health(server):
+    """Return the status that is answered under ``/health/live``."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/health/live", timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_loop_that_hangs_is_told():
+    """It is alive while its loop takes turns: not before that, not while a call holds it, and not after its end."""
+    life, loop, may_go_on, may_end = LoopLife(0.2), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    server = serve_metrics("worker", CollectorRegistry(), MetricsAddress("127.0.0.1", 0), life)
+    assert health(server) == 503
+    running = threading.Thread(target=loop.run_until_complete, args=(life.during(may_end.wait()),), daemon=True)
+    running.start()
+    until = time.monotonic() + 60
+    while health(server) != 200:
+        assert time.monotonic() < until
+    loop.call_soon_threadsafe(may_go_on.wait)
+    assert health(server) == 503
+    may_go_on.set()
+    while health(server) != 200:
+        assert time.monotonic() < until
+    loop.call_soon_threadsafe(may_end.set)
+    running.join(60)
+    loop.close()
+    assert health(server) == 503
+    server.shutdown()
+    server.server_close()
