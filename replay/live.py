@@ -108,9 +108,10 @@ class ListFeed:
     def _take(self, found: dict[str, Any], arrived_ms: float) -> None:
         self.received += 1
         self.modes[found["mode"]] += 1
-        if "timestamp" in found["trigger"]:
-            self._delays.append(arrived_ms - found["trigger"]["timestamp"])
         before = self.last.get(found["user_id"])
+        is_again = before is not None and found["sequence"] == before.sequence  # delivered twice, or degraded at first
+        if "timestamp" in found["trigger"] and not is_again:
+            self._delays.append(arrived_ms - found["trigger"]["timestamp"])
         if before is None or found["sequence"] >= before.sequence:
             items = tuple(item["item_id"] for item in found["items"])
             self.last[found["user_id"]] = LastList(

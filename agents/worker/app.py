@@ -16,7 +16,6 @@ from agents.retry import Retry
 from agents.side_by_side import end_tasks
 from agents.worker.batch import consume_events
 from agents.worker.catalogue import CatalogueFollower, CataloguePublisher, FeedLetters
-from agents.worker.exposure import NewItemsFinder
 from agents.worker.fetching import FetchWatch
 from agents.worker.model_follower import ModelFollower, ModelLoader
 from agents.worker.queries import QueriesFollower
@@ -26,11 +25,13 @@ from agents.worker.refresh import Current, keep_refreshing
 from agents.worker.refreshers import (
     HintLiftsFollower,
     LifeReporter,
+    NewItemsFinder,
     OverridesAndExperiment,
     TrendingMerger,
     UserCensus,
 )
 from agents.worker.rejections import Rejections
+from agents.worker.remaking import ListRemaker
 from agents.worker.report import WorkerReport
 from agents.worker.requests import consume_requests
 from agents.worker.runtime import WORKER_GROUP, Worker, WorkerConfig, end_process
@@ -288,6 +289,7 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisM
         worker.catalogue.feed.follow(),
         worker.hints.follow(),
         *(keep_refreshing(refresher) for refresher in worker.refreshers),
+        keep_refreshing(ListRemaker(worker, partial(_assigned, app))),
     )
 
 

@@ -72,10 +72,12 @@ async def answer_batch(worker: Worker, batch: Sequence[Any]) -> None:
             answers = await redis.until_available(_answers, worker, applied)
         traced = _traced(worker, records, applied, times)
         with stage("publish"):  # Step 4
-            lists = await publish(worker, answers, decoded.rejected, [one.headers for one in traced])
+            headers = [one.headers for one in traced]
+            lists = await publish(worker, answers, decoded.rejected, headers)
         worker.metrics.note_delivered("event", (origin.timestamp for origin, _ in applied.latest.values()))
         with stage("keep"):  # Step 5
             await redis.until_available(worker.state.store_lists, lists)
+        worker.degraded.note((one.recommendation for one in answers), headers)
     worker.tracing.end(traced, map(told_of, answers), times)
     worker.report.events += len(batch)
     worker.report.applied += applied.fresh

@@ -1,4 +1,4 @@
-"""The small refreshers: experiment and modes set by hand, trending, what hints tell, the sign of life, the census."""
+"""The small refreshers: what people set, trending, what hints tell, the sign of life, the census, and new items."""
 
 import logging
 import time
@@ -8,7 +8,9 @@ from dataclasses import asdict
 from agents.worker.refresh import Current, RefreshConfig
 from agents.worker.rejections import Rejections
 from agents.worker.report import WorkerReport
+from model.catalogue import Catalogue
 from model.ranking.cold_start import Trending
+from model.ranking.exposure import ExposureConfig, most_promising, newest_first
 from streams.errors import StateAway, StateError
 from streams.metrics.worker import WorkerMetrics
 from streams.records.positions import TopicPartition
@@ -16,7 +18,14 @@ from streams.redis.heartbeat import RENEW_S, SignOfLife
 from streams.serving.arms import Arms
 from streams.state.store import State
 
-__all__ = ["HintLiftsFollower", "LifeReporter", "OverridesAndExperiment", "TrendingMerger", "UserCensus"]
+__all__ = [
+    "HintLiftsFollower",
+    "LifeReporter",
+    "NewItemsFinder",
+    "OverridesAndExperiment",
+    "TrendingMerger",
+    "UserCensus",
+]
 
 logger = logging.getLogger(__name__)
 RESTS = 50  # so that the census takes two hundredths of Redis' time at most, however many keys there are
@@ -197,3 +206,40 @@ class UserCensus:
         counts = await self._state.count_users()
         self._report.users = dict(counts.by_mode)
         self.period_s = max(self._least_s, RESTS * counts.asked_s)
+
+
+class NewItemsFinder:
+    """Follows which new items are the most promising.
+
+    Parameters
+    ----------
+    state : Redis.
+    config : how often.
+    exposure : which items are new, and how they are judged.
+    partitions : of the event topics.
+    current : the recommender whose new items are replaced.
+    """
+
+    is_needed_to_serve = False
+
+    def __init__(
+        self, state: State, config: RefreshConfig, exposure: ExposureConfig, partitions: int, current: Current
+    ) -> None:
+        self._state = state
+        self._config = exposure
+        self._partitions = partitions
+        self._current = current
+        self._catalogue = Catalogue()
+        self._newest: tuple[str, ...] = ()
+        self.period_s = config.new_items_s
+
+    async def refresh(self) -> None:
+        """Look at the newest items of the catalogue."""
+        catalogue = self._current.recommender.catalogue
+        if catalogue is not self._catalogue:
+            self._catalogue, self._newest = catalogue, newest_first(catalogue)[: self._config.candidates]
+        if not self._newest:
+            return
+        evidence = await self._state.exposure(self._partitions, self._newest)
+        new = most_promising(self._newest, evidence, self._config)
+        self._current.recommender = self._current.recommender.with_new(new)

@@ -31,6 +31,7 @@ from streams.records.decoding import RawRecord
 from streams.records.records import Origin
 from streams.records.trace_context import TraceContext
 from streams.serving.arms import Arms
+from streams.serving.degraded import DegradedLists
 from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.store import State
@@ -96,6 +97,7 @@ class Worker:
     tracing : takes traces along from records to lists.
     thread : where versions are read, and similar items computed.
     worder : says requests' lists in other words, where a language model is set up.
+    degraded : lists that events led to and that were made without scoring.
     in_turn : held by whoever answers a batch or recovers Redis, as nothing else may happen to the state then.
     """
 
@@ -120,6 +122,7 @@ class Worker:
     thread: Executor
     worder: ListWorder | None = None
     tracing: TraceCarrier = field(default_factory=TraceCarrier)
+    degraded: DegradedLists = field(default_factory=DegradedLists)
     in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -15,6 +15,7 @@ from agents.worker.app import Driver, join_worker
 from agents.worker.batch import answer_batch
 from agents.worker.catalogue import FeedLetters
 from agents.worker.refresh import RefreshConfig
+from agents.worker.remaking import ListRemaker
 from agents.worker.requests import answer_requests
 from agents.worker.runtime import WorkerConfig, raw_record
 from model.catalogue import Catalogue, Item
@@ -351,6 +352,67 @@ async def test_a_personalised_user_stays_so_through_a_degraded_list(worker, sent
     assert [value["mode"] for value in sent.values("recommendations")] == ["personalized", "degraded"]
     assert state.hget("user:{a}", "mode") == "personalized"
     assert len(sent.values("mode-changes")) == 1
+
+
+def remaker(worker, *partitions):
+    """Return what makes degraded lists again, of a worker that has these partitions of watches."""
+    return ListRemaker(worker, lambda: {("watch-events", partition) for partition in partitions})
+
+
+async def test_a_degraded_list_is_made_again_once_there_is_scoring(worker, sent, state):
+    """For the same event, under another id, with the mode and its change, in its trace; once, and not before."""
+    serve(worker, sick=True)
+    events = [watched("a", f"i{n}", n) for n in range(6)]
+    parent = f"00-{1:032x}-{1:016x}-01".encode()
+    events[-1].message.headers = [("traceparent", parent)]
+    await answer_batch(worker, events)
+    again = remaker(worker, 0)
+    await again.refresh()
+    assert len(sent) == 1  # it is still sick
+    serve(worker)
+    await again.refresh()
+    await again.refresh()
+    degraded, made = sent.values("recommendations")
+    assert (made["mode"], made["model_version"], made["sequence"]) == ("personalized", "v1", 6)
+    assert made["trigger"] == degraded["trigger"]
+    assert made["rec_id"] != degraded["rec_id"]
+    assert orjson.loads(state.get("user:{a}:recs")) == made
+    assert state.hget("user:{a}", "mode") == "personalized"
+    assert [change["mode"] for change in sent.values("mode-changes")] == ["personalized"]
+    assert [headers for (topic, *_), headers in zip(sent, sent.headers, strict=True) if topic == "recommendations"] == [
+        {"traceparent": parent}
+    ] * 2
+    await answer_batch(worker, [watched("a", "i9", 6)])
+    assert len(sent.values("mode-changes")) == 1
+
+
+async def test_only_lists_that_are_the_last_and_ours_are_made_again(worker, sent):
+    """Neither who has a newer list by now, nor whose events another worker has, nor a request gets one more."""
+    worker.current.recommender = worker.current.recommender.without_model()
+    await answer_batch(worker, [watched("a", "i1", 0), watched("b", "i2", 1)])
+    await answer_requests(worker, [requested("r", "c")])
+    serve(worker)
+    await answer_batch(worker, [watched("a", "i3", 2)])
+    assert len(worker.degraded) == 1
+    await remaker(worker, 1).refresh()
+    assert len(worker.degraded) == 0
+    assert [one["user_id"] for one in sent.values("recommendations")] == ["a", "b", "c", "a"]
+
+
+async def test_who_is_behind_makes_no_list_again(worker, sent):
+    """With more than a batch to do, or without a version, what is degraded waits; then all are made, few at a time."""
+    worker.current.recommender = worker.current.recommender.without_model()
+    await answer_batch(worker, [watched(f"u{n}", f"i{n % 30}", n) for n in range(40)])
+    again = remaker(worker, 0)
+    await again.refresh()
+    serve(worker)
+    worker.report.lag = worker.config.batch + 1
+    await again.refresh()
+    assert len(sent) == 40
+    worker.report.lag = 0
+    await again.refresh()
+    assert [one["mode"] for one in sent.values("recommendations")[40:]] == ["cold_start"] * 40
+    assert len(worker.degraded) == 0
 
 
 async def test_a_user_who_has_seen_everything_gets_an_empty_list(worker, sent):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agents.worker.exposure import NewItemsFinder
 from agents.worker.refresh import Current, RefreshConfig
+from agents.worker.refreshers import NewItemsFinder
 from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.exposure import ExposureTally

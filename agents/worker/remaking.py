@@ -1,0 +1,71 @@
+"""Lists that were made without scoring, made again once there is scoring: the last of all that a worker does.
+
+A user whose list is degraded may not come back for days, and would find what it holds then. So it is made again for the
+same event, by the events that the user has now, under the id that it would have had; it is published and kept as any
+other list. This happens while the worker is not behind, a few lists at a time, and is given up with the process.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+
+from agents.worker.batch import publish
+from agents.worker.runtime import Worker
+from streams.records.positions import TopicPartition
+
+__all__ = ["ListRemaker"]
+
+logger = logging.getLogger(__name__)
+PERIOD_S = 5.0  # as long as a breaker rests before a call is tried again, which may be one of these
+AT_ONCE = 16  # lists, which are explained too; a batch that comes meanwhile waits for no more than these
+
+
+class ListRemaker:
+    """Makes a worker's degraded lists again.
+
+    Parameters
+    ----------
+    worker : whose.
+    assigned : returns the partitions whose users are this worker's now.
+    """
+
+    is_needed_to_serve = False
+    period_s = PERIOD_S
+
+    def __init__(self, worker: Worker, assigned: Callable[[], Collection[TopicPartition]]) -> None:
+        self._worker = worker
+        self._assigned = assigned
+
+    async def refresh(self) -> None:
+        """Make as many again as wait, while scoring answers and nothing else is to be done."""
+        worker, n_made = self._worker, 0
+        while len(worker.degraded) and self._may():
+            n_left = len(worker.degraded)
+            async with worker.in_turn:
+                n_made += await self._remake()
+            if len(worker.degraded) >= n_left:  # there is no scoring yet
+                break
+        if n_made:
+            logger.info("worker.remade %s lists that were degraded", n_made)
+
+    def _may(self) -> bool:
+        worker = self._worker
+        return worker.report.lag <= worker.config.batch and not worker.current.recommender.lacks_model
+
+    async def _remake(self) -> int:
+        """Make some again; those whose users have a newer list, or another worker, are let go."""
+        worker, mine = self._worker, self._assigned()
+        waiting = worker.degraded.oldest(AT_ONCE)
+        profiles = await worker.state.profiles([one.user_id for one in waiting])
+        wanted = [one for one in waiting if one.partition in mine and profiles[one.user_id].sequence == one.sequence]
+        asked = [(worker.hinted(profiles[one.user_id]), one.trigger) for one in wanted]
+        answers = await worker.arms.answer(worker.serving, worker.current.recommender, asked)
+        made = [
+            (one, answer)
+            for one, answer in zip(wanted, answers, strict=True)
+            if answer.recommendation.mode != "degraded"
+        ]
+        lists = await publish(worker, [answer for _, answer in made], (), [one.headers for one, _ in made])
+        await worker.state.store_lists(lists)
+        worker.degraded.forget([one for one in waiting if one not in wanted])
+        worker.degraded.forget([one for one, _ in made])
+        return len(made)
