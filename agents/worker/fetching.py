@@ -2,7 +2,8 @@
 
 A partition whose leader is frozen gives no error: it is just never heard of again, while all others go on. So its age
 is shown, and after a stated time the process ends, because a fresh one may find another leader. Where the whole
-cluster is silent that would cure nothing, and the worker waits.
+cluster is silent that would cure nothing, and the worker waits. Where the worker itself stood still, stopped or
+suspended with its machine, nobody could have answered it: that time counts for no partition.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.worker.recovery import StateRecovery
@@ -64,6 +65,8 @@ class FetchWatch:
         self._consumer = consumer
         self._recovery = recovery
         self._report = report
+        self._looked_at = math.inf
+        self._awake_since = -math.inf  # since when this process has looked in time, as far as it ever did not
         self._answered_since = -math.inf  # since when the cluster has answered, as far as it was ever away
 
     async def run(self) -> None:
@@ -82,7 +85,7 @@ class FetchWatch:
         """Look once; raises as ``run`` does."""
         for lost in self._consumer().take_lost():
             self._recovery.note_lost(lost.topic_partition, lost.first, lost.kept)
-        found = self._consumer().stalled(self._config.shown_s)
+        found = self._unanswered()
         known = {one.partition for one in self._report.stalled}
         self._report.lost = self._recovery.lost
         self._report.stalled = [
@@ -106,6 +109,16 @@ class FetchWatch:
                 f"{self._config.ends_s:g} s, got none for {oldest.age_s:.0f} s while the cluster at "
                 f"{self._settings.kafka} answers: see whether the partition's leader is frozen"
             )
+
+    def _unanswered(self) -> list[Any]:
+        """Return the partitions that give no answer, each with the seconds of that which this process was awake."""
+        now, late_s = time.time(), self._config.every_s + self._config.shown_s
+        if now - self._looked_at > late_s:
+            self._awake_since = now
+        self._looked_at = now
+        awake_s, shown_s = now - self._awake_since, self._config.shown_s
+        found = [replace(one, age_s=min(one.age_s, awake_s)) for one in self._consumer().stalled(shown_s)]
+        return [one for one in found if one.age_s >= shown_s]
 
 
 def _told(one: StalledPartition) -> tuple[str, int | None, float]:

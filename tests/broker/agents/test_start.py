@@ -220,7 +220,7 @@ def test_a_worker_that_was_stopped_too_long_ends_when_another_has_its_id(install
             first.child.send_signal(signal.SIGCONT)
             assert first.child.wait(5) == 70
             lines = [line for line in first.said().splitlines() if line.startswith("reelstream: ")]
-            assert len(lines) == 1
+            assert len(lines) == 1, first.said()
             assert f"alive as process {second.child.pid}" in lines[0]
             assert second.terminate(10) == 0
 

@@ -260,9 +260,12 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
         await eventually(lambda: len(found.taken) == 3, 20, "3 records")
         recovery = StateRecovery(settings, "unused", None, frozenset, None)
         quick = FetchWatchConfig(shown_s=2.5, ends_s=4.0)
-        reports = report, silent = WorkerReport(), WorkerReport(kafka_away_s=5.0)
-        watch, waiting = (FetchWatch(settings, quick, lambda: found.app.consumer, recovery, one) for one in reports)
+        reports = report, silent, asleep = WorkerReport(), WorkerReport(kafka_away_s=5.0), WorkerReport()
+        watch, waiting, sleeper = (
+            FetchWatch(settings, quick, lambda: found.app.consumer, recovery, one) for one in reports
+        )
         await watch.look()
+        await sleeper.look()
         assert report.stalled == []
         broker.pause()
         try:
@@ -273,6 +276,8 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
             await asyncio.sleep(2.5)
             with pytest.raises(TopicError, match=r"watch-events\[0\] at offset 3 is required within 4 s, got none for"):
                 await watch.look()
+            await sleeper.look()  # it has not looked for so long that it must have stood still itself
+            assert asleep.stalled == []
             await waiting.look()  # a cluster that answers nobody is waited for
             silent.kafka_away_s = None
             await waiting.look()  # as is one that has just come back
