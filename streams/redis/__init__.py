@@ -1,9 +1,9 @@
 """Redis as a server: connections, leases, and the signs of life of processes.
 
 ``connection`` connects to a server, a cluster or the primary behind Sentinels, and turns failures into our errors.
-``lease`` lets one process at a time run under a name. ``heartbeat`` writes the signs of life of processes and finds
-them. What Redis holds of users and items is ``state``'s: this room imports no other, and ``state``, ``serving`` and
-``rebuild`` connect through it.
+``routing`` finds the member of a cluster that a function call goes to. ``lease`` lets one process at a time run under a
+name. ``heartbeat`` writes the signs of life of processes and finds them. What Redis holds of users and items is
+``state``'s: this room imports no other, and ``state``, ``serving`` and ``rebuild`` connect through it.
 """
 
 __all__: list[str] = []

@@ -18,7 +18,6 @@ from typing import Any, TypedDict, cast
 
 import redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
@@ -43,6 +42,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
+from streams.redis.routing import RoutedCluster
 from streams.redis_url import SentinelService, names_sentinels
 from streams.settings import without_password
 
@@ -107,7 +107,7 @@ def connect(url: str, attempts: int = _ATTEMPTS, *, must_answer: bool = False) -
         if names_sentinels(url):
             return _primary(SentinelService.of(url), limits, elsewhere)
         if _is_cluster(url, must_answer=must_answer):  # what we call is on both, though they share no type
-            cluster = AsyncRedisCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
+            cluster = RoutedCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
             return cast("AsyncRedis", cluster)
         retry = AsyncRetry(_backoff(), attempts, _REPEATED)
         return AsyncRedis.from_url(url, **limits, retry=retry, health_check_interval=30)

@@ -96,10 +96,17 @@ async def test_nobody_there_is_an_absence(unused_tcp_port):
     await client.aclose()
 
 
+def key_questions(node):
+    """Return how often a server was asked where the keys of a call are."""
+    with Redis.from_url(node.url) as plain:
+        return plain.info("commandstats").get("cmdstat_command|getkeys", {"calls": 0})["calls"]
+
+
 async def test_everything_that_the_worker_calls_passes_on_a_cluster(cluster, client):
     """Users, lists, trending, the catalogue and signs of life are written over all three servers and read again."""
     await install(client)
     state = State(client)
+    key_questions_before = [key_questions(node) for node in cluster]
     applied = await state.apply(watches(400))
     assert applied.fresh == 400
     assert (await state.apply(watches(400))).fresh == 0
@@ -114,6 +121,7 @@ async def test_everything_that_the_worker_calls_passes_on_a_cluster(cluster, cli
     for node in cluster:
         with Redis.from_url(node.url) as plain:
             assert plain.dbsize() > 40  # of 40 users with 5 or 6 keys each, a third
+    assert [key_questions(node) for node in cluster] == key_questions_before  # where the keys are is known
     with connect_to_read(cluster[1].url) as reader:
         lookups = Lookups(reader)
         assert [lookups.profile(f"u{n}").watches for n in range(40)] == [10] * 40
