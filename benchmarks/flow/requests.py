@@ -1,11 +1,12 @@
 """How long an app waits for a list that it asks for, beside the stream of events.
 
-Usage: ``python -m benchmarks.flow.requests ml-100k [--rate 100] [--events 100] [--seconds 30] [--text] [--plain]``
+Usage: ``python -m benchmarks.flow.requests ml-100k [--rate 100] [--events 100] [--seconds 30] [--text | --plain]``
 
 Starts its own Kafka and Valkey, trains a model on the first half of the log, and lets one worker serve it. Events of
 the log arrive at ``--events`` a second meanwhile. Requests arrive at ``--rate`` a second, of users of the log: half of
 them ask for nothing but a list, the others for genres, years or what is like an item, in turn; with ``--text`` for
-something in words instead, and with ``--plain`` all for nothing but a list. The time is from the request's Kafka
+something in words instead, one of eight texts; with ``--new-text`` for words that nobody has sent before; and with
+``--plain`` all for nothing but a list. The time is from the request's Kafka
 timestamp to the arrival of its answer.
 """
 
@@ -40,6 +41,10 @@ TEXTS = (
     "westerns from the sixties",
     "space adventures",
 )
+NEW_WORDS = (
+    *("island", "winter", "train", "lawyer", "brothers", "wedding", "desert", "robot", "school", "dog", "journey"),
+    *("murder", "piano", "soldier", "mountain", "doctor", "summer", "city", "ghost", "farm", "ocean", "chess"),
+)  # three of them make 9,240 texts of each of the eight
 WAIT_S = 10.0  # for answers that are still out
 
 
@@ -88,6 +93,10 @@ def wishes(dataset: Dataset, kind: str, seed: int) -> Iterator[dict[str, Any]]:
             continue
         if kind == "text":
             yield {"query": str(draw.choice(TEXTS))}
+            continue
+        if kind == "new-text":
+            words = " ".join(draw.choice(NEW_WORDS, 3, replace=False).tolist())
+            yield {"query": f"{draw.choice(TEXTS)} {words}"}
             continue
         want, never = draw.choice(genres, 2, replace=False).tolist()
         yield {"genres": {"want": [want], "never": [never]}}
@@ -147,6 +156,7 @@ def measured(settings: Settings, dataset: Dataset, rate: float, events: float, s
 @click.option("--events", default=100.0, show_default=True, help="Events a second beside them.")
 @click.option("--seconds", default=30.0, show_default=True, help="How long.")
 @click.option("--text", "kind", flag_value="text", help="Every second request asks in words.")
+@click.option("--new-text", "kind", flag_value="new-text", help="The same, each in words of its own.")
 @click.option("--plain", "kind", flag_value="plain", help="No request asks for more than a list.")
 @click.option("--json", "as_json", is_flag=True)
 def main(dataset: str, rate: float, events: float, seconds: float, kind: str | None, *, as_json: bool) -> None:

@@ -35,6 +35,8 @@ MIN_LIKE_MOOD = 0.5  # cosine from which on words that nobody listed mean a mood
 # lower for 22 of 24 strings without sense, and for none of 25 short requests (benchmarks/intent/senseless.py).
 MIN_LIKENESS, MIN_LIKE_ANY_MOOD = 0.43, 0.4
 STANDS_OUT = 1.0  # standard deviations from which on a genre's centroid is nearer than the others
+KEPT_QUERIES = 1024  # people send one text again with each move of a slider, and many send the same
+KEPT_SCORES = 1 << 22  # of these queries, 16 MB at most
 OF_CENTROIDS, OF_EXAMPLES = (
     0.5,
     0.6,
@@ -59,6 +61,8 @@ class Intent:
         title_words = {word.text for item in items for word in words_of(item.title)}
         self._reader = Reader(self._lexicon, TitleFinder(items), title_words)
         self._terms = TermIndex(items, self._lexicon.english)
+        self._known: dict[str, ReadQuery] = {}
+        self._most_known = min(KEPT_QUERIES, KEPT_SCORES // max(1, len(items)))
         self._sentences: SentenceIndex | None = None
         if encoder is not None:
             known = {} if earlier is None else earlier.known_sentences()
@@ -81,7 +85,16 @@ class Intent:
         return {} if self._sentences is None else self._sentences.known()
 
     def read(self, text: str) -> ReadQuery:
-        """Return what a text asks for."""
+        """Return what a text asks for; of the texts read last it is kept."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._newly_read(text)
+            if len(self._known) >= self._most_known:
+                self._known.clear()
+            self._known[text] = found
+        return found
+
+    def _newly_read(self, text: str) -> ReadQuery:
         asked = self._reader.read(text)
         weights: defaultdict[str, float] = defaultdict(float)
         for meaning in asked.wanted:
@@ -91,9 +104,9 @@ class Intent:
         if self._sentences is None:
             scores = self._by_terms(asked, weights)
         else:
-            query = self._sentence(asked)
-            says_nothing = self._says_nothing(asked, query)
-            scores = self._by_sentences(np.zeros_like(query) if says_nothing else query, asked, weights)
+            query, words = self._vectors(asked)
+            says_nothing = self._says_nothing(asked, query, words)
+            scores = self._by_sentences(np.zeros_like(query) if says_nothing else query, words, asked, weights)
         self._add_examples(asked, weights)
         never = tuple(dict.fromkeys(genre for meaning in asked.forbidden for genre in meaning.forbidden()))
         return ReadQuery(
@@ -117,29 +130,30 @@ class Intent:
             query = query / np.float32(np.linalg.norm(query))
         return self._terms.scores(query)
 
-    def _sentence(self, asked: Asked) -> _Floats:
-        """Return the vector of what is wanted, float32 (width,); zeros where nothing is said."""
+    def _vectors(self, asked: Asked) -> tuple[_Floats, _Floats]:
+        """Return the vectors of what is wanted and of the unlisted words, float32 (width,); zeros where nothing is."""
         assert self._sentences is not None, "sentences are compared where they were encoded"
-        if asked.sentence:
-            return self._sentences.encoded(" ".join(asked.sentence))
-        return np.zeros(self._sentences.vectors.shape[1], dtype=np.float32)
+        texts = [" ".join(asked.sentence), " ".join(asked.words)]
+        needed = [text for text in dict.fromkeys(texts) if text]
+        known = dict(zip(needed, self._sentences.encoded(needed), strict=True))
+        nothing = np.zeros(self._sentences.vectors.shape[1], dtype=np.float32)
+        return known.get(texts[0], nothing), known.get(texts[1], nothing)
 
-    def _says_nothing(self, asked: Asked, query: _Floats) -> bool:
+    def _says_nothing(self, asked: Asked, query: _Floats, words: _Floats) -> bool:
         """Tell whether no list knows a word of what is wanted, and no mood and no item is near to it."""
         assert self._sentences is not None, "sentences are compared where they were encoded"
         if asked.wanted or asked.like or not asked.words:
             return False
         if self._sentences.scores(query).max(initial=0.0) >= MIN_LIKENESS:
             return False
-        words = self._sentences.encoded(" ".join(asked.words))
         return bool((self._mood_vectors @ words).max(initial=0.0) < MIN_LIKE_ANY_MOOD)
 
-    def _by_sentences(self, query: _Floats, asked: Asked, weights: defaultdict[str, float]) -> _Floats:
+    def _by_sentences(self, query: _Floats, words: _Floats, asked: Asked, weights: defaultdict[str, float]) -> _Floats:
         """Return the cosines of the sentences, float32 (N,), and note the genres that the query is near to."""
         assert self._sentences is not None, "sentences are compared where they were encoded"
         if query.any():
             if asked.words:
-                self._add_moods(self._sentences.encoded(" ".join(asked.words)), weights)
+                self._add_moods(words, weights)
             self._add_centroids(query, weights)
             query = self._sentences.steered(query)
         if asked.like:

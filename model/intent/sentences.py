@@ -57,9 +57,9 @@ class SentenceIndex:
         """Return the vectors by sentence, for a later index of mostly the same items."""
         return dict(zip(self._sentences, self.vectors, strict=True))
 
-    def encoded(self, sentence: str) -> _Floats:
-        """Return the vector of a sentence, float32 (width,)."""
-        return np.asarray(self._encoder.encode([sentence])[0])
+    def encoded(self, sentences: Sequence[str]) -> _Floats:
+        """Return the vectors of n sentences, float32 (n, width): many at once cost less."""
+        return np.asarray(self._encoder.encode(sentences))
 
     def steered(self, query: _Floats) -> _Floats:
         """Return a query (width,) moved towards its nearest genres and away from its farthest."""

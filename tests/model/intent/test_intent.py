@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from model.catalogue import Catalogue, Item
-from model.intent.intent import Intent
+from model.intent.intent import KEPT_QUERIES, Intent
 
 
 @pytest.fixture(scope="module", params=["embedding", "tfidf"])
@@ -128,3 +128,26 @@ def test_any_catalogue_can_be_read(encoder):
             assert read.never == ()
             if len(films) == 2:
                 assert next(iter(read.genre_weights)) == "Shoegaze"
+
+
+def test_a_text_is_read_once(films, encoder):
+    """A text that comes again is not encoded again, and the texts that are kept are bounded."""
+    calls = []
+
+    class Counting:
+        width = encoder.width
+
+        def encode(self, sentences):
+            calls.append(list(sentences))
+            return encoder.encode(sentences)
+
+    reader = Intent(films, Counting())
+    calls.clear()
+    first = reader.read("war at sea, nothing scary")
+    assert len(calls) == 1
+    assert reader.read("war at sea, nothing scary") is first
+    for number in range(KEPT_QUERIES):
+        reader.read(f"{1000 + number}")
+    calls.clear()
+    np.testing.assert_array_equal(reader.read("war at sea, nothing scary").item_scores, first.item_scores)
+    assert len(calls) == 1
