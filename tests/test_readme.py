@@ -24,7 +24,8 @@ import httpx
 import pytest
 import redis
 
-from tests.contract_check import checked_records
+from streams.contracts.checking import check_topics
+from streams.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -229,8 +230,9 @@ def run_an_experiment(shell: Shell) -> None:
 
 def keep_their_contracts(kafka: str) -> None:
     """Read every record that the session led to: each is valid by the schema of its topic."""
-    counts, broken = checked_records(kafka)
-    assert broken == []
+    found = check_topics(Settings.from_environment({}, kafka=kafka))
+    counts = found.records
+    assert found.broken == ()
     assert all(counts[topic] for topic in ("catalog-items", "rate-events", "recommendations", "model-versions")), counts
 
 

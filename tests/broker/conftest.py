@@ -16,12 +16,12 @@ import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from streams.contracts.checking import breaches
 from streams.kafka.topics import create_topics
 from streams.redis.connection import connect_to_read
 from streams.security import KafkaSecurity
 from streams.settings import Settings
 from tests.broker.forking import Forker
-from tests.contract_check import breaches
 
 START_S = 60.0  # importing torch takes seconds on a busy machine
 
