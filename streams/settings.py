@@ -21,9 +21,9 @@ from streams.security import KafkaSecurity
 __all__ = ["VARIABLES", "Compression", "RetrievalMode", "Settings", "data_folder", "without_password"]
 
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
-RetrievalMode = Literal["auto", "exact", "faiss"]
+RetrievalMode = Literal["auto", "exact", "faiss", "faiss-tower"]
 _COMPRESSION: tuple[Compression, ...] = ("none", "gzip", "snappy", "lz4", "zstd")
-_RETRIEVAL: tuple[RetrievalMode, ...] = ("auto", "exact", "faiss")
+_RETRIEVAL: tuple[RetrievalMode, ...] = ("auto", "exact", "faiss", "faiss-tower")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
 VARIABLES = {  # of each setting, its environment variable
     "kafka": "REELSTREAM_KAFKA",
@@ -72,7 +72,8 @@ class Settings:
     idle_days : days without an event after which a user is forgotten, 0 for never (``REELSTREAM_IDLE_DAYS``); a year,
         because somebody who comes back after that is a new user to trending and to the model.
     retrieval : who is scored for a list (``REELSTREAM_RETRIEVAL``): ``exact`` all items, ``faiss`` candidates from an
-        index, ``auto`` the one or the other by the size of the catalogue (``model/ranking/retrieval.py``).
+        index, ``faiss-tower`` the same from one without long-term taste, ``auto`` one of the first two by the size of
+        the catalogue (``model/ranking/retrieval.py``).
     compression : how our producers compress what they send (``REELSTREAM_KAFKA_COMPRESSION``): ``none``, ``gzip``,
         ``snappy``, ``lz4`` or ``zstd``; none by default, as it is quickest on a near network.
     allow_eviction : whether a Redis that may evict keys is put up with (``REELSTREAM_ALLOW_EVICTION``, 1 or 0); the

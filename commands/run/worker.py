@@ -159,9 +159,9 @@ def _work(
 
 def _require_faiss(settings: Settings) -> None:
     """Raise SettingsError if every list is to come from an index that cannot be built."""
-    if settings.retrieval == "faiss" and find_spec("faiss") is None:
+    if settings.retrieval in {"faiss", "faiss-tower"} and find_spec("faiss") is None:
         raise SettingsError(
-            "worker: REELSTREAM_RETRIEVAL=faiss requires the package faiss, got none; install it with "
+            f"worker: REELSTREAM_RETRIEVAL={settings.retrieval} requires the package faiss, got none; install it with "
             "pip install 'reelstream[large]', or set REELSTREAM_RETRIEVAL to exact"
         )
 

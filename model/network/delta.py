@@ -29,7 +29,8 @@ from model.vocabulary import Rows
 __all__ = ["Delta", "checksum"]
 
 OF_ITEMS = (*ITEM_TABLES, "item_genres", *(f"evidence.{name}" for name in ITEM_COUNTS))
-TABLES = (*OF_ITEMS, "taste.factors", "user_factors")
+TASTE_FACTORS = "taste.factors"
+TABLES = (*OF_ITEMS, TASTE_FACTORS, "user_factors")
 NEIGHBOURS, COUNTS = "evidence.neighbours", "evidence.counts"
 CELLS = ("cells.rows", "cells.columns", "cells.counts")
 
@@ -119,7 +120,8 @@ class Delta:
 
     def item_rows(self) -> Rows:
         """Return the rows of items whose weights changed or are new, int64 (R,), ascending."""
-        found = [self.tensors[f"rows.{name}"].numpy() for name in OF_ITEMS if f"rows.{name}" in self.tensors]
+        names = (*OF_ITEMS, TASTE_FACTORS)
+        found = [self.tensors[f"rows.{name}"].numpy() for name in names if f"rows.{name}" in self.tensors]
         return np.unique(np.concatenate([*found, np.empty(0, dtype=np.int64)]))
 
     def applied(self, before: Snapshot) -> Snapshot:

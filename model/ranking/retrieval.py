@@ -7,8 +7,10 @@ What may get lost are items that the first step does not propose, so its recall 
 
 The MLP is no inner product. Its linear part is one, though: over users as histories make them, an item's logit
 is regressed on the user vector, and the coefficients, added to the item's GMF vector and bias, become its vector
-in the index. Evidence is no inner product either: the items that most often follow a user's newest ones are proposed
-beside the index.
+in the index. Long-term taste is one as it is, so the index holds the factors of ALS beside the network's vectors. A
+user asks it with both, each as much as the version's blend lets it count for a history of that length; somebody whom
+the version does not know is folded in from the history. Evidence is no inner product: the items that most often follow
+a user's newest ones are proposed beside the index.
 
 This is the only module that needs faiss [1]_, which comes with the extra ``large``; it is imported on first use.
 
@@ -19,7 +21,7 @@ References
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -29,8 +31,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.history import Mode
+from model.network.blend import MODES, feature
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, RankedLists, Ranker, recent_of
+from model.ranking.exact import HEADS, HistoryBatch, RankedLists, Ranker, recent_of
+from model.ranking.leave_one_out import TASTE_SCALE
 from model.ranking.signals import Signals
 from model.vocabulary import Rows
 
@@ -47,7 +51,7 @@ __all__ = [
     "measure_recall",
 ]
 
-RetrievalMode = Literal["auto", "exact", "faiss"]
+RetrievalMode = Literal["auto", "exact", "faiss", "faiss-tower"]
 CandidateSource = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
 
 LARGE_FROM = 50_000  # items that take one core about 2.5 ms a user: 64 users then fill a worker's 150 ms
@@ -57,6 +61,7 @@ RECENT_ITEMS = 50  # of a user, whose followers are candidates
 POPULAR_PER_FEATURE = 32  # that lead in popularity, among newcomers, and in both kinds of trending
 FOLLOWERS_PER_ITEM = 8  # those that follow a recent item most often
 MAX_REPLACEMENTS = 4.0  # replaced vectors for each item; then the index is made anew
+TASTE = feature("taste")
 EXACT_RATIO = 8  # retrieving one item costs as much as scoring so many
 
 
@@ -70,6 +75,8 @@ class RetrievalConfig:
     per_item : candidates for each item of the list, where that makes more.
     probes : lists of the index that are read for each user; more find more and take longer, in proportion.
     flat_to : items up to which the index is a plain table, read whole.
+    taste : whether long-term taste is in the index, where a version has it and its blend lets it count. Without it
+        the index takes half the memory, and ``benchmarks/lists/retrievers.py`` says what it misses.
     sampled_users : users over which the network is made linear.
     ridge : pull of that regression towards the GMF vectors, as a share of the users' mean square.
     seed : of the sampled users and of the index.
@@ -79,6 +86,7 @@ class RetrievalConfig:
     per_item: int = 10
     probes: int = 64
     flat_to: int = 20_000
+    taste: bool = True
     sampled_users: int = 256
     ridge: float = 1.0e-3
     seed: int = 0
@@ -115,7 +123,7 @@ def has_faiss() -> bool:
 
 def is_large(n_items: int, mode: RetrievalMode) -> bool:
     """Return whether a catalogue of this size needs retrieval."""
-    return mode == "faiss" or (mode == "auto" and n_items >= LARGE_FROM)
+    return mode in {"faiss", "faiss-tower"} or (mode == "auto" and n_items >= LARGE_FROM)
 
 
 def build_ranker(
@@ -131,10 +139,12 @@ def build_ranker(
 
     Parameters
     ----------
-    mode : ``exact``, ``faiss``, or ``auto``, which retrieves from ``LARGE_FROM`` items.
+    mode : ``exact``, ``faiss``, ``faiss-tower``, which leaves taste out of the index, or ``auto``, which retrieves from
+        ``LARGE_FROM`` items.
     threads : of an exact ranker.
     before : the ranker of an earlier version, whose index may be patched.
-    changed : int64, the rows of items that differ from that version; None where that is not known.
+    changed : int64, the rows of items that differ from that version; None where that is not known. Where most do, as
+        after taste was learnt anew, the index is made anew as well.
 
     Raises
     ------
@@ -142,9 +152,11 @@ def build_ranker(
         If retrieval is due and faiss is missing.
     """
     if is_large(len(snapshot.items), mode):
-        if changed is not None and isinstance(before, RetrievingRanker):
+        few = changed is not None and 2 * len(changed) <= len(snapshot.items)
+        if changed is not None and few and isinstance(before, RetrievingRanker):
             return before.patched(snapshot, changed)
-        return RetrievingRanker(snapshot, config)
+        config = config or RetrievalConfig()
+        return RetrievingRanker(snapshot, replace(config, taste=False) if mode == "faiss-tower" else config)
     return Ranker(snapshot, threads=threads)
 
 
@@ -182,9 +194,9 @@ class RetrievingRanker(Ranker):
         self._sources = tuple(sources)
         generator = np.random.default_rng(self.config.seed)
         self._sample = _made_up(self, self.config.sampled_users, generator) if sample is None else sample
-        vectors, square = self._linear()
-        self._turn = torch.linalg.cholesky(square)  # (D + 1, D + 1)
-        self._index = _Index((vectors @ self._turn).numpy(), self.config, generator)
+        self._has_taste = self._weighs_taste()
+        self._turn = torch.linalg.cholesky(self._square())  # (W, W)
+        self._index = _Index((self._vectors() @ self._turn).numpy(), self.config, generator)
         self._replaced = 0  # vectors in the index that were replaced by those of a later version
 
     def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
@@ -192,7 +204,7 @@ class RetrievingRanker(Ranker):
 
         The copy takes the new version's vectors of the rows that changed. The other vectors and the clusters stay a
         little behind, which may cost a candidate but never a score. After four replacements for each vector the ranker
-        builds a new index instead.
+        builds a new index instead, and so it does where taste has begun to count or no longer does.
 
         Parameters
         ----------
@@ -204,14 +216,20 @@ class RetrievingRanker(Ranker):
         if self._replaced + len(rows) > MAX_REPLACEMENTS * n or (n > flat_to) != (len(self) > flat_to):
             return RetrievingRanker(snapshot, self.config, sources=self._sources)
         other = copy(self)
-        other._continue(snapshot, rows)  # noqa: SLF001 - of its own class
+        Ranker.__init__(other, snapshot)
+        if other._weighs_taste() != self._has_taste:  # noqa: SLF001 - of its own class
+            return RetrievingRanker(snapshot, self.config, sources=self._sources)
+        other._patch(rows)  # noqa: SLF001 - same
         return other
 
-    def _continue(self, snapshot: Snapshot, rows: Rows) -> None:
-        Ranker.__init__(self, snapshot)
-        vectors, _ = self._linear(rows)
-        self._index = self._index.patched(rows, (vectors @ self._turn).numpy(), len(self))
+    def _patch(self, rows: Rows) -> None:
+        self._index = self._index.patched(rows, (self._vectors(rows) @ self._turn).numpy(), len(self))
         self._replaced += len(rows)
+
+    def _weighs_taste(self) -> bool:
+        """Tell whether taste is wanted in the index, and counts for anybody in personalised lists."""
+        weights = self._blend.weights[MODES.index("personalized"), :, TASTE]
+        return self.config.taste and self._taste is not None and bool(weights.any())
 
     def rank(
         self,
@@ -287,8 +305,7 @@ class RetrievingRanker(Ranker):
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
         proposed = [_for_each(self._popular(signals), len(histories))]
         if mode == "personalized":
-            users = _with_one(self._user_vectors(histories))
-            queries = torch.linalg.solve_triangular(self._turn, users.T, upper=False).T
+            queries = torch.linalg.solve_triangular(self._turn, self._askers(histories).T, upper=False).T
             proposed.append(self._index.search(queries.numpy(), width, mask, self._probes(width)))
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
@@ -309,13 +326,49 @@ class RetrievingRanker(Ranker):
         return max(1, self.config.probes * width // self.config.candidates)
 
     @torch.no_grad()
-    def _linear(self, rows: Rows | None = None) -> tuple[Tensor, Tensor]:
-        r"""Return the vectors whose inner product with ``[user | 1]`` is nearest to the logits: (N, D + 1), or of rows.
+    def _askers(self, histories: HistoryBatch) -> Tensor:
+        """Return what users ask the index with, float32 (B, W): each part as much as the blend lets it count.
 
-        Beside them the users' mean square M (D + 1, D + 1), a little of the identity added. With its Cholesky factor C
-        the index holds :math:`C^T v` and is asked with :math:`C^{-1} u`, which leaves each inner product as it is and
-        makes the distance of two items the root mean square, over users, of the difference of their logits: clusters
-        are then of items that are wanted together.
+        The network's share does not change whom it proposes, so without taste it is left at one.
+        """
+        users = _with_one(self._user_vectors(histories))
+        if not self._has_taste:
+            return users
+        assert self._taste is not None, "only a version with taste has it in its index"
+        weights = self._blend.at(histories.lengths(), "personalized")
+        tastes = TASTE_SCALE * weights[:, TASTE, None] * self._taste.vectors(histories.items)
+        return torch.cat([weights[:, HEADS, None] * users, tastes], dim=1)
+
+    def _square(self) -> Tensor:
+        """Return the askers' mean square M, float32 (W, W), a little of the identity added.
+
+        With its Cholesky factor C the index holds :math:`C^T v` and is asked with :math:`C^{-1} u`, which leaves each
+        inner product as it is and makes the distance of two items the root mean square, over users, of the difference
+        of their scores: clusters are then of items that are wanted together.
+        """
+        askers = self._askers(self._sample)
+        square = askers.T @ askers / len(askers)
+        return square + MIN_SPREAD * square.diagonal().mean() * torch.eye(len(square))
+
+    @torch.no_grad()
+    def _vectors(self, rows: Rows | None = None) -> Tensor:
+        """Return the vectors of all items or of some rows, float32 (N, W)."""
+        network = self._linear(rows)
+        factors = self._network.taste.factors
+        vectors = (
+            torch.cat([network, factors if rows is None else factors[torch.from_numpy(rows)]], dim=1)
+            if self._has_taste
+            else network
+        )
+        if not torch.isfinite(vectors).all():
+            raise FloatingPointError(
+                "RetrievingRanker: finite item vectors are required, got "
+                f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
+            )
+        return vectors
+
+    def _linear(self, rows: Rows | None) -> Tensor:
+        r"""Return the vectors whose inner product with ``[user | 1]`` is nearest to the logits: (N, D + 1), or of rows.
 
         With user vectors U (S, D + 1), logits L (S, N) and GMF vectors and biases V (N, D + 1), the ridge regression
         of what V leaves over: :math:`V + ((U^T U + \lambda I)^{-1} U^T (L - U V^T))^T`.
@@ -328,15 +381,8 @@ class RetrievingRanker(Ranker):
         for start in range(0, len(users), USERS_PER_BLOCK):
             some = slice(start, start + USERS_PER_BLOCK)
             left.addmm_(users[some].T, self._heads(users[some, :-1], rows=rows))
-        identity = square.diagonal().mean() * torch.eye(len(square))
-        pull = self.config.ridge * identity
-        vectors = gmf.add_(torch.linalg.solve(square + pull, left)).T
-        if not torch.isfinite(vectors).all():
-            raise FloatingPointError(
-                "RetrievingRanker: finite item vectors are required, got "
-                f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
-            )
-        return vectors, (square + MIN_SPREAD * identity) / len(users)
+        pull = self.config.ridge * square.diagonal().mean() * torch.eye(len(square))
+        return gmf.add_(torch.linalg.solve(square + pull, left)).T
 
 
 def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> RetrievalRecall:

@@ -95,10 +95,13 @@ def test_the_idle_period_is_read_and_checked():
 
 
 def test_who_is_scored_can_be_chosen():
-    """``REELSTREAM_RETRIEVAL`` is auto, exact or faiss, and auto if not given."""
-    chosen = [Settings.from_environment({"REELSTREAM_RETRIEVAL": mode}).retrieval for mode in ("exact", "faiss", "")]
-    assert chosen == ["exact", "faiss", "auto"]
-    with pytest.raises(SettingsError, match="REELSTREAM_RETRIEVAL must be auto or exact or faiss, got 'annoy'"):
+    """``REELSTREAM_RETRIEVAL`` is auto, exact, faiss or faiss-tower, and auto if not given."""
+    modes = ("exact", "faiss", "faiss-tower", "")
+    chosen = [Settings.from_environment({"REELSTREAM_RETRIEVAL": mode}).retrieval for mode in modes]
+    assert chosen == ["exact", "faiss", "faiss-tower", "auto"]
+    with pytest.raises(
+        SettingsError, match="REELSTREAM_RETRIEVAL must be auto or exact or faiss or faiss-tower, got 'annoy'"
+    ):
         Settings.from_environment({"REELSTREAM_RETRIEVAL": "annoy"})
 
 

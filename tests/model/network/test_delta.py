@@ -72,6 +72,14 @@ def test_a_delta_holds_only_rows_that_differ(ring):
     assert delta.size == 8 + 4 * factors.shape[1]  # one int64 and one row of float32
 
 
+def test_an_item_of_another_taste_has_changed(ring):
+    """What indexes items by their taste is told of it."""
+    factors = ring.snapshot.weights["taste.factors"].clone()
+    factors[9] += 1.0
+    delta = Delta.between(ring.snapshot, with_weights(ring.snapshot, **{"taste.factors": factors}))
+    assert delta.item_rows().tolist() == [9]
+
+
 def test_nothing_changed_is_an_empty_delta(ring):
     """Between a snapshot and itself there is nothing to ship."""
     delta = Delta.between(ring.snapshot, ring.snapshot)

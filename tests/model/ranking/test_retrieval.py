@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.network.blend import MODES, feature
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, RankedLists, Ranker
@@ -247,9 +248,11 @@ def test_nobody_to_rank_is_no_list(ranker, histories):
 
 
 def test_the_mode_decides_who_is_retrieved_from(snapshot):
-    """Exact never, faiss always, auto from 50,000 items."""
+    """Exact never, faiss with taste or without always, auto from 50,000 items."""
     assert [is_large(n, "auto") for n in (LARGE_FROM - 1, LARGE_FROM)] == [False, True]
     assert not is_large(10**9, "exact")
+    assert is_large(1, "faiss")
+    assert is_large(1, "faiss-tower")
     assert type(build_ranker(snapshot, "auto")) is Ranker
     assert type(build_ranker(snapshot, "faiss", FEW)) is RetrievingRanker
 
@@ -358,3 +361,82 @@ def test_items_of_the_history_are_candidates_where_repeats_are_kept(snapshot, hi
         listed += len(again)
         assert again <= set(mine.tolist())
     assert listed > 0
+
+
+TASTES = 25  # of items that are touched together, whatever the network says of them
+
+
+@pytest.fixture(scope="module")
+def tasted(snapshot):
+    """Return the same version with a taste of its own that its blend lets count."""
+    generator = torch.Generator().manual_seed(3)
+    centres = torch.randn(TASTES, SHAPE.taste_factors, generator=generator)
+    factors = centres[torch.arange(N) % TASTES] + 0.3 * torch.randn(N, SHAPE.taste_factors, generator=generator)
+    weights = dict(snapshot.weights) | {"taste.factors": 0.2 * factors, "taste.strength": torch.tensor(0.2)}
+    return weighing_taste(replace(snapshot, weights=weights), 40.0)
+
+
+def weighing_taste(snapshot, weight):
+    """Return a version whose blend counts taste so much for everybody."""
+    blend = snapshot.weights["blend.weights"].clone()
+    blend[MODES.index("personalized"), :, feature("taste")] = weight
+    return replace(snapshot, weights=dict(snapshot.weights) | {"blend.weights": blend})
+
+
+@pytest.mark.parametrize("config", [FEW, CLUSTERED], ids=["flat", "clustered"])
+def test_taste_retrieves_beside_the_tower(tasted, histories, config):
+    """Forty candidates hold the best ten by network and taste, for unknown users too; the tower alone misses many."""
+    unknown = replace(histories, users=np.full(len(histories), -1))
+    both, tower = RetrievingRanker(tasted, config), RetrievingRanker(tasted, replace(config, taste=False))
+    for asked in (histories, unknown):
+        found = measure_recall(both, asked).mean
+        assert found >= 0.95
+        assert measure_recall(tower, asked).mean < found - 0.1
+
+
+def test_the_setting_leaves_taste_out(tasted, snapshot):
+    """The index is wider by the factors of taste, unless the setting leaves it out or the blend lets it count nothing."""
+    bare = replace(tasted, config=replace(SHAPE, parts=tuple(part for part in SHAPE.parts if part != "taste")))
+    tower = SHAPE.factors + 1
+    assert width(build_ranker(tasted, "faiss", FEW)) == tower + SHAPE.taste_factors
+    assert width(build_ranker(tasted, "faiss-tower", FEW)) == tower
+    assert width(build_ranker(snapshot, "faiss", FEW)) == tower
+    assert width(build_ranker(bare, "faiss", FEW)) == tower
+
+
+def width(ranker):
+    """Return the width of the vectors of an index."""
+    return len(ranker._turn)
+
+
+def test_a_patched_index_has_the_later_taste(tasted, histories):
+    """After items were given another taste, a patched index finds as much of the exact lists as a new one."""
+    changed = np.arange(0, N, 20)
+    factors = tasted.weights["taste.factors"].clone()
+    factors[torch.from_numpy(changed)] = factors[torch.from_numpy((changed + 1) % N)]
+    later = replace(tasted, weights=dict(tasted.weights) | {"taste.factors": factors})
+    patched = RetrievingRanker(tasted, FEW).patched(later, changed)
+    assert patched._replaced == len(changed)
+    assert (
+        measure_recall(patched, histories).mean >= measure_recall(RetrievingRanker(later, FEW), histories).mean - 0.02
+    )
+
+
+def test_an_index_is_made_anew_where_taste_begins_to_count_or_ends(tasted):
+    """The blend of a later version decides, whether a round or a rollback led there."""
+    without = weighing_taste(tasted, 0.0)
+    few = np.arange(3)
+    begun = RetrievingRanker(without, FEW).patched(tasted, few)
+    ended = RetrievingRanker(tasted, FEW).patched(without, few)
+    assert [width(one) - SHAPE.factors - 1 for one in (begun, ended)] == [SHAPE.taste_factors, 0]
+    assert (begun._replaced, ended._replaced) == (0, 0)
+    towers = RetrievingRanker(without, replace(FEW, taste=False)).patched(tasted, few)
+    assert (width(towers), towers._replaced) == (SHAPE.factors + 1, 3)
+
+
+def test_an_index_is_made_anew_where_most_items_changed(tasted):
+    """As after taste was factorised again."""
+    before = RetrievingRanker(tasted, FEW)
+    for n, replacements in ((N // 2, N // 2), (N // 2 + 1, 0)):
+        after = build_ranker(tasted, "faiss", FEW, before=before, changed=np.arange(n))
+        assert replaced(after) == replacements
