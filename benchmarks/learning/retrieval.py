@@ -1,16 +1,18 @@
 """How fast retrieval and reranking answer over a million items, and how much of the exact lists they find.
 
-Run: ``python -m benchmarks.learning.retrieval [--items 1000000] [--train DATASET] [--epochs 6] [--mlp-share 0.25]``.
+Run: ``python -m benchmarks.learning.retrieval [--items 1000000] [--train DATASET] [--epochs 6] [--mlp-share 0.25]
+[--taste 1.0 [--tower]]``.
 
 No log of a million trained items is at hand, so a network is trained on a small one and its catalogue grown:
 each new item lies at a random place between a trained item and one of that item's ten nearest, in all that is
-trained of it (both vectors and the bias), plus noise of a quarter of each column's spread; it has the first
+trained of it (all vectors and the bias), plus noise of a quarter of each column's spread; it has the first
 one's genres. So clusters, the spread of norms, the tower and the MLP are those of training, and the MLP's share of the
 logits' variance, which is printed, stays what it was. Users keep their histories, each item replaced by one grown from
 it. The small log is made up (80 clusters of 50 items, popular ones among them, users with three favourite
 clusters); such a log leaves the MLP next to nothing to do, so its weights in the last layer are multiplied until it
 makes ``--mlp-share`` of the variance, by default as much as after six epochs on ml-1m. With ``--train`` the log is a
-recorded one and nothing is multiplied. Not run by the test suite.
+recorded one and nothing is multiplied. With ``--taste`` the blend lets long-term taste count so much for everybody;
+``--tower`` leaves it out of the index all the same. Not run by the test suite.
 """
 
 import argparse
@@ -26,6 +28,7 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
+from model.network.blend import MODES, feature
 from model.network.cooccurrence import ITEM_COUNTS, width_for
 from model.network.snapshot import Snapshot
 from model.ranking.exact import HistoryBatch, Ranker
@@ -58,6 +61,8 @@ def main() -> None:
     parser.add_argument("--train", metavar="DATASET", help="a recorded log instead of a made-up one")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--mlp-share", type=float, default=0.25, help="of the logits' variance, for the made-up log")
+    parser.add_argument("--taste", type=float, default=0.0, help="its weight in the blend")
+    parser.add_argument("--tower", action="store_true", help="leave taste out of the index")
     parser.add_argument("--probes", type=int, nargs="+", default=[32, RetrievalConfig().probes, 128])
     parser.add_argument("--candidates", type=int, nargs="+", default=[200, RetrievalConfig().candidates])
     given = parser.parse_args()
@@ -67,6 +72,7 @@ def main() -> None:
     histories = _histories(Ranker(small), log, given.users)
     if given.train is None:
         small = _scaled(small, histories, given.mlp_share)
+    small = _weighing_taste(small, given.taste)
     print(f"trained on {len(log):,} events, {len(small.items):,} items; MLP share {_mlp_share(small, histories):.1%}")
     grown = _grown(small, given.items, np.random.default_rng(0))
     histories = _moved(histories, grown, np.random.default_rng(1))
@@ -76,7 +82,7 @@ def main() -> None:
     began = time.perf_counter()
     Ranker(grown.snapshot)
     plain = time.perf_counter() - began
-    ranker = RetrievingRanker(grown.snapshot)
+    ranker = RetrievingRanker(grown.snapshot, RetrievalConfig(taste=not given.tower))
     built = time.perf_counter() - began - plain
     held = psutil.Process().memory_info().rss - before
     print(f"exact ranker built in {plain:.1f} s, retrieving one in {built:.1f} s; it holds {held / 2**20:,.0f} MiB")
@@ -154,6 +160,13 @@ def _histories(ranker: Ranker, log: Log, n: int) -> HistoryBatch:
     return ranker.histories([Profile(user, recent=tuple(events[::-1])) for user, events in recent.items()])
 
 
+def _weighing_taste(snapshot: Snapshot, weight: float) -> Snapshot:
+    """Return the snapshot with this weight of taste in personalised lists."""
+    blend = snapshot.weights["blend.weights"].clone()
+    blend[MODES.index("personalized"), :, feature("taste")] = weight
+    return replace(snapshot, weights=dict(snapshot.weights) | {"blend.weights": blend})
+
+
 def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnapshot:
     weights = dict(small.weights)
     directions = torch.nn.functional.normalize(weights["item_factors"], dim=1)
@@ -161,7 +174,7 @@ def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnap
     source = torch.from_numpy(generator.integers(0, len(directions), n))
     other = nearest[source, torch.from_numpy(generator.integers(0, NEAR, n))]
     share = torch.from_numpy(generator.random(n, dtype=np.float32))
-    for name in ("item_factors", "item_mlp_factors", "item_bias"):
+    for name in ("item_factors", "item_mlp_factors", "item_bias", "taste.factors"):
         table = weights[name]
         noise = torch.from_numpy(generator.standard_normal((n, *table.shape[1:]), dtype=np.float32))
         weights[name] = torch.lerp(table[source], table[other], share.view(-1, *[1] * (table.ndim - 1)))

@@ -395,7 +395,7 @@ def test_taste_retrieves_beside_the_tower(tasted, histories, config):
 
 
 def test_the_setting_leaves_taste_out(tasted, snapshot):
-    """The index is wider by the factors of taste, unless the setting leaves it out or the blend lets it count nothing."""
+    """The index is wider by the factors of taste, unless a setting leaves it out or the blend gives it no weight."""
     bare = replace(tasted, config=replace(SHAPE, parts=tuple(part for part in SHAPE.parts if part != "taste")))
     tower = SHAPE.factors + 1
     assert width(build_ranker(tasted, "faiss", FEW)) == tower + SHAPE.taste_factors
