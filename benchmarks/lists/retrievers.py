@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 from commands.parts.training_options import training_of
+from model.network.blend import feature
 from model.network.neumf import NeuMFConfig
-from model.ranking.exact import HEADS, HistoryBatch, recent_of
+from model.ranking.exact import HistoryBatch, recent_of
 from model.ranking.retrieval import (
     FOLLOWERS_PER_ITEM,
     POPULAR_PER_FEATURE,
@@ -173,7 +174,7 @@ def _scores(ranker: RetrievingRanker, alone: RetrievingRanker, histories: Histor
     return {
         "tower": tower,
         "index": index,
-        "blend": (weights[:, HEADS, None] * torch.from_numpy(tower) + rest).numpy(),
+        "blend": (weights[:, feature("heads"), None] * torch.from_numpy(tower) + rest).numpy(),
         "taste": taste.scores(histories.items).numpy(),
     }
 

@@ -33,7 +33,7 @@ from torch import Tensor
 from model.history import Mode
 from model.network.blend import MODES, feature
 from model.network.snapshot import Snapshot
-from model.ranking.exact import HEADS, HistoryBatch, RankedLists, Ranker, recent_of
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker, recent_of
 from model.ranking.leave_one_out import TASTE_SCALE
 from model.ranking.signals import Signals
 from model.vocabulary import Rows
@@ -61,7 +61,7 @@ RECENT_ITEMS = 50  # of a user, whose followers are candidates
 POPULAR_PER_FEATURE = 32  # that lead in popularity, among newcomers, and in both kinds of trending
 FOLLOWERS_PER_ITEM = 8  # those that follow a recent item most often
 MAX_REPLACEMENTS = 4.0  # replaced vectors for each item; then the index is made anew
-TASTE = feature("taste")
+HEADS, TASTE = feature("heads"), feature("taste")
 EXACT_RATIO = 8  # retrieving one item costs as much as scoring so many
 
 
