@@ -297,7 +297,7 @@ def _figures(worker: Worker, parts: Mapping[str, BudgetedScorer], memory: RedisM
     """Give what Prometheus is told of a worker, as it is now."""
     yield from worker.report.figures()
     yield from memory.figures()
-    yield from worker.queries.lookups.figures()
+    yield from worker.queries.figures()
     yield LAG, lag_figures(worker.life.lags, worker.settings.prefix)
     fallen: Values = {(name, cause): n for name, part in parts.items() for cause, n in dict(part.fallbacks).items()}
     yield FALLBACKS, fallen

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from agents.worker.refresh import Current, RefreshConfig
 from model.intent.encoder import Encoder
-from model.intent.intent import Intent
+from model.intent.intent import Intent, TextCounts
 from streams.metrics.caches import CacheLookups
+from streams.metrics.collector import Figures
 from streams.sentence_weights import find_encoder, load_encoder
 
 __all__ = ["QueriesFollower", "QueryReading"]
@@ -42,10 +43,6 @@ class QueriesFollower:
     reading : what compares a query with the items; "auto" for sentences where the extra is installed, else for words.
     config : how often to look.
     current : the recommender whose reader of queries is replaced.
-
-    Attributes
-    ----------
-    lookups : how many items' sentences were encoded already when a reader was made.
     """
 
     is_needed_to_serve = False
@@ -59,7 +56,8 @@ class QueriesFollower:
         self._intent: Intent | None = None
         self._rests_until = 0.0
         self._ended = threading.Event()
-        self.lookups = CacheLookups(["sentences"])
+        self._lookups = CacheLookups(["sentences", "texts"])
+        self._texts = TextCounts()  # of all readers
         self.period_s = config.queries_s
 
     async def refresh(self) -> None:
@@ -72,16 +70,21 @@ class QueriesFollower:
             found = await self._off_the_loop(self._find_encoder)
             self._encoder = None if found is None else _EndableEncoder(found, self._ended)
             self._knows_encoder = True
-        if self._encoder is not None and self._intent is None:
-            self._serve(await self._off_the_loop(lambda: Intent(catalogue)))  # words, until sentences are encoded
+        if self._encoder is not None and self._intent is None:  # words, until sentences are encoded
+            self._serve(await self._off_the_loop(lambda: Intent(catalogue, counts=self._texts)))
         started, earlier, encoder = time.monotonic(), self._intent, self._encoder
-        self._intent = await self._off_the_loop(lambda: Intent(catalogue, encoder, earlier))
+        self._intent = await self._off_the_loop(lambda: Intent(catalogue, encoder, earlier, self._texts))
         known, encoded = self._intent.n_sentences
-        self.lookups.note("sentences", hits=known, misses=encoded)
+        self._lookups.note("sentences", hits=known, misses=encoded)
         took_s = time.monotonic() - started
         self._rests_until = time.monotonic() + REST * took_s
         self._serve(self._intent)
         logger.info("worker.queries %s items are compared by %s, %.1f s", len(catalogue), self._intent.method, took_s)
+
+    def figures(self) -> Figures:
+        """Give how often items' sentences had been encoded when a reader was made, and texts been read before."""
+        self._lookups.put("texts", hits=self._texts.kept, misses=self._texts.read)
+        return self._lookups.figures()
 
     def stop(self) -> None:
         """Make no more, and end what is being made."""

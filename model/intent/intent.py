@@ -12,6 +12,7 @@ References
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from model.intent.titles import TitleFinder
 from model.intent.words import words_of
 from model.wishes.query import QueryMethod, ReadQuery
 
-__all__ = ["Intent"]
+__all__ = ["Intent", "TextCounts"]
 
 _Floats = NDArray[np.float32]
 MIN_WEIGHT = 0.3  # of a genre, in shares of the most wanted one: less is not worth naming
@@ -43,6 +44,14 @@ OF_CENTROIDS, OF_EXAMPLES = (
 )  # most that centroids and the genres of named items count, beside a prior's 0.7 to 1
 
 
+@dataclass(slots=True)
+class TextCounts:
+    """How many texts were asked for that had been read, and how many were read."""
+
+    kept: int = 0
+    read: int = 0
+
+
 class Intent:
     """Reads texts for one catalogue.
 
@@ -51,9 +60,16 @@ class Intent:
     catalogue : the items; scores follow its order.
     encoder : of sentences, or None to compare words.
     earlier : for an earlier catalogue; what it has encoded is not encoded again.
+    counts : where texts are counted.
     """
 
-    def __init__(self, catalogue: Catalogue, encoder: Encoder | None = None, earlier: "Intent | None" = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        encoder: Encoder | None = None,
+        earlier: "Intent | None" = None,
+        counts: TextCounts | None = None,
+    ) -> None:
         items = tuple(catalogue)
         self.catalogue = catalogue
         self._rows = {item.item_id: row for row, item in enumerate(items)}
@@ -61,6 +77,7 @@ class Intent:
         title_words = {word.text for item in items for word in words_of(item.title)}
         self._reader = Reader(self._lexicon, TitleFinder(items), title_words)
         self._terms = TermIndex(items, self._lexicon.english)
+        self._counts = counts or TextCounts()
         self._known: dict[str, ReadQuery] = {}
         self._most_known = min(KEPT_QUERIES, KEPT_SCORES // max(1, len(items)))
         self._sentences: SentenceIndex | None = None
@@ -87,7 +104,10 @@ class Intent:
     def read(self, text: str) -> ReadQuery:
         """Return what a text asks for; of the texts read last it is kept."""
         found = self._known.get(text)
-        if found is None:
+        if found is not None:
+            self._counts.kept += 1
+        else:
+            self._counts.read += 1
             found = self._newly_read(text)
             if len(self._known) >= self._most_known:
                 self._known.clear()

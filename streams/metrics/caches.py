@@ -26,6 +26,10 @@ class CacheLookups:
         self._counts[cache, "hit"] += hits
         self._counts[cache, "miss"] += misses
 
+    def put(self, cache: str, *, hits: int, misses: int) -> None:
+        """Take over counts that somebody else keeps, which only grow."""
+        self._counts[cache, "hit"], self._counts[cache, "miss"] = hits, misses
+
     def figures(self) -> Figures:
         """Give what Prometheus is told of them."""
         yield CACHE_LOOKUPS, dict(self._counts)

@@ -79,16 +79,19 @@ async def test_a_changed_catalogue_is_read_anew_after_a_rest(current, follow):
     assert read(current, "submarine").item_scores.argmax() == 3
 
 
-async def test_sentences_that_were_encoded_are_counted_as_found(current, follow):
-    """Three sentences are encoded first; for a catalogue with a fourth film only that one's."""
+async def test_what_was_encoded_or_read_before_is_counted_as_found(current, follow):
+    """Three sentences are encoded first; for a catalogue with a fourth film only that one's. A text is read once."""
     follower = follow("embedding")
     await follower.refresh()
     more = FILMS.changed(put=[Item("d", "Submarine", 1990, ("War",))])
     current.recommender = current.recommender.with_catalogue(more, ContentIndex(more))
     follower._rests_until = 0.0
     await follower.refresh()
-    [(_, counted)] = follower.lookups.figures()
-    assert counted == {("sentences", "hit"): 3, ("sentences", "miss"): 3 + 1}
+    for text in ("something funny", "something funny", "horror"):
+        read(current, text)
+    [(_, counted)] = follower.figures()
+    sentences = {("sentences", "hit"): 3, ("sentences", "miss"): 3 + 1}
+    assert counted == sentences | {("texts", "hit"): 1, ("texts", "miss"): 2}
 
 
 async def test_an_empty_catalogue_needs_no_reader():
