@@ -69,6 +69,7 @@ class Profile:
     recent : latest interactions by event time, newest first, bounded, without items that are hidden.
     genres : decayed affinity per genre as of ``last_ts``.
     groups : groups of people that the user's hints name, where there are hints (``model.hints``).
+    impressions : item to how often the user was shown it, where that is counted (``model.reranking.impressions``).
     """
 
     user_id: str
@@ -84,6 +85,7 @@ class Profile:
     recent: tuple[Interaction, ...] = ()
     genres: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     groups: tuple[str, ...] = ()
+    impressions: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def sequence(self) -> int:

@@ -30,6 +30,7 @@ from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
 from model.ranking.unknown_items import UnknownItems
 from model.reranking.diversified import DiversityConfig, ListMaterial, diversified
+from model.reranking.impressions import untouched_impressions
 from model.reranking.reasons import ItemSignals, explained
 from model.wishes.query import QueryMethod, QueryScorer
 from model.wishes.wishes import NO_WISHES, Wishes
@@ -463,6 +464,8 @@ class Recommender:
         liked = _padded([self.index.rows(recent).tolist() for recent in recents], -1).astype(np.int64)
         likings = _padded([[one.liking for one in recent] for recent in recents], 0.0).astype(np.float32)
         material = ListMaterial.of(self.index.members, rows, scores, liked, likings)
+        if config.impression_discount:
+            material = replace(material, impressions=_impressions(mine))
         for at, order in zip(places, diversified(material, k, config).tolist(), strict=True):
             first = [place for place in order if place >= 0]
             rest = [place for place in range(len(found[at].items)) if place not in first]
@@ -566,6 +569,13 @@ def _padded(lines: Sequence[Sequence[float]], filling: float) -> npt.NDArray[np.
     for line, values in zip(found, lines, strict=True):
         line[: len(values)] = values
     return found
+
+
+def _impressions(lists: Sequence[CandidateList]) -> npt.NDArray[np.float32]:
+    """Return how often each candidate was shown to its user without being touched, float32 (B, C)."""
+    shown = [untouched_impressions(one.profile) for one in lists]
+    counts = [[known.get(item.item_id, 0.0) for item in one.items] for known, one in zip(shown, lists, strict=True)]
+    return _padded(counts, 0.0).astype(np.float32)
 
 
 def _lacks_reasons(items: Sequence[ScoredItem]) -> bool:

@@ -1,7 +1,8 @@
 """The places of lists from candidates: by score, less what each of them would repeat.
 
 The next item of a list is the candidate of the highest ``(1 - mmr) * relevance - mmr * mean likeness to what is
-listed - calibration * distance of genres``. All users of a batch take their next item together.
+listed - calibration * distance of genres``, where relevance is less for what the user was shown often. All users of a
+batch take their next item together.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.reranking.calibration import distances_with_each, shares_of
+from model.reranking.impressions import discounted
 from model.reranking.mmr import likeness_to_listed, relevance_of
 
 __all__ = ["DiversityConfig", "ListMaterial", "diversified"]
@@ -26,6 +28,7 @@ class DiversityConfig:
     ----------
     mmr : weight of the likeness to what is listed, and one less it that of relevance; 0 to below 1.
     calibration : weight of the distance between the list's genres and the user's.
+    impression_discount : power by which impressions without a touch lower the odds of an item, 0 to 1.
 
     Raises
     ------
@@ -35,17 +38,20 @@ class DiversityConfig:
 
     mmr: float = 0.0
     calibration: float = 0.0
+    impression_discount: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.mmr < 1.0:
             raise ValueError(f"DiversityConfig: mmr must be 0 to below 1, got {self.mmr!r}")
         if not 0.0 <= self.calibration <= 1.0:
             raise ValueError(f"DiversityConfig: calibration must be 0 to 1, got {self.calibration!r}")
+        if not 0.0 <= self.impression_discount <= 1.0:
+            raise ValueError(f"DiversityConfig: impression_discount must be 0 to 1, got {self.impression_discount!r}")
 
     @property
     def is_on(self) -> bool:
         """Tell whether lists can differ from their order by score."""
-        return max(self.mmr, self.calibration) > 0.0
+        return max(self.mmr, self.calibration, self.impression_discount) > 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,14 @@ class ListMaterial:
     vectors : float32 (B, C, D), what the candidates are like, of length 1 or 0.
     genres : float32 (B, C, G), each candidate's split over its genres.
     wanted : float32 (B, G), shares of genres among what each user likes.
+    impressions : float32 (B, C), how often each candidate was shown; None where that is not known.
     """
 
     scores: _Floats
     vectors: _Floats
     genres: _Floats
     wanted: _Floats
+    impressions: _Floats | None = None
 
     @classmethod
     def of(cls, members: _Floats, rows: _Rows, scores: _Floats, liked: _Rows, likings: _Floats) -> "ListMaterial":
@@ -94,7 +102,10 @@ def diversified(found: ListMaterial, k: int, config: DiversityConfig) -> NDArray
 
     K is k, or C where there are fewer. Ties go to the earlier candidate.
     """
-    weighed = (1.0 - config.mmr) * relevance_of(found.scores, k)
+    scores = found.scores
+    if config.impression_discount and found.impressions is not None:
+        scores = discounted(scores, found.impressions, config.impression_discount)
+    weighed = (1.0 - config.mmr) * relevance_of(scores, k)
     users = np.arange(len(weighed))
     places = np.full((len(weighed), min(k, weighed.shape[1])), -1, dtype=np.int64)
     listed = np.zeros_like(found.vectors[:, 0])  # sums over the lists so far

@@ -105,7 +105,17 @@ def test_relevance_is_how_likely_a_candidate_comes_next_times_the_length():
     np.testing.assert_allclose(found[1], [2.0, 0.0, 0.0, 0.0], atol=1e-4)
 
 
-@pytest.mark.parametrize("weights", [{"mmr": 1.0}, {"mmr": -0.1}, {"calibration": 1.1}, {"calibration": float("nan")}])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"mmr": 1.0},
+        {"mmr": -0.1},
+        {"calibration": 1.1},
+        {"calibration": float("nan")},
+        {"impression_discount": 1.1},
+        {"impression_discount": float("nan")},
+    ],
+)
 def test_a_weight_out_of_range_is_refused(weights):
     """Each weight is a share, and relevance always counts."""
     with pytest.raises(ValueError, match="DiversityConfig"):
