@@ -165,7 +165,13 @@ async def publish(
     The mode is kept after its change was published: a crash in between repeats the announcement.
     """
     lists = [
-        StoredList(one.recommendation.user_id, one.recommendation.sequence, one.mode, encode(one.recommendation))
+        StoredList(
+            one.recommendation.user_id,
+            one.recommendation.sequence,
+            one.mode,
+            encode(one.recommendation),
+            one.impressions,
+        )
         for one in answers
     ]
     changes = [answer.change for answer in answers if answer.change is not None]

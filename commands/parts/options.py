@@ -15,6 +15,7 @@ __all__ = [
     "archive_option",
     "diversity_options",
     "given_settings",
+    "impression_discount_option",
     "keys_option",
     "metrics_address",
     "metrics_options",
@@ -94,6 +95,16 @@ def diversity_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+impression_discount_option = click.option(
+    "--impression-discount",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="What it counts that an item was on many of the user's lists and never touched.",
+)
 
 
 def metrics_options(command: F) -> F:

@@ -13,6 +13,7 @@ from commands.parts.options import (
     address_options,
     diversity_options,
     given_settings,
+    impression_discount_option,
     metrics_address,
     metrics_options,
     partitions_option,
@@ -61,6 +62,7 @@ EVICTIONS_WITHIN_S = 30.0
     help="Share of the lists whose last place goes to a new item.",
 )
 @diversity_options
+@impression_discount_option
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -111,6 +113,7 @@ def _work(
     expose: float,
     mmr: float,
     calibration: float,
+    impression_discount: float,
     threads: int,
     queries: "QueryReading",
 ) -> None:
@@ -129,7 +132,8 @@ def _work(
 
     torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
-    serving = ServingConfig(explore=explore, expose=expose, diversity=DiversityConfig(mmr, calibration))
+    diversity = DiversityConfig(mmr, calibration, impression_discount)
+    serving = ServingConfig(explore=explore, expose=expose, diversity=diversity)
     config = WorkerConfig(
         queries=queries,
         modes=modes,

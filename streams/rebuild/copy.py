@@ -86,21 +86,22 @@ class Copier:
         return self._index is not None or not key.startswith(_OF_A_SERVER)
 
     async def _copy_users(self, profiles: Sequence[str], copied: CopyCounts) -> None:
-        """Copy list, mode and sequence of users who have them, if the target knows the users.
+        """Copy list, mode, sequence and impressions of users who have them, if the target knows the users.
 
         A sequence is at most the number of events: one that a drifted counter had made larger would refuse lists.
         """
-        stored = await _each(self._live, (("HMGET", key, "mode", "list_sequence") for key in profiles))
+        stored = await _each(self._live, (("HMGET", key, "mode", "list_sequence", "impressions") for key in profiles))
         counted = await _each(self._target, (("HMGET", key, "watches", "ratings", "actions") for key in profiles))
         writes, known = [], []
-        for key, (mode, sequence), counts in zip(profiles, stored, counted, strict=True):
+        for key, (mode, sequence, impressions), counts in zip(profiles, stored, counted, strict=True):
             if mode is None or sequence is None:
                 continue
             if counts[0] is None:
                 copied.unknown += 1
                 continue
             most = sum(map(int, counts))
-            writes.append(("HSET", key, "mode", mode, "list_sequence", min(int(sequence), most)))
+            shown = () if impressions is None else ("impressions", impressions)
+            writes.append(("HSET", key, "mode", mode, "list_sequence", min(int(sequence), most), *shown))
             known.append(f"{key}:recs")
         await _each(self._target, writes)
         await self._copy_names(known)

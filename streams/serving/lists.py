@@ -17,6 +17,7 @@ from model.ranking.exploration import explore
 from model.ranking.exposure import NewItem, expose
 from model.ranking.recommender import CandidateList, Recommender
 from model.reranking.diversified import DiversityConfig
+from model.reranking.impressions import impressions_after
 from model.wishes.wishes import NO_WISHES, Wishes
 from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
@@ -119,11 +120,20 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One user's list, the mode to keep with the profile, and the change of mode if there was one."""
+    """One user's list, and what is to be kept with the profile.
+
+    Parameters
+    ----------
+    recommendation : the list.
+    mode : decided for the user.
+    change : of the mode, if there was one.
+    impressions : what the user was shown so far, this list included; None where what is kept of it stays.
+    """
 
     recommendation: Recommendation
     mode: Mode
     change: ModeChange | None
+    impressions: Mapping[str, float] | None = None
 
 
 class Scorer(Protocol):
@@ -328,7 +338,13 @@ class Serving:
             candidates.version,
             trigger.described,
         )
-        return Answer(recommendation, candidates.mode, change if changed else None)
+        return Answer(recommendation, candidates.mode, change if changed else None, self._impressions(profile, items))
+
+    def _impressions(self, profile: Profile, items: Sequence[ListedItem]) -> Mapping[str, float] | None:
+        """Return what a user was shown, with these items; where it is not counted, what was counted once is dropped."""
+        if self._config.diversity.impression_discount:
+            return impressions_after(profile, (item.item_id for item in items))
+        return {} if profile.impressions else None
 
 
 def refusal(refused: RefusedRequest, now_ms: int) -> Answer:

@@ -90,12 +90,22 @@ class StateConfig:
 
 @dataclass(frozen=True, slots=True)
 class StoredList:
-    """A published list to be looked up: ``sequence`` orders a user's lists, ``body`` is its JSON."""
+    """A published list to be looked up.
+
+    Parameters
+    ----------
+    user_id : whose.
+    sequence : orders a user's lists.
+    mode : decided for the user.
+    body : its JSON.
+    impressions : what the user was shown so far, this list included; None where what is stored of it stays.
+    """
 
     user_id: str
     sequence: int
     mode: Mode
     body: bytes
+    impressions: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +236,10 @@ def is_hidden(found: bytes | None) -> bool:
 def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
     """Return the call that stores a list unless a newer one is there; its answer is 1 if the list was stored."""
     keys = UserKeys.of(stored.user_id)
+    impressions = b"" if stored.impressions is None else orjson.dumps(dict(stored.impressions))
     return (
         "FCALL", f"{LIBRARY}_store_list", 2, keys.profile, keys.recs,
-        stored.sequence, stored.mode, stored.body, config.idle_ms,
+        stored.sequence, stored.mode, stored.body, config.idle_ms, impressions,
     )  # fmt: skip
 
 
@@ -289,7 +300,7 @@ def heat_of(event: Event, kinds: KindTable = DEFAULT_KINDS) -> float:
 
 
 def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
-    watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, _, _, recent, genres = fields
+    watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, _, _, recent, genres, shown = fields
     return Profile(
         user_id,
         watches,
@@ -303,4 +314,5 @@ def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
         hidden,
         tuple(starmap(Interaction, recent)),
         MappingProxyType(genres),
+        impressions=MappingProxyType(shown),
     )

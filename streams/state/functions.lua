@@ -279,28 +279,30 @@ local function like_genres(key, values, batch, liked, before, now, half_life)
 end
 
 -- A user as one JSON array:
--- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres].
+-- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres,
+-- impressions].
 local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
     '[', text(user.watches), ',', text(user.ratings), ',', text(user.actions), ',', text(user.rating_sum), ',',
     text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
     redis.call('SCARD', keys[3]), ',', text(user.hidden), ',"', verdicts, '","', fresh, '",[',
-    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ']',
+    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ',', user.impressions, ']',
   })
 end
 
 local function read_user(key, positions)
   local stored = redis.call(
     'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', 'actions', 'hidden',
-    unpack(positions)
+    'impressions', unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
     renewed = stored[7], actions = tonumber(stored[8] or 0), hidden = tonumber(stored[9] or 0),
+    impressions = stored[10] or '{}',
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[9 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[10 + i] or -1) end
   return user, at
 end
 
@@ -413,12 +415,15 @@ local function read(keys, args)
   return render(keys, user, read_genres(keys[4]), '', '', tonumber(args[1]))
 end
 
--- Put a user's list in place unless a newer one is there, and the mode it was published in with it.
--- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten (0 never)
+-- Put a user's list in place unless a newer one is there, and the mode it was published in with it. What the user was
+-- shown is put in place with a newer list alone: one that is stored again was counted before.
+-- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten (0 never),
+-- 5 impressions as JSON (empty to leave them)
 local function store_list(keys, args)
   local stored = tonumber(redis.call('HGET', keys[1], 'list_sequence') or -1)
   if tonumber(args[1]) < stored then return 0 end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
+  if args[5] ~= '' and tonumber(args[1]) > stored then redis.call('HSET', keys[1], 'impressions', args[5]) end
   if args[4] == '0' then
     redis.call('SET', keys[2], args[3])
   else

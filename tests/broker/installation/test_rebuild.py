@@ -435,12 +435,13 @@ async def test_lists_are_never_ahead_of_the_events(prepared):
     """A list of 99 events, of a user who has fewer, is copied with their number, so that newer lists replace it."""
     installation, index = prepared
     key = "user:{u1}"
-    installation.redis.hset(key, mapping={"mode": "personalized", "list_sequence": 99})
+    installation.redis.hset(key, mapping={"mode": "personalized", "list_sequence": 99, "impressions": '{"i":1.0}'})
     installation.redis.set(f"{key}:recs", "{}")
     assert (await switched(installation, index)).lists == 1
     fields = installation.redis.hgetall(key)
     assert int(fields["list_sequence"]) == int(fields["watches"]) + int(fields["ratings"]) < 99
     assert (fields["mode"], installation.redis.get(f"{key}:recs")) == ("personalized", "{}")
+    assert fields["impressions"] == '{"i":1.0}'
 
 
 async def test_the_hand_over_copies_and_ends_the_rebuild(prepared):

@@ -20,6 +20,7 @@ from model.ranking.exact import Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
+from model.reranking.diversified import DiversityConfig
 from model.wishes.wishes import GenreWishes, Wishes
 from streams.records.records import Origin
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
@@ -89,6 +90,16 @@ def serving():
     yield make
     for pool in pools:
         pool.close()
+
+
+async def test_what_was_shown_is_counted_where_that_counts(serving):
+    """With a discount an answer has its own list counted; without one, what was counted once is dropped."""
+    counting = ServingConfig(budget_s=30.0, diversity=DiversityConfig(impression_discount=0.2))
+    before = replace(user("u"), impressions={"i0": 1.0, "i199": 2.0})
+    [answer] = await serving(config=counting).answer(made(), [(before, TRIGGER)])
+    assert answer.impressions == {"i0": 1.95, "i199": 1.9} | dict.fromkeys(ITEMS[1:10], 1.0)
+    answers = await serving().answer(made(), [(before, TRIGGER), (user("v"), TRIGGER)])
+    assert [answer.impressions for answer in answers] == [{}, None]
 
 
 async def test_seen_items_are_dropped_from_the_over_fetch(serving):

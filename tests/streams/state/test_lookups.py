@@ -90,7 +90,7 @@ async def written(redis_url):
             (Origin("action-events", 3, 5), Action("e4", "u{1}", "12", 1500, "hide"), ()),
         ]
     )
-    await state.store_lists([StoredList("u{1}", 4, "personalized", LIST)])
+    await state.store_lists([StoredList("u{1}", 4, "personalized", LIST, {"77": 1.0})])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
     await state.put_similar({"10": SimilarItems((("11", 0.25),), (("11", 1.0),), (("11", 0.625),))})
@@ -151,6 +151,7 @@ def test_a_user_is_read_by_documented_names(plain):
         "last_ts": "2000",
         "mode": "personalized",
         "list_sequence": "4",
+        "impressions": '{"77":1.0}',
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
         "at:action-events:3": "5",

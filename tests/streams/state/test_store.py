@@ -340,6 +340,23 @@ async def test_an_older_list_does_not_replace_a_newer(state, client):
     assert await client.get("user:{u}:recs") == b"again"
 
 
+async def test_impressions_are_counted_once_and_forgotten_with_the_user(client):
+    """They come back with the profile; a list that is stored again, or none, changes nothing; they expire too."""
+    state = State(client, StateConfig(idle_ms=60_000))
+    await state.install()
+    assert (await state.apply([watch(0, "a", 1)])).profiles["u"].impressions == {}
+    assert await state.store_lists([StoredList("u", 1, "cold_start", b"{}", {'x\n"1': 1.5, "y": 1.0})]) == 1
+    assert await state.store_lists([StoredList("u", 1, "cold_start", b"{}", {"y": 2.0})]) == 1  # redelivered
+    assert (await state.profiles(["u"]))["u"].impressions == {'x\n"1': 1.5, "y": 1.0}
+    assert (await state.apply([watch(1, "b", 2)])).profiles["u"].impressions == {'x\n"1': 1.5, "y": 1.0}
+    await state.store_lists([StoredList("u", 2, "cold_start", b"{}")])
+    assert (await state.profiles(["u"]))["u"].impressions == {'x\n"1': 1.5, "y": 1.0}
+    assert {await client.pttl(key) > 0 for key in await client.keys("user:*")} == {True}
+    await state.apply([watch(2, "c", 3)])
+    await state.store_lists([StoredList("u", 3, "cold_start", b"{}", {})])
+    assert (await state.profiles(["u"]))["u"].impressions == {}
+
+
 async def test_the_model_pointer_moves(state):
     """The pointer is what was moved last."""
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
