@@ -133,7 +133,13 @@ def _lists_flat(figures: ListFigures | None, k: int) -> dict[str, float | None]:
     if figures is None:
         return {}
     diversity = None if isnan(figures.diversity) else figures.diversity
-    return {f"diversity@{k}": diversity, f"coverage@{k}": figures.coverage, f"novelty@{k}": figures.novelty}
+    change = None if isnan(figures.temporal_diversity) else figures.temporal_diversity
+    return {
+        f"diversity@{k}": diversity,
+        f"coverage@{k}": figures.coverage,
+        f"novelty@{k}": figures.novelty,
+        f"temporal_diversity@{k}": change,
+    }
 
 
 def _price_flat(outcome: PrequentialOutcome) -> dict[str, float | None] | None:
@@ -170,10 +176,11 @@ def _overall(outcome: PrequentialOutcome) -> list[Row]:
 
 
 def _lists(outcome: PrequentialOutcome) -> list[Row]:
-    rows: list[Row] = [("lists", "intra-list diversity", "coverage", "novelty")]
+    rows: list[Row] = [("lists", "intra-list diversity", "coverage", "novelty", "temporal diversity")]
     for name, one in outcome.listed.items():
         diversity = "no genres" if isnan(one.diversity) else f"{one.diversity:.3f}"
-        rows.append((name, diversity, f"{one.coverage:.3f}", f"{one.novelty:.2f}"))
+        change = "one list each" if isnan(one.temporal_diversity) else f"{one.temporal_diversity:.3f}"
+        rows.append((name, diversity, f"{one.coverage:.3f}", f"{one.novelty:.2f}", change))
     return rows
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.drawing import drawing_module, require_folder
-from commands.parts.options import diversity_options
+from commands.parts.options import diversity_options, impression_discount_option
 from commands.parts.prequential_options import (
     PreparedReplay,
     StreamOptions,
@@ -39,6 +39,7 @@ STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 @click.argument("dataset")
 @stream_options
 @diversity_options
+@impression_discount_option
 @click.option(
     "--rivals", default=",".join(STREAM_BASELINES), show_default=True, metavar="NAMES", help="Comma list, or `none`."
 )
@@ -50,6 +51,7 @@ def prequential(
     *,
     mmr: float,
     calibration: float,
+    impression_discount: float,
     rivals: str,
     frozen: bool,
     checkpoint: Path | None,
@@ -60,7 +62,8 @@ def prequential(
 
     Then it is learnt. DATASET is a name of `data list` or a path. Lists come from what a worker calls, learning from
     what a trainer calls; trending is merged every 100 events. Rivals and the frozen model run in a second process.
-    With --mmr or --calibration each list is made a second time, re-ranked as a worker does, beside the one by score.
+    With --mmr, --calibration or --impression-discount each list is made a second time, re-ranked as a worker does,
+    beside the one by score.
     """
     from model.reranking.diversified import DiversityConfig
 
@@ -69,7 +72,7 @@ def prequential(
     names = _names(rivals, frozen=frozen)
     if checkpoint is not None:
         require_folder("prequential: --checkpoint", checkpoint)
-    replayed = prepare_replay(dataset, options, DiversityConfig(mmr, calibration))
+    replayed = prepare_replay(dataset, options, DiversityConfig(mmr, calibration, impression_discount))
     _require_few_items(names, replayed)
     began = time.monotonic()
     from replay.prequential.list_figures import ListFigures

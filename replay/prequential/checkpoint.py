@@ -1,8 +1,8 @@
 """An unfinished run, as one file: what cannot be replayed quickly. Everything else comes from the stream anew.
 
 Profiles, trending and the learner's memory follow from the events so far, in half a minute. The file keeps the track of
-the lists, champion and anchor with what the rounds say of them, the users' modes and the tracks that the second process
-has finished.
+the lists, champion and anchor with what the rounds say of them, the users' modes, what they were shown, and the tracks
+that the second process has finished.
 """
 
 from collections.abc import Mapping
@@ -59,6 +59,7 @@ def keep(
         "learner": run.learner.position(),
         "marks": [asdict(mark) for mark in run.marks],
         "modes": run.worker.state.modes(),
+        "impressions": run.worker.state.impressions(),
     }
     write_checkpoint(path, Checkpoint(copies, state))
 
@@ -90,6 +91,8 @@ def restore(path: Path, run: PrequentialRun, about: Mapping[str, Any]) -> SavedT
     run.warm_up(state["done"])
     for user_id, mode in state["modes"].items():
         run.worker.state.keep_mode(user_id, mode)
+    for user_id, impressions in state["impressions"].items():
+        run.worker.state.keep_impressions(user_id, impressions)
     champion = _snapshot("champion", found)
     run.learner.resume(champion, state["learner"], _snapshot("anchor", found))
     if state["promoted"]:

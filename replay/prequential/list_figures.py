@@ -1,4 +1,4 @@
-"""What the lists of a run are like, whether anybody likes them or not: diversity, coverage, novelty."""
+"""What the lists of a run are like, whether anybody likes them or not: diversity, coverage, novelty, change."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ __all__ = ["ListFigures"]
 
 @dataclass(frozen=True, slots=True)
 class ListFigures:
-    """Three figures of all lists together.
+    """Four figures of all lists together.
 
     Parameters
     ----------
@@ -23,11 +23,18 @@ class ListFigures:
     coverage : share of the catalogue that is on at least one list.
     novelty : mean of -log2(share of users who have the item) over all places of all lists, in bits. The share is that
         of the moment of the list, among the users so far; an item that nobody has counts as if one had.
+    temporal_diversity : share of the places whose item was not on the list of the same user's test before [1]_, over
+        the lists that have one before them; nan where none has.
+
+    References
+    ----------
+    .. [1] Lathia, Hailes, Capra and Amatriain, "Temporal diversity in recommender systems", SIGIR 2010.
     """
 
     diversity: float
     coverage: float
     novelty: float
+    temporal_diversity: float
 
     @classmethod
     def of(cls, stream: Stream, items: NDArray[np.int32]) -> "ListFigures":
@@ -41,7 +48,8 @@ class ListFigures:
         lists = items.astype(np.int64)
         recommended = np.bincount(lists[lists >= 0], minlength=len(stream.catalogue))
         vectors = genre_vectors([item.genres for item in stream.catalogue])
-        return cls(mean_diversity(vectors, lists), coverage(recommended), _novelty(stream, lists))
+        change = _temporal_diversity(stream.users[stream.tests], lists)
+        return cls(mean_diversity(vectors, lists), coverage(recommended), _novelty(stream, lists), change)
 
 
 def _novelty(stream: Stream, lists: NDArray[np.int64]) -> float:
@@ -57,3 +65,15 @@ def _novelty(stream: Stream, lists: NDArray[np.int64]) -> float:
         users, done = max(users, int(stream.users[some].max(initial=-1)) + 1), test
         bits -= float(np.log2(np.maximum(owners[listed[listed >= 0]], 1) / max(1, users)).sum())
     return bits / max(1, int((lists >= 0).sum()))
+
+
+def _temporal_diversity(users: NDArray[np.int64], lists: NDArray[np.int64]) -> float:
+    """Return the share of places that were not on the user's list before; nan where nobody has two lists."""
+    before: dict[int, frozenset[int]] = {}
+    places = new = 0
+    for user, listed in zip(users.tolist(), lists.tolist(), strict=True):
+        items = frozenset(listed) - {-1}
+        if user in before:
+            places, new = places + len(items), new + len(items - before[user])
+        before[user] = items
+    return new / places if places else float("nan")

@@ -22,7 +22,7 @@ from model.ranking.recommender import Recommender
 from model.reranking.diversified import DiversityConfig
 from replay.prequential.state import OfflineState
 from streams.records.records import Event, Origin, Recommendation
-from streams.serving.lists import Serving, ServingConfig, Trigger
+from streams.serving.lists import Answer, Serving, ServingConfig, Trigger
 from streams.state.calls import StateConfig
 
 __all__ = ["OfflineWorker", "OfflineWorkerConfig"]
@@ -134,9 +134,12 @@ class OfflineWorker:
         return made
 
     def ask_again(self, diversity: DiversityConfig) -> tuple[Recommendation, ...]:
-        """Return the lists of the last ``ask`` as a worker with other weights of diversity makes them."""
-        serving = Serving(replace(self._config.serving, diversity=diversity), _UnlimitedBudget(), self.state, lambda: 0)
-        return self._lists(self._asked, serving)
+        """Return the lists of the last ``ask`` as a worker with other weights of diversity makes them.
+
+        Where it counts what users were shown, these are the lists that they are taken to have been shown.
+        """
+        config = replace(self._config.serving, diversity=diversity)
+        return self._lists(self._asked, Serving(config, _UnlimitedBudget(), self.state, lambda: 0), config)
 
     def apply(self, events: Sequence[Event]) -> None:
         """Take events for which nobody gets a list."""
@@ -155,10 +158,26 @@ class OfflineWorker:
         return profile
 
     def _lists(
-        self, wanted: Sequence[tuple[Profile, Trigger]], serving: Serving | None = None
+        self,
+        wanted: Sequence[tuple[Profile, Trigger]],
+        serving: Serving | None = None,
+        config: ServingConfig | None = None,
     ) -> tuple[Recommendation, ...]:
-        answers = _result((serving or self._serving).answer(self.recommender, wanted))
-        return tuple(answer.recommendation for answer in answers)
+        """Return a list for each moment: all at once, unless a user's next list depends on the one before."""
+        serving, config = serving or self._serving, config or self._config.serving
+        if not config.diversity.impression_discount:
+            return tuple(one.recommendation for one in _result(serving.answer(self.recommender, wanted)))
+        made: dict[int, Answer] = {}
+        for places in _waves([profile.user_id for profile, _ in wanted]):
+            shown = self.state.impressions()
+            moments = [wanted[place] for place in places]
+            told = [
+                (replace(profile, impressions=shown.get(profile.user_id, {})), trigger) for profile, trigger in moments
+            ]
+            made.update(zip(places, _result(serving.answer(self.recommender, told)), strict=True))
+            for place in places:
+                self.state.keep_impressions(wanted[place][0].user_id, made[place].impressions or {})
+        return tuple(made[place].recommendation for place in range(len(wanted)))
 
 
 class _NewItems:
@@ -182,6 +201,18 @@ class _NewItems:
 
     def promising(self) -> tuple[NewItem, ...]:
         return most_promising(self._newest, ExposureEvidence.of(self._touches, self.tally.describe()), self._config)
+
+
+def _waves(users: Sequence[str]) -> list[list[int]]:
+    """Return the places of a sequence of users in waves: the first of each user, then the second, and so on."""
+    waves: list[list[int]] = []
+    so_far: Counter[str] = Counter()
+    for place, user_id in enumerate(users):
+        if so_far[user_id] == len(waves):
+            waves.append([])
+        waves[so_far[user_id]].append(place)
+        so_far[user_id] += 1
+    return waves
 
 
 def _result(never_waiting: Coroutine[Any, Any, T]) -> T:

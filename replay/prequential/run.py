@@ -40,7 +40,8 @@ class PrequentialConfig:
     merge_every : events between two merges of trending.
     seed : of everything random; round n uses (seed, n).
     road : how lists are made, as a worker makes them; reports and checkpoints have it under this name.
-    diversity : with weights, each list is made again with them, from the same candidates.
+    diversity : with weights, each list is made again with them, from the same candidates; with a discount of
+        impressions, by what the user was shown of the lists that are made so.
     learner, rounds : as a trainer has them.
     """
 

@@ -5,7 +5,7 @@ are never lost, so it guards nothing and lets nothing expire. It has no genre af
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,6 +41,7 @@ class _UserRecord:
     first_ts: int = 0
     last_ts: int = 0
     mode: Mode = "cold_start"
+    impressions: Mapping[str, float] = field(default_factory=dict)
     recent: list[Interaction] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     decided: dict[str, list[tuple[int, int, bool]]] = field(default_factory=dict)
@@ -106,6 +107,7 @@ class OfflineState:
                 for one in user.recent[: -self._config.recent_returned - 1 : -1]
                 if not user.is_hidden(one.item_id, user.events)
             ),
+            impressions=user.impressions,
         )
 
     def keep_mode(self, user_id: str, mode: Mode) -> None:
@@ -116,6 +118,15 @@ class OfflineState:
     def modes(self) -> dict[str, Mode]:
         """Return the users whose mode is not the one that everybody starts in."""
         return {user_id: user.mode for user_id, user in self._users.items() if user.mode != "cold_start"}
+
+    def keep_impressions(self, user_id: str, impressions: Mapping[str, float]) -> None:
+        """Note what a user was shown so far; of a stranger nothing is kept."""
+        if user_id in self._users:
+            self._users[user_id].impressions = impressions
+
+    def impressions(self) -> dict[str, Mapping[str, float]]:
+        """Return what each user was shown so far, of those who were shown anything that counts."""
+        return {user_id: user.impressions for user_id, user in self._users.items() if user.impressions}
 
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
         """Return, for each profile and candidate items, which of them its user had touched or hidden by then."""

@@ -24,6 +24,7 @@ from model.ranking.cold_start import Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
 from model.ranking.hint_lifts import HintLifts
+from model.reranking.diversified import DiversityConfig
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import EVENTS
@@ -81,11 +82,17 @@ def sent():
 
 
 @pytest.fixture
-async def worker(redis_url, sent, tmp_path):
+def config():
+    """Return the usual sizes."""
+    return WorkerConfig()
+
+
+@pytest.fixture
+async def worker(redis_url, sent, tmp_path, config):
     """Return a worker with a catalogue of thirty films, joined as in production but for Faust."""
     settings = Settings("unused:1", redis_url, str(tmp_path / "models"), partitions=2, kinds=KINDS)
     client = connect(redis_url)
-    state, config = State(client, kinds=KINDS), WorkerConfig()
+    state = State(client, kinds=KINDS)
     await state.install()
 
     scoring = BudgetedScorer(30.0, Breaker(BreakerConfig(), time.monotonic))
@@ -502,9 +509,13 @@ def mixed_log(n):
     return batches
 
 
-async def test_both_roads_give_the_same_lists(worker, sent):
+DISCOUNTING = WorkerConfig(serving=ServingConfig(diversity=DiversityConfig(impression_discount=0.5)))
+
+
+@pytest.mark.parametrize("config", [WorkerConfig(), DISCOUNTING])
+async def test_both_roads_give_the_same_lists(worker, sent, config):
     """One log in the same batches, with Redis and offline, trending and a version changed alike: the same lists."""
-    explaining = OfflineWorkerConfig(serving=ServingConfig())  # a replay need not read reasons, but can
+    explaining = OfflineWorkerConfig(serving=config.serving)  # a replay need not read reasons, but can
     offline, made = OfflineWorker(CATALOGUE, explaining, kinds=KINDS), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
@@ -528,6 +539,10 @@ async def test_both_roads_give_the_same_lists(worker, sent):
         assert len(online) > 20
         assert dict(online.scores) == pytest.approx(dict(offline_list.scores))
     assert {one["mode"] for one in published} == {"cold_start", "personalized"}
+    profiles = await worker.state.profiles(f"u{n}" for n in range(9))
+    shown = {user_id: profile.impressions for user_id, profile in profiles.items() if profile.impressions}
+    assert shown == offline.state.impressions()
+    assert bool(shown) is (config is DISCOUNTING)
     for online, offline in zip(published, map(orjson.loads, map(orjson.dumps, made)), strict=True):
         assert online.pop("published_ts") != offline.pop("published_ts")
         places, others = online.pop("items"), offline.pop("items")

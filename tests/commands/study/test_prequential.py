@@ -78,13 +78,15 @@ def test_re_ranked_lists_stand_beside_those_by_score(log):
     assert both["reranking"]["diversity@10_change"] is before["diversity@10"] is None  # the films have no genres
     assert 0.0 < before["coverage@10"] <= 1.0
     assert before["novelty@10"] > 0.0
+    assert 0.0 < before["temporal_diversity@10"] <= 1.0
     assert "diversity@10" not in both["methods"]["popularity"]
 
 
 def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
     """Ended in its second round, the same command prints what a run in one piece prints, and leaves no file."""
     kept = tmp_path / "kept"
-    whole = json.loads(run(log, "--mmr", "0.4", "--json"))
+    options = ("--mmr", "0.4", "--impression-discount", "0.3", "--json")
+    whole = json.loads(run(log, *options))
     learn = PrequentialRun.round
 
     def learn_and_end(self, *arguments, **named):
@@ -95,10 +97,10 @@ def test_an_interrupted_command_goes_on(log, tmp_path, monkeypatch):
 
     monkeypatch.setattr(PrequentialRun, "round", learn_and_end)
     with pytest.raises(RuntimeError, match="power"):
-        run(log, "--mmr", "0.4", "--json", "--checkpoint", kept)
+        run(log, *options, "--checkpoint", kept)
     monkeypatch.undo()
     assert kept.exists()
-    again = json.loads(run(log, "--mmr", "0.4", "--json", "--checkpoint", kept))
+    again = json.loads(run(log, *options, "--checkpoint", kept))
     assert again["methods"] == whole["methods"]
     assert not kept.exists()
 

@@ -11,6 +11,7 @@ from model.network.neumf import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig
+from model.reranking.diversified import DiversityConfig
 from model.training.fit import TrainingConfig
 from model.training.gate import gate
 from model.training.learner import LearnerConfig
@@ -19,6 +20,7 @@ from replay.datasets.dataset import Dataset, Provenance
 from replay.prequential.baseline_ranks import baseline_ranks
 from replay.prequential.baselines import STREAM_BASELINES, AllTimePopularity, DecayedPopularity, Isgd, half_rank
 from replay.prequential.checkpoint import keep, restore
+from replay.prequential.list_figures import ListFigures
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
 from replay.prequential.outcome import FROZEN, ONLINE, PrequentialOutcome, TasteFigures, moving_average, slices
 from replay.prequential.run import PrequentialConfig, PrequentialRun
@@ -248,6 +250,23 @@ def test_asking_before_is_having_been_told_after(stream, whole):
         modes.add(after.mode)
     assert len(last) > 10
     assert modes == {"cold_start", "personalized"}
+
+
+def test_what_was_shown_goes_back_list_by_list(stream, whole):
+    """With a discount lists change more from one to the next, each made after the one before it; learning does not."""
+    config = replace(CONFIG, diversity=DiversityConfig(impression_discount=0.5))
+    run = finished(PrequentialRun(stream, config))
+    assert run.reranked is not None
+    assert run.track.items.tolist() == whole.track.items.tolist()
+    before, after = (ListFigures.of(stream, track.items).temporal_diversity for track in (run.track, run.reranked))
+    assert before < after
+    tested = stream.user_ids[stream.tests].tolist()
+    assert set(run.worker.state.impressions()) == set(tested)
+    user = max(set(tested), key=tested.count)
+    counted = run.worker.state.impressions()[user]
+    assert sum(counted.values()) <= 10 * sum(0.95**n for n in range(tested.count(user))) + 0.1
+    listed = run.reranked.items[[at for at, one in enumerate(tested) if one == user][-1]]
+    assert all(counted[f"i{row}"] >= 1.0 for row in listed.tolist() if row >= 0)
 
 
 def test_a_batch_gets_one_list_for_each_user_it_touched(stream):
