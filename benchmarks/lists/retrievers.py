@@ -12,7 +12,7 @@ last event is held out. Every retriever proposes the same number of items that i
 * ``blend`` is the same with genres and popularity, which are inner products too.
 
 Names joined by ``+`` take turns, best first, until there are as many distinct items. Printed are the share of held-out
-items among them with its standard error over users, the difference to the first line with the error of that difference,
+items among them with its standard error over users, the differences to the first and to the second line with theirs,
 and the share of the exact list's ten items. Not run by the test suite.
 """
 
@@ -131,15 +131,16 @@ class Tested:
 
     def report(self, n: int) -> None:
         """Print what is among ``n`` candidates."""
-        print(f"\n{n} candidates\n| | held-out items | difference | of the exact ten |\n|---|---:|---:|---:|")
-        before = None
+        print(f"\n{n} candidates\n| | held-out items | to the first | to the second | of the exact ten |")
+        print("|---|---:|---:|---:|---:|")
+        hits_of = {}
         for name in COMPARED:
             found = self._candidates([self.orders[part] for part in name.split("+")], n)
-            hits = (found == self.held_out[:, None]).any(axis=1)
+            hits = (found == self.held_out[:, None]).any(axis=1).astype(np.float64)
             exact = np.mean([np.isin(best, mine).mean() for best, mine in zip(self._exact, found, strict=True)])
-            before = hits if before is None else before
-            lead = hits.astype(np.float64) - before
-            print(f"| {name} | {_with_error(hits)} | {_with_error(lead, sign='+')} | {exact:.4f} |")
+            hits_of[name] = hits
+            leads = [_with_error(hits - hits_of.get(other, hits), sign="+") for other in COMPARED[:2]]
+            print(f"| {name} | {_with_error(hits)} | {' | '.join(leads)} | {exact:.4f} |")
 
     def _order(self, scores: Scores) -> Rows:
         """Return the rows of untouched items, best first: int64 (B, M), -1 behind them."""
@@ -198,7 +199,7 @@ def _popular(ranker: RetrievingRanker) -> Rows:
     return static.topk(POPULAR_PER_FEATURE, dim=1).indices.T.reshape(-1).numpy()
 
 
-def _with_error(values: NDArray[np.bool_] | NDArray[np.float64], sign: str = "") -> str:
+def _with_error(values: NDArray[np.float64], sign: str = "") -> str:
     return f"{values.mean():{sign}.4f} ± {values.std(ddof=1) / len(values) ** 0.5:.4f}"
 
 
