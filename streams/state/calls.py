@@ -37,7 +37,7 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v5"
+LIBRARY = "reelstream_v6"
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition; with two bits of verdict exact below offset 2**39
 _COUNTS, _POSITIVE, _NEWCOMERS = 4, 2, 1  # bits of a verdict
 SourcedEvent = tuple[Origin, Event, tuple[str, ...]]

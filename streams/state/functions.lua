@@ -1,4 +1,4 @@
-#!lua name=reelstream_v5
+#!lua name=reelstream_v6
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -709,13 +709,13 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v5_apply', apply)
-redis.register_function('reelstream_v5_move_model', move_model)
-redis.register_function('reelstream_v5_model_announced', model_announced)
-redis.register_function('reelstream_v5_model_measured', model_measured)
-redis.register_function('reelstream_v5_store_list', store_list)
-redis.register_function('reelstream_v5_amend_list', amend_list)
-redis.register_function('reelstream_v5_count_items', count_items)
-redis.register_function('reelstream_v5_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v5_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v5_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v6_apply', apply)
+redis.register_function('reelstream_v6_move_model', move_model)
+redis.register_function('reelstream_v6_model_announced', model_announced)
+redis.register_function('reelstream_v6_model_measured', model_measured)
+redis.register_function('reelstream_v6_store_list', store_list)
+redis.register_function('reelstream_v6_amend_list', amend_list)
+redis.register_function('reelstream_v6_count_items', count_items)
+redis.register_function('reelstream_v6_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v6_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v6_read_hot', callback = read_hot, flags = {'no-writes'}}
