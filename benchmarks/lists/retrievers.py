@@ -169,7 +169,7 @@ def _scores(ranker: RetrievingRanker, alone: RetrievingRanker, histories: Histor
     """Return the inner products of what a version holds, each float32 (B, N)."""
     tower, index = (_products(one, histories) for one in (alone, ranker))
     weights = ranker._blend.at(histories.lengths(), "personalized")  # noqa: SLF001 - no other way to them
-    rest = ranker._mixture(histories, weights) @ ranker._mixed(None)  # noqa: SLF001 - taste, genres and popularity
+    rest = sum(left @ right for left, right in ranker._products(histories, weights, None))  # noqa: SLF001 - taste, genres and popularity
     taste = ranker.snapshot.network().taste_reader()
     assert taste is not None, "the default network has a part for taste"
     return {

@@ -7,7 +7,7 @@ enough for a core's cache. Scoring given candidates reads from the same scores, 
 served.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -132,11 +132,17 @@ class Ranker:
         threads would wait for each other after every operation, so leave those at one.
     approval : how much it counts whether a user will like an item.
 
+    Attributes
+    ----------
+    is_exact : whether :meth:`rank` scores the whole catalogue, so that it costs what :meth:`logits` does.
+
     Raises
     ------
     ValueError
         If the snapshot has no items, or there is no thread.
     """
+
+    is_exact = True
 
     def __init__(
         self,
@@ -175,6 +181,7 @@ class Ranker:
             self._network, self._side, self._evidence, self._taste, self._genres, self._approval
         )
         self._nothing_trends = Signals.none(len(snapshot.items))
+        self._last_static: tuple[Signals | None, Tensor] = (None, self._counts)
 
     @property
     def handover(self) -> int | None:
@@ -327,8 +334,8 @@ class Ranker:
         if self._evidence is not None:
             found = torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows))  # (B, C, kernels)
             logits += torch.einsum("pck,pk->pc", found, self._evidence_weights(weights))
-        left, right = self._mixture(histories, weights), self._mixed(signals)
-        logits += torch.einsum("pm,mpc->pc", left, right[:, wanted])
+        for left, right in self._products(histories, weights, signals):
+            logits += torch.einsum("pm,mpc->pc", left, right[:, wanted])
         self._add_approval(logits, histories, rows)
         _require_finite("Ranker.rerank", logits)
         return logits.numpy()
@@ -403,27 +410,34 @@ class Ranker:
         else:
             logits = torch.zeros(len(histories), len(self))
         self._add_evidence(logits, histories, weights)
-        logits.addmm_(self._mixture(histories, weights), self._mixed(signals))
+        for left, right in self._products(histories, weights, signals):
+            logits.addmm_(left, right)
         self._add_approval(logits, histories)
         _require_finite("Ranker.logits", logits)
         return logits
 
-    def _mixture(self, histories: HistoryBatch, weights: Tensor) -> Tensor:
-        """Return the askers' side of all features that are inner products, float32 (B, G + 4 + T)."""
-        genres = self._liked_genres(histories) * weights[:, feature("genres"), None]
-        sides = [genres, weights[:, [feature(name) for name in STATIC]]]
-        if self._taste is not None:
-            sides.append(self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, feature("taste"), None]))
-        return torch.cat(sides, dim=1)
+    def _products(
+        self, histories: HistoryBatch, weights: Tensor, signals: Signals | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give both sides of the features that are inner products: askers' float32 (B, M) and items' (M, N).
 
-    def _mixed(self, signals: Signals | None) -> Tensor:
-        """Return the items' side of them, float32 (G + 4 + T, N)."""
-        return torch.cat([self._genres.T, self._static(signals), self._network.taste.factors.T[: self._taste_width]])
+        The items' sides are views of what is kept, as to copy them would cost more than all else of a few candidates.
+        """
+        yield self._liked_genres(histories) * weights[:, feature("genres"), None], self._genres.T
+        yield weights[:, [feature(name) for name in STATIC]], self._static(signals)
+        if self._taste is not None:
+            tastes = self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, feature("taste"), None])
+            yield tastes, self._network.taste.factors.T[: self._taste_width]
 
     def _static(self, signals: Signals | None) -> Tensor:
-        """Return the features of items alone, float32 (4, N)."""
+        """Return the features of items alone, float32 (4, N), which are made once for what trends now."""
         now = signals or self._nothing_trends
-        return torch.cat([self._counts, torch.from_numpy(np.stack([now.trending, now.newcomers]))])
+        signals_of_last, last = self._last_static
+        if signals_of_last is now:
+            return last
+        made = torch.cat([self._counts, torch.from_numpy(np.stack([now.trending, now.newcomers]))])
+        self._last_static = now, made
+        return made
 
     def _liked_genres(self, histories: HistoryBatch) -> Tensor:
         """Return the direction of the genres that each user likes, float32 (B, G).

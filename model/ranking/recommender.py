@@ -23,7 +23,7 @@ from model.network.intent import TEXT_WIDTH, text_vectors
 from model.ranking.asked import CatalogueWishes, best_allowed, read_wishes
 from model.ranking.cold_start import ColdStart, ScoredItem, Source, Trending
 from model.ranking.content import ContentIndex
-from model.ranking.exact import HistoryBatch, Ranker
+from model.ranking.exact import HistoryBatch, RankedLists, Ranker
 from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.ranking.modes import ModeConfig, decide
@@ -371,24 +371,34 @@ class Recommender:
         """Return lists that the version makes; those with wishes are ordered by what is asked for as well."""
         assert self.ranker is not None, "lists are scored by a version"
         histories = self.ranker.histories(profiles)
-        logits = self.ranker.logits(histories, self._texts(asked), self._signals, mode)
-        plain = [place for place, wish in enumerate(asked) if wish is None]
-        found: dict[int, tuple[ScoredItem, ...]] = {}
-        if plain:
-            some = slice(None) if len(plain) == len(asked) else np.array(plain)
-            found.update(zip(plain, self._best(logits[some], histories.taken(some), n, mode), strict=True))
-        wished = [(place, wish) for place, wish in enumerate(asked) if wish is not None]
-        if wished:
-            places = [place for place, _ in wished]
-            mine = [profiles[place] for place in places]
-            lists = self._wished(mine, n, [wish for _, wish in wished], logits[places], mode)
-            found.update(zip(places, lists, strict=True))
-        return [found[place] for place in range(len(profiles))]
+        plain = np.array([place for place, wish in enumerate(asked) if wish is None], dtype=np.int64)
+        wished = np.array([place for place, wish in enumerate(asked) if wish is not None], dtype=np.int64)
+        if not len(wished):
+            return self._items_of(self._retrieved(histories, n, mode), mode)
+        lists: dict[int, tuple[ScoredItem, ...]] = {}
+        some = np.arange(len(asked)) if self.ranker.is_exact else wished  # one product for all costs less than two
+        logits = self.ranker.logits(histories.taken(some), self._texts([asked[at] for at in some]), self._signals, mode)
+        if len(plain):
+            mine = histories.taken(plain)
+            best = (
+                self.ranker.best(logits[plain], mine, n, allowed=self._listed)
+                if self.ranker.is_exact
+                else self._retrieved(mine, n, mode)
+            )
+            lists.update(zip(plain.tolist(), self._items_of(best, mode), strict=True))
+        wishes = [wish for wish in asked if wish is not None]
+        logits = logits[wished] if self.ranker.is_exact else logits
+        asking = self._wished([profiles[at] for at in wished], n, wishes, logits, mode)
+        lists.update(zip(wished.tolist(), asking, strict=True))
+        return [lists[place] for place in range(len(profiles))]
 
-    def _best(self, logits: Tensor, histories: HistoryBatch, n: int, mode: Mode) -> list[tuple[ScoredItem, ...]]:
-        """Return lists without wishes of users whose logits are float32 (B, M)."""
+    def _retrieved(self, histories: HistoryBatch, n: int, mode: Mode) -> RankedLists:
+        """Return lists without wishes, from an index of candidates where the version has one."""
         assert self.ranker is not None, "lists are scored by a version"
-        ranked = self.ranker.best(logits, histories, n, allowed=self._listed)
+        return self.ranker.rank(histories, n, allowed=self._listed, signals=self._signals, mode=mode)
+
+    def _items_of(self, ranked: RankedLists, mode: Mode) -> list[tuple[ScoredItem, ...]]:
+        assert self.ranker is not None, "lists are scored by a version"
         ids = self.ranker.snapshot.items
         return [
             tuple(

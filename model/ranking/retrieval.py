@@ -181,6 +181,8 @@ class RetrievingRanker(Ranker):
         If a weight is not a number or infinite.
     """
 
+    is_exact = False
+
     def __init__(
         self,
         snapshot: Snapshot,

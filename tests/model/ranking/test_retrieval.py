@@ -5,10 +5,16 @@ import numpy as np
 import pytest
 import torch
 
+from model.catalogue import Catalogue, Item
+from model.history import Interaction, Profile
 from model.network.blend import MODES, feature
 from model.network.neumf import NeuMF, NeuMFConfig
 from model.network.snapshot import Snapshot
+from model.ranking.cold_start import ColdStart, Trending
+from model.ranking.content import ContentIndex
 from model.ranking.exact import HistoryBatch, RankedLists, Ranker
+from model.ranking.modes import ModeConfig
+from model.ranking.recommender import Recommender
 from model.ranking.retrieval import (
     LARGE_FROM,
     RetrievalConfig,
@@ -17,6 +23,7 @@ from model.ranking.retrieval import (
     is_large,
     measure_recall,
 )
+from model.wishes.wishes import NO_WISHES, GenreWishes, Wishes
 
 faiss = pytest.importorskip("faiss", reason="needs the extra large: pip install 'reelstream[large]'")
 
@@ -208,6 +215,33 @@ def test_other_sources_propose_what_the_index_does_not(snapshot, histories):
     helped = RetrievingRanker(snapshot, narrow, sources=(lambda asked: exact.rank(asked, 10).rows,))
     assert measure_recall(alone, histories).mean < 1.0
     assert measure_recall(helped, histories).mean == 1.0
+
+
+def test_lists_are_made_of_what_the_index_proposes(snapshot):
+    """A recommender asks the index for lists without wishes, also beside some with wishes, for which it scores all."""
+    ranker = RetrievingRanker(snapshot, replace(CLUSTERED, candidates=10, per_item=1, probes=1))
+    catalogue = Catalogue.of(Item(name, name, 2000, ("abcd"[int(name) % 4],)) for name in snapshot.items)
+    asking = Recommender(catalogue, ContentIndex(catalogue), Trending(), ColdStart(), ModeConfig(5, 3), ranker, "v1")
+    profiles = [
+        Profile(f"n{user}", recent=tuple(Interaction(str(user + CLUSTERS * n), 9 - n, "watch", 1.0) for n in range(8)))
+        for user in range(12)
+    ]
+    histories = ranker.histories(profiles)
+
+    def lists(found):
+        return [[item.item_id for item in one.items] for one in found]
+
+    proposed = [[str(row) for row in line if row >= 0] for line in ranker.rank(histories, 10).rows.tolist()]
+    exact = [list(map(str, line)) for line in ranker.rank_exactly(histories, 10).rows.tolist()]
+    assert proposed != exact
+    assert lists(asking.recommend(profiles, 10)) == proposed
+    wishes = [Wishes(genres=GenreWishes(must=("a",))) if user % 3 == 0 else NO_WISHES for user in range(12)]
+    mixed = lists(asking.recommend(profiles, 10, asking.read(wishes)))
+    assert [mixed[user] for user in range(12) if user % 3] == [proposed[user] for user in range(12) if user % 3]
+    for user in range(0, 12, 3):
+        allowed = np.arange(N) % 4 == 0
+        best = Ranker(snapshot).rank(histories.taken(np.array([user])), 10, allowed=allowed).rows[0].tolist()
+        assert mixed[user] == list(map(str, best))
 
 
 def test_building_again_gives_the_same_lists(snapshot, clustered, histories):
