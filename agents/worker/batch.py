@@ -135,6 +135,7 @@ async def _answer_again(worker: Worker, records: Sequence[RawRecord]) -> None:
     applied = await worker.state.apply(events)
     answers = await _answers(worker, applied)
     await worker.state.store_lists(await publish(worker, answers, ()))
+    worker.degraded.note((one.recommendation for one in answers), [None] * len(answers))
     worker.report.applied += applied.fresh
 
 

@@ -97,8 +97,9 @@ class FetchWatch:
         for one in self._report.stalled:
             if one.partition not in known and not is_silent:
                 logger.warning("worker.stalled %s at offset %s: no answer for %.0f s", *_told(one))
-        for partition in sorted(known - {one.partition for one in self._report.stalled}):
-            logger.warning("worker.fetching %s again", partition)
+        if time.time() - self._awake_since >= self._config.shown_s:  # else nobody knows yet who answers
+            for partition in sorted(known - {one.partition for one in self._report.stalled}):
+                logger.warning("worker.fetching %s again", partition)
         if self._report.kafka_away_s is not None:
             self._answered_since = time.monotonic()
         answers_for_s = time.monotonic() - self._answered_since

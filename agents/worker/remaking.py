@@ -16,7 +16,8 @@ __all__ = ["ListRemaker"]
 
 logger = logging.getLogger(__name__)
 PERIOD_S = 5.0  # as long as a breaker rests before a call is tried again, which may be one of these
-AT_ONCE = 16  # lists, which are explained too; a batch that comes meanwhile waits for no more than these
+AT_ONCE = 16  # lists, which are explained too; a batch that comes meanwhile waits for no more than these. After a try
+# that failed it is one, until one succeeds: so a single list that cannot be scored is found, and no other suffers.
 
 
 class ListRemaker:
@@ -34,15 +35,17 @@ class ListRemaker:
     def __init__(self, worker: Worker, assigned: Callable[[], Collection[TopicPartition]]) -> None:
         self._worker = worker
         self._assigned = assigned
+        self._at_once = AT_ONCE
 
     async def refresh(self) -> None:
         """Make as many again as wait, while scoring answers and nothing else is to be done."""
         worker, n_made = self._worker, 0
         while len(worker.degraded) and self._may():
-            n_left = len(worker.degraded)
             async with worker.in_turn:
-                n_made += await self._remake()
-            if len(worker.degraded) >= n_left:  # there is no scoring yet
+                made, failed = await self._remake()
+            n_made += made
+            self._at_once = 1 if failed else AT_ONCE
+            if failed:  # there is no scoring yet, at least not of these
                 break
         if n_made:
             logger.info("worker.remade %s lists that were degraded", n_made)
@@ -51,10 +54,10 @@ class ListRemaker:
         worker = self._worker
         return worker.report.lag <= worker.config.batch and not worker.current.recommender.lacks_model
 
-    async def _remake(self) -> int:
-        """Make some again; those whose users have a newer list, or another worker, are let go."""
+    async def _remake(self) -> tuple[int, int]:
+        """Return how many were made again and how many not; others, with a newer list or worker, are let go."""
         worker, mine = self._worker, self._assigned()
-        waiting = worker.degraded.oldest(AT_ONCE)
+        waiting = worker.degraded.oldest(self._at_once)
         profiles = await worker.state.profiles([one.user_id for one in waiting])
         wanted = [one for one in waiting if one.partition in mine and profiles[one.user_id].sequence == one.sequence]
         asked = [(worker.hinted(profiles[one.user_id]), one.trigger) for one in wanted]
@@ -66,6 +69,8 @@ class ListRemaker:
         ]
         lists = await publish(worker, [answer for _, answer in made], (), [one.headers for one, _ in made])
         await worker.state.store_lists(lists)
-        worker.degraded.forget([one for one in waiting if one not in wanted])
-        worker.degraded.forget([one for one, _ in made])
-        return len(made)
+        done = [one for one, _ in made]
+        failed = [one for one in wanted if one not in done]
+        worker.degraded.forget([one for one in waiting if one not in failed])
+        worker.degraded.postpone(failed)
+        return len(made), len(failed)

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.history import Profile
+from model.reranking.mmr import SCORE_EPSILON
 
 __all__ = ["MAX_ITEMS", "discounted", "impressions_after", "untouched_impressions"]
 
 _Floats = NDArray[np.float32]
 KEPT_PER_LIST = 0.95  # of a count, by each further list; so an item that is on every list comes to 20
-LEAST = 0.1  # below which a count changes no odds to speak of: an item that was shown once, 45 lists ago
+MIN_COUNT = 0.1  # below which a count changes no odds to speak of: an item that was shown once, 45 lists ago
 MAX_ITEMS = 100  # with a count, for each user: 2 kB of Redis; the highest counts stay
 DIGITS = 3  # of a stored count
-LEAST_SCORE = 1.0e-6  # beyond which a float32 no longer tells a score from 0 or 1
 
 
 def untouched_impressions(profile: Profile) -> dict[str, float]:
@@ -39,7 +39,7 @@ def impressions_after(profile: Profile, listed: Iterable[str]) -> dict[str, floa
     for item_id in listed:
         found[item_id] = found.get(item_id, 0.0) + 1.0
     ordered = sorted(found.items(), key=lambda one: -one[1])
-    return {item_id: round(n, DIGITS) for item_id, n in ordered[:MAX_ITEMS] if n >= LEAST}
+    return {item_id: round(n, DIGITS) for item_id, n in ordered[:MAX_ITEMS] if n >= MIN_COUNT}
 
 
 def discounted(scores: _Floats, impressions: _Floats, weight: float) -> _Floats:
@@ -51,6 +51,6 @@ def discounted(scores: _Floats, impressions: _Floats, weight: float) -> _Floats:
     impressions : float32 (B, C), how often each candidate was shown.
     weight : how much that counts, 0 for not at all.
     """
-    bounded = np.clip(scores.astype(np.float64), LEAST_SCORE, 1.0 - LEAST_SCORE)
+    bounded = np.clip(scores.astype(np.float64), SCORE_EPSILON, 1.0 - SCORE_EPSILON)
     odds = bounded / (1.0 - bounded) * (1.0 + impressions) ** -weight
     return np.where(np.isneginf(scores), np.float32("-inf"), odds / (1.0 + odds)).astype(np.float32)

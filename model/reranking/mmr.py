@@ -14,7 +14,7 @@ References
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["likeness_to_listed", "relevance_of"]
+__all__ = ["SCORE_EPSILON", "likeness_to_listed", "relevance_of"]
 
 _Floats = NDArray[np.float32]
 SCORE_EPSILON = 1.0e-6  # beyond which a float32 no longer tells a score from 0 or 1

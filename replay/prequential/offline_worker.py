@@ -169,10 +169,10 @@ class OfflineWorker:
             return tuple(one.recommendation for one in _result(serving.answer(self.recommender, wanted)))
         made: dict[int, Answer] = {}
         for places in _waves([profile.user_id for profile, _ in wanted]):
-            shown = self.state.impressions()
             moments = [wanted[place] for place in places]
             told = [
-                (replace(profile, impressions=shown.get(profile.user_id, {})), trigger) for profile, trigger in moments
+                (replace(profile, impressions=self.state.impressions_of(profile.user_id)), trigger)
+                for profile, trigger in moments
             ]
             made.update(zip(places, _result(serving.answer(self.recommender, told)), strict=True))
             for place in places:

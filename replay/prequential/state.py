@@ -128,6 +128,11 @@ class OfflineState:
         """Return what each user was shown so far, of those who were shown anything that counts."""
         return {user_id: user.impressions for user_id, user in self._users.items() if user.impressions}
 
+    def impressions_of(self, user_id: str) -> Mapping[str, float]:
+        """Return what one user was shown so far."""
+        user = self._users.get(user_id)
+        return {} if user is None else user.impressions
+
     async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
         """Return, for each profile and candidate items, which of them its user had touched or hidden by then."""
         return [self._seen(profile, items) for profile, items in wanted]

@@ -1,7 +1,7 @@
 """Lists that were published without scoring, remembered until they can be made again; in memory alone."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from streams.records.positions import TopicPartition
@@ -10,6 +10,7 @@ from streams.serving.lists import Trigger
 
 __all__ = ["DegradedList", "DegradedLists"]
 
+MAX_TRIES = 3  # of a list, the last of them alone: one whose scoring always fails must not keep others from theirs
 MOST = 10_000  # users, of some hundred bytes each; more than that, and the oldest wait for their next event
 
 
@@ -24,6 +25,7 @@ class DegradedList:
     trigger : the event that led to it.
     partition : of that event; whoever has it makes the user's lists.
     headers : of the list's record, which carry its trace.
+    tries : how often it was made again without success.
     """
 
     user_id: str
@@ -31,6 +33,7 @@ class DegradedList:
     trigger: Trigger
     partition: TopicPartition
     headers: Mapping[str, bytes] | None
+    tries: int = 0
 
     @classmethod
     def of(cls, made: Recommendation, headers: Mapping[str, bytes] | None) -> "DegradedList":
@@ -73,3 +76,10 @@ class DegradedLists:
         """Let lists go that were made again, or need not be."""
         for one in some:
             self._waiting.pop(one.user_id, None)
+
+    def postpone(self, some: Collection[DegradedList]) -> None:
+        """Put lists behind all others that could not be made again; after three tries they wait for an event."""
+        for one in some:
+            self._waiting.pop(one.user_id, None)
+            if one.tries + 1 < MAX_TRIES:
+                self._waiting[one.user_id] = replace(one, tries=one.tries + 1)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -93,18 +93,18 @@ class PublishedLists:
         """
         with self.of(user_id) as lists:
             told = await stored()
-            rec_id, since = None, -math.inf
+            last, since = None, -math.inf
             if told is not None:
                 first = orjson.loads(told)
-                rec_id, since = first["rec_id"], first["published_ts"]
+                last, since = _name_of(first), first["published_ts"]
                 yield told
             while True:
                 body = await lists.get()
                 record = orjson.loads(body)
                 if "request_id" in record["trigger"] or record["mode"] == "refused":
                     continue
-                if record["rec_id"] != rec_id and record["published_ts"] >= since:
-                    rec_id = record["rec_id"]
+                if _name_of(record) != last and record["published_ts"] >= since:
+                    last = _name_of(record)
                     yield body
 
     async def _connected(self) -> AIOKafkaConsumer:
@@ -147,3 +147,8 @@ class PublishedLists:
             if lists.full():
                 lists.get_nowait()
             lists.put_nowait(record.value)
+
+
+def _name_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what tells a list from all others: one that was degraded may be made again under its id."""
+    return record["rec_id"], record["mode"]

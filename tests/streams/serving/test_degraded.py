@@ -37,3 +37,15 @@ def test_the_oldest_gives_way():
     lists.note([made(user, 1) for user in "abc"], [None] * 3)
     assert [one.user_id for one in lists.oldest(1)] == ["b"]
     assert len(lists) == 2
+
+
+def test_one_that_cannot_be_made_again_lets_the_others_pass():
+    """A list that failed goes behind the others, and is let go when it has failed three times."""
+    lists = DegradedLists()
+    lists.note([made(user, 1) for user in "ab"], [None] * 2)
+    lists.postpone(lists.oldest(1))
+    assert [one.user_id for one in lists.oldest(2)] == ["b", "a"]
+    lists.forget(lists.oldest(1))
+    for left in (1, 0):
+        lists.postpone(lists.oldest(1))
+        assert len(lists) == left
