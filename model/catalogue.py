@@ -1,11 +1,14 @@
 """What can be recommended: items and the catalogue that holds them.
 
-The catalogue is a value: a change makes a new one, so a batch that started with one finishes with it.
+The catalogue is a value: a change makes a new one, so a batch that started with one finishes with it. It may hold items
+that nobody is to be shown yet, or any more: what is listed at a moment is a catalogue of its own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+
+from model.renames import NO_RENAMES, Renames
 
 __all__ = ["Catalogue", "Item"]
 
@@ -21,6 +24,10 @@ class Item:
     year : year of release, or None if unknown.
     genres : names in the owner's order, possibly none.
     tags : what people say of it, in few words each, possibly none.
+    released : from when on it is listed, milliseconds since the epoch; None for always.
+    expires : from when on it is listed no more, milliseconds since the epoch; None for never.
+    hidden : whether it is not listed until a later record says otherwise.
+    was : ids that it had before, the latest first.
     """
 
     item_id: str
@@ -28,18 +35,50 @@ class Item:
     year: int | None = None
     genres: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    released: int | None = None
+    expires: int | None = None
+    hidden: bool = False
+    was: tuple[str, ...] = ()
+
+    def is_listed(self, now_ms: int) -> bool:
+        """Return whether it may be shown at a moment: released, not expired and not hidden."""
+        if self.hidden or (self.released is not None and now_ms < self.released):
+            return False
+        return self.expires is None or now_ms < self.expires
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All items, by id, in a stable order (first seen first)."""
+    """All items, by id, in a stable order (first seen first).
+
+    Parameters
+    ----------
+    items : by id.
+    renames : other ids of the items, where these are named by their first ids (:meth:`under_first_ids`).
+    """
 
     items: Mapping[str, Item] = field(default_factory=lambda: MappingProxyType({}))
+    renames: Renames = NO_RENAMES
 
     @classmethod
-    def of(cls, items: Iterable[Item]) -> "Catalogue":
+    def of(cls, items: Iterable[Item], renames: Renames = NO_RENAMES) -> "Catalogue":
         """Collect items; of two with the same id the later wins."""
-        return cls(MappingProxyType({item.item_id: item for item in items}))
+        return cls(MappingProxyType({item.item_id: item for item in items}), renames)
+
+    def under_first_ids(self) -> "Catalogue":
+        """Return the items named by their first ids, without those that have become others; itself without renames."""
+        was = {item.item_id: item.was for item in self if item.was}
+        if not was:
+            return self
+        renames = Renames.of(was)
+        kept = (item for item in self if item.item_id not in renames.today)
+        return Catalogue.of((replace(one, item_id=renames.first_id(one.item_id)) for one in kept), renames)
+
+    def under_ids_of_today(self) -> "Catalogue":
+        """Return the items named by the ids that they have now."""
+        if not self.renames.today:
+            return self
+        return Catalogue.of(replace(item, item_id=self.renames.id_of_today(item.item_id)) for item in self)
 
     def changed(self, put: Iterable[Item] = (), remove: Iterable[str] = ()) -> "Catalogue":
         """Return a catalogue with some items put in (or replaced) and others removed."""
@@ -47,6 +86,16 @@ class Catalogue:
         for item_id in remove:
             items.pop(item_id, None)
         return Catalogue(MappingProxyType(items))
+
+    def listed(self, now_ms: int) -> "Catalogue":
+        """Return the items that may be shown at a moment; itself where these are all."""
+        shown = [item for item in self if item.is_listed(now_ms)]
+        return self if len(shown) == len(self) else Catalogue.of(shown, self.renames)
+
+    def changes_after(self, now_ms: int) -> int | None:
+        """Return the next moment at which an item is released or expires; None where none will be."""
+        moments = (at for item in self if not item.hidden for at in (item.released, item.expires) if at is not None)
+        return min((at for at in moments if at > now_ms), default=None)
 
     def find(self, item_id: str) -> Item | None:
         """Return the item, or None if the catalogue does not hold it."""
@@ -58,7 +107,7 @@ class Catalogue:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel between processes as the items, because a read-only mapping does not."""
-        return Catalogue.of, (tuple(self),)
+        return Catalogue.of, (tuple(self), self.renames)
 
     def __len__(self) -> int:
         return len(self.items)

@@ -62,13 +62,16 @@ def are_positive_ratings(users: ArrayLike, stars: ArrayLike) -> NDArray[np.bool_
     users : (E,), any values that tell users apart, in the order of the ratings.
     stars : float64 (E,).
     """
-    _, rows = np.unique(np.asarray(users), return_inverse=True)
-    given = np.asarray(stars, dtype=np.float64)
+    rows = np.asarray(users)
+    if rows.dtype.kind not in "iu":
+        _, rows = np.unique(rows, return_inverse=True)
     order = np.argsort(rows, kind="stable")
-    owner, ordered = rows[order], given[order]
-    starts = np.searchsorted(owner, owner)  # (E,), where each rating's user begins
+    owner, ordered = rows[order], np.asarray(stars, dtype=np.float64)[order]
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1])[: len(owner)])  # where each user begins
+    counts = np.diff(starts, append=len(owner))
+    before = np.arange(len(owner)) - np.repeat(starts, counts)
     sums = np.cumsum(ordered) - ordered
-    before, sums = np.arange(len(owner)) - starts, sums - sums[starts]
+    sums -= np.repeat(sums[starts], counts)
     middles = np.where(before >= MIN_OWN_RATINGS, sums / np.maximum(before, 1) - ROUNDING, SCALE_MIDDLE)
     found = np.empty(len(owner), dtype=np.bool_)
     found[order] = ordered >= middles
@@ -89,6 +92,18 @@ class RatingTallies:
 
     def __len__(self) -> int:
         return len(self._tallies)
+
+    def forget(self, user_id: str) -> None:
+        """Forget a user's ratings."""
+        self._tallies.pop(user_id, None)
+
+    def take_back(self, user_id: str, stars: float) -> None:
+        """Count a user's rating no more; later ones are judged without it."""
+        ratings, rating_sum = self._tallies.get(user_id, (0, 0.0))
+        if ratings > 1:
+            self._tallies[user_id] = ratings - 1, rating_sum - stars
+        else:
+            self._tallies.pop(user_id, None)
 
     def judge(self, user_id: str, stars: float) -> bool:
         """Tell whether a user's next rating is positive, and count it."""

@@ -70,6 +70,7 @@ class Profile:
     genres : decayed affinity per genre as of ``last_ts``.
     groups : groups of people that the user's hints name, where there are hints (``model.hints``).
     impressions : item to how often the user was shown it, where that is counted (``model.reranking.impressions``).
+    withdrawn : how many events were taken back after they had been applied; they are in none of the numbers above.
     """
 
     user_id: str
@@ -86,11 +87,12 @@ class Profile:
     genres: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     groups: tuple[str, ...] = ()
     impressions: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    withdrawn: int = 0
 
     @property
     def sequence(self) -> int:
-        """How many events were applied; grows by one with each and orders a user's lists."""
-        return self.watches + self.ratings + self.actions
+        """How many events were applied or taken back; grows by one with each and orders a user's lists."""
+        return self.watches + self.ratings + self.actions + 2 * self.withdrawn
 
 
 def distinct_items(recent: Iterable[Interaction]) -> tuple[Interaction, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-__all__ = ["DEFAULT_KINDS", "RATE", "WATCH", "Effect", "EventKind", "KindTable", "source_of"]
+__all__ = ["DEFAULT_KINDS", "RATE", "WATCH", "Effect", "EventKind", "KindTable", "Source", "source_of"]
 
 Effect = Literal["hide", "unhide"]
 Source = Literal["watch", "rate", "action"]

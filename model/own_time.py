@@ -8,9 +8,13 @@ the events of one topic of a partition in their order, which is always the same.
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["FAR", "OLDEST", "OwnTime"]
 
 FAR = 3  # half-lives; one event that far ahead weighs as eight of now, and with ten it weighed as a thousand
+ONE_BY_ONE = 256  # events after one that is far off, which often come with others
 OLDEST = 10  # half-lives; what is older would count less than a thousandth
 
 
@@ -57,6 +61,35 @@ class OwnTime:
                 self.other_warm *= decay
             self.warm += 1.0
         return self.own + max(-OLDEST * self.half_life_ms, min(0, ts - self.newest))
+
+    def take_all(self, stamps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Take the next events and return their own times, as :meth:`take` does one by one; both int64 (E,)."""
+        found = np.empty_like(stamps)
+        at = 0
+        while at < len(stamps):
+            at += self._take_near(stamps[at:], found[at:])
+            for place in range(at, min(at + ONE_BY_ONE, len(stamps))):
+                found[place] = self.take(int(stamps[place]))
+            at += ONE_BY_ONE
+        return found
+
+    def _take_near(self, stamps: NDArray[np.int64], found: NDArray[np.int64]) -> int:
+        """Take the events before the first one that is far off, fill in their own times and return how many."""
+        newest = np.maximum(np.maximum.accumulate(stamps), self.newest)
+        before = np.concatenate([[self.newest], newest[:-1]])
+        is_far = np.abs(stamps - before) > FAR * self.half_life_ms
+        n = int(is_far.argmax()) if is_far.any() else len(stamps)
+        if n == 0:
+            return 0
+        passed = newest[:n] - self.newest
+        behind = np.clip(stamps[:n] - newest[:n], -OLDEST * self.half_life_ms, 0)
+        found[:n] = self.own + passed + behind
+        last = int(passed[-1])
+        decay = 2.0 ** (-last / self.half_life_ms)
+        self.warm = self.warm * decay + float(np.exp2((passed - last) / self.half_life_ms).sum())
+        self.other_warm *= decay
+        self.newest, self.own = self.newest + last, self.own + last
+        return n
 
     def _take_other(self, ts: int, far: int) -> None:
         further = ts - self.other

@@ -6,6 +6,7 @@ predict.
 """
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from model.vocabulary import Rows
 
 __all__ = ["Sequences", "Spans", "Windows"]
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,13 @@ class Sequences:
             raise ValueError(f"Sequences.of: arrays of one length are required, got {sorted(lengths)!r}")
         if len(user_rows) and min(user_rows.min(), item_rows.min()) < 0:
             raise ValueError("Sequences.of: rows from 0 are required, got a negative one; admit ids first")
-        order = np.lexsort((stamps, user_rows))  # stable: ties stay as given
-        pair = user_rows[order] * (item_rows.max(initial=0) + 1) + item_rows[order]
-        kept = order if repeats else order[np.sort(np.unique(pair, return_index=True)[1])]
-        columns = (user_rows[kept], item_rows[kept], stamps[kept], shares[kept])
-        return cls(*columns, np.arange(len(kept)), is_fresh[kept], wishes[kept])
+        columns: tuple[Any, ...] = (user_rows, item_rows, stamps, shares, is_fresh, wishes)
+        if not _are_in_order(user_rows, stamps):
+            order = np.lexsort((stamps, user_rows))  # stable: ties stay as given
+            columns = tuple(column[order] for column in columns)
+        rest = np.arange(len(user_rows)), *columns[4:]
+        found = cls(*columns[:4], *rest)
+        return found if repeats else found.without_repeats()
 
     def __len__(self) -> int:
         return len(self.users)
@@ -116,6 +121,17 @@ class Sequences:
         starts, counts = self.bounds()
         return np.arange(len(self)) - np.repeat(starts, counts)
 
+    def without_repeats(self) -> "Sequences":
+        """Return each user's first event with each item; the same sequences where there are no others."""
+        pairs = self.users * (self.items.max(initial=0) + 1) + self.items
+        ascending = np.sort(pairs)
+        if not (ascending[1:] == ascending[:-1]).any():  # numbers are sorted much faster than their places
+            return self
+        del ascending
+        kept = np.zeros(len(self), dtype=np.bool_)
+        kept[np.unique(pairs, return_index=True)[1]] = True
+        return self.taken(kept)
+
     def taken(self, kept: NDArray[np.bool_]) -> "Sequences":
         """Return some of the events, kept: bool (E,), as sequences of their own."""
         n = int(kept.sum())
@@ -124,9 +140,27 @@ class Sequences:
 
     def shuffled_ties(self, generator: np.random.Generator) -> "Sequences":
         """Return the same events with those of one user at one time in a new random order."""
-        order = np.lexsort((generator.random(len(self)), self.times, self.users))
-        shuffled = (self.items[order], self.times, self.weights[order], self.places[order])
-        return Sequences(self.users, *shuffled, self.fresh[order], self.wanted[order])
+        drawn = generator.random(len(self))
+        follows = np.zeros(len(self) + 1, dtype=np.bool_)  # whether an event is of the user and time of the one before
+        np.equal(self.users[1:], self.users[:-1], out=follows[1:-1])
+        follows[1:-1] &= self.times[1:] == self.times[:-1]
+        tied = np.flatnonzero(follows[:-1] | follows[1:])
+        order = tied[np.lexsort((drawn[tied], np.cumsum(~follows[tied])))]
+
+        def shuffled(column: NDArray[_Value]) -> NDArray[_Value]:
+            moved = column.copy()
+            moved[tied] = column[order]
+            return moved
+
+        return Sequences(
+            self.users,
+            shuffled(self.items),
+            self.times,
+            shuffled(self.weights),
+            shuffled(self.places),
+            shuffled(self.fresh),
+            shuffled(self.wanted),
+        )
 
     def phased_spans(self, length: int, generator: np.random.Generator) -> "Spans":
         """Cut every history into pieces of ``length`` events to predict, at a random phase per user.
@@ -190,9 +224,33 @@ class Spans:
         """Return the spans at these places, int64 (B,)."""
         return Spans(self.begins[chosen], self.ends[chosen])
 
+    def cover(self, n: int) -> NDArray[np.bool_]:
+        """Return which of ``n`` positions are read or predicted, bool (n,)."""
+        changes = np.zeros(n + 1, dtype=np.int64)
+        np.add.at(changes, self.begins, 1)
+        np.add.at(changes, self.ends + 1, -1)
+        return np.cumsum(changes[:-1]) > 0
+
+    def within(self, most: int, least: int = 0) -> "Spans":
+        """Return the first spans that together predict at most ``most`` events, but at least ``least`` spans."""
+        n = int(np.searchsorted(np.cumsum(self.ends - self.begins), most, side="right"))
+        return self.taken(np.arange(min(len(self), max(least, n))))
+
+    def share(self, most: int) -> float:
+        """Return the share of the spans that predicts ``most`` events; all where that is 0 or there are no more."""
+        predicted = int((self.ends - self.begins).sum())
+        return 1.0 if not 0 < most < predicted else most / predicted
+
     def joined(self, others: "Spans") -> "Spans":
         """Return these spans followed by others."""
         return Spans(np.concatenate([self.begins, others.begins]), np.concatenate([self.ends, others.ends]))
+
+
+def _are_in_order(users: Rows, times: Rows) -> bool:
+    """Tell whether events are ordered by user, then time."""
+    later = users[1:] > users[:-1]
+    later |= (users[1:] == users[:-1]) & (times[1:] >= times[:-1])
+    return bool(later.all())
 
 
 def _spread(pieces: Rows) -> tuple[Rows, Rows]:

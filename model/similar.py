@@ -1,5 +1,6 @@
 """The items that are similar to one, as a value: made by ``model.ranking.neighbours``, kept in Redis, looked up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["SIMILAR_KINDS", "Neighbours", "SimilarItems"]
@@ -22,3 +23,8 @@ class SimilarItems:
     content: Neighbours
     behaviour: Neighbours
     both: Neighbours
+
+    def named_by(self, name: Callable[[str], str]) -> "SimilarItems":
+        """Return the same items under other ids."""
+        lists = (self.content, self.behaviour, self.both)
+        return SimilarItems(*(tuple((name(item_id), score) for item_id, score in one) for one in lists))

@@ -12,17 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
+from scipy.special import erf
+
+from model.arithmetic import directed
 
 __all__ = ["MAX_TOKENS", "Encoder", "SentenceEncoder"]
 
 Tokenize = Callable[[Sequence[str]], Sequence[Sequence[int]]]
+Array = NDArray[np.float32]
 MAX_TOKENS = 128  # what the weights were trained with at most; a title with genres has about twenty
 HEADS = 12  # of the attention; the shape of the weights does not tell
-EPSILON = 1e-12  # of BERT's layer norm
+EPSILON = np.float32(1e-12)  # of BERT's layer norm
 SENTENCES_PER_BLOCK = 64  # 64 sentences of 128 tokens need 50 MB within a layer
 
 
@@ -58,7 +59,7 @@ class SentenceEncoder:
         If the weights lack a part.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], tokenize: Tokenize) -> None:
+    def __init__(self, weights: Mapping[str, Array], tokenize: Tokenize) -> None:
         self._weights = weights
         self._tokenize = tokenize
         try:
@@ -72,7 +73,6 @@ class SentenceEncoder:
         self.width = int(self._words.shape[1])
         self._layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
 
-    @torch.no_grad()
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 (n, width), rows of length 1, in the order of the sentences."""
         tokens = [list(ids)[:MAX_TOKENS] for ids in self._tokenize(sentences)]
@@ -80,35 +80,54 @@ class SentenceEncoder:
         order = sorted(range(len(tokens)), key=lambda at: len(tokens[at]))  # alike lengths together: little padding
         for start in range(0, len(order), SENTENCES_PER_BLOCK):
             block = order[start : start + SENTENCES_PER_BLOCK]
-            found[block] = self._encoded([tokens[at] for at in block]).numpy()
+            found[block] = self._encoded([tokens[at] for at in block])
         return found
 
-    def _encoded(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+    def _encoded(self, tokens: Sequence[Sequence[int]]) -> Array:
         """Return the means of the last layer over each sentence's tokens, float32 (B, width), of length 1."""
         longest = max(map(len, tokens))
-        ids = torch.tensor([[*line, *[0] * (longest - len(line))] for line in tokens])  # (B, T)
-        is_token = torch.arange(longest) < torch.tensor([[len(line)] for line in tokens])  # (B, T)
+        ids = np.array([[*line, *[0] * (longest - len(line))] for line in tokens])  # (B, T)
+        is_token = np.arange(longest) < np.array([[len(line)] for line in tokens])  # (B, T)
         states = self._normed("embeddings.LayerNorm", self._words[ids] + self._places[:longest] + self._kind)
         for number in range(self._layers):
             states = self._layer(f"encoder.layer.{number}", states, is_token)
-        mean = (states * is_token.unsqueeze(2)).sum(dim=1) / is_token.sum(dim=1, keepdim=True)
-        return functional.normalize(mean)
+        return directed((states * is_token[:, :, None].astype(np.float32)).sum(axis=1))  # the sum points as the mean
 
-    def _layer(self, name: str, states: Tensor, is_token: Tensor) -> Tensor:
+    def _layer(self, name: str, states: Array, is_token: NDArray[np.bool_]) -> Array:
         """Return what one layer makes of the states (B, T, width)."""
         query, key, value = (
-            self._linear(f"{name}.attention.self.{part}", states).view(*states.shape[:2], HEADS, -1).transpose(1, 2)
+            self._linear(f"{name}.attention.self.{part}", states).reshape(*states.shape[:2], HEADS, -1).swapaxes(1, 2)
             for part in ("query", "key", "value")
         )  # (B, H, T, width / H)
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=is_token[:, None, None])
-        attended = self._linear(f"{name}.attention.output.dense", seen.transpose(1, 2).flatten(2))
+        alike = np.matmul(query, key.swapaxes(2, 3))  # (B, H, T, T)
+        alike *= np.float32(query.shape[3] ** -0.5)
+        alike += np.where(is_token, np.float32(0.0), np.float32("-inf"))[:, None, None]
+        alike -= alike.max(axis=3, keepdims=True)
+        shares = np.exp(alike, out=alike)
+        shares /= shares.sum(axis=3, keepdims=True)
+        seen = np.matmul(shares, value).swapaxes(1, 2).reshape(states.shape)
+        attended = self._linear(f"{name}.attention.output.dense", seen)
         states = self._normed(f"{name}.attention.output.LayerNorm", states + attended)
-        inside = functional.gelu(self._linear(f"{name}.intermediate.dense", states))
+        inside = _gelu(self._linear(f"{name}.intermediate.dense", states))
         return self._normed(f"{name}.output.LayerNorm", states + self._linear(f"{name}.output.dense", inside))
 
-    def _linear(self, name: str, states: Tensor) -> Tensor:
-        return functional.linear(states, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+    def _linear(self, name: str, states: Array) -> Array:
+        found = states.reshape(-1, states.shape[2]) @ self._weights[f"{name}.weight"].T
+        found += self._weights[f"{name}.bias"]
+        return np.asarray(found.reshape(*states.shape[:2], -1))
 
-    def _normed(self, name: str, states: Tensor) -> Tensor:
-        weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
-        return functional.layer_norm(states, (self.width,), weight, bias, EPSILON)
+    def _normed(self, name: str, states: Array) -> Array:
+        centred = states - states.mean(axis=2, keepdims=True)
+        spread = np.einsum("btd,btd->bt", centred, centred)[:, :, None] / np.float32(self.width)
+        centred /= np.sqrt(spread + EPSILON)
+        centred *= self._weights[f"{name}.weight"]
+        centred += self._weights[f"{name}.bias"]
+        return np.asarray(centred)
+
+
+def _gelu(x: Array) -> Array:
+    """Return x times the share of a normal distribution below it."""
+    share = erf(x * np.float32(0.5**0.5))
+    share += np.float32(1.0)
+    share *= np.float32(0.5) * x
+    return np.asarray(share)

@@ -59,6 +59,7 @@ class Intent:
     ----------
     catalogue : the items; scores follow its order.
     encoder : of sentences, or None to compare words.
+    of_items : makes the vectors of what does not change with a query, as ``encoder`` would; by default that.
     earlier : for an earlier catalogue; what it has encoded is not encoded again.
     counts : where texts are counted.
     """
@@ -69,6 +70,7 @@ class Intent:
         encoder: Encoder | None = None,
         earlier: "Intent | None" = None,
         counts: TextCounts | None = None,
+        of_items: Encoder | None = None,
     ) -> None:
         items = tuple(catalogue)
         self.catalogue = catalogue
@@ -83,9 +85,10 @@ class Intent:
         self._sentences: SentenceIndex | None = None
         if encoder is not None:
             known = {} if earlier is None else earlier.known_sentences()
-            self._sentences = SentenceIndex(items, self._lexicon.english, encoder, known)
+            of_items = of_items or encoder
+            self._sentences = SentenceIndex(items, self._lexicon.english, encoder, known, of_items)
             self._moods = tuple(self._lexicon.moods.values())
-            self._mood_vectors = encoder.encode([mood.english for mood in self._moods])
+            self._mood_vectors = of_items.encode([mood.english for mood in self._moods])
 
     @property
     def method(self) -> QueryMethod:

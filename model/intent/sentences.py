@@ -24,8 +24,9 @@ class SentenceIndex:
     ----------
     items : in the order of the rows.
     english : genre to the English words for it.
-    encoder : makes the vectors.
+    encoder : makes the vectors of queries.
     known : vectors of sentences from an earlier index, which are not made again.
+    of_items : makes those of items, as ``encoder`` would; by default that.
 
     Attributes
     ----------
@@ -41,8 +42,10 @@ class SentenceIndex:
         english: Mapping[str, str],
         encoder: Encoder,
         known: Mapping[str, _Floats] | None = None,
+        of_items: Encoder | None = None,
     ) -> None:
         self._encoder = encoder
+        self._of_items = of_items or encoder
         self._sentences = [item_sentence(item, english) for item in items]
         self.vectors = self._vectors(known or {})
         self.genres = tuple(sorted({genre for item in items for genre in item.genres}))
@@ -83,7 +86,7 @@ class SentenceIndex:
                 found[row] = known[sentence]
         for start in range(0, len(unknown), ITEMS_PER_CALL):
             rows = unknown[start : start + ITEMS_PER_CALL]
-            found[rows] = self._encoder.encode([self._sentences[row] for row in rows])
+            found[rows] = self._of_items.encode([self._sentences[row] for row in rows])
         return found
 
 

@@ -269,10 +269,15 @@ class Scoreboard:
     Parameters
     ----------
     config : sizes.
+    may_list : tells of an item and a time in milliseconds whether lists may hold it then; what they may not hold is
+        neither tested nor among what is popular.
     """
 
-    def __init__(self, config: ScoreboardConfig | None = None) -> None:
+    def __init__(
+        self, config: ScoreboardConfig | None = None, may_list: Callable[[str, int], bool] = lambda *_: True
+    ) -> None:
         self.config = config or ScoreboardConfig()
+        self._may_list = may_list
         self.total = Tally()
         self._exposure = ExposureTally(self.config.exposed)
         self._users: OrderedDict[str, _RememberedUser] = OrderedDict()
@@ -311,12 +316,12 @@ class Scoreboard:
 
         Returns
         -------
-        What came of the test, or None where there was none: the user has no list yet, or knew the item (which no list
-        has unless repeats are kept, and which is also what a producer's duplicate looks like: with repeats the caller
-        leaves duplicates out).
+        What came of the test, or None where there was none: the user has no list yet, lists may not hold the item, or
+        the user knew it (which no list has unless repeats are kept, and which is also what a producer's duplicate looks
+        like: with repeats the caller leaves duplicates out).
         """
         user = self._touched(user_id)
-        is_test = self.config.repeats or item_id not in user.items
+        is_test = (self.config.repeats or item_id not in user.items) and self._may_list(item_id, at_ms)
         credit = self._tested(user, item_id, at_ms, rec_id) if is_test else None
         self._learn(user, self._popularity.count(item_id))
         if credit is not None and status != "before":
@@ -328,6 +333,33 @@ class Scoreboard:
     def add_disliked(self, user_id: str, item_id: str) -> None:
         """Learn that a user knows an item, by an event that is no endorsement: no test, and nothing for popularity."""
         self._learn(self._touched(user_id), self._popularity.shared(item_id))
+
+    def forget_users(self, names: Mapping[str, str]) -> bool:
+        """Forget lists and items of some users, and let the tests of an experiment be of somebody without a name.
+
+        So the sums over users stay what they were.
+
+        Parameters
+        ----------
+        names : of the users, and what stands in their places.
+
+        Returns
+        -------
+        Whether anybody of the experiment was among them; then all its users are to be stored anew.
+        """
+        for user_id in names:
+            user = self._users.pop(user_id, None)
+            self._remembered -= 0 if user is None else len(user.items)
+        found = [
+            one
+            for one in self._experiment_users
+            if one[1] in names and (one[0], names[one[1]]) not in self._experiment_users
+        ]
+        for arm, user_id in found:
+            self._experiment_users[arm, names[user_id]] = self._experiment_users.pop((arm, user_id))
+        if found:
+            self._changed = None
+        return bool(found)
 
     def latest(self) -> Tally:
         """Return the figures of the window."""
@@ -429,7 +461,8 @@ class Scoreboard:
         if not lists:
             return None
         published = lists[-1]
-        popular = self._popularity.top(() if self.config.repeats else user.items, self.config.k)
+        known = () if self.config.repeats else user.items
+        popular = self._popularity.top(known, self.config.k, lambda popular_id: self._may_list(popular_id, at_ms))
         return Credit(published, _rank(item_id, published.items), _rank(item_id, popular), bool(named))
 
     def _learn(self, user: _RememberedUser, item_id: str) -> None:

@@ -6,7 +6,7 @@ rest.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 __all__ = ["PopularityRanking"]
 
@@ -16,7 +16,8 @@ class PopularityRanking:
 
     Parameters
     ----------
-    depth : places of the ranking that are kept. A user who knows fewer than ``depth - k`` of them gets k items.
+    depth : places of the ranking that are kept. A user gets k items who knows fewer than ``depth - k`` of them,
+        less those that may not be listed.
     renew_every : events after which the ranking is made anew; sorting at each one would cost more than all the rest.
     max_items : items whose counts are certain to be kept; at twice as many, the least touched half is forgotten.
     """
@@ -44,8 +45,15 @@ class PopularityRanking:
         """Return the item's id as the one object that it is here where it was counted, else as it was given."""
         return self._ids.get(item_id, item_id)
 
-    def top(self, known: Collection[str], k: int) -> tuple[str, ...]:
-        """Return the k most-touched items that are not known, best first; of equal ones the one counted first."""
+    def top(self, known: Collection[str], k: int, may_list: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
+        """Return the k most-touched items that are not known, best first; of equal ones the one counted first.
+
+        Parameters
+        ----------
+        known : items that are left out.
+        k : how many.
+        may_list : tells which of the others may be listed.
+        """
         if self._stale >= self._renew_every or not self._ranking:
             self._ranking = tuple(item_id for item_id, _ in self._counts.most_common(self._depth))
             self._stale = 0
@@ -53,6 +61,6 @@ class PopularityRanking:
         for item_id in self._ranking:
             if len(found) == k:
                 break
-            if item_id not in known:
+            if item_id not in known and may_list(item_id):
                 found.append(item_id)
         return tuple(found)

@@ -14,12 +14,12 @@ References
    a Gaussian whose precision grows with each event).
 """
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from model.history import Mode
 from model.network.cooccurrence import KERNELS
@@ -56,12 +56,24 @@ def feature(name: str) -> int:
     return FEATURES.index(name)
 
 
-class Blend(nn.Module):
+def _first_weights() -> NDArray[np.float32]:
+    weights = np.zeros((len(MODES), len(KNOTS), len(FEATURES)), dtype=np.float32)
+    weights[0, :, feature("newcomers")] = 1.0  # the logarithm of a count: as often as newcomers touch it
+    weights[1][:, [feature(name) for name in ("heads", *EVIDENCE)]] = 1.0
+    return weights
+
+
+def _first_hits() -> NDArray[np.float32]:
+    return np.zeros((len(MODES), LENGTHS + 1), dtype=np.float32)
+
+
+@dataclass(slots=True)
+class Blend:
     """The weights, how sure they are, and what came of them.
 
     Before anything is learnt a personalised list is the network's own and a cold-start list is what newcomers touch.
 
-    Attributes
+    Parameters
     ----------
     weights : float32 (2, K, F), of each mode at each knot.
     precision : float32 (2, K * F, K * F), of the Gaussian that they are the mean of.
@@ -69,29 +81,28 @@ class Blend(nn.Module):
     tests : float32 (L + 1,), decayed number of these events.
     """
 
-    weights: Tensor
-    precision: Tensor
-    hits: Tensor
-    tests: Tensor
+    weights: NDArray[np.float32] = field(default_factory=_first_weights)
+    precision: NDArray[np.float32] = field(default_factory=lambda: np.stack([first_precision()] * len(MODES)))
+    hits: NDArray[np.float32] = field(default_factory=_first_hits)
+    tests: NDArray[np.float32] = field(default_factory=lambda: np.zeros(LENGTHS + 1, dtype=np.float32))
 
-    def __init__(self) -> None:
-        super().__init__()
-        weights = torch.zeros(len(MODES), len(KNOTS), len(FEATURES))
-        weights[0, :, feature("newcomers")] = 1.0  # the logarithm of a count: as often as newcomers touch it
-        weights[1, :, [feature(name) for name in ("heads", *EVIDENCE)]] = 1.0
-        self.register_buffer("weights", weights)
-        self.register_buffer("precision", first_precision().repeat(len(MODES), 1, 1))
-        self.register_buffer("hits", torch.zeros(len(MODES), LENGTHS + 1))
-        self.register_buffer("tests", torch.zeros(LENGTHS + 1))
+    @classmethod
+    def of(cls, weights: Mapping[str, NDArray[Any]]) -> "Blend":
+        """Return the blend among the weights of a version, which are not to be changed."""
+        return cls(**{name: weights[f"blend.{name}"] for name in cls.__slots__})
+
+    def named(self) -> dict[str, NDArray[np.float32]]:
+        """Return the arrays by their names among the weights of a version."""
+        return {f"blend.{name}": getattr(self, name) for name in self.__slots__}
 
     @property
     def is_learnt(self) -> bool:
         """Return whether the weights have seen events."""
         return bool(self.tests.any())
 
-    def at(self, known: Rows, mode: Mode) -> Tensor:
+    def at(self, known: Rows, mode: Mode) -> NDArray[np.float32]:
         """Return the weights for users with so many known items, int64 (B,): float32 (B, F)."""
-        return torch.from_numpy(knot_shares(known)) @ self.weights[MODES.index(mode)]
+        return np.asarray(knot_shares(known) @ self.weights[MODES.index(mode)])
 
     def handover(self) -> int | None:
         """Return from how many known items on personalised lists are expected to hit more, 1 to L + 1.
@@ -102,7 +113,7 @@ class Blend(nn.Module):
         """
         if float(self.tests.sum()) < MIN_TESTS:
             return None
-        cold, personal = np.cumsum(self.hits[:, 1:].double().numpy(), axis=1)
+        cold, personal = np.cumsum(self.hits[:, 1:].astype(np.float64), axis=1)
         lead = np.concatenate([[0.0], cold - personal])  # of cold start, over all tests below each number
         best = int(lead.argmax())
         return 1 if best and lead[best] <= (cold[best - 1] + personal[best - 1]) ** 0.5 else 1 + best
@@ -119,7 +130,7 @@ def knot_shares(known: Rows) -> NDArray[np.float32]:
     return shares
 
 
-def first_precision() -> Tensor:
+def first_precision() -> NDArray[np.float32]:
     """Return the precision of weights that have seen nothing, float32 (K * F, K * F), knots first."""
     chain = np.zeros((len(KNOTS), len(KNOTS)))
     for knot in range(len(KNOTS) - 1):
@@ -127,4 +138,4 @@ def first_precision() -> Tensor:
         pair[knot], pair[knot + 1] = 1.0, -1.0
         chain += np.outer(pair, pair)
     between = PULL * np.eye(len(KNOTS)) + SMOOTHNESS * chain
-    return torch.from_numpy(np.kron(between, np.eye(len(FEATURES))).astype(np.float32))
+    return np.kron(between, np.eye(len(FEATURES))).astype(np.float32)

@@ -16,19 +16,14 @@ References
 .. [1] Gupta et al., "Related pins at Pinterest", WWW 2017, section 3 (session co-occurrence as candidates).
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from torch import Tensor, nn
-from torch.nn import functional
 
-from model.feedback import NEWCOMER_EVENTS
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
@@ -36,11 +31,17 @@ __all__ = [
     "DEPTH",
     "ITEM_COUNTS",
     "KERNELS",
-    "Evidence",
+    "MAX_DENSE_ITEMS",
+    "WINDOW_EVENTS",
+    "EvidenceCounts",
     "EvidenceReader",
     "Kernel",
     "RecentItems",
     "counted_pairs",
+    "kernel_weights",
+    "neighbour_table",
+    "pair_blocks",
+    "pair_weight",
     "recent_at",
     "width_for",
 ]
@@ -51,8 +52,9 @@ FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
 MAX_NEIGHBOURS = 4_000_000  # of all items together: 32 MB of a version
 PAIRS_PER_SUM = 1 << 22  # 80 MiB
+ENTRIES_PER_SORT = 1 << 20  # 40 MiB with all that is held beside them
+PAIRS_PER_BLOCK = 1 << 24  # some hundred MiB; most blocks have half of them
 MAX_DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
-START_WEIGHT = 1.0  # features are scaled to a mean of one for what really came next
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def recent_at(
         return RecentItems(items, gaps)
     lags = sequences.places[at + 1][:, None] - sequences.places[place]
     is_tied = sequences.times[at + 1][:, None] == sequences.times[place]
-    own = np.where(is_tied, _pair_weight(np.abs(lags)) / np.float32(2.0), _pair_weight(lags)) * known
+    own = np.where(is_tied, pair_weight(np.abs(lags)) / np.float32(2.0), pair_weight(lags)) * known
     if repeats:
         is_itself = is_tied & (items == sequences.items[at + 1][:, None])  # counted in both orders
         own = np.where(is_itself, own * np.float32(2.0), own)
@@ -135,123 +137,50 @@ def width_for(n_items: int, wanted: int) -> int:
     return max(1, min(wanted, MAX_NEIGHBOURS // max(1, n_items)))
 
 
-class Evidence(nn.Module):
-    """The counts, and the weights of their features.
+@dataclass(frozen=True, slots=True)
+class EvidenceCounts:
+    """What was counted of N items.
 
     Parameters
     ----------
-    n_items : rows.
-    width : neighbours kept of each item; those with the highest count over the root of their popularity stay.
+    neighbours : int32 (N, W), rows of the items that are kept of each, -1 for none.
+    counts : float32 (N, W), how often each of them followed.
+    followed, touched : float32 (N,), all that followed an item, also what is not kept, and the item's events.
+    scale : float32 (F,), mean feature of what really came next.
+    least : float32 (N,), as from :meth:`least_kept`, where it is known from more than these counts.
     """
 
-    neighbours: Tensor
-    counts: Tensor
-    followed: Tensor
-    touched: Tensor
-    liked: Tensor
-    newcomers: Tensor
-    scale: Tensor
+    neighbours: NDArray[np.int32]
+    counts: NDArray[np.float32]
+    followed: NDArray[np.float32]
+    touched: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    least: NDArray[np.float32] | None = None
 
-    def __init__(self, n_items: int, width: int) -> None:
-        super().__init__()
-        self.register_buffer("neighbours", torch.full((n_items, width), -1, dtype=torch.int32))
-        self.register_buffer("counts", torch.zeros(n_items, width))
-        self.register_buffer("followed", torch.zeros(n_items))  # total counts of an item, also of those not kept
-        self.register_buffer("touched", torch.zeros(n_items))  # events of an item
-        self.register_buffer("liked", torch.zeros(n_items))  # those of them that are positive
-        self.register_buffer("newcomers", torch.zeros(n_items))  # those of them that were among a user's first ones
-        self.register_buffer("scale", torch.zeros(len(KERNELS)))  # mean feature of what really came next
-        self.weights = nn.Parameter(torch.full((len(KERNELS),), START_WEIGHT))
-        self._least: NDArray[np.float32] | None = None  # of the rows of a part, which may be fuller than they look
+    @classmethod
+    def of(cls, weights: Mapping[str, NDArray[Any]]) -> "EvidenceCounts":
+        """Return the counts among the weights of a version."""
+        names = ("neighbours", "counts", "followed", "touched", "scale")
+        return cls(*(weights[f"evidence.{name}"] for name in names))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return what features float32 (..., F) add to the logits, float32 (...)."""
-        added: Tensor = features @ self.weights
-        return added
+    def normalisers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what the counts of pairs are multiplied by for their first and for their second item, two (N,)."""
+        one = np.float32(1.0)
+        return one / (self.followed + np.float32(SHRINKAGE)), np.asarray(one / np.sqrt(self.touched + one))
 
-    def narrow(self, width: int) -> None:
-        """Keep the strongest ``width`` neighbours of each item alone."""
-        table = _table(self.neighbours.numpy(), self.counts.numpy(), len(self.touched))
-        rows, counts = _pruned(table, width, self.touched.numpy())
-        self.neighbours, self.counts = torch.from_numpy(rows), torch.from_numpy(counts)
-
-    def part(self, rows: Rows) -> "Evidence":
-        """Return a copy with the evidence among some items alone; their totals stay those over all items.
-
-        rows : int64 (R,), ascending.
-        """
-        part = Evidence(len(rows), self.counts.shape[1])
-        place = np.full(len(self.touched), -1, dtype=np.int32)
-        place[rows] = np.arange(len(rows), dtype=np.int32)
-        neighbours, counts = self.neighbours.numpy()[rows], self.counts.numpy()[rows]
-        moved = np.where(neighbours >= 0, place[np.maximum(neighbours, 0)], np.int32(-1))
-        part.neighbours = torch.from_numpy(moved)
-        part.counts = torch.from_numpy(np.where(moved >= 0, counts, np.float32(0.0)))
-        for name in ITEM_COUNTS:
-            setattr(part, name, getattr(self, name)[torch.from_numpy(rows)])
-        part.scale = self.scale.clone()
-        part.weights = nn.Parameter(self.weights.detach().clone(), requires_grad=self.weights.requires_grad)
-        part._least = self.least()[rows]
-        return part
-
-    def least(self) -> NDArray[np.float32]:
+    def least_kept(self) -> NDArray[np.float32]:
         """Return for each row the normalised count below which it kept no neighbour, float32 (N,).
 
         It is zero for a row that is not full.
         """
-        if self._least is not None:
-            return self._least
-        counts, neighbours = self.counts.cpu().numpy(), self.neighbours.cpu().numpy()
+        if self.least is not None:
+            return self.least
+        counts, neighbours = self.counts, self.neighbours
         full = np.flatnonzero((neighbours >= 0).all(axis=1))
         least = np.zeros(len(counts), dtype=np.float32)
         of_first, of_second = self.normalisers()
         least[full] = (counts[full] * of_first[full, None] * of_second[neighbours[full]]).min(axis=1, initial=np.inf)
         return least * np.float32(1.0 - 1.0e-5)  # rounding does not decide
-
-    def normalisers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what the counts of pairs are multiplied by for their first and for their second item, two (N,)."""
-        followed, touched = self.followed.cpu().numpy(), self.touched.cpu().numpy()
-        one = np.float32(1.0)
-        return np.asarray(one / (followed + np.float32(SHRINKAGE))), np.asarray(one / np.sqrt(touched + one))
-
-    def grow(self, n_items: int) -> None:
-        """Add rows for new items, about which nothing is known yet."""
-        more = n_items - len(self.neighbours)
-        self.neighbours = functional.pad(self.neighbours, (0, 0, 0, more), value=-1)
-        self.counts = functional.pad(self.counts, (0, 0, 0, more))
-        for name in ITEM_COUNTS:
-            setattr(self, name, functional.pad(getattr(self, name), (0, more)))
-
-    def count(self, sequences: Sequences, pairs: Any = None) -> None:
-        """Add the new events of sequences to the counts, with the pairs that they make with old ones.
-
-        pairs : their :func:`counted_pairs`, where they are known already.
-        """
-        n, width = self.counts.shape
-        added = counted_pairs(sequences, n) if pairs is None else pairs
-        self.followed += torch.from_numpy(np.asarray(added.sum(axis=1), dtype=np.float32).reshape(-1))
-        self.touched += _occurrences(sequences.items[sequences.fresh], n)
-        self.liked += _occurrences(sequences.items[sequences.fresh & sequences.positive()], n)
-        firsts = sequences.items[sequences.fresh & (sequences.ordinals() < NEWCOMER_EVENTS)]
-        self.newcomers += _occurrences(firsts, n)
-        rows = np.flatnonzero(np.diff(added.indptr))  # the others stay as they are
-        table = _table(self.neighbours.numpy()[rows], self.counts.numpy()[rows], n) + added[rows]
-        neighbours, counts = _pruned(table, width, self.touched.numpy())
-        self.neighbours[torch.from_numpy(rows)] = torch.from_numpy(neighbours)
-        self.counts[torch.from_numpy(rows)] = torch.from_numpy(counts)
-
-    def calibrate(
-        self, sequences: Sequences, depth: int, generator: np.random.Generator, *, repeats: bool = False
-    ) -> None:
-        """Set the scale so that a feature of the item that came next is one on average, over a sample of events.
-
-        depth, repeats : as for :func:`recent_at`.
-        """
-        follows = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
-        at = follows[generator.permutation(len(follows))[:4096]]
-        recent = recent_at(sequences, at, depth, repeats=repeats)
-        sums = EvidenceReader(self).sums_of_pairs(recent, sequences.items[at + 1][:, None])
-        self.scale = torch.from_numpy(sums[:, 0].mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
 class EvidenceReader:
@@ -262,15 +191,15 @@ class EvidenceReader:
     evidence : read once; later changes are not seen.
     """
 
-    def __init__(self, evidence: Evidence) -> None:
-        counts = evidence.counts.cpu().numpy()
+    def __init__(self, evidence: EvidenceCounts) -> None:
+        counts = evidence.counts
         self._of_first, self._of_second = evidence.normalisers()  # (N,) each
-        table = _table(evidence.neighbours.cpu().numpy(), counts, len(counts))
+        table = neighbour_table(evidence.neighbours, counts, len(counts))
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         self._table = table
-        self._least = evidence.least()  # a pair that would not be kept without an event must not speak for it either
+        self._least = evidence.least_kept()  # what is not kept without an event must not speak for it
         self._dense = table.toarray() if len(counts) <= MAX_DENSE_ITEMS else None
-        scale = evidence.scale.cpu().numpy()
+        scale = evidence.scale
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
     def of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
@@ -296,31 +225,81 @@ class EvidenceReader:
         ]
         return np.stack(sums, axis=2)
 
-    def of_catalogue(self, recent: RecentItems) -> Iterator[Tensor]:
-        """Give each feature of each asker with every item, float32 (P, N), one after the other."""
-        for (items, weights), rescale in zip(_weighted(recent), self._rescale.tolist(), strict=True):
-            sums = self._summed(items, weights)
-            np.sqrt(sums.numpy(), out=sums.numpy())  # torch takes six times as long for a zero, and most may be zeros
-            yield sums.mul_(math.sqrt(rescale))
+    @property
+    def rescale(self) -> NDArray[np.float32]:
+        """Return what each kernel's sums are multiplied by, float32 (F,): they are then one for what really came."""
+        return self._rescale
 
-    def spoken_for(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows | None = None) -> Tensor:
-        """Return the slowest kernel's sums where a recent item counts a share of what it does: float32 (P, N).
+    def of_catalogue(self, recent: RecentItems) -> NDArray[np.float32]:
+        """Return the features of each asker with every item: float32 (P, F, N)."""
+        found = self.sums_of_catalogue(recent.items, kernel_weights(recent))
+        return np.asarray(np.sqrt(found, out=found) * np.sqrt(self._rescale)[:, None])
+
+    def sums_of_catalogue(self, items: Rows, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return weighted sums of what items say of every item, several for each asker: float32 (P, R, N).
+
+        The rows of the table are read once for all sums of an asker, as reading takes longer than adding.
+
+        Parameters
+        ----------
+        items : int64 (P, J), item rows, -1 for none.
+        weights : float32 (P, R, J), what each counts in each sum, 0 where there is none.
+        """
+        found = np.empty((*weights.shape[:2], self._table.shape[0]), dtype=np.float32)
+        if self._dense is None:
+            at = np.maximum(items, 0)
+            for number in range(weights.shape[1]):
+                found[:, number] = self._product(at, weights[:, number]).toarray()
+            return found
+        met = np.empty((items.shape[1], self._table.shape[0]), dtype=np.float32)
+        for place, (known, line) in enumerate(zip(np.count_nonzero(items >= 0, axis=1).tolist(), items, strict=True)):
+            said = np.take(self._dense, line[:known], axis=0, out=met[:known], mode="clip")  # which is not buffered
+            np.matmul(weights[place, :, :known], said, out=found[place])
+        return found
+
+    def entries_of_catalogue(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
+        """Return :meth:`sums_of_catalogue` where they may be other than zero: askers and items, (K,), and sums, (R, K).
+
+        No pair of asker and item occurs twice. Parameters are those of :meth:`sums_of_catalogue`.
+        """
+        widest = int(np.diff(self._table.indptr).max(initial=1))
+        together = max(1, ENTRIES_PER_SORT // max(1, widest * items.shape[1]))
+        starts = range(0, max(1, len(items)), together)
+        parts = [self._entries(items[start : start + together], weights[start : start + together]) for start in starts]
+        askers = [asker + start for start, (asker, _, _) in zip(starts, parts, strict=True)]
+        found = (np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts], axis=1))
+        return np.concatenate(askers), *found
+
+    def _entries(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
+        n = self._table.shape[0]
+        asker, place = np.nonzero(items >= 0)
+        earlier = items[asker, place]
+        begins, lengths = self._table.indptr[earlier], np.diff(self._table.indptr)[earlier]
+        owner = np.repeat(np.arange(len(earlier)), lengths)
+        at = np.arange(len(owner)) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+        keys = asker[owner] * n + self._table.indices[at]
+        order = np.argsort(keys, kind="stable")  # whoever else is asked for, sums are the same
+        keys, owner, said = keys[order], owner[order], self._table.data[at[order]]
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        counted = np.ascontiguousarray(weights[asker, :, place].T)  # (R, known items)
+        sums = [np.add.reduceat(one[owner] * said, first) if len(first) else said for one in counted]
+        return keys[first] // n, keys[first] % n, np.stack(sums)
+
+    def spoken_for(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
+        """Return the slowest kernel's sums of given items where a recent item counts a share of what it does: (P, C).
 
         They are scaled to a mean of one for what really came next.
 
         Parameters
         ----------
         shares : float32 (P, J), of the recent items.
-        rows : int64 (P, C), to return the sums of these items alone: float32 (P, C).
+        rows : int64 (P, C), item rows.
         """
         *_, (items, weights) = _weighted(recent)
-        rescale = float(self._rescale[-1])
         counted = weights * shares[:, : weights.shape[1]]
-        if rows is None:
-            return self._summed(items, counted).mul_(rescale)
         asker = np.repeat(np.arange(len(rows)), rows.shape[1])
         picked = self._product(items, counted)[asker, rows.reshape(-1)]
-        return torch.from_numpy(np.asarray(picked, dtype=np.float32).reshape(rows.shape)).mul_(rescale)
+        return np.asarray(np.asarray(picked, dtype=np.float32).reshape(rows.shape) * self._rescale[-1])
 
     def without_each(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the features of given items with each recent item left out, and last with none: (P, C, J + 1, F).
@@ -333,10 +312,12 @@ class EvidenceReader:
         sums = [_sums_without_each(said, recent, kernel) for kernel in KERNELS]
         return np.asarray(np.sqrt(np.maximum(np.stack(sums, axis=3), 0.0) * self._rescale))
 
-    def spoken_for_without_each(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows) -> Tensor:
+    def spoken_for_without_each(
+        self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows
+    ) -> NDArray[np.float32]:
         """Return :meth:`spoken_for` with each recent item left out, and last with none: float32 (P, C, J + 1)."""
         said = self._said(recent, rows) * shares[:, None, :]
-        return torch.from_numpy(_sums_without_each(said, recent, KERNELS[-1])).mul_(float(self._rescale[-1]))
+        return np.asarray(_sums_without_each(said, recent, KERNELS[-1]) * self._rescale[-1])
 
     def _said(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return what each recent item says of each given one, float32 (P, C, J)."""
@@ -372,17 +353,6 @@ class EvidenceReader:
         found = self._table[pairs[0].reshape(-1), pairs[1].reshape(-1)]
         return np.asarray(found, dtype=np.float32).reshape(pairs[0].shape)
 
-    def _summed(self, items: Rows, weights: NDArray[np.float32]) -> Tensor:
-        """Return the weighted sum of the table's rows of each asker: float32 (P, N)."""
-        if self._dense is not None:
-            return functional.embedding_bag(
-                torch.from_numpy(items),
-                torch.from_numpy(self._dense),
-                mode="sum",
-                per_sample_weights=torch.from_numpy(weights),
-            )
-        return torch.from_numpy(self._product(items, weights).toarray())
-
     def _sums_by_product(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the sums of pairs, float32 (P, C, F), from what follows the askers' items at all.
 
@@ -415,9 +385,46 @@ def counted_pairs(sequences: Sequences, n_items: int) -> Any:
     return total + _added(parts, n_items) if parts else total
 
 
-def _occurrences(items: Rows, n: int) -> Tensor:
-    """Return how often each of ``n`` items occurs, float32 (n,)."""
-    return torch.from_numpy(np.bincount(items, minlength=n).astype(np.float32))
+def pair_blocks(sequences: Sequences, n_items: int, most: int = PAIRS_PER_BLOCK) -> Iterator[tuple[int, Any]]:
+    """Give :func:`counted_pairs` in blocks of rows, each with the number of its first row: sparse (R, N) of float32.
+
+    The pairs of a long log do not fit into memory. A block is of at most ``most`` pairs, or of a single item.
+    """
+    # events of one time count in both orders
+    before = np.cumsum(np.bincount(sequences.items, minlength=n_items)) * 2 * WINDOW_EVENTS
+    begin = 0
+    while begin < n_items:
+        done = before[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(before, done + most, side="right")))
+        yield begin, _pairs_after(sequences, begin, end, n_items)
+        begin = end
+
+
+def _pairs_after(sequences: Sequences, begin: int, end: int, n_items: int) -> Any:
+    """Return how often each item followed some of them, of rows ``begin`` to ``end``: sparse (end - begin, N)."""
+    at = np.flatnonzero((sequences.items >= begin) & (sequences.items < end))
+    behind = at
+    parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
+
+    def take(first: Rows, second: Rows, weights: NDArray[np.float32]) -> None:
+        counted = sequences.fresh[first] | sequences.fresh[second]
+        rows = (sequences.items[first[counted]] - begin).astype(np.int32)
+        parts.append((rows, sequences.items[second[counted]].astype(np.int32), weights[counted]))
+
+    for lag in range(1, WINDOW_EVENTS + 1):
+        weight = np.float32(pair_weight(lag))
+        at = at[: np.searchsorted(at, len(sequences) - lag)]
+        at = at[sequences.users[at + lag] == sequences.users[at]]  # who has no event there has none further on
+        is_tied = sequences.times[at + lag] == sequences.times[at]
+        take(at, at + lag, np.where(is_tied, weight / np.float32(2.0), weight))
+        behind = behind[np.searchsorted(behind, lag) :]
+        before = behind - lag
+        is_tied = sequences.users[before] == sequences.users[behind]
+        is_tied &= sequences.times[before] == sequences.times[behind]
+        behind = behind[is_tied]
+        take(behind, behind - lag, np.full(len(behind), weight / np.float32(2.0)))
+    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return sparse.coo_matrix((values, (rows, columns)), (end - begin, n_items)).tocsr()
 
 
 def _added(parts: list[tuple[Rows, Rows, NDArray[np.float32]]], n: int) -> Any:
@@ -434,14 +441,14 @@ def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
         counted = sequences.users[lag:] == sequences.users[:-lag]
         counted &= sequences.fresh[lag:] | sequences.fresh[:-lag]
         is_tied = sequences.times[lag:] == sequences.times[:-lag]
-        ordered, tied, weight = counted & ~is_tied, counted & is_tied, float(_pair_weight(lag))
+        ordered, tied, weight = counted & ~is_tied, counted & is_tied, float(pair_weight(lag))
         before, after = sequences.items[:-lag], sequences.items[lag:]
         yield before[ordered], after[ordered], weight
         yield before[tied], after[tied], weight / 2.0
         yield after[tied], before[tied], weight / 2.0
 
 
-def _pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
+def pair_weight(lag: ArrayLike) -> NDArray[np.float32]:
     """Return 1 / (1 + 0.1 (lag - 1)) for lags of 1 to 20 and 0 for others, float32."""
     lags = np.asarray(lag)
     inside = (lags >= 1) & (lags <= WINDOW_EVENTS)
@@ -478,6 +485,14 @@ def _sums_without_each(said: NDArray[np.float32], recent: RecentItems, kernel: K
     return np.asarray(found, dtype=np.float32)
 
 
+def kernel_weights(recent: RecentItems) -> NDArray[np.float32]:
+    """Return what each recent item counts in each kernel's sum: float32 (P, F, J), 0 beyond its depth and for none."""
+    found = np.zeros((len(recent.items), len(KERNELS), recent.items.shape[1]), dtype=np.float32)
+    for number, decay in enumerate(_decays(recent)):
+        found[:, number, : decay.shape[1]] = decay
+    return found * (recent.items >= 0)[:, None, :]
+
+
 def _weighted(recent: RecentItems) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """Give per kernel the recent items, int64 (P, depth), row 0 of weight zero where there are no more, and weights."""
     known = recent.items >= 0
@@ -486,30 +501,10 @@ def _weighted(recent: RecentItems) -> Iterator[tuple[Rows, NDArray[np.float32]]]
         yield items[:, : kernel.depth], decay * known[:, : kernel.depth]
 
 
-def _table(neighbours: NDArray[np.int32], counts: NDArray[np.float32], n_columns: int) -> Any:
+def neighbour_table(neighbours: NDArray[np.int32], counts: NDArray[np.float32], n_columns: int) -> Any:
     """Return kept neighbours as a sparse matrix (R, N) of float32, its columns ascending in each row."""
     kept = neighbours >= 0
     ends = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
     table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), n_columns))
     table.sort_indices()
     return table
-
-
-def _pruned(table: Any, width: int, touched: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the ``width`` strongest neighbours of each item, ascending, and their counts: two arrays (N, width)."""
-    table.sort_indices()
-    n, lengths = table.shape[0], np.diff(table.indptr)
-    rows = np.repeat(np.arange(n), lengths)
-    kept = np.ones(len(rows), dtype=np.bool_)
-    if lengths.max(initial=0) > width:
-        strength = table.data / np.sqrt(touched[table.indices] + np.float32(1.0))
-        order = np.lexsort((-strength, rows))
-        kept[order] = np.arange(len(rows)) - np.repeat(table.indptr[:-1], lengths) < width
-    rows = rows[kept]
-    lengths = np.bincount(rows, minlength=n)
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    neighbours = np.full((n, width), -1, dtype=np.int32)
-    counts = np.zeros((n, width), dtype=np.float32)
-    neighbours[rows, place] = table.indices[kept]
-    counts[rows, place] = table.data[kept]
-    return neighbours, counts

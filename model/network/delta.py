@@ -16,13 +16,10 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from model.network.cooccurrence import ITEM_COUNTS
-from model.network.neumf import ITEM_TABLES, NeuMFConfig
+from model.network.shape import ITEM_TABLES, NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows
 
@@ -33,6 +30,7 @@ TASTE_FACTORS = "taste.factors"
 TABLES = (*OF_ITEMS, TASTE_FACTORS, "user_factors")
 NEIGHBOURS, COUNTS = "evidence.neighbours", "evidence.counts"
 CELLS = ("cells.rows", "cells.columns", "cells.counts")
+_Cells = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Delta:
     """
 
     config: NeuMFConfig
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, NDArray[Any]]
     items: tuple[str, ...]
     users: tuple[str, ...]
     genres: tuple[str, ...]
@@ -73,7 +71,7 @@ class Delta:
             added[kind] = new[len(old) :]
         if (width := after.config.neighbours) > (was_width := before.config.neighbours):
             raise ValueError(f"Delta.between: at most {was_width} neighbours are required, got {width}")
-        tensors: dict[str, Tensor] = {}
+        tensors: dict[str, NDArray[Any]] = {}
         for name, weight in after.weights.items():
             was = before.weights[name]
             if name in TABLES and was.shape[1:] == weight.shape[1:]:
@@ -88,7 +86,7 @@ class Delta:
         return cls(after.config, tensors, **added, checksum=checksum(after))
 
     @classmethod
-    def restore(cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> "Delta":
+    def restore(cls, tensors: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> "Delta":
         """Join stored tensors and the description that :meth:`describe` gave.
 
         Raises
@@ -121,7 +119,7 @@ class Delta:
     def item_rows(self) -> Rows:
         """Return the rows of items whose weights changed or are new, int64 (R,), ascending."""
         names = (*OF_ITEMS, TASTE_FACTORS)
-        found = [self.tensors[f"rows.{name}"].numpy() for name in names if f"rows.{name}" in self.tensors]
+        found = [self.tensors[f"rows.{name}"] for name in names if f"rows.{name}" in self.tensors]
         return np.unique(np.concatenate([*found, np.empty(0, dtype=np.int64)]))
 
     def applied(self, before: Snapshot) -> Snapshot:
@@ -137,17 +135,17 @@ class Delta:
             after = Snapshot(
                 self.config, weights, before.items + self.items, before.users + self.users, before.genres + self.genres
             )
-        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValueError(f"Delta.applied: the snapshot it was made from is required, got {error!r}") from error
         if (got := checksum(after)) != self.checksum:
             raise ValueError(f"Delta.applied: a result with checksum {self.checksum} is required, got {got}")
         return after
 
-    def _weights(self, before: Snapshot) -> dict[str, Tensor]:
+    def _weights(self, before: Snapshot) -> dict[str, NDArray[Any]]:
         n_items, n_users = len(before.items) + len(self.items), len(before.users) + len(self.users)
         if self.config.neighbours > before.config.neighbours:
             raise ValueError(f"at most {before.config.neighbours} neighbours, not {self.config.neighbours}")
-        weights: dict[str, Tensor] = {}
+        weights: dict[str, NDArray[Any]] = {}
         for name, was in before.weights.items():
             if f"whole.{name}" in self.tensors:
                 weights[name] = self.tensors[f"whole.{name}"]
@@ -158,7 +156,7 @@ class Delta:
                     weights[name][self.tensors[f"rows.{name}"]] = self.tensors[f"values.{name}"]
             else:
                 weights[name] = was
-        cells = [self.tensors.get(name, torch.empty(0)) for name in CELLS]
+        cells = [self.tensors.get(name, np.empty(0)) for name in CELLS]
         weights[NEIGHBOURS], weights[COUNTS] = _with_cells(before, cells, n_items, self.config.neighbours)
         return weights
 
@@ -168,38 +166,38 @@ def checksum(snapshot: Snapshot) -> str:
     found = 0
     for name, weight in sorted(snapshot.weights.items()):
         found = crc32(f"{name} {tuple(weight.shape)}".encode(), found)
-        found = crc32(weight.numpy().reshape(-1).data.cast("B"), found)
+        found = crc32(np.ascontiguousarray(weight).reshape(-1).data.cast("B"), found)
     return f"{found:08x}"
 
 
-def _padded(table: Tensor, n: int) -> Tensor:
+def _padded(table: NDArray[Any], n: int) -> NDArray[Any]:
     """Return a copy with rows of zeros behind."""
-    return torch.cat([table, table.new_zeros(n - len(table), *table.shape[1:])])
+    return np.concatenate([table, np.zeros((n - len(table), *table.shape[1:]), dtype=table.dtype)])
 
 
-def _bits(weight: Tensor) -> Tensor:
+def _bits(weight: NDArray[Any]) -> NDArray[Any]:
     """Return the same as whole numbers, for which minus zero is not zero."""
-    return weight if weight.dtype == torch.int32 else weight.view(torch.int32)
+    return weight if weight.dtype == np.int32 else np.ascontiguousarray(weight).view(np.int32)
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(_bits(one), _bits(other))
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one.shape == other.shape and np.array_equal(_bits(one), _bits(other))
 
 
-def _changed_rows(before: Tensor, after: Tensor) -> Tensor:
+def _changed_rows(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
     """Return the rows that differ, and all new ones: int64 (R,)."""
     n = len(before)
     differ = _bits(before) != _bits(after[:n])
-    old = (differ.any(dim=1) if differ.dim() > 1 else differ).nonzero().squeeze(1)
-    return torch.cat([old, torch.arange(n, len(after))])
+    old = np.flatnonzero(differ.any(axis=1) if differ.ndim > 1 else differ)
+    return np.concatenate([old, np.arange(n, len(after))])
 
 
-def _changed_cells(before: Snapshot, after: Snapshot) -> tuple[Tensor, Tensor, Tensor]:
+def _changed_cells(before: Snapshot, after: Snapshot) -> _Cells:
     """Return row, column and count of each kept count that changed or is new; one that went has a count of 0."""
     width, n = before.weights[COUNTS].shape[1], len(after.items)
     tables = [_as_wide(one, width, n) for one in (before, after)]
     differ = [_bits(old) != _bits(new) for old, new in zip(*tables, strict=True)]
-    rows = (differ[0] | differ[1]).any(dim=1).nonzero().squeeze(1).numpy()
+    rows = np.flatnonzero((differ[0] | differ[1]).any(axis=1))
     (was, was_counts), (now, now_counts) = (_keyed(*table, rows, n) for table in tables)
     place = np.minimum(np.searchsorted(was, now), max(0, len(was) - 1))
     is_kept = was[place] == now if len(was) else np.zeros(len(now), dtype=np.bool_)
@@ -211,31 +209,32 @@ def _changed_cells(before: Snapshot, after: Snapshot) -> tuple[Tensor, Tensor, T
     return _cells(keys // max(1, n), keys % max(1, n), counts)
 
 
-def _cells(rows: Rows, columns: Rows, counts: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
-    places = (torch.from_numpy(one.astype(np.int32)) for one in (rows, columns))
-    return (*places, torch.from_numpy(counts))  # type: ignore[return-value]  # two and one
+def _cells(rows: Rows, columns: Rows, counts: NDArray[np.float32]) -> _Cells:
+    return rows.astype(np.int32), columns.astype(np.int32), counts
 
 
-def _as_wide(snapshot: Snapshot, width: int, n: int) -> tuple[Tensor, Tensor]:
+def _as_wide(snapshot: Snapshot, width: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return neighbours and counts padded to (n, width), with -1 and 0 where there was nothing."""
     neighbours, counts = snapshot.weights[NEIGHBOURS], snapshot.weights[COUNTS]
-    wider = (0, width - counts.shape[1], 0, n - len(counts))
-    return functional.pad(neighbours, wider, value=-1), functional.pad(counts, wider)
+    wider = ((0, n - len(counts)), (0, width - counts.shape[1]))
+    return np.pad(neighbours, wider, constant_values=-1), np.pad(counts, wider)
 
 
-def _keyed(neighbours: Tensor, counts: Tensor, rows: Rows, n: int) -> tuple[Rows, NDArray[np.float32]]:
+def _keyed(neighbours: NDArray[Any], counts: NDArray[Any], rows: Rows, n: int) -> tuple[Rows, NDArray[np.float32]]:
     """Return each kept neighbour of some rows as row * n + column, ascending, and its count."""
-    columns, found = neighbours.numpy()[rows], counts.numpy()[rows]
+    columns, found = neighbours[rows], counts[rows]
     kept = columns >= 0
     keys = (rows[:, None] * n + columns)[kept]
     order = np.argsort(keys, kind="stable")
     return keys[order], found[kept][order]
 
 
-def _with_cells(before: Snapshot, cells: list[Tensor], n: int, width: int) -> tuple[Tensor, Tensor]:
+def _with_cells(
+    before: Snapshot, cells: list[NDArray[Any]], n: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return neighbours and counts, each (n, width), after changes to the rows that the cells name."""
     neighbours, counts = _as_wide(before, before.weights[COUNTS].shape[1], n)
-    at, columns, values = (cell.numpy() for cell in cells)
+    at, columns, values = cells
     rows = np.unique(at).astype(np.int64)
     keys, kept = _keyed(neighbours, counts, rows, n)
     changed = at.astype(np.int64) * n + columns
@@ -252,6 +251,5 @@ def _with_cells(before: Snapshot, cells: list[Tensor], n: int, width: int) -> tu
     new_neighbours = np.full((len(rows), neighbours.shape[1]), -1, dtype=np.int32)
     new_counts = np.zeros((len(rows), neighbours.shape[1]), dtype=np.float32)
     new_neighbours[place, column], new_counts[place, column] = keys % max(1, n), kept
-    there = torch.from_numpy(rows)
-    neighbours[there], counts[there] = torch.from_numpy(new_neighbours), torch.from_numpy(new_counts)
-    return neighbours[:, :width].contiguous(), counts[:, :width].contiguous()
+    neighbours[rows], counts[rows] = new_neighbours, new_counts
+    return np.ascontiguousarray(neighbours[:, :width]), np.ascontiguousarray(counts[:, :width])

@@ -1,4 +1,4 @@
-"""Texts: what a user asks for in words, as a vector, and the tower that reads it.
+"""Texts: what a user asks for in words, as a vector.
 
 A text becomes a bag of hashed words [1]_, scaled to length one: no vocabulary has to be kept beside the model, and an
 item's own text (title and genres) stands for a query while training. Vectors of another kind, such as those of a
@@ -14,44 +14,14 @@ from collections.abc import Iterable
 from zlib import crc32
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from model.catalogue import Item
-from model.network.history_tower import dropped, unset_linear
 
-__all__ = ["TEXT_WIDTH", "IntentTower", "item_text", "text_vectors"]
+__all__ = ["TEXT_WIDTH", "item_text", "text_vectors"]
 
 TEXT_WIDTH = 256
 _WORD = re.compile(r"\w+")
-
-
-class IntentTower(torch.nn.Module):
-    """``W2 dropout(relu(W1 v))``: without biases, so that no text (v = 0) adds exactly nothing.
-
-    Parameters
-    ----------
-    width : of the text vectors.
-    factors : of the result; the layer between is twice as wide.
-    dropout : share of that layer dropped while training.
-    """
-
-    def __init__(self, width: int, factors: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = dropout
-        self.widen = unset_linear(width, 2 * factors, bias=False)
-        self.narrow = unset_linear(2 * factors, factors, bias=False)
-
-    def forward(self, texts: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return intents float32 (P, factors) of text vectors (P, width).
-
-        generator : of the dropout; None to drop nothing.
-        """
-        inside = dropped(functional.relu(self.widen(texts)), self.dropout, generator)
-        found: Tensor = self.narrow(inside)
-        return found
 
 
 def item_text(item: Item) -> str:
@@ -63,12 +33,11 @@ def item_text(item: Item) -> str:
 
 def text_vectors(texts: Iterable[str], width: int = TEXT_WIDTH) -> NDArray[np.float32]:
     """Return float32 (n, width): hashed word counts of length one, or zero for a text without words."""
-    rows = []
-    for text in texts:
-        row = np.zeros(width, dtype=np.float32)
-        for word in _WORD.findall(text.lower()):
-            code = crc32(word.encode())
-            row[(code >> 1) % width] += 1.0 if code & 1 else -1.0
-        norm = float(np.linalg.norm(row))
-        rows.append(row / np.float32(norm) if norm else row)
-    return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)
+    given = list(texts)
+    found = [(row, crc32(word.encode())) for row, text in enumerate(given) for word in _WORD.findall(text.lower())]
+    vectors = np.zeros((len(given), width), dtype=np.float32)
+    if found:
+        rows, codes = np.array(found, dtype=np.int64).T
+        np.add.at(vectors, (rows, (codes >> 1) % width), np.where(codes & 1, np.float32(1.0), np.float32(-1.0)))
+    norms = np.sqrt(np.einsum("nw,nw->n", vectors, vectors))
+    return np.asarray(vectors / np.where(norms > 0.0, norms, np.float32(1.0))[:, None])

@@ -1,7 +1,8 @@
 """One version of the model as a value: weights, and which id owns which row.
 
 A snapshot is what the registry stores and what workers load. It never changes: whoever wants to train
-asks for :meth:`Snapshot.network`, which is a copy.
+makes a network of it, which is a copy (``model.trainable.neumf``). Its weights are arrays: whoever serves needs no
+library that trains.
 """
 
 from collections.abc import Mapping
@@ -9,19 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from model.network.blend import Blend
-from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.shape import NeuMFConfig, weight_shapes
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "weight_type"]
 
 NEIGHBOURS = "evidence.neighbours"  # rows, the only weights that are whole numbers
 
 
-def _dtype(name: str) -> torch.dtype:
-    return torch.int32 if name == NEIGHBOURS else torch.float32
+def weight_type(name: str) -> np.dtype[Any]:
+    """Return the type of a weight's numbers."""
+    return np.dtype(np.int32 if name == NEIGHBOURS else np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,12 @@ class Snapshot:
     Parameters
     ----------
     config : the network's shape.
-    weights : by name, contiguous tensors on the CPU that nobody changes; float32, but for rows of neighbours (int32).
+    weights : by name, contiguous arrays that nobody changes; float32, but for rows of neighbours (int32).
     items, users, genres : ids in row order.
     """
 
     config: NeuMFConfig
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, NDArray[Any]]
     items: tuple[str, ...]
     users: tuple[str, ...]
     genres: tuple[str, ...]
@@ -48,29 +49,41 @@ class Snapshot:
             raise ValueError(
                 f"Snapshot: one row per user, item and genre is required, got {given!r} ids, {rows!r} rows"
             )
-        for name in (name for names in (self.items, self.users, self.genres) for name in names):
-            if not isinstance(name, str):
-                raise TypeError(f"Snapshot: ids must be text, got {name!r:.80}")
+        for names in (self.items, self.users, self.genres):
+            wrong_types = tuple(kind for kind in set(map(type, names)) if not issubclass(kind, str))
+            if wrong_types:  # of many ids, whose types are one
+                wrong = next(name for name in names if isinstance(name, wrong_types))
+                raise TypeError(f"Snapshot: ids must be text, got {wrong!r:.80}")
         for name, weight in self.weights.items():
-            if weight.dtype != _dtype(name):
-                raise TypeError(f"Snapshot: {name!r} must be {_dtype(name)}, got {weight.dtype}")
-        neighbours = self.weights.get(NEIGHBOURS, torch.empty(0))
-        if neighbours.numel() and not -1 <= int(neighbours.min()) <= int(neighbours.max()) < len(self.items):
+            if weight.dtype != weight_type(name):
+                raise TypeError(f"Snapshot: {name!r} must be {weight_type(name)}, got {weight.dtype}")
+        neighbours = self.weights.get(NEIGHBOURS, np.empty(0, dtype=np.int32))
+        if neighbours.size and not -1 <= int(neighbours.min()) <= int(neighbours.max()) < len(self.items):
             raise ValueError(f"Snapshot: neighbours must be rows of {len(self.items)} items or -1, got others")
 
-    @classmethod
-    def of(cls, network: NeuMF, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> "Snapshot":
-        """Copy a network's weights as they are now."""
-        weights = {
-            name: tensor.detach().to("cpu", _dtype(name), copy=True).contiguous()
-            for name, tensor in network.state_dict().items()
-        }
-        return cls(network.config, weights, items, users, genres)
+    def blend(self) -> Blend:
+        """Return its blend, whose arrays are the snapshot's own."""
+        return Blend.of(self.weights)
 
     def with_blend(self, blend: Blend) -> "Snapshot":
         """Return the same network with another blend."""
-        changed = {f"blend.{name}": tensor.detach().clone().contiguous() for name, tensor in blend.state_dict().items()}
+        changed = {name: np.array(weight, dtype=np.float32) for name, weight in blend.named().items()}
         return replace(self, weights=dict(self.weights) | changed)
+
+    def without_users(self, names: Mapping[str, str]) -> "Snapshot":
+        """Return the snapshot with rows of zeros for some users, under other names; every row stays where it is.
+
+        Parameters
+        ----------
+        names : of users that are to go, what stands in their places.
+        """
+        rows = [row for row, user_id in enumerate(self.users) if user_id in names]
+        if not rows:
+            return self
+        factors = self.weights["user_factors"].copy()
+        factors[rows] = 0.0
+        users = tuple(names.get(user_id, user_id) for user_id in self.users)
+        return replace(self, weights=dict(self.weights) | {"user_factors": factors}, users=users)
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the weights as JSON-able values."""
@@ -82,7 +95,7 @@ class Snapshot:
         }
 
     @classmethod
-    def restore(cls, weights: Mapping[str, Tensor], description: Mapping[str, Any]) -> "Snapshot":
+    def restore(cls, weights: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> "Snapshot":
         """Join stored weights and the description that :meth:`describe` gave.
 
         Raises
@@ -99,36 +112,18 @@ class Snapshot:
                 f"Snapshot.restore: weights and description of this version are required, got {error!r}"
             ) from error
 
-    def network(self) -> NeuMF:
-        """Return a new network with these weights; training it leaves the snapshot alone.
-
-        Raises
-        ------
-        ValueError
-            If a weight is missing, left over or of another shape.
-        """
-        self._check_shapes()
-        network = NeuMF(self.config, len(self.users), self.weights["item_genres"].numpy(), generator=None)
-        network.load_state_dict(dict(self.weights))
-        return network
-
-    def _check_shapes(self) -> None:
+    def require_whole(self) -> None:
         """Raise ValueError unless the weights are those of a network of this shape; takes no memory to find out."""
         got = {name: tuple(weight.shape) for name, weight in self.weights.items()}
-        n_items, n_genres = len(self.items), len(self.genres)
+        if self.config.blocks > len(got):
+            raise ValueError(f"Snapshot: weights of {self.config.blocks} blocks are required, got {len(got)}")
         try:
-            if self.config.blocks > len(got):
-                raise ValueError(
-                    f"Snapshot.network: weights of {self.config.blocks} blocks are required, got {len(got)}"
-                )
-            with torch.device("meta"):
-                empty = NeuMF(self.config, len(self.users), np.empty((n_items, n_genres), np.float32), generator=None)
-        except (RuntimeError, TypeError, OverflowError) as error:
-            raise ValueError(f"Snapshot.network: a shape is required, got {self.config!r}: {error}") from error
-        required = {name: tuple(weight.shape) for name, weight in empty.state_dict().items()}
+            required = weight_shapes(self.config, len(self.users), len(self.items), len(self.genres))
+        except TypeError as error:
+            raise ValueError(f"Snapshot: a shape is required, got {self.config!r}: {error}") from error
         if got != required:
             wrong = sorted(name for name in got.keys() | required.keys() if got.get(name) != required.get(name))
             raise ValueError(
-                f"Snapshot.network: weights of shape {self.config!r} are required, "
+                f"Snapshot: weights of shape {self.config!r} are required, "
                 f"got {[(name, got.get(name)) for name in wrong[:3]]!r}"
             )

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from model.plain.gradient import loss_and_gradients
 from model.plain.network import PlainConfig, PlainNeuMF
 from model.plain.numpy_network import Adam, backward, forward, loss
+from model.sampling import NegativeSampler
 from model.sequences import Sequences
-from model.training.sampling import NegativeSampler
 from model.vocabulary import Rows
 
 __all__ = ["Backend", "PlainProgress", "PlainTraining", "batches", "fit_numpy", "fit_torch", "train_plain"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.network.history_tower import unset_linear
+from model.trainable.history_tower import unset_linear
 
 __all__ = ["PlainConfig", "PlainNeuMF"]
 

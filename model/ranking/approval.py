@@ -17,17 +17,17 @@ user's middle. ``benchmarks/learning/quality.md`` has what each term is worth.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+from numpy.typing import NDArray
 
 from model.network.cooccurrence import EvidenceReader, RecentItems
 from model.vocabulary import Rows
 
-__all__ = ["Approval", "ApprovalConfig"]
+__all__ = ["Approval", "ApprovalConfig", "approval_shares"]
 
+Array = NDArray[np.float32]
 ITEM_PRIOR = 20.0  # events like those of all items, which each item is given
 USER_PRIOR = 2.0  # items fully liked, which each user is given
 GENRE_PRIOR = 2.0  # items liked as the user's others are, which each genre is given
@@ -60,68 +60,102 @@ class Approval:
     weights : of the version.
     evidence : reads its counts; None for a version without them.
     config : how much each term counts.
+
+    Attributes
+    ----------
+    of_items : float32 (N,), what the share of its positive events adds to an item's logit.
+    genre_shares : float32 (N, G), how much of an item each of its genres is.
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], evidence: EvidenceReader | None, config: ApprovalConfig | None = None
+        self, weights: Mapping[str, NDArray[Any]], evidence: EvidenceReader | None, config: ApprovalConfig | None = None
     ) -> None:
         self._config = config or ApprovalConfig()
         self.of_items = self._config.item * _lift_of_items(weights["evidence.liked"], weights["evidence.touched"])
         self._evidence = evidence
         self._genres = weights["item_genres"]  # (N, G)
-        self._shares = self._genres / self._genres.sum(dim=1, keepdim=True).clamp(min=1.0)
+        self.genre_shares = self._genres / np.maximum(self._genres.sum(axis=1, keepdims=True), np.float32(1.0))
 
-    def of_users(self, recent: RecentItems, rows: Rows | None = None) -> Tensor:
-        """Return what users' likings add to the logit of each item, float32 (P, N), or of rows: float32 (P, C).
+    def of_users(self, recent: RecentItems, spoken: Array | None) -> Array:
+        """Return what users' likings add to the logit of each item, float32 (P, N).
 
         Parameters
         ----------
         recent : the users' newest items, with their likings.
-        rows : int64 (P, C), item rows.
+        spoken : float32 (P, 2, N), the slowest kernel's sums over what was liked and what was not, scaled to a mean of
+            one for what really came next; None for a version without counts.
         """
-        assert recent.likings is not None, "likings come with every history that is ranked"
-        liked, disliked = np.maximum(recent.likings, 0.0), np.maximum(-recent.likings, 0.0)  # (P, J)
-        totals = [torch.from_numpy(one.sum(axis=1, keepdims=True)) for one in (liked, disliked)]  # (P, 1)
-        share = (totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR)
-        of_genres = self._genres[torch.from_numpy(np.maximum(recent.items, 0))]  # (P, J, G)
-        sums = [torch.bmm(torch.from_numpy(one).unsqueeze(1), of_genres).squeeze(1) for one in (liked, disliked)]
-        lift = self._config.genre * _lift(sums[0], sums[1], share, GENRE_PRIOR)  # (P, G)
-        added = lift @ self._shares.T if rows is None else _picked(lift, self._shares[torch.from_numpy(rows)])
-        if self._evidence is not None:
-            spoken = [self._evidence.spoken_for(recent, one, rows) for one in (liked, disliked)]
-            added += self._config.following * _lift(spoken[0], spoken[1], share, FOLLOWING_PRIOR)
-        return added
+        lift, share = self.of_genres(recent)
+        added = lift @ self.genre_shares.T
+        return np.asarray(added if spoken is None else added + self.following(spoken[:, 0], spoken[:, 1], share))
 
-    def of_users_without_each(self, recent: RecentItems, rows: Rows) -> Tensor:
-        """Return :meth:`of_users` of rows with each recent item left out, and last with none: float32 (P, C, J + 1)."""
-        assert recent.likings is not None, "likings come with every history that is ranked"
-        liked, disliked = np.maximum(recent.likings, 0.0), np.maximum(-recent.likings, 0.0)
-        each = [functional.pad(torch.from_numpy(one), (0, 1)) for one in (liked, disliked)]  # (P, J + 1)
-        totals = [one.sum(dim=1, keepdim=True) - one for one in each]
-        share = ((totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR)).unsqueeze(2)  # (P, J + 1, 1)
-        of_genres = functional.pad(self._genres[torch.from_numpy(np.maximum(recent.items, 0))], (0, 0, 0, 1))
-        spread = [one.unsqueeze(2) * of_genres for one in each]
-        sums = [one.sum(dim=1, keepdim=True) - one for one in spread]
+    def of_pairs(self, recent: RecentItems, rows: Rows) -> Array:
+        """Return :meth:`of_users` of given items, int64 (P, C), alone: float32 (P, C)."""
+        lift, share = self.of_genres(recent)
+        added = np.matmul(self.genre_shares[rows], lift[:, :, None])[:, :, 0]
+        if self._evidence is None:
+            return np.asarray(added)
+        liked, disliked = (self._evidence.spoken_for(recent, one, rows) for one in _sides(recent))
+        return np.asarray(added + self.following(liked, disliked, share))
+
+    def of_users_without_each(self, recent: RecentItems, rows: Rows) -> Array:
+        """Return :meth:`of_pairs` with each recent item left out, and last with none: float32 (P, C, J + 1)."""
+        each = [np.pad(one, ((0, 0), (0, 1))) for one in _sides(recent)]  # (P, J + 1)
+        totals = [one.sum(axis=1, keepdims=True) - one for one in each]
+        share = ((totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR))[:, :, None]  # (P, J + 1, 1)
+        of_genres = np.pad(self._genres[np.maximum(recent.items, 0)], ((0, 0), (0, 1), (0, 0)))
+        spread = [one[:, :, None] * of_genres for one in each]
+        sums = [one.sum(axis=1, keepdims=True) - one for one in spread]
         lift = self._config.genre * _lift(sums[0], sums[1], share, GENRE_PRIOR)  # (P, J + 1, G)
-        added = torch.matmul(self._shares[torch.from_numpy(rows)], lift.mT)
+        added = np.matmul(self.genre_shares[rows], lift.swapaxes(1, 2))
         if self._evidence is not None:
-            spoken = [self._evidence.spoken_for_without_each(recent, one, rows) for one in (liked, disliked)]
-            added += self._config.following * _lift(spoken[0], spoken[1], share.mT, FOLLOWING_PRIOR)
-        return added
+            liked, disliked = (self._evidence.spoken_for_without_each(recent, one, rows) for one in _sides(recent))
+            added += self.following(liked, disliked, share.swapaxes(1, 2))
+        return np.asarray(added)
+
+    def of_genres(self, recent: RecentItems) -> tuple[Array, Array]:
+        """Return the weighted lifts of genres, float32 (P, G), and users' shares of liking, (P, 1)."""
+        liked, disliked = _sides(recent)
+        totals = [one.sum(axis=1, keepdims=True) for one in (liked, disliked)]  # (P, 1)
+        share = (totals[0] + USER_PRIOR) / (totals[0] + totals[1] + USER_PRIOR)
+        of_genres = self._genres[np.maximum(recent.items, 0)]  # (P, J, G)
+        sums = np.matmul(np.stack([liked, disliked], axis=1), of_genres)  # (P, 2, G)
+        return self._config.genre * _lift(sums[:, 0], sums[:, 1], share, GENRE_PRIOR), share
+
+    def following(self, liked: Array, disliked: Array, share: Array) -> Array:
+        """Return what is added for the items that followed what was liked and what was not, of the shape of these.
+
+        Parameters
+        ----------
+        liked, disliked : float32, as ``spoken`` in :meth:`of_users`.
+        share : of liking, as from :meth:`of_genres`.
+        """
+        return self._config.following * _lift(liked, disliked, share, FOLLOWING_PRIOR)
 
 
-def _lift(liked: Tensor, disliked: Tensor, share: Tensor, prior: float) -> Tensor:
+def approval_shares(likings: Array) -> Array:
+    """Return how much of what a recent item says counts as liked and as disliked: float32 (P, 2, J)."""
+    return np.stack([np.maximum(likings, 0.0), np.maximum(-likings, 0.0)], axis=1)
+
+
+def _sides(recent: RecentItems) -> tuple[Array, Array]:
+    """Return how much of each recent item was liked and how much was not, two float32 (P, J)."""
+    assert recent.likings is not None, "likings come with every history that is ranked"
+    liked, disliked = approval_shares(recent.likings).swapaxes(0, 1)
+    return liked, disliked
+
+
+def _lift(liked: Array, disliked: Array, share: Array, prior: float) -> Array:
     """Return the logarithm of the share of liking, with a prior of so much at ``share``, over ``share``."""
-    return torch.log((liked / share + prior) / (liked + disliked + prior))
+    expected, found = liked + disliked, liked / share
+    expected += np.float32(prior)
+    found += np.float32(prior)
+    found /= expected
+    return np.asarray(np.log(found, out=found))
 
 
-def _lift_of_items(liked: Tensor, touched: Tensor) -> Tensor:
+def _lift_of_items(liked: Array, touched: Array) -> Array:
     """Return the same for the events of items, float32 (N,); zeros where no event is positive."""
     if not liked.any():
-        return torch.zeros_like(liked)
-    return _lift(liked, touched - liked, liked.sum() / touched.sum(), ITEM_PRIOR)
-
-
-def _picked(lift: Tensor, shares: Tensor) -> Tensor:
-    """Return the sums over genres, float32 (P, C), of lifts (P, G) by shares (P, C, G)."""
-    return torch.bmm(shares, lift.unsqueeze(2)).squeeze(2)
+        return np.zeros_like(liked)
+    return _lift(liked, touched - liked, np.asarray(liked.sum() / touched.sum()), ITEM_PRIOR)

@@ -181,7 +181,8 @@ def _known_items(items: Iterable[str], index: ContentIndex, unfilled: list[str])
     found = {item_id: index.row(item_id) for item_id in items}
     unknown = [item_id for item_id, row in found.items() if row is None]
     if unknown:
-        unfilled.append(f"like: the catalogue has no item {_named(map(repr, unknown))}")
+        today = map(index.catalogue.renames.id_of_today, unknown)
+        unfilled.append(f"like: the catalogue has no item {_named(map(repr, today))}")
     return tuple(item_id for item_id, row in found.items() if row is not None)
 
 

@@ -9,33 +9,34 @@ served.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from model.history import Mode, Profile, distinct_items
+from model.arithmetic import directed, leading, sigmoid
+from model.history import Interaction, Mode, Profile
 from model.network.blend import EVIDENCE, FEATURES, STATIC, feature
-from model.network.cooccurrence import DEPTH, RecentItems
-from model.network.neumf import ItemSide
+from model.network.cooccurrence import DEPTH, KERNELS, EvidenceReader, RecentItems, kernel_weights
+from model.network.served import ServedNetwork
 from model.network.snapshot import Snapshot
-from model.ranking.approval import Approval, ApprovalConfig
+from model.ranking.approval import Approval, ApprovalConfig, approval_shares
 from model.ranking.leave_one_out import GENRE_DEPTH, GENRE_HALF_LIFE, TASTE_SCALE, LeaveOneOut
 from model.ranking.signals import Signals
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
+__all__ = ["Asking", "HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
 
-BLOCK_FLOATS = 1 << 19  # of the first MLP layer: 2 MiB, about what a core's cache holds
-SCORES_PER_ADDITION = 1 << 17  # that evidence is added to: 512 KiB
+BLOCK_FLOATS = 1 << 17  # of the first MLP layer: 512 KiB, so that a core's cache holds it and what it is compared with
+SUMS_AT_ONCE = 1 << 18  # of what the counts say: 1 MiB
 MIN_USERS_PER_THREAD = 16  # fewer are not worth waking another one for
 USERS_PER_READ = 32  # by the tower: its activations then fit the cache as well
+LINEAR_ITEMS = 64  # at which the slope of the MLP is taken
+MANY_ITEMS = 1 << 14  # above it the counts say something of a small part of them, for each user
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
-HEADS = feature("heads")
+HEADS, GENRES, TASTE = feature("heads"), feature("genres"), feature("taste")
+_STATIC = [feature(name) for name in STATIC]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,44 @@ class HistoryBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """What B users bring to the score of any item of a large catalogue, for items that are scored some at a time.
+
+    Parameters
+    ----------
+    vectors : float32 (B, D), of the network; None where its heads count for nobody.
+    heads : float32 (B,), how much they count.
+    texts : float32 (B, T), what each user asks for, if anything.
+    products : features that are inner products: users' float32 (B, M) and items' (M, N).
+    users, items : int64 (K,), the pairs of user and item of which the counts say something.
+    said : float32 (K,), what that adds to the logit.
+    """
+
+    vectors: NDArray[np.float32] | None
+    heads: NDArray[np.float32]
+    texts: NDArray[np.float32] | None
+    products: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+    users: Rows
+    items: Rows
+    said: NDArray[np.float32]
+
+    def taken(self, chosen: Rows) -> "Asking":
+        """Return some of the users, int64 (C,), distinct."""
+        place = np.full(len(self.heads), -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = place[self.users] >= 0
+        return Asking(
+            None if self.vectors is None else self.vectors[chosen],
+            self.heads[chosen],
+            None if self.texts is None else self.texts[chosen],
+            tuple((left[chosen], right) for left, right in self.products),
+            place[self.users[kept]],
+            self.items[kept],
+            self.said[kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RankedLists:
     """The best items of each user, best first.
 
@@ -92,11 +131,7 @@ def history_batch(
     Unknown items are left out; a user unknown to ``users`` gets row -1. With ``repeats`` an item stands wherever it was
     touched, as in the training of such a version.
     """
-    histories = []
-    for profile in profiles:
-        recent = profile.recent if repeats else distinct_items(profile.recent)
-        known = [(row, one.ts, one.weight, one.liking) for one in recent if (row := items.row(one.item_id)) >= 0]
-        histories.append(known[:length][::-1])
+    histories = [_newest_known(profile.recent, items, length, repeats=repeats)[::-1] for profile in profiles]
     batch = _empty_batch(len(profiles), max([1, *map(len, histories)]))
     batch.users[:] = users.rows(profile.user_id for profile in profiles)
     for place, history in enumerate(histories):
@@ -108,6 +143,23 @@ def history_batch(
             batch.weights[place, : len(rows)] = weights
             batch.likings[place, : len(rows)] = likings
     return batch
+
+
+def _newest_known(
+    recent: Sequence[Interaction], items: Vocabulary, length: int, *, repeats: bool
+) -> list[tuple[int, int, float, float]]:
+    """Return row, time, weight and liking of the newest known interactions, distinct unless repeats count."""
+    found: list[tuple[int, int, float, float]] = []
+    met: set[str] = set()
+    for one in recent:
+        if one.item_id in met and not repeats:
+            continue
+        met.add(one.item_id)
+        if (row := items.row(one.item_id)) >= 0:
+            found.append((row, one.ts, one.weight, one.liking))
+            if len(found) == length:
+                break
+    return found
 
 
 def _empty_batch(n: int, length: int) -> HistoryBatch:
@@ -128,8 +180,8 @@ class Ranker:
     ----------
     snapshot : the version to serve; it is read, never changed.
     block : floats of the first MLP layer held at once, which bounds the memory of a call.
-    threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. Torch's own
-        threads would wait for each other after every operation, so leave those at one.
+    threads : among which a batch of users is divided. Each takes its users from tower to scores by itself. The threads
+        of NumPy's library would wait for each other after every product, so leave those at one.
     approval : how much it counts whether a user will like an item.
 
     Attributes
@@ -160,28 +212,20 @@ class Ranker:
         self._block = block
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ranking") if threads > 1 else None
-        self._width = max(1, min(len(snapshot.items), block // snapshot.config.hidden[0]))
         self.items = Vocabulary(snapshot.items)
         self.users = Vocabulary(snapshot.users)
-        self._network = snapshot.network()
-        self._evidence = self._network.evidence_reader()
-        self._taste = self._network.taste_reader()
-        self._taste_width = 0 if self._taste is None else snapshot.config.taste_factors
-        with torch.no_grad():
-            self._approval = Approval(snapshot.weights, self._evidence, approval)
-            self._side = self._network.item_side()
-            self._hidden_columns = self._side.hidden.T.contiguous()  # (H1, N)
-            factors = self._network.item_factors
-            self._directions = factors / factors.norm(dim=1, keepdim=True).clamp(min=1.0e-12)
-            self._genres = functional.normalize(self._network.item_genres * _rarity(self._network.item_genres))
-            counts = self._network.evidence
-            self._counts = torch.log1p(torch.stack([counts.touched, counts.newcomers]))  # (2, N)
-        self._blend = self._network.blend
-        self._leave_one_out = LeaveOneOut(
-            self._network, self._side, self._evidence, self._taste, self._genres, self._approval
-        )
+        self._network = network = ServedNetwork(snapshot)
+        self._evidence, self._taste, self._side = network.evidence, network.taste, network.side
+        self._approval = Approval(snapshot.weights, self._evidence, approval)
+        self._directions = directed(network.item_factors)
+        belongs = snapshot.weights["item_genres"]
+        self._genres = directed(belongs * _rarity(belongs))
+        counts = [snapshot.weights[f"evidence.{name}"] for name in ("touched", "newcomers")]
+        self._counts = np.log1p(np.stack(counts))  # (2, N)
+        self._blend = snapshot.blend()
+        self._leave_one_out = LeaveOneOut(network, self._blend, self._genres, self._approval)
         self._nothing_trends = Signals.none(len(snapshot.items))
-        self._last_static: tuple[Signals | None, Tensor] = (None, self._counts)
+        self._last_static: tuple[Signals | None, NDArray[np.float32]] = (None, self._counts)
 
     @property
     def handover(self) -> int | None:
@@ -203,13 +247,13 @@ class Ranker:
 
     def known_items(self, profile: Profile) -> int:
         """Return how many distinct recent items of a user the snapshot knows."""
-        return sum(one.item_id in self.items for one in distinct_items(profile.recent))
+        return sum(item_id in self.items for item_id in {one.item_id for one in profile.recent})
 
     def trend_weights(self, histories: HistoryBatch) -> NDArray[np.float32]:
         """Return what trending and newcomers' trending count in cold-start lists: float32 (B, 2)."""
         names = ("trending", "newcomers_trending")
         weights = self._blend.at(histories.lengths(), "cold_start")[:, [feature(name) for name in names]]
-        return np.asarray(weights.numpy())
+        return np.asarray(weights)
 
     def warm_up(self) -> None:
         """Rank for one made-up user, so that the first real one does not pay for lazy set-up."""
@@ -258,7 +302,7 @@ class Ranker:
 
     def best(
         self,
-        logits: Tensor,
+        logits: NDArray[np.float32],
         histories: HistoryBatch,
         n: int,
         *,
@@ -269,20 +313,17 @@ class Ranker:
 
         The other parameters, and what is returned, are those of :meth:`rank`.
         """
-        banned = np.zeros(logits.shape, dtype=np.bool_)
         if not self.snapshot.config.repeats:
             rows, places = np.nonzero(histories.items >= 0)
-            banned[rows, histories.items[rows, places]] = True
+            logits[rows, histories.items[rows, places]] = -np.inf
         if excluded is not None:
-            banned |= _fitting("excluded", excluded, logits.shape)
-        if allowed is not None:
-            banned |= ~_fitting("allowed", allowed, logits.shape)
-        logits.masked_fill_(torch.from_numpy(banned), float("-inf"))
+            np.copyto(logits, -np.inf, where=_fitting("excluded", excluded, logits.shape))
+        if allowed is not None and not _fitting("allowed", allowed, logits.shape).all():
+            np.copyto(logits, -np.inf, where=~allowed)
         best, chosen = _best(logits, min(n, len(self)))
-        gone = torch.isneginf(best)
         result = _empty_ranked(len(histories), n)
-        result.rows[:, : best.shape[1]] = chosen.masked_fill_(gone, -1).numpy()
-        result.scores[:, : best.shape[1]] = best.sigmoid_().numpy()
+        result.rows[:, : best.shape[1]] = np.where(np.isneginf(best), -1, chosen)
+        result.scores[:, : best.shape[1]] = sigmoid(best)
         return result
 
     def score(self, histories: HistoryBatch, rows: Rows) -> NDArray[np.float32]:
@@ -290,9 +331,8 @@ class Ranker:
 
         rows : int64 (B, C), item rows.
         """
-        return self.logits(histories).gather(1, torch.from_numpy(rows)).numpy()
+        return np.take_along_axis(self.logits(histories), rows, axis=1)
 
-    @torch.no_grad()
     def rerank(
         self,
         histories: HistoryBatch,
@@ -327,35 +367,31 @@ class Ranker:
             raise ValueError(
                 f"Ranker.rerank: rows must be 0 to {len(self) - 1}, got {rows.min().item()!r} to {rows.max().item()!r}"
             )
-        wanted, weights = torch.from_numpy(rows), self._blend.at(histories.lengths(), mode)
-        logits = torch.zeros(wanted.shape)  # (B, C)
+        weights = self._blend.at(histories.lengths(), mode)
+        logits = np.zeros(rows.shape, dtype=np.float32)  # (B, C)
         if weights[:, HEADS].any():
-            logits += self._heads_of_pairs(histories, wanted, texts) * weights[:, HEADS, None]
+            logits += self._heads_of_pairs(histories, rows, texts) * weights[:, HEADS, None]
         if self._evidence is not None:
-            found = torch.from_numpy(self._evidence.of_pairs(recent_of(histories), rows))  # (B, C, kernels)
-            logits += torch.einsum("pck,pk->pc", found, self._evidence_weights(weights))
+            found = self._evidence.of_pairs(recent_of(histories), rows)  # (B, C, kernels)
+            logits += np.matmul(found, self._evidence_weights(weights)[:, :, None])[:, :, 0]
         for left, right in self._products(histories, weights, signals):
-            logits += torch.einsum("pm,mpc->pc", left, right[:, wanted])
-        self._add_approval(logits, histories, rows)
+            logits += np.einsum("pm,mpc->pc", left, right[:, rows])
+        self._add_approval_of(logits, histories, rows)
         _require_finite("Ranker.rerank", logits)
-        return logits.numpy()
-
-    def _heads_of_pairs(self, histories: HistoryBatch, wanted: Tensor, texts: NDArray[np.float32] | None) -> Tensor:
-        """Return what GMF, MLP and biases add to the logits of given items, float32 (B, C)."""
-        users = self._user_vectors(histories)
-        asked = None if texts is None else torch.from_numpy(texts)
-        logits = torch.empty(wanted.shape)
-        step = max(1, PAIRS_PER_RERANK // max(1, wanted.shape[1]))
-        for start in range(0, len(users), step):
-            some = slice(start, start + step)
-            side, places = self._side_of(wanted[some])
-            logits[some] = self._network.pair_logits(users[some], side, places, None if asked is None else asked[some])
         return logits
 
-    def _side_of(self, rows: Tensor) -> tuple[ItemSide, Tensor]:
-        """Return the item side of the given rows alone, and where each of them stands in it."""
-        flat = rows.flatten()
-        return _taken(self._side, flat), torch.arange(len(flat)).view(rows.shape)
+    def _heads_of_pairs(
+        self, histories: HistoryBatch, rows: Rows, texts: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Return what GMF, MLP and biases add to the logits of given items, float32 (B, C)."""
+        users = self._user_vectors(histories)
+        logits = np.empty(rows.shape, dtype=np.float32)
+        step = max(1, PAIRS_PER_RERANK // max(1, rows.shape[1]))
+        for start in range(0, len(users), step):
+            some = slice(start, start + step)
+            asked = None if texts is None else texts[some]
+            logits[some] = self._network.pair_logits(users[some], rows[some], asked)
+        return logits
 
     def logits(
         self,
@@ -363,7 +399,7 @@ class Ranker:
         texts: NDArray[np.float32] | None = None,
         signals: Signals | None = None,
         mode: Mode = "personalized",
-    ) -> Tensor:
+    ) -> NDArray[np.float32]:
         """Return the blended logit of every item for every user: float32 (B, N).
 
         texts : float32 (B, T), what each user asks for, if anything.
@@ -380,86 +416,210 @@ class Ranker:
         parts = [slice(start, start + share) for start in range(0, len(histories), share)]
         asked = [None if texts is None else texts[part] for part in parts]
         found = self._pool.map(self._logits, map(histories.taken, parts), asked, repeat(signals), repeat(mode))
-        return torch.cat(list(found))
+        return np.concatenate(list(found))
 
-    @torch.no_grad()
-    def features(self, histories: HistoryBatch, signals: Signals | None = None) -> Tensor:
-        """Return what the blend mixes: float32 (B, N, F), in the order of ``FEATURES``."""
-        found = torch.zeros(len(histories), len(self), len(FEATURES))
-        found[:, :, HEADS] = self._heads(self._user_vectors(histories))
+    def features(self, histories: HistoryBatch, rows: Rows, signals: Signals | None = None) -> NDArray[np.float32]:
+        """Return what the blend mixes for given items: float32 (B, C, F), in the order of ``FEATURES``.
+
+        rows : int64 (B, C), item rows.
+        """
+        found = np.zeros((*rows.shape, len(FEATURES)), dtype=np.float32)
+        found[:, :, HEADS] = self._heads_of_pairs(histories, rows, None)
         if self._evidence is not None:
-            weights = self._network.evidence.weights.tolist()
-            for name, weight, part in zip(
-                EVIDENCE, weights, self._evidence.of_catalogue(recent_of(histories)), strict=True
-            ):
-                found[:, :, feature(name)] = weight * part
+            said = self._evidence_of(self._evidence, recent_of(histories), rows) * self._network.evidence_weights
+            found[:, :, [feature(name) for name in EVIDENCE]] = said
         if self._taste is not None:
-            found[:, :, feature("taste")] = TASTE_SCALE * self._taste.scores(histories.items)
-        found[:, :, feature("genres")] = self._liked_genres(histories) @ self._genres.T
-        for name, row in zip(STATIC, self._static(signals), strict=True):
-            found[:, :, feature(name)] = row
+            found[:, :, TASTE] = TASTE_SCALE * self._taste.scores_of(histories.items, rows)
+        found[:, :, GENRES] = np.matmul(self._genres[rows], self._liked_genres(histories)[:, :, None])[:, :, 0]
+        found[:, :, _STATIC] = np.moveaxis(self._static(signals)[:, rows], 0, 2)
         return found
 
-    @torch.no_grad()
+    def _evidence_of(self, evidence: EvidenceReader, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
+        """Return the features of the counts of given items, float32 (B, C, kernels)."""
+        if self.has_many_items:
+            return evidence.of_pairs(recent, rows)
+        found = np.empty((*rows.shape, len(KERNELS)), dtype=np.float32)
+        for some in self._by_sums(len(rows), len(KERNELS)):  # of a few hundred items all may as well be summed
+            said = evidence.of_catalogue(recent.taken(some))  # (b, kernels, N)
+            found[some] = np.take_along_axis(said, rows[some, None], axis=2).swapaxes(1, 2)
+        return found
+
+    def foremost(
+        self, histories: HistoryBatch, n: int, known: NDArray[np.bool_], signals: Signals | None, mode: Mode
+    ) -> Rows:
+        """Return about the ``n`` best unknown items of each user, in any order: int64 (B, n).
+
+        In a large catalogue the MLP is taken for linear, as it is between the user and a few items.
+
+        known : bool (B, N), items that are not wanted.
+        """
+        if self.has_many_items:
+            logits = self.logits_of(self._made_linear(self.asking(histories, None, signals, mode)), slice(0, len(self)))
+        else:
+            logits = self.logits(histories, None, signals, mode)
+        np.copyto(logits, -np.inf, where=known)
+        return leading(logits, min(n, len(self)))
+
+    def _made_linear(self, asking: Asking) -> Asking:
+        """Return askers whose heads are inner products as the rest is."""
+        if asking.vectors is None:
+            return asking
+        some = np.linspace(0, len(self) - 1, LINEAR_ITEMS).astype(np.int64)
+        first = self._network.first_user(asking.vectors)
+        slopes = self._network.mlp_slopes(first, self._side.hidden[some])  # (B, H1)
+        heads = asking.heads[:, None]
+        own = (
+            (asking.vectors * heads, self._side.factors.T),
+            (slopes * heads, self._side.hidden.T),
+            (heads, self._side.bias[None]),
+        )
+        return replace(asking, vectors=None, products=(*asking.products, *own))
+
     def _logits(
         self, histories: HistoryBatch, texts: NDArray[np.float32] | None, signals: Signals | None, mode: Mode
-    ) -> Tensor:
+    ) -> NDArray[np.float32]:
+        if self.has_many_items:
+            return self.logits_of(self.asking(histories, texts, signals, mode), slice(0, len(self)))
         weights = self._blend.at(histories.lengths(), mode)  # (B, F)
         if weights[:, HEADS].any():
-            logits = self._heads(self._user_vectors(histories), texts).mul_(weights[:, HEADS, None])
+            logits = self._heads(self._user_vectors(histories), texts)
+            logits *= weights[:, HEADS, None]
         else:
-            logits = torch.zeros(len(histories), len(self))
-        self._add_evidence(logits, histories, weights)
+            logits = np.zeros((len(histories), len(self)), dtype=np.float32)
+        self._add_counts(logits, histories, weights)
         for left, right in self._products(histories, weights, signals):
-            logits.addmm_(left, right)
-        self._add_approval(logits, histories)
+            logits += left @ right
+        logits += self._approval.of_items
         _require_finite("Ranker.logits", logits)
         return logits
 
+    def asking(
+        self,
+        histories: HistoryBatch,
+        texts: NDArray[np.float32] | None = None,
+        signals: Signals | None = None,
+        mode: Mode = "personalized",
+    ) -> Asking:
+        """Return what users bring to the scores of items, for :meth:`logits_of`.
+
+        Parameters are those of :meth:`logits`.
+        """
+        weights = self._blend.at(histories.lengths(), mode)  # (B, F)
+        vectors = self._user_vectors(histories) if weights[:, HEADS].any() else None
+        products = list(self._products(histories, weights, signals))
+        recent = recent_of(histories)
+        assert recent.likings is not None, "likings come with every history that is ranked"
+        lift, share = self._approval.of_genres(recent)
+        if dislikes := bool((recent.likings < 0.0).any()):  # without a dislike approval adds nothing
+            products.append((lift, self._approval.genre_shares.T))
+        users, items, said = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+        if self._evidence is not None:
+            wanted = kernel_weights(recent)
+            if dislikes:
+                wanted = np.concatenate([wanted, wanted[:, -1:] * approval_shares(recent.likings)], axis=1)
+            users, items, sums = self._evidence.entries_of_catalogue(recent.items, wanted)
+            counted = (self._evidence_weights(weights) * np.sqrt(self._evidence.rescale)).T[:, users]  # (kernels, K)
+            said = np.einsum("fk,fk->k", counted, np.sqrt(sums[: len(KERNELS)]))
+            if dislikes:
+                liked, disliked = sums[len(KERNELS) :] * self._evidence.rescale[-1]
+                said += self._approval.following(liked, disliked, share[users, 0])
+        return Asking(vectors, weights[:, HEADS], texts, tuple(products), users, items, said)
+
+    def logits_of(self, asking: Asking, rows: slice | Rows) -> NDArray[np.float32]:
+        """Return the logits of some items, those of :meth:`logits` up to rounding: float32 (B, R).
+
+        rows : int64 (R,), distinct, or a slice of the catalogue.
+
+        Raises
+        ------
+        FloatingPointError
+            If one is not a number or infinite.
+        """
+        of_items = self._approval.of_items[rows]
+        if asking.vectors is None:
+            logits = np.zeros((len(asking.heads), len(of_items)), dtype=np.float32)
+        else:
+            logits = self._heads(asking.vectors, asking.texts, rows)
+            logits *= asking.heads[:, None]
+        for left, right in asking.products:
+            logits += left @ right[:, rows]
+        logits += of_items
+        place = np.full(len(self), -1)
+        place[rows] = np.arange(len(of_items))
+        at = place[asking.items]
+        logits[asking.users[at >= 0], at[at >= 0]] += asking.said[at >= 0]
+        _require_finite("Ranker.logits", logits)
+        return logits
+
+    def leading_by_popularity(self, n: int, signals: Signals | None = None) -> Rows:
+        """Return the rows of the ``n`` items that lead in each feature of items alone, all together: int64 (R,)."""
+        return np.unique(leading(self._static(signals), min(n, len(self))))
+
+    def entries_of_counts(self, histories: HistoryBatch) -> tuple[Rows, Rows, NDArray[np.float32]]:
+        """Return :meth:`counts` of a large catalogue where they may be other than zero: users, items and scores, (K,).
+
+        Raises
+        ------
+        ValueError
+            If the version keeps no counts.
+        """
+        evidence = self._counting("entries_of_counts")
+        recent = recent_of(histories)
+        users, items, sums = evidence.entries_of_catalogue(recent.items, kernel_weights(recent))
+        return users, items, np.sqrt(sums * evidence.rescale[:, None]).sum(axis=0)
+
+    @property
+    def has_many_items(self) -> bool:
+        """Tell whether the catalogue is so large that its items should not all be scored for everybody."""
+        return len(self) > MANY_ITEMS
+
     def _products(
-        self, histories: HistoryBatch, weights: Tensor, signals: Signals | None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+        self, histories: HistoryBatch, weights: NDArray[np.float32], signals: Signals | None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Give both sides of the features that are inner products: askers' float32 (B, M) and items' (M, N).
 
         The items' sides are views of what is kept, as to copy them would cost more than all else of a few candidates.
+        What counts for none of the users is left out.
         """
-        yield self._liked_genres(histories) * weights[:, feature("genres"), None], self._genres.T
-        yield weights[:, [feature(name) for name in STATIC]], self._static(signals)
-        if self._taste is not None:
-            tastes = self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, feature("taste"), None])
-            yield tastes, self._network.taste.factors.T[: self._taste_width]
+        if weights[:, GENRES].any():
+            yield self._liked_genres(histories) * weights[:, GENRES, None], self._genres.T
+        if (of_items := weights[:, _STATIC]).any():
+            yield of_items, self._static(signals)
+        if self._taste is not None and weights[:, TASTE].any():
+            tastes = self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, TASTE, None])
+            yield tastes, self._taste.factors.T
 
-    def _static(self, signals: Signals | None) -> Tensor:
+    def _static(self, signals: Signals | None) -> NDArray[np.float32]:
         """Return the features of items alone, float32 (4, N), which are made once for what trends now."""
         now = signals or self._nothing_trends
         signals_of_last, last = self._last_static
         if signals_of_last is now:
             return last
-        made = torch.cat([self._counts, torch.from_numpy(np.stack([now.trending, now.newcomers]))])
+        made = np.concatenate([self._counts, np.stack([now.trending, now.newcomers])])
         self._last_static = now, made
         return made
 
-    def _liked_genres(self, histories: HistoryBatch) -> Tensor:
+    def _liked_genres(self, histories: HistoryBatch) -> NDArray[np.float32]:
         """Return the direction of the genres that each user likes, float32 (B, G).
 
         Newer items count more, and disliked ones not at all: what they cost an item is approval's to say.
         """
         recent = recent_of(histories, GENRE_DEPTH)
         assert recent.likings is not None, "likings come with every history that is ranked"
-        items, liked = torch.from_numpy(recent.items), torch.from_numpy(recent.likings > 0.0)
-        shares = torch.exp2(-torch.arange(items.shape[1]) / GENRE_HALF_LIFE) * liked
-        return functional.normalize(torch.einsum("bj,bjg->bg", shares, self._genres[items.clamp(min=0)]))
+        places = np.arange(recent.items.shape[1], dtype=np.float32)
+        shares = np.exp2(-places / np.float32(GENRE_HALF_LIFE)) * (recent.likings > 0.0)  # (B, J)
+        return directed(np.matmul(shares[:, None], self._genres[np.maximum(recent.items, 0)])[:, 0])
 
-    def _evidence_weights(self, weights: Tensor) -> Tensor:
+    def _evidence_weights(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the features of the evidence are multiplied by, float32 (B, kernels)."""
-        return weights[:, [feature(name) for name in EVIDENCE]] * self._network.evidence.weights.detach()
+        return weights[:, [feature(name) for name in EVIDENCE]] * self._network.evidence_weights
 
     @property
     def has_counts(self) -> bool:
         """Tell whether the version keeps co-occurrence counts."""
         return self._evidence is not None
 
-    def counts(self, histories: HistoryBatch) -> Tensor:
+    def counts(self, histories: HistoryBatch) -> NDArray[np.float32]:
         """Return what the co-occurrence counts alone say of every item for every user: float32 (B, N).
 
         Raises
@@ -467,19 +627,23 @@ class Ranker:
         ValueError
             If the version keeps no counts.
         """
-        if self._evidence is None:
-            raise ValueError("Ranker.counts: a version with co-occurrence counts is required, got one without")
-        scores = torch.zeros(len(histories), len(self))
-        for part in self._evidence.of_catalogue(recent_of(histories)):
-            scores += part
+        evidence = self._counting("counts")
+        scores = np.zeros((len(histories), len(self)), dtype=np.float32)
+        for some in self._by_sums(len(histories), len(KERNELS)):
+            evidence.of_catalogue(recent_of(histories.taken(some))).sum(axis=1, out=scores[some])
         return scores
+
+    def _counting(self, where: str) -> EvidenceReader:
+        if self._evidence is None:
+            raise ValueError(f"Ranker.{where}: a version with co-occurrence counts is required, got one without")
+        return self._evidence
 
     def alike(self, rows: Rows) -> NDArray[np.float32]:
         """Return the mean cosine of every item's vector with those of some items, float32 (N,).
 
         rows : int64 (R,), item rows, at least one.
         """
-        return np.asarray((self._directions @ self._directions[torch.from_numpy(rows)].mean(dim=0)).numpy())
+        return np.asarray(self._directions @ self._directions[rows].mean(axis=0))
 
     def contributions(
         self, histories: HistoryBatch, rows: Rows, signals: Signals | None = None, mode: Mode = "personalized"
@@ -495,8 +659,7 @@ class Ranker:
         signals, mode : as in :meth:`rank`.
         """
         recent = recent_of(histories, histories.items.shape[1])
-        found = self._leave_one_out.lost(histories, recent, np.maximum(rows, 0), self._static(signals), mode)
-        lost = found.numpy()
+        lost = self._leave_one_out.lost(histories, recent, np.maximum(rows, 0), self._static(signals), mode)
         if self.snapshot.config.repeats:
             lost = lost @ (recent.items[:, :, None] == recent.items[:, None, :]).astype(np.float32)
         is_known = (recent.items >= 0)[:, None, :] & (rows >= 0)[:, :, None]
@@ -526,14 +689,13 @@ class Ranker:
         if self._evidence is not None:
             rows, scores = self._evidence.strongest(row)
         else:
-            cosines = (self._directions @ self._directions[row]).numpy()
+            cosines = self._directions @ self._directions[row]
             rows = np.argsort(-cosines, kind="stable")
             scores = cosines[rows]
         is_other = (rows != row) & (scores > 0.0)
         rows, scores = rows[is_other], scores[is_other]
         return rows, scores / scores.max(initial=np.float32(1e-30))
 
-    @torch.no_grad()
     def are_popular(
         self, histories: HistoryBatch, rows: Rows, n: int, signals: Signals | None = None
     ) -> NDArray[np.bool_]:
@@ -541,83 +703,77 @@ class Ranker:
 
         rows : int64 (B, n), item rows, -1 for none.   n : items of such a list.
         """
-        weights = self._blend.at(histories.lengths(), "cold_start")[:, [feature(name) for name in STATIC]]  # (B, 4)
+        weights = self._blend.at(histories.lengths(), "cold_start")[:, _STATIC]  # (B, 4)
         static = self._static(signals)
-        pool = torch.unique(static.topk(min(n + histories.items.shape[1], len(self)), dim=1).indices)
-        least = (weights @ static[:, pool]).topk(min(n, len(pool)), dim=1).values[:, -1:]
-        found = torch.einsum("bs,sbn->bn", weights, static[:, torch.from_numpy(np.maximum(rows, 0))])
-        return np.asarray((found >= least).numpy())
+        pool = np.unique(leading(static, min(n + histories.items.shape[1], len(self))))
+        last = min(n, len(pool))
+        least = np.partition(weights @ static[:, pool], len(pool) - last, axis=1)[:, len(pool) - last, None]
+        found = np.einsum("bs,sbn->bn", weights, static[:, np.maximum(rows, 0)])
+        return np.asarray(found >= least)
 
     def _heads(
-        self, users: Tensor, texts: NDArray[np.float32] | None = None, rows: NDArray[np.int64] | None = None
-    ) -> Tensor:
+        self,
+        users: NDArray[np.float32],
+        texts: NDArray[np.float32] | None = None,
+        rows: slice | Rows | None = None,
+    ) -> NDArray[np.float32]:
         """Return what GMF, MLP and biases add to the logits of user vectors (B, D): float32 (B, N), or (B, R) of rows.
 
-        With relu(x + u) = max(x, -u) + u a layer needs one pass over the pairs instead of two, and what the users
-        add to the layer above is computed once a user.
+        rows : int64 (R,), of items, or a slice of them.
         """
-        side, hidden_columns, network = self._side, self._hidden_columns, self._network
-        if rows is not None:
-            side = _taken(side, torch.from_numpy(rows))
-            hidden_columns = side.hidden.T.contiguous()
-        weight, fuse = network.second.weight, network.fuse_mlp
-        asked = None if texts is None else torch.from_numpy(texts)
-        users, first = network.asking(users, asked)  # (B, H1), what users put into the first layer
-        second = network.second(first)  # (B, H2), and through it into the second
-        logits = torch.addmm(side.bias, users, side.factors.T)  # (B, N): GMF and biases
-        logits += (second @ fuse).unsqueeze(1)
-        below, above = -first.T.unsqueeze(2), -second.T.unsqueeze(2)  # (H, B, 1)
-        together = max(1, self._block // len(hidden_columns) // self._width)
-        lower = torch.empty(len(below) * together * self._width)
-        upper = torch.empty(len(above) * together * self._width)
-        for start in range(0, len(side.bias), self._width):
-            columns = hidden_columns[:, start : start + self._width].unsqueeze(1)  # (H1, 1, n)
-            for user in range(0, len(users), together):
-                some = slice(user, user + together)
-                part = logits[some, start : start + self._width]  # (b, n)
-                hidden = lower[: len(below) * part.numel()].view(-1, *part.shape)  # (H1, b, n)
-                deeper = upper[: len(above) * part.numel()].view(-1, *part.shape)  # (H2, b, n)
-                torch.maximum(columns, below[:, some], out=hidden)
-                torch.mm(weight, hidden.flatten(1), out=deeper.flatten(1))
-                torch.maximum(deeper, above[:, some], out=deeper)
-                part += (fuse @ deeper.flatten(1)).view_as(part)
-        return logits
+        side = self._side if rows is None else self._side.taken(rows)
+        vectors, first = self._network.asking(users, texts)  # (B, H1), what users put into the first layer
+        logits = vectors @ side.factors.T  # (B, N)
+        logits += side.bias
+        self._network.add_mlp(logits, first, side, self._block)
+        return np.asarray(logits)
 
-    def _add_evidence(self, logits: Tensor, histories: HistoryBatch, weights: Tensor) -> None:
-        if self._evidence is None:
-            return
-        recent, shares = recent_of(histories), self._evidence_weights(weights)
-        together = max(1, min(USERS_PER_READ, SCORES_PER_ADDITION // len(self)))
-        for start in range(0, len(histories), together):
-            chosen = slice(start, start + together)
-            for number, part in enumerate(self._evidence.of_catalogue(recent.taken(chosen))):
-                logits[chosen].addcmul_(part, shares[chosen, number, None])
+    def _add_counts(self, logits: NDArray[np.float32], histories: HistoryBatch, weights: NDArray[np.float32]) -> None:
+        """Add what the counts say, and what it is worth that users will like an item, to logits of all items.
 
-    def _add_approval(self, logits: Tensor, histories: HistoryBatch, rows: Rows | None = None) -> None:
-        """Add what it is worth that users will like an item to the logits of all items, or of rows: int64 (B, C)."""
-        of_items = self._approval.of_items
-        logits += of_items if rows is None else of_items[torch.from_numpy(rows)]
+        Both read what follows the same recent items, which is looked up once for all of their sums.
+        """
+        shares = self._evidence_weights(weights)
+        for some in self._by_sums(len(histories), len(KERNELS) + 2):
+            recent = recent_of(histories.taken(some))
+            assert recent.likings is not None, "likings come with every history that is ranked"
+            dislikes = bool((recent.likings < 0.0).any())  # without a dislike approval adds nothing
+            spoken = None
+            if self._evidence is not None:
+                wanted = kernel_weights(recent)
+                if dislikes:
+                    wanted = np.concatenate([wanted, wanted[:, -1:] * approval_shares(recent.likings)], axis=1)
+                sums = self._evidence.sums_of_catalogue(recent.items, wanted)  # (b, kernels or + 2, N)
+                spoken = sums[:, len(KERNELS) :] * self._evidence.rescale[-1] if dislikes else None
+                roots = np.sqrt(sums[:, : len(KERNELS)], out=sums[:, : len(KERNELS)])
+                counted = shares[some] * np.sqrt(self._evidence.rescale)
+                logits[some] += np.matmul(counted[:, None], roots)[:, 0]
+            if dislikes:
+                logits[some] += self._approval.of_users(recent, spoken)
+
+    def _by_sums(self, n_users: int, sums: int) -> Iterator[slice]:
+        """Give users by so many that their sums over all items are few enough to be held at once."""
+        together = max(1, min(USERS_PER_READ, SUMS_AT_ONCE // (sums * len(self))))
+        for start in range(0, n_users, together):
+            yield slice(start, start + together)
+
+    def _add_approval_of(self, logits: NDArray[np.float32], histories: HistoryBatch, rows: Rows) -> None:
+        """Add what it is worth that users will like an item to the logits of rows: int64 (B, C)."""
+        logits += self._approval.of_items[rows]
         for start in range(0, len(histories), USERS_PER_READ):
             some = slice(start, start + USERS_PER_READ)
             part = histories.taken(some)
             if (part.likings < 0.0).any():  # without a dislike nothing is added
-                logits[some] += self._approval.of_users(recent_of(part), None if rows is None else rows[some])
+                logits[some] += self._approval.of_pairs(recent_of(part), rows[some])
 
-    def _user_vectors(self, histories: HistoryBatch) -> Tensor:
+    def _user_vectors(self, histories: HistoryBatch) -> NDArray[np.float32]:
         """Return float32 (B, D)."""
         starts = range(0, len(histories), USERS_PER_READ)
         parts = [self._read(histories.taken(slice(start, start + USERS_PER_READ))) for start in starts]
-        return torch.cat(parts) if parts else torch.empty(0, self.snapshot.config.factors)
+        return np.concatenate(parts) if parts else np.empty((0, self.snapshot.config.factors), dtype=np.float32)
 
-    def _read(self, histories: HistoryBatch) -> Tensor:
-        items = torch.from_numpy(histories.items)
-        return self._network.users_now(
-            torch.from_numpy(histories.users),
-            items.clamp(min=0),
-            torch.from_numpy(histories.times),
-            torch.from_numpy(histories.weights),
-            (items >= 0).sum(dim=1),
-        )
+    def _read(self, histories: HistoryBatch) -> NDArray[np.float32]:
+        return self._network.users_now(histories.users, histories.items, histories.times, histories.weights)
 
 
 def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
@@ -632,21 +788,17 @@ def recent_of(histories: HistoryBatch, depth: int = DEPTH) -> RecentItems:
     return RecentItems(items, gaps_s, likings=likings)
 
 
-def _rarity(genres: Tensor) -> Tensor:
+def _rarity(genres: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how much each genre says, float32 (G,): its inverse document frequency."""
-    return 1.0 + torch.log((1.0 + len(genres)) / (1.0 + genres.sum(dim=0)))
+    one = np.float32(1.0)
+    return np.asarray(one + np.log(np.float32(1.0 + len(genres)) / (one + genres.sum(axis=0))))
 
 
-def _taken(side: ItemSide, rows: Tensor) -> ItemSide:
-    """Return the side of some rows, int64 (R,)."""
-    return ItemSide(side.factors[rows], side.hidden[rows], side.bias[rows])
-
-
-def _require_finite(where: str, logits: Tensor) -> None:
-    if not torch.isfinite(logits.sum()) and not torch.isfinite(logits).all():  # one that is not spoils the sum
+def _require_finite(where: str, logits: NDArray[np.float32]) -> None:
+    if not np.isfinite(logits.sum()) and not np.isfinite(logits).all():  # one that is not spoils the sum
         raise FloatingPointError(
-            f"{where}: finite scores are required, got {int((~logits.isfinite()).sum())!r} others "
-            f"of {logits.numel()!r}; roll back to an earlier version"
+            f"{where}: finite scores are required, got {int((~np.isfinite(logits)).sum())!r} others "
+            f"of {logits.size!r}; roll back to an earlier version"
         )
 
 
@@ -655,7 +807,7 @@ def _empty_ranked(n_users: int, n: int) -> RankedLists:
     return RankedLists(np.full((n_users, n), -1, dtype=np.int64), np.zeros((n_users, n), dtype=np.float32))
 
 
-def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[np.bool_]:
+def _fitting(name: str, mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if mask.dtype != np.bool_ or mask.shape not in (tuple(shape), (shape[1],)):
         raise ValueError(
             f"Ranker.rank: {name} must be bool of shape {tuple(shape)!r}, got {mask.dtype!r} {mask.shape!r}"
@@ -663,14 +815,13 @@ def _fitting(name: str, mask: NDArray[np.bool_], shape: torch.Size) -> NDArray[n
     return mask
 
 
-def _best(logits: Tensor, n: int) -> tuple[Tensor, Tensor]:
+def _best(logits: NDArray[np.float32], n: int) -> tuple[NDArray[np.float32], Rows]:
     """Return the n highest logits (B, n) and their columns, best first, ties to the lower column."""
-    best, chosen = logits.topk(n, dim=1)
-    crowded = (logits >= best[:, -1:]).sum(dim=1) > n  # more items share the last place than fit
-    for user in torch.nonzero(crowded).flatten().tolist():
-        order = torch.argsort(logits[user], descending=True, stable=True)[:n]
-        best[user], chosen[user] = logits[user, order], order
-    chosen, order = chosen.sort(dim=1)
-    best = best.gather(1, order)
-    order = torch.argsort(best, dim=1, descending=True, stable=True)
-    return best.gather(1, order), chosen.gather(1, order)
+    chosen = np.sort(leading(logits, n), axis=1)
+    least = np.take_along_axis(logits, chosen, axis=1).min(axis=1, keepdims=True)  # (B, 1)
+    crowded = np.count_nonzero(logits >= least, axis=1) > n  # more items share the last place than fit
+    for user in np.flatnonzero(crowded).tolist():
+        chosen[user] = np.sort(np.argsort(-logits[user], kind="stable")[:n])
+    best = np.take_along_axis(logits, chosen, axis=1)
+    order = np.argsort(-best, axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1), np.take_along_axis(chosen, order, axis=1)

@@ -10,20 +10,20 @@ where repeats are kept, how two places of one item act together.
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
+from numpy.typing import NDArray
 
-from model.network.blend import EVIDENCE, FEATURES, STATIC, feature
-from model.network.cooccurrence import EvidenceReader, RecentItems
-from model.network.neumf import ItemSide, NeuMF
-from model.network.taste import TasteReader
+from model.arithmetic import directed
+from model.network.blend import EVIDENCE, FEATURES, STATIC, Blend, feature
+from model.network.cooccurrence import RecentItems
+from model.network.served import ServedNetwork
 from model.ranking.approval import Approval
 from model.vocabulary import Rows
 
 if TYPE_CHECKING:
     from model.history import Mode
     from model.ranking.exact import HistoryBatch
+
+Array = NDArray[np.float32]
 
 __all__ = ["GENRE_DEPTH", "GENRE_HALF_LIFE", "TASTE_SCALE", "LeaveOneOut"]
 
@@ -37,33 +37,31 @@ class LeaveOneOut:
 
     Parameters
     ----------
-    network, side : the network and its items' side.
-    evidence, taste : read its counts and factors; None for a version without them.
+    network : of the version, which reads its counts and factors as well.
+    blend : its weights.
     genres : float32 (N, G), the items' genres as directions.
     approval : whether a user will like an item.
     """
 
     def __init__(
         self,
-        network: NeuMF,
-        side: ItemSide,
-        evidence: EvidenceReader | None,
-        taste: TasteReader | None,
-        genres: Tensor,
+        network: ServedNetwork,
+        blend: Blend,
+        genres: Array,
         approval: Approval,
     ) -> None:
-        self._network, self._blend, self._side = network, network.blend, side
-        self._evidence, self._taste, self._genres, self._approval = evidence, taste, genres, approval
+        self._network, self._blend, self._side = network, blend, network.side
+        self._evidence, self._taste = network.evidence, network.taste
+        self._genres, self._approval = genres, approval
 
-    @torch.no_grad()
     def lost(
         self,
         histories: "HistoryBatch",
         recent: RecentItems,
         rows: Rows,
-        static: Tensor,
+        static: Array,
         mode: "Mode",
-    ) -> Tensor:
+    ) -> Array:
         """Return what logits lose without each item of the history, newest first: float32 (P, C, L).
 
         Parameters
@@ -78,68 +76,63 @@ class LeaveOneOut:
         for start in range(0, len(histories), USERS_PER_BLOCK):
             some = slice(start, start + USERS_PER_BLOCK)
             parts.append(self._lost(histories.taken(some), recent.taken(some), rows[some], static, mode))
-        return torch.cat(parts)
+        return np.asarray(np.concatenate(parts))
 
-    def _lost(self, histories: "HistoryBatch", recent: RecentItems, rows: Rows, static: Tensor, mode: "Mode") -> Tensor:
-        lengths, wanted = histories.lengths(), torch.from_numpy(rows)
+    def _lost(self, histories: "HistoryBatch", recent: RecentItems, rows: Rows, static: Array, mode: "Mode") -> Array:
+        lengths = histories.lengths()
         less, now = self._blend.at(np.maximum(lengths - 1, 0), mode), self._blend.at(lengths, mode)  # (P, F)
         n = recent.items.shape[1]
-        weights = torch.cat([less.unsqueeze(1).expand(-1, n, -1), now.unsqueeze(1)], dim=1)  # (P, L + 1, F)
+        weights = np.concatenate([np.repeat(less[:, None], n, axis=1), now[:, None]], axis=1)  # (P, L + 1, F)
         found = self._quick(recent, rows, static, weights)  # (P, C, L + 1), the last with nothing left out
-        left_out = (torch.from_numpy(lengths).unsqueeze(1) - 1 - torch.arange(n)).clamp(min=0)
+        left_out = np.maximum(lengths[:, None] - 1 - np.arange(n), 0)
         if weights[:, :, _HEADS].any():
-            found += self._heads(histories, wanted, left_out) * weights[:, None, :, _HEADS]
+            found += self._heads(histories, rows, left_out) * weights[:, None, :, _HEADS]
         if self._taste is not None:
-            vectors = self._taste.vectors_without(histories.items, left_out.numpy())
-            factors = functional.embedding(wanted, self._network.taste.factors)
-            found += torch.matmul(factors, (vectors * (TASTE_SCALE * weights[:, :, _TASTE, None])).mT)
-        return found[:, :, -1:] - found[:, :, :-1]
+            vectors = self._taste.vectors_without(histories.items, left_out)
+            taste = vectors * (np.float32(TASTE_SCALE) * weights[:, :, _TASTE, None])
+            found += np.matmul(self._taste.factors[rows], taste.swapaxes(1, 2))
+        return np.asarray(found[:, :, -1:] - found[:, :, :-1])
 
-    def _quick(self, recent: RecentItems, rows: Rows, static: Tensor, weights: Tensor) -> Tensor:
+    def _quick(self, recent: RecentItems, rows: Rows, static: Array, weights: Array) -> Array:
         """Return what items alone, counts, genres and approval say without each item and with all, (P, C, L + 1)."""
-        wanted = torch.from_numpy(rows)
-        found = torch.einsum("pjs,spc->pcj", weights[:, :, _STATIC], static[:, wanted])
-        found += self._approval.of_items[wanted].unsqueeze(2)
+        found = np.matmul(static[:, rows].transpose(1, 2, 0), weights[:, :, _STATIC].swapaxes(1, 2))  # (P, C, L + 1)
+        found += self._approval.of_items[rows][:, :, None]
         if self._evidence is not None:
-            shares = weights[:, :, _EVIDENCE] * self._network.evidence.weights.detach()
-            said = torch.from_numpy(self._evidence.without_each(recent, rows))
-            found += (said * shares.unsqueeze(1)).sum(dim=3)
+            shares = weights[:, :, _EVIDENCE] * self._network.evidence_weights
+            found += np.einsum("pcjk,pjk->pcj", self._evidence.without_each(recent, rows), shares)
         liked = self._liked_genres(recent) * weights[:, :, _GENRES, None]
-        found += torch.matmul(functional.embedding(wanted, self._genres), liked.mT)
+        found += np.matmul(self._genres[rows], liked.swapaxes(1, 2))
         assert recent.likings is not None, "likings come with every history that is ranked"
         if (recent.likings < 0.0).any():  # without a dislike nothing is added
             found += self._approval.of_users_without_each(recent, rows)
-        return found
+        return np.asarray(found)
 
-    def _heads(self, histories: "HistoryBatch", wanted: Tensor, left_out: Tensor) -> Tensor:
+    def _heads(self, histories: "HistoryBatch", rows: Rows, left_out: Rows) -> Array:
         """Return what GMF, MLP and biases say without each of the places and with all, float32 (P, C, L + 1)."""
-        network, items = self._network, torch.from_numpy(histories.items)
-        vectors = functional.embedding(items.clamp(min=0), network.item_factors)
-        times, weights = torch.from_numpy(histories.times), torch.from_numpy(histories.weights)
-        read = vectors, times, weights, (items >= 0).sum(dim=1)
-        known = torch.cat([network.tower.without(*read, left_out), network.tower.last(*read).unsqueeze(1)], dim=1)
-        users = known + network.identity(torch.from_numpy(histories.users)).unsqueeze(1)
-        logits = torch.matmul(functional.embedding(wanted, self._side.factors), users.mT)  # (P, C, L + 1)
-        hidden = functional.embedding(wanted, self._side.hidden).unsqueeze(2) + network.first_user(users).unsqueeze(1)
-        second = network.second(hidden.relu_()).relu_()
-        logits += second @ network.fuse_mlp + self._side.bias[wanted].unsqueeze(2)
-        return logits
+        network, items = self._network, histories.items
+        vectors = network.item_factors[np.maximum(items, 0)]
+        read = vectors, histories.times, histories.weights, histories.lengths()
+        known = np.concatenate([network.tower.without(*read, left_out), network.tower.last(*read)[:, None]], axis=1)
+        users = known + network.identity(histories.users)[:, None]
+        logits = np.matmul(self._side.factors[rows], users.swapaxes(1, 2))  # (P, C, L + 1)
+        logits += network.fused(self._side.hidden[rows][:, :, None] + network.first_user(users)[:, None])
+        logits += self._side.bias[rows][:, :, None]
+        return np.asarray(logits)
 
-    def _liked_genres(self, recent: RecentItems) -> Tensor:
+    def _liked_genres(self, recent: RecentItems) -> Array:
         """Return the direction of the genres that users like, as above: float32 (P, L + 1, G)."""
         assert recent.likings is not None, "likings come with every history that is ranked"
-        items, n = torch.from_numpy(recent.items), recent.items.shape[1]
-        liked = torch.from_numpy(recent.likings > 0.0).unsqueeze(2)
-        each = self._genres[items.clamp(min=0)] * liked
-        shares = torch.exp2(-torch.arange(n) / GENRE_HALF_LIFE).unsqueeze(1)
-        newer = (each * shares)[:, :GENRE_DEPTH].cumsum(dim=1)
-        nearer = (each * shares * 2.0 ** (1.0 / GENRE_HALF_LIFE))[:, : GENRE_DEPTH + 1]
-        older = nearer.flip(1).cumsum(dim=1).flip(1)  # of this place and on
-        found = newer[:, -1:].repeat(1, n + 1, 1)
+        n = recent.items.shape[1]
+        each = self._genres[np.maximum(recent.items, 0)] * (recent.likings > 0.0)[:, :, None].astype(np.float32)
+        shares = np.exp2(-np.arange(n, dtype=np.float32) / np.float32(GENRE_HALF_LIFE))[:, None]
+        newer = (each * shares)[:, :GENRE_DEPTH].cumsum(axis=1)
+        nearer = (each * shares * np.float32(2.0 ** (1.0 / GENRE_HALF_LIFE)))[:, : GENRE_DEPTH + 1]
+        older = nearer[:, ::-1].cumsum(axis=1)[:, ::-1]  # of this place and on
+        found = np.repeat(newer[:, -1:], n + 1, axis=1)
         last = min(n, GENRE_DEPTH)
-        found[:, :last] = functional.pad(newer[:, : last - 1], (0, 0, 1, 0))
+        found[:, :last] = np.pad(newer[:, : last - 1], ((0, 0), (1, 0), (0, 0)))
         found[:, : older.shape[1] - 1] += older[:, 1:]
-        return functional.normalize(found, dim=2)
+        return directed(found)
 
 
 _HEADS, _TASTE, _GENRES = feature("heads"), feature("taste"), feature("genres")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from model.because import AS_NEW, BY_POPULARITY, BY_TASTE, Because, in_words
 from model.catalogue import Catalogue, Item
@@ -95,6 +94,8 @@ class Recommender:
     new : new items that lists without wishes may show.
     hint_lifts : what newcomers of a group begin with, for those who have hints.
     queries : reads queries in words; without it they are left out, and lists say so.
+    known : all items that are known, listed or not; those of the catalogue where it is empty. Its renames are those of
+        all items here, which are named by their first ids.
     """
 
     catalogue: Catalogue
@@ -111,10 +112,20 @@ class Recommender:
     new: tuple[NewItem, ...] = ()
     hint_lifts: HintLifts = field(default_factory=HintLifts)
     queries: QueryScorer | None = None
+    known: Catalogue = field(default_factory=Catalogue)
 
-    def with_catalogue(self, catalogue: Catalogue, index: ContentIndex) -> "Recommender":
-        """Return the same with another catalogue and its index, and without new items that it does not hold."""
-        return self._with(catalogue=catalogue, index=index, new=_within(self.new, catalogue))
+    def with_catalogue(
+        self, catalogue: Catalogue, index: ContentIndex, known: Catalogue | None = None
+    ) -> "Recommender":
+        """Return the same with another catalogue and its index, and without new items that it does not hold.
+
+        Parameters
+        ----------
+        catalogue, index : what may be listed.
+        known : all that is known; by default the catalogue.
+        """
+        known = catalogue if known is None else known
+        return self._with(catalogue=catalogue, index=index, new=_within(self.new, catalogue), known=known)
 
     def with_trending(self, trending: Trending, newcomers: Trending = _NOTHING_TRENDS) -> "Recommender":
         """Return the same with newer trending lists, of all users and of newcomers."""
@@ -160,11 +171,13 @@ class Recommender:
             new=other.new,
             hint_lifts=other.hint_lifts,
             queries=other.queries,
+            known=other.known,
         )
 
     def genres_of(self, item_id: str) -> tuple[str, ...]:
-        """Return the genres of an item, none if the catalogue does not hold it."""
-        item = self.catalogue.find(item_id)
+        """Return the genres of an item, listed or not, none if nobody knows it."""
+        first_id = self.known.renames.first_id(item_id)
+        item = self.known.find(first_id) or self.catalogue.find(first_id)
         return () if item is None else item.genres
 
     def decide(self, profile: Profile) -> tuple[Mode, int]:
@@ -408,10 +421,15 @@ class Recommender:
         ]
 
     def _wished(
-        self, profiles: Sequence[Profile], n: int, asked: Sequence[CatalogueWishes], logits: Tensor, mode: Mode
+        self,
+        profiles: Sequence[Profile],
+        n: int,
+        asked: Sequence[CatalogueWishes],
+        logits: npt.NDArray[np.float32],
+        mode: Mode,
     ) -> list[tuple[ScoredItem, ...]]:
         """Return lists with wishes, over the whole catalogue, of users whose logits are float32 (B, M)."""
-        models = self._models(profiles, logits.numpy().astype(np.float64))
+        models = self._models(profiles, logits.astype(np.float64))
         chosen = []
         for profile, wish, model in zip(profiles, asked, models, strict=True):
             allowed = wish.allowed.copy()

@@ -26,10 +26,9 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from model.arithmetic import directed, leading, sigmoid
 from model.history import Mode
 from model.network.blend import MODES, feature
 from model.network.snapshot import Snapshot
@@ -51,6 +50,7 @@ __all__ = [
     "measure_recall",
 ]
 
+Array = NDArray[np.float32]
 RetrievalMode = Literal["auto", "exact", "faiss", "faiss-tower"]
 CandidateSource = Callable[[HistoryBatch], Rows]  # more candidates: int64 (B, E), item rows, -1 as padding
 
@@ -164,7 +164,7 @@ class RetrievingRanker(Ranker):
     """Ranks candidates instead of the whole catalogue; all other answers are those of :class:`Ranker`.
 
     Building scores the catalogue for ``sampled_users`` users and clusters it: about half a minute for a million items
-    on one core. The same snapshot, configuration and torch build give the same index.
+    on one core. The same snapshot, configuration and NumPy build give the same index.
 
     Parameters
     ----------
@@ -197,8 +197,9 @@ class RetrievingRanker(Ranker):
         generator = np.random.default_rng(self.config.seed)
         self._sample = _made_up(self, self.config.sampled_users, generator) if sample is None else sample
         self._has_taste = self._weighs_taste()
-        self._turn = torch.linalg.cholesky(self._square())  # (W, W)
-        self._index = _Index((self._vectors() @ self._turn).numpy(), self.config, generator)
+        self._turn = np.linalg.cholesky(self._square())  # (W, W)
+        self._turned_back = np.linalg.inv(self._turn).T
+        self._index = _Index(self._vectors() @ self._turn, self.config, generator)
         self._replaced = 0  # vectors in the index that were replaced by those of a later version
 
     def patched(self, snapshot: Snapshot, changed: Rows) -> "RetrievingRanker":
@@ -225,7 +226,7 @@ class RetrievingRanker(Ranker):
         return other
 
     def _patch(self, rows: Rows) -> None:
-        self._index = self._index.patched(rows, (self._vectors(rows) @ self._turn).numpy(), len(self))
+        self._index = self._index.patched(rows, self._vectors(rows) @ self._turn, len(self))
         self._replaced += len(rows)
 
     def _weighs_taste(self) -> bool:
@@ -296,19 +297,18 @@ class RetrievingRanker(Ranker):
             rows = self._candidates(histories, width, mask, signals, mode)
             wanted = max(n, width // 2)
         rows = mask.without_banned(rows)
-        logits = torch.from_numpy(self.rerank(histories, np.maximum(rows, 0), signals=signals, mode=mode))
-        logits.masked_fill_(torch.from_numpy(rows < 0), float("-inf"))
+        logits = self.rerank(histories, np.maximum(rows, 0), signals=signals, mode=mode)
+        logits[rows < 0] = -np.inf
         return _best(logits, rows, n), np.count_nonzero(rows >= 0, axis=1) >= wanted
 
-    @torch.no_grad()
     def _candidates(
         self, histories: HistoryBatch, width: int, mask: "_Mask", signals: Signals | None, mode: Mode
     ) -> Rows:
         """Return distinct rows, ascending, with -1 in between: int64 (B, width + E)."""
         proposed = [_for_each(self._popular(signals), len(histories))]
         if mode == "personalized":
-            queries = torch.linalg.solve_triangular(self._turn, self._askers(histories).T, upper=False).T
-            proposed.append(self._index.search(queries.numpy(), width, mask, self._probes(width)))
+            queries = self._askers(histories) @ self._turned_back
+            proposed.append(self._index.search(queries, width, mask, self._probes(width)))
         if self._evidence is not None:
             proposed.append(self._evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM))
         if self.snapshot.config.repeats:
@@ -321,14 +321,13 @@ class RetrievingRanker(Ranker):
     def _popular(self, signals: Signals | None) -> Rows:
         """Return the items that lead in a feature of items alone, int64 (E,): no index of users' vectors has them."""
         static = self._static(signals)
-        return np.unique(static.topk(min(POPULAR_PER_FEATURE, len(self)), dim=1).indices.numpy())
+        return np.unique(leading(static, min(POPULAR_PER_FEATURE, len(self))))
 
     def _probes(self, width: int) -> int:
         """Return how many lists to read: more in proportion, where more candidates than usual are asked for."""
         return max(1, self.config.probes * width // self.config.candidates)
 
-    @torch.no_grad()
-    def _askers(self, histories: HistoryBatch) -> Tensor:
+    def _askers(self, histories: HistoryBatch) -> Array:
         """Return what users ask the index with, float32 (B, W): each part as much as the blend lets it count.
 
         The network's share does not change whom it proposes, so without taste it is left at one.
@@ -339,9 +338,9 @@ class RetrievingRanker(Ranker):
         assert self._taste is not None, "only a version with taste has it in its index"
         weights = self._blend.at(histories.lengths(), "personalized")
         tastes = TASTE_SCALE * weights[:, TASTE, None] * self._taste.vectors(histories.items)
-        return torch.cat([weights[:, HEADS, None] * users, tastes], dim=1)
+        return np.concatenate([weights[:, HEADS, None] * users, tastes], axis=1)
 
-    def _square(self) -> Tensor:
+    def _square(self) -> Array:
         """Return the askers' mean square M, float32 (W, W), a little of the identity added.
 
         With its Cholesky factor C the index holds :math:`C^T v` and is asked with :math:`C^{-1} u`, which leaves each
@@ -350,41 +349,38 @@ class RetrievingRanker(Ranker):
         """
         askers = self._askers(self._sample)
         square = askers.T @ askers / len(askers)
-        return square + MIN_SPREAD * square.diagonal().mean() * torch.eye(len(square))
+        return np.asarray(square + MIN_SPREAD * square.diagonal().mean() * np.eye(len(square), dtype=np.float32))
 
-    @torch.no_grad()
-    def _vectors(self, rows: Rows | None = None) -> Tensor:
+    def _vectors(self, rows: Rows | None = None) -> Array:
         """Return the vectors of all items or of some rows, float32 (N, W)."""
-        network = self._linear(rows)
-        factors = self._network.taste.factors
-        vectors = (
-            torch.cat([network, factors if rows is None else factors[torch.from_numpy(rows)]], dim=1)
-            if self._has_taste
-            else network
-        )
-        if not torch.isfinite(vectors).all():
+        vectors = self._linear(rows)
+        if self._has_taste:
+            assert self._taste is not None, "only a version with taste has it in its index"
+            factors = self._taste.factors
+            vectors = np.concatenate([vectors, factors if rows is None else factors[rows]], axis=1)
+        if not np.isfinite(vectors).all():
             raise FloatingPointError(
                 "RetrievingRanker: finite item vectors are required, got "
-                f"{int((~vectors.isfinite()).sum())!r} other numbers; roll back to an earlier version"
+                f"{int((~np.isfinite(vectors)).sum())!r} other numbers; roll back to an earlier version"
             )
         return vectors
 
-    def _linear(self, rows: Rows | None) -> Tensor:
+    def _linear(self, rows: Rows | None) -> Array:
         r"""Return the vectors whose inner product with ``[user | 1]`` is nearest to the logits: (N, D + 1), or of rows.
 
         With user vectors U (S, D + 1), logits L (S, N) and GMF vectors and biases V (N, D + 1), the ridge regression
         of what V leaves over: :math:`V + ((U^T U + \lambda I)^{-1} U^T (L - U V^T))^T`.
         """
         users = _with_one(self._user_vectors(self._sample))
-        gmf = torch.cat([self._side.factors, self._side.bias.unsqueeze(1)], dim=1)
-        gmf = (gmf if rows is None else gmf[torch.from_numpy(rows)]).T.contiguous()  # (D + 1, N)
+        gmf = np.concatenate([self._side.factors, self._side.bias[:, None]], axis=1)
+        gmf = np.ascontiguousarray((gmf if rows is None else gmf[rows]).T)  # (D + 1, N)
         square = users.T @ users
         left = -(square @ gmf)
         for start in range(0, len(users), USERS_PER_BLOCK):
             some = slice(start, start + USERS_PER_BLOCK)
-            left.addmm_(users[some].T, self._heads(users[some, :-1], rows=rows))
-        pull = self.config.ridge * square.diagonal().mean() * torch.eye(len(square))
-        return gmf.add_(torch.linalg.solve(square + pull, left)).T
+            left += users[some].T @ self._heads(users[some, :-1], rows=rows)
+        pull = self.config.ridge * square.diagonal().mean() * np.eye(len(square), dtype=np.float32)
+        return np.asarray((gmf + np.linalg.solve(square + pull, left)).T)
 
 
 def measure_recall(ranker: RetrievingRanker, histories: HistoryBatch, n: int = 10) -> RetrievalRecall:
@@ -555,19 +551,19 @@ def _of_users(histories: HistoryBatch, chosen: NDArray[np.int64]) -> HistoryBatc
     return histories.taken(chosen)
 
 
-def _best(logits: Tensor, rows: Rows, n: int) -> RankedLists:
+def _best(logits: Array, rows: Rows, n: int) -> RankedLists:
     """Return the n best of candidates (B, C) whose rows ascend, so that a stable order gives ties to the lower row."""
-    best, order = logits.sort(dim=1, descending=True, stable=True)
-    best, order = best[:, :n], order[:, :n]
+    order = np.argsort(-logits, axis=1, kind="stable")[:, :n]
+    best = np.take_along_axis(logits, order, axis=1)
     ranked = RankedLists(np.full((len(rows), n), -1, dtype=np.int64), np.zeros((len(rows), n), dtype=np.float32))
-    ranked.rows[:, : best.shape[1]] = np.take_along_axis(rows, order.numpy(), axis=1)
-    ranked.scores[:, : best.shape[1]] = best.sigmoid().numpy()  # of minus infinity it is 0
+    ranked.rows[:, : best.shape[1]] = np.take_along_axis(rows, order, axis=1)
+    ranked.scores[:, : best.shape[1]] = sigmoid(best)
     return ranked
 
 
-def _with_one(users: Tensor) -> Tensor:
+def _with_one(users: Array) -> Array:
     """Return user vectors (B, D + 1) that meet an item's bias with a one."""
-    return torch.cat([users, torch.ones(len(users), 1)], dim=1)
+    return np.concatenate([users, np.ones((len(users), 1), dtype=np.float32)], axis=1)
 
 
 def _padded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -600,13 +596,13 @@ def _made_up(ranker: Ranker, n: int, generator: np.random.Generator) -> HistoryB
     """
     length, n_items = ranker.snapshot.config.history_length, len(ranker)
     pool = np.sort(generator.choice(n_items, min(n_items, POOL_ITEMS), replace=False))
-    factors = ranker.snapshot.weights["item_factors"][torch.from_numpy(pool)]
-    directions = torch.nn.functional.normalize(factors, dim=1)
+    factors = ranker.snapshot.weights["item_factors"][pool]
+    directions = directed(factors)
     near = min(len(pool), 4 * length)
     items = np.full((n, length), -1, dtype=np.int64)
     for user, seed in enumerate(generator.choice(len(pool), n)):
         n_events = generator.integers(1, length + 1)
-        nearest = pool[(directions @ directions[seed]).topk(near).indices.numpy()]
+        nearest = pool[np.argsort(-(directions @ directions[seed]), kind="stable")[:near]]
         items[user, : min(n_events, near)] = generator.permutation(nearest)[:n_events]
     gap_ms = 10.0 ** generator.uniform(3.0, 9.0, (n, 1))
     users = generator.integers(-1, len(ranker.users), n)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from model.arithmetic import sigmoid
 from model.because import AS_NEW, Because, in_words
 from model.history import Profile
 from model.ranking.cold_start import ScoredItem, Source, Trending, contrasted
@@ -64,7 +64,7 @@ class UnknownItems:
         trending = int(np.count_nonzero(self.trends.any(axis=0)))
         looked_at = trending + n + max(map(len, touched), default=0)  # beyond it all are alike, and in order already
         logits = weights @ self.trends[:, :looked_at]  # (B, m)
-        scores = torch.from_numpy(logits).sigmoid().numpy()
+        scores = sigmoid(logits)
         lists = []
         for mine, line, order in zip(touched, scores, np.argsort(-logits, axis=1, kind="stable").tolist(), strict=True):
             left = (place for place in order if self.item_ids[place] not in mine)

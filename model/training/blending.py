@@ -37,7 +37,7 @@ from model.network.blend import (
 )
 from model.ranking.exact import Ranker
 from model.ranking.signals import Signals
-from model.training.held_out import HeldOutEvent
+from model.training.held_out import HeldOutEvent, known_items
 from model.vocabulary import Rows
 
 __all__ = ["SHORT", "learnt_blend"]
@@ -51,7 +51,7 @@ MAX_STEP = 2.0  # of a weight, in one step
 MIN_USERS = 10  # fewer are no sample of those who come
 MAX_SHARE = 0.1  # of the events, that one user may speak for
 FADING = 0.95  # of what was learnt before, in a round
-SCORES_AT_ONCE = 1 << 22  # of users, items and features: 16 MiB
+SCORES_AT_ONCE = 1 << 23  # of users and items: 32 MiB
 TESTED_PAIRS = 1 << 26  # of events and items in a round: a large catalogue is asked about fewer events
 
 
@@ -86,19 +86,20 @@ def learnt_blend(
         and those that are not positive nothing either. Nothing is learnt from fewer than ten users.
     generator : of the choices.
     """
-    before = ranker.snapshot.network().blend
+    before = ranker.snapshot.blend()
     chosen = _chosen(ranker, tests, generator)
     if len({test.before.user_id for test in chosen}) < MIN_USERS:
         return before
-    read = _read(ranker, signals, chosen, before, generator)
+    read = _read(ranker, signals, chosen, generator)
     after = Blend()
     for number, mode in enumerate(MODES):
         names = COLD_FEATURES if mode == "cold_start" else FEATURES
         after.weights[number], after.precision[number] = _newton(before, number, names, read)
     hits = torch.stack([_hits(after, mode, read) for mode in MODES])  # (2, T)
     place = torch.from_numpy(np.minimum(read.lengths, LENGTHS))
-    after.hits = (FADING * before.hits).index_add_(1, place, (hits * read.weights).float())
-    after.tests = (FADING * before.tests).index_add_(0, place, read.weights.float())
+    old_hits, old_tests = (torch.from_numpy(FADING * one) for one in (before.hits, before.tests))
+    after.hits = old_hits.index_add_(1, place, (hits * read.weights).float()).numpy()
+    after.tests = old_tests.index_add_(0, place, read.weights.float()).numpy()
     return after
 
 
@@ -111,25 +112,19 @@ def _chosen(ranker: Ranker, tests: Sequence[HeldOutEvent], generator: np.random.
     return short + [test for test in known if id(test) not in taken][: most - len(short)]
 
 
-def _read(
-    ranker: Ranker, signals: Signals, tests: Sequence[HeldOutEvent], blend: Blend, generator: np.random.Generator
-) -> _Tests:
+def _read(ranker: Ranker, signals: Signals, tests: Sequence[HeldOutEvent], generator: np.random.Generator) -> _Tests:
     parts, lengths = [], []
-    together = max(1, SCORES_AT_ONCE // (len(ranker) * len(FEATURES)))
+    together = max(1, SCORES_AT_ONCE // len(ranker))
     for start in range(0, len(tests), together):
         some = tests[start : start + together]
         histories = ranker.histories([test.before for test in some])
         lengths.append(histories.lengths())
-        found = ranker.features(histories, signals)  # (B, N, F)
         targets = ranker.items.rows(test.item_id for test in some)
-        known = np.zeros(found.shape[:2], dtype=np.bool_)
-        for place, test in enumerate(() if ranker.snapshot.config.repeats else some):
-            rows = ranker.items.rows(one.item_id for one in test.before.recent)
-            known[place, rows[rows >= 0]] = True
-        scores = [torch.einsum("bnf,bf->bn", found, blend.at(lengths[-1], mode)).numpy() for mode in MODES]
-        rows, standing = _drawn(scores, known, targets, generator)
-        picked = found.gather(1, torch.from_numpy(rows)[:, :, None].expand(-1, -1, len(FEATURES)))
-        parts.append((picked, torch.from_numpy(standing)))
+        known = np.zeros((len(some), len(ranker)), dtype=np.bool_)
+        known[known_items(ranker, some, targets)] = True
+        leading = [ranker.foremost(histories, LEADING, known, signals, mode) for mode in MODES]
+        rows, standing = _drawn(np.concatenate(leading, axis=1), known, targets, generator)
+        parts.append((torch.from_numpy(ranker.features(histories, rows, signals)), torch.from_numpy(standing)))
     features, standing_of = (torch.cat(column) for column in zip(*parts, strict=True))
     return _Tests(features, standing_of, np.concatenate(lengths), torch.from_numpy(_weights(tests)))
 
@@ -141,37 +136,45 @@ def _weights(tests: Sequence[HeldOutEvent]) -> NDArray[np.float64]:
 
 
 def _drawn(
-    scores: Sequence[NDArray[np.float32]], known: NDArray[np.bool_], targets: Rows, generator: np.random.Generator
+    leading: Rows, known: NDArray[np.bool_], targets: Rows, generator: np.random.Generator
 ) -> tuple[Rows, NDArray[np.float32]]:
     """Return items for each event, its own first, int64 (B, C), and the logarithm of how many each stands for.
 
-    scores : two float32 (B, N), of both modes.   known : bool (B, N).   targets : int64 (B,).
+    Others are drawn with replacement. One that leads, is known or was drawn before stands for none.
+
+    leading : int64 (B, M), some of them twice.   known : bool (B, N).   targets : int64 (B,).
     """
     n_users, n_items = known.shape
-    leading = min(LEADING, n_items)
-    kind = np.zeros((n_users, n_items), dtype=np.int8)  # 0 others, 1 leading, 2 the one that came, -1 never
-    for score in scores:
-        best = np.argpartition(np.where(known, -np.inf, score), n_items - leading, axis=1)[:, n_items - leading :]
-        np.put_along_axis(kind, best, np.int8(1), axis=1)
-    kind[known] = -1
-    kind[np.arange(n_users), targets] = 2
-    order = np.argsort(-(kind + generator.random(kind.shape, dtype=np.float32)), axis=1)
-    rows = order[:, : min(n_items, 1 + len(scores) * leading + OTHERS)]
-    kinds = np.take_along_axis(kind, rows, axis=1)
-    is_other = kinds == 0
-    others, drawn = (kind == 0).sum(axis=1), is_other.sum(axis=1)
-    share = np.log(np.maximum(others, 1) / np.maximum(drawn, 1))[:, None]
-    standing = np.where(is_other, share, np.where(kinds < 0, -np.inf, 0.0))
+    others = (
+        np.broadcast_to(np.arange(n_items), known.shape)
+        if n_items <= leading.shape[1] + OTHERS
+        else generator.integers(0, n_items, (n_users, OTHERS))
+    )
+    rows = np.concatenate([targets[:, None], leading, others], axis=1)
+    order = np.argsort(rows, axis=1, kind="stable")
+    counts = ~np.take_along_axis(known, rows, axis=1)
+    is_second = np.diff(np.take_along_axis(rows, order, axis=1), prepend=-1, axis=1) == 0
+    np.put_along_axis(counts, order, np.take_along_axis(counts, order, axis=1) & ~is_second, axis=1)
+    counts[:, 0] = True
+    is_other = np.arange(rows.shape[1]) > leading.shape[1]
+    drawn, chosen = counts[:, is_other].sum(axis=1), counts[:, ~is_other].sum(axis=1)
+    known[np.arange(n_users), targets] = False  # it is among the chosen
+    left = n_items - known.sum(axis=1) - chosen
+    share = np.log(np.maximum(left, 1) / np.maximum(drawn, 1))[:, None]
+    standing = np.where(counts, np.where(is_other, share, 0.0), -np.inf)
     return rows, standing.astype(np.float32)
 
 
-def _newton(before: Blend, number: int, names: Sequence[str], read: _Tests) -> tuple[Tensor, Tensor]:
+def _newton(
+    before: Blend, number: int, names: Sequence[str], read: _Tests
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the weights of a mode, float32 (K, F), and their precision, float32 (K * F, K * F), after some events."""
     columns = [feature(name) for name in names]
     free = np.array([knot * len(FEATURES) + column for knot in range(len(KNOTS)) for column in columns])
-    first = first_precision().double()[free][:, free]
-    prior = first + FADING * (before.precision[number].double()[free][:, free] - first)
-    start = before.weights[number][:, columns].double()  # (K, f)
+    first, held = (torch.from_numpy(one).double() for one in (first_precision(), before.precision[number].copy()))
+    first = first[free][:, free]
+    prior = first + FADING * (held[free][:, free] - first)
+    start = torch.from_numpy(before.weights[number][:, columns]).double()  # (K, f)
     shares = torch.from_numpy(knot_shares(read.lengths)).double()  # (T, K)
     features, weights = read.features[:, :, columns], start.clone()
     precision = prior
@@ -183,10 +186,9 @@ def _newton(before: Blend, number: int, names: Sequence[str], read: _Tests) -> t
         weights = weights + (step * min(1.0, MAX_STEP / max(longest, 1.0e-12))).view_as(weights)
         if longest < 0.01:  # noqa: PLR2004 - far below a standard error
             break
-    found, kept = before.weights[number].clone(), before.precision[number].clone()
-    found[:, columns] = weights.float()
-    places = torch.from_numpy(free)
-    kept[places[:, None], places] = precision.float()
+    found, kept = before.weights[number].copy(), before.precision[number].copy()
+    found[:, columns] = weights.float().numpy()
+    kept[np.ix_(free, free)] = precision.float().numpy()
     return found, kept
 
 
@@ -205,7 +207,7 @@ def _derivatives(features: Tensor, read: _Tests, shares: Tensor, weights: Tensor
 
 def _hits(blend: Blend, mode: Mode, read: _Tests) -> Tensor:
     """Return bool (T,), whether the item that came is among the ten best."""
-    weights = blend.at(read.lengths, mode)
+    weights = torch.from_numpy(blend.at(read.lengths, mode))
     scores = torch.einsum("tcf,tf->tc", read.features, weights)
     ahead = (scores[:, 1:] > scores[:, :1]) & torch.isfinite(read.standing[:, 1:])
     return ahead.sum(dim=1) < LIST_LENGTH

@@ -6,10 +6,11 @@ with a few held-out events the gate may not notice.
 
 import math
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from model.network.cooccurrence import ITEM_COUNTS
-from model.network.neumf import ITEM_TABLES
+from model.network.shape import ITEM_TABLES
 from model.network.snapshot import Snapshot
 
 __all__ = ["require_not_diverged"]
@@ -44,7 +45,7 @@ def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
         If a weight is not a number or infinite, or the root mean square of one or of a row has grown tenfold.
     """
     for name, weight in after.weights.items():
-        if name in COUNTED or not weight.numel():
+        if name in COUNTED or not weight.size:
             continue
         now = _size(name, weight)
         if not math.isfinite(now):
@@ -52,7 +53,7 @@ def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
         if before is None:
             continue
         was = before.weights.get(name)
-        limit = MAX_GROWTH * max(MIN_SIZE, 0.0 if was is None or not was.numel() else _size(name, was))
+        limit = MAX_GROWTH * max(MIN_SIZE, 0.0 if was is None or not was.size else _size(name, was))
         if now > limit:
             raise FloatingPointError(
                 f"round: the root mean square of {name!r} must stay below {limit:.3g}, got {now:.3g}; "
@@ -60,9 +61,9 @@ def require_not_diverged(before: Snapshot | None, after: Snapshot) -> None:
             )
 
 
-def _size(name: str, weight: torch.Tensor) -> float:
+def _size(name: str, weight: NDArray[np.float32]) -> float:
     """Return the root mean square, of a table that of its largest row."""
-    squares = weight.square()
+    squares = np.square(weight)
     if name not in ROWS:
         return math.sqrt(float(squares.mean()))
-    return math.sqrt(float((squares.mean(dim=1) if squares.dim() > 1 else squares).max()))
+    return math.sqrt(float((squares.mean(axis=1) if squares.ndim > 1 else squares).max()))

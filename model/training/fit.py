@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from model.network.cooccurrence import recent_at
-from model.network.neumf import NeuMF
-from model.sequences import Sequences, Spans, Windows
+from model.sequences import Sequences, Spans
+from model.trainable.neumf import NeuMF
+from model.training.batches import Batch, Batches, ahead
 from model.training.checkpoint import Checkpoint, capture, restore
-from model.training.sampling import NegativeSampler
+from model.training.peers import Peers, SharedLoss
 from model.vocabulary import Rows
 
 __all__ = [
@@ -42,9 +42,7 @@ __all__ = [
     "torch_generator",
 ]
 
-KEPT_WORDS = 0.5  # share of an item's text that a made-up query keeps
-MIN_MEAN_WANTED = 0.1  # mean of a step that is scaled up to one; a step of dislikes alone teaches little
-STRANGERS = 0.5  # share of the made-up queries whose user is hidden
+LOSSES_AT_ONCE = 32  # that are fetched from a GPU together, as it has to come to rest for it
 FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
 
@@ -57,6 +55,8 @@ class TrainingConfig:
     epochs : passes over all events.
     least_steps : steps below which further passes are added, so that a small log is learnt from as well.
     batch : windows per step.
+    epoch_events : events that an epoch predicts at most, 0 for all: of a longer log each epoch takes a random part of
+        the windows, another one each time.
     negatives : sampled items per positive.
     popular : share of them that is drawn by popularity instead of uniformly; the loss is corrected for it.
     learning_rate : the highest of the one-cycle schedule.
@@ -77,6 +77,7 @@ class TrainingConfig:
     epochs: int = 12
     least_steps: int = 0
     batch: int = 128
+    epoch_events: int = 0
     negatives: int = 4
     popular: float = 0.5
     learning_rate: float = 4.0e-3
@@ -89,7 +90,10 @@ class TrainingConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.negatives) < 1 or min(self.least_steps, self.restarts, self.patience) < 0:
+        if (
+            min(self.epochs, self.batch, self.negatives) < 1
+            or min(self.least_steps, self.epoch_events, self.restarts, self.patience) < 0
+        ):
             raise ValueError(f"TrainingConfig: positive epochs, batch and negatives are required, got {self!r}")
         if not (
             0.0 < self.warm_up < 1.0
@@ -198,20 +202,22 @@ def fit(
         shuffled = sequences.shuffled_ties(generator)
         return shuffled, shuffled.phased_spans(length, generator)
 
-    first = cut()
+    first: tuple[Sequences, Spans] | None = cut()
+    assert first is not None
     _refuse_nothing(first[1], sequences)
     if "evidence" in network.config.parts:
         network.evidence.count(sequences)
         network.evidence.calibrate(sequences, length, generator, repeats=network.config.repeats)
     if "taste" in network.config.parts:
         network.taste.fit(sequences, length)
-    steps = math.ceil(len(first[1]) / config.batch)
+    steps = math.ceil(first[1].share(config.epoch_events) * len(first[1]) / config.batch)
     epochs = max(config.epochs, math.ceil(config.least_steps / max(1, steps)))
     run = _TrainingRun(network, sequences, config, generator, epochs * steps, hooks, progress)
     if hooks.start is not None:
         run.restore(hooks.start)
     while run.epochs < epochs and not run.is_over():
-        run.pass_over(*(cut() if run.steps else first))
+        run.pass_over(*(cut() if run.steps or first is None else first))
+        first = None  # of a long log a gigabyte
         run.end_epoch()
     return run.result()
 
@@ -272,11 +278,24 @@ class _TrainingRun:
     ) -> None:
         self._network, self._config, self._hooks, self._progress = network, config, hooks, progress
         self._generator, self._total = generator, total
-        self._sampler = NegativeSampler(touched, config.popular, pool)
-        self._reader = network.evidence_reader()
-        self._texts = hooks.texts if "intent" in network.config.parts else None
+        self._batches = Batches(
+            network,
+            touched,
+            negatives=config.negatives,
+            popular=config.popular,
+            queries=config.queries,
+            generator=generator,
+            texts=hooks.texts,
+            pool=pool,
+            device=config.device,
+        )
+        self._is_ahead = config.device != "cpu" or torch.get_num_threads() > 1
+        self._peers = Peers.of_group()
         self._dropout = torch_generator(generator, config.device)
+        if self._peers.rank:  # what one process hides of its windows says nothing of what another does
+            self._dropout.manual_seed(self._dropout.initial_seed() + self._peers.rank)
         network.to(config.device)
+        self._shared_loss = SharedLoss(network, self._loss, self._peers)
         self._optimiser = torch.optim.AdamW(
             [weight for weight in network.parameters() if weight.requires_grad],
             lr=config.learning_rate,
@@ -285,6 +304,7 @@ class _TrainingRun:
         )
         self._about = _described(network, touched, config, generator, total)
         self._losses: list[float] = []
+        self._unchecked: list[tuple[Tensor, Rows]] = []
         self._samples = 0
         self._scores: list[float] = []
         self._best: dict[str, Tensor] = {}
@@ -293,14 +313,19 @@ class _TrainingRun:
     @property
     def steps(self) -> int:
         """Return how many steps were taken."""
-        return len(self._losses)
+        return len(self._losses) + len(self._unchecked)
 
     def pass_over(self, sequences: Sequences, spans: Spans) -> None:
         """Take the steps of one epoch."""
+        self._batches.begin(sequences)
         order = self._generator.permutation(len(spans))
-        for start in range(0, len(order), self._config.batch):
-            windows = sequences.windows(spans.taken(order[start : start + self._config.batch]))
-            self._step(sequences, windows)
+        if self._config.epoch_events:
+            order = order[: len(spans.taken(order).within(self._config.epoch_events, least=1))]
+        cuts = (order[start : start + self._config.batch] for start in range(0, len(order), self._config.batch))
+        batches = (self._batches.of(sequences.windows(spans.taken(cut))) for cut in cuts)
+        for batch in ahead(batches) if self._is_ahead else batches:
+            self._step(batch)
+        self._check_losses()
 
     def end_epoch(self) -> None:
         """Score the network, keep it if it is the best so far, and hand out a checkpoint."""
@@ -337,69 +362,48 @@ class _TrainingRun:
         parts = (self._network, self._optimiser, self._generator, self._dropout)
         return capture(self._about, state, self._best, *parts)
 
-    def _step(self, sequences: Sequences, windows: Windows) -> None:
+    def _step(self, batch: Batch) -> None:
         for group in self._optimiser.param_groups:
             group["lr"] = self._config.rate(self.steps, self._total)
         with torch.autocast("cuda", torch.bfloat16, enabled=self._config.device != "cpu"):
-            loss = self._loss(sequences, windows)
-        self._losses.append(_checked(loss, self.steps + 1, windows))
+            loss = self._shared_loss(batch)
+        self._unchecked.append((loss.detach(), batch.about))
+        if len(self._unchecked) >= (1 if self._config.device == "cpu" else LOSSES_AT_ONCE):
+            self._check_losses()
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._config.clip)
         self._optimiser.step()
-        self._samples += int(windows.is_event.sum()) * (1 + self._config.negatives)
+        self._samples += batch.rows.numel()
         if self._progress is not None:
-            self._progress(Step(self.steps, max(self._total, self.steps), self._losses[-1]))
+            last = self._losses[-1] if self._losses else math.nan
+            self._progress(Step(self.steps, max(self._total, self.steps), last))
 
-    def _loss(self, sequences: Sequences, windows: Windows) -> Tensor:
+    def _check_losses(self) -> None:
+        """Fetch the losses that are still on the device, and refuse one that is no number."""
+        if not self._unchecked:
+            return
+        losses = self._peers.mean(torch.stack([loss for loss, _ in self._unchecked]))
+        for (_, users), value in zip(self._unchecked, losses.tolist(), strict=True):
+            self._losses.append(_checked(value, len(self._losses) + 1, users))
+        self._unchecked.clear()
+
+    def _loss(self, batch: Batch) -> Tensor:
         """Return the mean over all events of the cross-entropy of one positive and its negatives.
 
         An event counts as much as it was wanted.
         """
         network, drop = self._network, self._dropout
-        owners, items, times = (self._there(array) for array in (windows.users, windows.items, windows.times))
-        users = network.users_along(owners, items, times, self._there(windows.weights), drop)  # (B, L, D)
-        owner, place = np.nonzero(windows.is_event)
-        asking = users[self._there(owner), self._there(place)]  # (P, D)
-        targets = windows.targets[owner, place]  # (P,)
-        if network.config.repeats:
-            others = self._sampler.draw_others(targets, self._config.negatives, self._generator)
-        else:
-            others = self._sampler.draw(windows.users[owner], self._config.negatives, self._generator)
-        rows = np.concatenate([targets[:, None], others], axis=1)  # (P, 1 + negatives)
-        texts, known = self._queries(rows[:, 0])
-        asking = asking if known is None else asking * self._there(known)
-        logits = network.pair_logits(asking, network.item_side(), self._there(rows), texts, drop)
-        if self._reader is not None:
-            shape = network.config
-            recent = recent_at(sequences, windows.at[owner, place], shape.history_length, repeats=shape.repeats)
-            features = self._reader.of_pairs(recent, rows)
-            features = features if known is None else features * known[:, :, None]
-            logits = logits + network.evidence(self._there(features))
+        users = network.users_along(batch.users, batch.items, batch.times, batch.weights, drop)  # (B, L, D)
+        asking = users[batch.owner, batch.place]  # (P, D)
+        asking = asking if batch.known is None else asking * batch.known
+        logits = network.pair_logits(asking, network.item_side(), batch.rows, batch.texts, drop)
+        if batch.features is not None:
+            logits = logits + network.evidence(batch.features)
         labels = torch.zeros_like(logits)
         labels[:, 0] = 1.0
-        logits = logits - self._there(self._sampler.bias(rows))
-        wanted = windows.wanted[owner, place]
-        wanted = wanted / max(float(wanted.mean()), MIN_MEAN_WANTED)
-        return functional.binary_cross_entropy_with_logits(logits, labels, self._there(wanted).unsqueeze(1))
-
-    def _queries(self, targets: Rows) -> tuple[Tensor | None, NDArray[np.float32] | None]:
-        """Return made-up queries for some of the items that come next, and which users may be read.
-
-        The queries are text vectors (P, T) of the items with half of the words left out, zeros where nothing is asked.
-        For half of the queries the user is hidden, so that the text alone must do: 0 in float32 (P, 1), elsewhere 1.
-        """
-        if self._texts is None:
-            return None, None
-        asked = self._generator.random(len(targets)) < self._config.queries
-        known = ~(asked & (self._generator.random(len(targets)) < STRANGERS))
-        texts = np.zeros((len(targets), self._texts.shape[1]), dtype=np.float32)
-        said = self._generator.random((np.count_nonzero(asked), texts.shape[1]), dtype=np.float32) < KEPT_WORDS
-        texts[asked] = self._texts[targets[asked]] * said
-        return self._there(texts), known[:, None].astype(np.float32)
-
-    def _there(self, array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(self._config.device)
+        logits = logits - batch.bias
+        return functional.binary_cross_entropy_with_logits(logits, labels, batch.wanted.unsqueeze(1))
 
 
 def _described(
@@ -409,7 +413,7 @@ def _described(
     columns = (touched.users, touched.items, touched.times, touched.weights, touched.wanted)
     return {
         "events": len(touched),
-        "digests": [crc32(column.tobytes()) for column in columns],
+        "digests": [crc32(np.ascontiguousarray(column).data) for column in columns],
         "steps": total,
         "network": network.config.describe(),
         "config": asdict(config),
@@ -422,11 +426,10 @@ def _refuse_nothing(spans: Spans, touched: Sequences) -> None:
         raise ValueError(f"fit: a user with two events is required, got {len(touched)!r} events, none to predict")
 
 
-def _checked(loss: Tensor, step: int, windows: Windows) -> float:
-    value = float(loss.detach())
+def _checked(value: float, step: int, users: Rows) -> float:
     if not math.isfinite(value):
         raise FloatingPointError(
             f"fit: a finite loss is required, got {value!r} at step {step} "
-            f"with the windows of users {windows.users.tolist()!r}; lower the learning rate"
+            f"with the windows of users {users.tolist()!r}; lower the learning rate"
         )
     return value

@@ -8,9 +8,8 @@ decision is to *hold*: nothing changes, and the next round decides, with these e
 held out, every candidate passes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -18,28 +17,15 @@ from numpy.typing import NDArray
 
 from model.history import Mode
 from model.metrics.paired_lead import PairedLead
-from model.metrics.ranking import full_ranks, hit_rate, ndcg
-from model.network.snapshot import Snapshot
-from model.ranking.exact import HistoryBatch, Ranker
-from model.training.heat import TrendingLists
-from model.training.held_out import HeldOutEvent, are_cold
+from model.metrics.ranking import hit_rate, ndcg
+from model.ranking.exact import Ranker
+from model.training.held_out import are_cold, counts_ranks, held_out_ranks, popularity_ranks
 from model.training.rounds import Candidate
 from model.training.standing import Decision, HeldOutHits, Standing, judge, popularity_in
 
-__all__ = [
-    "Decision",
-    "GateVerdict",
-    "HeldOutQuality",
-    "ModeQuality",
-    "counts_ranks",
-    "gate",
-    "held_out_ranks",
-    "popularity_ranks",
-]
+__all__ = ["Decision", "GateVerdict", "HeldOutQuality", "ModeQuality", "gate"]
 
-EVENTS_PER_BATCH = 256  # 256 x 3,706 scores are 4 MB
 Ranks = NDArray[np.float64]
-Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +129,12 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
     material = candidate.material
     held_out = material.held_out
     ranker = Ranker(candidate.snapshot)
-    mine = held_out_ranks(ranker, held_out, material.trends)
+    versions = (("champion", material.champion), ("anchor", material.anchor))
+    mine = held_out_ranks(ranker, held_out, material.trends, k)
     found = {
-        "champion": _version_ranks(material.champion, held_out, material.trends),
-        "anchor": _version_ranks(material.anchor, held_out, material.trends),
+        **{
+            name: held_out_ranks(Ranker(one), held_out, material.trends, k) for name, one in versions if one is not None
+        },
         "popularity": popularity_ranks(ranker, held_out, material.popularity),
         "counts": counts_ranks(ranker, held_out),
     }
@@ -171,55 +159,3 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
 
 def _mode_quality(mine: Ranks, popularity: Ranks, k: int) -> ModeQuality:
     return ModeQuality(len(mine), HeldOutQuality.of(mine, k), HeldOutQuality.of(popularity, k))
-
-
-def held_out_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None) -> Ranks:
-    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
-
-    Each is in a list of the mode that its user would get (:func:`model.training.held_out.are_cold`).
-
-    trends : what trended before the events; nothing did if None.
-    """
-    signals = (trends or TrendingLists()).signals(ranker.items)
-
-    def scores(histories: HistoryBatch, mode: Mode) -> Scores:
-        found: Scores = ranker.logits(histories, signals=signals, mode=mode).numpy()
-        return found
-
-    is_cold = are_cold(ranker, held_out)
-    ranks = np.empty(len(held_out))
-    by_mode: tuple[tuple[Mode, NDArray[np.bool_]], ...] = (("cold_start", is_cold), ("personalized", ~is_cold))
-    for mode, some in by_mode:
-        places = np.flatnonzero(some).tolist()
-        ranks[places] = _ranks(ranker, [held_out[place] for place in places], partial(scores, mode=mode))
-    return ranks
-
-
-def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]) -> Ranks:
-    """Return the ranks by number of interactions, over the same items as the ranker's."""
-    counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.float32)
-    return _ranks(ranker, held_out, lambda histories: np.tile(counts, (len(histories), 1)))
-
-
-def counts_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> Ranks | None:
-    """Return the ranks by the version's co-occurrence counts alone, None where it keeps none."""
-    if not ranker.has_counts:
-        return None
-    return _ranks(ranker, held_out, lambda histories: ranker.counts(histories).numpy())
-
-
-def _version_ranks(version: Snapshot | None, held_out: Sequence[HeldOutEvent], trends: TrendingLists) -> Ranks | None:
-    return None if version is None else held_out_ranks(Ranker(version), held_out, trends)
-
-
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], score: Callable[[HistoryBatch], Scores]) -> Ranks:
-    ranks = [np.empty(0)]
-    for start in range(0, len(held_out), EVENTS_PER_BATCH):
-        events = held_out[start : start + EVENTS_PER_BATCH]
-        scores = score(ranker.histories([event.before for event in events]))
-        known = np.zeros(scores.shape, dtype=np.bool_)
-        for place, event in enumerate(() if ranker.snapshot.config.repeats else events):
-            rows = ranker.items.rows(one.item_id for one in event.before.recent)
-            known[place, rows[rows >= 0]] = True
-        ranks.append(full_ranks(scores, ranker.items.rows(event.item_id for event in events), known))
-    return np.concatenate(ranks)

@@ -1,16 +1,41 @@
-"""Events kept from training, to judge a version by what it has not seen."""
+"""Events kept from training, to judge a version by what it has not seen, and where versions rank them.
 
-from collections.abc import Sequence
+A list ends after k items, so what is ranked behind it is a miss, however far behind. In a large catalogue a few
+thousand items are scored first: those that are popular, and all that came. Once k of them are ahead of what came, the
+event is a miss and is asked about no more. What is left over are the hits and little else; for these all items are
+scored. So hits are exact, and misses, of which most events are, cost little.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.history import Profile
-from model.ranking.exact import Ranker
+from model.history import Interaction, Mode, Profile
+from model.metrics.ranking import full_ranks
+from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.modes import ModeConfig, decide
+from model.ranking.signals import Signals
+from model.training.heat import TrendingLists
+from model.vocabulary import Rows
 
-__all__ = ["HeldOutEvent", "are_cold"]
+__all__ = [
+    "HeldOutEvent",
+    "are_cold",
+    "counts_ranks",
+    "held_out_of",
+    "held_out_ranks",
+    "known_items",
+    "popularity_ranks",
+]
+
+EVENTS_PER_BATCH = 256  # 256 x 3,706 scores are 4 MB
+LEADING = 1000  # items that lead in each kind of popularity, of which more than k are ahead of most of what came
+ITEMS_PER_BLOCK = 1 << 13  # scored at once for those that are left
+Ranks = NDArray[np.float64]
+Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,33 @@ class HeldOutEvent:
     is_positive: bool = True
 
 
+def held_out_of(
+    user_id: str, events: Sequence[Interaction], kept: int, *, repeats: bool, are_new: Sequence[bool] | None = None
+) -> list[HeldOutEvent]:
+    """Return a user's events from place ``kept`` that came after another and, without repeats, with a new item.
+
+    Parameters
+    ----------
+    user_id, events : of the user, oldest first.
+    kept : how many of them stay in training.
+    repeats : whether an item that the user touched before is tested.
+    are_new : whether no earlier round has judged by each event; all are new if None.
+    """
+    begin = max(1, kept)
+    if begin >= len(events):
+        return []
+    newest_first = tuple(reversed(events))
+    met = {one.item_id for one in events[:begin]}
+    found = []
+    for place in range(begin, len(events)):
+        event = events[place]
+        if repeats or event.item_id not in met:
+            profile = Profile(user_id, recent=newest_first[len(events) - place :], seen=len(met))
+            found.append(HeldOutEvent(profile, event.item_id, are_new is None or are_new[place], event.is_positive))
+        met.add(event.item_id)
+    return found
+
+
 def are_cold(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.bool_]:
     """Return before which events a version would make its user a cold-start list: bool (E,).
 
@@ -44,3 +96,130 @@ def are_cold(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.boo
         [decide("cold_start", ranker.known_items(event.before), modes) == "cold_start" for event in held_out],
         dtype=np.bool_,
     )
+
+
+def held_out_ranks(
+    ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None, k: int | None = None
+) -> Ranks:
+    """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
+
+    Each is in a list of the mode that its user would get.
+
+    Parameters
+    ----------
+    trends : what trended before the events; nothing did if None.
+    k : length of the lists; in a large catalogue a rank beyond it may be said to be any other one beyond it. All ranks
+        are exact if None.
+    """
+    signals = (trends or TrendingLists()).signals(ranker.items)
+    is_cold = are_cold(ranker, held_out)
+    ranks = np.empty(len(held_out))
+    by_mode: tuple[tuple[Mode, NDArray[np.bool_]], ...] = (("cold_start", is_cold), ("personalized", ~is_cold))
+    for mode, some in by_mode:
+        places = np.flatnonzero(some).tolist()
+        events = [held_out[place] for place in places]
+        if k is not None and ranker.has_many_items:
+            ranks[places] = _in_batches(partial(_ranks_to, ranker, k=k, signals=signals, mode=mode), events)
+        else:
+            ranks[places] = _ranks(ranker, events, partial(ranker.logits, signals=signals, mode=mode))
+    return ranks
+
+
+def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]) -> Ranks:
+    """Return the ranks by number of interactions, over the same items as the ranker's."""
+    counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.int64)
+    ascending, targets = np.sort(counts), ranker.items.rows(event.item_id for event in held_out)
+    owners, known = known_items(ranker, held_out, targets)
+    own = counts[targets]  # -1 reads the last one and is overwritten below
+    below, up_to = (np.searchsorted(ascending, own, side=side) for side in ("left", "right"))
+    better = len(counts) - up_to - np.bincount(owners, counts[known] > own[owners], len(held_out))
+    equal = up_to - below - 1 - np.bincount(owners, counts[known] == own[owners], len(held_out))
+    return np.where(targets >= 0, 1.0 + better + 0.5 * equal, np.inf)
+
+
+def counts_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> Ranks | None:
+    """Return the ranks by the version's co-occurrence counts alone, None where it keeps none."""
+    if not ranker.has_counts:
+        return None
+    if ranker.has_many_items:
+        return _in_batches(partial(_ranks_by_counts, ranker), held_out)
+    return _ranks(ranker, held_out, ranker.counts)
+
+
+def _in_batches(ranks_of: Callable[[Sequence[HeldOutEvent]], Ranks], held_out: Sequence[HeldOutEvent]) -> Ranks:
+    starts = range(0, len(held_out), EVENTS_PER_BATCH)
+    return np.concatenate([np.empty(0), *(ranks_of(held_out[start : start + EVENTS_PER_BATCH]) for start in starts)])
+
+
+def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], score: Callable[[HistoryBatch], Scores]) -> Ranks:
+    def ranks_of(events: Sequence[HeldOutEvent]) -> Ranks:
+        scores = score(ranker.histories([event.before for event in events]))
+        targets = ranker.items.rows(event.item_id for event in events)
+        is_known = np.zeros(scores.shape, dtype=np.bool_)
+        is_known[known_items(ranker, events, targets)] = True
+        return full_ranks(scores, targets, is_known)
+
+    return _in_batches(ranks_of, held_out)
+
+
+def known_items(ranker: Ranker, events: Sequence[HeldOutEvent], targets: Rows) -> tuple[Rows, Rows]:
+    """Return the items that compete with no event's own, as distinct pairs: numbers of events, and rows, two (K,).
+
+    Those are what its user touched before, and none where repeats are kept.
+    """
+    if ranker.snapshot.config.repeats:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rows = [ranker.items.rows({one.item_id for one in event.before.recent}) for event in events]
+    owners = np.repeat(np.arange(len(events)), [len(one) for one in rows])
+    known = np.concatenate([np.empty(0, dtype=np.int64), *rows])
+    kept = (known >= 0) & (known != targets[owners])
+    return owners[kept], known[kept]
+
+
+def _ranks_to(ranker: Ranker, events: Sequence[HeldOutEvent], *, k: int, signals: Signals, mode: Mode) -> Ranks:
+    """Return the ranks as far as they are at most k, and beyond it any other one beyond it."""
+    targets = ranker.items.rows(event.item_id for event in events)
+    owners, known = known_items(ranker, events, targets)
+    better, equal = np.zeros(len(events)), np.zeros(len(events))
+    left = np.flatnonzero(targets >= 0)  # those of which it is not known yet that they are a miss
+    asking = ranker.asking(ranker.histories([event.before for event in events]), signals=signals, mode=mode)
+    asking = asking.taken(left)
+    pool = np.union1d(targets[left], ranker.leading_by_popularity(LEADING, signals))
+    scores = ranker.logits_of(asking, pool)
+    column = np.full(len(ranker), -1)
+    column[pool] = np.arange(len(pool))
+    own = scores[np.arange(len(left)), column[targets[left]]]
+    scores[np.arange(len(left)), column[targets[left]]] = -np.inf
+    for start in range(0, len(ranker) + ITEMS_PER_BLOCK, ITEMS_PER_BLOCK):
+        place = np.full(len(events), -1)
+        place[left] = np.arange(len(left))
+        inside = (place[owners] >= 0) & (column[known] >= 0)
+        scores[place[owners[inside]], column[known[inside]]] = -np.inf
+        better[left] += np.count_nonzero(scores > own[:, None], axis=1)
+        equal[left] += np.count_nonzero(scores == own[:, None], axis=1)
+        may_hit = better[left] < k
+        left, own, asking = left[may_hit], own[may_hit], asking.taken(np.flatnonzero(may_hit))
+        if not len(left) or start >= len(ranker):
+            break
+        block = np.arange(start, min(start + ITEMS_PER_BLOCK, len(ranker)))
+        scores = ranker.logits_of(asking, slice(start, start + len(block)))
+        column = np.full(len(ranker), -1)
+        column[block] = block - start
+        scores[:, column[pool][column[pool] >= 0]] = -np.inf  # they were met before
+    return np.where(targets >= 0, 1.0 + better + 0.5 * equal, np.inf)
+
+
+def _ranks_by_counts(ranker: Ranker, events: Sequence[HeldOutEvent]) -> Ranks:
+    """Return the ranks by the counts, which are zero for all but a few items."""
+    n, targets = len(ranker), ranker.items.rows(event.item_id for event in events)
+    owners, known = known_items(ranker, events, targets)
+    users, items, scores = ranker.entries_of_counts(ranker.histories([event.before for event in events]))
+    is_own = items == targets[users]
+    own = np.zeros(len(events), dtype=np.float32)
+    own[users[is_own]] = scores[is_own]
+    competes = ~is_own & ~np.isin(users * n + items, owners * n + known)
+    users, scores = users[competes], scores[competes]
+    unsaid = n - 1 - np.bincount(owners, minlength=len(events)) - np.bincount(users, minlength=len(events))
+    better = np.bincount(users, scores > own[users], len(events))
+    equal = np.bincount(users, scores == own[users], len(events)) + np.where(own == 0.0, unsaid, 0)
+    return np.where(targets >= 0, 1.0 + better + 0.5 * equal, np.inf)

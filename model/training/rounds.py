@@ -5,29 +5,31 @@ new users and items, and trains on the new events together with a random sample 
 what is old is not forgotten.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model.catalogue import Catalogue
+from model.columns.histories import events_of
 from model.history import Interaction
 from model.network.cooccurrence import counted_pairs, width_for
 from model.network.intent import item_text, text_vectors
-from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.network.shape import NeuMFConfig, genre_matrix
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.sequences import Sequences, Spans
+from model.trainable.neumf import NeuMF
+from model.trainable.row_subset import RowSubset, extract, write_back
 from model.training.blending import learnt_blend
 from model.training.divergence import require_not_diverged
 from model.training.fit import Progress, TrainingConfig, TrainingHooks, TrainingResult, fit, fit_spans, torch_generator
 from model.training.heat import TrendingLists
 from model.training.held_out import HeldOutEvent
-from model.training.row_subset import RowSubset, extract, write_back
 from model.training.standing import Standing
 from model.training.validation import ValidationEvents
-from model.vocabulary import Rows, Vocabulary
+from model.vocabulary import CodedIds, Rows, Vocabulary
 
 __all__ = ["Candidate", "Material", "RoundConfig", "run_round", "train", "tuned_on"]
 
@@ -131,20 +133,13 @@ def run_round(
         if champion is None
         else _round_histories(material, max(1, config.max_predicted // OLD_EVENTS), generator)
     )
-    events = [
-        (user_id, one.item_id, one.ts, one.weight, one.wanted)
-        for user_id, history in trained_on.items()
-        for one in history
-    ]
-    users, items, times, weights, wanted = zip(*events, strict=True) if events else ((), (), (), (), ())
+    events = events_of(trained_on)
+    columns = (events.users, events.items, events.times, events.weights)
     if champion is None:
         snapshot, result = train(
-            users,
-            items,
-            times,
-            weights,
+            *columns,
             material.catalogue,
-            wanted=wanted,
+            wanted=events.wanted(),
             network=config.network,
             training=config.first,
             generator=generator,
@@ -152,21 +147,19 @@ def run_round(
             hooks=hooks,
         )
     else:
-        is_fresh = [
-            place >= len(history) - material.fresh[user_id]
-            for user_id, history in trained_on.items()
-            for place in range(len(history))
-        ]
-        columns = (users, items, times, weights, is_fresh)
+        lengths = [len(history) for history in trained_on.values()]
+        old_to = np.cumsum(np.array(lengths, dtype=np.int64)) - [material.fresh[user_id] for user_id in trained_on]
+        is_fresh = np.arange(len(events)) >= np.repeat(old_to, lengths)
         snapshot, result = tuned_on(
             champion,
             material.catalogue,
             *columns,
+            is_fresh,
             config,
             generator,
             progress,
             material.histories,
-            wanted=wanted,
+            wanted=events.wanted(),
         )
     require_not_diverged(champion, snapshot)
     if champion is not None:
@@ -191,8 +184,8 @@ def _round_histories(material: Material, n: int, generator: np.random.Generator)
 
 
 def train(
-    users: Sequence[str],
-    items: Sequence[str],
+    users: Iterable[str] | CodedIds,
+    items: Iterable[str] | CodedIds,
     times: ArrayLike,
     weights: ArrayLike,
     catalogue: Catalogue,
@@ -255,11 +248,12 @@ class _VersionVocabularies:
         self.items = Vocabulary(parent.items if parent else ())
         self.genres = Vocabulary(parent.genres if parent else ())
         self.genres.admit(catalogue.genres())
+        self._item_genres: NDArray[np.float32] | None = None
 
     def admit(
         self,
-        users: Sequence[str],
-        items: Sequence[str],
+        users: Iterable[str] | CodedIds,
+        items: Iterable[str] | CodedIds,
         times: ArrayLike,
         weights: ArrayLike,
         fresh: ArrayLike | None = None,
@@ -273,22 +267,22 @@ class _VersionVocabularies:
 
     def known(self, histories: Mapping[str, tuple[Interaction, ...]]) -> Sequences:
         """Return the events of histories with items that have rows, their users numbered as they come."""
-        lengths = [len(history) for history in histories.values()]
-        events = [one for history in histories.values() for one in history]
-        items = self.items.rows(one.item_id for one in events)
-        users = np.repeat(np.arange(len(lengths)), lengths)
-        times, weights = (np.array([getattr(one, name) for one in events]) for name in ("ts", "weight"))
+        events = events_of(histories)
+        items = self.items.rows(events.items)
         has_row = items >= 0
-        return Sequences.of(users[has_row], items[has_row], times[has_row], weights[has_row])
+        return Sequences.of(events.users.codes[has_row], items[has_row], events.times[has_row], events.weights[has_row])
 
     def item_genres(self) -> NDArray[np.float32]:
         """Return float32 (N, G); an item that has left the catalogue keeps the genres it had."""
+        if self._item_genres is not None and len(self._item_genres) == len(self.items):
+            return self._item_genres  # items only ever come
         entries = [self.catalogue.find(item_id) for item_id in self.items.ids]
         matrix = genre_matrix([entry.genres if entry else () for entry in entries], self.genres.ids)
         if self.parent is not None:
-            before = self.parent.weights["item_genres"].numpy()
+            before = self.parent.weights["item_genres"]
             gone = [row for row in range(len(before)) if entries[row] is None]
             matrix[gone, : before.shape[1]] = before[gone]
+        self._item_genres = matrix
         return matrix
 
     def texts(self, width: int, rows: Rows) -> NDArray[np.float32] | None:
@@ -302,14 +296,14 @@ class _VersionVocabularies:
         """Give rows to the catalogue's untouched items and return the version."""
         self.items.admit(self.catalogue.items)
         network.grow(len(self.users), self.item_genres(), torch_generator(generator))
-        return Snapshot.of(network, self.items.ids, self.users.ids, self.genres.ids)
+        return network.snapshot(self.items.ids, self.users.ids, self.genres.ids)
 
 
 def tuned_on(
     champion: Snapshot,
     catalogue: Catalogue,
-    users: Sequence[str],
-    items: Sequence[str],
+    users: Iterable[str] | CodedIds,
+    items: Iterable[str] | CodedIds,
     times: ArrayLike,
     weights: ArrayLike,
     fresh: ArrayLike,
@@ -342,7 +336,7 @@ def _tuned(
 
     Where nobody has two events yet there is nothing to train on: new rows are all that the version gains.
     """
-    network = champion.network()
+    network = NeuMF.of(champion)
     pairs = counted_pairs(sequences, len(vocabularies.items))
     network.grow(len(vocabularies.users), vocabularies.item_genres(), torch_generator(generator), pairs + pairs.T)
     if "evidence" in network.config.parts:
@@ -364,17 +358,11 @@ def _drawn_spans(sequences: Sequences, length: int, config: RoundConfig, generat
     """Return windows that end in each user's new events, and a random choice of all others."""
     starts, _ = sequences.bounds()
     latest = sequences.latest_spans(length, np.add.reduceat(sequences.fresh, starts, dtype=np.int64))
-    latest = _within(latest.taken(generator.permutation(len(latest))), max(1, config.max_predicted // 2), least=1)
+    latest = latest.taken(generator.permutation(len(latest))).within(max(1, config.max_predicted // 2), least=1)
     predicted = int((latest.ends - latest.begins).sum())
     old = sequences.phased_spans(length, generator)
     n_old = min(round(config.replay * max(1, predicted)), config.max_predicted - predicted)
-    return latest.joined(_within(old.taken(generator.permutation(len(old))), n_old))
-
-
-def _within(spans: Spans, most: int, least: int = 0) -> Spans:
-    """Return the first spans that together predict at most ``most`` events, but at least ``least`` spans."""
-    n = int(np.searchsorted(np.cumsum(spans.ends - spans.begins), most, side="right"))
-    return spans.taken(np.arange(min(len(spans), max(least, n))))
+    return latest.joined(old.taken(generator.permutation(len(old))).within(n_old))
 
 
 def _fit_part(
@@ -389,8 +377,7 @@ def _fit_part(
     """Train on the spans of each epoch, and move no other rows than those of the users and items in their windows."""
     inside = np.zeros(len(sequences), dtype=np.bool_)
     for spans in epochs:
-        for begin, end in zip(spans.begins.tolist(), spans.ends.tolist(), strict=True):
-            inside[begin : end + 1] = True
+        inside |= spans.cover(len(sequences))
     chosen = RowSubset(
         np.unique(sequences.users),
         np.unique(sequences.items),
@@ -399,8 +386,8 @@ def _fit_part(
     )
     rows = replace(sequences, users=chosen.user_places(sequences.users), items=chosen.item_places(sequences.items))
     part = extract(network, chosen)
-    texts = vocabularies.texts(network.config.text_width, chosen.items)
-    pool = chosen.item_places(chosen.learnt_items)
+    texts = vocabularies.texts(network.config.text_width, chosen.learnt_items)
+    pool = np.arange(len(chosen.learnt_items))  # they stand first
     result = fit_spans(part, rows, epochs, config.tuning, generator, progress, TrainingHooks(texts=texts), pool)
     write_back(network, part, chosen)
     return result

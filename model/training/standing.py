@@ -8,8 +8,10 @@ to the anchor, and one ahead by more than two is the next anchor. Only the champ
 after its choice: hits that a candidate was chosen by are too many by that choice.
 
 Each version is also held against what is simple: popularity, and the co-occurrence counts alone. A candidate that is
-behind one of them by more than one standard error does not serve. Neither does one whose lists of one mode are behind
-popularity by more than two: these are fewer events, and to ask for more would turn sound candidates away. The
+behind one of them by more than one standard error does not serve, unless it is behind the counts alone and ahead of the
+champion by more than two: what serves meanwhile would be worse, and every later candidate would begin with it. Neither
+does one whose lists of one mode are behind popularity by more than two: these are fewer events, and to ask for more
+would turn sound candidates away. The
 champion's leads over these two are summed as well, since it was ahead of them last (Page's test [1]_). Where it is
 behind by more than two standard errors and no candidate passes, the anchor serves again, if it is not behind as
 well; without such an anchor a champion that is worse than popularity is withdrawn, and lists come from cold start. One
@@ -38,6 +40,7 @@ Hits = NDArray[np.bool_]
 SIMPLE = ("popularity", "counts")
 ROUND_SIGMAS = 1.0  # of one round: two would let more through that is worse, and learning needs no less
 MODE_SIGMAS = 2.0  # of the lists of one mode
+CLEAR_SIGMAS = 2.0  # by which a candidate is better than the champion for certain
 SUM_SIGMAS = 2.0  # of a sum, which is looked at after every round
 
 
@@ -159,6 +162,8 @@ def judge(hits: HeldOutHits, standing: Standing, *, is_thin: bool = False) -> Ju
     lost_to += tuple(name for name, one in by_mode.items() if one.is_behind(MODE_SIGMAS))
     leads = of_all | by_mode
     champion, anchor = hits.rivals.get("champion"), hits.rivals.get("anchor")
+    if lost_to == ("counts",) and champion is not None and of_all["champion"].is_ahead(CLEAR_SIGMAS):
+        lost_to = ()
     if champion is None:
         return Judgement("reject" if lost_to else "promote", leads, lost_to, Standing(), is_anchored=True)
     if is_thin:

@@ -15,9 +15,9 @@ import torch
 
 from model.metrics.ranking import half_ranks, hit_rate
 from model.network.cooccurrence import recent_at
-from model.network.neumf import NeuMF
+from model.sampling import NegativeSampler
 from model.sequences import Sequences, Spans
-from model.training.sampling import NegativeSampler
+from model.trainable.neumf import NeuMF
 from model.vocabulary import Rows
 
 __all__ = ["ValidationEvents"]

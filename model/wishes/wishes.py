@@ -3,7 +3,7 @@
 A value without a catalogue: whether a genre or an item of a wish exists is found out where the list is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from model.wishes.combining import MAX_WEIGHT, WEIGHTS
@@ -78,6 +78,12 @@ class Wishes:
     def are_none(self) -> bool:
         """Tell whether nothing but a length is asked for."""
         return self is NO_WISHES or replace(self, k=None) == NO_WISHES
+
+    def named_by(self, name: Callable[[str], str]) -> "Wishes":
+        """Return the same wishes with other ids of the items that they name."""
+        if not self.like and not self.exclude:
+            return self
+        return replace(self, like=tuple(map(name, self.like)), exclude=tuple(map(name, self.exclude)))
 
     def all_weights(self) -> Mapping[str, float]:
         """Return the weight of every part, those asked for in the place of the defaults."""

@@ -17,10 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["GAP_BUCKETS", "AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "unset_embedding", "unset_linear"]
+from model.network.shape import GAP_BUCKETS
+from model.network.tower import EXPONENT_BIAS, EXPONENT_BITS
+from model.trainable.gathering import bucket_values
+
+__all__ = ["AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "unset_embedding", "unset_linear"]
 
 PARTS_OF_ONE = 2**16
-GAP_BUCKETS = 32  # powers of two of seconds: the last one begins after 68 years
 
 
 def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
@@ -41,8 +44,9 @@ def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor
 
 def gap_bucket(gaps_ms: Tensor) -> Tensor:
     """Return the power of two of each time gap: int64, 0 below one second, at most ``GAP_BUCKETS`` - 1."""
-    seconds = gaps_ms.to(torch.float32).div_(1000.0).clamp_(min=0.0)
-    return seconds.add_(1.0).log2_().to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
+    seconds = gaps_ms.to(torch.float32).div_(1000.0).clamp_(min=0.0).add_(1.0)
+    exponents = (seconds.view(torch.int32) >> EXPONENT_BITS) - EXPONENT_BIAS  # as serving reads them: to the bit
+    return exponents.to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
 
 
 class _UnsetLinear(nn.Linear):
@@ -110,37 +114,6 @@ class AttentionBlock(nn.Module):
         joined = values.transpose(0, 1).flatten(1) + self.key_value.bias[width:]
         return self._mixed(x[row, place] + self.output(joined), 0.0, None)
 
-    def at_without(self, x: Tensor, bridged: Tensor, place: Tensor, left_out: Tensor, bias: Tensor) -> Tensor:
-        """Return what :meth:`at` would return of the same position with one other left out: float32 (B, M, D).
-
-        The keys are computed once, and each variant is another softmax over them. Right for what is left out below
-        ``place - 1``, whose loss leaves the query as it is.
-
-        Parameters
-        ----------
-        x : float32 (B, L, D).
-        bridged : float32 (B, L, D), each position as it is where the one before it is left out.
-        place : int64 (B,).
-        left_out : int64 (B, M), positions.
-        bias : float32 (B, H, M, L), of that position, minus infinity at the one that is left out.
-        """
-        seen, next_seen = self.before_attention(x), self.before_attention(bridged)
-        row, width = torch.arange(len(x), device=x.device), x.shape[2]
-        split = (self.heads, width // self.heads, width)
-        to_key, to_value = (weight.view(split) for weight in self.key_value.weight.chunk(2))
-        query = self.query(seen[row, place]).view(len(x), *split[:2]).transpose(0, 1)
-        looking = torch.bmm(query, to_key).transpose(0, 1) / split[1] ** 0.5  # (B, H, D)
-        alike, next_alike = (torch.bmm(looking, keys.transpose(1, 2)) for keys in (seen, next_seen))  # (B, H, L)
-        following = (left_out + 1).clamp(max=x.shape[1] - 1)  # (B, M), who has another position before it
-        at = following[:, None, :, None].expand(-1, self.heads, -1, 1)  # (B, H, M, 1)
-        closer = (next_alike - alike).gather(2, at.squeeze(3)).unsqueeze(3)
-        shares = torch.softmax((alike.unsqueeze(2) + bias).scatter_add(3, at, closer), dim=3)  # (B, H, M, L)
-        met = torch.matmul(shares, seen.unsqueeze(1))  # (B, H, M, D)
-        met += shares.gather(3, at) * (next_seen - seen)[row.unsqueeze(1), following].unsqueeze(1)
-        values = torch.matmul(met, to_value.transpose(1, 2))  # (B, H, M, D / H)
-        joined = values.transpose(1, 2).flatten(2) + self.key_value.bias[width:]
-        return self._mixed(x[row, place].unsqueeze(1) + self.output(joined), 0.0, None)
-
     def _mixed(self, x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
         return x + dropped(self.narrow(functional.relu(self.widen(self.before_mixing(x)))), dropout, generator)
 
@@ -204,49 +177,6 @@ class HistoryTower(nn.Module):
         known: Tensor = self.after(final.at(x, end, self._last_bias(times, end)))
         return known * (lengths > 0).unsqueeze(1)
 
-    def without(self, vectors: Tensor, times: Tensor, weights: Tensor, lengths: Tensor, left_out: Tensor) -> Tensor:
-        """Return :meth:`last` of each history without one of its positions, for several of them: float32 (B, M, D).
-
-        With one block this costs about as much as a few calls of :meth:`last`; a deeper tower reads each shortened
-        history by itself.
-
-        left_out : int64 (B, M), positions of the histories; what is said of others means nothing.
-        """
-        if len(self.blocks) > 1:
-            return self._without_read_anew(vectors, times, weights, lengths, left_out)
-        x, bridged = self._inputs(vectors, times, weights), self._bridged(vectors, times, weights)
-        final, end = self.blocks[-1], (lengths - 1).clamp(min=0)
-        assert isinstance(final, AttentionBlock)
-        found = final.at_without(x, bridged, end, left_out, self._last_bias_without(times, end, left_out))
-        row, before = torch.arange(len(x), device=x.device), (end - 1).clamp(min=0)
-        without_last = final.at(x, before, self._last_bias(times, before))
-        found = torch.where((left_out == end.unsqueeze(1)).unsqueeze(2), without_last.unsqueeze(1), found)
-        x[row, before] = bridged[row, end]
-        shifted = times.clone()
-        shifted[row, before] = times[row, end]
-        without_other = final.at(x, before, self._last_bias(shifted, before))
-        found = torch.where((left_out == end.unsqueeze(1) - 1).unsqueeze(2), without_other.unsqueeze(1), found)
-        known: Tensor = self.after(found)
-        return known * (lengths > 1)[:, None, None]
-
-    def _without_read_anew(
-        self, vectors: Tensor, times: Tensor, weights: Tensor, lengths: Tensor, left_out: Tensor
-    ) -> Tensor:
-        row, places = torch.arange(len(times)).unsqueeze(1), torch.arange(times.shape[1])
-        found = []
-        for chosen in left_out.T.unsqueeze(2):  # (B, 1)
-            kept = torch.argsort((places == chosen).to(torch.int8), dim=1, stable=True)  # it goes to the end
-            shorter = lengths - (chosen.squeeze(1) < lengths).to(lengths.dtype)
-            found.append(self.last(vectors[row, kept], times[row, kept], weights[row, kept], shorter))
-        return torch.stack(found, dim=1)
-
-    def _bridged(self, vectors: Tensor, times: Tensor, weights: Tensor) -> Tensor:
-        """Return the input of each position where the one before it is left out."""
-        before = torch.cat([times[:, :2], times[:, :-2]], dim=1)[:, : times.shape[1]]
-        gaps = self.gap_input(gap_bucket(times - before))
-        bridged: Tensor = vectors + gaps + weights.unsqueeze(-1) * self.weight_input
-        return bridged
-
     def _inputs(self, vectors: Tensor, times: Tensor, weights: Tensor) -> Tensor:
         before = torch.cat([times[:, :1], times[:, :-1]], dim=1)
         gaps = self.gap_input(gap_bucket(times - before))  # (B, L, D)
@@ -258,8 +188,9 @@ class HistoryTower(nn.Module):
         steps = torch.arange(times.shape[1], device=times.device)
         lag = steps[:, None] - steps[None, :]  # (L, L), how far the key lies back
         by_lag = self.lag_bias[:, lag.clamp(min=0)].masked_fill(lag < 0, float("-inf"))
-        by_gap = self.gap_bias(gap_bucket(times[:, :, None] - times[:, None, :]))  # (B, L, L, blocks * H)
-        together = by_gap.permute(0, 3, 1, 2) + by_lag  # (B, blocks * H, L, L)
+        buckets = gap_bucket(times[:, :, None] - times[:, None, :])  # (B, L, L)
+        by_gap = bucket_values(self.gap_bias.weight, buckets).transpose(0, 1)
+        together = by_gap + by_lag  # (B, blocks * H, L, L)
         return torch.split(together, self.heads, dim=1)
 
     def _last_bias(self, times: Tensor, end: Tensor) -> Tensor:
@@ -269,14 +200,3 @@ class HistoryTower(nn.Module):
         gaps = times.gather(1, end.unsqueeze(1)) - times
         by_gap = functional.embedding(gap_bucket(gaps), self.gap_bias.weight[:, -self.heads :])  # (B, L, H)
         return by_gap.permute(0, 2, 1) + by_lag.transpose(0, 1)
-
-    def _last_bias_without(self, times: Tensor, end: Tensor, left_out: Tensor) -> Tensor:
-        """Return the last block's bias of position ``end`` (B,) without each of some (B, M): float32 (B, H, M, L)."""
-        steps = torch.arange(times.shape[1], device=end.device)
-        lag = end.unsqueeze(1) - steps  # (B, L)
-        is_older = steps < left_out.unsqueeze(2)  # (B, M, L)
-        by_lag = self.lag_bias[-self.heads :, (lag.unsqueeze(1) - is_older.to(lag.dtype)).clamp(min=0)].transpose(0, 1)
-        is_gone = (steps == left_out.unsqueeze(2)) | (lag < 0).unsqueeze(1)
-        gaps = times.gather(1, end.unsqueeze(1)) - times
-        by_gap = functional.embedding(gap_bucket(gaps), self.gap_bias.weight[:, -self.heads :])  # (B, L, H)
-        return (by_lag + by_gap.permute(0, 2, 1).unsqueeze(2)).masked_fill(is_gone.unsqueeze(1), float("-inf"))

@@ -15,9 +15,8 @@ References
 .. [1] He et al., "Neural collaborative filtering", WWW 2017, section 3.4.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,16 +26,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.network.blend import Blend
-from model.network.cooccurrence import Evidence, EvidenceReader, width_for
-from model.network.history_tower import HistoryTower, dropped, unset_linear
-from model.network.intent import TEXT_WIDTH, IntentTower
-from model.network.taste import Taste, TasteReader
+from model.network.cooccurrence import EvidenceReader, width_for
+from model.network.shape import ITEM_TABLES, NeuMFConfig
+from model.network.snapshot import Snapshot, weight_type
+from model.network.taste import TasteReader
+from model.trainable.evidence import Evidence
+from model.trainable.gathering import pair_dots
+from model.trainable.history_tower import HistoryTower, dropped, unset_linear
+from model.trainable.intent_tower import IntentTower
+from model.trainable.taste import Taste
 
-__all__ = ["ITEM_TABLES", "PARTS", "ItemSide", "NeuMF", "NeuMFConfig", "genre_matrix"]
-
-PARTS = ("identity", "history", "gmf", "mlp", "genres", "intent", "evidence", "taste")
-
-ITEM_TABLES = ("item_factors", "item_mlp_factors", "item_bias")  # learnt, a row for each item
+__all__ = ["ItemSide", "NeuMF"]
 
 SPREAD = 0.05  # standard deviation of a fresh vector's entries: logits start near zero
 GROWTH_NOISE = 0.01  # tells two new items of the same genres apart
@@ -45,81 +45,13 @@ START_BIAS = -2.0  # of the logit, where evidence adds two to what really comes 
 
 
 @dataclass(frozen=True, slots=True)
-class NeuMFConfig:
-    """The shape of the network.
-
-    Parameters
-    ----------
-    history_length : items the tower reads; more cost latency in proportion.
-    factors : width of user and item vectors (GMF and tower).
-    mlp_factors : width of the items' second vector, which only the MLP reads.
-    genre_factors : width of the genre projection.
-    text_width : of the vectors that the intent tower reads, those of ``model.network.intent``.
-    neighbours : items kept in the evidence of each item; fewer where the catalogue is large.
-    taste_factors : width of the vectors of long-term taste, which the logit does not read.
-    hidden : widths of the two MLP layers; ranking costs their product per pair.
-    blocks, heads : of the tower's attention.
-    dropout : share of tower activations dropped while training.
-    identity_dropout : share of training rows whose identity vector is hidden, so that histories suffice.
-    parts : what the network is made of; a part that is left out adds nothing and is not trained.
-    repeats : whether people come back to items: then an item that its user touched before is learnt from when it comes
-        again, and may be listed. It stays with a version, as one that was trained without them must not serve so.
-    """
-
-    history_length: int = 50
-    factors: int = 128
-    mlp_factors: int = 32
-    genre_factors: int = 8
-    text_width: int = TEXT_WIDTH
-    neighbours: int = 1024
-    taste_factors: int = 64
-    hidden: tuple[int, int] = (32, 16)
-    blocks: int = 1
-    heads: int = 2
-    dropout: float = 0.2
-    identity_dropout: float = 0.5
-    parts: tuple[str, ...] = PARTS
-    repeats: bool = False
-
-    def __post_init__(self) -> None:
-        if len(self.hidden) != 2:  # noqa: PLR2004 - the layers of the MLP, as ranking takes them apart
-            raise ValueError(f"NeuMFConfig: hidden must be two widths, got {self.hidden!r}")
-        widths = (self.history_length, self.factors, self.mlp_factors, self.genre_factors, *self.hidden)
-        if min(*widths, self.text_width, self.neighbours, self.taste_factors, self.blocks, self.heads) < 1:
-            raise ValueError(f"NeuMFConfig: lengths, widths and counts must be at least 1, got {self!r}")
-        if self.factors % self.heads:
-            raise ValueError(
-                f"NeuMFConfig: heads must divide factors, got {self.heads!r} heads, {self.factors!r} factors"
-            )
-        if not (0.0 <= self.dropout < 1.0 and 0.0 <= self.identity_dropout <= 1.0):
-            raise ValueError(f"NeuMFConfig: dropout rates must be shares, got {self!r}")
-        if unknown := set(self.parts) - set(PARTS):
-            raise ValueError(f"NeuMFConfig: parts must be among {PARTS!r}, got {sorted(unknown)!r}")
-
-    def describe(self) -> dict[str, Any]:
-        """Return the shape as JSON-able values."""
-        return asdict(self) | {"hidden": list(self.hidden), "parts": list(self.parts)}
-
-    @classmethod
-    def restore(cls, description: Mapping[str, Any]) -> Self:
-        """Return the shape that :meth:`describe` described.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If the description is none.
-        """
-        lists = {name: tuple(description[name]) for name in ("hidden", "parts")}
-        return cls(**{**description, **lists})
-
-
-@dataclass(frozen=True, slots=True)
 class ItemSide:
     """All that scoring needs to know about the items.
 
     Parameters
     ----------
-    factors : float32 (N, D), GMF vectors, already scaled by the fusion layer.
+    factors : float32 (N, D), GMF vectors as they are learnt. The fusion layer's scale is put on the users' vectors, of
+        which a step reads fewer than there are items.
     hidden : float32 (N, H1), the item and genre part of the first MLP layer, its bias included.
     bias : float32 (N,), item bias plus the fusion layer's.
     """
@@ -127,15 +59,6 @@ class ItemSide:
     factors: Tensor
     hidden: Tensor
     bias: Tensor
-
-
-def genre_matrix(item_genres: Sequence[Sequence[str]], genres: Sequence[str]) -> NDArray[np.float32]:
-    """Return float32 (N, G): 1 where an item has a genre; genres outside ``genres`` are left out."""
-    column = {genre: position for position, genre in enumerate(genres)}
-    matrix = np.zeros((len(item_genres), len(genres)), dtype=np.float32)
-    for row, names in enumerate(item_genres):
-        matrix[row, [column[name] for name in names if name in column]] = 1.0
-    return matrix
 
 
 class NeuMF(nn.Module):
@@ -179,19 +102,43 @@ class NeuMF(nn.Module):
         self.fuse_mlp = nn.Parameter(torch.zeros(second))
         self.fuse_bias = nn.Parameter(torch.full((), START_BIAS))
         self.evidence = Evidence(n_items, config.neighbours)
-        self.blend = Blend()
+        self.blend = nn.Module()
+        for name, weight in Blend().named().items():
+            self.blend.register_buffer(name.removeprefix("blend."), torch.from_numpy(weight))
         self.taste = Taste(n_items, config.taste_factors)
         if generator is not None:
             self._start(generator)
         self._leave_out()
 
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "NeuMF":
+        """Return a new network with the weights of a version; training it leaves the version alone.
+
+        Raises
+        ------
+        ValueError
+            If a weight is missing, left over or of another shape.
+        """
+        snapshot.require_whole()
+        network = cls(snapshot.config, len(snapshot.users), snapshot.weights["item_genres"], generator=None)
+        network.load_state_dict({name: torch.tensor(weight) for name, weight in snapshot.weights.items()})
+        return network
+
+    def snapshot(self, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> Snapshot:
+        """Return a copy of the weights as they are now, with the ids of their rows."""
+        weights = {
+            name: np.array(tensor.detach().cpu().numpy(), dtype=weight_type(name), order="C")
+            for name, tensor in self.state_dict().items()
+        }
+        return Snapshot(self.config, weights, items, users, genres)
+
     def evidence_reader(self) -> EvidenceReader | None:
         """Return what reads the evidence as it is now; None for a network without it."""
-        return EvidenceReader(self.evidence) if "evidence" in self.config.parts else None
+        return EvidenceReader(self.evidence.as_counts()) if "evidence" in self.config.parts else None
 
     def taste_reader(self) -> TasteReader | None:
         """Return what reads the long-term taste as it is now; None for a network without it."""
-        return TasteReader(self.taste) if "taste" in self.config.parts else None
+        return self.taste.reader() if "taste" in self.config.parts else None
 
     @property
     def n_users(self) -> int:
@@ -208,7 +155,7 @@ class NeuMF(nn.Module):
         counts = self.item_genres.sum(dim=1, keepdim=True).clamp(min=1.0)
         genres = (self.item_genres @ self.genre_factors) / counts  # (N, genre_factors): mean over genres
         return ItemSide(
-            self.item_factors * self.fuse_gmf,
+            self.item_factors,
             self.first_item(torch.cat([self.item_mlp_factors, genres], dim=1)),
             self.item_bias + self.fuse_bias,
         )
@@ -286,15 +233,13 @@ class NeuMF(nn.Module):
         rows : int64 (P, C), item rows.
         texts, generator : as in :meth:`asking`.
         """
-        table = torch.cat([side.factors, side.hidden, side.bias.unsqueeze(1)], dim=1)
-        picked = functional.embedding(rows, table)  # (P, C, D + H1 + 1): one gather for all parts
-        widths = [side.factors.shape[1], side.hidden.shape[1], 1]
-        factors, hidden, bias = torch.split(picked, widths, dim=2)
         vectors, hidden_users = self.asking(users, texts, generator)
-        gmf = torch.bmm(factors, vectors.unsqueeze(2)).squeeze(2)
+        gmf = pair_dots(vectors * self.fuse_gmf, side.factors, rows)
+        flat = rows.reshape(-1)
+        hidden = side.hidden.index_select(0, flat).view(*rows.shape, -1)  # (P, C, H1)
         first = functional.relu(hidden + hidden_users.unsqueeze(1))
         second = functional.relu(self.second(first))
-        logits: Tensor = gmf + second @ self.fuse_mlp + bias.squeeze(2)
+        logits: Tensor = gmf + second @ self.fuse_mlp + side.bias.index_select(0, flat).view(rows.shape)
         return logits
 
     def grow(

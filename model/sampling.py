@@ -20,6 +20,9 @@ from model.vocabulary import Rows
 __all__ = ["NegativeSampler"]
 
 MAX_BITS = 2**29  # pairs of user and item up to which each has a bit: 64 MiB
+MAX_MARKS = 2**29  # 64 MiB as well
+MARKS_PER_KEY = 16  # one look-up in 16 meets the mark of another number, and is searched for in vain
+SPREADING = np.uint64(0x9E3779B97F4A7C15)  # an odd number whose product spreads keys (Knuth, TAOCP 6.4)
 MAX_DRAWS = 16  # a user who touched half of all items keeps a touched one once in 2^17 draws
 
 
@@ -41,12 +44,15 @@ class NegativeSampler:
 
     def __init__(self, sequences: Sequences, popular: float = 0.0, pool: Rows | None = None) -> None:
         self._events = sequences.items if pool is None else sequences.items[np.isin(sequences.items, pool)]
-        self._pool, counts = np.unique(self._events, return_counts=True)
+        counts = np.bincount(self._events)
+        self._pool = np.flatnonzero(counts)
+        counts = counts[self._pool]
         self._popular = popular
         self._stride = int(sequences.items.max(initial=0)) + 1
         self._bias = np.zeros(self._stride, dtype=np.float32)
         self._bias[self._pool] = np.log1p(popular * (counts * (len(self._pool) / max(1, len(self._events))) - 1.0))
-        keys = np.sort(sequences.users * self._stride + sequences.items)
+        keys = sequences.users * self._stride + sequences.items
+        keys.sort()
         self._touched = _Bits(keys) if int(keys.max(initial=0)) < MAX_BITS else _Keys(keys)
 
     def draw(self, users: Rows, n: int, generator: np.random.Generator) -> Rows:
@@ -121,14 +127,30 @@ class _Bits:
 
 
 class _Keys:
-    """The same set as a sorted list: 64 bits a number, wherever the numbers lie."""
+    """The same set as a sorted list: 64 bits a number, wherever the numbers lie.
 
-    __slots__ = ("_keys",)
+    A search in a long list waits for memory at every step. So each number has a mark as well, and only numbers that
+    meet a mark, their own or by chance another's, are searched for.
+    """
+
+    __slots__ = ("_keys", "_marks", "_shift")
 
     def __init__(self, ascending: Rows) -> None:
         self._keys = ascending
+        self._shift = 65 - min(MAX_MARKS, MARKS_PER_KEY * max(1, len(ascending))).bit_length()
+        marks = self._mark(ascending)
+        marks.sort()
+        self._marks = _Bits(marks)
 
     def hold(self, keys: Rows) -> NDArray[np.bool_]:
         """Return whether each number is in the set: bool (P,)."""
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.asarray(self._keys[at] == keys)
+        found = self._marks.hold(self._mark(keys))
+        asked = np.flatnonzero(found)
+        at = np.minimum(np.searchsorted(self._keys, keys[asked]), len(self._keys) - 1)
+        found[asked] = self._keys[at] == keys[asked]
+        return found
+
+    def _mark(self, keys: Rows) -> Rows:
+        """Return the place of each number's mark: the upper bits of its product with a number that spreads them."""
+        spread = keys.astype(np.uint64) * SPREADING
+        return (spread >> np.uint64(self._shift)).astype(np.int64)
