@@ -4,7 +4,7 @@ By itself: every file opens and holds what its name says, and the ranges leave n
 decodes every record that Kafka still has, and compares it with the archive event by event. It repairs nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,10 +13,12 @@ from kafka import KafkaConsumer, TopicPartition
 from streams.archive.parquet import ArchivedEvent, ArchivedFile, EventArchive
 from streams.archive.scanning import LastIds
 from streams.errors import DataError
-from streams.kafka import topics
 from streams.kafka.clients import blocking_consumer
 from streams.kafka.kafka_errors import cluster_required
+from streams.kafka.topics import event_topics
+from streams.people.asking import read_forgotten_users
 from streams.reading.polling import read_up_to
+from streams.records.data_requests import Forgotten
 from streams.records.decoding import RawRecord, decode_batch
 from streams.settings import Settings
 
@@ -73,17 +75,19 @@ class ArchiveComparison:
     different: int
 
 
-def cover(archive: EventArchive) -> tuple[PartitionCoverage, ...]:
-    """Return what the names of the files say, by topic and partition; no file is opened."""
-    return tuple(_covered(at, files) for at, files in archive.partitions().items())
+def cover(archive: EventArchive, topics: Collection[str]) -> tuple[PartitionCoverage, ...]:
+    """Return what the names of the files of these topics say, by topic and partition; no file is opened."""
+    return tuple(_covered(at, files) for at, files in archive.partitions(topics).items())
 
 
-def examine(archive: EventArchive) -> Iterator[tuple[ArchivedFile, Mapping[str, int] | DataError]]:
-    """Read every file whole and give what it counts, or what is wrong with it.
+def examine(
+    archive: EventArchive, topics: Collection[str]
+) -> Iterator[tuple[ArchivedFile, Mapping[str, int] | DataError]]:
+    """Read every file of these topics whole and give what it counts, or what is wrong with it.
 
     The counts are ``events``, those of an overlap in the first file only, and ``rejected`` and ``duplicates``.
     """
-    for files in archive.partitions().values():
+    for files in archive.partitions(topics).values():
         reached = 0
         for file in files:
             try:
@@ -108,19 +112,20 @@ def compare_with_topics(archive: EventArchive, settings: Settings) -> Iterator[A
     DataError
         If a file of the archive cannot be read.
     """
+    forgotten = read_forgotten_users(settings)
     with cluster_required("archive", settings):
         consumer = blocking_consumer(settings, "audit")
     try:
-        names = [settings.prefix + topic for topic in topics.EVENTS]
+        names = event_topics(settings.prefix)
         with cluster_required("archive", settings):
             places = [
                 TopicPartition(name, at) for name in names for at in sorted(consumer.partitions_for_topic(name) or ())
             ]
             kept, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
-        covered = {(one.topic, one.partition): one for one in cover(archive)}
+        covered = {(one.topic, one.partition): one for one in cover(archive, names)}
         for at in places:
             yield _compared(
-                archive, covered.get((at.topic, at.partition)), consumer, at, (kept[at], ends[at]), settings
+                archive, covered.get((at.topic, at.partition)), consumer, at, (kept[at], ends[at]), settings, forgotten
             )
     finally:
         consumer.close()
@@ -158,6 +163,7 @@ def _compared(
     at: TopicPartition,
     held: Range,
     settings: Settings,
+    forgotten: Forgotten,
 ) -> ArchiveComparison:
     kept, end = held
     if covered is None:
@@ -174,6 +180,9 @@ def _compared(
         archived = next(events, None)
     for expected in _accepted(consumer, at, kept, until, settings):
         if not ids.is_new(expected[1].user_id, expected[1].event_id):
+            continue
+        is_there = archived is not None and archived[0].offset <= expected[0].offset
+        if not is_there and forgotten.find(expected[1].user_id, expected[0], settings.prefix) is not None:
             continue
         compared += 1
         while archived is not None and archived[0].offset < expected[0].offset:

@@ -20,10 +20,11 @@ from streams.errors import DataError, SettingsError
 from streams.kafka.topics import ACTIONS, RATES, WATCHES
 from streams.records.records import Action, Event, Rating, Watch
 
-__all__ = ["Disturbance", "Events", "PlannedDelivery", "Schedule", "Selection", "Speed", "plan"]
+__all__ = ["Disturbance", "Events", "PlannedDelivery", "Schedule", "Selection", "Speed", "plan", "usual_events"]
 
 Events = Literal["watch", "rate", "both", "kind"]
 SEEN_TO_THE_END = 1.0  # a MovieLens user rates films that were seen, so a rating read as a watch is a whole one
+LEAST_STARS = 0.5  # of a rating, as the records' contract has it
 MAX_COPY_DISTANCE = 50  # deliveries; a producer's retry follows within one batch or two
 MAX_LATE_DISTANCE = 200  # deliveries; far enough to cross micro-batches, near enough to matter
 MAX_ID_LENGTH = 64  # of an event id, as the records' contract has it
@@ -59,7 +60,8 @@ class Selection:
 
     Parameters
     ----------
-    events : each row as a watch, a rating, a watch and then a rating of the same time, or as its column ``kind`` says.
+    events : each row as a watch (of the share that its column ``weight`` says, else of all), a rating, a watch and then
+        a rating of the same time, or as its column ``kind`` says.
     since, until : event time in milliseconds, first one taken and first one left out; None is no bound.
     limit : rows taken at most, the earliest ones.
     """
@@ -153,17 +155,20 @@ class Schedule:
                 self.is_late[part].tolist(),
                 rows["kind"].tolist() if self.has_kinds else [RATE] * len(rows),
                 *(rows[name].tolist() for name in ("user_id", "item_id", "ts", "rating", "number")),
+                rows["weight"].tolist() if "weight" in rows else [SEEN_TO_THE_END] * len(rows),
             )
             for due_s, is_watch, is_copy, is_late, kind, *row in zip(*columns, strict=True):
                 topic, record = _record(self.name, WATCH if is_watch else kind, *row)
                 yield PlannedDelivery(due_s, topic, record, is_copy, is_late)
 
 
-def _record(name: str, kind: str, user_id: str, item_id: str, ts: int, rating: float, number: int) -> tuple[str, Event]:
+def _record(
+    name: str, kind: str, user_id: str, item_id: str, ts: int, rating: float, number: int, progress: float
+) -> tuple[str, Event]:
     """Return the topic and the event of a row."""
     event_id = _event_id(name, kind[0] if kind in (WATCH, RATE) else "a", user_id, item_id, ts, number)
     if kind == WATCH:
-        return WATCHES, Watch(event_id, user_id, item_id, ts, SEEN_TO_THE_END)
+        return WATCHES, Watch(event_id, user_id, item_id, ts, progress)
     if kind == RATE:
         return RATES, Rating(event_id, user_id, item_id, ts, rating)
     return ACTIONS, Action(event_id, user_id, item_id, ts, kind)
@@ -199,6 +204,11 @@ def plan(
     event, is_copy, is_late = _order(len(rows) * each, disturbance)
     row = event // each
     has_kinds = selection.events == "kind"
+    if selection.events in {"rate", "both"} and "weight" in rows and (rows["rating"] < LEAST_STARS).any():
+        raise DataError(
+            f"replay: ratings of {LEAST_STARS} stars and more are required, got shares in {dataset.origin.file}, "
+            f"such as {rows['weight'].min():g}; send them with --events watch"
+        )
     if has_kinds:
         _require_kinds(dataset, rows, kinds)
         is_watch = (rows["kind"] == WATCH).to_numpy()[row]
@@ -206,6 +216,14 @@ def plan(
         is_watch = event % 2 == 0 if each == 2 else np.full(len(event), selection.events == "watch")  # noqa: PLR2004 - both kinds
     due_s = _due(rows["ts"].to_numpy()[row], speed)
     return Schedule(dataset.name, rows, row, is_watch, is_copy, is_late, due_s, has_kinds)
+
+
+def usual_events(dataset: Dataset, kinds: KindTable = DEFAULT_KINDS) -> Events:
+    """Return what the rows of a log are sent as where nobody says it: ratings, but of shares what they are."""
+    table = dataset.interactions
+    if "weight" not in table:
+        return "rate"
+    return "kind" if set(table["kind"].unique()) <= set(kinds.names) else "watch"
 
 
 def _require_kinds(dataset: Dataset, rows: pd.DataFrame, kinds: KindTable) -> None:

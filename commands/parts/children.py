@@ -25,7 +25,7 @@ __all__ = [
 
 NO_API = "api     the extra `web` is not installed: pip install 'reelstream[web]' brings the HTTP API and the page"
 _API_PORT = 8080  # of all that are free, as it stands in the docs
-START_S = 120.0  # three processes that import torch at once take a minute on a busy machine
+START_S = 120.0  # three processes that start at once, one of them with torch, take a minute on a busy machine
 
 
 def worker_process(settings: Settings, log: Path, *options: str) -> Server:
@@ -67,7 +67,7 @@ def await_alive(settings: Settings, wanted: Mapping[str, int], processes: Sequen
     """
     from streams.redis.connection import answered, connect_to_read
 
-    client = connect_to_read(settings.redis)
+    client = connect_to_read(settings.redis, prefix=settings.prefix)
 
     def ready() -> bool:
         with answered("waiting for signs of life"):

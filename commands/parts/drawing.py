@@ -1,12 +1,15 @@
-"""What the commands that draw share: they say what is missing before hours of work, not after them."""
+"""Tables as lines of text, and what the commands that draw share: they say what is missing before hours of work."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from streams.errors import SettingsError
 
-__all__ = ["drawing_module", "require_folder"]
+__all__ = ["Row", "drawing_module", "require_folder", "table"]
+
+Row = tuple[str, ...]
 
 
 def drawing_module(where: str, path: Path, module: str) -> Any:
@@ -37,3 +40,16 @@ def require_folder(where: str, path: Path) -> None:
     """Refuse a file in a folder that is not there, with a SettingsError."""
     if not path.absolute().parent.is_dir():
         raise SettingsError(f"{where} requires a file in a folder that exists, got {str(path)!r}")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return rows as lines, the first column to the left and the others to the right; rows may be shorter."""
+    widths = [max(len(row[at]) for row in rows if at < len(row)) for at in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -5,7 +5,7 @@ from math import isnan, sqrt
 from typing import Any
 
 from commands.parts.comparing import better_as_values, verdict
-from commands.parts.tables import Row, table
+from commands.parts.drawing import Row, table
 from model.metrics.ranking import hit_rate, ndcg
 from replay.evaluation.baselines.popularity import ranks_with_ties_won
 from replay.evaluation.behind import BetterMethod

@@ -32,7 +32,7 @@ SETTING_OPTIONS = {  # variables of the options that are settings of the whole i
 def address_options(command: F) -> F:
     """Add ``--kafka``, ``--redis``, ``--registry`` and ``--prefix``; each defaults to its variable."""
     for option in (
-        click.option("--prefix", help="Put before topic and group names. [REELSTREAM_PREFIX]"),
+        click.option("--prefix", help="Put before topics, groups and keys in Redis. [REELSTREAM_PREFIX]"),
         click.option("--registry", help="Folder or fsspec URL of the models. [REELSTREAM_REGISTRY]"),
         click.option("--redis", help="URL of Redis or Valkey. [REELSTREAM_REDIS]"),
         click.option("--kafka", help="Bootstrap addresses, host:port,... [REELSTREAM_KAFKA]"),

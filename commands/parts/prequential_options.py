@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
+from commands.parts.log_options import log_options, read_log, taken_log_options
 from commands.parts.options import repeats_option
+from commands.parts.running import limit_threads, require_torch
 from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
     from model.reranking.diversified import DiversityConfig
+    from replay.datasets.options import LogOptions
     from replay.prequential.run import PrequentialConfig, PrequentialRun
     from replay.prequential.stream import Stream
 
@@ -34,11 +37,13 @@ class StreamOptions:
     threads: int
     quiet: bool
     as_json: bool
+    log: "LogOptions"
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> Self:
         """Take these options out of a command's arguments."""
-        return cls(**{field.name: given.pop(field.name) for field in fields(cls)})
+        own = {field.name: given.pop(field.name) for field in fields(cls) if field.name != "log"}
+        return cls(**own, log=taken_log_options(given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def stream_options(command: F) -> F:
     """Add the options of :class:`StreamOptions`."""
     for option in (
         run_options,
+        log_options,
         repeats_option,
         click.option(
             "--epochs",
@@ -98,17 +104,18 @@ def prepare_replay(dataset: str, options: StreamOptions, diversity: "DiversityCo
     DataError
         If the log cannot be read, or has nothing to learn from or to test.
     """
+    require_torch("prequential")
     import torch
 
-    from model.network.neumf import NeuMFConfig
+    from model.network.shape import NeuMFConfig
     from model.reranking.diversified import DiversityConfig
     from model.training.rounds import RoundConfig
-    from replay.datasets.readers import read_dataset
     from replay.prequential.run import PrequentialConfig
     from replay.prequential.stream import Stream
 
     torch.set_num_threads(options.threads)
-    log = read_dataset(dataset, seed=options.seed)
+    limit_threads(options.threads)
+    log = read_log(dataset, seed=options.seed, options=options.log, quiet=options.quiet)
     stream = Stream.of(
         log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit, repeats=options.repeats
     )
@@ -118,7 +125,12 @@ def prepare_replay(dataset: str, options: StreamOptions, diversity: "DiversityCo
         round_every=options.every, seed=options.seed, rounds=rounds, diversity=diversity or DiversityConfig()
     )
     about = {
-        "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
+        "data": {
+            "name": log.name,
+            "file": log.origin.file,
+            "sha256": log.origin.sha256,
+            "left_out": dict(log.left_out),
+        },
         "events": len(stream),
         "least_stars": options.least_stars,
         "repeats": {"kept": options.repeats, "events": stream.repeated},

@@ -8,7 +8,7 @@ from io import StringIO
 from math import isnan, sqrt
 from typing import Any
 
-from commands.parts.tables import Row, table
+from commands.parts.drawing import Row, table
 from replay.prequential.list_figures import ListFigures
 from replay.prequential.outcome import (
     FROZEN,

@@ -9,17 +9,28 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from commands.parts.log_lines import JsonLines, KeyValueLines
-from streams.errors import StreamError
+from streams.errors import SettingsError, StreamError
 
-__all__ = ["STOP_S", "exit_after", "log_level_option", "log_to_stderr", "lower_priority", "person", "run_until_stopped"]
+__all__ = [
+    "STOP_S",
+    "exit_after",
+    "limit_threads",
+    "log_level_option",
+    "log_to_stderr",
+    "lower_priority",
+    "person",
+    "require_torch",
+    "run_until_stopped",
+]
 
-NICENESS = 15
+NICENESS = 10  # beside whoever serves a tenth of a core; at 15, a thirtieth, rounds of seconds took minutes
 STOP_S = 9.0  # a drained batch takes a tenth of a second; whatever takes longer than this hangs
 CANCEL_S = 3.0  # between two cancellations: one may be lost in a library that is connecting
 HUNG_STATUS = 75  # EX_TEMPFAIL of sysexits: start me again
@@ -30,6 +41,24 @@ _NOISY = (
 _FORMAT = "reelstream.log_format"
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def require_torch(command: str) -> None:
+    """Raise SettingsError, with the cure, where the extra ``train`` is not installed; imports nothing."""
+    if find_spec("torch") is None:
+        raise SettingsError(
+            f"{command}: training requires the package torch, got none; install it with pip install 'reelstream[train]'"
+        )
+
+
+def limit_threads(threads: int) -> None:
+    """Let products of arrays use so many threads, those of libraries that are loaded later included."""
+    import numpy as np  # noqa: F401 - its library must be there to be told
+    from threadpoolctl import threadpool_limits
+
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    threadpool_limits(limits=threads)
 
 
 def log_level_option(command: F) -> F:

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.parts.log_options import read_log
+
 if TYPE_CHECKING:
+    from replay.datasets.options import LogOptions
     from replay.evaluation.split import Split
 
 __all__ = ["PATH", "left_out", "movies_option", "split_at"]
@@ -17,7 +20,16 @@ movies_option = click.option(
 )
 
 
-def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool, repeats: bool = False) -> "Split":
+def split_at(
+    dataset: str,
+    movies: Path | None,
+    seed: int,
+    *,
+    negatives: bool,
+    repeats: bool = False,
+    options: "LogOptions | None" = None,
+    quiet: bool = False,
+) -> "Split":
     """Return the NCF split at a path, which has no repeats, or the leave-one-out split of a data set."""
     from replay.datasets.readers import is_release
     from replay.evaluation.ncf import is_ncf, read_ncf
@@ -26,16 +38,23 @@ def split_at(dataset: str, movies: Path | None, seed: int, *, negatives: bool, r
         return read_ncf(Path(dataset), movies=movies, seed=seed)
     if movies is not None:
         raise click.UsageError("--movies goes with an NCF split; other data sets describe their own items")
-    return left_out(dataset, seed, negatives=negatives, repeats=repeats)
+    return left_out(dataset, seed, negatives=negatives, repeats=repeats, options=options, quiet=quiet)
 
 
-def left_out(dataset: str, seed: int, *, negatives: bool, repeats: bool = False) -> "Split":
+def left_out(
+    dataset: str,
+    seed: int,
+    *,
+    negatives: bool,
+    repeats: bool = False,
+    options: "LogOptions | None" = None,
+    quiet: bool = False,
+) -> "Split":
     """Return the leave-one-out split of a data set, with 99 negatives for each user or none."""
     import numpy as np
 
-    from replay.datasets.readers import read_dataset
     from replay.evaluation.leave_one_out import leave_one_out as split_of
     from replay.evaluation.split import NEGATIVES
 
-    log = read_dataset(dataset, seed=seed)
+    log = read_log(dataset, seed=seed, options=options, quiet=quiet)
     return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0, repeats=repeats)

@@ -41,7 +41,7 @@ def _require_redis(role: str, settings: Settings) -> None:
     from streams.state.eviction import require_no_eviction
     from streams.state.rights import primaries, require_rights
 
-    with connect_to_read(settings.redis, ASK_S) as client:
+    with connect_to_read(settings.redis, ASK_S, prefix=settings.prefix) as client:
         with answered(f"{role}: starting"), suppress(NoPermissionError):  # which is told with the other rights
             for server in primaries(client):
                 found: Any = server.info("server")
@@ -84,8 +84,8 @@ def only_one(role: str, settings: Settings, name: str, cure: str) -> Iterator[No
     from streams.redis.connection import connect_to_read
     from streams.redis.lease import Lease
 
-    with connect_to_read(settings.redis) as client:
-        lease = Lease(client, role, settings.prefix + name, cure)
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
+        lease = Lease(client, role, name, cure)
         lease.take()
         with lease.kept(end_fenced):
             yield

@@ -15,6 +15,9 @@ EPOCHS = 18  # on the NCF split more still help a little; 12 lose half a point o
 NEGATIVES = 8  # the paper's 4, half of them popular, are worth 0.004 of NDCG@10 less, and 0.009 less among all items
 POPULAR = 0.75
 LARGE = 300_000  # events from which larger batches leave enough steps
+LONG = 4_000_000  # events up to which a step has 64 windows; from there on it grows with the log
+MAX_BATCH = 512  # windows; each step moves all rows of all tables, of 200,000 users for a fifth of a second
+EPOCH_EVENTS = 8_000_000  # that an epoch predicts at most: of a longer log a random part, another one each time
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -59,7 +62,8 @@ def training_of(events: int, epochs: int = EPOCHS, negatives: int = NEGATIVES) -
     """Return how a whole log of so many events is trained on."""
     from model.training.fit import TrainingConfig
 
-    return TrainingConfig(epochs=epochs, batch=64 if events > LARGE else 32, negatives=negatives, popular=POPULAR)
+    batch = min(MAX_BATCH, 64 * max(1, -(-events // LONG))) if events > LARGE else 32
+    return TrainingConfig(epochs=epochs, batch=batch, epoch_events=EPOCH_EVENTS, negatives=negatives, popular=POPULAR)
 
 
 @contextmanager

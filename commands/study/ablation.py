@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.options import repeats_option
+from commands.parts.running import limit_threads, require_torch
 from commands.parts.splits import movies_option, split_at
 from commands.parts.training_options import progress_bar, training_of, training_options
 from streams.errors import SettingsError
@@ -78,9 +79,11 @@ def ablation(
     loss is within its standard error has not shown that it earns its place on this data.
     """
     import numpy as np
+
+    require_torch("eval ablation")
     import torch
 
-    from model.network.neumf import PARTS, NeuMFConfig
+    from model.network.shape import PARTS, NeuMFConfig
     from replay.evaluation.neumf import TrainedNeuMF
     from replay.evaluation.protocol import over_seeds
 
@@ -88,6 +91,7 @@ def ablation(
     if unknown := set(left_out) - set(PARTS):
         raise SettingsError(f"eval ablation: --parts must be among {', '.join(PARTS)}, got {sorted(unknown)!r}")
     torch.set_num_threads(threads)
+    limit_threads(threads)
     split = split_at(dataset, movies, seed, negatives=not is_full, repeats=repeats)
     if validate:
         split = split.validation(np.random.default_rng(seed))

@@ -1,10 +1,11 @@
-"""``reelstream data``: fetch recorded logs, and see which are kept here."""
+"""``reelstream data``: fetch recorded logs, see which are kept here, and look at any other."""
 
 import json
 
 import click
 
 from commands.parts.telling import say_next, waiting
+from commands.study.inspecting import inspect
 
 __all__ = ["data"]
 
@@ -13,7 +14,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group()
 def data() -> None:
-    """Fetch MovieLens releases and list what is kept."""
+    """Fetch MovieLens, list what is kept, and inspect any log."""
+
+
+data.add_command(inspect)
 
 
 @data.command()

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from commands.parts.drawing import drawing_module
+from commands.parts.log_options import as_words, log_options, taken_log_options
 from commands.parts.options import diversity_options, repeats_option
+from commands.parts.running import limit_threads, require_torch
 from commands.parts.splits import PATH, left_out, movies_option, split_at
 from commands.parts.telling import say_next, waiting
 from commands.parts.training_options import progress_bar, training_of, training_options
@@ -20,7 +22,7 @@ from streams.errors import SettingsError
 
 if TYPE_CHECKING:
     from commands.parts.eval_report import EvaluationResult
-    from model.network.neumf import NeuMFConfig
+    from model.network.shape import NeuMFConfig
     from model.training.fit import TrainingConfig
     from replay.evaluation.protocol import MethodRun
     from replay.evaluation.scorers import ItemScorer, Method
@@ -135,22 +137,26 @@ def ncf(*, path: Path, movies: Path | None, validate: bool, **given: Any) -> Non
 @evaluate.command()
 @click.argument("dataset")
 @repeats_option
+@log_options
 @protocol_options
 def leave_one_out(*, dataset: str, validate: bool, **given: Any) -> None:
     """Hold out the last event of each user of DATASET, and rank it among 99 unseen items drawn at random.
 
     DATASET is a name of `data list` or a path.
     """
-    split = left_out(dataset, given["seed"], negatives=True, repeats=given["repeats"])
+    log = taken_log_options(given)
+    how = {"repeats": given["repeats"], "options": log, "quiet": given["quiet"]}
+    split = left_out(dataset, given["seed"], negatives=True, **how)
     _run(split, "sampled", validate=validate, given=given)
     if not given["as_json"]:
-        say_next("train", dataset, why="makes a version of the same log")
+        say_next("train", dataset, *as_words(log), why="makes a version of the same log")
 
 
 @evaluate.command()
 @click.argument("dataset", metavar="PATH_OR_DATASET")
 @movies_option
 @repeats_option
+@log_options
 @protocol_options
 def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> None:
     """Rank each held-out event among all items that its user had not touched.
@@ -158,17 +164,21 @@ def full(*, dataset: str, movies: Path | None, validate: bool, **given: Any) -> 
     With --keep-repeats it is ranked among all items. The events are those of `eval ncf` where PATH is such a split,
     else those of `eval leave-one-out`.
     """
-    split = split_at(dataset, movies, given["seed"], negatives=False, repeats=given["repeats"])
+    log = taken_log_options(given)
+    how = {"repeats": given["repeats"], "options": log, "quiet": given["quiet"]}
+    split = split_at(dataset, movies, given["seed"], negatives=False, **how)
     _run(split, "full", validate=validate, given=given)
 
 
 def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[str, Any]) -> None:
     """Fit and rank every method, and print what came of it."""
     import numpy as np
+
+    require_torch("eval")
     import torch
 
     from commands.parts.eval_report import EvaluationResult, described, text
-    from model.network.neumf import NeuMFConfig
+    from model.network.shape import NeuMFConfig
     from replay.evaluation.behind import better_methods
     from replay.evaluation.summary import summary
 
@@ -176,9 +186,10 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     if validate:
         split = split.validation(np.random.default_rng(options.seed))
     torch.set_num_threads(options.threads)
+    limit_threads(options.threads)
     network = NeuMFConfig(repeats=split.repeats)
     training = training_of(len(split.train), options.epochs, options.negatives)
-    known = _baselines(options)
+    known = _baselines(options, split.n_items)
     draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()
     with _blas_limited(options.threads):
@@ -210,13 +221,21 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     click.echo(json.dumps(described(evaluated)) if options.as_json else text(evaluated))
 
 
-def _baselines(options: EvaluationOptions) -> "dict[str, Method]":
-    """Return the chosen baselines; of the default ones those whose packages are there."""
-    from replay.evaluation.baselines import BASELINES, baseline
+def _baselines(options: EvaluationOptions, n_items: int) -> "dict[str, Method]":
+    """Return the chosen baselines; of the default ones those whose packages are there, and that fit into memory."""
+    from replay.evaluation.baselines import BASELINES, MAX_PAIRED_ITEMS, PAIRED, baseline
 
     if options.baselines is None:
         found = {}
         for name in DEFAULT:
+            if name in PAIRED and n_items > MAX_PAIRED_ITEMS:
+                size = f"{4e-9 * n_items**2:.1f} GB"
+                click.echo(
+                    f"left out: {name}: weights of all pairs of {n_items:,} items take {size} and more; "
+                    "--baselines names it all the same",
+                    err=True,
+                )
+                continue
             try:
                 found[name] = baseline(name)
             except SettingsError as error:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.parts.log_options import read_log
+from commands.parts.running import limit_threads, require_torch
 from commands.parts.training_options import progress_bar
 from streams.errors import DataError
 
 if TYPE_CHECKING:
     from model.plain.fit import Backend, PlainProgress
     from model.plain.network import PlainNeuMF
+    from replay.datasets.options import LogOptions
     from replay.evaluation.baselines.plain_neumf import PaperNeuMF
     from replay.evaluation.split import Split
 
@@ -32,6 +35,7 @@ def train_plain(
     out: Path | None,
     quiet: bool,
     as_json: bool,
+    options: "LogOptions | None" = None,
 ) -> None:
     """Train on all but the last event of each user, rank that one among 99 unseen items, and print the figures.
 
@@ -44,17 +48,20 @@ def train_plain(
     threads : cores for the arithmetic.
     out : where the weights go, as safetensors; nowhere if None.
     quiet, as_json : no progress on stderr; one JSON object on stdout.
+    options : what is said of the log.
     """
     import numpy as np
+
+    require_torch("train --plain")
     import torch
 
-    from replay.datasets.readers import read_dataset
     from replay.evaluation.baselines.plain_neumf import PlainScorer
     from replay.evaluation.leave_one_out import leave_one_out
     from replay.evaluation.protocol import rank_held_out
 
     torch.set_num_threads(threads)
-    split = leave_one_out(read_dataset(dataset, seed=seed), np.random.default_rng(seed))
+    limit_threads(threads)
+    split = leave_one_out(read_log(dataset, seed=seed, options=options, quiet=quiet), np.random.default_rng(seed))
     with _progress(quiet=quiet) as progress:
         method = _method(backend, epochs, progress)
         began = time.monotonic()

@@ -19,6 +19,7 @@ from commands.parts.prequential_options import (
     prepare_replay,
     stream_options,
 )
+from commands.parts.running import require_torch
 from commands.parts.telling import say_next
 from streams.errors import SettingsError
 
@@ -65,6 +66,7 @@ def prequential(
     With --mmr, --calibration or --impression-discount each list is made a second time, re-ranked as a worker does,
     beside the one by score.
     """
+    require_torch("prequential")
     from model.reranking.diversified import DiversityConfig
 
     options = StreamOptions.taken(given)

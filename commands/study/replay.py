@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.parts.log_options import log_options, taken_log_options, tell_notes
 from commands.parts.options import partitions_option
 from commands.parts.telling import say_next, waiting
 from streams.errors import SettingsError, StreamError
@@ -61,9 +62,7 @@ class _Moment(click.ParamType):
 @click.option(
     "--events",
     type=click.Choice(["watch", "rate", "both", "kind"]),
-    default="rate",
-    show_default=True,
-    help="What each row is sent as; kind: as its column of kinds says.",
+    help="What each row is sent as; kind: as its column of kinds says. [default: rate; of shares watch or kind]",
 )
 @click.option("--duplicate", type=float, default=0.0, help="Share of events delivered a second time, 0 to 1.")
 @click.option("--late", type=float, default=0.0, help="Share of events delivered late, 0 to 1.")
@@ -72,33 +71,37 @@ class _Moment(click.ParamType):
 @click.option("--kafka", help="Bootstrap addresses, host:port,... [REELSTREAM_KAFKA]")
 @click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
 @partitions_option
+@log_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     """Send a recorded log to the topics.
 
     The catalogue goes first, then what the log says of its users (`--hints`), then the events; one of --speed,
-    --rate and --max-speed says how fast. DATASET is a  release such as ml-100k, or the path of a zip, a folder or a
+    --rate and --max-speed says how fast. DATASET is a release such as ml-100k, or the path of a zip, a folder or a
     ratings file.
     """
+    options = taken_log_options(given)
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])
 
     from replay.datasets.readers import read_dataset
     from replay.producer import offer_catalogue, offer_hints
     from replay.producer import replay as send
-    from replay.schedule import Disturbance, Selection, Speed, plan
+    from replay.schedule import Disturbance, Selection, Speed, plan, usual_events
     from streams.kafka.topics import verify_topics
 
     timing = Speed(speed, rate)
-    selection = Selection(given["events"], given["since"], given["until"], given["limit"])
     disturbance = Disturbance(given["duplicate"], given["late"], seed)
     verify_topics(settings)
     with waiting(f"reading {dataset}") as say:
-        log = read_dataset(dataset, seed=seed)
+        log = read_dataset(dataset, seed=seed, options=options, kinds=settings.kinds)
+        events = given["events"] or usual_events(log, settings.kinds)
+        selection = Selection(events, given["since"], given["until"], given["limit"])
         schedule = plan(log, selection=selection, speed=timing, disturbance=disturbance, kinds=settings.kinds)
         say("sending its items and hints")
         items = offer_catalogue(settings, log.catalogue)
         hints = offer_hints(settings, log.hints if given["hints"] else ())
+    tell_notes(log)
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
     _report(sent, items, hints, as_json=as_json)

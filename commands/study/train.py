@@ -1,6 +1,8 @@
 """``reelstream train``: a first model version, from a recorded log or archived events, into the registry."""
 
+import atexit
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,9 @@ import click
 from click.core import ParameterSource
 
 from commands.parts.comparing import better_as_values, verdict
+from commands.parts.log_options import has_log_options, log_options, read_log, taken_log_options
 from commands.parts.options import repeats_option
+from commands.parts.running import limit_threads, require_torch
 from commands.parts.telling import say_next, waiting
 from commands.parts.training_options import progress_bar, training_of, training_options
 from commands.study.plain import train_plain
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from model.training.fit import Progress, TrainingConfig, TrainingHooks
     from model.training.learner import Learner
     from model.training.rounds import Candidate
+    from replay.datasets.options import LogOptions
     from replay.datasets.readers import Dataset
     from replay.evaluation.version_check import VersionCheck
     from streams.registry.registry import Registry
@@ -65,6 +70,7 @@ __all__ = ["train"]
 @click.option("--plain", is_flag=True, help="Train the NeuMF of the paper instead and measure it; it is not served.")
 @click.option("--backend", type=click.Choice(["torch", "numpy"]), help="With --plain: what does the arithmetic.")
 @repeats_option
+@log_options
 @training_options
 @click.pass_context
 def train(
@@ -96,7 +102,11 @@ def train(
     HR@10 and NDCG@10 of the version are stored with it, beside those of popularity. It is compared with item kNN and
     co-occurrence counts too. One that is worse than a simple method is stored all the same, and that is said. Serving
     it is a separate step.
+
+    `torchrun --nproc-per-node N --no-python reelstream train ...` trains in N processes, or on N GPUs, each on its
+    share of every batch.
     """
+    options = taken_log_options(given)
     if backend is not None and not plain:
         raise click.UsageError("--backend goes with --plain")
     if plain and (dataset is None or archive or catalogue or any(given.values())):
@@ -117,24 +127,40 @@ def train(
             out=None if out is None else Path(out),
             quiet=quiet,
             as_json=as_json,
+            options=options,
         )
         return
     if (dataset is None) == (archive is None):
         raise click.UsageError("give either DATASET or --from-archive URL")
     if archive is None and (catalogue or any(given.values())):
         raise click.UsageError("--catalogue, --kafka and --prefix go with --from-archive")
+    if archive is not None and has_log_options(options):
+        raise click.UsageError("what is said of a log goes with a DATASET, not with --from-archive")
     _prepare_torch(threads, device)
+    leads = _join_peers(device)
+    quiet = quiet or not leads
     with waiting(f"reading {dataset or archive}", quiet=quiet):
-        log = _recorded(str(dataset), seed) if archive is None else _archived(archive, catalogue, given)
+        log = (
+            _recorded(str(dataset), seed, options, quiet=quiet)
+            if archive is None
+            else _archived(archive, catalogue, given)
+        )
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
     training = replace(training, patience=patience or 0, restarts=restarts, device=device)
     learner = _learner(log, training, repeats=repeats)
-    with _kept(checkpoint) as hooks:
+    log = replace(log, interactions=log.interactions.iloc[:0].copy())  # the learner has them all
+    with _kept(checkpoint, leads=leads) as hooks:
         with progress_bar(quiet=quiet) as progress:
             trained = _trained(learner, log.catalogue, seed, progress, hooks)
+        if not leads:  # the process that leads measures and stores what all have trained
+            return
         with waiting("comparing with simple methods", quiet=quiet):
             report = _report(trained, learner, log, out, seed)
+    _tell(report, out, as_json=as_json)
+
+
+def _tell(report: dict[str, Any], out: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report))
         return
@@ -143,11 +169,27 @@ def train(
 
 
 def _prepare_torch(threads: int, device: str) -> None:
+    require_torch("train")
     import torch
 
     torch.set_num_threads(threads)
+    limit_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("train: --device cuda requires a GPU that torch can use, got none; train with --device cpu")
+
+
+def _join_peers(device: str) -> bool:
+    """Train together with the other processes that torchrun has started, if it has; return whether this one leads."""
+    import torch
+    from torch import distributed
+
+    if not distributed.is_torchelastic_launched():
+        return True
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    atexit.register(distributed.destroy_process_group)
+    return distributed.get_rank() == 0
 
 
 def _trained(
@@ -191,7 +233,12 @@ def _report(
         "verdict": None if check is None else verdict(version.version_id, check.better, tuple(check.simple), 10),
         "version": version.version_id,
         "uri": version.uri,
-        "data": {"name": log.name, "file": log.origin.file, "sha256": log.origin.sha256},
+        "data": {
+            "name": log.name,
+            "file": log.origin.file,
+            "sha256": log.origin.sha256,
+            "left_out": dict(log.left_out),
+        },
         "users": len(candidate.snapshot.users),
         "items": len(candidate.snapshot.items),
         "events": candidate.material.trained_to,
@@ -212,20 +259,23 @@ def _lead_over_simple(check: "VersionCheck | None") -> dict[str, float]:
     return {} if check is None else {"lead_over_simple": check.hit_rate - max(check.simple.values())}
 
 
-def _recorded(name_or_path: str, seed: int) -> "Dataset":
-    from replay.datasets.readers import read_dataset
-
-    return read_dataset(name_or_path, seed=seed)
+def _recorded(name_or_path: str, seed: int, options: "LogOptions | None" = None, *, quiet: bool = False) -> "Dataset":
+    return read_log(name_or_path, seed=seed, options=options, quiet=quiet)
 
 
 def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Dataset":
-    """Return the archived events with the items of a recorded log, or of the topic."""
+    """Return the archived events with the items of a recorded log, or of the topic.
+
+    Guests' events are their accounts', as the topic ``data-requests`` says, wherever Kafka is asked at all.
+    """
     from commands.parts.options import given_settings
     from replay.datasets.archive import read_archive
+    from streams.people.asking import read_accounts
 
     settings = given_settings(given)
     items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
-    return read_archive(url, items, settings.prefix, settings.kinds)
+    accounts = read_accounts(settings) if catalogue is None or given["kafka"] else {}
+    return read_archive(url, items, settings.prefix, settings.kinds, items.renames, accounts)
 
 
 def _topic_items(settings: "Settings") -> "Catalogue":
@@ -251,34 +301,35 @@ def _topic_items(settings: "Settings") -> "Catalogue":
 
 
 @contextmanager
-def _kept(path: Path | None) -> "Iterator[TrainingHooks]":
-    """Yield hooks that keep a training in a file and resume it; the file is removed when all went well."""
+def _kept(path: Path | None, *, leads: bool) -> "Iterator[TrainingHooks]":
+    """Yield hooks that keep a training in a file and resume it; the file is removed when all went well.
+
+    Of several processes all resume, and the one that leads keeps.
+    """
     from model.training.fit import TrainingHooks
     from streams.registry.checkpoints import read_checkpoint, write_checkpoint
 
     if path is None:
         yield TrainingHooks()
         return
-    yield TrainingHooks(start=read_checkpoint(path), keep=lambda checkpoint: write_checkpoint(path, checkpoint))
+    start = read_checkpoint(path)
+    if not leads:
+        yield TrainingHooks(start=start)
+        return
+    yield TrainingHooks(start=start, keep=lambda checkpoint: write_checkpoint(path, checkpoint))
     path.unlink(missing_ok=True)
 
 
 def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "Learner":
     """Return a learner that holds the whole log, every event as new."""
-    from model.history import Interaction
-    from model.network.neumf import NeuMFConfig
+    from model.network.shape import NeuMFConfig
     from model.training.learner import Learner, LearnerConfig
     from model.training.rounds import RoundConfig
 
     n = len(log.interactions)
     rounds = RoundConfig(network=NeuMFConfig(repeats=repeats), first=training)
     learner = Learner(LearnerConfig(max_events=n + 1, max_events_per_user=n + 1), rounds)
-    table = log.interactions
-    if "weight" not in table:
-        table = table.assign(kind="rate", weight=table["rating"] / 5.0)
-    table = table.assign(positive=log.positive())
-    rows = table[["user_id", "item_id", "ts", "kind", "weight", "positive"]].itertuples(index=False)
-    learner.observe((user_id, Interaction(*columns)) for user_id, *columns in rows)
+    learner.observe_columns(log.events())
     return learner
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from replay.chaos.expected import Expected, Source, UserState
 from replay.chaos.observed import Observed, ObservedUser
+from replay.chaos.people.looking import NOBODYS, UserKeysFound
+from replay.chaos.people.outcome import Ends
 
-__all__ = ["DifferenceRow", "compare"]
+__all__ = ["DifferenceRow", "compare", "compare_people"]
 
 MAX_EXAMPLES = 5  # of each row
 RELATIVE = 1e-6  # of weights that decay: the order of additions changes their last digits
@@ -40,7 +42,11 @@ class DifferenceRow:
 
 
 def compare(
-    expected: Expected, state: Observed, topics: Observed, ghosts: frozenset[str] = frozenset()
+    expected: Expected,
+    state: Observed,
+    topics: Observed,
+    ghosts: frozenset[str] = frozenset(),
+    sent: Mapping[str, Ends] | None = None,
 ) -> list[DifferenceRow]:
     """Return the table; all is right if only rows of mere information have differences.
 
@@ -50,26 +56,63 @@ def compare(
     state : what Redis holds.
     topics : what the output topics hold.
     ghosts : films that must be nowhere: those of transactions that were not committed.
+    sent : by request to forget, how far the topics reached when it was sent.
     """
     return [
-        _row("users", dict.fromkeys(expected.users, "a user"), dict.fromkeys(state.users, "a user")),
-        *_user_rows(expected.users, state.users),
+        _row(
+            "users",
+            dict.fromkeys(expected.users, "a user"),
+            dict.fromkeys(state.users.keys() - expected.maybe, "a user"),
+        ),
+        *_user_rows(expected, state.users),
+        *_forgetting_rows(expected, sent or {}),
+        *compare_people(expected, state.keys),
         *(_row(f"items: {name}", expected.items[name], state.items.get(name, {}), _is_close) for name in COUNTERS),
         _row("items: trending weights", _flat(expected.trending), _flat(state.trending), _is_close),
         _row("items: newcomers' trending weights", _flat(expected.newcomers), _flat(state.newcomers), _is_close),
         _row("items: clocks of trending", expected.clocks, state.clocks),
         *_dead_letter_rows(expected, topics),
-        _row(
-            "lists: last on the topic saw all events",
-            {user: one.events for user, one in expected.users.items()},
-            {user: n for user, n in topics.last_lists.items() if user in expected.users},
-        ),
+        _list_row(expected, topics),
         _row(
             "requests without a list",
             dict.fromkeys(expected.requests, "a list"),
-            dict.fromkeys(topics.answered, "a list"),
+            dict.fromkeys(topics.answered - expected.people.asked, "a list"),  # an account's may come of a merge
         ),
         _ghost_row(ghosts, state, topics),
+    ]
+
+
+def _list_row(expected: Expected, topics: Observed) -> DifferenceRow:
+    """Compare the list that saw most, or any of them where the lists of a forgotten user may have seen more."""
+    wanted = expected.listed
+    last = {
+        user: wanted[user] if expected.has_begun_anew(user) and wanted[user] in found else max(found)
+        for user, found in topics.sequences.items()
+        if user in wanted
+    }
+    return _row("lists: last on the topic saw all events", wanted, last)
+
+
+def _forgetting_rows(expected: Expected, sent: Mapping[str, Ends]) -> Iterable[DifferenceRow]:
+    """Hold the workers' answers against what was sent before the requests and after the answers."""
+    people = expected.people
+    n = sum(map(len, people.forgotten.values()))
+    open_ = [f"{user!r} by {request}" for request, user in people.unanswered.items()]
+    broken = people.broken_promises(sent)
+    yield DifferenceRow("forgetting: not answered", n + len(open_), len(open_), tuple(open_[:MAX_EXAMPLES]))
+    yield DifferenceRow("forgetting: earlier events that stay", n, len(broken), tuple(broken[:MAX_EXAMPLES]))
+    yield DifferenceRow("forgetting: later events that go", n, len(expected.late), expected.late[:MAX_EXAMPLES])
+
+
+def compare_people(expected: Expected, keys: UserKeysFound) -> list[DifferenceRow]:
+    """Compare of whom nothing may be left, and who is whose guest."""
+    people = expected.people
+    gone = (people.forgotten.keys() | {user for user in keys.of_user if user.startswith(NOBODYS)}) - expected.maybe
+    left = {user: keys.of_user.get(user, frozenset()) - {":merged"} for user in gone - expected.users.keys()}
+    return [
+        _row("forgetting: keys of users without an event", dict.fromkeys(left, frozenset[str]()), left),
+        _row("merging: accounts of guests", people.account_of, keys.account_of),
+        _row("merging: guests of accounts", people.guests_of, keys.guests_of),
     ]
 
 
@@ -79,9 +122,9 @@ def _ghost_row(ghosts: frozenset[str], state: Observed, topics: Observed) -> Dif
     return DifferenceRow("items of aborted transactions shown", len(ghosts), len(shown), tuple(examples))
 
 
-def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUser]) -> Iterable[DifferenceRow]:
+def _user_rows(expected: Expected, found: Mapping[str, ObservedUser]) -> Iterable[DifferenceRow]:
     """Compare users that are on both sides; a missing one is a difference of its own row."""
-    both = {user: (one, found[user]) for user, one in expected.items() if user in found}
+    both = {user: (one, found[user]) for user, one in expected.users.items() if user in found}
 
     def row(
         what: str,
@@ -99,28 +142,52 @@ def _user_rows(expected: Mapping[str, UserState], found: Mapping[str, ObservedUs
     yield row(
         "users: counters",
         lambda one: {name: float(getattr(one, name)) for name in COUNTERS},
-        lambda one: {name: one.counters.get(name) for name in COUNTERS},
-        lambda left, right: all(right[name] is not None and _is_close(left[name], right[name]) for name in COUNTERS),
+        lambda one: {name: one.counters.get(name, 0.0) for name in COUNTERS},
+        lambda left, right: all(_is_close(left[name], right[name]) for name in COUNTERS),
     )
     yield row(
         "users: times",
         lambda one: tuple(getattr(one, name) for name in TIMES),
-        lambda one: tuple(one.counters.get(name) for name in TIMES),
+        lambda one: tuple(one.counters.get(name, 0) for name in TIMES),
     )
-    yield row("users: recents", lambda one: list(one.recent), lambda one: list(one.recent), _is_same_recent)
+    yield row("users: taken back", lambda one: one.withdrawn, lambda one: one.counters.get("withdrawn", 0))
+    yield _row(
+        "users: recents",
+        {user: list(one.recent[: one.recent_for_certain]) for user, (one, _) in both.items()},
+        {user: list(other.recent[: one.recent_for_certain]) for user, (one, other) in both.items()},
+        _is_same_recent,
+    )
     yield row("users: seen", lambda one: one.seen, lambda one: one.seen)
     yield row("users: hidden", lambda one: one.hidden, lambda one: one.hidden)
-    yield row("users: how many are hidden", lambda one: len(one.hidden), lambda one: one.counters.get("hidden"))
+    yield row("users: how many are hidden", lambda one: len(one.hidden), lambda one: one.counters.get("hidden", 0))
     yield row("users: genres", lambda one: dict(one.genres), lambda one: dict(one.genres), _is_same_weights)
-    yield row(
+    listed = expected.listed
+    yield _row(
         "users: stored list saw all events",
-        lambda one: (one.events,) * 2,
-        lambda one: (one.list_sequence, one.recs_sequence),
+        {user: (n, n) for user, n in listed.items() if user in found},
+        {user: (found[user].list_sequence, found[user].recs_sequence) for user in listed if user in found},
     )
-    yield row(
+    guests = expected.people.account_of.keys() & found.keys()
+    yield _row(
+        "users: lists of guests",
+        dict.fromkeys(guests, -1),
+        {user: found[user].recs_sequence for user in guests},
+    )
+    hidden = {user: one.hidden for user, one in expected.users.items()} | dict(expected.hidden)
+    yield _row(
         "users: hidden items in the stored list",
-        lambda one: frozenset[str](),  # noqa: ARG005 - of nobody
-        lambda one: one.hidden & frozenset(one.listed),
+        {user: frozenset[str]() for user in listed if user in found},
+        {user: hidden.get(user, frozenset()) & frozenset(found[user].listed) for user in listed if user in found},
+    )
+    seen = {
+        account: frozenset[str]().union(*(expected.users[part].seen for part in parts if part in expected.users))
+        for account in expected.people.guests_of
+        if (parts := expected.people.parts_of(account)) and account in listed and account in found
+    }
+    yield _row(
+        "users: items of all parts in an account's list",
+        dict.fromkeys(seen, frozenset[str]()),
+        {account: items & frozenset(found[account].listed) for account, items in seen.items()},
     )
 
 

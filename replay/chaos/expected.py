@@ -6,9 +6,9 @@ the worker adds up event by event. So the two agree only if both are right, or w
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from replay.chaos.own_kinds import HIDE, OWN_KINDS, UNHIDE
+from replay.chaos.people.asking import DATA_REQUESTS
+from replay.chaos.people.outcome import Outcome, PeopleLog, judge_request, nobody_of
 
 __all__ = [
     "DAY_MS",
@@ -29,6 +31,7 @@ __all__ = [
     "Source",
     "UserState",
     "expect",
+    "expect_of_people",
     "judge",
 ]
 
@@ -38,6 +41,7 @@ TRENDING_HALF_LIFE_MS, NEWCOMERS_HALF_LIFE_MS = 7 * DAY_MS, 14 * DAY_MS
 FAR_MS, OLDEST_MS = 3 * TRENDING_HALF_LIFE_MS, 10 * TRENDING_HALF_LIFE_MS
 NEWCOMER_EVENTS, MIN_OWN_RATINGS, SCALE_MIDDLE, ROUNDING, MIN_PROGRESS = 10, 5, 3.0, 1e-6, 0.1
 MAX_RECENT, MAX_REMEMBERED_IDS = 200, 512
+STANDS = -1  # in the place of a row that takes an event back
 MAX_BYTES, MAX_ID_LENGTH, MIN_EVENT_MS, MAX_EVENT_MS = 64 * 1024, 64, 315_532_800_000, 4_102_444_800_000
 WATCHES, RATES, ACTIONS, REQUESTS = "watch-events", "rate-events", "action-events", "recommendation-requests"
 SOURCES = {WATCHES: "watch", RATES: "rate", ACTIONS: "action"}  # of two events at one time, the later of these is newer
@@ -76,11 +80,20 @@ class UserState:
     genres: Mapping[str, float]
     actions: int = 0
     hidden: frozenset[str] = frozenset()
+    withdrawn: int = 0
 
     @property
-    def events(self) -> int:
-        """How many count."""
-        return self.watches + self.ratings + self.actions
+    def sequence(self) -> int:
+        """How many events counted, and how many of them were taken back: what the last list has seen."""
+        return self.watches + self.ratings + self.actions + 2 * self.withdrawn
+
+    @property
+    def recent_for_certain(self) -> int:
+        """How many of the latest are there for certain: what had left the list does not come back."""
+        return max(0, MAX_RECENT - self.withdrawn)
+
+
+NOTHING = UserState(0, 0, 0.0, 0, 0, [], frozenset(), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,11 @@ class Expected:
     requests : ids of the requests that must be answered.
     positions : last offset of a record that does not break it, by event topic and partition.
     events, duplicates : records that count, and that repeat one that did.
+    withdrawals, withdrawn : records that take events back, and events that counted until then.
+    people : who was forgotten, and who is whose guest.
+    maybe : accounts that have a profile only if they have a list, and need none.
+    late : events that are forgotten though they came after the answer that forgot them.
+    hidden : what each account hides that has guests, by the decisions of all.
     """
 
     users: Mapping[str, UserState]
@@ -109,6 +127,31 @@ class Expected:
     positions: Mapping[tuple[str, int], int]
     events: int
     duplicates: int
+    withdrawals: int = 0
+    withdrawn: int = 0
+    people: Outcome = field(default_factory=Outcome)
+    maybe: frozenset[str] = frozenset()
+    late: tuple[str, ...] = ()
+    hidden: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> dict[str, int]:
+        """What the last list of each user must have seen who must have one: the events of the user and all guests."""
+        parts = {user: self.people.parts_of(user) for user in self.people.guests_of}
+        return {
+            user: sum(self.users[part].sequence for part in parts.get(user, (user,)) if part in self.users)
+            for user in self.users
+            if user not in self.people.account_of and not self.may_be_unlisted(user)
+        }
+
+    def may_be_unlisted(self, user: str) -> bool:
+        """Whether a user's history became another one without an event, so that the last list says nothing of it."""
+        people = self.people
+        return user in people.parted or (user in people.forgotten and user in people.guests_of)
+
+    def has_begun_anew(self, user: str) -> bool:
+        """Whether earlier lists of a user may have seen more than the last one."""
+        return any(part in self.people.forgotten for part in self.people.parts_of(user))
 
 
 def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Expected:
@@ -122,17 +165,32 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
     sorting = _SortedRecords()
     for record in records:
         sorting.add(record)
-    table = sorting.table()
-    counted = table[~_is_repeated(table)]
-    before = counted.groupby(["user", "source"]).cumcount()
-    counted = counted.assign(likes=_is_liked(counted), is_newcomers=before < NEWCOMER_EVENTS)
-    half_lives = counted.assign(last_ts=counted.groupby("user")["ts"].transform("max"))
-    aged, clocks = _aged(counted)
+    people = sorting.people.outcome()
+    table, late = _without_forgotten(sorting.table(), people)
+    counts, taken_by = _fates(table)
+    counted = table.assign(taken_by=taken_by)[counts]
+    before, stars_before = _before(counted)
+    likes = _is_liked(counted, before, stars_before)
+    aged, clocks = _aged(counted.assign(likes=likes, is_newcomers=before < NEWCOMER_EVENTS))
+    left = aged[aged["taken_by"] == STANDS]
+    half_lives = left.assign(last_ts=left.groupby("user")["ts"].transform("max"))
+    withdrawals = int((table["withdraws"] != "").sum())
+    nobodies = {nobody_of(one) for forgettings in people.forgotten.values() for one in forgettings}
+    users = {user: one for user, one in _users(table, counted, half_lives, genres).items() if user not in nobodies}
+    of_guests = {
+        account: sum(users[guest].sequence for guest in guests if guest in users)
+        for account, guests in people.guests_of.items()
+        if account not in users
+    }
+    maybe = {
+        account for account, n in of_guests.items() if not n or account in people.parted or account in people.forgotten
+    }
+    users |= dict.fromkeys(of_guests.keys() - maybe, NOTHING)
     return Expected(
-        _users(half_lives, genres),
-        _items(counted),
-        _heat(aged, TRENDING_HALF_LIFE_MS),
-        _heat(aged[aged["is_newcomers"]], NEWCOMERS_HALF_LIFE_MS),
+        users,
+        _items(left),
+        _heat(left, TRENDING_HALF_LIFE_MS),
+        _heat(left[left["is_newcomers"]], NEWCOMERS_HALF_LIFE_MS),
         clocks,
         sorting.dead,
         frozenset(sorting.requests),
@@ -141,8 +199,39 @@ def expect(records: Iterable[Record], genres: Mapping[str, Sequence[str]]) -> Ex
             for (topic, partition), offset in table.groupby(["topic", "partition"])["offset"].max().items()
         },
         len(counted),
-        len(table) - len(counted),
+        len(table) - len(counted) - withdrawals,
+        withdrawals,
+        len(counted) - len(left),
+        people,
+        frozenset(maybe),
+        late,
+        _hidden_from_accounts(left, people),
     )
+
+
+def expect_of_people(records: Iterable[Record]) -> Outcome:
+    """Compute who is forgotten and who is whose guest, of the records of ``data-requests`` alone."""
+    sorting = _SortedRecords()
+    for record in records:
+        sorting.add(record)
+    return sorting.people.outcome()
+
+
+def _without_forgotten(table: Table, people: Outcome) -> tuple[Table, tuple[str, ...]]:
+    """Return the records with those of before a forgetting as nobody's, and those that came after its answer."""
+    late = []
+    rows = table.index[table["user"].isin(people.forgotten.keys())]
+    users = table["user"].copy()
+    for row, user, topic, partition, offset, recorded in zip(
+        rows, *(table.loc[rows, name] for name in ("user", "topic", "partition", "offset", "recorded")), strict=True
+    ):
+        forgetting = people.forgetting_of(user, topic, partition, offset)
+        if forgetting is None:
+            continue
+        users.loc[row] = nobody_of(forgetting)
+        if recorded > forgetting.answered_ms:
+            late.append(f"{user!r} by {forgetting.request_id}: {topic} {partition} at {offset}")
+    return table.assign(user=users), tuple(late)
 
 
 @dataclass(slots=True)
@@ -164,9 +253,12 @@ class _SortedRecords:
                 "kind",
                 "stars",
                 "weight",
+                "withdraws",
+                "recorded",
             )
         }
     )
+    people: PeopleLog = field(default_factory=PeopleLog)
     dead: dict[RecordAddress, str] = field(default_factory=dict)
     requests: set[str] = field(default_factory=set)
 
@@ -175,6 +267,8 @@ class _SortedRecords:
         cause, fields = judge(topic, record.value, record.timestamp)
         if cause is not None:
             self.dead[record.address] = cause
+        elif topic == DATA_REQUESTS:
+            self.people.add(fields, record.timestamp)
         elif topic == REQUESTS:
             self.requests.add(str(fields["request_id"]))
         else:
@@ -182,6 +276,9 @@ class _SortedRecords:
 
     def _add_event(self, record: Record, fields: Mapping[str, Any]) -> None:
         source = SOURCES[record.address.topic]
+        withdraws = fields.get("withdraws")
+        if withdraws is not None:
+            fields = {**fields, "item_id": "", "rating": 0.0, "kind": "", "progress": 0.0}
         stars = float(fields["rating"]) if source == "rate" else 0.0
         own = OWN_KINDS.get(fields["kind"]) if source == "action" else None
         weight = float(fields["progress"]) if source == "watch" else own.weight if own else stars / 5
@@ -195,6 +292,8 @@ class _SortedRecords:
             fields["kind"] if source == "action" else source,
             stars,
             weight,
+            "" if withdraws is None else str(withdraws),
+            record.timestamp,
         )
         for column, value in zip(self.columns.values(), row, strict=True):
             column.append(value)
@@ -202,7 +301,8 @@ class _SortedRecords:
     def table(self) -> Table:
         """Return the events, one a row, in order of topic, partition and offset."""
         made: Table = pd.DataFrame(self.columns).astype(
-            {"partition": "int64", "offset": "int64", "ts": "int64", "stars": "float64", "weight": "float64"}
+            dict.fromkeys(("partition", "offset", "ts", "recorded"), "int64")
+            | {"stars": "float64", "weight": "float64"}
         )
         return made.sort_values(["topic", "partition", "offset"], ignore_index=True)
 
@@ -221,12 +321,16 @@ def judge(  # noqa: PLR0911 - one for each cause
         return "not_json", {}
     if not isinstance(fields, dict):
         return "not_an_object", {}
+    if topic == DATA_REQUESTS:
+        return judge_request(fields, _is_good), fields
     required = {
         WATCHES: ("event_id", "user_id", "item_id", "ts", "progress"),
         RATES: ("event_id", "user_id", "item_id", "ts", "rating"),
         ACTIONS: ("event_id", "user_id", "item_id", "ts", "kind"),
         REQUESTS: ("request_id", "user_id"),
     }[topic]
+    if topic != REQUESTS and fields.get("withdraws") is not None:
+        required = ("event_id", "withdraws", "user_id", "ts")
     for name in required:
         if fields.get(name) is None:
             return "missing_field", fields
@@ -239,7 +343,10 @@ def _cause_of_fields(topic: str, fields: Mapping[str, Any], recorded: int) -> st
     """Return why fields that are good in themselves make a dead letter, or None."""
     if topic == REQUESTS:
         return None  # whoever can be answered is told what is wrong
-    if topic == ACTIONS and fields["kind"] not in {*OWN_KINDS, HIDE, UNHIDE}:
+    withdraws = fields.get("withdraws")
+    if withdraws is not None and str(withdraws) == str(fields["event_id"]):
+        return "bad_field"
+    if topic == ACTIONS and withdraws is None and fields["kind"] not in {*OWN_KINDS, HIDE, UNHIDE}:
         return "unknown_kind"
     return "wrong_unit" if _is_in_other_unit(fields["ts"], recorded) else None
 
@@ -268,7 +375,7 @@ def _refuse(constant: str) -> None:
 
 
 def _is_good(name: str, value: Any) -> bool:
-    if name.endswith("_id"):
+    if name.endswith("_id") or name == "withdraws":
         text = str(value) if type(value) is int else value
         return isinstance(text, str) and 1 <= len(text) <= MAX_ID_LENGTH and text.isprintable() and text.strip() == text
     if name == "kind":
@@ -279,35 +386,85 @@ def _is_good(name: str, value: Any) -> bool:
     return type(value) in (int, float) and low <= value <= high
 
 
-def _is_repeated(table: Table) -> Table:
-    """Return which events repeat one of the last 512 that counted for their user and topic.
+def _fates(table: Table) -> tuple[Table, Table]:
+    """Return which records are events that count when they come, and the row of what takes each back, or STANDS.
 
-    Where a user has at most 512 ids on a topic, none is ever forgotten, and the first of each counts. The others,
-    few users with many events, are gone through one by one.
+    Where a user has at most 512 ids on a topic, and takes nothing back, none is ever forgotten, and the first of each
+    counts. The others, few users with many events, are gone through one by one.
     """
     repeated = table.duplicated(["user", "source", "id"])
     n_ids = (~repeated).groupby([table["user"], table["source"]]).transform("sum")
-    suspects = table[(n_ids > MAX_REMEMBERED_IDS)]
-    for _, events in suspects.groupby(["user", "source"]):
-        if not repeated.loc[events.index].any():
+    takes_back = (table["withdraws"] != "").groupby([table["user"], table["source"]]).transform("any")
+    counts: Table = ~repeated
+    taken_by: Table = pd.Series(STANDS, index=table.index, dtype="int64")
+    for _, records in table[(n_ids > MAX_REMEMBERED_IDS) | takes_back].groupby(["user", "source"]):
+        found, taken = _gone_through(records)
+        counts.loc[records.index] = [row in found for row in records.index]
+        for row, by in taken.items():
+            taken_by.loc[row] = by
+    return counts, taken_by
+
+
+def _gone_through(records: Table) -> tuple[set[int], dict[int, int]]:
+    """Return the rows of one user's events on a topic that count, and by which rows some of them are taken back."""
+    remembered: dict[str, int | None] = {}  # the last 512 ids: the row of an event that stands, or None
+    counting: set[int] = set()
+    taken: dict[int, int] = {}
+
+    def remember(event_id: str, row: int | None) -> None:
+        remembered[event_id] = row
+        if len(remembered) > MAX_REMEMBERED_IDS:
+            del remembered[next(iter(remembered))]
+
+    for row, event_id, withdraws in zip(records.index, records["id"], records["withdraws"], strict=True):
+        if event_id in remembered:
             continue
-        repeated.loc[events.index] = list(_again(events["id"]))
-    return repeated
+        if withdraws == "":
+            counting.add(row)
+            remember(event_id, row)
+            continue
+        if withdraws not in remembered:
+            remember(withdraws, None)
+        elif (event := remembered[withdraws]) is not None:
+            taken[event] = row
+            remembered[withdraws] = None
+        remember(event_id, None)
+    return counting, taken
 
 
-def _again(ids: Iterable[str]) -> Iterator[bool]:
-    """Give, for each id, whether it is one of the last 512 different ones that counted."""
-    remembered: dict[str, None] = {}
-    for event_id in ids:
-        again = event_id in remembered
-        if not again:
-            remembered[event_id] = None
-            if len(remembered) > MAX_REMEMBERED_IDS:
-                del remembered[next(iter(remembered))]
-        yield again
+def _before(counted: Table) -> tuple[Table, Table]:
+    """Return how many events of its user and topic stand before each, and the sum of their stars."""
+    groups = counted.groupby(["user", "source"])
+    before = groups.cumcount()
+    stars = groups["stars"].cumsum() - counted["stars"]
+    places = groups.indices
+    for group, events in counted[counted["taken_by"] != STANDS].groupby(["user", "source"]):
+        own = counted.index[places[group]]
+        for gone, by in zip(events["stars"], events["taken_by"], strict=True):
+            later = own[own > by]
+            before.loc[later] -= 1
+            stars.loc[later] -= gone
+    return before, stars
 
 
-def _users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
+def _users(table: Table, counted: Table, left: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
+    """Return every user with a record, of whom nothing may be left.
+
+    Parameters
+    ----------
+    table : all records of events and withdrawals.
+    counted, left : the events that counted when they came, and those of them that were not taken back.
+    """
+    first = counted.groupby("user")["ts"].min().to_dict()
+    taken = counted[counted["taken_by"] != STANDS].groupby("user").size().to_dict()
+    found = dict.fromkeys(table["user"].unique(), NOTHING) | _left_of_users(left, genres)
+    return {
+        user: replace(one, first_ts=int(first.get(user, 0)), withdrawn=int(taken.get(user, 0)))
+        for user, one in found.items()
+    }
+
+
+def _left_of_users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, UserState]:
     of_source = {f"is_{source}": counted["source"] == source for source in SOURCES.values()}
     sums = (
         counted.assign(**of_source)
@@ -342,10 +499,25 @@ def _users(counted: Table, genres: Mapping[str, Sequence[str]]) -> dict[str, Use
     }
 
 
-def _hidden(counted: Table) -> dict[str, frozenset[str]]:
-    """Return what each user hides: where the newest decision about an item, of one time the later record, hides it."""
+def _newest_decisions(counted: Table) -> Table:
+    """Return the newest decision of each user about each item, of one time the later record."""
     decisions = counted[counted["kind"].isin([HIDE, UNHIDE])].sort_values(["ts", "partition", "offset"])
-    newest = decisions.drop_duplicates(["user", "item"], keep="last")
+    return decisions.drop_duplicates(["user", "item"], keep="last")
+
+
+def _hidden_from_accounts(left: Table, people: Outcome) -> dict[str, frozenset[str]]:
+    """Return what each account hides that has guests: of all their decisions at one time that which hides."""
+    owners = {part: account for account in people.guests_of for part in people.parts_of(account)}
+    decisions = _newest_decisions(left)
+    decisions = decisions.assign(user=decisions["user"].map(owners), hides=decisions["kind"] == HIDE)
+    newest = decisions.dropna(subset="user").sort_values(["ts", "hides"]).drop_duplicates(["user", "item"], keep="last")
+    found: dict[str, frozenset[str]] = newest[newest["hides"]].groupby("user")["item"].agg(frozenset).to_dict()
+    return found
+
+
+def _hidden(counted: Table) -> dict[str, frozenset[str]]:
+    """Return what each user hides."""
+    newest = _newest_decisions(counted)
     found: dict[str, frozenset[str]] = newest[newest["kind"] == HIDE].groupby("user")["item"].agg(frozenset).to_dict()
     return found
 
@@ -385,20 +557,16 @@ def _items(counted: Table) -> dict[str, dict[str, float]]:
     }
 
 
-def _is_liked(counted: Table) -> Table:
+def _is_liked(counted: Table, before: Table, stars_before: Table) -> Table:
     """Return which events are positive: by progress, by the user's mean of the ratings before, or by the kind."""
     likes = counted["weight"] >= MIN_PROGRESS
     is_action = counted["source"] == "action"
     likes = likes.where(
         ~is_action, counted["kind"].isin([name for name, kind in OWN_KINDS.items() if kind.is_positive])
     )
-    for _, stars in counted[counted["source"] == "rate"].groupby("user")["stars"]:
-        values = stars.to_numpy()  # float64 (ratings,)
-        ratings = np.arange(len(values))
-        sums = np.concatenate([[0.0], np.cumsum(values)[:-1]])
-        middles = np.where(ratings >= MIN_OWN_RATINGS, sums / np.maximum(ratings, 1) - ROUNDING, SCALE_MIDDLE)
-        likes.loc[stars.index] = values >= middles
-    return likes
+    means = stars_before / before.clip(lower=1) - ROUNDING
+    middles = means.where(before >= MIN_OWN_RATINGS, SCALE_MIDDLE)
+    return likes.where(counted["source"] != "rate", counted["stars"] >= middles)
 
 
 def _aged(counted: Table) -> tuple[Table, dict[Source, tuple[int, int]]]:

@@ -6,6 +6,7 @@ was lost: either end is right, and its records were sent again in any case.
 """
 
 import bisect
+import json
 import threading
 import zlib
 from collections import Counter
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from replay.chaos.compare import DifferenceRow
-from replay.chaos.expected import Record, RecordAddress
+from replay.chaos.expected import SOURCES, Record, RecordAddress
+from replay.chaos.people.outcome import Ends
 
 __all__ = ["ENDS", "Attempt", "End", "Ledger", "fingerprint"]
 
@@ -49,7 +51,8 @@ class Attempt:
 class Ledger:
     """Written by the producers' threads; asked when the stream is through.
 
-    ``acknowledged`` are the records that count for certain, with their fingerprints.
+    ``acknowledged`` are the records that count for certain, with their fingerprints; ``reached_at`` is, by request of a
+    user, how far these reached when it was sent first.
     """
 
     def __init__(self) -> None:
@@ -58,6 +61,7 @@ class Ledger:
         self._seen: Counter[int] = Counter()
         self._attempt_at: dict[RecordAddress, int] = {}
         self.acknowledged: dict[RecordAddress, int] = {}
+        self.reached_at: dict[str, Ends] = {}
         self.attempts: list[Attempt] = []
 
     def stands(self, addresses: Mapping[RecordAddress, int]) -> None:
@@ -66,6 +70,15 @@ class Ledger:
             self.acknowledged.update(addresses)
             for address in addresses:
                 self._reached.setdefault((address.topic, address.partition), _CertainOffsets()).add(address.offset)
+
+    def note_asked(self, value: bytes | None) -> None:
+        """Note that a record of ``data-requests`` is about to be sent."""
+        request = json.loads(value or b"{}").get("request_id")
+        with self._lock:
+            if request is not None and request not in self.reached_at:
+                self.reached_at[request] = {
+                    place: found.end for place, found in self._reached.items() if place[0] in SOURCES
+                }
 
     def ended(self, attempt: Attempt) -> None:
         """Note that a transaction ended."""
@@ -143,6 +156,10 @@ class _CertainOffsets:
             self._offsets.append(offset)
         else:
             bisect.insort(self._offsets, offset)
+
+    @property
+    def end(self) -> int:
+        return self._offsets[-1] + 1 if self._offsets else 0
 
     def count(self, position: int) -> int:
         return bisect.bisect_right(self._offsets, position)

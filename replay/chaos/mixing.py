@@ -1,8 +1,8 @@
 """Dividing a stream into parcels: plain records, each parcel in a codec, and transactions that end in three ways.
 
 A seed decides which records go together, by whose client, in which codec and to which end, so equal streams give equal
-parcels. The records of an aborted transaction come again in a later one. Its ghosts, which are events and a film made
-for it alone, never do. A parcel is a value; ``parcel_sender`` and ``transacting`` bring it to Kafka.
+parcels. The records of an aborted transaction come again in a later one. Its ghosts, which are events, a film and
+a forgetting made for it alone, never do. A parcel is a value; ``parcel_sender`` and ``transacting`` bring it to Kafka.
 """
 
 import itertools
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from replay.chaos.people.asking import DATA_REQUESTS
 from replay.chaos.stream import EVENTS, GENRES, RATES, REQUESTS, WATCHES, StreamRecord, read_key
 from streams.settings import Compression
 
@@ -131,7 +132,7 @@ def _take(stream: Iterator[StreamRecord], n: int) -> tuple[StreamRecord, ...]:
 
 
 def _ghosts(described: StreamRecord, beside: tuple[StreamRecord, ...], now_ms: int) -> tuple[StreamRecord, ...]:
-    """Return a film that exists nowhere else, events and a request about it, of the users of some records."""
+    """Return a film that exists nowhere else, events and a request about it, and a user of these who is forgotten."""
     film = described.key.decode()
     ghosts = [described]
     for n, record in enumerate(beside):
@@ -141,6 +142,7 @@ def _ghosts(described: StreamRecord, beside: tuple[StreamRecord, ...], now_ms: i
             StreamRecord(topic, record.key, _json(event | ({"rating": 5.0} if n == 1 else {"progress": 1.0})))
         )
     asked = {"request_id": film, "user_id": read_key(beside[0].key)}
+    ghosts.append(StreamRecord(DATA_REQUESTS, beside[0].key, _json(asked | {"ts": now_ms, "action": "forget"})))
     return (*ghosts, StreamRecord(REQUESTS, beside[0].key, _json(asked)))
 
 

@@ -6,6 +6,7 @@ Nothing of the worker's code takes part, so a mistake in its keys or its codec s
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +21,22 @@ from replay.chaos.expected import (
     RecordAddress,
     Source,
 )
+from replay.chaos.people.looking import UserKeysFound, read_user_keys, tag_of, user_id_of
 from streams.kafka.clients import blocking_consumer
 from streams.reading.polling import read_up_to
 from streams.redis.connection import answered, connect_to_read
 from streams.settings import Settings
 
-__all__ = ["Observed", "ObservedUser", "positions", "read_records", "read_state", "read_topics", "unserved"]
+__all__ = [
+    "Observed",
+    "ObservedUser",
+    "positions",
+    "read_keys",
+    "read_records",
+    "read_state",
+    "read_topics",
+    "unserved",
+]
 
 USERS_PER_READ = 500  # in one round trip
 
@@ -58,9 +69,10 @@ class Observed:
     trending, newcomers : (topic, partition) -> item -> heat as of own time, of all users and of newcomers.
     clocks : (topic, partition) -> newest event time and own time.
     dead : how often each pair of address and cause is among the dead letters.
-    last_lists : highest sequence among the lists of each user on topic ``recommendations``.
+    sequences : those of the lists of each user on topic ``recommendations``.
     answered : ids of the requests that have a list.
     films : each film that is shown anywhere, and the first place where it was found.
+    keys : those of all users, and who is whose guest.
     """
 
     users: Mapping[str, ObservedUser] = field(default_factory=dict)
@@ -69,19 +81,21 @@ class Observed:
     newcomers: Mapping[Source, Mapping[str, float]] = field(default_factory=dict)
     clocks: Mapping[Source, tuple[int, int]] = field(default_factory=dict)
     dead: Mapping[tuple[RecordAddress, str], int] = field(default_factory=dict)
-    last_lists: Mapping[str, int] = field(default_factory=dict)
+    sequences: Mapping[str, AbstractSet[int]] = field(default_factory=dict)
     answered: frozenset[str] = frozenset()
     films: Mapping[str, str] = field(default_factory=dict)
+    keys: UserKeysFound = field(default_factory=UserKeysFound)
 
 
 def read_state(redis: str, partitions: int) -> Observed:
     """Read users, item counters and trending weights."""
     with answered("chaos: reading the state"), connect_to_read(redis) as client:
         users: dict[str, ObservedUser] = {}
-        names = [key[6:-1] for key in client.scan_iter("user:{*}", count=5000) if key.endswith("}")]
+        keys = read_user_keys(client)
+        names = [tag_of(user) for user, ends in keys.of_user.items() if "" in ends]
         for first in range(0, len(names), USERS_PER_READ):
             chunk = names[first : first + USERS_PER_READ]
-            users.update(zip(map(_user_id, chunk), _read_users(client, chunk), strict=True))
+            users.update(zip(map(user_id_of, chunk), _read_users(client, chunk), strict=True))
         items: dict[str, dict[str, float]] = {"watches": {}, "ratings": {}, "rating_sum": {}, "actions": {}}
         heat: dict[str, dict[Source, dict[str, float]]] = {"hot": {}, "newcomers": {}}
         clocks: dict[Source, tuple[int, int]] = {}
@@ -103,8 +117,20 @@ def read_state(redis: str, partitions: int) -> Observed:
         for item in (*one.seen, *one.listed):
             films.setdefault(item, f"user {user}")
     return Observed(
-        users=users, items=items, trending=heat["hot"], newcomers=heat["newcomers"], clocks=clocks, films=films
+        users=users,
+        items=items,
+        trending=heat["hot"],
+        newcomers=heat["newcomers"],
+        clocks=clocks,
+        films=films,
+        keys=keys,
     )
+
+
+def read_keys(redis: str) -> UserKeysFound:
+    """Read the names of the keys of users, and who is whose guest."""
+    with answered("chaos: reading the keys of users"), connect_to_read(redis) as client:
+        return read_user_keys(client)
 
 
 def _described(client: Any) -> dict[str, str]:
@@ -142,7 +168,7 @@ def _user(
     recs: str | None,
     hidden: Mapping[str, str],
 ) -> ObservedUser:
-    counters = ("watches", "ratings", "rating_sum", "actions", "hidden", "first_ts", "last_ts")
+    counters = ("watches", "ratings", "rating_sum", "actions", "withdrawn", "hidden", "first_ts", "last_ts")
     last = None if recs is None else json.loads(recs)
     return ObservedUser(
         {name: float(stored[name]) for name in counters if name in stored},
@@ -154,11 +180,6 @@ def _user(
         () if last is None else [one["item_id"] for one in last["items"]],
         frozenset(item for item, decided in hidden.items() if decided.startswith("hide ")),
     )
-
-
-def _user_id(tag: str) -> str:
-    """Return the user id that stands in a key as ``tag``."""
-    return tag.replace("%7B", "{").replace("%7D", "}").replace("%25", "%")
 
 
 def positions(client: Any, partitions: int) -> dict[tuple[str, int], int]:
@@ -185,7 +206,7 @@ def positions(client: Any, partitions: int) -> dict[tuple[str, int], int]:
 
 def unserved(redis: str, wanted: Mapping[str, int]) -> int:
     """Return how many users have no list that saw as many of their events as wanted."""
-    names = {user: user.replace("%", "%25").replace("{", "%7B").replace("}", "%7D") for user in wanted}
+    names = {user: tag_of(user) for user in wanted}
     missing = 0
     with answered("chaos: reading who has a list"), connect_to_read(redis) as client:
         users = list(wanted)
@@ -208,17 +229,17 @@ def read_topics(settings: Settings) -> Observed:
         headers = {name: content.decode() for name, content in message.headers}
         address = RecordAddress(headers["topic"], int(headers["partition"]), int(headers["offset"]))
         dead[address, headers["cause"]] += 1
-    last: dict[str, int] = {}
+    sequences: dict[str, set[int]] = {}
     answered_ids: set[str] = set()
     films: dict[str, str] = {}
     for message in _messages(settings, "recommendations"):
         found = json.loads(message.value)
-        last[found["user_id"]] = max(last.get(found["user_id"], -1), found["sequence"])
+        sequences.setdefault(found["user_id"], set()).add(found["sequence"])
         if "request_id" in found["trigger"]:
             answered_ids.add(found["trigger"]["request_id"])
         for one in found["items"]:
             films.setdefault(one["item_id"], f"recommendations {message.partition} at {message.offset}")
-    return Observed(dead=dead, last_lists=last, answered=frozenset(answered_ids), films=films)
+    return Observed(dead=dead, sequences=sequences, answered=frozenset(answered_ids), films=films)
 
 
 def read_records(settings: Settings, topics: Sequence[str]) -> Iterator[Record]:

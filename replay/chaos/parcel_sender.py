@@ -16,7 +16,8 @@ from kafka.errors import KafkaError
 from replay.chaos.expected import RecordAddress
 from replay.chaos.ledger import Ledger, fingerprint
 from replay.chaos.mixing import CLIENTS, PlainRecords, Transaction, count_events
-from replay.chaos.stream import REQUESTS, StreamRecord
+from replay.chaos.people.asking import DATA_REQUESTS
+from replay.chaos.stream import EVENTS, StreamRecord
 from replay.chaos.transacting import RECONNECT_MS, Transactor
 from streams.errors import TopicError
 from streams.kafka.clients import blocking_producer
@@ -97,7 +98,7 @@ class ParcelSender:
         for parcel in self._parcels:
             if isinstance(parcel, PlainRecords):
                 for record in parcel.records:
-                    if record.topic != REQUESTS and not self._is_allowed(1):
+                    if record.topic in EVENTS and not self._is_allowed(1):
                         return
                     self._send(record, parcel.codec)
             elif not self._hand_over(parcel):
@@ -121,6 +122,8 @@ class ParcelSender:
     def _send(self, record: StreamRecord, codec: Compression) -> None:
         if codec not in self._producers:
             self._producers[codec] = _producer(self._settings, codec)
+        if record.topic == DATA_REQUESTS:
+            self._ledger.note_asked(record.value)
         future = self._producers[codec].send(record.topic, value=record.value, key=record.key)
         self._out.append((fingerprint(record.value), future))
         self._settle_done()
@@ -144,6 +147,9 @@ class ParcelSender:
             thread.start()
             return True
         n = count_events(transaction.records) if transaction.end == "commit" else 0
+        for record in transaction.records:
+            if record.topic == DATA_REQUESTS:
+                self._ledger.note_asked(record.value)
         return self._is_allowed(n) and self._put(self._queues[transaction.client], transaction)
 
     def _put(self, transactions: "queue.Queue[Transaction | None]", one: Transaction | None) -> bool:

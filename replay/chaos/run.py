@@ -9,16 +9,17 @@ from typing import Any, Literal, Self
 
 from kafka import TopicPartition
 
-from replay.chaos.compare import DifferenceRow, compare
-from replay.chaos.expected import Expected, RecordAddress, expect
+from replay.chaos.compare import DifferenceRow, compare, compare_people
+from replay.chaos.expected import Expected, RecordAddress, expect, expect_of_people
 from replay.chaos.faults import FaultRecord, plan
 from replay.chaos.fleet import Fleet
 from replay.chaos.gauge import Gauge
 from replay.chaos.ledger import Ledger
 from replay.chaos.mixing import Mix, mix
-from replay.chaos.observed import read_records, read_state, read_topics, unserved
+from replay.chaos.observed import read_keys, read_records, read_state, read_topics, unserved
 from replay.chaos.own_kinds import write_table
 from replay.chaos.parcel_sender import ParcelSender, send_items
+from replay.chaos.people.asking import DATA_REQUESTS
 from replay.chaos.sabotage import Saboteur, torn_versions
 from replay.chaos.stream import EVENTS, REQUESTS, StreamConfig, make_catalogue, stream
 from streams.errors import RegistryError, StackError, StateError
@@ -38,6 +39,7 @@ WORKER_GROUP = "reelstream-worker"
 VALKEY_KILLED = frozenset({"valkey killed", "rebalance while mending"})  # kinds of fault
 MAX_STALL_S = 180.0  # without any progress: longer than a rebalance, a delivery and a start together
 MAX_SERVING_S = 60.0  # for the lists of the last events, after these are applied
+MAX_FORGOTTEN, MAX_MERGED = 400, 2000  # events at which somebody asks for it: each forgetting looks at every topic
 LOOK_S = 0.2
 TELL_S = 5.0
 Tell = Callable[[str], None]
@@ -88,6 +90,8 @@ class Report:
     config : what was run.
     seconds : from the first record sent to the last difference counted; ``applied_s`` of these until all was applied.
     events, duplicates, rejected : records that count, that repeat one that does, and that break their contract.
+    withdrawals, withdrawn : records that take events back, and events that counted until then.
+    forgotten, merged : forgettings that were carried out, and guests who have an account at the end.
     users : with at least one event.
     transactions : attempts at one, by how they ended: ``committed``, ``aborted``, ``hung``, ``uncertain``.
     faults : in the order in which they happened.
@@ -108,6 +112,10 @@ class Report:
     restarts: tuple[str, ...]
     rows: tuple[DifferenceRow, ...]
     guarantee: str
+    withdrawals: int = 0
+    withdrawn: int = 0
+    forgotten: int = 0
+    merged: int = 0
 
     @property
     def differences(self) -> int:
@@ -171,8 +179,9 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
         ending.enter_context(saboteur)
         _hold(fleet, sender, saboteur, gauge, config, tell)
         tell(f"{time.monotonic() - began:7.1f} s  all sent and broken; reading the topics back")
+        _await_answers(settings, fleet, tell)
         lost: list[RecordAddress] = []
-        records = read_records(settings, (*EVENTS, REQUESTS))
+        records = read_records(settings, (*EVENTS, REQUESTS, DATA_REQUESTS))
         genres = {film["item_id"]: tuple(film["genres"]) for film in films}
         expected = expect(ledger.check(records, lost), genres)
         lagging = _settle(settings, expected, fleet, gauge, tell)
@@ -192,12 +201,24 @@ def run(config: ChaosConfig, folder: Path, crew: Crew, tell: Tell) -> Report:
             tuple(fleet.ended),
             tuple(rows),
             _guarantee(config, saboteur.done),
+            expected.withdrawals,
+            expected.withdrawn,
+            sum(map(len, expected.people.forgotten.values())),
+            len(expected.people.account_of),
         )
 
 
 def _stream_config(config: ChaosConfig) -> StreamConfig:
     users = max(50, config.events // 20)
-    return StreamConfig(config.events, config.seed, int(time.time() * 1000), users, min(1000, 100 + users))
+    return StreamConfig(
+        config.events,
+        config.seed,
+        int(time.time() * 1000),
+        users,
+        min(1000, 100 + users),
+        forgotten=min(0.002, MAX_FORGOTTEN / config.events),
+        merged=min(0.005, MAX_MERGED / config.events),
+    )
 
 
 def _aim_s(config: ChaosConfig) -> float:
@@ -211,7 +232,7 @@ def _start(fleet: Fleet, settings: Settings, config: ChaosConfig, tell: Tell) ->
     for slot in range(n):
         fleet.start_worker(slot)
     fleet.start_trainer()
-    with connect_to_read(settings.redis) as client:
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         fleet.await_ready(client)
 
 
@@ -245,6 +266,20 @@ def _hold(
             )
 
 
+def _await_answers(settings: Settings, fleet: Fleet, tell: Tell) -> None:
+    """Wait until every user is forgotten who is to be, or nothing moves: up to where is said on the topic alone."""
+    moved_at, before = time.monotonic(), -1
+    while open_ := expect_of_people(read_records(settings, (DATA_REQUESTS,))).unanswered:
+        fleet.revive()
+        now = time.monotonic()
+        if len(open_) != before:
+            before, moved_at = len(open_), now
+            tell(f"           waiting for {len(open_)} users to be forgotten")
+        if now - moved_at > MAX_STALL_S:
+            return
+        time.sleep(TELL_S / 5)
+
+
 def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, tell: Tell) -> list[str]:
     """Wait until everything is applied, acknowledged and answered; return what still lags when nothing moves."""
     moved_at = told_at = time.monotonic()
@@ -261,9 +296,12 @@ def _settle(settings: Settings, expected: Expected, fleet: Fleet, gauge: Gauge, 
                 told_at = now
                 tell(f"           waiting for {len(lagging)} positions, such as {lagging[0]}")
             time.sleep(LOOK_S)
-    wanted = {user: one.events for user, one in expected.users.items()}
     deadline = time.monotonic() + MAX_SERVING_S
-    while unserved(settings.redis, wanted) and time.monotonic() < deadline:
+    while time.monotonic() < deadline and (
+        unserved(settings.redis, expected.listed)
+        or any(row.different for row in compare_people(expected, read_keys(settings.redis)))
+        or _naming_versions(settings, expected)
+    ):
         fleet.revive()
         time.sleep(1.0)
     return []
@@ -318,7 +356,8 @@ def _rows(
     lagging: list[str],
     saboteur: Saboteur,
 ) -> list[DifferenceRow]:
-    n_read = expected.events + expected.duplicates + len(expected.dead) + len(expected.requests)
+    n_events = expected.events + expected.duplicates + expected.withdrawals + expected.people.requests
+    n_read = n_events + len(expected.dead) + len(expected.requests)
     n_sent = len(ledger.acknowledged)
     extra = n_read - (n_sent - len(lost))
     killed = [done for done in saboteur.done if done.kind in VALKEY_KILLED]
@@ -330,7 +369,10 @@ def _rows(
         DifferenceRow("records: repeated by the producer's client", n_sent, extra, is_info=True),
         *ledger.rows(),
         DifferenceRow("partitions that lag", (len(EVENTS) + 1) * PARTITIONS, len(lagging), tuple(lagging[:5])),
-        *compare(expected, read_state(settings.redis, PARTITIONS), read_topics(settings), ledger.ghosts()),
+        *compare(
+            expected, read_state(settings.redis, PARTITIONS), read_topics(settings), ledger.ghosts(), ledger.reached_at
+        ),
+        _row_of_versions(settings, expected),
         DifferenceRow("kills of Valkey: state went back", len(killed), n_back, is_info=saboteur.may_lose),
         DifferenceRow("rebalances forced when nobody was mending", len(forced), n_idle, is_info=True),
         _models(settings),
@@ -339,7 +381,10 @@ def _rows(
 
 def _models(settings: Settings) -> DifferenceRow:
     """Check that the version that serves is whole, whatever the kills left beside it."""
-    with answered("chaos: reading the current model"), connect_to_read(settings.redis) as client:
+    with (
+        answered("chaos: reading the current model"),
+        connect_to_read(settings.redis, prefix=settings.prefix) as client,
+    ):
         serving: Any = client.hget("model:current", "version")
     torn = len(torn_versions(Path(settings.registry)))
     if serving is None:
@@ -351,6 +396,27 @@ def _models(settings: Settings) -> DifferenceRow:
     return DifferenceRow(
         "models: the serving version is whole", 1, 0, (f"{torn} torn by kills, never served",) if torn else ()
     )
+
+
+def _row_of_versions(settings: Settings, expected: Expected) -> DifferenceRow:
+    naming = _naming_versions(settings, expected)
+    n = len(VersionStore(settings.registry).list())
+    return DifferenceRow("models: versions that name a forgotten user", n, len(naming), tuple(naming[:5]))
+
+
+def _naming_versions(settings: Settings, expected: Expected) -> list[str]:
+    """Return which versions name a user who was forgotten, did not come back, and has no guest."""
+    gone = expected.people.forgotten.keys() - expected.users.keys() - expected.people.guests_of.keys()
+    store = VersionStore(settings.registry)
+    naming = []
+    for version in store.list():
+        try:
+            named = gone.intersection(store.user_ids(version))
+        except RegistryError as error:  # it is being rewritten
+            naming.append(str(error))
+        else:
+            naming += [f"{version.version_id}: {', '.join(sorted(named)[:3])}"] if named else []
+    return naming
 
 
 def _guarantee(config: ChaosConfig, done: list[FaultRecord]) -> str:

@@ -2,19 +2,21 @@
 
 Users and items are drawn from power laws; a user often goes on to the item after the last one, so that there is
 something to learn. Among the events are retries (the same bytes again), late and tied times, times of broken clocks,
-ids that need escaping, and records that break their contract in every way. This module makes the bytes without the
-codec; ``expected`` computes from the topics what is right about them.
+ids that need escaping, withdrawals before and after their events, users who are forgotten or become accounts, and
+records that break their contract in every way.
+This module makes the bytes without the codec; ``expected`` computes from the topics what is right about them.
 """
 
 import heapq
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from replay.chaos.own_kinds import HIDE, OWN_KINDS, UNHIDE
+from replay.chaos.people.asking import DATA_REQUESTS, ask
 
 __all__ = [
     "ACTIONS",
@@ -50,6 +52,9 @@ class StreamRecord(NamedTuple):
     value: bytes | None
 
 
+Later = Sequence[tuple[int, StreamRecord]]  # what follows a record, and after how many others
+
+
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
     """What the stream is like; shares are of its records.
@@ -64,6 +69,8 @@ class StreamConfig:
     retried, retried_late : repeated after 1 to 50 records, and after 500 to 5000.
     late : with a time of up to ten days before.
     misclocked : with a time before 1970 or far in the future.
+    withdrawn : taken back, a quarter of them before they come, and a quarter twice.
+    forgotten, merged : at which somebody asks for the user to be forgotten, or for two users to be one.
     bad : that break their contract.
     requests : beside the events, for each event.
     """
@@ -78,6 +85,9 @@ class StreamConfig:
     retried_late: float = 0.002
     late: float = 0.03
     misclocked: float = 0.001
+    withdrawn: float = 0.02
+    forgotten: float = 0.002
+    merged: float = 0.005
     bad: float = 0.01
     requests: float = 0.002
 
@@ -103,22 +113,23 @@ def make_catalogue(config: StreamConfig) -> tuple[Fields, ...]:
 
 def stream(config: StreamConfig) -> Iterator[StreamRecord]:
     """Give the records in the order of sending; equal configurations give equal records."""
-    waiting: list[tuple[int, int, StreamRecord]] = []  # retries, by the place at which they are due
+    waiting: list[tuple[int, int, StreamRecord]] = []  # what follows, by the place at which it is due
     n_events = 0
-    for at, (record, retry_after) in enumerate(_fresh(config)):
+    for at, (record, later) in enumerate(_fresh(config)):
         while waiting and waiting[0][0] <= at and n_events < config.events:
-            yield heapq.heappop(waiting)[2]
-            n_events += 1
+            due = heapq.heappop(waiting)[2]
+            yield due
+            n_events += due.topic in EVENTS
         if n_events >= config.events:
             return
         yield record
-        n_events += record.topic != REQUESTS
-        if retry_after:
-            heapq.heappush(waiting, (at + retry_after, at, record))
+        n_events += record.topic in EVENTS
+        for after, another in later:
+            heapq.heappush(waiting, (at + after, at, another))
 
 
-def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, int]]:
-    """Give what is sent for the first time, and after how many records it is repeated (0: never)."""
+def _fresh(config: StreamConfig) -> Iterator[tuple[StreamRecord, Later]]:
+    """Give what is sent for the first time, and what follows it after how many others."""
     steps = np.zeros(config.users, np.int64)
     user_odds, item_odds = _power_law(config.users, 0.8), _power_law(config.items, 0.9)
     for first in range(0, config.events, EVENTS_PER_CHUNK):
@@ -140,7 +151,7 @@ def _chunk(
     steps: np.ndarray[Any, np.dtype[np.int64]],
     user_odds: np.ndarray[Any, np.dtype[np.float64]],
     item_odds: np.ndarray[Any, np.dtype[np.float64]],
-) -> Iterator[tuple[StreamRecord, int]]:
+) -> Iterator[tuple[StreamRecord, Later]]:
     n = min(EVENTS_PER_CHUNK, config.events - first)
     users = np.minimum(np.searchsorted(user_odds, rng.random(n)), config.users - 1)
     drawn = np.minimum(np.searchsorted(item_odds, rng.random(n)), config.items - 1)
@@ -150,6 +161,9 @@ def _chunk(
     luck, retry, odd = rng.random(n), rng.random(n), rng.random(n)
     near, far = rng.integers(1, 51, n), rng.integers(500, 5001, n)
     kinds = rng.choice((*OWN_KINDS, HIDE, UNHIDE), n).tolist()
+    regret, soon = rng.random(n), rng.integers(1, 3001, (n, 2))
+    asking = np.random.default_rng((config.seed, first, 1))
+    wishes = asking.random(n)
     for i in range(n):
         user, number = int(users[i]), first + i
         steps[user] += goes_on[i]
@@ -168,15 +182,29 @@ def _chunk(
             **told[topic],
         }
         if luck[i] < config.requests:
-            yield _request(fields, number, is_bad=luck[i] < config.requests / 5), 0
+            yield _request(fields, number, is_bad=luck[i] < config.requests / 5), ()
+        wish = "forget" if wishes[i] < config.forgotten else "merge" if wishes[i] > 1 - config.merged else None
+        asked = () if wish is None else ask(wish, user, number, int(times[i]), config.users, _user_id, asking)
+        later = [(one.after, StreamRecord(DATA_REQUESTS, _asking_key(one.user), one.value)) for one in asked]
         key = _key(fields["user_id"])
         if luck[i] > 1 - config.bad:
-            yield StreamRecord(topic, key, break_record(fields, rng)), 0
+            yield StreamRecord(topic, key, break_record(fields, rng)), later
             continue
-        after = int(near[i]) if retry[i] < config.retried else 0
+        event = StreamRecord(topic, key, _json(fields))
+        if retry[i] < config.retried:
+            later.append((int(near[i]), event))
         if retry[i] > 1 - config.retried_late:
-            after = int(far[i])
-        yield StreamRecord(topic, key, _json(fields)), after
+            later.append((int(far[i]), event))
+        is_usual = 0 < times[i] < FAR_FUTURE_MS  # of a broken clock it is not known what an event has added to trending
+        if is_usual and regret[i] < config.withdrawn:
+            back, again = (_withdrawal(event, fields, f"{sign}{number}") for sign in "wv")
+            if regret[i] < config.withdrawn / 4:
+                yield back, ()
+            else:
+                later.append((int(soon[i, 0]), back))
+            if regret[i] > config.withdrawn * 3 / 4:
+                later.append((int(soon[i, 1]), again))
+        yield event, later
 
 
 def _times(config: StreamConfig, first: int, n: int, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -206,6 +234,14 @@ def _key(user_id: str | int) -> bytes:
     return json.dumps({"user_id": user_id}).encode() if user_id.startswith("zoë") else user_id.encode()
 
 
+def _asking_key(user: int) -> bytes:
+    """Return the key under which somebody asks for a user: that of the user's events, for some the text instead.
+
+    It is one key for each user, as the order of a topic's records is that of one partition.
+    """
+    return str(_user_id(user)).encode() if user % 4 == 1 else _key(_user_id(user))
+
+
 def read_key(key: bytes) -> str:
     """Return the user of a key: eight bytes with a zero in front are a number, an object is JSON, else it is text."""
     if key.startswith(b"\x00"):
@@ -219,6 +255,11 @@ def _item_id(n: int) -> str:
 
 def _json(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def _withdrawal(event: StreamRecord, fields: Fields, event_id: str) -> StreamRecord:
+    told = {"event_id": event_id, "withdraws": fields["event_id"], "user_id": fields["user_id"], "ts": fields["ts"]}
+    return event._replace(value=_json(told))
 
 
 def _request(fields: Fields, number: int, *, is_bad: bool) -> StreamRecord:
@@ -247,6 +288,8 @@ _BREAKS: tuple[Callable[[Fields], bytes | None], ...] = (
     lambda fields: _json(fields | {"event_id": "e" * 65}),
     lambda fields: _json(fields | {"user_id": "two\nlines"}),
     lambda fields: _json(fields | {"item_id": ["i1"]}),
+    lambda fields: _json(fields | {"withdraws": fields["event_id"]}),
+    lambda fields: _json(fields | {"withdraws": ""}),
     lambda fields: _json(fields | {"item_id": " i1"}),
     lambda fields: _json(fields | {"ts": 1_700_000_000}),
     lambda fields: _json(fields | {"ts": 1_700_000_000_000_000}),

@@ -5,7 +5,8 @@ caller gives the catalogue.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -15,27 +16,43 @@ import pyarrow.compute as pc
 from model.catalogue import Catalogue, Item
 from model.feedback import MIN_PROGRESS, are_positive_ratings
 from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
+from model.renames import NO_RENAMES, Renames
+from model.vocabulary import CodedIds
 from replay.datasets.dataset import Dataset, Provenance
 from streams.archive.parquet import ArchivedFile, EventArchive
 from streams.errors import DataError
-from streams.kafka import topics
+from streams.kafka.topics import event_topics
 
 __all__ = ["read_archive"]
 
+NOBODYS: Mapping[str, str] = MappingProxyType({})
 _STARS = 5.0  # weigh 1, as in `Rating.interaction`
 _ORDER = {WATCH: 0, RATE: 1}  # of events at one time; any other kind comes after them
-_COLUMNS = ("offset", "user_id", "item_id", "ts", "kind", "progress", "rating")
+_CODED = ("user_id", "item_id", "kind")
+_READ = ("offset", *_CODED, "ts", "progress", "rating")
+_ALWAYS = (*_READ, "withdraws")
+_COLUMNS = (*_ALWAYS, "event_id")  # where events were taken back
 
 
-def read_archive(url: str, items: Iterable[Item], prefix: str = "", kinds: KindTable = DEFAULT_KINDS) -> Dataset:
+def read_archive(
+    url: str,
+    items: Iterable[Item],
+    prefix: str = "",
+    kinds: KindTable = DEFAULT_KINDS,
+    renames: Renames = NO_RENAMES,
+    accounts: Mapping[str, str] = NOBODYS,
+) -> Dataset:
     """Read the archived events of an installation.
 
     Parameters
     ----------
     url : where the archive is, see ``EventArchive``.
-    items : what the catalogue describes; an item that only events mention gets its id as title.
+    items : what the catalogue describes, by first ids; an item that only events mention gets its id as title.
     prefix : topic prefix of the installation.
-    kinds : of events that there are; an event of another kind, or one that only hides an item, is left out.
+    kinds : of events that there are; an event of another kind, or one that only hides an item, is left out, and so is
+        one that was taken back.
+    renames : other ids of the items; an event that names one is of the item under its first.
+    accounts : guests with the accounts whose history theirs is; each rating is judged by the guest's own all the same.
 
     Returns
     -------
@@ -50,12 +67,12 @@ def read_archive(url: str, items: Iterable[Item], prefix: str = "", kinds: KindT
         If the archive holds no event of these topics, cannot be read, or has a torn file.
     """
     archive = EventArchive(url)
-    names = [prefix + topic for topic in topics.EVENTS]
-    files = {at: files for at, files in archive.partitions().items() if at[0] in names}
+    names = event_topics(prefix)
+    files = archive.partitions(names)
     tables = list(_tables(archive, files))
     if not sum(table.num_rows for table in tables):
         raise DataError(f"archive: {archive.url} must hold events of {', '.join(names)}, got none")
-    interactions = _interactions(pa.concat_tables(tables), kinds)
+    interactions = _interactions(pa.concat_tables(tables).unify_dictionaries(), kinds, renames, accounts)
     described = {item.item_id: item for item in items}
     mentioned = interactions["item_id"].unique()
     catalogue = Catalogue.of([*described.values(), *(Item(one, one) for one in mentioned if one not in described)])
@@ -63,44 +80,80 @@ def read_archive(url: str, items: Iterable[Item], prefix: str = "", kinds: KindT
 
 
 def _tables(archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> Iterator[pa.Table]:
-    for (_, partition), own in files.items():
-        for table in archive.rows(own, _COLUMNS):
-            yield table.append_column("partition", pa.array(np.full(table.num_rows, partition, np.int32)))
+    """Give what is read of each file, each distinct id held once."""
+    taken = _taken_back(archive, files)
+    for (topic, partition), own in files.items():
+        for table in archive.rows(own, _COLUMNS if taken.get(topic) else _ALWAYS):
+            kept = _standing(table, taken.get(topic)).select(_READ)
+            for name in _CODED:
+                encoded = kept.column(name).dictionary_encode()
+                kept = kept.set_column(kept.column_names.index(name), name, encoded)
+            yield kept.append_column("partition", pa.array(np.full(kept.num_rows, partition, np.int32)))
 
 
-def _interactions(table: pa.Table, kinds: KindTable) -> pd.DataFrame:
+def _taken_back(
+    archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFile, ...]]
+) -> dict[str, set[tuple[str, str]]]:
+    """Return user and id of the events that were taken back, of each topic."""
+    taken: dict[str, set[tuple[str, str]]] = {}
+    for (topic, _), own in files.items():
+        for table in archive.rows(own, ("offset", "user_id", "withdraws")):
+            named = table.filter(pc.is_valid(table.column("withdraws")))
+            pairs = zip(named.column("user_id").to_pylist(), named.column("withdraws").to_pylist(), strict=True)
+            taken.setdefault(topic, set()).update(pairs)
+    return taken
+
+
+def _standing(table: pa.Table, taken: set[tuple[str, str]] | None) -> pa.Table:
+    """Return the rows of a topic without withdrawals, and without what they take back."""
+    if not taken:
+        return table  # which has no withdrawals
+    ids = zip(table.column("user_id").to_pylist(), table.column("event_id").to_pylist(), strict=True)
+    stands = pa.array([pair not in taken for pair in ids], pa.bool_())
+    return table.filter(pc.and_(stands, pc.is_null(table.column("withdraws"))))
+
+
+def _interactions(table: pa.Table, kinds: KindTable, renames: Renames, accounts: Mapping[str, str]) -> pd.DataFrame:
     rows = {row.name: row for row in kinds.rows if row.effect is None}
-    table = table.filter(pc.is_in(table.column("kind"), pa.array(list(rows))))
-    kind = pd.Series(table.column("kind").to_numpy(), dtype=object)
-    told = {WATCH: table.column("progress").to_numpy(), RATE: table.column("rating").to_numpy() / _STARS}
-    share = np.select([kind == name for name in told], list(told.values()), 1.0)
-    weight = kind.map({name: row.weight for name, row in rows.items()}).to_numpy(np.float64) * share
-    may_be = kind.map({name: row.is_positive for name, row in rows.items()}).to_numpy(np.bool_)
-    is_positive = may_be & ~(told[WATCH] < MIN_PROGRESS)  # progress is not a number where there is no watch
-    newer = kind.map(lambda name: _ORDER.get(name, len(_ORDER))).to_numpy(np.int8)
+    kind = _coded(table.column("kind"))
+    is_known = np.array([name in rows for name in kind.ids], dtype=np.bool_)[kind.codes]
+    if not is_known.all():
+        table = table.filter(pa.array(is_known))
+        kind = kind.taken(is_known)
+    found = [rows.get(name, rows[RATE]) for name in kind.ids]  # what is of no known kind is gone
+    is_watch, is_rating = (np.array([name == one for name in kind.ids], dtype=np.bool_)[kind.codes] for one in _ORDER)
+    progress, stars = (table.column(name).to_numpy() for name in ("progress", "rating"))
+    weight = np.array([row.weight for row in found], dtype=np.float64)[kind.codes]
+    weight *= np.where(is_watch, progress, np.where(is_rating, stars / _STARS, 1.0))
+    is_positive = np.array([row.is_positive for row in found], dtype=np.bool_)[kind.codes]
+    is_positive &= ~(progress < MIN_PROGRESS)  # progress is not a number where there is no watch
+    newer = np.array([_ORDER.get(name, len(_ORDER)) for name in kind.ids], dtype=np.int8)[kind.codes]
     ts = table.column("ts").to_numpy()
     order = np.lexsort((table.column("offset").to_numpy(), table.column("partition").to_numpy(), newer, ts))
-    users, is_rating = _texts(table.column("user_id"), order), (kind == RATE).to_numpy()[order]
-    stars = table.column("rating").to_numpy()[order][is_rating]
-    is_positive = is_positive[order]
-    is_positive[is_rating] &= are_positive_ratings(pd.factorize(users)[0][is_rating], stars)
+    users, items = (_coded(table.column(name)).taken(order) for name in ("user_id", "item_id"))
+    is_rating, is_positive = is_rating[order], is_positive[order]
+    is_positive[is_rating] &= are_positive_ratings(pd.factorize(users.codes)[0][is_rating], stars[order][is_rating])
     columns = {
-        "user_id": users,
-        "item_id": _texts(table.column("item_id"), order),
+        "user_id": _texts(users, lambda user: accounts.get(user, user)),
+        "item_id": _texts(items, renames.first_id),
         "rating": _STARS * weight[order],
         "ts": ts[order],
-        "kind": kind.to_numpy()[order],
+        "kind": _texts(kind.taken(order)),
         "weight": weight[order],
         "is_positive": is_positive,
     }
     return pd.DataFrame(columns, copy=False)
 
 
-def _texts(ids: pa.ChunkedArray, order: np.ndarray) -> "pd.Series[str]":
-    """Return ids in order, each distinct one held once."""
-    encoded = ids.combine_chunks().dictionary_encode()
-    names = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
-    return pd.Series(names[encoded.indices.to_numpy()[order]], dtype=object)
+def _coded(ids: pa.ChunkedArray) -> CodedIds:
+    whole = ids.combine_chunks()
+    return CodedIds(whole.indices.to_numpy().astype(np.int32, copy=False), tuple(whole.dictionary.to_pylist()))
+
+
+def _texts(ids: CodedIds, named: Callable[[str], str] = lambda one: one) -> "pd.Series[str]":
+    """Return ids by other names, each distinct one held once."""
+    names = np.asarray([named(one) for one in ids.ids], dtype=object)
+    return pd.Series(names[ids.codes], dtype=object)
 
 
 def _digest(files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay.datasets.dataset import Dataset
-from replay.datasets.formats import read_path
+from replay.datasets.reading import read_path
 from streams.errors import DataError
 from streams.settings import data_folder
 

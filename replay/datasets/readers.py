@@ -5,9 +5,11 @@ A name is a release that ``fetch`` knows and keeps in the data folder; a path is
 
 from pathlib import Path
 
+from model.kinds import DEFAULT_KINDS, KindTable
 from replay.datasets.dataset import Dataset, Provenance
 from replay.datasets.fetch import RELEASES, fetch
-from replay.datasets.formats import read_path
+from replay.datasets.options import LogOptions
+from replay.datasets.reading import read_path
 
 __all__ = ["Dataset", "Provenance", "is_release", "read_dataset"]
 
@@ -17,13 +19,19 @@ def is_release(name: str) -> bool:
     return name in RELEASES
 
 
-def read_dataset(name_or_path: str | Path, *, seed: int = 0) -> Dataset:
+def read_dataset(
+    name_or_path: str | Path,
+    *,
+    seed: int = 0,
+    options: LogOptions | None = None,
+    kinds: KindTable = DEFAULT_KINDS,
+) -> Dataset:
     """Read a log of interactions and its catalogue.
 
     Parameters
     ----------
     name_or_path : a release's name such as ``ml-100k``, fetched first where it is not there yet; or the path of
-        a folder, a zip or a ratings file in any format of ``replay.datasets.formats``. A folder of the working
+        a folder, a zip or a file in any layout of ``replay.datasets.layouts``. A folder of the working
         directory that is called like a release is meant by ``./ml-100k``.
     seed : of the order among events of the same timestamp; the same log and seed give the same order.
 
@@ -35,5 +43,5 @@ def read_dataset(name_or_path: str | Path, *, seed: int = 0) -> Dataset:
     """
     name = str(name_or_path)
     if isinstance(name_or_path, str) and is_release(name):
-        return read_path(fetch(name), name=name, seed=seed)
-    return read_path(Path(name_or_path), seed=seed)
+        return read_path(fetch(name), name=name, seed=seed, options=options, kinds=kinds)
+    return read_path(Path(name_or_path), seed=seed, options=options, kinds=kinds)

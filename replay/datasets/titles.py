@@ -5,7 +5,7 @@
 
 import re
 
-__all__ = ["FIRST_YEAR", "LAST_YEAR", "NO_GENRES", "clean", "readable", "split_year", "text"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "NO_GENRES", "clean", "readable", "split_genres", "split_year", "text"]
 
 NO_GENRES = frozenset({"", "unknown", "(no genres listed)"})
 MAX_TITLE_LENGTH = 512
@@ -39,6 +39,18 @@ def split_year(raw: str) -> tuple[str, int | None]:
     if found is None or not FIRST_YEAR <= int(found["year"]) <= LAST_YEAR:
         return clean(raw), None
     return found["title"], int(found["year"])
+
+
+def split_genres(raw: str) -> tuple[str, ...]:
+    """Return the names in a cell of genres: between ``|`` where there is one, else between commas, never at spaces.
+
+    A list as Python or JSON writes it loses its brackets and quotes.
+    """
+    listed = raw.strip()
+    if listed.startswith("[") and listed.endswith("]"):
+        listed = listed[1:-1]
+    names = (clean(name).strip("'\" ") for name in listed.split("|" if "|" in listed else ","))
+    return tuple(dict.fromkeys(name for name in names if name not in NO_GENRES))
 
 
 def readable(title: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from model.catalogue import Catalogue
+from model.vocabulary import Vocabulary
 from replay.datasets.dataset import Dataset
 from replay.evaluation.split import NEGATIVES, Split, held_out_last
 
@@ -35,23 +36,27 @@ def leave_one_out(
     DataError
         If no user has two items, or one has not touched fewer than ``negatives``.
     """
-    log = dataset.interactions
-    is_repeated = log.duplicated(["user_id", "item_id"])
-    positive = dataset.positive()
-    if not repeats:
-        log, positive = log[~is_repeated], positive[~is_repeated]
-    users, user_ids = pd.factorize(log["user_id"], sort=True)
-    touched = set(log["item_id"])
+    log = dataset.events()
+    n_items = max(1, len(log.items.ids))
+    pairs = log.users.codes.astype(np.int64) * n_items + log.items.codes
+    is_repeated = pd.Series(pairs, copy=False).duplicated().to_numpy()
+    del pairs
+    weights = dataset.interactions["rating"].to_numpy() / STARS
+    if not repeats and is_repeated.any():
+        log, weights = log.taken(~is_repeated), weights[~is_repeated]
+    touched = set(log.items.ids)
     catalogue = Catalogue.of(item for item in dataset.catalogue if item.item_id in touched)
-    row = {item_id: row for row, item_id in enumerate(catalogue.items)}
+    user_ids = tuple(sorted(log.users.ids))
+    users = Vocabulary(user_ids).rows(log.users)
+    order = np.argsort(users, kind="stable")
     columns = {
-        "user": users.astype(np.int64),
-        "item": log["item_id"].map(row).to_numpy(dtype=np.int64),
-        "weight": log["rating"].to_numpy() / STARS,
-        "ts": log["ts"].to_numpy(),
-        "positive": positive,
+        "user": users[order],
+        "item": Vocabulary(catalogue.items).rows(log.items)[order],
+        "weight": weights[order],
+        "ts": log.times[order],
+        "positive": log.positive[order],
     }
-    events = pd.DataFrame(columns).sort_values("user", kind="stable", ignore_index=True)
+    events = pd.DataFrame(columns, copy=False)
     nobody = np.empty(0, dtype=np.int64)
     whole = Split(
         name=dataset.name,
@@ -60,7 +65,7 @@ def leave_one_out(
         users=nobody,
         candidates=nobody.reshape(0, 1),
         times=nobody,
-        user_ids=tuple(user_ids),
+        user_ids=user_ids,
         catalogue=catalogue,
         repeated=int(is_repeated.sum()),
         repeats=repeats,

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from model.catalogue import Catalogue, Item
 from replay.datasets.files import Files
-from replay.datasets.movielens import dat_items
+from replay.datasets.items import BrokenItems, dat_items
 from replay.evaluation.split import NEGATIVES, Split
 from streams.errors import DataError
 
@@ -88,7 +88,10 @@ def _catalogue(item_ids: tuple[str, ...], movies: Path | None) -> Catalogue:
     if movies is not None:
         files = Files.at(movies)
         name = _one(files, "movies.dat")
-        described = {item.item_id: item for item in dat_items(files.read(name), files.place(name))}
+        broken = BrokenItems()
+        described = {item.item_id: item for item in dat_items(files.read(name), files.place(name), broken)}
+        if broken.first is not None:
+            raise broken.first
     return Catalogue.of(described.get(item_id, Item(item_id, item_id)) for item_id in item_ids)
 
 

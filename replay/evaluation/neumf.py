@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.training.fit import Progress, TrainingConfig

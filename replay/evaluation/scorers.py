@@ -125,7 +125,7 @@ class RankerScorer:
     def scores(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return float32 (B, N)."""
         histories = self._ranker.histories([self.profile(place) for place in range(start, min(stop, len(self._ends)))])
-        return self._ranker.logits(histories).numpy()[:, self._rows]
+        return self._ranker.logits(histories)[:, self._rows]
 
     def profile(self, place: int) -> Profile:
         """Return a tested user's latest events before the held-out one, newest first."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from model.catalogue import Catalogue
 from model.feedback import wanted_though_disliked
+from model.vocabulary import CodedIds
 from streams.errors import DataError
 
 __all__ = ["NEGATIVES", "Split", "held_out_last"]
@@ -72,14 +73,13 @@ class Split:
         """Return the number of tested users."""
         return len(self.users)
 
-    def event_users(self) -> list[str]:
+    def event_users(self) -> CodedIds:
         """Return the id of each training event's user."""
-        return [self.user_ids[user] for user in self.train["user"].tolist()]
+        return CodedIds(self.train["user"].to_numpy(dtype=np.int32), self.user_ids)
 
-    def event_items(self) -> list[str]:
+    def event_items(self) -> CodedIds:
         """Return the id of each training event's item."""
-        ids = tuple(self.catalogue.items)
-        return [ids[item] for item in self.train["item"].tolist()]
+        return CodedIds(self.train["item"].to_numpy(dtype=np.int32), tuple(self.catalogue.items))
 
     def positive(self) -> NDArray[np.bool_]:
         """Return which training events say that the user liked the item, bool (E,)."""

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from model.catalogue import Catalogue, Item
+from model.columns.histories import events_of
 from model.ranking.exact import Ranker
 from model.training.held_out import HeldOutEvent
 from model.training.rounds import Candidate
-from replay.evaluation.baselines import baseline
+from model.vocabulary import Vocabulary
+from replay.evaluation.baselines import MAX_PAIRED_ITEMS, PAIRED, baseline
 from replay.evaluation.behind import BetterMethod, better_methods
 from replay.evaluation.protocol import MethodRun, rank_held_out, run_method
 from replay.evaluation.scorers import RankerScorer
@@ -25,7 +27,6 @@ __all__ = ["SIMPLE", "VersionCheck", "check_version"]
 
 SIMPLE = ("popularity", "item-knn", "co-occurrence")
 MAX_USERS = 2000  # one standard error of a hit rate of 0.1 is then 0.007
-MAX_PAIRED_ITEMS = 10_000  # of the methods with a weight for each pair: four tables of 400 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def check_version(candidate: Candidate, generator: np.random.Generator, k: int =
     split = _split_of(candidate, chosen)
     ranker = Ranker(candidate.snapshot)
     mine = [MethodRun(0, rank_held_out(RankerScorer(ranker, split), split, k), 0.0, 0.0)]
-    names = SIMPLE if split.n_items <= MAX_PAIRED_ITEMS else SIMPLE[:1]
+    names = [name for name in SIMPLE if split.n_items <= MAX_PAIRED_ITEMS or name not in PAIRED]
     simple = {name: [run_method(baseline(name), split, 0, k)] for name in names}
     rates = {name: _hit_rate(runs[0], k) for name, runs in simple.items()}
     return VersionCheck(len(split), _hit_rate(mine[0], k), rates, better_methods(mine, simple, split, "full", k))
@@ -84,12 +85,17 @@ def _split_of(candidate: Candidate, chosen: list[HeldOutEvent]) -> Split:
     item_rows = {item_id: row for row, item_id in enumerate(snapshot.items)}
     user_ids = tuple(sorted(material.histories))
     user_rows = {user_id: row for row, user_id in enumerate(user_ids)}
-    events = [
-        (user_rows[user_id], item_rows[one.item_id], one.weight, one.ts, one.is_positive)
-        for user_id in user_ids
-        for one in sorted(material.histories[user_id], key=lambda one: one.ts)
-    ]
-    train = pd.DataFrame(events, columns=["user", "item", "weight", "ts", "positive"])
+    events = events_of(material.histories)
+    users = Vocabulary(user_ids).rows(events.users)
+    order = np.lexsort((events.times, users))
+    columns = {
+        "user": users[order],
+        "item": Vocabulary(snapshot.items).rows(events.items)[order],
+        "weight": events.weights[order],
+        "ts": events.times[order],
+        "positive": events.positive[order],
+    }
+    train = pd.DataFrame(columns, copy=False)
     if not snapshot.config.repeats:
         train = train.drop_duplicates(["user", "item"])
     tested = sorted(chosen, key=lambda event: user_rows[event.before.user_id])

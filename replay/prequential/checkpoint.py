@@ -40,7 +40,7 @@ def keep(
     """Write or replace the file; ``about`` is what must be the same when the run continues."""
     champion, anchor = run.learner.champion, run.learner.anchor
     tensors = {
-        f"{name}.{key}": weight
+        f"{name}.{key}": torch.from_numpy(weight.copy())
         for name, snapshot in (("champion", champion), ("anchor", anchor), ("first", first))
         for key, weight in (snapshot.weights if snapshot else {}).items()
     }
@@ -109,4 +109,7 @@ def _track(prefix: str, found: Checkpoint) -> ListTrack:
 
 def _snapshot(name: str, found: Checkpoint) -> Snapshot | None:
     described = found.state[name]
-    return None if described is None else Snapshot.restore(under(f"{name}.", found.tensors), described)
+    if described is None:
+        return None
+    weights = under(f"{name}.", found.tensors)
+    return Snapshot.restore({key: weight.numpy() for key, weight in weights.items()}, described)

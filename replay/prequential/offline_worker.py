@@ -50,7 +50,7 @@ class OfflineWorkerConfig:
 class _UnlimitedBudget:
     """Scores at once and for as long as it takes; an error ends the replay."""
 
-    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:  # noqa: ARG002 - a Scorer's signature
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T], *, is_urgent: bool = True) -> T:  # noqa: ARG002 - a Scorer's signature
         """Return ``score()``."""
         return score()
 

@@ -82,7 +82,7 @@ class SecondProcess:
     def freeze(self, snapshot: Snapshot | None) -> None:
         """Hand over the version that the frozen model serves; without one it serves cold-start lists for ever."""
         if FROZEN in self._names:
-            weights = {} if snapshot is None else snapshot.weights
+            weights = {} if snapshot is None else _tensors(snapshot)
             described = {} if snapshot is None else snapshot.describe()
             write_checkpoint(Path(self._folder.name) / FIRST, Checkpoint(weights, described))
 
@@ -149,7 +149,12 @@ def _handed_over(folder: Path) -> Snapshot | None:
     while (found := read_checkpoint(folder / FIRST)) is None:
         _end_with_parent()
         time.sleep(POLL_S)
-    return Snapshot.restore(found.tensors, found.state) if found.tensors else None
+    weights = {name: tensor.numpy() for name, tensor in found.tensors.items()}
+    return Snapshot.restore(weights, found.state) if weights else None
+
+
+def _tensors(snapshot: Snapshot) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(weight.copy()) for name, weight in snapshot.weights.items()}
 
 
 def _end_with_parent() -> None:

@@ -16,6 +16,7 @@ from model.feedback import NEWCOMER_EVENTS, is_positive_rating, is_positive_watc
 from model.history import Interaction, Mode, Profile
 from model.kinds import DEFAULT_KINDS, KindTable, source_of
 from model.own_time import OwnTime
+from model.renames import Renames
 from streams.records.records import Action, Event, Rating, Watch
 from streams.state.calls import StateConfig, heat_of
 from streams.state.trending import DecayedWeights, SourceHeat, Trends, merge
@@ -133,11 +134,19 @@ class OfflineState:
         user = self._users.get(user_id)
         return {} if user is None else user.impressions
 
-    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+    async def seen_among(
+        self,
+        wanted: Sequence[tuple[Profile, Sequence[str]]],
+        renames: Renames,  # noqa: ARG002 - a SeenFilter's signature; a log has no renames
+    ) -> list[frozenset[str]]:
         """Return, for each profile and candidate items, which of them its user had touched or hidden by then."""
         return [self._seen(profile, items) for profile, items in wanted]
 
-    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
+    async def hidden_among(
+        self,
+        wanted: Sequence[tuple[Profile, Sequence[str]]],
+        renames: Renames,  # noqa: ARG002 - a SeenFilter's signature; a log has no renames
+    ) -> list[frozenset[str]]:
         """Return, for each profile and candidate items, which of them its user had hidden by then."""
         users = [
             (self._users.get(profile.user_id, _UserRecord()), profile.sequence, items) for profile, items in wanted

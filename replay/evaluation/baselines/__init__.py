@@ -14,7 +14,7 @@ from importlib import import_module
 from replay.evaluation.scorers import Method
 from streams.errors import SettingsError
 
-__all__ = ["BASELINES", "baseline"]
+__all__ = ["BASELINES", "MAX_PAIRED_ITEMS", "PAIRED", "baseline"]
 
 BASELINES = {
     "popularity": ("popularity", "MostPopular"),
@@ -28,6 +28,9 @@ BASELINES = {
     "plain-neumf": ("plain_neumf", "PaperNeuMF"),
 }
 """Module and class of each name, cheapest first."""
+
+PAIRED = ("item-knn", "co-occurrence", "ease")  # that have a weight for each pair of items
+MAX_PAIRED_ITEMS = 10_000  # for these where nobody asks for them: four tables of 400 MB
 
 
 def baseline(name: str) -> Method:

@@ -37,7 +37,7 @@ class TruncatedSVD:
         solver = decomposition.TruncatedSVD(
             min(self.factors, min(touched.shape) - 1), random_state=int(generator.integers(2**31))
         )
-        with np.errstate(invalid="ignore"):  # shares of a variance of zero, where all users are alike; nobody asks
+        with np.errstate(divide="ignore", invalid="ignore"):  # by a variance of zero, where all users are alike
             solver.fit(touched)
         return FactorScorer(
             solver.transform(touched[split.users]).astype(np.float32), solver.components_.T.astype(np.float32)
