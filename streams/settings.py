@@ -65,7 +65,7 @@ class Settings:
     redis : a redis-py URL of a server or of a cluster's member, or ``redis+sentinel://`` (``REELSTREAM_REDIS``); not in
         the ``repr``, as it may hold a password.
     registry : fsspec URL or folder of the model registry (``REELSTREAM_REGISTRY``).
-    prefix : put before every topic and consumer group name (``REELSTREAM_PREFIX``).
+    prefix : put before every topic, consumer group and key in Redis (``REELSTREAM_PREFIX``).
     partitions : partitions of each event topic (``REELSTREAM_PARTITIONS``); 8 lets up to 4 workers share
         evenly with room for one more doubling.
     replication : copies of each partition (``REELSTREAM_REPLICATION``); 1 on one broker, 3 in production.

@@ -27,11 +27,21 @@ from model.kinds import RATE, WATCH
 from streams.errors import DataError
 from streams.files import put_whole
 from streams.records.positions import Offsets
-from streams.records.records import Action, Event, Origin, Rating, Watch
+from streams.records.records import Action, EventRecord, Origin, Rating, Watch, Withdrawal
 
-__all__ = ["FORMAT", "SCHEMA", "ArchiveAway", "ArchivedEvent", "ArchivedFile", "EventArchive", "Scan", "to_rows"]
+__all__ = [
+    "FORMAT",
+    "SCHEMA",
+    "ArchiveAway",
+    "ArchivedEvent",
+    "ArchivedFile",
+    "EventArchive",
+    "Scan",
+    "kept_rows",
+    "to_rows",
+]
 
-FORMAT = 1
+FORMAT = 2  # since 1: withdrawals
 SCHEMA = pa.schema(
     [
         pa.field("offset", pa.int64(), nullable=False),
@@ -44,11 +54,14 @@ SCHEMA = pa.schema(
         pa.field("progress", pa.float64()),
         pa.field("rating", pa.float64()),
         pa.field("rec_id", pa.string()),
+        pa.field("withdraws", pa.string()),
     ]
 )
+_SCHEMA_1 = pa.schema([field for field in SCHEMA if field.name != "withdraws"])
 _ABOUT = b"reelstream"  # key of our own part of a file's metadata
 _NAME = re.compile(r"topic=([^/]+)/date=(\d{4}-\d{2}-\d{2})/partition=(\d{1,9})/(\d{1,19})-(\d{1,19})\.parquet")
-ArchivedEvent = tuple[Origin, Event]
+_NOTES = "forgotten"  # folder of what was carried out; it names no user
+ArchivedEvent = tuple[Origin, EventRecord]
 
 
 class ArchiveAway(DataError):  # noqa: N818 - like StateAway: a condition that passes
@@ -88,6 +101,7 @@ class Scan:
     rejected, duplicates : how many records of the range have no row because they broke their contract, or because a
         producer sent them twice.
     topic_id : of the topic, where the cluster tells it; one that was made anew under the same name has another.
+    forgotten : how many rows went because their users were forgotten.
     """
 
     topic: str
@@ -99,6 +113,7 @@ class Scan:
     rejected: int = 0
     duplicates: int = 0
     topic_id: str | None = None
+    forgotten: int = 0
 
 
 class EventArchive:
@@ -170,8 +185,8 @@ class EventArchive:
         DataError
             If the store cannot be read, or a file is torn or was changed.
         """
-        for (topic, partition), files in self.partitions().items():
-            if (topics is not None and topic not in topics) or (partitions is not None and partition not in partitions):
+        for (topic, partition), files in self.partitions(topics).items():
+            if partitions is not None and partition not in partitions:
                 continue
             start = (from_offsets or {}).get(topic, {}).get(partition, 0)
             end = (below or {}).get(topic, {}).get(partition)
@@ -180,8 +195,25 @@ class EventArchive:
                     if batch.num_rows:
                         yield tuple(_events(topic, partition, batch))
 
-    def list(self) -> tuple[ArchivedFile, ...]:
+    def find(self, at: Origin) -> ArchivedEvent | None:
+        """Return the event that stood at one offset, or None where no file holds it.
+
+        Raises
+        ------
+        DataError
+            As ``read_events``.
+        """
+        first = {at.topic: {at.partition: at.offset}}
+        below = {at.topic: {at.partition: at.offset + 1}}
+        events = self.read_events(first, below=below, topics={at.topic}, partitions={at.partition})
+        return next((event for batch in events for event in batch), None)
+
+    def list(self, topics: Collection[str] | None = None) -> tuple[ArchivedFile, ...]:
         """Return the files, sorted by topic, partition, first offset, and of those the longest first.
+
+        Parameters
+        ----------
+        topics : those of these topics alone, named with their prefix; by default all.
 
         Raises
         ------
@@ -191,18 +223,20 @@ class EventArchive:
         found = (_named(path) for path in self._paths())
         return tuple(
             sorted(
-                (file for file in found if file is not None),
+                (file for file in found if file is not None and (topics is None or file.topic in topics)),
                 key=lambda file: (file.topic, file.partition, file.first, -file.last),
             )
         )
 
-    def partitions(self) -> dict[tuple[str, int], tuple[ArchivedFile, ...]]:
+    def partitions(self, topics: Collection[str] | None = None) -> dict[tuple[str, int], tuple[ArchivedFile, ...]]:
         """Return the files of ``list`` by topic and partition."""
-        return {at: tuple(files) for at, files in groupby(self.list(), lambda file: (file.topic, file.partition))}
+        files = self.list(topics)
+        return {at: tuple(own) for at, own in groupby(files, lambda file: (file.topic, file.partition))}
 
     def strays(self) -> tuple[str, ...]:
         """Return the paths in the archive that are no files of it, such as what a killed writer left unfinished."""
-        return tuple(sorted(path for path in self._paths() if _named(path) is None))
+        notes = f"/{_NOTES}/"
+        return tuple(sorted(path for path in self._paths() if _named(path) is None and notes not in path))
 
     def write(self, scan: Scan) -> ArchivedFile:
         """Write one file, whole or not at all; the same scan again replaces it by the same rows.
@@ -218,6 +252,76 @@ class EventArchive:
         with _reached(f"{path} must be writable ({len(content)} bytes)"):
             put_whole(self._files, path, content)
         return ArchivedFile(scan.topic, scan.partition, scan.first, scan.last, scan.date, path)
+
+    def forget(self, file: ArchivedFile, below: Mapping[str, int]) -> int:
+        """Write a file anew without the rows of some users, and return how many rows that were.
+
+        Its name stays, and with it the range of offsets that it stands for; what it says about itself counts the rows
+        that went.
+
+        Parameters
+        ----------
+        file : one of ``list``.
+        below : of each user, the offset before which rows go.
+
+        Raises
+        ------
+        ArchiveAway
+            If the store refuses or cannot be reached.
+        DataError
+            If the file is torn.
+        """
+        users = self.read(file, ("user_id",)).column("user_id").unique().to_pylist()
+        if below.keys().isdisjoint(users):
+            return 0
+        about, table = self.about(file), self.read(file)
+        kept = kept_rows(table, below)
+        gone = int(table.num_rows - kept.num_rows)
+        if gone:
+            forgotten = about.get("forgotten", 0) + gone
+            counts = {name: about[name] for name in ("rejected", "duplicates", "topic_id")}
+            scan = Scan(
+                file.topic,
+                file.partition,
+                file.first,
+                file.last,
+                file.date,
+                kept.to_batches(),
+                **counts,
+                forgotten=forgotten,
+            )
+            self.write(scan)
+        return gone
+
+    def read_forgotten(self, name: str) -> frozenset[str]:
+        """Return the ids that stand for users who went from the files of a partition, by the note of that name.
+
+        Raises
+        ------
+        ArchiveAway
+            If the store cannot be reached.
+        DataError
+            If the note holds something else.
+        """
+        path = f"{self._root}/{_NOTES}/{name}"
+        with _reached(f"{path} must be readable"):
+            try:
+                content = self._files.cat_file(path)
+            except FileNotFoundError:
+                return frozenset()
+        try:
+            return frozenset(map(str, orjson.loads(content)["forgotten"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"archive: {path} must list what was forgotten, got {error!r}; delete it, and every forgetting is "
+                "carried out once more"
+            ) from error
+
+    def note_forgotten(self, name: str, done: Collection[str]) -> None:
+        """Write such a note, or replace it."""
+        path = f"{self._root}/{_NOTES}/{name}"
+        with _reached(f"{path} must be writable"):
+            put_whole(self._files, path, orjson.dumps({"forgotten": sorted(done)}))
 
     def about(self, file: ArchivedFile) -> dict[str, Any]:
         """Return what a file says about itself: ``format``, its range, ``rows``, ``rejected`` and ``duplicates``.
@@ -248,14 +352,19 @@ class EventArchive:
             If the file is torn, was changed, or is of a newer format.
         """
         opened = self._open(file)
-        _checked(file, opened)
+        about = _checked(file, opened)
         try:
-            return opened.read(columns=columns, use_threads=False)
+            table = opened.read(columns=columns, use_threads=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _torn(file, repr(error)) from error
+        if about["format"] == 1 and (columns is None or "withdraws" in columns):
+            return table.append_column(SCHEMA.field("withdraws"), pa.nulls(table.num_rows, pa.string()))
+        return table
 
     def newest(self, files: Sequence[ArchivedFile], n: int) -> tuple[tuple[str, str], ...]:
         """Return user and event id of the newest n events of one partition, oldest first; fewer if it has fewer.
+
+        A withdrawal gives two ids: that of its event, and its own.
 
         Parameters
         ----------
@@ -263,12 +372,14 @@ class EventArchive:
         """
         ids: deque[tuple[str, str]] = deque()
         for file, start in reversed(list(_without_overlaps(files, 0))):
-            table = self.read(file, ("offset", "user_id", "event_id"))
+            table = self.read(file, ("offset", "user_id", "event_id", "withdraws"))
             rows = zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True)
-            for _, user_id, event_id in reversed([row for row in rows if row[0] >= start]):
-                if len(ids) == n:
-                    return tuple(ids)
-                ids.appendleft((user_id, event_id))
+            for _, user_id, event_id, withdraws in reversed([row for row in rows if row[0] >= start]):
+                for one in (event_id, withdraws):
+                    if len(ids) == n:
+                        return tuple(ids)
+                    if one is not None:
+                        ids.appendleft((user_id, one))
         return tuple(ids)
 
     def rows(
@@ -330,8 +441,17 @@ def _reached(required: str) -> Iterator[None]:
         raise ArchiveAway(f"archive: {required}, got {error!r}") from error
 
 
+def kept_rows(rows: pa.Table, below: Mapping[str, int]) -> pa.Table:
+    """Return rows without those of users that lie before an offset of their own."""
+    goes = [
+        offset < below.get(user_id, 0)
+        for user_id, offset in zip(rows.column("user_id").to_pylist(), rows.column("offset").to_pylist(), strict=True)
+    ]
+    return rows.filter(pa.array([not one for one in goes], pa.bool_()))
+
+
 def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
-    """Return events of one partition as rows of ``SCHEMA``."""
+    """Return events of one partition as rows of ``SCHEMA``; a withdrawal has no item and no kind."""
     origins = [origin for origin, _ in events]
     facts = [event for _, event in events]
     columns: Sequence[list[Any]] = (
@@ -339,12 +459,13 @@ def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
         [origin.timestamp for origin in origins],
         [fact.event_id for fact in facts],
         [fact.user_id for fact in facts],
-        [fact.item_id for fact in facts],
+        ["" if isinstance(fact, Withdrawal) else fact.item_id for fact in facts],
         [fact.ts for fact in facts],
-        [fact.kind for fact in facts],
+        ["" if isinstance(fact, Withdrawal) else fact.kind for fact in facts],
         [fact.progress if isinstance(fact, Watch) else None for fact in facts],
         [fact.rating if isinstance(fact, Rating) else None for fact in facts],
-        [fact.rec_id for fact in facts],
+        [None if isinstance(fact, Withdrawal) else fact.rec_id for fact in facts],
+        [fact.withdraws if isinstance(fact, Withdrawal) else None for fact in facts],
     )
     arrays = [pa.array(column, field.type) for field, column in zip(SCHEMA, columns, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
@@ -353,9 +474,11 @@ def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:
 def _events(topic: str, partition: int, batch: pa.RecordBatch) -> Iterator[ArchivedEvent]:
     """Give the rows of a batch as events; the reverse of ``to_rows``."""
     for row in zip(*(batch.column(name).to_pylist() for name in SCHEMA.names), strict=True):
-        offset, timestamp, event_id, user_id, item_id, ts, kind, progress, rating, rec_id = row
+        offset, timestamp, event_id, user_id, item_id, ts, kind, progress, rating, rec_id, withdraws = row
         origin = Origin(topic, partition, offset, timestamp)
-        if kind == WATCH:
+        if withdraws is not None:
+            yield origin, Withdrawal(event_id, user_id, ts, withdraws)
+        elif kind == WATCH:
             yield origin, Watch(event_id, user_id, item_id, ts, progress, rec_id)
         elif kind == RATE:
             yield origin, Rating(event_id, user_id, item_id, ts, rating, rec_id)
@@ -397,7 +520,7 @@ def _encoded(scan: Scan) -> bytes:
         "rejected": scan.rejected,
         "duplicates": scan.duplicates,
         "topic_id": scan.topic_id,
-    }
+    } | ({"forgotten": scan.forgotten} if scan.forgotten else {})
     schema = SCHEMA.with_metadata({_ABOUT: orjson.dumps(about)})
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -427,7 +550,7 @@ def _checked(file: ArchivedFile, opened: pq.ParquetFile) -> dict[str, Any]:
     named = (file.topic, file.partition, file.first, file.last, opened.metadata.num_rows)
     if said != named:
         raise _torn(file, f"topic, partition, first, last and rows {said} in a file that is named and holds {named}")
-    if not schema.equals(SCHEMA):
+    if not schema.equals(SCHEMA if written > 1 else _SCHEMA_1):
         raise _torn(file, f"columns {schema.names}")
     return about
 

@@ -5,16 +5,18 @@ scan the same offsets archive the same events. ``agents.archiver.archiver`` deci
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, groupby
 
 import pyarrow as pa
 
 from model.kinds import DEFAULT_KINDS, KindTable
-from streams.archive.parquet import ArchivedEvent, Scan, to_rows
+from streams.archive.parquet import ArchivedEvent, Scan, kept_rows, to_rows
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import DAY_MS
+from streams.records.records import EventRecord, Withdrawal
 
 __all__ = ["LastIds", "Scanner", "day_number"]
 
@@ -46,9 +48,13 @@ class LastIds:
     def __len__(self) -> int:
         return len(self._order)
 
+    def knows(self, user_id: str, event_id: str) -> bool:
+        """Return whether an id is remembered."""
+        return event_id in self._users.get(user_id, ())
+
     def is_new(self, user_id: str, event_id: str) -> bool:
         """Return False for a duplicate; else remember the event and return True."""
-        if event_id in self._users.get(user_id, ()):
+        if self.knows(user_id, event_id):
             return False
         if len(self._order) == self._in_all:
             self._forget_oldest()
@@ -111,6 +117,11 @@ class Scanner:
         """Records scanned since the last file was closed, those without a row included."""
         return self._records
 
+    @property
+    def begin(self) -> int:
+        """The first offset that no file was written for."""
+        return self.closed[0].first if self.closed else self._first
+
     def add(self, records: Sequence[RawRecord]) -> int:
         """Take in the next records of the partition and return how many events of them go into the archive.
 
@@ -125,6 +136,21 @@ class Scanner:
                 self._day = day
             n += self._extend([record for _, record in group])
         return n
+
+    def forget(self, below: Mapping[str, int]) -> None:
+        """Leave out the rows of some users, and of those that are ready to be written.
+
+        Parameters
+        ----------
+        below : of each user, the offset before which rows go.
+        """
+        self._gather()
+        pending, gone = _kept(self._rows, below)
+        self._rows[:] = pending
+        self._forgotten += gone
+        for place, scan in enumerate(self.closed):
+            rows, gone = _kept(scan.rows, below)
+            self.closed[place] = replace(scan, rows=rows, forgotten=scan.forgotten + gone)
 
     def close(self) -> None:
         """Close the current file, if any record was scanned for it."""
@@ -142,6 +168,7 @@ class Scanner:
                 self._rejected,
                 self._duplicates,
                 self._topic_id,
+                self._forgotten,
             )
         )
         self._open(self.position)
@@ -161,11 +188,12 @@ class Scanner:
         self._records = 0
         self._rejected = 0
         self._duplicates = 0
+        self._forgotten = 0
         self._rows: list[pa.RecordBatch] = []
 
     def _extend(self, records: Sequence[RawRecord]) -> int:
         decoded = decode_batch(records, self._prefix, self._kinds)
-        new = [pair for pair in decoded.events if self._ids.is_new(pair[1].user_id, pair[1].event_id)]
+        new = [pair for pair in decoded.events if self._is_new(pair[1])]
         self._events += new
         self._records += len(records)
         self._rejected += len(decoded.rejected)
@@ -175,10 +203,25 @@ class Scanner:
             self._gather()
         return len(new)
 
+    def _is_new(self, event: EventRecord) -> bool:
+        """Return False for a duplicate as the state knows it: an event that its withdrawal precedes is one too."""
+        if isinstance(event, Withdrawal) and not self._ids.knows(event.user_id, event.event_id):
+            self._ids.is_new(event.user_id, event.withdraws)
+        return self._ids.is_new(event.user_id, event.event_id)
+
     def _gather(self) -> None:
         if self._events:
             self._rows.append(to_rows(self._events))
             self._events = []
+
+
+def _kept(rows: Sequence[pa.RecordBatch], below: Mapping[str, int]) -> tuple[tuple[pa.RecordBatch, ...], int]:
+    """Return rows without those of some users, and how many these were."""
+    if not rows:
+        return (), 0
+    table = pa.Table.from_batches(rows)
+    kept = kept_rows(table, below)
+    return tuple(kept.to_batches()), table.num_rows - kept.num_rows
 
 
 def day_number(timestamp: int) -> int:

@@ -18,15 +18,25 @@ from streams.kafka.kafka_errors import cluster_required
 from streams.reading.polling import read_up_to
 from streams.settings import Settings
 
-__all__ = ["CheckedTopics", "breaches", "check_topics"]
+__all__ = ["MAX_EXAMPLES", "CheckedTopics", "breaches", "check_topics"]
+
+MAX_EXAMPLES = 20  # enough to see what is wrong; a topic may break its contract a million times alike
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedTopics:
-    """How many records each topic has, without its prefix, and where they break their contracts."""
+    """What a comparison found.
+
+    Parameters
+    ----------
+    records : how many each topic has, without its prefix.
+    broken : how many breaches of contracts there are.
+    examples : the first of them, at most ``MAX_EXAMPLES``.
+    """
 
     records: Mapping[str, int]
-    broken: tuple[str, ...]
+    broken: int
+    examples: tuple[str, ...]
 
 
 def breaches(topic: str, records: Iterable[Any]) -> list[str]:
@@ -58,7 +68,7 @@ def check_topics(settings: Settings) -> CheckedTopics:
     TopicError
         If a topic is missing, or Kafka does not answer.
     """
-    counts, broken = {}, []
+    counts, broken, examples = {}, 0, list[str]()
     with cluster_required("contracts", settings):
         consumer = blocking_consumer(settings, "contracts")
     try:
@@ -66,13 +76,15 @@ def check_topics(settings: Settings) -> CheckedTopics:
             n = 0
             for records in _records(consumer, settings.prefix + topic):
                 n += len(records)
-                broken += breaches(topic, records)
+                found = breaches(topic, records)
+                broken += len(found)
+                examples += found[: MAX_EXAMPLES - len(examples)]
             counts[topic] = n
     except KafkaError as error:
         raise TopicError(f"contracts: reading the topics at {settings.kafka} failed: {error!r}") from error
     finally:
         consumer.close()
-    return CheckedTopics(counts, tuple(broken))
+    return CheckedTopics(counts, broken, tuple(examples))
 
 
 def _records(consumer: Any, name: str) -> Iterator[list[Any]]:

@@ -78,13 +78,18 @@ def _lost(given: Schema, taken: Schema, at: str, *, words_may_grow: bool = False
         if limit in taken and not _is_within(limit, given.get(limit), taken[limit])
     )
     yield from (f"{at}: {rule} differs" for rule in _AS_IT_IS if given.get(rule) != taken.get(rule))
-    for name in sorted(set(taken.get("required", [])) - set(given.get("required", []))):
+    for name in sorted(_required(taken) - _required(given)):
         yield f"{at}.{name}: is required on one side and may be missing on the other"
     mine, theirs = given.get("properties", {}), taken.get("properties", {})
     for name in sorted(mine.keys() & theirs.keys()):
         yield from _lost(mine[name], theirs[name], f"{at}.{name}", words_may_grow=words_may_grow)
     if "items" in given and "items" in taken:
         yield from _lost(given["items"], taken["items"], f"{at}[]", words_may_grow=words_may_grow)
+
+
+def _required(schema: Schema) -> set[str]:
+    """Return the fields that are required, also those that a withdrawal alone may lack."""
+    return {*schema.get("required", []), *schema.get("else", {}).get("required", [])}
 
 
 def _kinds(schema: Schema) -> set[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 __all__ = [
     "ACTION",
+    "DATA_REQUEST",
     "DEAD_LETTER_HEADERS",
     "HINTS",
     "ITEM",
@@ -22,6 +23,7 @@ RATING: Example = {"event_id": "e-1006", "user_id": "ann", "item_id": "181", "ts
 ACTION: Example = {"event_id": "e-1008", "user_id": "ann", "item_id": "96", "ts": 1795863641877, "kind": "hide"}
 ITEM: Example = {"item_id": "195", "title": "The Terminator", "year": 1984, "genres": ["Action", "Sci-Fi", "Thriller"]}
 HINTS: Example = {"user_id": "ann", "age": 34, "gender": "F", "occupation": "scientist"}
+DATA_REQUEST: Example = {"user_id": "ann", "request_id": "f-1", "ts": 1795863700000, "action": "forget"}
 REQUEST: Example = {
     "request_id": "r-2",
     "user_id": "ann",

@@ -20,12 +20,13 @@ from streams.records.codec import (
     MAX_QUERY_LENGTH,
     MAX_TAGS,
     MAX_TITLE_LENGTH,
+    MAX_WAS,
     MAX_YEAR,
     MIN_YEAR,
 )
 from streams.records.ids import MAX_ID_LENGTH
 
-__all__ = ["EVENT", "HINTS", "ITEM", "KIND", "PROGRESS", "REQUEST", "STARS", "UNPRINTABLE"]
+__all__ = ["DATA_REQUEST", "EVENT", "HINTS", "ITEM", "KIND", "PROGRESS", "REQUEST", "STARS", "UNPRINTABLE", "WITHDRAWS"]
 
 # Controls, formatting marks, line ends, and spaces but the plain one, as a class that every regular expression reads.
 # Decoding refuses private and unassigned characters too, which no two libraries number alike.
@@ -68,6 +69,7 @@ _SHORT_TEXT = _text(MAX_ID_LENGTH)
 _YEAR = _whole(MIN_YEAR, MAX_YEAR)
 _FLAG: Schema = {"type": "boolean"}
 _GENRES = _list(_SHORT_TEXT, MAX_GENRES)
+_MS = _whole(-(2**63), 2**63 - 1)
 
 PROGRESS, STARS = _number(0.0, 1.0), _number(0.5, 5.0)
 KIND: Schema = {  # what must not be is said, as what "$" stands for differs where a text ends in a line end
@@ -80,21 +82,49 @@ EVENT: Mapping[str, Schema] = {
     "event_id": _ID,
     "user_id": _ID,
     "item_id": _ID,
-    "ts": _whole(-(2**63), 2**63 - 1),
+    "ts": _MS,
     "rec_id": _ID,
 }
+WITHDRAWS = _ID
 ITEM: Mapping[str, Schema] = {
     "item_id": _ID,
     "title": _text(MAX_TITLE_LENGTH),
     "year": _YEAR,
     "genres": _GENRES,
     "tags": _list(_SHORT_TEXT, MAX_TAGS),
+    "released": _MS,
+    "expires": _MS,
+    "hidden": _FLAG,
+    "was": _list(_ID, MAX_WAS),
 }
 HINTS: Mapping[str, Schema] = {
     "user_id": _ID,
     "age": {"description": "whole years, of which only the band counts.", **_whole(0, MAX_AGE)},
     "gender": _SHORT_TEXT,
     "occupation": _SHORT_TEXT,
+}
+_OFFSET = _whole(0, 2**63 - 1)
+_FORGETTING: Schema = {
+    "type": "object",
+    "properties": {
+        "request_id": {"description": "what asked for it.", **_ID},
+        "ts": {"description": "when that was, milliseconds.", **_MS},
+        "partition": {"description": "of the request.", **_OFFSET},
+        "below": {
+            "description": "event topic, without the prefix, to an offset for each partition: earlier events are gone.",
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": _OFFSET},
+        },
+    },
+    "required": ["request_id", "ts", "partition", "below"],
+}
+DATA_REQUEST: Mapping[str, Schema] = {
+    "user_id": _ID,
+    "request_id": _ID,
+    "ts": _MS,
+    "action": {"type": "string", "enum": ["forget", "merge"]},
+    "forgotten": {"type": "array", "items": _FORGETTING},
+    "into": _ID,
 }
 REQUEST: Mapping[str, Schema] = {
     "request_id": _ID,

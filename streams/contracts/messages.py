@@ -5,7 +5,7 @@ new one may change is in docs/reference/contracts.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -13,14 +13,16 @@ from model.catalogue import Item
 from model.hints import UserHints
 from model.ranking.cold_start import Source
 from streams.contracts import examples, incoming
-from streams.contracts.json_types import Schema, schema_of_incoming, schema_of_outgoing
+from streams.contracts.descriptions import parameters_of
+from streams.contracts.json_types import Schema, nullable, schema_of_incoming, schema_of_outgoing
 from streams.kafka import topics
 from streams.records.codec import CAUSES
-from streams.records.records import Action, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
+from streams.records.data_requests import DataRequest
+from streams.records.records import Action, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch, Withdrawal
 
 __all__ = ["CONTRACT_VERSION", "Direction", "TopicMessage", "topic_messages"]
 
-CONTRACT_VERSION = "1.1.0"  # since 1.0.0: a decision about a version says by whom it was
+CONTRACT_VERSION = "1.5.0"  # since 1.4.0: merges; 1.3.0: the life of items; 1.2.0: withdrawals; 1.1.0: data-requests
 Direction = Literal["receive", "send"]  # as this program sees it
 _TRIGGER: Schema = {
     "type": "object",
@@ -97,13 +99,14 @@ def topic_messages() -> tuple[TopicMessage, ...]:
     recommendation = schema_of_outgoing(Recommendation, {"trigger": _TRIGGER})
     recommendation["properties"]["items"]["items"]["properties"]["source"] |= sources
     return (
-        _received(topics.WATCHES, Watch, {**event, "progress": incoming.PROGRESS}, examples.WATCH),
-        _received(topics.RATES, Rating, {**event, "rating": incoming.STARS}, examples.RATING),
-        _received(topics.ACTIONS, Action, {**event, "kind": incoming.KIND}, examples.ACTION),
+        _of_events(topics.WATCHES, Watch, {**event, "progress": incoming.PROGRESS}, examples.WATCH),
+        _of_events(topics.RATES, Rating, {**event, "rating": incoming.STARS}, examples.RATING),
+        _of_events(topics.ACTIONS, Action, {**event, "kind": incoming.KIND}, examples.ACTION),
         _received(topics.CATALOG, Item, incoming.ITEM, examples.ITEM, "The item of the key leaves the catalogue."),
         _received(
             topics.USER_PROFILES, UserHints, incoming.HINTS, examples.HINTS, "The hints about the user are taken back."
         ),
+        _of_data_requests(),
         _received(topics.REQUESTS, Request, incoming.REQUEST, examples.REQUEST),
         TopicMessage(topics.RECOMMENDATIONS, "send", recommendation, examples.RECOMMENDATION),
         TopicMessage(
@@ -117,6 +120,27 @@ def topic_messages() -> tuple[TopicMessage, ...]:
         ),
         TopicMessage(topics.DEAD_LETTERS, "send", _LETTER_HEADERS, examples.DEAD_LETTER_HEADERS, is_in_headers=True),
     )
+
+
+def _of_events(topic: str, cls: type, limits: Mapping[str, Schema], example: Mapping[str, Any]) -> TopicMessage:
+    """Return the message of an event topic: an event, or a withdrawal of one, which needs less."""
+    schema = schema_of_incoming(cls, limits)
+    words = parameters_of(Withdrawal)
+    required = [name for name in schema["required"] if name in words]
+    of_event = [name for name in schema["required"] if name not in words]
+    schema["properties"]["withdraws"] = {"description": words["withdraws"], **nullable(incoming.WITHDRAWS)}
+    taken_back = {"properties": {"withdraws": {"not": {"type": "null"}}}, "required": ["withdraws"]}
+    schema |= {"required": required, "if": taken_back, "else": {"required": of_event}}
+    return TopicMessage(topic, "receive", schema, example)
+
+
+def _of_data_requests() -> TopicMessage:
+    """Return the message of data-requests: of a merge it must be said into whom."""
+    removal = "What the user asked for is no longer kept."
+    message = _received(topics.DATA_REQUESTS, DataRequest, incoming.DATA_REQUEST, examples.DATA_REQUEST, removal)
+    is_merge = {"properties": {"action": {"const": "merge"}}, "required": ["action"]}
+    into = {"properties": {"into": {"not": {"type": "null"}}}, "required": ["into"]}
+    return replace(message, schema={**message.schema, "if": is_merge, "then": into})
 
 
 def _received(

@@ -21,6 +21,7 @@ from streams.errors import TopicError
 from streams.kafka import topics
 from streams.kafka.sender import Delivery, OutgoingRecord, UndeliveredRecord
 from streams.records.codec import BadRecord, decode_hints, decode_item, decode_request, encode
+from streams.records.data_requests import DataRequest, decode_data_request
 from streams.records.decoding import RawRecord, decode_event
 from streams.records.records import Origin
 from streams.records.trace_context import TraceContext
@@ -193,6 +194,11 @@ def _hinted_of(letter: Letter, value: bytes | None, _: KindTable) -> bytes:
     return (hints.user_id if isinstance(hints, UserHints) else hints).encode()
 
 
+def _requester_of(letter: Letter, value: bytes | None, _: KindTable) -> bytes:
+    asked = decode_data_request(None if value else letter.key, value)
+    return (asked.user_id if isinstance(asked, DataRequest) else asked).encode()
+
+
 def _asker_of(_: Letter, value: bytes | None, __: KindTable) -> bytes:
     return decode_request(value).user_id.encode()
 
@@ -202,6 +208,7 @@ _ID_OF: dict[str, _IdOf] = {
     **{name: _user_of(name) for name in topics.EVENTS},
     topics.CATALOG: _item_of,
     topics.USER_PROFILES: _hinted_of,
+    topics.DATA_REQUESTS: _requester_of,
     topics.REQUESTS: _asker_of,
 }
 

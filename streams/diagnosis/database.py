@@ -8,10 +8,13 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from streams.diagnosis.findings import Finding, Severity, clock_finding, findings_of
+from streams.kafka import topics
 from streams.redis.connection import answered, connect_to_read
+from streams.redis.earlier_keys import require_no_earlier_keys
 from streams.redis.heartbeat import find_alive
 from streams.settings import Settings
 from streams.state.eviction import require_no_eviction
+from streams.state.keys import TOPIC_IDS
 from streams.state.rights import missing_rights, primaries
 
 __all__ = ["look_at_database"]
@@ -31,10 +34,11 @@ def look_at_database(settings: Settings) -> Iterator[Finding]:
     StateError
         If Redis cannot be reached, or refuses.
     """
-    with answered("doctor"), connect_to_read(settings.redis) as client:
+    with answered("doctor"), connect_to_read(settings.redis, prefix=settings.prefix) as client:
         for server in primaries(client):
             yield from _server(server)
         yield from findings_of("redis policy", lambda: _policy(client, settings))
+        yield from findings_of("redis keys", lambda: _keys(settings))
         lines = dict.fromkeys(line for role in NEEDED for line in missing_rights(client, role))
         for line in lines:
             found, _, cure = line.rpartition("; ")
@@ -78,6 +82,12 @@ def _policy(client: Redis, settings: Settings) -> Iterator[Finding]:
     else:
         found, _, cure = warning.partition("; ")
         yield Finding("redis policy", "warning", found, cure)
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    require_no_earlier_keys(settings, TOPIC_IDS, settings.prefix + topics.WATCHES)
+    if settings.prefix:
+        yield Finding("redis keys", "ok", f"they begin with {settings.prefix!r}")
 
 
 def _persistence(server: Redis, info: dict[str, Any]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from streams.setting_table import SETTINGS, nearest
 __all__ = ["look_at_machine"]
 
 EXTRAS = {
+    "train": "training, and `eval` and `prequential`, which train",
     "stack": "the local stack",
     "eval": "baselines of `reelstream eval` and pictures",
     "large": "indexes for catalogues above 50,000 items",

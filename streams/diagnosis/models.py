@@ -45,7 +45,7 @@ def _room(folder: Path) -> Finding:
 
 
 def _serving(settings: Settings, store: VersionStore) -> Iterator[Finding]:
-    with answered("doctor"), connect_to_read(settings.redis) as client:
+    with answered("doctor"), connect_to_read(settings.redis, prefix=settings.prefix) as client:
         pointer = find_pointer(client)
     if pointer is None or not pointer.version:
         yield Finding(

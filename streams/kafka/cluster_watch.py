@@ -16,6 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from streams.availability import SAY_AGAIN_S, Availability
+from streams.awake import Awake
 from streams.errors import ClusterAway, TopicError
 from streams.kafka import topics
 from streams.kafka.clients import cluster_client
@@ -84,6 +85,7 @@ class ClusterWatch:
         self._away = Availability("kafka", role, self._config.away_s, self._config.again_s)
         self._client: AIOKafkaClient | None = None
         self._answered_at = time.monotonic()
+        self._awake = Awake(self._config.every_s + 2 * self._config.limit_s + AGAIN_S + self._config.away_s)
         self.ids: TopicIds = {}
 
     async def look(self) -> None:
@@ -125,8 +127,10 @@ class ClusterWatch:
                 try:
                     await self._look_twice()
                 except ClusterAway as error:
-                    self._away.lost(error, since=self._answered_at)
+                    awake_since = time.monotonic() - self._awake.look()
+                    self._away.lost(error, since=max(self._answered_at, awake_since))
                 else:
+                    self._awake.look()
                     self._away.found()
                 away_s = self._away.away_s
                 self._told(None if away_s is None else round(away_s, 1))

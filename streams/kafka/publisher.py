@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from streams.kafka import topics
 from streams.records.codec import encode
+from streams.records.data_requests import DataRequest
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import ModeChange
 
@@ -69,6 +70,11 @@ class Publisher:
         ]
         for delivery in deliveries:  # all are under way; gathering them would cost more than sending them
             await delivery
+
+    async def answer(self, request: DataRequest, partition: int) -> None:
+        """Say what became of what a user asked for, where it was asked, and return when the broker has it."""
+        name, key = self._prefix + topics.DATA_REQUESTS, request.user_id.encode()
+        await (await self._producer.send(name, key, encode(request), partition, None, None))
 
 
 def _fitting(letter: Rejected) -> tuple[bytes | None, bytes | None]:

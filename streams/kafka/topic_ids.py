@@ -27,8 +27,8 @@ def made_anew(name: str, settings: Settings, known: TopicIds, found: TopicIds) -
     return TopicError(
         f"topics at {settings.kafka}: {name} must stay the topic that the state in Redis was made of "
         f"({known[name]}), got one that was made anew ({found[name]}), whose offsets would be taken for old ones; "
-        "end everything, then `reelstream rebuild` the state from what the topics hold now, or start with an empty "
-        "Redis, or choose another REELSTREAM_PREFIX"
+        "end everything, then `reelstream rebuild` the state from what the topics hold now, or delete it with "
+        "`reelstream redis clear --yes`, or choose another REELSTREAM_PREFIX"
     )
 
 

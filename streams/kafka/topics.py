@@ -1,4 +1,4 @@
-"""The nine topics: names, partitions, retention, and making them idempotently.
+"""The topics: names, partitions, retention, and making them idempotently.
 
 Nothing relies on the broker's auto-creation. The event topics always have equally many partitions, so that one
 worker owns a user on all of them.
@@ -18,6 +18,7 @@ from streams.settings import Settings
 __all__ = [
     "ACTIONS",
     "CATALOG",
+    "DATA_REQUESTS",
     "DEAD_LETTERS",
     "EVENTS",
     "MODEL_VERSIONS",
@@ -30,6 +31,7 @@ __all__ = [
     "WATCHES",
     "Topic",
     "create_topics",
+    "event_topics",
     "verify_topics",
 ]
 
@@ -38,6 +40,7 @@ RATES = "rate-events"
 ACTIONS = "action-events"
 CATALOG = "catalog-items"
 USER_PROFILES = "user-profiles"
+DATA_REQUESTS = "data-requests"
 REQUESTS = "recommendation-requests"
 RECOMMENDATIONS = "recommendations"
 MODE_CHANGES = "mode-changes"
@@ -86,12 +89,18 @@ TOPICS = (
     Topic(ACTIONS, "user_id"),
     Topic(CATALOG, "item_id", compacted=True),
     Topic(USER_PROFILES, "user_id", compacted=True),
+    Topic(DATA_REQUESTS, "user_id", compacted=True),
     Topic(REQUESTS, "user_id", retention_ms=_DAY_MS),
     Topic(RECOMMENDATIONS, "user_id", retention_ms=7 * _DAY_MS),
     Topic(MODE_CHANGES, "user_id", retention_ms=30 * _DAY_MS),
     Topic(MODEL_VERSIONS, "current, or the status", compacted=True, single=True),
     Topic(DEAD_LETTERS, "original key", retention_ms=30 * _DAY_MS),
 )
+
+
+def event_topics(prefix: str) -> tuple[str, ...]:
+    """Return the names of the event topics of the installation with this prefix."""
+    return tuple(prefix + name for name in EVENTS)
 
 
 def create_topics(settings: Settings) -> tuple[str, ...]:

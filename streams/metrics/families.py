@@ -56,6 +56,8 @@ __all__ = [
     "TRAINER_RECORDS",
     "TRAINING",
     "USERS",
+    "WITHDRAWALS",
+    "WITHDRAWALS_UNREADABLE",
     "Family",
 ]
 
@@ -134,6 +136,17 @@ EVENTS = Family(
     ("topic", "outcome"),
 )
 REDELIVERED = Family("reelstream_events_redelivered", "counter", "Accepted events that had been applied before.")
+WITHDRAWALS = Family(
+    "reelstream_withdrawals",
+    "counter",
+    "Withdrawals that took an event back, and those without an event that counts: it may still come.",
+    ("outcome",),
+)
+WITHDRAWALS_UNREADABLE = Family(
+    "reelstream_withdrawals_unreadable",
+    "counter",
+    "Withdrawals whose events nobody holds any more, so that they still count.",
+)
 BATCH_RECORDS = Family("reelstream_batch_records", "histogram", "Records taken at once.", ("of",), _RECORDS)
 STAGE_SECONDS = Family("reelstream_stage_seconds", "histogram", "Seconds of one step of a batch.", ("stage",), _SECONDS)
 EVENT_TO_LIST = Family(

@@ -21,6 +21,7 @@ from streams.metrics.families import (
     MODE_CHANGES,
     REDELIVERED,
     STAGE_SECONDS,
+    WITHDRAWALS,
     Family,
 )
 from streams.metrics.latency import LatencyWindow
@@ -53,6 +54,8 @@ class WorkerMetrics:
         self._registry = registry or CollectorRegistry()
         self._wall_ms = wall_ms
         self._events = self._counter(EVENTS)
+        withdrawals = self._counter(WITHDRAWALS)
+        self._withdrawals = {outcome: withdrawals.labels(outcome) for outcome in ("applied", "without_event")}
         self._redelivered = self._counter(REDELIVERED)
         self._lists = self._counter(LISTS)
         self._mode_changes = self._counter(MODE_CHANGES)
@@ -87,6 +90,11 @@ class WorkerMetrics:
         """Count events that had been applied before."""
         if n:
             self._redelivered.inc(n)
+
+    def note_withdrawals(self, applied: int, without_event: int) -> None:
+        """Count withdrawals that took an event back, and those whose event is not known, or was taken back before."""
+        self._withdrawals["applied"].inc(applied)
+        self._withdrawals["without_event"].inc(without_event)
 
     def note_lists(self, lists: Iterable[tuple[str, str | None]], changes: Iterable[tuple[str | None, str]]) -> None:
         """Count lists by mode and tier, and users by the mode before and after."""

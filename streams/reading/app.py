@@ -59,13 +59,13 @@ def build_app(
         stream_buffer_maxsize=4096,
         stream_recovery_delay=0,
         consumer_auto_offset_reset="earliest",
-        broker_max_poll_records=1000,
+        broker_max_poll_records=512,  # of one fetch; a batch is made of several
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
         broker_rebalance_timeout=10.0,
         broker_request_timeout=30.0,
         broker_commit_interval=1.0,
-        producer_linger=0.005,
+        producer_linger=0.0,  # the records of a batch are handed over in one turn of the loop, so they leave together
         producer_acks=-1,
         producer_compression_type=settings.compression_type,
         producer_max_batch_size=256 * 1024,  # a full batch waits for the one before; ten lists would fill the default

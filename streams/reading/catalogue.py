@@ -1,5 +1,6 @@
 """The catalogue as every process sees it: the compacted topic, read whole and then followed."""
 
+import logging
 from collections.abc import Callable, Iterable
 
 from model.catalogue import Catalogue, Item
@@ -11,9 +12,11 @@ from streams.settings import Settings
 
 __all__ = ["CatalogueFeed"]
 
+logger = logging.getLogger(__name__)
+
 
 class CatalogueFeed(CompactedFeed):
-    """Keeps a catalogue current.
+    """Keeps a catalogue current, its items named by their first ids (``model.renames``).
 
     Parameters
     ----------
@@ -24,10 +27,12 @@ class CatalogueFeed(CompactedFeed):
     def __init__(self, settings: Settings, changed: Callable[[Catalogue], None]) -> None:
         super().__init__(settings, topics.CATALOG, "catalogue")
         self._changed = changed
+        self._records = Catalogue()
+        self._became: set[str] = set()  # ids that were told to have become others
         self.catalogue = Catalogue()
 
     def _begin(self) -> None:
-        self.catalogue = Catalogue()
+        self._records = self.catalogue = Catalogue()
 
     def _take(self, records: Iterable[RawRecord]) -> None:
         changes: dict[str, Item | None] = {}
@@ -44,7 +49,20 @@ class CatalogueFeed(CompactedFeed):
         if changes:
             put = [item for item in changes.values() if item is not None]
             gone = [item_id for item_id, item in changes.items() if item is None]
-            self.catalogue = self.catalogue.changed(put, gone)
+            self._records = self._records.changed(put, gone)
+            before, self.catalogue = self.catalogue.renames.refused, self._records.under_first_ids()
+            for refused in self.catalogue.renames.refused:
+                if refused not in before:
+                    logger.warning("catalogue.rename_refused %s", refused)
+            became = [one for one in self.catalogue.renames.today if one in self._records and one not in self._became]
+            if became:
+                self._became.update(became)
+                logger.info(
+                    "catalogue.became_another %d ids have records that count no more, such as %s, now %s",
+                    len(became),
+                    became[0],
+                    self.catalogue.renames.today[became[0]],
+                )
             self._tell()
 
     def _tell(self) -> None:

@@ -20,7 +20,7 @@ from streams.records.codec import BadRecord
 from streams.records.decoding import RawRecord, Rejected
 from streams.settings import Settings
 
-__all__ = ["CompactedFeed"]
+__all__ = ["MAX_REJECTED", "CompactedFeed"]
 
 logger = logging.getLogger(__name__)
 POLL_MS = 200
@@ -38,12 +38,14 @@ class CompactedFeed:
     settings : where the topic is.
     name : of the topic, without the prefix.
     where : who reads, in messages.
+    options : of the consumer, see ``streams.kafka.clients.consumer``.
     """
 
-    def __init__(self, settings: Settings, name: str, where: str) -> None:
+    def __init__(self, settings: Settings, name: str, where: str, **options: Any) -> None:
         self._topic = settings.prefix + name
         self._where = where
         self._settings = settings
+        self._options = options
         self._lock = asyncio.Lock()
         self._consumer: Any = None
         self._rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
@@ -51,7 +53,7 @@ class CompactedFeed:
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
         await self.stop()  # an earlier attempt's, where something else of the start failed
-        self._consumer = consumer(self._settings)
+        self._consumer = consumer(self._settings, **self._options)
         with cluster_required(self._where, self._settings):
             await self._consumer.start()
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]

@@ -2,13 +2,15 @@
 
 Faust 0.15.3 reads uncommitted records unless it is in a transaction of its own. It commits what was acknowledged, and
 so stays behind a topic that ends in control records. Where retention has removed the next record, Faust goes on with
-the first that is left and says nothing. Each of these is one method here; the rest is Faust's.
+the first that is left and says nothing. It spends more on handing over a record than most of us do with it. Each of
+these is one method here; the rest is Faust's.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,11 +18,12 @@ from typing import Any, NamedTuple
 import faust
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
-from faust.types.tuples import ack_lock
+from faust.types.tuples import TP, ack_lock
 from mode.utils.futures import notify
 
 from streams.errors import TopicError
 from streams.kafka.clients import READ_COMMITTED
+from streams.reading.fetched import FetchedMessage, fetched_messages
 from streams.reading.unreadable import (
     MAX_SINGLE_READS,
     FetchPositions,
@@ -38,6 +41,8 @@ logger = logging.getLogger(__name__)
 _PROBE_S = 3.0
 _FINISH_S = 10.0  # a batch takes a tenth of a second; where Redis is away nothing will be done
 _WHO = "worker"
+MAX_WAITING = 3072  # records of a topic that are handed over and not done: two batches and one that is gathered
+_CROWDED_S = 0.01  # how long other topics are waited for while one has that many: it may have room again
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,9 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._done: dict[Any, int] = {}
+        self._waiting: Counter[str] = Counter()  # topic -> records that are handed over and not done
+        self._has_room = asyncio.Event()
+        self._anew: set[Any] = set()  # partitions whose next records lie before what was read of an earlier topic
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -251,10 +259,20 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
                 found[at.topic, at.partition] = max(0, end - (position if done is None else done))
         return found
 
+    def done_to(self) -> dict[TopicPartition, int]:
+        """Return the offset of each partition before which all is done, also the ends of transactions.
+
+        None for one that nothing was fetched of yet; none before it has joined.
+        """
+        client = self._thread._consumer  # noqa: SLF001 - None before it has started
+        offsets = {} if client is None else {at: self._new_offset(at) for at, _ in states_of(client)}
+        return {(at.topic, at.partition): offset for at, offset in offsets.items() if offset is not None}
+
     def begin_anew(self, at: Any) -> None:
         """Take lower offsets of a partition than those that were taken and committed before."""
         self._done.pop(at, None)
         self._read_offset[at] = None  # Faust drops what lies before it
+        self._anew.add(at)  # a rebalance at this moment puts the committed offset back there
         self._committed_offset[at] = None
 
     def take_lost(self) -> list[LostRange]:
@@ -281,17 +299,66 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
                 found.append(StalledPartition((at.topic, at.partition), position_of(state), now - answered_at))
         return found
 
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, FetchedMessage]]:  # noqa: ASYNC109 - Faust's signature
+        """Give what the next fetch brings, as one message for each topic.
+
+        A topic that has too much waiting is left out, so that requests never wait for events.
+        """
+        if self._is_crowded() and not self._get_active_partitions():
+            self._has_room.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_room.wait(), timeout)
+            return
+        records, _ = await self._wait_next_records(_CROWDED_S if self._is_crowded() else timeout)
+        generation_id = self.app.consumer_generation_id
+        if not records or self.should_stop:
+            return
+        if not self.flow_active:  # a rebalance began meanwhile
+            try:
+                await self.perform_seek()
+            except Exception as error:  # noqa: BLE001 - as Faust does: the assignment that follows seeks again
+                logger.warning("worker.seek_failed %r", error)
+            return
+        unread = {at: self._unread(at, found) for at, found in records.items()}
+        for message in fetched_messages(unread, generation_id):
+            self._waiting[message.topic] += len(message.records)
+            for record in message.records:
+                self._read_offset[TP(record.topic, record.partition)] = record.offset
+            yield message.tp, message
+
+    def _unread(self, at: Any, records: Sequence[Any]) -> Sequence[Any]:
+        """Return the records from the read offset on, as Faust drops what lies before it."""
+        if at in self._anew:
+            self._anew.discard(at)
+            return records
+        least = self._read_offset[at]
+        return records if least is None else [record for record in records if record.offset >= least]
+
+    def _is_crowded(self) -> bool:
+        return any(n >= MAX_WAITING for n in self._waiting.values())
+
+    def _get_active_partitions(self) -> Any:
+        active = super()._get_active_partitions()
+        if not self._is_crowded():
+            return active
+        return {at for at in active if self._waiting[at.topic] < MAX_WAITING}
+
     def ack(self, message: Any) -> bool:
-        """Note that everything up to this record is done."""
+        """Note that everything up to these records is done."""
         with ack_lock:
             if message.acked:
                 return False
             message.acked = True
             self._unacked_messages.discard(message)
-            at, offset = message.tp, message.offset
-            self._done[at] = max(self._done.get(at, 0), offset + 1)
-            self._thread.gaps.pop((at.topic, at.partition, offset), None)
-            self._n_acked += 1
+            gaps = self._thread.gaps
+            for record in message.records:
+                at = TP(record.topic, record.partition)
+                self._done[at] = max(self._done.get(at, 0), record.offset + 1)
+                if gaps:
+                    gaps.pop((record.topic, record.partition, record.offset), None)
+            self._waiting[message.topic] = max(0, self._waiting[message.topic] - len(message.records))
+            self._has_room.set()
+            self._n_acked += len(message.records)
             notify(self._waiting_for_ack)
             return True
 
@@ -308,6 +375,7 @@ class _Consumer(Consumer):  # type: ignore[misc]  # same
     def _forget(self, partitions: Any) -> None:
         for at in partitions:
             self._done.pop(at, None)
+        self._waiting.clear()  # what is still waiting then is dropped by Faust, as it is of an earlier generation
         self._thread.assigned_at = time.time()
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature

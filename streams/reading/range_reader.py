@@ -5,6 +5,7 @@ The consumer is of no group, so it moves nobody's position.
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
@@ -56,6 +57,12 @@ class RangeReader:
         kept = await self._reading.beginning_offsets([at])
         return int(kept[at])
 
+    async def end(self, topic_partition: TopicPartition) -> int:
+        """Return the offset after the last record of a partition."""
+        at = ClientPartition(*topic_partition)
+        ends = await self._reading.end_offsets([at])
+        return int(ends[at])
+
     async def records(
         self, topic_partition: TopicPartition, first: int, end: int, most: int
     ) -> AsyncIterator[list[RawRecord]]:
@@ -77,8 +84,13 @@ class RangeReader:
 
 
 @asynccontextmanager
-async def range_reader(settings: Settings) -> AsyncIterator[RangeReader]:
+async def range_reader(settings: Settings, **options: Any) -> AsyncIterator[RangeReader]:
     """Connect for the block.
+
+    Parameters
+    ----------
+    settings : where the cluster is.
+    options : of the consumer; by default only committed records are seen, and ends lie before open transactions.
 
     Raises
     ------
@@ -87,7 +99,7 @@ async def range_reader(settings: Settings) -> AsyncIterator[RangeReader]:
     TopicError
         If it refuses, or a batch cannot be read.
     """
-    reading = consumer(settings)
+    reading = consumer(settings, **options)
     try:
         await reading.start()
         yield RangeReader(reading)

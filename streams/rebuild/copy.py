@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streams.redis.connection import answered
+from streams.redis.prefix import is_own_key
 from streams.state.keys import TOPIC_IDS, UserKeys
 
 __all__ = ["Copier", "CopyCounts"]
@@ -81,27 +82,35 @@ class Copier:
         yield users, others
 
     def _is_to_be_copied(self, key: str) -> bool:
-        if key.startswith((*_MADE_OF_EVENTS, _OF_A_DATABASE)):
+        if not is_own_key(key, "") or key.startswith((*_MADE_OF_EVENTS, _OF_A_DATABASE)):
             return False
         return self._index is not None or not key.startswith(_OF_A_SERVER)
 
     async def _copy_users(self, profiles: Sequence[str], copied: CopyCounts) -> None:
         """Copy list, mode, sequence and impressions of users who have them, if the target knows the users.
 
-        A sequence is at most the number of events: one that a drifted counter had made larger would refuse lists.
+        A sequence is at most the number of events, and twice that of those taken back: one that a drifted counter had
+        made larger would refuse lists. An account's counts its guests' events too, and may come out too small here;
+        then its next list is the later one all the same.
         """
         stored = await _each(self._live, (("HMGET", key, "mode", "list_sequence", "impressions") for key in profiles))
-        counted = await _each(self._target, (("HMGET", key, "watches", "ratings", "actions") for key in profiles))
+        counted = await _each(
+            self._target, (("HMGET", key, "watches", "ratings", "actions", "withdrawn") for key in profiles)
+        )
+        has_guests = await _each(self._target, (("EXISTS", f"{key}:guests") for key in profiles))
         writes, known = [], []
-        for key, (mode, sequence, impressions), counts in zip(profiles, stored, counted, strict=True):
-            if mode is None or sequence is None:
+        for key, (mode, sequence, impressions), counts, is_account in zip(
+            profiles, stored, counted, has_guests, strict=True
+        ):
+            if mode is None:
                 continue
-            if counts[0] is None:
+            if counts[0] is None and not is_account:
                 copied.unknown += 1
                 continue
-            most = sum(map(int, counts))
+            *applied, withdrawn = (int(count or 0) for count in counts)
+            most = sum(applied) + 2 * withdrawn
             shown = () if impressions is None else ("impressions", impressions)
-            writes.append(("HSET", key, "mode", mode, "list_sequence", min(int(sequence), most), *shown))
+            writes.append(("HSET", key, "mode", mode, "list_sequence", min(int(sequence or 0), most), *shown))
             known.append(f"{key}:recs")
         await _each(self._target, writes)
         await self._copy_names(known)

@@ -16,6 +16,7 @@ import orjson
 from redis.asyncio import Redis
 
 from streams.redis.connection import answered
+from streams.state.calls import read_ids
 
 __all__ = [
     "SECTIONS",
@@ -36,7 +37,9 @@ _PAGE = 200  # users read in one round trip, up to 10 MB with full histories
 _SCAN = 2000
 _USER = re.compile(r"user:\{[^{}]*\}")
 _PARTITION = re.compile(r"(items:\{p\d+\}):at")
-_COUNTERS = ("watches", "ratings", "actions", "hidden", "rating_sum", "first_ts", "last_ts")
+_COUNTERS = ("watches", "ratings", "actions", "withdrawn", "hidden", "rating_sum", "first_ts", "last_ts")
+_RECENTS = 200  # how many interactions the state keeps, less one for each event that was taken back
+_ROUNDING = 1e-12  # of the largest weight beside it: what the difference of two sums may leave where nothing is left
 _SOURCES = ("watch", "rate", "action")  # what the events of each event topic are
 _MODULUS = 1 << 256
 DigestProgress = Callable[[int], None]
@@ -220,10 +223,12 @@ class _Comparer:
 
     def _compare_weights(self, one: _Facts, other: _Facts) -> None:
         apart = {}
+        rounding = _rounding_of(one, other)
         for name in one.weights | other.weights:
             mine, theirs = one.weights.get(name, 0.0), other.weights.get(name, 0.0)
             largest = max(abs(mine), abs(theirs))
-            distance = abs(mine - theirs) / largest if largest > _NOTHING else 0.0
+            is_apart = largest > _NOTHING and abs(mine - theirs) > rounding[_group_of(one, name)]
+            distance = abs(mine - theirs) / largest if is_apart else 0.0
             self._largest = max(self._largest, distance)
             self._weights += 1
             if not distance <= TOLERANCE:
@@ -239,6 +244,21 @@ class _Comparer:
     def result(self) -> DigestComparison:
         first, second = (tally.digest() for tally in self._tallies)
         return DigestComparison(first, second, self._different, tuple(self._examples), self._weights, self._largest)
+
+
+def _group_of(facts: _Facts, name: str) -> str:
+    """Return the key in which a weight lies: of a partition each has several."""
+    return "" if facts.key.startswith("user:") else name.partition(" ")[0]
+
+
+def _rounding_of(*both: _Facts) -> dict[str, float]:
+    """Return what is rounding beside the largest weight of each key."""
+    largest: dict[str, float] = {}
+    for facts in both:
+        for name, weight in facts.weights.items():
+            group = _group_of(facts, name)
+            largest[group] = max(largest.get(group, 0.0), abs(weight))
+    return {group: weight * _ROUNDING for group, weight in largest.items()}
 
 
 async def _pages(client: Any, seen: set[int]) -> AsyncIterator[list[str]]:
@@ -278,22 +298,27 @@ async def _read_users(client: Any, keys: Sequence[str]) -> list[_Facts]:
         pipeline.smembers(f"{key}:seen")
         pipeline.hgetall(f"{key}:genres")
         pipeline.hgetall(f"{key}:hidden")
+        pipeline.hgetall(f"{key}:again")
         for source in _SOURCES:
-            pipeline.zrange(f"{key}:events:{source}", 0, _EVENT_IDS - 1, desc=True, withscores=True)
+            pipeline.get(f"{key}:ids:{source}")
     replies = iter(await pipeline.execute() if keys else ())
-    return [_user(key, *(next(replies) for _ in range(5 + len(_SOURCES)))) for key in keys]
+    return [_user(key, *(next(replies) for _ in range(6 + len(_SOURCES)))) for key in keys]
 
 
-def _user(key: str, counters: Any, recent: Any, seen: Any, genres: Any, hidden: Any, *found_ids: Any) -> _Facts:
-    watches, ratings, actions, n_hidden, rating_sum, *times = (float(value or 0) for value in counters)
+def _user(
+    key: str, counters: Any, recent: Any, seen: Any, genres: Any, hidden: Any, again: Any, *found_ids: Any
+) -> _Facts:
+    watches, ratings, actions, withdrawn, n_hidden, rating_sum, *times = (float(value or 0) for value in counters)
     ids = {
-        source: sorted((int(score), member.decode()) for member, score in found)
+        source: sorted((score, mark.hex()) for mark, score in read_ids(found or b"")[-_EVENT_IDS:])
         for source, found in zip(_SOURCES, found_ids, strict=True)
     }
     exact = {
-        "users": [watches, ratings, actions, n_hidden, round(rating_sum, 6), *times] if any(counters) else None,
-        "recents": [entry.decode() for entry in recent],
-        "seen": sorted(member.decode() for member in seen),
+        "users": [watches, ratings, actions, withdrawn, n_hidden, round(rating_sum, 6), *times]
+        if any(counters)
+        else None,
+        "recents": [entry.decode() for entry in recent[: max(0, _RECENTS - int(withdrawn))]],
+        "seen": sorted((item.decode(), int(again.get(item, 0))) for item in seen),
         "hidden": {item.decode(): decided.decode() for item, decided in hidden.items()},
         "event_ids": ids if any(ids.values()) else None,
     }

@@ -17,12 +17,15 @@ from redis.asyncio import Redis
 from model.catalogue import Catalogue
 from streams.archive.parquet import EventArchive
 from streams.errors import TopicError
+from streams.people.forgetting import StateForgetter
+from streams.people.merging import GuestMerger
 from streams.reading.catalogue import CatalogueFeed
 from streams.rebuild.source import ArchiveLane, KafkaLane, PartitionOffsets, event_topic_partitions, missing_offsets
 from streams.records.positions import TopicPartition
-from streams.records.records import Event, Origin
+from streams.records.records import EventRecord, Origin, Withdrawal
 from streams.settings import Settings
 from streams.state.store import State, StateConfig
+from streams.withdrawals.originals import OriginalEvents
 
 __all__ = ["Rebuild", "RebuildConfig", "ReplayTotals"]
 
@@ -84,7 +87,11 @@ class Rebuild:
         self._state = State(
             target, replace(self._config.state, recent_returned=1), settings.kinds
         )  # profiles are for nobody here
+        self._originals = OriginalEvents(settings, self._state, self._genres_of, "rebuild", archive)
         self._feed = CatalogueFeed(settings, lambda _: None)
+        self._forgetter = StateForgetter(settings, self._state)
+        self._merger = GuestMerger(self._forgetter.feed.merges, self._state)
+        self._all_partitions = range(settings.partitions)
         n = min(self._config.lanes, settings.partitions)
         self._groups = [frozenset(range(lane, settings.partitions, n)) for lane in range(n)]
         self._lanes = [KafkaLane(settings, group) for group in self._groups]
@@ -103,6 +110,8 @@ class Rebuild:
         self._started.append(self._feed.stop)  # its start may fail half-way
         await self._feed.start()
         self.catalogue = self._feed.catalogue
+        self._started.append(self._forgetter.feed.stop)
+        await self._forgetter.feed.start()
 
     async def stop(self) -> None:
         """Disconnect from Kafka."""
@@ -130,6 +139,7 @@ class Rebuild:
             else offset
             for topic_partition, offset in begin.items()
         }
+        await self._forgetter.set_apart(self._all_partitions)
         archived = await self._replay_archive(begin, below)
         self.seek(below)
         records = await self.catch_up()
@@ -144,10 +154,17 @@ class Rebuild:
         return records
 
     async def replay_to(self, ends: PartitionOffsets) -> int:
-        """Apply from where the reading stands up to these offsets; return how many records were read."""
+        """Apply from where the reading stands up to these offsets; return how many records were read.
+
+        Users who were forgotten, by now, are counted and deleted; guests are linked with their accounts.
+        """
         before = self._done
+        await self._forgetter.feed.catch_up()
+        await self._forgetter.set_apart(self._all_partitions)
         self._total = self._done + sum(lane.left(ends) for lane in self._lanes)
         await _all(self._run(lane, ends) for lane in self._lanes)
+        await self._forgetter.clear(self._all_partitions, ends)
+        await self._merger.link(self._all_partitions)
         return self._done - before
 
     async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
@@ -216,15 +233,19 @@ class Rebuild:
             self._tell(len(events))
         return applied
 
-    async def _apply(self, events: Sequence[tuple[Origin, Event]]) -> None:
+    async def _apply(self, events: Sequence[tuple[Origin, EventRecord]]) -> None:
         if not events:
             return
         if self._touched is not None:
             self._touched.update(event.user_id for _, event in events)
-        await self._state.apply([(origin, event, self._genres_of(event.item_id)) for origin, event in events])
+        sourced = self._forgetter.relabelled([(origin, event, self._genres(event)) for origin, event in events])
+        await self._originals.apply(sourced)
+
+    def _genres(self, event: EventRecord) -> tuple[str, ...]:
+        return () if isinstance(event, Withdrawal) else self._genres_of(event.item_id)
 
     def _genres_of(self, item_id: str) -> tuple[str, ...]:
-        item = self.catalogue.find(item_id)
+        item = self.catalogue.find(self.catalogue.renames.first_id(item_id))
         return () if item is None else item.genres
 
     def _tell(self, records: int) -> None:

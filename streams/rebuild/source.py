@@ -20,7 +20,7 @@ from streams.kafka.clients import consumer
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.positions import TopicPartition
-from streams.records.records import Event, Origin
+from streams.records.records import EventRecord, Origin, Withdrawal
 from streams.settings import Settings
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PartitionOffsets = Mapping[TopicPartition, int]
-LaneEvents = Sequence[tuple[Origin, Event]]
+LaneEvents = Sequence[tuple[Origin, EventRecord]]
 _WAIT_MS = 500
 _FETCH_BYTES = 4 * 1024 * 1024  # of one partition at once: about 20,000 events
 
@@ -164,7 +164,7 @@ class ArchiveLane:
     async def read(self) -> LaneEvents | None:
         """Return the next events, of one partition of one topic; None at the end."""
         events = await asyncio.to_thread(next, self._batches, None)
-        return events and [pair for pair in events if self._kinds.find(pair[1].kind)]
+        return events and [pair for pair in events if isinstance(pair[1], Withdrawal) or self._kinds.find(pair[1].kind)]
 
 
 def nested(offsets: PartitionOffsets) -> dict[str, dict[int, int]]:

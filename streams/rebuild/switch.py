@@ -22,6 +22,7 @@ from streams.reading.app import WORKER_GROUP
 from streams.reading.range_reader import committed_offsets
 from streams.rebuild.copy import Copier, CopyCounts
 from streams.rebuild.rebuild import Rebuild
+from streams.rebuild.sharing import require_nobody_came, require_unshared
 from streams.rebuild.source import event_topic_partitions
 from streams.rebuild.target import REBUILDING, RebuildTarget
 from streams.records.positions import TopicPartition
@@ -84,7 +85,7 @@ async def switch(
     Steps: 1 while workers go on, note where they stand, copy all lists and the like, and read again from where they
     stood, to know whose lists have changed since; 2 ask the workers to wait, and wait until they do; 3 apply what came
     meanwhile, to the end of the topics, so that a late worker's batch is applied already; 4 copy the changed lists;
-    5 swap, if the hold still stands.
+    5 swap, if the hold still stands and nobody else has come to one of the databases.
 
     Parameters
     ----------
@@ -96,8 +97,8 @@ async def switch(
     Raises
     ------
     StateError
-        If a worker does not wait, the hold was lost, or the live database is ahead of the topics. Nothing has changed
-        then; running the rebuild once more goes on.
+        If a worker does not wait, the hold was lost, the live database is ahead of the topics, or others share one of
+        the databases. Nothing has changed then; running the rebuild once more goes on.
     """
     if where.live is None or where.index is None:
         raise StateError(f"rebuild: a database of the live server is required for a switch, got {where!r}")
@@ -112,6 +113,8 @@ async def switch(
         {topic_partition: min(offset, applied[topic_partition] + 1) for topic_partition, offset in stood.items()}
     )
     await rebuild.catch_up()
+    for url in (settings.redis, where.url):  # others may have come since the target was found
+        await require_unshared(url, settings.prefix)
     # Step 2
     began = time.monotonic()
     async with _held(live) as (token, renewing):
@@ -130,6 +133,8 @@ async def switch(
         # Step 4
         await copier.copy_again(changed, copied)
         # Step 5
+        for url in (settings.redis, where.url):
+            await require_nobody_came(url, settings.prefix)
         await _swap(live, target, where.live, where.index, token)
         pause_s = time.monotonic() - began
     with answered("rebuild: ending the hold of the old state"):

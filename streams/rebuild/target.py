@@ -1,11 +1,11 @@
-"""Where a rebuild goes: an empty database, marked as unfinished until it is done.
+"""Where a rebuild goes: a database without keys of the installation, marked as unfinished until it is done.
 
-An empty logical database of the same server can take the live one's place by ``SWAPDB``. Any other database is filled
-all the same, and an operator gives its address to the workers.
+An empty logical database of the same server can take the live one's place by ``SWAPDB``, unless other installations
+share one of them. Any other database is filled all the same, and an operator gives its address to the workers.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from streams.errors import StateError
+from streams.rebuild.sharing import find_foreign_key, require_unshared
 from streams.redis.connection import answered, connect
+from streams.redis.own_keys import find_own_key
 from streams.redis_url import database_of, in_database
 from streams.settings import Settings, without_password
 from streams.state.library import server_ids
@@ -29,11 +31,15 @@ _DATABASE = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class RebuildMarker:
-    """What is being rebuilt: topics by their prefix, and the live database's number where both are on one server."""
+    """What is being rebuilt: topics by their prefix, and the live database's number where both may be swapped."""
 
     prefix: str
     partitions: int
     live: int | None
+
+    def is_of(self, other: "RebuildMarker | None") -> bool:
+        """Return whether another marker is of the same rebuild; the live database may be another one by now."""
+        return other is not None and (self.prefix, self.partitions) == (other.prefix, other.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,8 @@ async def find_target(settings: Settings, to: str | None = None) -> RebuildTarge
     Raises
     ------
     StateError
-        If it is neither empty nor an unfinished rebuild of this installation, is the live one, or none is empty.
+        If it holds keys of this installation, but no unfinished rebuild of it; if it is the live one, or none is empty;
+        or if it is not named and others share it or the live one, which cannot be swapped then.
     """
     if to is None:
         url = await _next_database(settings)
@@ -73,9 +80,13 @@ async def find_target(settings: Settings, to: str | None = None) -> RebuildTarge
         url = in_database(settings.redis, int(to))
     else:
         url = to
-    live, target = connect(settings.redis), connect(url)
+    live, target = (connect(at, prefix=settings.prefix) for at in (settings.redis, url))
     try:
         indexes = await _swappable(settings.redis, live, url, target)
+        if indexes[0] is not None and to is None:
+            await require_unshared(url, settings.prefix)
+        elif indexes[0] is not None and await _is_shared((settings.redis, url), settings.prefix):
+            indexes = None, None
         marker = RebuildMarker(settings.prefix, settings.partitions, indexes[0])
         is_resumed = await _mark(url, target, marker)
         return RebuildTarget(url, *indexes, is_resumed)
@@ -84,22 +95,28 @@ async def find_target(settings: Settings, to: str | None = None) -> RebuildTarge
         await target.aclose()
 
 
+async def _is_shared(urls: Sequence[str], prefix: str) -> bool:
+    """Return whether one of these databases holds keys of others."""
+    return any([await find_foreign_key(url, prefix) is not None for url in urls])
+
+
 async def _next_database(settings: Settings) -> str:
     """Return an unfinished rebuild of this installation, or else the next empty database after the live one."""
-    client = connect(settings.redis)
+    client = connect(settings.redis, prefix=settings.prefix)
     try:
         if _is_cluster(client):
             raise StateError(
                 "rebuild: a Redis Cluster has one database, so another server must be named, got none; "
                 "give --to URL of an empty one"
             )
+        await require_unshared(settings.redis, settings.prefix)
         at = database_of(settings.redis)
         with answered("rebuild: looking for an empty database"):
             filled = await _filled(client)
             last = await _databases(client)
         marker = RebuildMarker(settings.prefix, settings.partitions, at)
         for index in filled:
-            if index != at and await _marker(in_database(settings.redis, index)) == marker:
+            if index != at and marker.is_of(await _marker(in_database(settings.redis, index), settings.prefix)):
                 return in_database(settings.redis, index)
     finally:
         await client.aclose()
@@ -107,7 +124,8 @@ async def _next_database(settings: Settings) -> str:
     if not empty:
         raise StateError(
             f"rebuild: an empty one of the {last} databases of {without_password(settings.redis)} is required, "
-            "got none; empty one (redis-cli -n N FLUSHDB), or give --to URL of another server"
+            "got none; delete what this installation has in another one (`reelstream redis clear --redis URL --yes`), "
+            "or give --to N of one that others use too, or --to URL of another server"
         )
     return in_database(settings.redis, empty[0])
 
@@ -142,8 +160,8 @@ async def _swappable(live_url: str, live: Redis, url: str, target: Redis) -> tup
     return at, index
 
 
-async def _marker(url: str) -> RebuildMarker | None:
-    client = connect(url)
+async def _marker(url: str, prefix: str) -> RebuildMarker | None:
+    client = connect(url, prefix=prefix)
     try:
         return _read(await _stored(client))
     finally:
@@ -151,22 +169,22 @@ async def _marker(url: str) -> RebuildMarker | None:
 
 
 async def _mark(url: str, target: Redis, marker: RebuildMarker) -> bool:
-    """Mark an empty target; return whether it was marked so before."""
+    """Mark a target without keys of this installation; return whether it was marked before."""
     stored = await _stored(target)
-    with answered("rebuild: looking at the target"):
-        size = int(await target.dbsize())
-    if stored is None and size > 0:
+    cure = f"delete it (`reelstream redis clear --redis {without_password(url)} --yes`) or give --to another one"
+    found = None if stored is not None else await find_own_key(url, marker.prefix)
+    if found is not None:
         raise StateError(
-            f"rebuild: an empty database or an unfinished rebuild is required, got {without_password(url)} with "
-            f"{size} keys; empty that one (FLUSHDB there) or give --to another one"
+            "rebuild: a database without keys of this installation, or an unfinished rebuild of it, is required, got "
+            f"{without_password(url)} with {found!r}; {cure}"
         )
-    if stored is not None and _read(stored) != marker:
+    if stored is not None and not marker.is_of(_read(stored)):
         raise StateError(
             f"rebuild: an unfinished rebuild of {asdict(marker)} is required, got {without_password(url)} with one of "
-            f"{stored.decode(errors='replace')}; empty that one (FLUSHDB there) or give --to another one"
+            f"{stored.decode(errors='replace')}; {cure}"
         )
     with answered("rebuild: marking the target"):
-        await target.set(REBUILDING, orjson.dumps(marker), nx=True)
+        await target.set(REBUILDING, orjson.dumps(marker))  # also one of before, of which ``live`` may be another
     return stored is not None
 
 

@@ -5,6 +5,7 @@
 event time may be, and ``duplicates`` which events came before. ``key_forms`` and ``wrapping`` read what serialisers put
 into keys and around values, and ``lookalikes`` says what bytes that are no record look like. ``published`` reads lists
 back for those who judge them, and ``trace_context`` what headers say of a trace.
+``data_requests`` is what people ask of their data, and ``merges`` says who was merged into whom.
 Every room of ``streams`` that handles events imports this one. It knows neither Kafka's clients nor Redis.
 """
 

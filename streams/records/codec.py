@@ -39,7 +39,8 @@ from streams.kinds import KINDS_VARIABLE
 from streams.records.ids import ID_RULE, MAX_ID_LENGTH, is_id
 from streams.records.key_forms import describe_key, named_by, readings
 from streams.records.lookalikes import describe_bytes, describe_fields, describe_json
-from streams.records.records import Action, Event, Rating, Request, Watch
+from streams.records.records import Action, EventRecord, Rating, Request, Watch, Withdrawal
+from streams.records.times import in_other_unit
 from streams.records.wrapping import behind_frame, is_envelope
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "MAX_QUERY_LENGTH",
     "MAX_TAGS",
     "MAX_TITLE_LENGTH",
+    "MAX_WAS",
     "MAX_YEAR",
     "MIN_YEAR",
     "BadRecord",
@@ -66,6 +68,9 @@ __all__ = [
     "decode_request",
     "decode_watch",
     "encode",
+    "read_id",
+    "read_object",
+    "removed_id",
 ]
 
 MAX_BYTES = 64 * 1024  # a record of this contract is below 1 KiB; beyond 64 KiB something else was sent
@@ -84,6 +89,7 @@ MAX_K = 200
 MAX_TITLE_LENGTH = 512
 MAX_GENRES = 32
 MAX_TAGS = 64  # words of people about an item; more than these say nothing new
+MAX_WAS = 16  # ids that an item had: who renames oftener names the latest
 MAX_EXCLUDE = 1000
 MAX_LIKE = 50  # of a few examples a list can still resemble each
 MAX_QUERY_LENGTH = 200  # characters; what reads queries takes a sentence or two
@@ -137,9 +143,11 @@ def _plain(value: object) -> object:
     raise TypeError(f"encode: a dataclass or JSON values are required, got {value!r}")
 
 
-def decode_watch(value: bytes | None) -> Watch:
+def decode_watch(value: bytes | None) -> Watch | Withdrawal:
     """Read a value of ``watch-events``; raise BadRecord if it breaks the contract."""
     fields = _object(value)
+    if fields.get("withdraws") is not None:
+        return _withdrawal(fields)
     return Watch(
         _id(fields, "event_id"),
         _id(fields, "user_id"),
@@ -150,9 +158,11 @@ def decode_watch(value: bytes | None) -> Watch:
     )
 
 
-def decode_rating(value: bytes | None) -> Rating:
+def decode_rating(value: bytes | None) -> Rating | Withdrawal:
     """Read a value of ``rate-events``; raise BadRecord if it breaks the contract."""
     fields = _object(value)
+    if fields.get("withdraws") is not None:
+        return _withdrawal(fields)
     return Rating(
         _id(fields, "event_id"),
         _id(fields, "user_id"),
@@ -163,9 +173,11 @@ def decode_rating(value: bytes | None) -> Rating:
     )
 
 
-def decode_action(value: bytes | None, kinds: KindTable = DEFAULT_KINDS) -> Action:
+def decode_action(value: bytes | None, kinds: KindTable = DEFAULT_KINDS) -> Action | Withdrawal:
     """Read a value of ``action-events``; raise BadRecord if it breaks the contract or the table lacks its kind."""
     fields = _object(value)
+    if fields.get("withdraws") is not None:
+        return _withdrawal(fields)
     return Action(
         _id(fields, "event_id"),
         _id(fields, "user_id"),
@@ -174,6 +186,15 @@ def decode_action(value: bytes | None, kinds: KindTable = DEFAULT_KINDS) -> Acti
         _kind(fields, kinds),
         _optional(fields, "rec_id", _id),
     )
+
+
+def _withdrawal(fields: Fields) -> Withdrawal:
+    event_id, withdraws = _id(fields, "event_id"), _id(fields, "withdraws")
+    if withdraws == event_id:
+        raise BadRecord(
+            "bad_field", f"withdraws must be the event_id of another record than its own, got {_short(withdraws)}"
+        )
+    return Withdrawal(event_id, _id(fields, "user_id"), _timestamp(fields), withdraws)
 
 
 def _kind(fields: Fields, kinds: KindTable) -> str:
@@ -199,12 +220,19 @@ def decode_item(key: bytes | None, value: bytes | None) -> Item | str:
     fields = _object(value)
     item_id = _id(fields, "item_id")
     check_key(key, "item_id", item_id)
+    released, expires = (_optional(fields, name, _moment) for name in ("released", "expires"))
+    if released is not None and expires is not None and expires <= released:
+        raise BadRecord("bad_field", f"expires must be later than released, {released}, got {expires}")
     return Item(
         item_id,
         _text(fields, "title", MAX_TITLE_LENGTH),
         _optional(fields, "year", _year),
         _genres(fields, "genres"),
         tuple(_text({"tags": tag}, "tags", MAX_ID_LENGTH) for tag in _list(fields, "tags", MAX_TAGS)),
+        released,
+        expires,
+        _flag(fields, "hidden"),
+        _earlier_ids(fields, item_id),
     )
 
 
@@ -292,7 +320,7 @@ def check_key(key: bytes | None, name: str, value: str) -> None:
         )
 
 
-DECODERS: Mapping[str, Callable[[bytes | None, KindTable], Event]] = {
+DECODERS: Mapping[str, Callable[[bytes | None, KindTable], EventRecord]] = {
     "watch-events": lambda value, _: decode_watch(value),
     "rate-events": lambda value, _: decode_rating(value),
     "action-events": decode_action,
@@ -368,6 +396,21 @@ def _removed(key: bytes | None, name: str) -> str:
     return removed
 
 
+def read_object(value: bytes | None) -> Fields:
+    """Return the fields of a JSON object, as every decoder reads them; raise BadRecord if it is none."""
+    return _object(value)
+
+
+def read_id(fields: Fields, name: str) -> str:
+    """Return a field that is an id; raise BadRecord if it is none."""
+    return _id(fields, name)
+
+
+def removed_id(key: bytes | None, name: str) -> str:
+    """Return the id that the key of an empty record names; raise BadRecord if it names none."""
+    return _removed(key, name)
+
+
 def _text(fields: Fields, name: str, longest: int) -> str:
     value = _present(fields, name)
     if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
@@ -385,6 +428,26 @@ def _timestamp(fields: Fields) -> int:
         return value
     value = _present(fields, "ts")
     raise BadRecord("bad_field", f"ts must be whole milliseconds since the epoch, in 64 bits, got {_short(value)}")
+
+
+def _earlier_ids(fields: Fields, item_id: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(_ids(fields, "was", MAX_WAS)))
+    if item_id in found:
+        raise BadRecord("bad_field", f"was must be other ids than the item's own, {item_id!r}, got {_short(found)}")
+    return found
+
+
+def _moment(fields: Fields, name: str) -> int:
+    """Return a moment that may be long ago or to come."""
+    value = _present(fields, name)
+    if type(value) is not int or value >= 2**63:  # the parser gives none below -2**63
+        raise BadRecord(
+            "bad_field", f"{name} must be whole milliseconds since the epoch, in 64 bits, got {_short(value)}"
+        )
+    unit = in_other_unit(value, 0)
+    if unit is not None:
+        raise BadRecord("wrong_unit", f"{name}{unit.removeprefix('ts')}")
+    return value
 
 
 def _year(fields: Fields, name: str) -> int:

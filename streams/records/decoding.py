@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from model.kinds import DEFAULT_KINDS, KindTable
 from streams.records.codec import DECODERS, BadRecord, BadRequest, check_key, decode_request
-from streams.records.records import Event, Origin, Request
+from streams.records.records import EventRecord, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS, bounded_ts, in_other_unit
 from streams.records.trace_context import TraceContext
 
@@ -62,9 +62,9 @@ class RefusedRequest:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """One batch, split; both parts keep the order of the batch."""
+    """One batch, split; both parts keep the order of the batch, and withdrawals stand among the events."""
 
-    events: tuple[tuple[Origin, Event], ...]
+    events: tuple[tuple[Origin, EventRecord], ...]
     rejected: tuple[Rejected, ...]
 
 
@@ -77,7 +77,7 @@ def decode_batch(records: Iterable[RawRecord], prefix: str = "", kinds: KindTabl
     prefix : topic prefix of this installation.
     kinds : of events that there are.
     """
-    events: list[tuple[Origin, Event]] = []
+    events: list[tuple[Origin, EventRecord]] = []
     rejected: list[Rejected] = []
     for record in records:
         try:
@@ -87,7 +87,7 @@ def decode_batch(records: Iterable[RawRecord], prefix: str = "", kinds: KindTabl
     return DecodedBatch(tuple(events), tuple(rejected))
 
 
-def decode_event(record: RawRecord, name: str, kinds: KindTable = DEFAULT_KINDS) -> Event:
+def decode_event(record: RawRecord, name: str, kinds: KindTable = DEFAULT_KINDS) -> EventRecord:
     """Decode one record of an event topic, whose ``name`` is without prefix; its time is what it counts as.
 
     Raises

@@ -5,6 +5,7 @@ together, and takes one that comes back later than that for a new event.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 
 from streams.records.records import EventIdentity
 
@@ -34,6 +35,11 @@ class RememberedEvents:
         if len(self._known) > self._most:
             self._known.popitem(last=False)
         return False
+
+    def forget(self, user_ids: Collection[str]) -> None:
+        """Forget the events of some users."""
+        for identity in [one for one in self._known if one[1] in user_ids]:
+            del self._known[identity]
 
     def clear(self) -> None:
         """Forget everything."""

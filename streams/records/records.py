@@ -14,14 +14,16 @@ from typing import Any, Literal
 from model.because import BY_TASTE, Because
 from model.feedback import RatingTallies, is_positive_watch
 from model.history import Interaction, Mode
-from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
+from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable, Source
 from model.wishes.query import QueryMethod
 from model.wishes.wishes import NO_GENRES, GenreWishes, Wishes
 
 __all__ = [
+    "MAX_STARS",
     "Action",
     "Event",
     "EventIdentity",
+    "EventRecord",
     "ListMode",
     "ListWording",
     "ListedItem",
@@ -34,16 +36,19 @@ __all__ = [
     "Status",
     "Tier",
     "Watch",
+    "Withdrawal",
     "identity_of",
     "interactions_of",
     "judged",
     "recommendation_id",
+    "source_of_topic",
 ]
 
 Status = Literal["promoted", "rejected", "held", "rolled_back", "withdrawn", "failed", "drifting"]
 ListMode = Literal["cold_start", "personalized", "degraded", "refused"]
 Tier = Literal["personalized", "hybrid", "trending", "static"]
 MAX_STARS = 5.0
+_SOURCES: Mapping[str, Source] = {"watch-events": "watch", "rate-events": "rate", "action-events": "action"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +167,37 @@ class Action:
         return Interaction(self.item_id, self.ts, self.kind, row.weight, row.is_positive)
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """An event is taken back: it counts for nothing, as if it had never been.
+
+    It is sent to the topic of that event under the same key, before or after it.
+
+    Parameters
+    ----------
+    event_id : its own id, and the same whenever the withdrawal is sent again.
+    user_id : whose event is taken back.
+    ts : when it was taken back, milliseconds since the epoch.
+    withdraws : the ``event_id`` of the event that is taken back.
+    """
+
+    event_id: str
+    user_id: str
+    ts: int
+    withdraws: str
+
+
 Event = Watch | Rating | Action
+EventRecord = Event | Withdrawal  # whatever an event topic holds
 EventIdentity = tuple[str, str, str]  # topic, user, and the id that the producer gave
 
 
-def identity_of(origin: Origin, event: Event) -> EventIdentity:
+def source_of_topic(topic: str) -> Source:
+    """Return what the events of an event topic are, which may be named with the prefix."""
+    return next(source for name, source in _SOURCES.items() if topic.endswith(name))
+
+
+def identity_of(origin: Origin, event: EventRecord) -> EventIdentity:
     """Return what a producer's retry has in common with the event: ids are a user's own, and a topic's."""
     return origin.topic, event.user_id, event.event_id
 

@@ -22,7 +22,6 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelConnectionPool
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -42,7 +41,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
-from streams.redis.routing import RoutedCluster
+from streams.redis.prefix import PrefixedAsyncRedis, PrefixedCluster, PrefixedRedis, PrefixedRoutedCluster
 from streams.redis_url import SentinelService, names_sentinels
 from streams.settings import without_password
 
@@ -83,7 +82,7 @@ def _limits(answer_s: float) -> _Limits:
     return {"socket_connect_timeout": _CONNECT_S, "socket_timeout": answer_s}
 
 
-def connect(url: str, attempts: int = _ATTEMPTS, *, must_answer: bool = False) -> AsyncRedis:
+def connect(url: str, attempts: int = _ATTEMPTS, *, prefix: str = "", must_answer: bool = False) -> AsyncRedis:
     """Return a client for the worker; all it asks here is whether the server belongs to a cluster.
 
     Parameters
@@ -92,6 +91,8 @@ def connect(url: str, attempts: int = _ATTEMPTS, *, must_answer: bool = False) -
         password and redis-py's options; or of Sentinels (``streams.redis_url``), whose primary is found anew with each
         connection. A server that cannot be reached now counts as a single one.
     attempts : how often a call is repeated whose connection broke; at most once on a cluster or with Sentinels.
+    prefix : put before every key (``streams.redis.prefix``); that of the settings, save where keys are read as they
+        are.
     must_answer : whether a server that cannot be reached now is an error.
 
     Raises
@@ -103,35 +104,43 @@ def connect(url: str, attempts: int = _ATTEMPTS, *, must_answer: bool = False) -
     """
     elsewhere = min(attempts, _ATTEMPTS_ELSEWHERE)
     limits = _limits(_ANSWER_S)
+    client: Any  # a server's and a cluster's share no type
     with _usable(url):
         if names_sentinels(url):
-            return _primary(SentinelService.of(url), limits, elsewhere)
-        if _is_cluster(url, must_answer=must_answer):  # what we call is on both, though they share no type
-            cluster = RoutedCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
-            return cast("AsyncRedis", cluster)
-        retry = AsyncRetry(_backoff(), attempts, _REPEATED)
-        return AsyncRedis.from_url(url, **limits, retry=retry, health_check_interval=30)
+            client = _primary(SentinelService.of(url), limits, elsewhere)
+        elif _is_cluster(url, must_answer=must_answer):
+            client = PrefixedRoutedCluster.from_url(url, **limits, retry=AsyncRetry(_backoff(), elsewhere))
+        else:
+            retry = AsyncRetry(_backoff(), attempts, _REPEATED)
+            client = PrefixedAsyncRedis.from_url(url, **limits, retry=retry, health_check_interval=30)
+    client.key_prefix = prefix
+    return cast("AsyncRedis", client)  # what we call is on both
 
 
-def connect_to_read(url: str, answer_s: float = _READ_S, *, must_answer: bool = False) -> "redis.Redis":
+def connect_to_read(
+    url: str, answer_s: float = _READ_S, *, prefix: str = "", must_answer: bool = False
+) -> "redis.Redis":
     """Return a synchronous client for looking things up, of a server, a cluster or a primary, as ``connect`` does.
 
     It fails fast, because a person waits: within 10 s from here to the first failing call. It decodes what it reads.
     """
     limits = _limits(answer_s)
+    client: Any  # same
     with _usable(url):
         if names_sentinels(url):
-            return _primary_to_read(SentinelService.of(url), limits)
-        if _is_cluster(url, must_answer=must_answer):
+            client = _primary_to_read(SentinelService.of(url), limits)
+        elif _is_cluster(url, must_answer=must_answer):
             never = Retry(NoBackoff(), 0)  # it would ask the members for the slots again, the frozen one among them
             with answered("connecting to the cluster"):
-                cluster = RedisCluster.from_url(url, **limits, retry=never, decode_responses=True)
-            return cast("redis.Redis", cluster)
-        retry = Retry(_backoff(), 1, _REPEATED)
-        return redis.Redis.from_url(url, **limits, retry=retry, decode_responses=True)
+                client = PrefixedCluster.from_url(url, **limits, retry=never, decode_responses=True)
+        else:
+            retry = Retry(_backoff(), 1, _REPEATED)
+            client = PrefixedRedis.from_url(url, **limits, retry=retry, decode_responses=True)
+    client.key_prefix = prefix
+    return cast("redis.Redis", client)
 
 
-class _Primary(AsyncRedis):
+class _Primary(PrefixedAsyncRedis):
     """A client of a primary; its connections to the Sentinels are closed with it."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - as redis-py has it
@@ -140,7 +149,7 @@ class _Primary(AsyncRedis):
         await pool.sentinel_manager.aclose()
 
 
-class _PrimaryToRead(redis.Redis):
+class _PrimaryToRead(PrefixedRedis):
     """The same, synchronous."""
 
     def close(self) -> None:

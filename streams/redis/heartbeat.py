@@ -61,10 +61,12 @@ class Heartbeat:
     role : of the process, such as ``worker``.
     redis : a connected client, closed by who opened it; or a URL, for a process that needs no Redis: it connects anew
         after each failure, and says but once that it goes on without.
+    prefix : of the keys, where a URL is given.
     """
 
-    def __init__(self, role: str, redis: AsyncRedis | str) -> None:
+    def __init__(self, role: str, redis: AsyncRedis | str, prefix: str = "") -> None:
         self._role = role
+        self._prefix = prefix
         self._redis = redis
         self._goes_on = f"; the {role} goes on" if isinstance(redis, str) else ""
 
@@ -89,7 +91,7 @@ class Heartbeat:
         if not isinstance(self._redis, str):
             yield self._redis
             return
-        client = await asyncio.to_thread(connect, self._redis, 0)
+        client = await asyncio.to_thread(connect, self._redis, 0, prefix=self._prefix)
         try:
             yield client
         finally:

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import orjson
-import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_weights
-from safetensors.torch import save as save_weights
+from safetensors.numpy import load as load_weights
+from safetensors.numpy import save as save_weights
 
 from model.network.delta import Delta
 from model.network.snapshot import Snapshot
 from model.vocabulary import Rows
 from streams.errors import RegistryError
-from streams.registry.versions import Lineage, Version, VersionStore
+from streams.registry.versions import Lineage, Version, VersionStore, file_of, is_unanswered
 
 __all__ = ["FollowedVersion", "Registry"]
 
@@ -137,6 +137,42 @@ class Registry(VersionStore):
             return None
         return None if other.url == self.url else other
 
+    def forget_users(self, names: Mapping[str, str]) -> tuple[str, ...]:
+        """Take users out of every version, and return the ids of those that were rewritten.
+
+        Newest first, so that each is read before what it rests on is rewritten. One that held changes alone is whole
+        then, and its id is the same: what points to it, or rests on it, still does.
+
+        Parameters
+        ----------
+        names : of the users, and what stands in their places.
+
+        Raises
+        ------
+        RegistryError
+            If the store does not answer, or a version cannot be written; what is older is left as it was then, so that
+            a later call finds every version readable. A torn version is passed over, as nobody can serve it.
+        """
+        rewritten = []
+        for version_id in self.described():
+            try:
+                snapshot, version = self.load(version_id)
+            except RegistryError as error:
+                if is_unanswered(error):
+                    raise
+                _log.warning("version.unreadable %s", error)
+                continue
+            self.sweep_unnamed(version)
+            if names.keys().isdisjoint(snapshot.users):
+                continue
+            found = snapshot.without_users(names)
+            tensors = {name: _storable(name, tensor) for name, tensor in found.weights.items()}
+            inside, outside = _split(found.describe())
+            kept = {name: value for name, value in version.details.items() if name not in ("snapshot", "delta")}
+            self.rewrite(version, {_WEIGHTS: save_weights(tensors), **outside}, kept | {"snapshot": inside})
+            rewritten.append(version.version_id)
+        return tuple(rewritten)
+
     def changes_since_whole(self, version_id: str) -> int:
         """Return how many versions in a row up to this one hold changes alone, 0 for a whole one."""
         return len(self._chain(version_id, None)) - 1
@@ -167,10 +203,10 @@ class Registry(VersionStore):
         changed = None if rows is None else np.unique(np.concatenate(rows))
         return FollowedVersion(snapshot, chain[0], sum(version.size for version in chain), changed)
 
-    def _read(self, version: Version) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    def _read(self, version: Version) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the tensors and the description of what a version holds."""
         kind, name = ("snapshot", _WEIGHTS) if version.base is None else ("delta", _DELTA)
-        contents = {file: self.fetch(version, file) for file in version.files}
+        contents = {file_of(file): self.fetch(version, file) for file in version.files}
         try:
             tensors = load_weights(contents.pop(name))
             outside = {file.removesuffix(".json"): orjson.loads(content) for file, content in contents.items()}
@@ -189,11 +225,11 @@ def _worth_storing(before: Snapshot, after: Snapshot) -> Delta | None:
     return delta if delta.size < _WORTH * sum(weight.nbytes for weight in after.weights.values()) else None
 
 
-def _storable(name: str, weight: torch.Tensor) -> torch.Tensor:
-    """Return a contiguous copy on the CPU, because tensors that share memory cannot be stored apart."""
-    if not bool(torch.isfinite(weight).all()):
-        raise RegistryError(f"registry: weight {name!r} must be finite, got NaN or infinity in {tuple(weight.shape)}")
-    return weight.detach().to("cpu", copy=True).contiguous()
+def _storable(name: str, weight: NDArray[Any]) -> NDArray[Any]:
+    """Return a weight as it is stored, which is as it lies in memory without gaps."""
+    if not np.isfinite(weight).all():
+        raise RegistryError(f"registry: weight {name!r} must be finite, got NaN or infinity in {weight.shape}")
+    return np.ascontiguousarray(weight).reshape(weight.shape)  # of a single number it would make a row of one
 
 
 def _split(description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:

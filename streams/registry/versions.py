@@ -24,13 +24,17 @@ from fsspec.implementations.local import LocalFileSystem
 from streams.errors import RegistryError
 from streams.files import put_whole
 
-__all__ = ["DESCRIPTION", "FORMAT", "Lineage", "StoredFile", "Version", "VersionStore"]
+__all__ = ["DESCRIPTION", "FORMAT", "Lineage", "StoredFile", "Version", "VersionStore", "file_of", "is_unanswered"]
 
-FORMAT = 2  # 1 had no base
+FORMAT = 3  # 1 had no base, 2 was never rewritten
+_AS_WRITTEN = 2  # the format of a version that is as it was first written
 DESCRIPTION = "version.json"
+USERS = "users.json"  # of a version with many
 _ID = re.compile(r"v(\d{6,18})-([0-9a-f]{8})")
 _CANDIDATES = 5  # ids that are named where several begin as was typed
 _FILE = re.compile(r"[a-z][a-z0-9_]{0,63}\.(json|safetensors)")
+_LEFT = re.compile(rf"{_FILE.pattern}|\.{_FILE.pattern}\.[0-9a-f]{{16}}")  # the latter while it was written
+_REWRITTEN = re.compile(r"_r(\d+)\.")
 _MAX_BYTES = 16 * 1024 * 1024  # of version.json, whose large parts rest in files of their own
 _log = logging.getLogger(__name__)
 
@@ -158,6 +162,68 @@ class VersionStore:
             raise
         return self.read(version_id)
 
+    def rewrite(self, version: Version, files: Mapping[str, bytes], details: Mapping[str, Any]) -> Version:
+        """Put another content, whole and without a base, in the place of a version's; its id stays.
+
+        The hash in the id is that of what was first written. A rewritten description says so under ``rewritten``, and
+        carries a hash of its own in its place. Files of earlier contents are deleted last, so whoever dies in between
+        leaves a version that can be read.
+
+        Raises
+        ------
+        RegistryError
+            If the folder cannot be written.
+        """
+        times = 1 + max((int(found[1]) for name in version.files if (found := _REWRITTEN.search(name))), default=0)
+        named = {name.replace(".", f"_r{times}.", 1): content for name, content in files.items()}
+        lineage = Lineage(
+            version.parent, version.metrics, version.offsets, version.created_ms, version.seed, version.code_revision
+        )
+        body = _body(named, details, lineage) | {"format": FORMAT}
+        body["rewritten"] = {"times": times, "digest": _digest(body)}
+        for name, content in named.items():
+            self._write(version.version_id, name, content)
+        content = orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        self._write(version.version_id, DESCRIPTION, content)
+        self._delete(version.version_id, version.files)
+        return self.read(version.version_id)
+
+    def sweep_unnamed(self, version: Version) -> None:
+        """Delete files of a version that its description does not name, as whoever died in a rewriting left them.
+
+        Raises
+        ------
+        RegistryError
+            If the folder cannot be read or written.
+        """
+        folder = f"{self._root}/{version.version_id}"
+        self._files.invalidate_cache()
+        try:
+            paths = self._files.ls(folder, detail=False)
+        except OSError as error:
+            raise RegistryError(f"registry: {folder} must be a readable folder, got {error!r}") from error
+        names = (str(path).rpartition("/")[2] for path in paths)
+        known = (*version.files, DESCRIPTION)
+        self._delete(version.version_id, [name for name in names if _LEFT.fullmatch(name) and name not in known])
+
+    def read_beside(self, name: str) -> bytes | None:
+        """Return a file that lies beside the versions, None where there is none; raise RegistryError as ``read``."""
+        try:
+            content: bytes = self._files.cat_file(f"{self._root}/{name}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RegistryError(f"registry: {self.url}/{name} must be readable, got {error!r}") from error
+        return content
+
+    def write_beside(self, name: str, content: bytes) -> None:
+        """Write a file that lies beside the versions; raise RegistryError where that is not possible."""
+        path = f"{self._root}/{name}"
+        try:
+            put_whole(self._files, path, content)
+        except Exception as error:  # each store's driver has errors of its own
+            raise RegistryError(f"registry: {path} must be writable ({len(content)} bytes), got {error!r}") from error
+
     def require_writable(self) -> None:
         """Write a small file and remove it, so that what forbids writing is told before hours of training.
 
@@ -284,6 +350,14 @@ class VersionStore:
         _same(path, "SHA-256", stored.sha256, hashlib.sha256(content).hexdigest())
         return content
 
+    def user_ids(self, version: Version) -> tuple[str, ...]:
+        """Return the users that a version names by itself: all of a whole one, the new ones of one with a base."""
+        for name in version.files:
+            if file_of(name) == USERS:
+                return tuple(orjson.loads(self.fetch(version, name)))
+        kind = "snapshot" if version.base is None else "delta"
+        return tuple(version.details.get(kind, {}).get("users", ()))
+
     def remove(self, version_id: str) -> None:
         """Delete a version: its description first, so that it is gone before its files are.
 
@@ -354,12 +428,32 @@ class VersionStore:
         except Exception as error:  # each store's driver has errors of its own
             raise RegistryError(f"registry: {path} must be writable ({len(content)} bytes), got {error!r}") from error
 
+    def _delete(self, version_id: str, names: Iterable[str]) -> None:
+        for name in names:
+            path = self._path(version_id, name)
+            try:
+                self._files.rm_file(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise RegistryError(f"registry: {path} must be deletable, got {error!r}") from error
+
     def _sweep(self, version_id: str) -> None:
         """Remove what was written of a version that does not exist, as far as the store lets us."""
         folder = f"{self._root}/{version_id}"
         with suppress(Exception):
             if not self._files.exists(self._path(version_id, DESCRIPTION)):
                 self._files.rm(folder, recursive=True)
+
+
+def file_of(name: str) -> str:
+    """Return which file of a version one is, whether it was rewritten or not."""
+    return _REWRITTEN.sub(".", name)
+
+
+def is_unanswered(error: RegistryError) -> bool:
+    """Return whether the store failed, so that the same call may pass later; a file that is not there is none."""
+    return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
 
 
 def _body(files: Mapping[str, bytes], details: Mapping[str, Any], lineage: Lineage) -> dict[str, Any]:
@@ -371,7 +465,7 @@ def _body(files: Mapping[str, bytes], details: Mapping[str, Any], lineage: Linea
         if not math.isfinite(figure):
             raise RegistryError(f"registry: metric {name!r} must be finite, got {figure!r}")
     body = {
-        "format": FORMAT,
+        "format": _AS_WRITTEN,
         "parent": lineage.parent,
         "created_ms": lineage.created_ms,
         "seed": lineage.seed,
@@ -412,7 +506,10 @@ def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
         raise RegistryError(
             f"registry: {path} must have format 1 to {FORMAT}, got {written!r}; a newer Reelstream wrote it, upgrade"
         )
-    _same(path, "content hash", version_id.partition("-")[2], _digest(body))
+    if written > _AS_WRITTEN:
+        _check_rewritten(path, body)
+    else:
+        _same(path, "content hash", version_id.partition("-")[2], _digest(body))
     try:
         return Version(
             version_id,
@@ -432,6 +529,15 @@ def _version(version_id: str, uri: str, path: str, content: bytes) -> Version:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RegistryError(f"registry: {path} must describe a version, got {error!r}") from error
+
+
+def _check_rewritten(path: str, body: Mapping[str, Any]) -> None:
+    """Compare a rewritten description with its own hash, as that in the id is of what was first written."""
+    told = body.get("rewritten")
+    if not isinstance(told, dict) or not isinstance(told.get("digest"), str):
+        raise RegistryError(f"registry: {path} must say its hash under rewritten, got {told!r:.80}")
+    rest = {name: value for name, value in body.items() if name != "rewritten"}
+    _same(path, "content hash", told["digest"], _digest(rest))
 
 
 def _stored_file(name: str, file: Mapping[str, Any]) -> StoredFile:

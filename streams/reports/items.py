@@ -49,7 +49,7 @@ def search_titles(finder: TitleFinder, text: str, n: int) -> list[dict[str, Any]
 def described_similar(
     lookups: Lookups, item: Item, kinds: Sequence[str] = SIMILAR_KINDS, n: int = 10
 ) -> dict[str, Any]:
-    """Return what is similar to an item: n items of each kind, best first."""
+    """Return what is similar to an item: up to n items of each kind that may be shown, best first."""
     found = lookups.similar(item.item_id)
     lists: Mapping[str, tuple[tuple[str, float], ...]] = {
         kind: () if found is None else getattr(found, kind)[:n] for kind in kinds
@@ -61,7 +61,7 @@ def described_similar(
             kind: [
                 {"rank": rank, **described_item(described[item_id]), "score": score}
                 for rank, (item_id, score) in enumerate(ranked, 1)
-                if item_id in described
+                if item_id in described and lookups.may_show(described[item_id])
             ]
             for kind, ranked in lists.items()
         },

@@ -18,6 +18,7 @@ __all__ = [
     "list_with_titles",
 ]
 
+_SPARE = 20  # hot items that may have expired since they were merged, a second ago
 _NO_TITLE: Mapping[str, Any] = {"title": None, "year": None, "genres": ()}
 
 
@@ -27,10 +28,13 @@ def described_item(item: Item) -> dict[str, Any]:
 
 
 def list_with_titles(lookups: Lookups, record: Mapping[str, Any], n: int | None = None) -> dict[str, Any]:
-    """Return a record of ``recommendations`` whose first n items, by default all, say their titles."""
-    listed = record["items"][:n]
-    titles = lookups.items(item["item_id"] for item in listed)
-    return {**record, "items": [{**item, **_title(titles, item["item_id"])} for item in listed]}
+    """Return a record of ``recommendations`` whose first n items, by default all, say their titles.
+
+    Items that may not be shown any more are left out; the others keep their ranks.
+    """
+    titles = lookups.items(item["item_id"] for item in record["items"])
+    shown = [item for item in record["items"] if lookups.may_show(titles.get(item["item_id"]))][:n]
+    return {**record, "items": [{**item, **_title(titles, item["item_id"])} for item in shown]}
 
 
 def described_profile(lookups: Lookups, user_id: str, n: int) -> dict[str, Any]:
@@ -45,11 +49,12 @@ def described_profile(lookups: Lookups, user_id: str, n: int) -> dict[str, Any]:
 
 def described_trending(lookups: Lookups, n: int, genre: str | None = None) -> list[dict[str, Any]]:
     """Return the n hottest items, of one genre if given, hottest first."""
-    ranked = lookups.trending(n, genre)
+    ranked = lookups.trending(n + _SPARE, genre)
     titles = lookups.items(item_id for item_id, _ in ranked)
+    shown = [(item_id, heat) for item_id, heat in ranked if lookups.may_show(titles.get(item_id))][:n]
     return [
         {"rank": rank, "item_id": item_id, **_title(titles, item_id), "score": heat, "reason": "trending"}
-        for rank, (item_id, heat) in enumerate(ranked, 1)
+        for rank, (item_id, heat) in enumerate(shown, 1)
     ]
 
 

@@ -1,6 +1,6 @@
 """Letting a version serve because a person says so: on the command line, over HTTP or on the page.
 
-It imports torch, as the version is loaded first, with every check that a worker makes.
+The version is loaded first, with every check that a worker makes.
 """
 
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ async def _serve(
     snapshot, version = Registry(settings.registry).load(version_id)
     require_repeats(version_id, snapshot, keeps=settings.keep_repeats)
     decision = decide(version, status, cause, by=by)
-    client = connect(settings.redis)
+    client = connect(settings.redis, prefix=settings.prefix)
     try:
         state = State(client)
         await state.install()
@@ -111,5 +111,5 @@ async def _serve(
 
 
 def _pointer(settings: Settings) -> ModelPointer | None:
-    with connect_to_read(settings.redis) as client:
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         return find_pointer(client)

@@ -77,6 +77,7 @@ class Arms:
         wanted: Sequence[tuple[Profile, Trigger]],
         *,
         wishes: Sequence[Wishes] | None = None,
+        is_behind: bool = False,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given, each by the recommender of its user's arm.
 
@@ -84,13 +85,13 @@ class Arms:
         ----------
         serving : makes the lists.
         base : the recommender that serves now.
-        wanted, wishes : as for ``Serving.answer``.
+        wanted, wishes, is_behind : as for ``Serving.answer``.
         """
         answers: dict[int, Answer] = {}
         for places, recommender, under in self._parts(base, wanted):
             mine = [wanted[place] for place in places]
             asked = None if wishes is None else [wishes[place] for place in places]
-            made = await serving.answer(recommender, mine, wishes=asked, under=under)
+            made = await serving.answer(recommender, mine, wishes=asked, under=under, is_behind=is_behind)
             answers.update(zip(places, made, strict=True))
         return tuple(answers[place] for place in range(len(wanted)))
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 __all__ = ["Breaker", "BreakerConfig", "BudgetedScorer"]
 
+UNHURRIED = 8  # budgets of a call that is not urgent: where it hangs, three of them pass before the breaker opens
 TOLD_S = 600.0  # of a failure: where calls are rare, the next one that could close the breaker may come days later
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class BudgetedScorer:
 
     Parameters
     ----------
-    budget_s : seconds a call may take, waiting for the thread included.
+    budget_s : seconds a call may take, from when those before it are done or given up.
     breaker : consulted before each call.
     """
 
@@ -80,9 +81,17 @@ class BudgetedScorer:
         self._budget_s = budget_s
         self._breaker = breaker
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self._turn = asyncio.Lock()  # so that waiting for a call before it costs no call its budget
 
-    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
-        """Return ``score()``, or ``fallback()`` where scoring fails, is late, or has lately kept failing."""
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T], *, is_urgent: bool = True) -> T:
+        """Return ``score()``, or ``fallback()`` where scoring fails, is late, or has lately kept failing.
+
+        What is not urgent has eight times the budget: lists out of a backlog are late anyway.
+        """
+        async with self._turn:
+            return await self._within(self._budget_s if is_urgent else UNHURRIED * self._budget_s, score, fallback)
+
+    async def _within(self, budget_s: float, score: Callable[[], T], fallback: Callable[[], T]) -> T:
         if self._breaker.is_open():
             return self._fallen("breaker", fallback)
         try:
@@ -90,13 +99,13 @@ class BudgetedScorer:
         except RuntimeError as error:  # the pool is closed: the worker is ending, and this is its last batch
             logger.warning("scoring.closed %r", error)
             return self._fallen("closed", fallback)
-        await asyncio.wait({scoring}, timeout=self._budget_s)
+        await asyncio.wait({scoring}, timeout=budget_s)
         if not scoring.done():
             await asyncio.sleep(0)  # where the loop itself was held up, timer and result come in one turn
         if not scoring.done():
             scoring.cancel()
             await asyncio.sleep(0)  # the cancellation reaches the pool with the loop's next turn
-            logger.warning("scoring.late, over %s s", self._budget_s)
+            logger.warning("scoring.late, over %s s", budget_s)
             cause = "late"
         else:
             try:

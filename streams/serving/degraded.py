@@ -77,6 +77,11 @@ class DegradedLists:
         for one in some:
             self._waiting.pop(one.user_id, None)
 
+    def forget_users(self, user_ids: Iterable[str]) -> None:
+        """Let go what is remembered of users who were forgotten."""
+        for user_id in user_ids:
+            self._waiting.pop(user_id, None)
+
     def postpone(self, some: Collection[DegradedList]) -> None:
         """Put lists behind all others that could not be made again; after three tries they wait for an event."""
         for one in some:

@@ -2,8 +2,8 @@
 
 Model versions, the scorekeeper's figures and archived files hold the ids that their own offsets belong to. The state is
 made of the event topics. So an event topic that was made anew ends every process, and none starts again until a person
-has chosen a cure. A catalogue, or user profiles, that were made anew need none: they are read from their first record
-at every start.
+has chosen a cure. A catalogue, user profiles, or data requests, that were made anew need none: they are read from their
+first record at every start.
 """
 
 import asyncio
@@ -18,33 +18,54 @@ from streams.errors import StateError
 from streams.kafka import topics
 from streams.kafka.topic_ids import made_anew, read_topic_ids, replaced
 from streams.records.positions import TopicIds
+from streams.redis.adopting import AdoptedKeys, adopt_keys
 from streams.redis.connection import answered, connect_to_read
+from streams.redis.earlier_keys import require_no_earlier_keys
 from streams.settings import Settings
-from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED, TOPIC_IDS
+from streams.state.keys import CATALOG_REJECTED, DATA_REQUESTS_REJECTED, HINTS_REJECTED, TOPIC_IDS
 
-__all__ = ["keep_ids", "recognise_topics"]
+__all__ = ["adopt_earlier_keys", "keep_ids", "recognise_topics", "require_renamed"]
 
-_REREAD = {topics.CATALOG: CATALOG_REJECTED, topics.USER_PROFILES: HINTS_REJECTED}  # what Redis knows of their offsets
+_REREAD = {  # and what Redis knows of their offsets
+    topics.CATALOG: CATALOG_REJECTED,
+    topics.USER_PROFILES: HINTS_REJECTED,
+    topics.DATA_REQUESTS: DATA_REQUESTS_REJECTED,
+}
 _KEPT = (*topics.EVENTS, *_REREAD)  # of which Redis holds positions
 _KEEP_S = 2.0  # as often as the cluster is looked at
 logger = logging.getLogger(__name__)
 
 
+def require_renamed(settings: Settings) -> None:
+    """Raise StateError where Redis holds the state of this installation under keys without its prefix."""
+    require_no_earlier_keys(settings, TOPIC_IDS, settings.prefix + topics.WATCHES)
+
+
+async def adopt_earlier_keys(settings: Settings, *, is_tried: bool = False) -> AdoptedKeys:
+    """Rename such keys, or only count them; see ``streams.redis.adopting``."""
+    return await adopt_keys(settings, TOPIC_IDS, topics.WATCHES, is_tried=is_tried)
+
+
 def recognise_topics(settings: Settings) -> None:
     """Compare the topics with the ids that belong to the positions in Redis, and write those that are not known yet.
 
-    A catalogue or user profiles made anew are logged and accepted: what Redis knows of their offsets is forgotten.
+    A catalogue, user profiles or data requests made anew are logged and accepted: what Redis knows of their offsets is
+    forgotten.
 
     Raises
     ------
     TopicError
         If an event topic was made anew, or the cluster does not answer.
     StateError
-        If Redis does not answer.
+        If Redis does not answer, or holds the state of this installation under keys without its prefix.
     """
     names = [settings.prefix + name for name in _KEPT]
     found = read_topic_ids(settings, names)
-    with answered("topics: comparing their ids with the known ones"), connect_to_read(settings.redis) as client:
+    require_renamed(settings)
+    with (
+        answered("topics: comparing their ids with the known ones"),
+        connect_to_read(settings.redis, prefix=settings.prefix) as client,
+    ):
         for name, topic_id in found.items():
             client.hsetnx(TOPIC_IDS, name, topic_id)
         stored: Any = client.hgetall(TOPIC_IDS)

@@ -16,11 +16,13 @@ from model.ranking.cold_start import ScoredItem
 from model.ranking.exploration import explore
 from model.ranking.exposure import NewItem, expose
 from model.ranking.recommender import CandidateList, Recommender
+from model.renames import Renames
 from model.reranking.diversified import DiversityConfig
 from model.reranking.impressions import impressions_after
 from model.wishes.wishes import NO_WISHES, Wishes
 from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
+from streams.serving.renamed import listed_today, without_hidden
 
 T = TypeVar("T")
 Asked = Sequence[CatalogueWishes | None]  # as wishes were read; None for a list like any other
@@ -139,17 +141,24 @@ class Answer:
 class Scorer(Protocol):
     """Runs the ranking: under a budget while serving, at leisure in a replay."""
 
-    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
-        """Return ``score()``, or ``fallback()`` where that cannot be had."""
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T], *, is_urgent: bool = True) -> T:
+        """Return ``score()``, or ``fallback()`` where that cannot be had; what is not urgent may take longer."""
 
 
 class SeenFilter(Protocol):
-    """Tells which items users have touched or hidden: Redis while serving, the offline state in a replay."""
+    """Tells which items users have touched or hidden: Redis while serving, the offline state in a replay.
 
-    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
+    Items are named by their first ids; what was done under their other ids counts.
+    """
+
+    async def seen_among(
+        self, wanted: Sequence[tuple[Profile, Sequence[str]]], renames: Renames
+    ) -> Sequence[frozenset[str]]:
         """Return, for each profile, those of the given items that its user has seen or hidden."""
 
-    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> Sequence[frozenset[str]]:
+    async def hidden_among(
+        self, wanted: Sequence[tuple[Profile, Sequence[str]]], renames: Renames
+    ) -> Sequence[frozenset[str]]:
         """Return, for each profile, those of the given items that its user has hidden."""
 
 
@@ -193,6 +202,7 @@ class Serving:
         *,
         wishes: Sequence[Wishes] | None = None,
         under: ExperimentContext = NO_EXPERIMENT,
+        is_behind: bool = False,
     ) -> tuple[Answer, ...]:
         """Make one list per profile, in the order given; a replay asks for several moments of one user at once.
 
@@ -202,16 +212,21 @@ class Serving:
         wanted : for whom, and what led to it.
         wishes : what each list should be like; None where nobody asks for anything.
         under : what is written on the lists.
+        is_behind : whether much more waits. Reasons that take longer than ranking are left out then, and ranking may
+            take longer, as these lists are late anyway.
         """
         answers: list[Answer] = []
         wishes = [NO_WISHES] * len(wanted) if wishes is None else wishes
         chunk = self._chunk(recommender, wishes)
         for start in range(0, len(wanted), chunk):
             some = slice(start, start + chunk)
-            profiles = [profile for profile, _ in wanted[some]]
+            renames = recommender.known.renames
+            profiles = await without_hidden(self._seen.hidden_among, [profile for profile, _ in wanted[some]], renames)
             asked = await self._read(recommender, wishes[some])
             lengths = [self._length(one) for one in wishes[some]]
-            candidate_lists = await self._candidate_lists(recommender, profiles, asked, lengths)
+            candidate_lists = await self._candidate_lists(
+                recommender, profiles, asked, lengths, is_urgent=not is_behind
+            )
             mixed = recommender.diversified([one for one, _ in candidate_lists], self._config.k, self._config.diversity)
             candidate_lists = [(one, degraded) for one, (_, degraded) in zip(mixed, candidate_lists, strict=True)]
             triggers = [trigger for _, trigger in wanted[some]]
@@ -219,8 +234,12 @@ class Serving:
                 self._draft(candidates, trigger, k, under, degraded=degraded)
                 for (candidates, degraded), trigger, k in zip(candidate_lists, triggers, lengths, strict=True)
             ]
-            drafts = await self._explained(recommender, drafts, is_behind=len(wanted) > self._config.explain)
-            answers += [self._answer(draft, trigger, under) for draft, trigger in zip(drafts, triggers, strict=True)]
+            drafts = await self._explained(
+                recommender, drafts, is_behind=is_behind or len(wanted) > self._config.explain
+            )
+            answers += [
+                self._answer(draft, trigger, under, renames) for draft, trigger in zip(drafts, triggers, strict=True)
+            ]
         return tuple(answers)
 
     def _length(self, wishes: Wishes) -> int:
@@ -241,7 +260,13 @@ class Serving:
         )
 
     async def _candidate_lists(
-        self, recommender: Recommender, profiles: Sequence[Profile], asked: Asked, lengths: Sequence[int]
+        self,
+        recommender: Recommender,
+        profiles: Sequence[Profile],
+        asked: Asked,
+        lengths: Sequence[int],
+        *,
+        is_urgent: bool,
     ) -> list[tuple[CandidateList, bool]]:
         """Score, drop the seen unless repeats are kept, and look deeper for users who are left with too few."""
         found: dict[int, tuple[CandidateList, bool]] = {}
@@ -250,9 +275,11 @@ class Serving:
         while short:
             of_short = [profiles[place] for place in short], [asked[place] for place in short]
             scored, degraded = await self._scoring.within_budget(
-                partial(_scored, recommender, *of_short, n), partial(_degraded, recommender, *of_short, n)
+                partial(_scored, recommender, *of_short, n),
+                partial(_degraded, recommender, *of_short, n),
+                is_urgent=is_urgent,
             )
-            unseen = await self._unseen(scored, repeats=recommender.repeats)
+            unseen = await self._unseen(scored, recommender.known.renames, repeats=recommender.repeats)
             kept = dict(zip(short, unseen, strict=True))
             found.update({place: (candidates, degraded) for place, candidates in kept.items()})
             short = [
@@ -263,7 +290,9 @@ class Serving:
             n *= 4
         return [found[place] for place in range(len(profiles))]
 
-    async def _unseen(self, candidate_lists: Sequence[CandidateList], *, repeats: bool) -> list[CandidateList]:
+    async def _unseen(
+        self, candidate_lists: Sequence[CandidateList], renames: Renames, *, repeats: bool
+    ) -> list[CandidateList]:
         """Drop hidden items, and seen ones unless repeats are kept; who has none of these needs no look-up."""
         found = list(candidate_lists)
         for may_repeat in (False, True):
@@ -275,7 +304,8 @@ class Serving:
             if places:
                 among = self._seen.hidden_among if may_repeat else self._seen.seen_among
                 asked = [candidate_lists[place] for place in places]
-                seen = await among([(one.profile, [*_ids(one.items), *_ids(one.new)]) for one in asked])
+                wanted = [(one.profile, [*_ids(one.items), *_ids(one.new)]) for one in asked]
+                seen = await among(wanted, renames)
                 for place, items in zip(places, seen, strict=True):
                     found[place] = _without(found[place], items)
         return found
@@ -306,7 +336,7 @@ class Serving:
         )
         return _Draft(candidates, rec_id, k, degraded, items)
 
-    def _answer(self, draft: "_Draft", trigger: Trigger, under: ExperimentContext) -> Answer:
+    def _answer(self, draft: "_Draft", trigger: Trigger, under: ExperimentContext, renames: Renames) -> Answer:
         candidates, items = draft.candidates, draft.items
         profile = candidates.profile
         mode: ListMode = "degraded" if draft.degraded else candidates.mode
@@ -317,7 +347,7 @@ class Serving:
             mode=mode,
             model_version=candidates.version,
             k=draft.k,
-            items=items,
+            items=listed_today(items, renames),
             trigger=trigger.described,
             sequence=profile.sequence,
             event_ts=trigger.ts,

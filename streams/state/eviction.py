@@ -121,7 +121,7 @@ async def watch_eviction(
 
 
 def _look(role: str, settings: Settings, memory: RedisMemory | None) -> str | None:
-    with connect_to_read(settings.redis) as client:
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         if memory is not None:
             with answered(f"{role}: reading how much memory is used"):
                 memory.look(client)

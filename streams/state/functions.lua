@@ -1,4 +1,4 @@
-#!lua name=reelstream_v6
+#!lua name=reelstream_v8
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -16,7 +16,12 @@ local MIN_OWN_RATINGS = 5   -- from which a user's mean says more than the scale
 local SCALE_MIDDLE = 3      -- stars
 local ROUNDING = 1e-6       -- stars; a mean of equal ratings such as 3.7 may lie a little above them
 local NEWCOMER_EVENTS = 10  -- of each kind, that a user is a newcomer for
-local COUNTS, POSITIVE, NEWCOMERS = 4, 2, 1 -- bits of a verdict; the lower two are kept in the score of an event id
+local COUNTS, POSITIVE, NEWCOMERS = 4, 2, 1 -- bits of a verdict; the lower two are kept in the score of an event
+local RECORD, WITHDRAWN = 8, 4 -- a record's score is its event's times the one; the other bit says that it was taken back
+local PARTITIONS = 4096     -- an event's score is its offset times this, and its partition
+local MAX_DECISIONS = 8     -- about one item and user; of more, the oldest are forgotten and cannot come to stand again
+local GENRE_REST = 1e-6     -- of a weight; what is left of less is rounding, as genres are kept to 12 digits
+local HEAT_REST = 1e-9      -- the same of heat, which is kept to all its digits
 local SAFE_MS = 10000       -- a position older than this has reached every disk and replica that it will reach
 
 local server                -- run id of this process; a restarted or another server has another
@@ -81,44 +86,122 @@ end
 
 -- users --------------------------------------------------------------------------------------------------------
 
--- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 hidden, and event ids: 6 of watches, 7 of ratings,
--- 8 of actions
+-- keys of a user call: 1 profile, 2 recent, 3 seen, 4 genres, 5 hidden, event ids: 6 of watches, 7 of ratings,
+-- 8 of actions, and 9 again: how many more times each item was touched after the first
 local EVENT_IDS = {watch = 6, rate = 7, action = 8}
-local N_USER_KEYS = 8
+local N_USER_KEYS = 9
 
--- Recall the event ids applied before, from one topic. Ids are forgotten (oldest first) just before a call that brings
--- new events reads them, never after it: so a redelivered call finds what it found the first time.
-local function recall(key, batch, source, is_new, remembered)
-  local known, old_ids, new_ids = {}, {}, {}
-  for i, id in ipairs(batch.id) do
-    if batch.source[i] == source then
-      local ids = is_new[i] and new_ids or old_ids
-      ids[#ids + 1] = id
-    end
-  end
-  scores_of(key, old_ids, known)
-  if #new_ids > 0 then
-    redis.call('ZREMRANGEBYRANK', key, 0, -(remembered + 1))
-    scores_of(key, new_ids, known)
-  end
-  return {key = key, known = known, remembered = remembered, added = {}, n_added = 0, added_as = {}}
+-- A record of a counted event: 8 bytes of the SHA-1 of its id, and its score as a big-endian double; the newest is the
+-- last. A withdrawal has one too. Where it comes before its event, the id of that has one with the withdrawal's own score,
+-- below zero: such an event is awaited, in the withdrawal's partition alone. Two ids of one user and topic that share 8
+-- bytes are not met: among 512 the chance is 3e-17 for each event.
+local MARK_BYTES, RECORD_BYTES = 8, 16
+
+local function mark_of(id)
+  local hex = redis.sha1hex(id)
+  return struct.pack('>I4I4', tonumber(string.sub(hex, 1, 8), 16), tonumber(string.sub(hex, 9, 16), 16))
 end
 
--- Whether an id is among the last ones that counted: those of this call and, before them, those stored.
-local function is_remembered(ids, id)
-  if not ids.known[id] then return false end
-  local newer = ids.added_as[id]
-    and ids.n_added - ids.added_as[id]
-    or ids.n_added + redis.call('ZREVRANK', ids.key, id)
+local function is_withdrawal(batch, i)
+  return batch.withdraws ~= nil and batch.withdraws[i] ~= ''
+end
+
+-- The partition of an event, by its score.
+local function partition_of(score)
+  return score % PARTITIONS
+end
+
+-- Which events of a partition were taken back before they came.
+local function awaited_in(ids, partition)
+  ids.awaited[partition] = ids.awaited[partition] or {known = {}, place = {}, added_as = {}}
+  return ids.awaited[partition]
+end
+
+-- Recall the last record of an id, and those of it that is awaited.
+local function recall_one(ids, id)
+  local mark = mark_of(id)
+  local at = string.find(ids.records, mark, 1, true)
+  while at do
+    local place = (at - 1) / RECORD_BYTES + 1
+    if place == math.floor(place) then
+      local score = struct.unpack('>d', ids.records, at + MARK_BYTES)
+      local of = score < 0 and awaited_in(ids, partition_of(math.floor(-score / RECORD))) or ids
+      of.place[id], of.known[id] = place, score
+    end
+    at = string.find(ids.records, mark, at + 1, true)
+  end
+end
+
+-- Recall the event ids applied before, from one topic. Older ones than are remembered are forgotten only where a call
+-- adds new ones, after it read them: so a redelivered call finds what it found the first time.
+local function recall(key, batch, source, remembered)
+  local ids = {
+    key = key, records = '', remembered = remembered, known = {}, place = {}, added = {}, n_added = 0, added_as = {},
+    awaited = {},
+  }
+  for i, id in ipairs(batch.id) do
+    if batch.source[i] == source then
+      if ids.n_stored == nil then
+        ids.records = redis.call('GET', key) or ''
+        ids.n_stored = #ids.records / RECORD_BYTES
+      end
+      recall_one(ids, id)
+      if is_withdrawal(batch, i) then recall_one(ids, batch.withdraws[i]) end
+    end
+  end
+  return ids
+end
+
+-- Whether an id is among the last records: those of this call and, before them, those stored.
+local function is_among_last(ids, of, id)
+  if not of.known[id] then return false end
+  local newer = of.added_as[id]
+    and ids.n_added - of.added_as[id]
+    or ids.n_added + ids.n_stored - of.place[id]
   return newer < ids.remembered
 end
 
-local function remember(ids, id, score)
-  ids.known[id] = score
+-- Whether an event of this id has counted, or was a withdrawal.
+local function is_remembered(ids, id)
+  return is_among_last(ids, ids, id)
+end
+
+-- Whether an event of this id was taken back, in this partition, before it came.
+local function is_awaited(ids, id, partition)
+  local of = ids.awaited[partition]
+  return of ~= nil and is_among_last(ids, of, id)
+end
+
+local function add_record(ids, of, id, score)
+  of.known[id] = score
   ids.n_added = ids.n_added + 1
-  ids.added_as[id] = ids.n_added
-  ids.added[2 * ids.n_added - 1] = text(score)
-  ids.added[2 * ids.n_added] = id
+  of.added_as[id] = ids.n_added
+  ids.added[ids.n_added] = mark_of(id) .. struct.pack('>d', score)
+end
+
+local function remember(ids, id, score)
+  add_record(ids, ids, id, score)
+end
+
+-- Note in the record of an event that it was taken back.
+local function note_withdrawn(ids, id)
+  ids.known[id] = ids.known[id] + WITHDRAWN
+  local record = mark_of(id) .. struct.pack('>d', ids.known[id])
+  if ids.added_as[id] then
+    ids.added[ids.added_as[id]] = record
+  else
+    local before = (ids.place[id] - 1) * RECORD_BYTES
+    ids.records = string.sub(ids.records, 1, before) .. record .. string.sub(ids.records, before + RECORD_BYTES + 1)
+  end
+end
+
+-- Written whole, so that the string takes no more than its length; an APPEND would reserve as much again. Returns whether
+-- this makes the key.
+local function write_ids(ids)
+  if ids.n_added == 0 then return false end
+  local kept = string.sub(ids.records, -RECORD_BYTES * ids.remembered)
+  redis.call('SET', ids.key, kept .. table.concat(ids.added), 'KEEPTTL')
+  return ids.n_stored == 0
 end
 
 -- Move the positions; return which events are beyond them, and whether any is.
@@ -145,40 +228,81 @@ local function judge_first(batch, i, tally)
   return (is_positive(batch, i, tally) and POSITIVE or 0) + (tally[batch.source[i]] < NEWCOMER_EVENTS and NEWCOMERS or 0)
 end
 
+-- How many events of a source, and the sum of the stars, with one event more or, where the sign is -1, less.
+local function count_in_tally(tally, batch, i, sign)
+  local source = batch.source[i]
+  tally[source] = tally[source] + sign
+  if source == 'rate' then tally.rating_sum = tally.rating_sum + sign * batch.stars[i] end
+end
+
+-- The verdict on a withdrawal that is new to its user: that on its event where it takes one back, else 0. The event must
+-- have counted in the withdrawal's own partition: of two partitions nobody knows the order. One that did not come yet is
+-- awaited, so that it will not count. Where the caller has looked for another event, or for none, the call is to be made
+-- again with that which wanted names.
+local function judge_withdrawal(batch, i, ids, tally, wanted)
+  local target, score, bits = batch.withdraws[i], batch.score[i], 0
+  local partition, known = partition_of(score), ids.known[target]
+  if not is_remembered(ids, target) then
+    if not is_awaited(ids, target, partition) then
+      add_record(ids, awaited_in(ids, partition), target, -(score * RECORD + WITHDRAWN))
+    end
+  elseif known % RECORD < WITHDRAWN and partition_of(math.floor(known / RECORD)) == partition then
+    if math.floor(known / RECORD) ~= batch.taken[i] then
+      wanted[#wanted + 1] = string.format('%d:%.0f', i - 1, math.floor(known / RECORD))
+    end
+    if batch.readable[i] then
+      bits = WITHDRAWN + known % COUNTS
+      note_withdrawn(ids, target)
+      count_in_tally(tally, batch, i, -1)
+    end
+  end
+  remember(ids, batch.id[i], score * RECORD + bits)
+  return bits > 0 and COUNTS + bits % COUNTS or 0
+end
+
 -- For each event the bits of its verdict, 0 if it does not count, the same at every redelivery for as long as its id is
--- remembered; '1' if it changes the state now, and the numbers of those that do. An id that is forgotten by now counts,
--- is judged by the present sums, and is no newcomer's.
+-- remembered; '1' if it changes the state now, the numbers of those that do, and whether a key was made. An id that is
+-- forgotten by now counts, is judged by the present sums, and is no newcomer's. A withdrawal counts if it takes an event
+-- back. Nothing was written where the first of it is nil; the second is then the error to return.
 local function judge(keys, batch, is_new, remembered, user)
   local ids_of = {}
   for source, index in pairs(EVENT_IDS) do
-    ids_of[source] = recall(keys[index], batch, source, is_new, remembered)
+    ids_of[source] = recall(keys[index], batch, source, remembered)
   end
   local tally = {watch = user.watches, rate = user.ratings, action = user.actions, rating_sum = user.rating_sum}
-  local verdicts, fresh, chosen = {}, {}, {}
+  local verdicts, fresh, chosen, wanted, one_is_new = {}, {}, {}, {}, false
   for i, id in ipairs(batch.id) do
     local source, score = batch.source[i], batch.score[i]
-    local ids = ids_of[source]
-    local known = ids.known[id]
-    verdicts[i], fresh[i] = 0, '0'
-    if is_new[i] then
-      if not is_remembered(ids, id) then
+    local ids, partition = ids_of[source], partition_of(score)
+    local known, takes_back = ids.known[id], is_withdrawal(batch, i)
+    local is_known = is_remembered(ids, id) or is_awaited(ids, id, partition)
+    verdicts[i] = 0
+    if is_new[i] and not is_known then
+      if takes_back then
+        verdicts[i] = judge_withdrawal(batch, i, ids, tally, wanted)
+      else
         local bits = judge_first(batch, i, tally)
-        verdicts[i], fresh[i] = COUNTS + bits, '1'
-        remember(ids, id, score * COUNTS + bits)
-        tally[source] = tally[source] + 1
-        if source == 'rate' then tally.rating_sum = tally.rating_sum + batch.stars[i] end
-        chosen[#chosen + 1] = i
+        verdicts[i] = COUNTS + bits
+        remember(ids, id, score * RECORD + bits)
+        count_in_tally(tally, batch, i, 1)
       end
+    elseif is_new[i] then
+      verdicts[i] = 0
     elseif known == nil then
-      verdicts[i] = COUNTS + (is_positive(batch, i, tally) and POSITIVE or 0)
-    elseif math.floor(known / COUNTS) == score then
+      local is_awaited_here = ids.awaited[partition] and ids.awaited[partition].known[id]
+      if not takes_back and not is_awaited_here then
+        verdicts[i] = COUNTS + (is_positive(batch, i, tally) and POSITIVE or 0)
+      end
+    elseif math.floor(known / RECORD) == score and (not takes_back or known % RECORD >= WITHDRAWN) then
       verdicts[i] = COUNTS + known % COUNTS
     end
+    local changes = is_new[i] and verdicts[i] > 0
+    fresh[i] = changes and '1' or '0'
+    if changes then chosen[#chosen + 1] = i end
   end
-  for source, index in pairs(EVENT_IDS) do
-    call_in_chunks('ZADD', keys[index], ids_of[source].added)
-  end
-  return verdicts, table.concat(fresh), chosen
+  if #wanted > 0 then return nil, redis.error_reply('LOOKAGAIN ' .. table.concat(wanted, ' ')) end
+  for _, ids in pairs(ids_of) do one_is_new = write_ids(ids) or one_is_new end
+  return verdicts, table.concat(fresh), chosen, one_is_new
 end
 
 -- Whether an event is newer than an entry of the list, or as new and applied after it.
@@ -224,22 +348,81 @@ local function remember_recent(key, batch, chosen, last_ts, length)
   redis.call('LTRIM', key, stale, stale + length - 1)
 end
 
--- Note what hides items from the user, or undoes that; of several, the one with the newest time counts. Returns whether
+-- What was decided about an item, the newest first: pairs of what and when.
+local function read_decisions(stored)
+  local decisions = {}
+  for what, ts in string.gmatch(stored or '', '(%l+) (%d+)') do decisions[#decisions + 1] = {what, tonumber(ts)} end
+  return decisions
+end
+
+-- Write them, and count in whether the item is hidden now, which it was or was not before.
+local function write_decisions(key, user, item, decisions, before)
+  local told = {}
+  for n = 1, math.min(#decisions, MAX_DECISIONS) do told[n] = decisions[n][1] .. ' ' .. text(decisions[n][2]) end
+  if #told > 0 then redis.call('HSET', key, item, table.concat(told, ' ')) else redis.call('HDEL', key, item) end
+  local now = decisions[1] and decisions[1][1]
+  user.hidden = user.hidden + (now == 'hide' and 1 or 0) - (before == 'hide' and 1 or 0)
+end
+
+-- Note what hides items from the user, or undoes that; of several, the one with the newest time stands. Returns whether
 -- this makes the key.
 local function note_hidden(key, user, batch, chosen)
   local is_first = false
   for _, i in ipairs(chosen) do
     if batch.effect[i] ~= '' then
-      local item, ts = batch.item[i], batch.ts[i]
-      local before, when = string.match(redis.call('HGET', key, item) or '', '^(%l+) (%d+)$')
-      if not before or ts >= tonumber(when) then
-        is_first = is_first or redis.call('EXISTS', key) == 0
-        redis.call('HSET', key, item, batch.effect[i] .. ' ' .. text(ts))
-        user.hidden = user.hidden + (batch.effect[i] == 'hide' and 1 or 0) - (before == 'hide' and 1 or 0)
-      end
+      local item, ts, at = batch.item[i], batch.ts[i], 1
+      local decisions = read_decisions(redis.call('HGET', key, item))
+      local before = decisions[1] and decisions[1][1]
+      while decisions[at] and decisions[at][2] > ts do at = at + 1 end
+      table.insert(decisions, at, {batch.effect[i], ts})
+      is_first = is_first or redis.call('EXISTS', key) == 0
+      write_decisions(key, user, item, decisions, before)
     end
   end
   return is_first
+end
+
+-- Take a decision about an item back, so that the newest of the others stands.
+local function withdraw_decision(key, user, item, effect, ts)
+  local decisions = read_decisions(redis.call('HGET', key, item))
+  local before = decisions[1] and decisions[1][1]
+  for n, decision in ipairs(decisions) do
+    if decision[1] == effect and decision[2] == ts then
+      table.remove(decisions, n)
+      write_decisions(key, user, item, decisions, before)
+      return
+    end
+  end
+end
+
+-- Put touched items among those seen, and count how many more times the others were touched. Returns whether this makes
+-- the key of these numbers.
+local function note_seen(seen, again, items)
+  local present, more, is_first = {}, {}, false
+  for first = 1, #items, CHUNK do
+    local last = math.min(first + CHUNK - 1, #items)
+    local found = redis.call('SMISMEMBER', seen, unpack(items, first, last))
+    for i = first, last do present[items[i]] = found[i - first + 1] == 1 end
+  end
+  for _, item in ipairs(items) do
+    if present[item] then more[item] = (more[item] or 0) + 1 end
+    present[item] = true
+  end
+  if next(more) then is_first = redis.call('EXISTS', again) == 0 end
+  for item, n in pairs(more) do redis.call('HINCRBY', again, item, n) end
+  call_in_chunks('SADD', seen, items)
+  return is_first
+end
+
+local function withdraw_seen(seen, again, item)
+  local more = tonumber(redis.call('HGET', again, item) or 0)
+  if more > 1 then
+    redis.call('HINCRBY', again, item, -1)
+  elseif more == 1 then
+    redis.call('HDEL', again, item)
+  else
+    redis.call('SREM', seen, item)
+  end
 end
 
 -- The newest entries as JSON, without those of items that are hidden from the user.
@@ -278,52 +461,57 @@ local function like_genres(key, values, batch, liked, before, now, half_life)
   call_in_chunks('HSET', key, fields)
 end
 
+-- How many events of a user count.
+local function n_events(user)
+  return user.watches + user.ratings + user.actions
+end
+
 -- A user as one JSON array:
 -- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres,
--- impressions].
+-- impressions, withdrawn].
 local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
     '[', text(user.watches), ',', text(user.ratings), ',', text(user.actions), ',', text(user.rating_sum), ',',
-    text(user.first_ts), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
+    text(n_events(user) > 0 and user.first_ts or 0), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
     redis.call('SCARD', keys[3]), ',', text(user.hidden), ',"', verdicts, '","', fresh, '",[',
-    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ',', user.impressions, ']',
+    table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ',', user.impressions, ',',
+    text(user.withdrawn), ']',
   })
 end
 
 local function read_user(key, positions)
   local stored = redis.call(
     'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', 'actions', 'hidden',
-    'impressions', unpack(positions)
+    'impressions', 'withdrawn', unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
     renewed = stored[7], actions = tonumber(stored[8] or 0), hidden = tonumber(stored[9] or 0),
-    impressions = stored[10] or '{}',
+    impressions = stored[10] or '{}', withdrawn = tonumber(stored[11] or 0),
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[10 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[11 + i] or -1) end
   return user, at
 end
 
--- How many events of a user count.
-local function n_events(user)
-  return user.watches + user.ratings + user.actions
+local COUNTER = {watch = 'watches', rate = 'ratings', action = 'actions'}
+
+local function count_one(user, batch, i, sign)
+  local name = COUNTER[batch.source[i]]
+  user[name] = user[name] + sign
+  if name == 'ratings' then user.rating_sum = user.ratings > 0 and user.rating_sum + sign * batch.stars[i] or 0 end
 end
 
+-- first_ts is the earliest of all events that ever counted, also of those that were taken back since: which one came
+-- first after those is known to nobody, and to begin anew would depend on how the topics interleave.
 local function count_into(user, batch, chosen)
+  local first_ts = batch.ts[chosen[1]]
   if n_events(user) == 0 then
-    user.first_ts, user.last_ts = batch.ts[chosen[1]], batch.ts[chosen[1]]
+    user.first_ts, user.last_ts = user.withdrawn > 0 and user.first_ts or first_ts, first_ts
   end
   for _, i in ipairs(chosen) do
-    if batch.source[i] == 'watch' then
-      user.watches = user.watches + 1
-    elseif batch.source[i] == 'rate' then
-      user.ratings = user.ratings + 1
-      user.rating_sum = user.rating_sum + batch.stars[i]
-    else
-      user.actions = user.actions + 1
-    end
+    count_one(user, batch, i, 1)
     user.first_ts = math.min(user.first_ts, batch.ts[i])
     user.last_ts = math.max(user.last_ts, batch.ts[i])
   end
@@ -335,6 +523,10 @@ local function write_user(key, user, positions, at)
     'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts), 'actions', text(user.actions),
     'hidden', text(user.hidden),
   }
+  if user.withdrawn > 0 then
+    fields[#fields + 1] = 'withdrawn'
+    fields[#fields + 1] = text(user.withdrawn)
+  end
   for i, position in ipairs(positions) do
     fields[#fields + 1] = position
     fields[#fields + 1] = text(at[i])
@@ -353,7 +545,7 @@ local function n_kinds(user, genres)
     + (next(genres) and 1 or 0)
 end
 
--- A user is forgotten when no event has changed it for so long. Renewing eight keys at each call would cost a quarter of
+-- A user is forgotten when no event has changed it for so long. Renewing nine keys at each call would cost a quarter of
 -- it; so they are renewed once in a hundredth of that time, and when one of them is new.
 local function renew_expiry(keys, idle_ms, user, one_is_new)
   idle_ms = tonumber(idle_ms)
@@ -364,13 +556,89 @@ local function renew_expiry(keys, idle_ms, user, one_is_new)
   for i = 1, N_USER_KEYS do redis.call('PEXPIRE', keys[i], idle_ms) end
 end
 
+-- Apply the events numbered in chosen, none of them a withdrawal. Returns whether a key was made that n_kinds does not tell.
+local function add_events(keys, user, genres, batch, chosen, verdicts, length, half_life)
+  if #chosen == 0 then return false end
+  local last_ts, one_is_new = n_events(user) > 0 and user.last_ts or nil, false
+  local touching, touched, liked = {}, {}, {}
+  for _, i in ipairs(chosen) do
+    local likes = verdicts[i] % COUNTS >= POSITIVE
+    if batch.effect[i] == '' then
+      batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
+      touching[#touching + 1], touched[#touched + 1] = i, batch.item[i]
+    end
+    if likes then liked[#liked + 1] = i end
+  end
+  if #touching > 0 and user.watches + user.ratings == 0 then one_is_new = redis.call('EXISTS', keys[3]) == 0 end
+  count_into(user, batch, chosen)
+  one_is_new = note_hidden(keys[5], user, batch, chosen) or one_is_new
+  if #touching > 0 then
+    remember_recent(keys[2], batch, touching, last_ts, length)
+    one_is_new = note_seen(keys[3], keys[9], touched) or one_is_new
+  end
+  like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
+  return one_is_new
+end
+
+-- The newest time of what is left: of the history, and of the decisions about items.
+local function newest_left(keys, user)
+  if n_events(user) == 0 then return 0 end
+  local entry, newest = redis.call('LINDEX', keys[2], 0), -1
+  if entry then newest = cjson.decode(entry)[2] end
+  local hidden = redis.call('HGETALL', keys[5])
+  for n = 2, #hidden, 2 do newest = math.max(newest, read_decisions(hidden[n])[1][2]) end
+  return newest >= 0 and newest or user.last_ts -- where as much was taken back as the history is long
+end
+
+-- Take the weight of an event out of the genres of its item, and bring all of them back to the newest time that is left.
+local function unlike_genres(key, values, user, batch, i, likes, before, half_life)
+  local weight = likes and batch.weight[i] * 2 ^ ((batch.ts[i] - before) / half_life) or 0
+  local of_item = {}
+  for _, genre in ipairs(batch.genres[i]) do of_item[genre] = (of_item[genre] or 0) + weight end
+  local fields, gone = {}, {}
+  for genre, value in pairs(values) do
+    local rest = value - (of_item[genre] or 0)
+    local brought_back = rest * 2 ^ ((before - user.last_ts) / half_life)
+    local is_finite = brought_back < math.huge -- no number is, where it had decayed to 0 in a thousand half-lives
+    if n_events(user) == 0 or rest <= value * GENRE_REST or not is_finite then
+      gone[#gone + 1] = genre
+    else
+      fields[#fields + 1] = genre
+      fields[#fields + 1] = string.format('%.12g', brought_back)
+    end
+  end
+  for n = 1, #fields, 2 do values[fields[n]] = tonumber(fields[n + 1]) end
+  for _, genre in ipairs(gone) do values[genre] = nil end
+  call_in_chunks('HSET', key, fields)
+  call_in_chunks('HDEL', key, gone)
+end
+
+-- Take the event of a withdrawal back: batch holds that event in the withdrawal's place.
+local function withdraw_event(keys, user, genres, batch, i, likes, half_life)
+  count_one(user, batch, i, -1)
+  user.withdrawn = user.withdrawn + 1
+  if batch.effect[i] ~= '' then
+    withdraw_decision(keys[5], user, batch.item[i], batch.effect[i], batch.ts[i])
+  else
+    redis.call('LREM', keys[2], 1, batch.entry[i] .. (likes and ',true]' or ',false]'))
+    withdraw_seen(keys[3], keys[9], batch.item[i])
+  end
+  local before = user.last_ts
+  if batch.ts[i] >= before or n_events(user) == 0 then user.last_ts = newest_left(keys, user) end
+  unlike_genres(keys[4], genres, user, batch, i, likes, before, half_life)
+end
+
 -- args: 1 known servers, 2 recent length, 3 entries returned, 4 event ids remembered, 5 half-life of genres in ms,
 -- 6 idle ms before a user is forgotten (0 never), 7 JSON of columns:
 -- {positions = {field, ...}, guard, least (see hidden_loss), and for each event: position, offset, score, id, source
 -- (watch, rate or action), kind, effect (hide, unhide or empty), item, ts, stars, weight, positive (false where it is not,
 -- whatever the user's other ratings), entry (its JSON without the last field, whether it is positive, and without the
--- bracket), genres}
--- keys: the user's eight, then the positions of the partitions that guard them
+-- bracket), genres; and where any is a withdrawal: withdraws (an event id, or empty), taken (the score of the event that
+-- it takes back, -1 where none is known) and readable (false where nobody holds that event any more), and what the other
+-- columns then tell is of that event}
+-- keys: the user's nine, then the positions of the partitions that guard them
+-- The error LOOKAGAIN names withdrawals, from 0, and the scores of their events: nothing was written, and the caller is to
+-- call again with these.
 local function apply(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
@@ -382,29 +650,23 @@ local function apply(keys, args)
   local user, at = read_user(keys[1], batch.positions)
   local genres = read_genres(keys[4])
   local is_new, moved = advance(batch, at)
-  local verdicts, fresh, chosen = judge(keys, batch, is_new, remembered, user)
-  local before, one_is_new = n_kinds(user, genres), false
-  if #chosen > 0 then
-    local last_ts = n_events(user) > 0 and user.last_ts or nil
-    local touching, touched, liked = {}, {}, {}
-    for _, i in ipairs(chosen) do
-      local likes = verdicts[i] % COUNTS >= POSITIVE
-      if batch.effect[i] == '' then
-        batch.entry[i] = batch.entry[i] .. (likes and ',true]' or ',false]')
-        touching[#touching + 1], touched[#touched + 1] = i, batch.item[i]
-      end
-      if likes then liked[#liked + 1] = i end
+  local verdicts, fresh, chosen, one_is_new = judge(keys, batch, is_new, remembered, user)
+  if not verdicts then return fresh end
+  local before, adding = n_kinds(user, genres), {}
+  for _, i in ipairs(chosen) do
+    if is_withdrawal(batch, i) then
+      one_is_new = add_events(keys, user, genres, batch, adding, verdicts, length, half_life) or one_is_new
+      adding = {}
+      withdraw_event(keys, user, genres, batch, i, verdicts[i] % COUNTS >= POSITIVE, half_life)
+    else
+      adding[#adding + 1] = i
     end
-    if #touching > 0 and user.watches + user.ratings == 0 then one_is_new = redis.call('EXISTS', keys[3]) == 0 end
-    count_into(user, batch, chosen)
-    one_is_new = note_hidden(keys[5], user, batch, chosen) or one_is_new
-    if #touching > 0 then remember_recent(keys[2], batch, touching, last_ts, length) end
-    call_in_chunks('SADD', keys[3], touched)
-    like_genres(keys[4], genres, batch, liked, last_ts or batch.ts[chosen[1]], user.last_ts, half_life)
   end
+  one_is_new = add_events(keys, user, genres, batch, adding, verdicts, length, half_life) or one_is_new
   if moved then
     write_user(keys[1], user, batch.positions, at)
-    renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before)
+    -- keys that a withdrawal has emptied are made anew without an expiry
+    renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before or user.withdrawn > 0)
   end
   return render(keys, user, genres, table.concat(verdicts), fresh, returned)
 end
@@ -417,12 +679,16 @@ end
 
 -- Put a user's list in place unless a newer one is there, and the mode it was published in with it. What the user was
 -- shown is put in place with a newer list alone: one that is stored again was counted before.
--- keys: 1 profile, 2 recs   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten (0 never),
--- 5 impressions as JSON (empty to leave them)
+-- A guest who was merged into an account gets no list; an account may have the events of its guests alone.
+-- keys: 1 profile, 2 recs, 3 guests, 4 merged   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten
+-- (0 never), 5 impressions as JSON (empty to leave them)
 local function store_list(keys, args)
-  local stored = tonumber(redis.call('HGET', keys[1], 'list_sequence') or -1)
-  if tonumber(args[1]) < stored then return 0 end
+  local of_user = redis.call('HMGET', keys[1], 'list_sequence', 'last_ts')
+  local stored = tonumber(of_user[1] or -1)
+  if tonumber(args[1]) < stored or redis.call('EXISTS', keys[4]) == 1 then return 0 end
+  if not of_user[2] and redis.call('EXISTS', keys[3]) == 0 then return 0 end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
+  if not of_user[2] and args[4] ~= '0' then redis.call('PEXPIRE', keys[1], args[4]) end
   if args[5] ~= '' and tonumber(args[1]) > stored then redis.call('HSET', keys[1], 'impressions', args[5]) end
   if args[4] == '0' then
     redis.call('SET', keys[2], args[3])
@@ -525,43 +791,62 @@ local function increase(increments, item, by)
   increments[item] = (increments[item] or 0) + by
 end
 
+-- Add to the fields of a hash; one that comes to nothing, as what it counted was taken back, goes.
 local function add_to_hash(key, increments)
-  local items, fields = {}, {}
+  local items, fields, gone = {}, {}, {}
   for item in pairs(increments) do items[#items + 1] = item end
   for first = 1, #items, CHUNK do
     local last = math.min(first + CHUNK - 1, #items)
     local stored = redis.call('HMGET', key, unpack(items, first, last))
     for i = first, last do
-      fields[#fields + 1] = items[i]
-      fields[#fields + 1] = text(tonumber(stored[i - first + 1] or 0) + increments[items[i]])
+      local value = tonumber(stored[i - first + 1] or 0) + increments[items[i]]
+      if math.abs(value) < ROUNDING then
+        gone[#gone + 1] = items[i]
+      else
+        fields[#fields + 1] = items[i]
+        fields[#fields + 1] = text(value)
+      end
     end
   end
   call_in_chunks('HSET', key, fields)
+  call_in_chunks('HDEL', key, gone)
 end
 
-local function add_to_zset(key, increments)
-  local items, fields, stored = {}, {}, {}
+-- Add to the scores of a zset, of which taken says how much was taken back; a member of which only rounding is left goes.
+local function add_to_zset(key, increments, taken)
+  local items, fields, stored, gone = {}, {}, {}, {}
   for item in pairs(increments) do items[#items + 1] = item end
   scores_of(key, items, stored)
   for _, item in ipairs(items) do
-    fields[#fields + 1] = string.format('%.17g', (stored[item] or 0) + increments[item])
-    fields[#fields + 1] = item
+    local score = (stored[item] or 0) + increments[item]
+    if taken[item] and score < taken[item] * HEAT_REST then
+      gone[#gone + 1] = item
+    else
+      fields[#fields + 1] = string.format('%.17g', score)
+      fields[#fields + 1] = item
+    end
   end
   call_in_chunks('ZADD', key, fields)
+  call_in_chunks('ZREM', key, gone)
 end
 
--- Add the events numbered in chosen to the counters.
+-- Whether the numbered event is one that a withdrawal takes back.
+local function is_taken_back(batch, i)
+  return batch.takes_back ~= nil and batch.takes_back[i]
+end
+
+-- Add the events numbered in chosen to the counters, and take those out that were taken back.
 local function add_items(keys, batch, chosen)
   local watches, ratings, rating_sum, actions = {}, {}, {}, {}
   for _, i in ipairs(chosen) do
-    local item = batch.item[i]
+    local item, sign = batch.item[i], is_taken_back(batch, i) and -1 or 1
     if batch.source[i] == 'watch' then
-      increase(watches, item, 1)
+      increase(watches, item, sign)
     elseif batch.source[i] == 'rate' then
-      increase(ratings, item, 1)
-      increase(rating_sum, item, batch.stars[i])
+      increase(ratings, item, sign)
+      increase(rating_sum, item, sign * batch.stars[i])
     else
-      increase(actions, item, 1)
+      increase(actions, item, sign)
     end
   end
   add_to_hash(keys[2], watches)
@@ -571,24 +856,37 @@ local function add_items(keys, batch, chosen)
 end
 
 -- Add the heat of the events numbered in chosen, all of one topic, to trending, and that of newcomers to theirs too.
+-- An event that is taken back loses what it counts by the present hand of the clock: what it has added, unless it was far
+-- off, or the hands have changed places since. The clock has ticked with it, and stays.
 local function add_heat(batch, chosen, clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
   local clock = read_clock(clock_key, hot_key, newcomers_key, half_life, newcomers_half_life)
   local own = {}
-  for n, i in ipairs(chosen) do own[n] = tick(clock, batch.ts[i]) end
+  for n, i in ipairs(chosen) do
+    if is_taken_back(batch, i) then
+      own[n] = clock.own + math.min(0, batch.ts[i] - clock.newest)
+    else
+      own[n] = tick(clock, batch.ts[i])
+    end
+  end
   clock.landmark = clock.landmark or clock.own
   if clock.own - clock.landmark > HIGHEST_EXPONENT * math.min(half_life, newcomers_half_life) then
     move_landmark(clock, hot_key, newcomers_key)
   end
-  local hot, newcomers = {}, {}
+  local hot, newcomers, hot_taken, newcomers_taken = {}, {}, {}, {}
+  local function add(sums, taken, i, heat)
+    local item, takes_back = batch.item[i], is_taken_back(batch, i)
+    increase(sums, item, takes_back and -heat or heat)
+    if takes_back then increase(taken, item, heat) end
+  end
   for n, i in ipairs(chosen) do
     local heat, age = batch.heat[i], own[n] - clock.landmark
     if heat > 0 then
-      increase(hot, batch.item[i], heat * 2 ^ (age / half_life))
-      if batch.newcomers[i] then increase(newcomers, batch.item[i], heat * 2 ^ (age / newcomers_half_life)) end
+      add(hot, hot_taken, i, heat * 2 ^ (age / half_life))
+      if batch.newcomers[i] then add(newcomers, newcomers_taken, i, heat * 2 ^ (age / newcomers_half_life)) end
     end
   end
-  add_to_zset(hot_key, hot)
-  add_to_zset(newcomers_key, newcomers)
+  add_to_zset(hot_key, hot, hot_taken)
+  add_to_zset(newcomers_key, newcomers, newcomers_taken)
   write_clock(clock_key, clock)
 end
 
@@ -611,7 +909,8 @@ end
 -- keys: 1 at, 2 watches, 3 ratings, 4 rating_sum, 5 actions, and for each position three: clock, hot, newcomers
 -- args: 1 known servers, 2 half-life of hot in ms, 3 of newcomers, 4 JSON of columns:
 -- {positions = {field, ...}, least = {offset, ...} where each position must be,
--- and for each event: position, offset, counted, source, item, ts, stars, heat (0 of one that is not positive), newcomers}
+-- and for each event: position, offset, counted, source, item, ts, stars, heat (0 of one that is not positive), newcomers;
+-- and where any is a withdrawal: takes_back, and what the other columns then tell is of the event that it takes back}
 -- Returns how many events changed something now.
 local function count_items(keys, args)
   local refused = refusal(args[1])
@@ -709,13 +1008,13 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v6_apply', apply)
-redis.register_function('reelstream_v6_move_model', move_model)
-redis.register_function('reelstream_v6_model_announced', model_announced)
-redis.register_function('reelstream_v6_model_measured', model_measured)
-redis.register_function('reelstream_v6_store_list', store_list)
-redis.register_function('reelstream_v6_amend_list', amend_list)
-redis.register_function('reelstream_v6_count_items', count_items)
-redis.register_function('reelstream_v6_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v6_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v6_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v8_apply', apply)
+redis.register_function('reelstream_v8_move_model', move_model)
+redis.register_function('reelstream_v8_model_announced', model_announced)
+redis.register_function('reelstream_v8_model_measured', model_measured)
+redis.register_function('reelstream_v8_store_list', store_list)
+redis.register_function('reelstream_v8_amend_list', amend_list)
+redis.register_function('reelstream_v8_count_items', count_items)
+redis.register_function('reelstream_v8_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v8_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v8_read_hot', callback = read_hot, flags = {'no-writes'}}

@@ -1,17 +1,21 @@
 """The names of everything in Redis, in one place; docs/reference/redis.md is the same table for readers outside.
 
+The prefix of an installation is not in them: its clients put it before every key (``streams.redis.prefix``).
+
 The braces are a Redis Cluster hash tag: all keys of one user, or of one partition, lie in one slot, which is what
 lets one function call change them together. A user id is percent-encoded inside its tag (``%``, ``{`` and ``}``
 only), so no id can end the tag early or reach another user's keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 __all__ = [
     "ALL_LISTS",
     "ALL_USERS",
     "CATALOG",
     "CATALOG_REJECTED",
+    "CATALOG_RENAMED",
+    "DATA_REQUESTS_REJECTED",
     "EXPERIMENT",
     "HINTS_REJECTED",
     "HINT_LIFTS",
@@ -36,6 +40,7 @@ __all__ = [
     "list_key",
     "lists_of_users",
     "position_field",
+    "sentence_key",
     "similar_key",
     "user_of_list",
 ]
@@ -47,7 +52,9 @@ ALL_LISTS = "user:{*}:recs"  # matches the list of every user
 ALL_USERS = "user:{*}"  # matches the hash of every user, and of these keys no other
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
+CATALOG_RENAMED = "catalog:renamed"
 HINTS_REJECTED = "hints:rejected"
+DATA_REQUESTS_REJECTED = "topics:data-requests:rejected"  # bad records of data-requests
 HINT_LIFTS = "hints:lifts"
 MODEL = "model:current"
 MODEL_MOVES = "model:history:moves"
@@ -75,7 +82,11 @@ class UserKeys:
     genres : hash of decayed affinity.
     hidden : hash, item to whether and since when it is hidden from the user.
     recs : string, the list last published.
-    watch_events, rate_events, action_events : zsets of the event ids applied lately, one for each topic.
+    watch_ids, rate_ids, action_ids : strings of records of the events counted lately, one for each topic
+        (``calls.read_ids``).
+    again : hash, item to how many more times it was touched after the first.
+    guests : set of the guests whose history counts as this user's too.
+    merged : string, the account that this user was merged into.
     """
 
     profile: str
@@ -84,9 +95,12 @@ class UserKeys:
     genres: str
     hidden: str
     recs: str
-    watch_events: str
-    rate_events: str
-    action_events: str
+    watch_ids: str
+    rate_ids: str
+    action_ids: str
+    again: str
+    guests: str
+    merged: str
 
     @classmethod
     def of(cls, user_id: str) -> "UserKeys":
@@ -99,8 +113,25 @@ class UserKeys:
             f"{user}:genres",
             f"{user}:hidden",
             f"{user}:recs",
-            *(f"{user}:events:{source}" for source in SOURCES),
+            f"{user}:ids:watch",
+            f"{user}:ids:rate",
+            f"{user}:ids:action",
+            f"{user}:again",
+            f"{user}:guests",
+            f"{user}:merged",
         )
+
+    def ids_of(self, source: str) -> str:
+        """Return the key of what is remembered of one topic's events; ``source`` is one of ``SOURCES``."""
+        return {"watch": self.watch_ids, "rate": self.rate_ids, "action": self.action_ids}[source]
+
+    def all(self) -> tuple[str, ...]:
+        """Return every key, the profile first."""
+        return astuple(self)
+
+    def own(self) -> tuple[str, ...]:
+        """Return every key but that of the user's guests, which other users' records make; the profile first."""
+        return tuple(key for key in self.all() if key != self.guests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +194,11 @@ def genre_key(genre: str) -> str:
 def similar_key(item_id: str) -> str:
     """Return the key of the items that are similar to one."""
     return f"similar:{item_id}"
+
+
+def sentence_key(digest: str) -> str:
+    """Return the key of the vector of an item's sentence, of which this is the digest."""
+    return f"catalog:sentence:{digest}"
 
 
 def position_field(topic: str, partition: int) -> str:

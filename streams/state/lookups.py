@@ -5,9 +5,8 @@ profiles come back from the calls that change them (``store``).
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,12 +14,15 @@ from redis import Redis
 from redis.cluster import RedisCluster
 
 from model.catalogue import Item
-from model.history import Interaction, Profile
+from model.history import Profile
+from model.joined_history import joined_history
 from model.similar import SIMILAR_KINDS, SimilarItems
 from streams.errors import StateError
 from streams.redis.connection import answered
+from streams.state.calls import StateConfig, part_calls, read_part
 from streams.state.keys import (
     CATALOG,
+    CATALOG_RENAMED,
     TRENDING_ALL,
     TRENDING_GENRES,
     UserKeys,
@@ -56,9 +58,11 @@ class Lookups:
     Parameters
     ----------
     client : a synchronous client that decodes responses; closed by who opened it.
+    clock : milliseconds since the epoch, by which items are listed.
     """
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._clock = clock
         self._is_cluster = isinstance(client, RedisCluster)
         self._client: Any = client  # redis-py types every reply as possibly awaitable
 
@@ -71,34 +75,29 @@ class Lookups:
     def profile(self, user_id: str, n: int = 20) -> Profile | None:
         """Return the user's profile with the n latest interactions, or None for a user without events.
 
-        Of these, items that are hidden from the user are left out.
+        Of these, items that are hidden from the user are left out. An account's has the history of the guests that were
+        merged into it; such a guest is a user without events.
         """
         keys = UserKeys.of(user_id)
         with answered(f"lookup of the profile of user {user_id!r}"):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.hgetall(keys.profile)
-            pipeline.scard(keys.seen)
-            pipeline.lrange(keys.recent, 0, n - 1)
-            pipeline.hgetall(keys.genres)
-            pipeline.hgetall(keys.hidden)
-            counters, seen, recent, genres, decided = pipeline.execute()
-        if "watches" not in counters:
-            return None
-        interactions = [Interaction(*orjson.loads(entry)) for entry in recent]
-        return Profile(
-            user_id,
-            int(counters["watches"]),
-            int(counters["ratings"]),
-            int(counters.get("actions", 0)),
-            float(counters["rating_sum"]),
-            int(counters["first_ts"]),
-            int(counters["last_ts"]),
-            counters.get("mode", "cold_start"),
-            seen,
-            int(counters.get("hidden", 0)),
-            tuple(one for one in interactions if not decided.get(one.item_id, "").startswith("hide ")),
-            MappingProxyType({genre: float(affinity) for genre, affinity in genres.items()}),
-        )
+            is_merged, guests, *own = self._all(
+                ("EXISTS", keys.merged), ("SMEMBERS", keys.guests), *part_calls(user_id, n, is_alone=True)
+            )
+            if is_merged:
+                return None
+            parts = [read_part(user_id, own)]
+            if guests:
+                users = (user_id, *sorted(guests))
+                parts = [read_part(one, self._all(*part_calls(one, n))) for one in users]
+        found = joined_history(parts, StateConfig().genre_half_life_ms, n)
+        return found if found.watches + found.ratings + found.actions else None
+
+    def _all(self, *calls: tuple[Any, ...]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for call in calls:
+            pipeline.execute_command(*call)
+        found: list[Any] = pipeline.execute()
+        return found
 
     def trending(self, n: int, genre: str | None = None) -> tuple[tuple[str, float], ...]:
         """Return the n hottest items, of one genre if given, hottest first."""
@@ -139,12 +138,19 @@ class Lookups:
         return tuple(_item(item_id, body) for item_id, body in sorted(found.items()))
 
     def item_ids(self, beginning: str) -> tuple[str, ...]:
-        """Return the id itself where look-ups know it, else all that begin so, sorted."""
+        """Return the id itself where look-ups know it, of one that was renamed that of now, else all that begin so."""
         with answered("lookup of ids of items"):
             if self._client.hexists(CATALOG, beginning):
                 return (beginning,)
+            renamed = self._client.hget(CATALOG_RENAMED, beginning)
+            if renamed is not None:
+                return (renamed,)
             found = self._client.hkeys(CATALOG)
         return tuple(sorted(item_id for item_id in found if item_id.startswith(beginning)))
+
+    def may_show(self, item: Item | None) -> bool:
+        """Return whether an item may be shown now; one that nobody describes may."""
+        return item is None or item.is_listed(self._clock())
 
     def n_items(self) -> int:
         """Return how many items look-ups know."""
@@ -180,15 +186,35 @@ class Lookups:
                 yield keys
 
     def items(self, item_ids: Iterable[str]) -> dict[str, Item]:
-        """Return what the catalogue says about each item; items that it does not hold are left out."""
+        """Return what the catalogue says about each item; items that it does not hold are left out.
+
+        Of an id that an item had before, what it says about the item by the id of now.
+        """
         wanted = tuple(dict.fromkeys(item_ids))
         if not wanted:
             return {}
         with answered("lookup of titles"):
-            found = self._client.hmget(CATALOG, wanted)
-        return {item_id: _item(item_id, body) for item_id, body in zip(wanted, found, strict=True) if body is not None}
+            found = dict(zip(wanted, self._client.hmget(CATALOG, wanted), strict=True))
+            lacking = [item_id for item_id, body in found.items() if body is None]
+            names = dict(zip(lacking, self._client.hmget(CATALOG_RENAMED, lacking), strict=True)) if lacking else {}
+            renamed = {item_id: name for item_id, name in names.items() if name is not None}
+            if renamed:
+                bodies = self._client.hmget(CATALOG, tuple(renamed.values()))
+                found |= dict(zip(renamed, bodies, strict=True))
+        return {
+            item_id: _item(renamed.get(item_id, item_id), body) for item_id, body in found.items() if body is not None
+        }
 
 
 def _item(item_id: str, body: str) -> Item:
     fields = orjson.loads(body)
-    return Item(item_id, fields["title"], fields["year"], tuple(fields["genres"]))
+    return Item(
+        item_id,
+        fields["title"],
+        fields["year"],
+        tuple(fields["genres"]),
+        released=fields.get("released"),
+        expires=fields.get("expires"),
+        hidden=fields.get("hidden", False),
+        was=tuple(fields.get("was", ())),
+    )

@@ -57,6 +57,7 @@ class LiveQuality:
         other.
     at_ms : wall clock of the writing, milliseconds.
     topics : ids of the topics that the offsets belong to.
+    forgotten : the ids that stand for the users who were forgotten in the figures.
     """
 
     figures: Mapping[str, Any]
@@ -64,6 +65,7 @@ class LiveQuality:
     offsets: Offsets
     at_ms: int
     topics: TopicIds = field(default_factory=dict)
+    forgotten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def restored(stored: bytes | str) -> LiveQuality:
             _offsets(found["offsets"]),
             int(found["at_ms"]),
             found.get("topics", {}),
+            tuple(map(str, found.get("forgotten", ()))),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StateError(

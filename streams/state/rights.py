@@ -17,10 +17,12 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from streams.errors import StateError
 from streams.redis.connection import answered
+from streams.redis.prefix import prefix_of, with_prefix
 from streams.state.calls import LIBRARY
 from streams.state.keys import (
     CATALOG,
     CATALOG_REJECTED,
+    DATA_REQUESTS_REJECTED,
     EXPERIMENT,
     HINT_LIFTS,
     HINTS_REJECTED,
@@ -38,6 +40,7 @@ from streams.state.keys import (
     SourceKeys,
     UserKeys,
     genre_key,
+    sentence_key,
     similar_key,
 )
 from streams.state.library import code_of_library, holds
@@ -63,12 +66,13 @@ class _Right:
         """The command as people write it."""
         return " ".join(str(word) for word in self.call[: 2 if self.call[0] in _TWO_WORDS else 1])
 
-    def line(self, role: str, error: Exception) -> str:
-        """Say that it is missing, and the cure."""
+    def line(self, role: str, error: Exception, prefix: str) -> str:
+        """Say that it is missing, and the cure, of an installation whose keys have this prefix."""
         got = " ".join(str(error).split())
         if "a key" in got:  # as against "the 'key...' command"
-            key = next(str(word) for word in self.call[1:] if ":" in str(word))
-            family = f"{key.partition('}')[0]}}}*" if key.startswith("{") else f"{key.partition(':')[0]}:*"
+            key = next(str(word) for word in with_prefix(prefix, self.call)[1:] if ":" in str(word))
+            is_tagged = key.startswith(f"{prefix}{{")
+            family = f"{key.partition('}')[0]}}}*" if is_tagged else f"{key.partition(':')[0]}:*"
             return (
                 f"{role}: {self.name} of the key {key!r} must be allowed for {self.feature}, got {got!r}; "
                 f"an administrator allows it with ACL SETUSER <user> ~{family}"
@@ -118,6 +122,7 @@ _TOPICS = _rights(
     ("HGETALL", TOPIC_IDS),
     ("DEL", CATALOG_REJECTED),
     ("DEL", HINTS_REJECTED),
+    ("DEL", DATA_REQUESTS_REJECTED),
 )
 _USERS = _rights(
     "users and their lists",
@@ -136,10 +141,11 @@ _USERS = _rights(
     ("SADD", _USER.seen, ""),
     ("SCARD", _USER.seen),
     ("SMISMEMBER", _USER.seen, ""),
-    ("ZADD", _USER.watch_events, 0, ""),
-    ("ZMSCORE", _USER.watch_events, ""),
-    ("ZREVRANK", _USER.watch_events, ""),
-    ("ZREMRANGEBYRANK", _USER.watch_events, 0, 0),
+    ("HINCRBY", _USER.again, "", 1),
+    ("GET", _USER.watch_ids),
+    ("LREM", _USER.recent, 1, ""),
+    ("SREM", _USER.seen, ""),
+    ("HDEL", _USER.again, ""),
     ("PEXPIRE", _USER.profile, 1),
     ("TIME",),
     ("SET", _USER.recs, ""),
@@ -151,6 +157,8 @@ _ITEMS = _rights(
     ("HSET", _PARTITION.at, "server", ""),
     ("ZADD", _SOURCE.trending, 0, ""),
     ("ZMSCORE", _SOURCE.trending, ""),
+    ("ZREM", _SOURCE.trending, ""),
+    ("HDEL", _PARTITION.watches, ""),
     ("ZUNIONSTORE", _SOURCE.trending, 1, _SOURCE.trending),
     ("ZREMRANGEBYSCORE", _SOURCE.trending, 0, 0),
 )
@@ -172,11 +180,16 @@ _TITLES = _rights(
     ("HDEL", CATALOG, ""),
     ("SET", similar_key("x"), ""),
     ("DEL", similar_key("x")),
+    ("GET", sentence_key("x")),
+    ("SET", sentence_key("x"), "", "EX", 1),
     ("SCAN", 0),  # all lists, to take what left the catalogue out of them
     ("GET", _USER.recs),
     ("HGETALL", CATALOG_REJECTED),
     ("HGETALL", HINTS_REJECTED),
     ("HSET", HINTS_REJECTED, "", ""),
+    ("HGETALL", DATA_REQUESTS_REJECTED),
+    ("HSET", DATA_REQUESTS_REJECTED, "", ""),
+    ("HMGET", CATALOG, ""),
     ("GET", HINT_LIFTS),
 )
 _CHOICES = _rights(
@@ -186,6 +199,24 @@ _CHOICES = _rights(
     ("HGETALL", OVERRIDES),
 )
 _NEW_ITEMS = _rights("places for new items", ("HMGET", _PARTITION.watches, ""), ("GET", QUALITY))
+_FORGETTING = _rights(
+    "forgetting users",
+    ("DEL", _USER.profile),
+    ("EXISTS", _USER.profile),
+    ("RENAME", _USER.profile, _USER.recent),
+    ("HDEL", OVERRIDES, ""),
+)
+_MERGING = _rights(
+    "merging guests into accounts",
+    ("HGETALL", _USER.profile),
+    ("HDEL", _USER.profile, ""),
+    ("SMEMBERS", _USER.seen),
+    ("GET", _USER.merged),
+    ("SET", _USER.merged, ""),
+    ("SADD", _USER.guests, ""),
+    ("SREM", _USER.guests, ""),
+    ("EXISTS", _USER.guests),
+)
 _FIGURES = _rights(
     "live figures",
     ("GET", QUALITY),
@@ -205,7 +236,7 @@ _DIGEST = _rights(
     ("HMGET", _USER.profile, "mode"),
     ("LRANGE", _USER.recent, 0, 0),
     ("SMEMBERS", _USER.seen),
-    ("ZREVRANGE", _USER.watch_events, 0, 0),
+    ("GET", _USER.watch_ids),
     ("HGETALL", _USER.genres),
     ("HSCAN", _PARTITION.watches, 0),
     ("ZSCAN", _SOURCE.trending, 0),
@@ -248,6 +279,8 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_TOPICS,
         *_CHOICES,
         *_NEW_ITEMS,
+        *_FORGETTING,
+        *_MERGING,
         *_rights("waiting for a rebuild", ("EXISTS", HOLD)),
         *_lease("worker"),
         *_life("worker"),
@@ -272,9 +305,9 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_life("scorekeeper"),
     ),
     "digest": _DIGEST,
-    "rebuild": (*_REBUILD, *_SWITCH),
+    "rebuild": (*_REBUILD, *_FORGETTING, *_MERGING, *_SWITCH),
     "rebuild elsewhere": _LEAVE,
-    "rebuild target": (*_FUNCTIONS, *_TOPICS, *_USERS, *_ITEMS, *_ARRIVE),
+    "rebuild target": (*_FUNCTIONS, *_TOPICS, *_USERS, *_ITEMS, *_FORGETTING, *_MERGING, *_ARRIVE),
 }
 
 
@@ -313,15 +346,18 @@ def missing_rights(client: Redis, role: str) -> tuple[str, ...]:
         If Redis does not answer, or refuses the connection.
     """
     lines: dict[str, None] = {}
+    prefix = prefix_of(client)
     with answered(f"{role}: looking at what this user may do"):
         for server in primaries(client):
-            for right, error in _refused(server, _OF_ROLE[role], role):
+            for right, error in _refused(server, _OF_ROLE[role], role, prefix):
                 if right.call != _LOAD or not _is_loaded(server):
-                    lines[right.line(role, error)] = None
+                    lines[right.line(role, error, prefix)] = None
     return tuple(lines)
 
 
-def _refused(server: Redis, rights: Sequence[_Right], role: str) -> Iterator[tuple[_Right, NoPermissionError]]:
+def _refused(
+    server: Redis, rights: Sequence[_Right], role: str, prefix: str
+) -> Iterator[tuple[_Right, NoPermissionError]]:
     pool: Any = server.connection_pool
     connection = pool.get_connection()
     try:
@@ -334,7 +370,7 @@ def _refused(server: Redis, rights: Sequence[_Right], role: str) -> Iterator[tup
             return
         for right in rights:
             try:
-                _ask(connection, right.call)
+                _ask(connection, with_prefix(prefix, right.call))
             except NoPermissionError as error:
                 yield right, error
             except ResponseError:  # of a replica, of another slot, or full: that user may do it

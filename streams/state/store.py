@@ -21,33 +21,43 @@ from redis.exceptions import ResponseError
 from model.catalogue import Catalogue, Item
 from model.experiment import Experiment
 from model.history import Mode, Profile
+from model.joined_history import is_hidden, joined_history
 from model.kinds import DEFAULT_KINDS, KindTable
 from model.ranking.exposure import ExposureEvidence
 from model.ranking.hint_lifts import HintLifts
+from model.renames import NO_RENAMES, Renames
 from model.similar import SimilarItems
 from streams.errors import StateError, StateMoved
 from streams.records.codec import encode
+from streams.records.merges import Merges
 from streams.records.positions import TopicPartition
-from streams.records.records import Event, ModelVersion, Origin
+from streams.records.records import EventRecord, ModelVersion, Origin, Withdrawal, source_of_topic
 from streams.redis.connection import answered
 from streams.state.calls import (
+    NO_ORIGINALS,
     Bounds,
+    Original,
+    Originals,
     SourcedEvent,
     StateConfig,
     StoredList,
-    is_hidden,
+    find_original,
     list_call,
+    origin_of_score,
+    part_calls,
     partition_call,
     read_call,
+    read_part,
     read_profile,
     read_verdict,
     user_call,
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
 from streams.state.exposure import read_exposure
-from streams.state.kept_lists import DroppedItems, UserCounts, count_users, drop_from_lists
+from streams.state.kept_lists import NOTHING_RENAMED, DroppedItems, UserCounts, count_users, drop_from_lists
 from streams.state.keys import (
     CATALOG,
+    CATALOG_RENAMED,
     EXPERIMENT,
     HINT_LIFTS,
     HOLD,
@@ -59,6 +69,7 @@ from streams.state.keys import (
     PartitionKeys,
     UserKeys,
     position_field,
+    sentence_key,
     similar_key,
 )
 from streams.state.known_positions import KnownPositions
@@ -81,10 +92,14 @@ from streams.state.trending import Trends, merge_trending
 
 __all__ = [
     "ANY_VERSION",
+    "NO_ORIGINALS",
     "NO_POINTER",
     "AppliedBatch",
     "ModelPointer",
     "ModelStanding",
+    "Original",
+    "Originals",
+    "OtherOriginals",
     "Position",
     "SourcedEvent",
     "State",
@@ -93,6 +108,7 @@ __all__ = [
 ]
 
 _MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
+_LOOK_AGAIN = re.compile(r"LOOKAGAIN ((?:\d+:\d+ ?)+)")
 _LOST = re.compile(r"LOSTPOSITION (\S+ is -?\d+, not \d+ or more)")
 _NO_BOUNDS: Bounds = MappingProxyType({})
 _CHUNK = 1000  # fields of one HSET
@@ -109,15 +125,18 @@ class AppliedBatch:
     profiles : every user of the batch, after it.
     latest : the last record of each user in the batch, with its origin.
     counted : events that count, now or when they were delivered first; the rest are a producer's duplicates.
+        Withdrawals count where they take an event back.
     fresh : events that changed a user now; fewer than ``counted`` after a redelivery.
     duplicates : the producer's duplicates, by topic named with the prefix.
+    withdrawn : the withdrawals among ``counted``.
     """
 
     profiles: Mapping[str, Profile]
-    latest: Mapping[str, tuple[Origin, Event]]
+    latest: Mapping[str, tuple[Origin, EventRecord]]
     counted: int
     fresh: int
     duplicates: Mapping[str, int] = field(default_factory=dict)
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +158,37 @@ class Position:
     is_foreign: bool = False
 
 
+class OtherOriginals(StateError):  # noqa: N818 - what was found
+    """Withdrawals take other events back than was said; nothing of their users was changed.
+
+    Parameters
+    ----------
+    origins : of the events, by those of the withdrawals.
+    """
+
+    def __init__(self, origins: Mapping[Origin, Origin]) -> None:
+        super().__init__(
+            f"state: {len(origins)} withdrawals take other events back than was said; call again with these"
+        )
+        self.origins = origins
+
+
 class State:
-    """The state of one installation; a Redis database belongs to one.
+    """The state of one installation; its client puts the installation's prefix before keys.
 
     Parameters
     ----------
     client : a connected redis-py client that returns bytes; closed by who opened it.
     config : how much is remembered.
     kinds : of events that there are.
+
+    Attributes
+    ----------
+    merges : which guests count as which accounts, where profiles are read; none by default.
     """
 
     def __init__(self, client: Redis, config: StateConfig | None = None, kinds: KindTable = DEFAULT_KINDS) -> None:
+        self.merges = Merges()
         self._kinds = kinds
         self._client = client
         self._config = config or StateConfig()
@@ -208,7 +247,7 @@ class State:
         with answered("state: asking whether to wait"):
             return bool(await self._client.exists(HOLD))
 
-    async def apply(self, events: Sequence[SourcedEvent]) -> AppliedBatch:
+    async def apply(self, events: Sequence[SourcedEvent], originals: Originals = NO_ORIGINALS) -> AppliedBatch:
         """Apply a batch, each event at most once ever, and return every touched user.
 
         Users come first, then the partitions' item counters. Each of the two is guarded by itself, so redelivery makes
@@ -217,9 +256,12 @@ class State:
         Parameters
         ----------
         events : origin, event, and the genres of its item; in the order of each partition.
+        originals : what withdrawals take back, by the origin of each; one without its event changes nothing.
 
         Raises
         ------
+        OtherOriginals
+            If withdrawals take other events back than ``originals`` says; call again with these.
         StateMoved
             If a server answers that ``know_servers`` has not found, or a known position is gone or went back (the
             database was emptied). Nothing of the batch hides what was lost. What was applied before must be compared
@@ -239,17 +281,21 @@ class State:
             )
         guards = _NO_BOUNDS if self._is_cluster else bounds
         with answered(f"state: applying {len(events)} events"):
-            replies = await self._call_all(
-                user_call(user_id, group, self._config, servers, guards, self._kinds)
+            calls = (
+                user_call(user_id, group, self._config, servers, guards, self._kinds, originals)
                 for user_id, group in users.items()
             )
+            if len(originals) or any(isinstance(event, Withdrawal) for _, event, _ in events):
+                replies = await self._apply_withdrawals(calls, list(users.values()))
+            else:
+                replies = await self._call_all(calls)
             verdicts = [
                 read_verdict(user_id, group, reply)
                 for (user_id, group), reply in zip(users.items(), replies, strict=True)
             ]
             counted = {origin: judged for verdict in verdicts for origin, judged in verdict.counted.items()}
             await self._call_all(
-                partition_call(partition, group, counted, self._config, servers, bounds, self._kinds)
+                partition_call(partition, group, counted, self._config, servers, bounds, self._kinds, originals)
                 for partition, group in partitions.items()
             )
         self._known_positions.note_all(origin for origin, _, _ in events)
@@ -258,46 +304,117 @@ class State:
             MappingProxyType({user_id: group[-1][:2] for user_id, group in users.items()}),
             len(counted),
             sum(verdict.fresh for verdict in verdicts),
-            Counter(origin.topic for origin, _, _ in events if origin not in counted)
+            Counter(
+                origin.topic
+                for origin, event, _ in events
+                if origin not in counted and not isinstance(event, Withdrawal)
+            )
             if len(counted) < len(events)
             else {},
+            sum(isinstance(event, Withdrawal) and origin in counted for origin, event, _ in events),
         )
 
-    async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
-        """Return the profile of each user; one never seen has an empty one, and stays unknown."""
-        wanted = tuple(dict.fromkeys(user_ids))
-        with answered(f"state: reading {len(wanted)} profiles"):
-            replies = await self._call_all(read_call(user_id, self._config) for user_id in wanted)
-        return {user_id: read_profile(user_id, reply) for user_id, reply in zip(wanted, replies, strict=True)}
+    async def _apply_withdrawals(
+        self, calls: Iterable[tuple[Any, ...]], groups: Sequence[Sequence[SourcedEvent]]
+    ) -> list[Any]:
+        replies = await self._call_but(calls, _LOOK_AGAIN)
+        wanted = {}
+        for group, reply in zip(groups, replies, strict=True):
+            told = _LOOK_AGAIN.search(str(reply)) if isinstance(reply, ResponseError) else None
+            for pair in told[1].split() if told else ():
+                number, score = map(int, pair.split(":"))
+                wanted[group[number][0]] = origin_of_score(group[number][0].topic, score)
+        if wanted:
+            raise OtherOriginals(wanted)
+        return replies
 
-    async def seen_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
-        """Return, for each profile and candidate items, which of them its user has touched, or hidden, by now."""
-        asked = [(profile, items) for profile, items in wanted if items]
-        calls: list[tuple[Any, ...]] = []
-        for profile, items in asked:
-            calls.append(("SMISMEMBER", UserKeys.of(profile.user_id).seen, *items))
-            if profile.hidden:
-                calls.append(("HMGET", UserKeys.of(profile.user_id).hidden, *items))
-        with answered(f"state: reading what {len(asked)} users have seen"):
-            replies = iter(await self._call_all(calls))
-        return [
-            _unlisted(items, next(replies), next(replies) if profile.hidden else ()) if items else frozenset()
-            for profile, items in wanted
-        ]
-
-    async def hidden_among(self, wanted: Sequence[tuple[Profile, Sequence[str]]]) -> list[frozenset[str]]:
-        """Return, for each profile and candidate items, which of them its user has hidden by now."""
-        asked = [(profile, items) for profile, items in wanted if items]
-        with answered(f"state: reading what {len(asked)} users have hidden"):
-            replies = iter(
-                await self._call_all(("HMGET", UserKeys.of(profile.user_id).hidden, *items) for profile, items in asked)
+    async def counted_at(self, withdrawals: Sequence[tuple[Origin, Withdrawal]]) -> list[Origin | None]:
+        """Return, for each withdrawal, where the event stood that it takes back, as far as that is remembered."""
+        with answered(f"state: looking up what {len(withdrawals)} withdrawals take back"):
+            found = await self._call_all(
+                ("GET", UserKeys.of(event.user_id).ids_of(source_of_topic(origin.topic)))
+                for origin, event in withdrawals
             )
         return [
-            frozenset(item for item, found in zip(items, next(replies), strict=True) if is_hidden(found))
-            if items
-            else frozenset()
-            for _, items in wanted
+            find_original(records or b"", event, origin)
+            for (origin, event), records in zip(withdrawals, found, strict=True)
         ]
+
+    async def profiles(self, user_ids: Iterable[str]) -> dict[str, Profile]:
+        """Return the profile of each user; one never seen has an empty one, and stays unknown.
+
+        An account has the history of its guests too, and a guest who was merged has none any more.
+        """
+        wanted = tuple(dict.fromkeys(user_ids))
+        if len(self.merges):
+            of_guests = {user_id: Profile(user_id) for user_id in wanted if self.merges.account_of(user_id)}
+            accounts = [user_id for user_id in wanted if user_id not in of_guests and self.merges.guests_of(user_id)]
+            joined = {user_id: await self._joined(user_id) for user_id in accounts} | of_guests
+        else:
+            joined = {}
+        others = [user_id for user_id in wanted if user_id not in joined]
+        with answered(f"state: reading {len(others)} profiles"):
+            replies = await self._call_all(read_call(user_id, self._config) for user_id in others)
+        return joined | {user_id: read_profile(user_id, reply) for user_id, reply in zip(others, replies, strict=True)}
+
+    async def _joined(self, account: str) -> Profile:
+        users, n = (account, *self.merges.guests_of(account)), self._config.recent_returned
+        calls = [part_calls(user_id, n) for user_id in users]
+        kept = UserKeys.of(account).profile
+        listed = ("HGET", kept, "list_sequence")  # before the parts, which only grow
+        with answered(f"state: reading an account of {len(users)} parts"):
+            sequence, *found = await self._call_all([listed, *(call for of_user in calls for call in of_user)])
+        replies = iter(found)
+        parts = [
+            read_part(user_id, [next(replies) for _ in of_user]) for user_id, of_user in zip(users, calls, strict=True)
+        ]
+        profile = joined_history(parts, self._config.genre_half_life_ms, n)
+        if sequence is not None and int(sequence) > profile.sequence:  # a part is gone, and lists would be refused
+            with answered("state: letting an account's lists begin anew"):
+                await self._client.hdel(kept, "list_sequence")
+        return profile
+
+    async def seen_among(
+        self, wanted: Sequence[tuple[Profile, Sequence[str]]], renames: Renames = NO_RENAMES
+    ) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of them its user has touched, or hidden, by now.
+
+        Items are named by their first ids, and what was done under any of their ids counts.
+        """
+        asked = self._asked_parts(_by_all_ids(wanted, renames))
+        calls: list[tuple[Any, ...]] = []
+        for profile, items, parts in asked:
+            calls += [("SMISMEMBER", keys.seen, *items) for keys in parts]
+            calls += [("HMGET", keys.hidden, *items) for keys in parts if profile.hidden]
+        with answered(f"state: reading what {len(asked)} users have seen"):
+            replies = iter(await self._call_all(calls))
+        found = []
+        for profile, items, parts in asked:
+            seen = [next(replies) for _ in parts]
+            decided = [next(replies) for _ in parts if profile.hidden]
+            found.append(_unlisted(items, seen, decided, renames))
+        return found
+
+    async def hidden_among(
+        self, wanted: Sequence[tuple[Profile, Sequence[str]]], renames: Renames = NO_RENAMES
+    ) -> list[frozenset[str]]:
+        """Return, for each profile and candidate items, which of them its user has hidden by now, as above."""
+        asked = self._asked_parts(_by_all_ids(wanted, renames))
+        with answered(f"state: reading what {len(asked)} users have hidden"):
+            replies = iter(
+                await self._call_all(("HMGET", keys.hidden, *items) for _, items, parts in asked for keys in parts)
+            )
+        return [_unlisted(items, (), [next(replies) for _ in parts], renames) for _, items, parts in asked]
+
+    def _asked_parts(
+        self, wanted: Sequence[tuple[Profile, Sequence[str]]]
+    ) -> Sequence[tuple[Profile, Sequence[str], Sequence[UserKeys]]]:
+        """Return what is wanted with the keys to ask: once for a call, as guests may be merged while it is answered."""
+        return [(profile, items, self._parts(profile) if items else ()) for profile, items in wanted]
+
+    def _parts(self, profile: Profile) -> Sequence[UserKeys]:
+        """Return the keys of a user, and of the guests whose history is the user's."""
+        return [UserKeys.of(user_id) for user_id in (profile.user_id, *self.merges.guests_of(profile.user_id))]
 
     async def store_lists(self, lists: Sequence[StoredList]) -> int:
         """Store published lists and their modes; a user's newer list stays. Returns how many were stored.
@@ -309,9 +426,11 @@ class State:
             replies = await self._call_all(list_call(stored, self._config) for stored in lists)
         return sum(replies)
 
-    async def drop_from_lists(self, item_ids: Collection[str]) -> DroppedItems:
-        """Take items that left the catalogue out of all stored lists; see ``streams.state.kept_lists``."""
-        return await drop_from_lists(self._client, item_ids)
+    async def drop_from_lists(
+        self, item_ids: Collection[str], renamed: Mapping[str, str] = NOTHING_RENAMED
+    ) -> DroppedItems:
+        """Let all stored lists follow the catalogue; see ``streams.state.kept_lists``."""
+        return await drop_from_lists(self._client, item_ids, renamed)
 
     async def count_users(self) -> UserCounts:
         """Return how many users there are by the mode of their last list; see ``streams.state.kept_lists``."""
@@ -354,6 +473,16 @@ class State:
                 for item_id in removed:
                     pipeline.delete(similar_key(item_id))
             await pipeline.execute()
+
+    async def put_renames(self, today: Mapping[str, str]) -> None:
+        """Write, for each id that an item had, the one that it has; what is no such id any more goes."""
+        with answered(f"state: writing {len(today)} renamed items"):
+            found: Any = await self._client.hkeys(CATALOG_RENAMED)
+            for chunk in _chunks(tuple(today.items())):
+                await self._client.hset(CATALOG_RENAMED, mapping=dict(chunk))
+            gone = [name for name in (raw.decode() for raw in found) if name not in today]
+            for some in _chunks(gone):
+                await self._client.hdel(CATALOG_RENAMED, *some)
 
     async def rejected(self, key: str) -> dict[int, int]:
         """Return, by partition, the offset of the last bad record that became a dead letter.
@@ -401,6 +530,16 @@ class State:
         """Write, for each item, the items that are similar to it with scores, best first, by content and behaviour."""
         with answered(f"state: writing similar items of {len(similar)} items"):
             await self._call_all(("SET", similar_key(item_id), encode(others)) for item_id, others in similar.items())
+
+    async def sentence_vectors(self, digests: Sequence[str]) -> list[bytes | None]:
+        """Return the vectors that were kept by these digests, None for each that was not."""
+        with answered(f"state: looking for the vectors of {len(digests)} sentences"):
+            return await self._call_all(("GET", sentence_key(digest)) for digest in digests)
+
+    async def keep_sentence_vectors(self, vectors: Mapping[str, bytes], seconds: int) -> None:
+        """Keep vectors by digest for some time."""
+        with answered(f"state: keeping the vectors of {len(vectors)} sentences"):
+            await self._call_all(("SET", sentence_key(digest), body, "EX", seconds) for digest, body in vectors.items())
 
     async def current_model(self) -> ModelPointer | None:
         """Return the model that workers follow, or None before the first was promoted and where it was withdrawn."""
@@ -520,6 +659,92 @@ class State:
             self._known_positions.note(topic_partition, applied)
         return positions
 
+    async def user_positions(self, wanted: Sequence[tuple[str, Sequence[TopicPartition]]]) -> list[list[int]]:
+        """Return, for each user and topic partitions, how far they are applied to that user; -1 where nothing is."""
+        with answered(f"state: reading how far {len(wanted)} users are applied"):
+            found = await self._call_all(
+                ("HMGET", UserKeys.of(user_id).profile, *(position_field(*at) for at in places))
+                for user_id, places in wanted
+            )
+        return [[-1 if offset is None else int(offset) for offset in offsets] for offsets in found]
+
+    async def remove_users(self, user_ids: Sequence[str]) -> int:
+        """Delete everything that is kept under these users' ids but the modes chosen for them; return how many keys.
+
+        Accounts forget those among them that are their guests. Who are their own guests stays: ``link_guests`` says it.
+        """
+        accounts = await self.linked_accounts(user_ids)
+        with answered(f"state: deleting {len(user_ids)} users"):
+            await self._call_all(
+                call
+                for guest, account in zip(user_ids, accounts, strict=True)
+                if account is not None
+                for call in _leaving_calls(guest, account)
+            )
+            return sum(await self._call_all(("DEL", *UserKeys.of(user_id).own()) for user_id in user_ids))
+
+    async def remove_choices(self, user_ids: Sequence[str]) -> None:
+        """Take back the modes that were chosen by hand for these users."""
+        with answered(f"state: taking back the modes of {len(user_ids)} users"):
+            await self._client.hdel(OVERRIDES, *user_ids)
+
+    async def linked_accounts(self, guests: Sequence[str]) -> list[str | None]:
+        """Return, for each guest, the account that Redis names as the one that the guest was merged into."""
+        with answered(f"state: reading the accounts of {len(guests)} guests"):
+            found = await self._call_all(("GET", UserKeys.of(guest).merged) for guest in guests)
+        return [None if account is None else account.decode() for account in found]
+
+    async def link_guests(self, links: Sequence[tuple[str, str | None, str | None]]) -> None:
+        """Say whose guests are from now on: of each the guest, the account before, and the account, None for nobody's.
+
+        A guest's list goes, and the mode chosen for the guest. An account whose guests change has its next list taken,
+        whatever the one before had seen. The guests' own keys are written last, by a round trip of their own, so that
+        who was interrupted begins anew.
+        """
+        calls: list[tuple[Any, ...]] = []
+        last: list[tuple[Any, ...]] = []
+        for guest, before, account in links:
+            keys = UserKeys.of(guest)
+            if before is not None and before != account:
+                calls += _leaving_calls(guest, before)
+            if account is None:
+                last.append(("DEL", keys.merged))
+                continue
+            others = UserKeys.of(account)
+            calls += [("SADD", others.guests, guest), ("DEL", keys.recs), ("HDEL", OVERRIDES, guest)]
+            if before != account:
+                calls.append(("HDEL", others.profile, "list_sequence"))
+            last.append(("SET", keys.merged, account))
+        with answered(f"state: linking {len(links)} guests"):
+            await self._call_all(calls)
+            await self._call_all(last)
+
+    async def unlisted(self, accounts: Sequence[str]) -> list[str]:
+        """Return the accounts that got no list since their guests changed."""
+        with answered(f"state: looking for the lists of {len(accounts)} accounts"):
+            found = await self._call_all(("HGET", UserKeys.of(one).profile, "list_sequence") for one in accounts)
+        return [account for account, is_listed in zip(accounts, found, strict=True) if not is_listed]
+
+    async def rename_user(self, user_id: str, other_id: str) -> None:
+        """Let what is kept of a user be another's, but no list; the profile last: its positions tell whose it is.
+
+        The account that the user was merged into, if any, forgets the guest. The user's own guests stay the user's.
+        """
+        keys, others = UserKeys.of(user_id), UserKeys.of(other_id)
+        [account] = await self.linked_accounts([user_id])
+        with answered("state: renaming a user"):
+            await self._call_all([] if account is None else _leaving_calls(user_id, account))
+            await self._client.delete(keys.recs, keys.merged)
+            for key, other in reversed(tuple(zip(keys.own(), others.own(), strict=True))):
+                if not await self._client.exists(key):
+                    continue
+                if self._is_cluster:  # where they lie in different slots
+                    dump: Any = await self._client.dump(key)
+                    await self._client.restore(other, 0, dump, replace=True)
+                    await self._client.delete(key)
+                else:
+                    await self._client.rename(key, other)
+
     async def _has_lost(self, bounds: Bounds) -> bool:
         """Return whether positions stand before these bounds; raise StateError where that cannot be recovered."""
         lost = await self._lost(bounds)
@@ -564,11 +789,18 @@ class State:
 
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
+        return await self._call_but(calls, None)
+
+    async def _call_but(self, calls: Iterable[tuple[Any, ...]], may_fail: re.Pattern[str] | None) -> list[Any]:
+        """Do the same; errors whose text has ``may_fail`` are returned in the places of their answers."""
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.execute_command(*call)
         try:
-            return await pipeline.execute()
+            if may_fail is None:
+                return await pipeline.execute()
+            replies = await pipeline.execute(raise_on_error=False)
+            _raise_first(one for one in replies if isinstance(one, Exception) and not may_fail.search(str(one)))
         except ResponseError as error:
             told = str(error).rpartition("caused error: ")[2]  # before it stands the command, with ids of anybody
             lost = _LOST.search(told)
@@ -579,6 +811,12 @@ class State:
             if lost or any(word in told for word in _MOVED):
                 raise _moved() from error
             raise
+        return replies
+
+
+def _raise_first(errors: Iterable[Exception]) -> None:
+    for error in errors:
+        raise error
 
 
 def _moved() -> StateMoved:
@@ -591,19 +829,44 @@ def _moved() -> StateMoved:
 def _unrecoverable(what: str) -> StateError:
     return StateError(
         f"state: in a Redis Cluster every position that was applied must stay, got a server that was emptied: {what}; "
-        "stop the workers and either empty all of its primaries, so that everything is read again from Kafka, or make "
-        "the state anew elsewhere with `reelstream rebuild --to URL`"
+        "stop the workers and either delete the whole state with `reelstream redis clear --yes`, so that everything is "
+        "read again from Kafka, or make it anew elsewhere with `reelstream rebuild --to URL`"
     )
 
 
+def _leaving_calls(guest: str, account: str) -> tuple[tuple[Any, ...], ...]:
+    """Return the calls by which an account forgets a guest; its events were counted in the sequence of its list."""
+    keys = UserKeys.of(account)
+    return ("SREM", keys.guests, guest), ("HDEL", keys.profile, "list_sequence")
+
+
 def _item_json(item: Item) -> bytes:
-    return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres})
+    dates = {name: at for name, at in (("released", item.released), ("expires", item.expires)) if at is not None}
+    hidden = {"hidden": True} if item.hidden else {}
+    was = {"was": item.was} if item.was else {}
+    return orjson.dumps({"title": item.title, "year": item.year, "genres": item.genres} | dates | hidden | was)
 
 
-def _unlisted(items: Sequence[str], seen: Sequence[int], hidden: Sequence[bytes | None]) -> frozenset[str]:
-    """Return which items were touched, and which are hidden by what ``user:{<id>}:hidden`` says of them."""
-    touched = {item for item, is_seen in zip(items, seen, strict=True) if is_seen}
-    return frozenset(touched | {item for item, found in zip(items, hidden, strict=False) if is_hidden(found)})
+def _by_all_ids(
+    wanted: Sequence[tuple[Profile, Sequence[str]]], renames: Renames
+) -> Sequence[tuple[Profile, Sequence[str]]]:
+    if not renames.today:
+        return wanted
+    return [(profile, [name for item in items for name in renames.names_of(item)]) for profile, items in wanted]
+
+
+def _unlisted(
+    items: Sequence[str], seen: Sequence[Sequence[int]], decided: Sequence[Sequence[bytes | None]], renames: Renames
+) -> frozenset[str]:
+    """Return, by first ids, what a user or a guest of the user touched, and what is hidden by what was decided last."""
+    first_id = renames.first_id
+    touched = {first_id(item) for of_part in seen for item, is_seen in zip(items, of_part, strict=True) if is_seen}
+    told: dict[str, list[str]] = {}
+    for of_part in decided:
+        for item, decisions in zip(items, of_part, strict=True):
+            if decisions:
+                told.setdefault(first_id(item), []).append(decisions.decode())
+    return frozenset(touched | {item for item, found in told.items() if is_hidden(found)})
 
 
 def _grouped(events: Iterable[SourcedEvent], key: Callable[[SourcedEvent], T]) -> dict[T, list[SourcedEvent]]:

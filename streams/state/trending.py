@@ -78,7 +78,8 @@ def merge(sources: Iterable[SourceHeat], catalogue: Catalogue, kept: int) -> Tre
 
     What is behind the present is decayed by that distance, what is ahead grows by it. What is further ahead than
     ``FAR`` half-lives has a clock of another time, and counts as of now. Items that the catalogue does not hold are
-    left out; an empty catalogue leaves nothing out.
+    left out; an empty catalogue leaves nothing out. What an item trended with under earlier ids is its own, and it is
+    named by the id that it has now.
     """
     heats = tuple(sources)
     present = present_of(heats)
@@ -89,9 +90,9 @@ def merge(sources: Iterable[SourceHeat], catalogue: Catalogue, kept: int) -> Tre
         for genre in item.genres if item else ():
             genres[genre].append((item_id, weight))
     return Trends(
-        ranked[:kept],
-        {genre: tuple(found[:kept]) for genre, found in genres.items()},
-        _merged([(heat, heat.newcomers) for heat in heats], present, catalogue)[:kept],
+        _named(ranked[:kept], catalogue),
+        {genre: _named(found[:kept], catalogue) for genre, found in genres.items()},
+        _named(_merged([(heat, heat.newcomers) for heat in heats], present, catalogue)[:kept], catalogue),
     )
 
 
@@ -128,11 +129,16 @@ def _merged(heats: Iterable[tuple[SourceHeat, DecayedWeights]], present: int, ca
         is_of_another_time = ahead > FAR * source.everything.half_life_ms
         age = source.landmark - source.own_ts + (0 if is_of_another_time else ahead)
         factor = 2.0 ** (age / decayed.half_life_ms)
-        for item_id, weight in decayed.weights:
+        for name, weight in decayed.weights:
+            item_id = catalogue.renames.first_id(name)
             if not len(catalogue) or item_id in catalogue:
                 total[item_id] = total.get(item_id, 0.0) + weight * factor
     warm = ((item_id, heat) for item_id, heat in total.items() if heat > 0.0)
     return tuple(sorted(warm, key=lambda found: (-found[1], found[0])))
+
+
+def _named(ranked: Sequence[tuple[str, float]], catalogue: Catalogue) -> RankedItems:
+    return tuple((catalogue.renames.id_of_today(item_id), heat) for item_id, heat in ranked)
 
 
 async def _read(client: Redis, partitions: int, read: int) -> list[SourceHeat]:
