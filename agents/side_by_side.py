@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["end_tasks", "side_by_side"]
 
-CANCEL_S = 0.5
+CANCEL_S = 2.0  # a task that closes a connection needs some time, and a second cancellation would leave it open
 
 
 async def side_by_side(*loops: Coroutine[Any, Any, None]) -> None:

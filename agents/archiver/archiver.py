@@ -26,6 +26,7 @@ from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.kafka_errors import cluster_required
 from streams.metrics.collector import Figures, ReportCollector, lag_figures
 from streams.metrics.families import LAG
+from streams.reading.data_requests import DataRequestsFeed
 from streams.redis.heartbeat import Heartbeat
 from streams.settings import Settings
 
@@ -59,8 +60,14 @@ class Archiver:
         self._settings = settings
         self._config = config or ArchiverConfig()
         self._archive = EventArchive(url)
+        self._asked = DataRequestsFeed(settings)
         self._cluster = ClusterWatch(
-            settings, "archiver", self._config.watch, are_counts_fixed=False, told=self._kafka_is_away
+            settings,
+            "archiver",
+            self._config.watch,
+            are_counts_fixed=False,
+            reread={topics.DATA_REQUESTS: self._asked.reread},
+            told=self._kafka_is_away,
         )
         self._stopping = asyncio.Event()
         self.report = ArchiverReport()
@@ -84,15 +91,16 @@ class Archiver:
         """
         # Step 1
         joined = await self._connected()
-        work = Work(joined, self._archive, self._cluster, self._settings, self._config, self.report)
+        work = Work(joined, self._archive, self._cluster, self._settings, self._config, self.report, self._asked)
         self._registry.register(ReportCollector(lambda: self._figures(work)))
         joined.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=work)
         logger.info("archiver.ready %s", self._archive.url)
-        heartbeat = Heartbeat("archiver", self._settings.redis)  # by address: an archiver needs no Redis
+        heartbeat = Heartbeat("archiver", self._settings.redis, self._settings.prefix)  # by address: it needs no Redis
         life = asyncio.create_task(heartbeat.run(lambda: asdict(self.report)))
         stopping = asyncio.create_task(self._stopping.wait())
         working = asyncio.create_task(work.run(self._stopping))
         watching = asyncio.create_task(self._cluster.run())
+        following = asyncio.create_task(self._asked.follow())
         try:
             # Step 2
             await asyncio.wait((working, stopping, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -108,8 +116,9 @@ class Archiver:
                 watching.result()  # a topic that was made anew
         finally:
             # Step 5
-            for task in (life, stopping, working, watching):
+            for task in (life, stopping, working, watching, following):
                 task.cancel()
+            await self._asked.stop()
             with suppress(TimeoutError, KafkaError):
                 await asyncio.wait_for(joined.stop(), LEAVE_S)
 
@@ -124,8 +133,10 @@ class Archiver:
                 raise
         try:
             await self._cluster.look()
+            await self._asked.start()
         except TopicError:
             await made.stop()
+            await self._asked.stop()
             raise
         return made
 

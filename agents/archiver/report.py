@@ -22,7 +22,7 @@ __all__ = ["ArchiverReport"]
 class ArchiverReport:
     """What an archiver tells about itself; counters since its start.
 
-    ``lag`` counts the records that are not read. ``lost`` counts
+    ``forgotten`` counts forgettings that are carried out. ``lag`` counts the records that are not read. ``lost`` counts
     offsets that left the topics unarchived. ``kafka_away_s`` are the seconds for which Kafka has not
     answered, None while it does. ``fault`` is why it is not healthy though it lives.
     """
@@ -35,6 +35,7 @@ class ArchiverReport:
     pending: int = 0
     partitions: int = 0
     store_away: bool = False
+    forgotten: int = 0
     lag: int = 0
     lost: int = 0
     kafka_away_s: float | None = None

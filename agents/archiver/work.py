@@ -11,6 +11,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from agents.archiver.config import ArchiverConfig
+from agents.archiver.forgetting import FileForgetter
 from agents.archiver.placing import Placement
 from agents.archiver.report import ArchiverReport
 from agents.archiver.share import Share
@@ -18,6 +19,7 @@ from agents.archiver.store_away import StoreWait
 from agents.archiver.writing import FileWriter
 from streams.archive.parquet import ArchiveAway, EventArchive
 from streams.kafka.cluster_watch import ClusterWatch
+from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.lag import lag_of
 from streams.reading.unreadable import get_many
 from streams.records.decoding import RawRecord
@@ -43,6 +45,7 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
     settings : names of the topics, and which kinds of events there are.
     config : when a file is written.
     report : told what was done.
+    asked : knows who was forgotten.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
         settings: Settings,
         config: ArchiverConfig,
         report: ArchiverReport,
+        asked: DataRequestsFeed,
     ) -> None:
         self._consumer = consumer
         self._share = share = Share(consumer)
         self._placement = Placement(consumer, archive, share, cluster, settings, config, report)
         self._writer = FileWriter(archive, share, config, report)
+        self._forgetter = FileForgetter(archive, share, asked, settings.prefix, report)
         self._store = StoreWait(consumer, config.seed, report)
         self._report = report
         self.lags: dict[tuple[str, int], int] = {}  # records of each partition that were not read, as of the last read
@@ -73,7 +78,9 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
                 try:
                     if self._store.is_over():
                         await self._placement.place()
+                        self._forgetter.keep_out()
                         await self._writer.write_due()
+                        await self._forgetter.carry_out()
                         self._store.answers()
                 except ArchiveAway as error:
                     self._store.fails(error)
@@ -87,14 +94,17 @@ class Work(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships n
 
     async def finish(self) -> None:
         """Write what is pending; what cannot be written is read again by the next archiver."""
+        self._forgetter.keep_out()
         await self._writer.hand_over(self._share.scanners, LAST_S)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Write what is pending of partitions that others will own, or leave it to them to read again."""
         async with self._lock:
+            self._forgetter.keep_out()
             given = {at: self._share.scanners[at] for at in revoked if at in self._share.scanners}
             await self._writer.hand_over(given, REVOKED_S)
             self._share.remove(revoked)
+            self._forgetter.leave(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Take note of partitions that are ours now; the next step finds out where they go on."""

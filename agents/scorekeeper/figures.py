@@ -58,6 +58,13 @@ class FigureWriter:
         self._point_tests = self._counting.board.total.tests
         return stored
 
+    async def forget_users(self) -> None:
+        """Forget whoever was forgotten since, and store the users of an experiment without them at once."""
+        if self._counting.forget_users():
+            self._is_whole_due = True
+            await self.store()
+        self._report.forgotten = self._counting.n_forgotten
+
     def is_due(self) -> bool:
         """Return whether it is time to look whether there is something to write."""
         return time.monotonic() - self._looked_at >= self._config.write_s
@@ -80,7 +87,7 @@ class FigureWriter:
         figures = counting.board.describe()
         offsets = {topic: dict(partitions) for topic, partitions in counting.offsets.items()}
         ids = {topic: self._cluster.ids[topic] for topic in offsets if topic in self._cluster.ids}
-        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), ids)
+        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), ids, tuple(sorted(counting.forgotten)))
         drawn = counting.board.take_users(whole=self._is_whole_due)
         are_whole = await self._retry.until_available(self._shelf.write, quality, drawn)
         self._is_whole_due = not are_whole

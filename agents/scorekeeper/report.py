@@ -24,7 +24,7 @@ __all__ = ["ScorekeeperReport"]
 class ScorekeeperReport:
     """What a scorekeeper tells about itself; counters since its start, rates of the window.
 
-    ``lag`` counts the records that are not read. ``lost`` counts
+    ``forgotten`` counts forgettings that are carried out. ``lag`` counts the records that are not read. ``lost`` counts
     offsets that left the topics uncounted. ``kafka_away_s`` are the seconds for which Kafka has not
     answered, None while it does. ``fault`` is why it is not healthy though it lives.
     """
@@ -37,6 +37,7 @@ class ScorekeeperReport:
     popularity_hit_rate: float = 0.0
     model_version: str | None = None
     model_promoted_at: int | None = None
+    forgotten: int = 0
     lag: int = 0
     guard: bool = True
     rolled_back: int = 0

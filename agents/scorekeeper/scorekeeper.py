@@ -8,10 +8,12 @@ the version that serves are clearly behind popularity, its anchor serves again. 
 """
 
 import logging
+from contextlib import aclosing
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry
 
+from agents.connected import connected
 from agents.retry import Retry
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.counting import COUNTED, Counting
@@ -24,6 +26,8 @@ from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.metrics.collector import Figures, ReportCollector, lag_figures
 from streams.metrics.families import LAG
+from streams.reading.catalogue import CatalogueFeed
+from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.reader import EventReader
 from streams.redis.connection import connect
 from streams.redis.heartbeat import Heartbeat
@@ -54,14 +58,21 @@ class Scorekeeper:
         config = config or ScorekeeperConfig()
         self.report = report = ScorekeeperReport(guard=config.guard)
         self._settings = settings
-        self._client = connect(settings.redis)
+        self._client = connect(settings.redis, prefix=settings.prefix)
         self._state = State(self._client)
         self._retry = retry = Retry("scorekeeper", self._state.install)  # nothing here depends on positions
         self._reader = EventReader(settings, SCOREKEEPER_GROUP, COUNTED, "scorekeeper", "they are not counted")
+        catalogue, asked = CatalogueFeed(settings, lambda _: None), DataRequestsFeed(settings)
+        self._feeds = (catalogue, asked)
         self._cluster = cluster = ClusterWatch(
-            settings, "scorekeeper", config.watch, restart=(topics.RECOMMENDATIONS,), told=self._kafka_is_away
+            settings,
+            "scorekeeper",
+            config.watch,
+            restart=(topics.RECOMMENDATIONS,),
+            reread={topics.CATALOG: catalogue.reread, topics.DATA_REQUESTS: asked.reread},
+            told=self._kafka_is_away,
         )
-        self._counting = counting = Counting(settings, config, report)
+        self._counting = counting = Counting(settings, config, report, asked, lambda: catalogue.catalogue)
         self._intake = Intake(config, settings.partitions, self._reader, counting, cluster, retry, report)
         shelf = QualityShelf(self._client, config.series)
         self._figures = FigureWriter(config, shelf, counting, cluster, retry, report)
@@ -73,22 +84,21 @@ class Scorekeeper:
         """Count until cancelled.
 
         Steps: 1 connect; 2 take up the stored figures; 3 read and count; once a second write what has changed, and
-        look whether the version that serves has drifted. Beside it, show signs of life and look at the cluster.
+        look whether the version that serves has drifted. Beside it, follow the catalogue and data requests, show
+        signs of life and look at the cluster.
         """
         # Step 1
-        await self._retry.until_available(self._state.install)
-        await self._reader.start()
-        try:
-            await self._retry.until_available(self._cluster.look)
-            await side_by_side(
-                self._count(),
-                Heartbeat("scorekeeper", self._client).run(lambda: asdict(self.report)),
-                self._cluster.run(),
-                watch_eviction("scorekeeper", self._settings, memory=self._memory),
-            )
-        finally:
-            await self._reader.stop()
-            await self._client.aclose()
+        async with aclosing(self._client):
+            await self._retry.until_available(self._state.install)
+            async with connected(self._reader, *self._feeds):
+                await self._retry.until_available(self._cluster.look)
+                await side_by_side(
+                    self._count(),
+                    *(feed.follow() for feed in self._feeds),
+                    Heartbeat("scorekeeper", self._client).run(lambda: asdict(self.report)),
+                    self._cluster.run(),
+                    watch_eviction("scorekeeper", self._settings, memory=self._memory),
+                )
 
     async def _count(self) -> None:
         # Step 2
@@ -96,6 +106,7 @@ class Scorekeeper:
         # Step 3
         while True:
             await self._intake.read()
+            await self._figures.forget_users()
             if self._figures.is_due():
                 await self._figures.write()
                 await self._intake.tell_lag()

@@ -21,7 +21,8 @@ class TrainerConfig:
     first_events : events needed for a first version.
     refill : events before a version's offsets that are read again at the start, as the old ones to replay.
     tallied : ratings before those that are read as well, only to know the middle of each user's own.
-    remembered_events : event ids remembered to leave out a producer's duplicates.
+    remembered_events : event ids remembered to leave out a producer's duplicates, and events that are taken back before
+        they come.
     keep_versions : versions that stay in the registry; the serving one and its parent always do.
     whole_every : versions of which one is stored whole; the others hold the changes to their parent where these are
         small, and a worker that starts reads all since the whole one.

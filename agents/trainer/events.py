@@ -1,26 +1,29 @@
 """Events on their way into the learner: each read once, and known by where it stood until a version contains it."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from aiokafka.errors import KafkaError
 
 from agents.retry import Retry
 from agents.trainer.config import TrainerConfig
+from agents.trainer.intake import EventIntake
 from agents.trainer.pending import Pending
 from agents.trainer.report import TrainerReport
-from model.feedback import RatingTallies
 from model.history import Interaction
 from model.network.snapshot import Snapshot
+from model.renames import NO_RENAMES, Renames
 from model.training.learner import Learner
 from model.training.standing import Standing
 from streams.kafka import topics
 from streams.kafka.topic_ids import replaced
+from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.reader import EventReader
+from streams.records.data_requests import Forgotten
 from streams.records.decoding import RawRecord, decode_batch
-from streams.records.duplicates import RememberedEvents
 from streams.records.positions import Offsets, TopicIds, TopicPartition
-from streams.records.records import Event, Origin, identity_of, interactions_of
+from streams.records.records import EventRecord, Origin
 from streams.registry.versions import Version
 from streams.settings import Settings
 from streams.state.store import ModelStanding
@@ -41,6 +44,8 @@ class TrainingEvents:
     reader : reads the event topics, connected by whoever made it.
     retry : waits for Kafka.
     report : told what was read.
+    asked : knows whose events are forgotten, and whose guests' events are learnt as whose.
+    renames : returns the ids that items had.
     """
 
     def __init__(
@@ -50,27 +55,31 @@ class TrainingEvents:
         reader: EventReader,
         retry: Retry,
         report: TrainerReport,
+        asked: DataRequestsFeed,
+        renames: Callable[[], Renames] = lambda: NO_RENAMES,
     ) -> None:
-        self._settings = settings
-        self._config = config
-        self._reader = reader
-        self._retry = retry
-        self._report = report
+        self._settings, self._config, self._asked = settings, config, asked
+        self._reader, self._retry, self._report = reader, retry, report
         self._pending = Pending()
-        self._remembered = RememberedEvents(config.remembered_events)
+        self._new_intake = partial(EventIntake, config.remembered_events, settings.kinds, renames)
+        self._new_learner = partial(Learner, config.learner, config.rounds, None, settings.kinds, asked.merges.accounts)
+        self._intake = self._new_intake()
         self._offsets: Offsets = {}  # before which the version that serves contains everything
         self._judged: Offsets = {}  # before which rounds of an earlier trainer have judged by everything
-        self._tallies = RatingTallies()
-        self.learner = Learner(config.learner, config.rounds, kinds=settings.kinds)
+        self.learner = self._new_learner()
         self.lags: dict[TopicPartition, int] = {}  # how many records were not read, as of the last read
 
     def forget(self) -> None:
         """Forget everything."""
-        self.learner = Learner(self._config.learner, self._config.rounds, kinds=self._settings.kinds)
-        self._tallies = RatingTallies()
+        self.learner = self._new_learner()
+        self._intake = self._new_intake()
         self._pending.clear()
-        self._remembered.clear()
         self._offsets, self._judged = {}, {}
+
+    def forget_users(self, names: Mapping[str, str]) -> None:
+        """Forget what some users did, given with who stands for each from now on."""
+        self.learner.forget_users(names)
+        self._intake.forget(names)
 
     async def begin(self) -> None:
         """Begin with the first event there is, as nothing was learnt yet."""
@@ -92,7 +101,7 @@ class TrainingEvents:
         await self._retry.until_available(self._reader.seek, offsets, back=back + further)
         while await self._reader.is_before(offsets):
             found = self._without_earlier(await self._reader.read(READ, 0.5, below=offsets), offsets, back)
-            self.learner.preload(self._learnt(self._decoded(found)))
+            self.learner.preload(self._learnt(found))
 
     def measure_by(self, anchor: Snapshot | None, found: ModelStanding) -> None:
         """Go on with what earlier rounds say of the version that serves.
@@ -109,12 +118,12 @@ class TrainingEvents:
     async def read(self) -> None:
         """Observe what has come; bad records are the worker's to report."""
         records = await self._reader.read(READ, 0.25)
-        for origin, event in self._decoded(records):
-            if self._remembered.is_repeat(identity_of(origin, event)):
-                continue
-            self.learner.observe(self._learnt([(origin, event)]))
+        for origin, event in _decoded(self._settings, self._asked.forgotten, records):
+            before = self.learner.observed
+            self.learner.observe(self._intake.learnt(self.learner, [(origin, event)]))
             self._pending.add(self.learner.observed, origin)
-            if origin.offset < self._judged.get(origin.topic, {}).get(origin.partition, 0):
+            is_judged = origin.offset < self._judged.get(origin.topic, {}).get(origin.partition, 0)
+            if is_judged and self.learner.observed > before:
                 self.learner.note_judged()
         self._report.events += len(records)
         self._report.lost = self._reader.lost
@@ -131,16 +140,11 @@ class TrainingEvents:
                 learnt.append(record)
             elif origin.topic == ratings:
                 earlier.append(record)
-        for _ in self._learnt(self._decoded(earlier)):
-            pass  # each is judged, and counted by that
+        self._intake.count_earlier(_decoded(self._settings, self._asked.forgotten, earlier))
         return learnt
 
-    def _decoded(self, records: Iterable[RawRecord]) -> Sequence[tuple[Origin, Event]]:
-        return decode_batch(records, self._settings.prefix, self._settings.kinds).events
-
-    def _learnt(self, events: Iterable[tuple[Origin, Event]]) -> Iterator[tuple[str, Interaction]]:
-        """Give the interactions of events, as the model sees them, with their users."""
-        return interactions_of((event for _, event in events), self._tallies, self._settings.kinds)
+    def _learnt(self, records: Iterable[RawRecord]) -> Iterator[tuple[str, Interaction]]:
+        return self._intake.learnt(self.learner, _decoded(self._settings, self._asked.forgotten, records))
 
     async def lag(self) -> int:
         """Return how many events are there to be read now."""
@@ -180,3 +184,13 @@ class TrainingEvents:
                 else:
                     logger.warning("trainer.topic_shorter %s:%s ends before %s, all of it is new", topic, at, offset)
         return found
+
+
+def _decoded(
+    settings: Settings, forgotten: Forgotten, records: Iterable[RawRecord]
+) -> Sequence[tuple[Origin, EventRecord]]:
+    """Return the events of records, without those that are forgotten."""
+    events = decode_batch(records, settings.prefix, settings.kinds).events
+    if not len(forgotten):
+        return events
+    return [one for one in events if forgotten.find(one[1].user_id, one[0], settings.prefix) is None]

@@ -26,9 +26,10 @@ class TrainerReport:
     """What a trainer tells about itself; counters since its start.
 
     ``anchor`` is the version that ``model_version`` is measured by, None for itself. ``sync_bytes`` are of the version
-    stored last. ``gate`` holds the figures of the last gate. ``lag`` counts the records that are not read. ``lost``
-    counts offsets that left the topics unlearnt. ``kafka_away_s`` are the seconds for which Kafka
-    has not answered, None while it does. ``fault`` is why it is not healthy though it lives.
+    stored last. ``gate`` holds the figures of the last gate. ``forgotten`` counts forgettings that are
+    carried out. ``lag`` counts the records that are not read. ``lost`` counts offsets that left the topics unlearnt.
+    ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``fault`` is why it is not
+    healthy though it lives.
     """
 
     events: int = 0
@@ -44,6 +45,7 @@ class TrainerReport:
     model_version: str | None = None
     anchor: str | None = None
     gate: dict[str, float] = field(default_factory=dict)
+    forgotten: int = 0
     lag: int = 0
     lost: int = 0
     kafka_away_s: float | None = None

@@ -7,16 +7,19 @@ when to train and what becomes of it, ``promoting`` and ``blame`` let versions s
 
 import logging
 import time
+from contextlib import aclosing
 from dataclasses import asdict, replace
 
 from prometheus_client import CollectorRegistry
 
+from agents.connected import connected
 from agents.retry import Retry
 from agents.side_by_side import side_by_side
 from agents.trainer.announcer import Announcer
 from agents.trainer.blame import Blame
 from agents.trainer.config import TrainerConfig
 from agents.trainer.events import TrainingEvents
+from agents.trainer.forgetting import LearnerForgetter
 from agents.trainer.hints import HintTeacher
 from agents.trainer.pointer import PointerKeeper
 from agents.trainer.promoting import Promoter
@@ -29,6 +32,7 @@ from streams.metrics.collector import Figures, ReportCollector, lag_figures
 from streams.metrics.endpoint import histogram
 from streams.metrics.families import LAG, ROUND_SECONDS
 from streams.reading.catalogue import CatalogueFeed
+from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.reader import EventReader
 from streams.reading.user_profiles import HintsFeed
 from streams.redis.connection import connect
@@ -61,29 +65,29 @@ class Trainer:
         config = _with_repeats(config or TrainerConfig(), keeps=settings.keep_repeats)
         self.report = report = TrainerReport()
         self._settings = settings
-        self._client = connect(settings.redis)
+        self._client = connect(settings.redis, prefix=settings.prefix)
         self._state = state = State(self._client)
         self._retry = retry = Retry("trainer", state.install)  # nothing here depends on positions
         self._reader = EventReader(settings, TRAINER_GROUP, cure=LOST)
-        self._feed = CatalogueFeed(settings, lambda _: None)
-        self._hints = HintsFeed(settings, lambda: time.time_ns() // 1_000_000)
-        self._cluster = ClusterWatch(
-            settings,
-            "trainer",
-            config.watch,
-            reread={topics.CATALOG: self._feed.reread, topics.USER_PROFILES: self._hints.reread},
-            told=self._kafka_is_away,
-        )
+        feed = CatalogueFeed(settings, lambda _: None)
+        hints = HintsFeed(settings, lambda: time.time_ns() // 1_000_000)
+        asked = DataRequestsFeed(settings)
+        self._feeds = (feed, hints, asked)
+        reread = {topics.CATALOG: feed.reread, topics.USER_PROFILES: hints.reread, topics.DATA_REQUESTS: asked.reread}
+        self._cluster = ClusterWatch(settings, "trainer", config.watch, reread=reread, told=self._kafka_is_away)
         self._announcer = announcer = Announcer(settings, state, retry)
         self._pointer = pointer = PointerKeeper(state, announcer, retry)
-        self._events = events = TrainingEvents(settings, config, self._reader, retry, report)
+        self._events = events = TrainingEvents(
+            settings, config, self._reader, retry, report, asked, lambda: feed.catalogue.renames
+        )
+        self._forgetter = LearnerForgetter(settings.registry, asked, events, report)
         self._versions = versions = VersionKeeper(settings.registry, config, pointer, state, report)
         self._blame = Blame(config, versions, pointer, announcer, report)
         promoter = Promoter(events, versions, pointer, self._cluster, report)
-        teacher = HintTeacher(self._hints, state, retry)
+        teacher = HintTeacher(hints, state, retry)
         took = histogram(ROUND_SECONDS, registry).observe
         self._memory = RedisMemory()
-        self._rounds = Rounds(config, events, self._feed, promoter, self._blame, announcer, report, teacher, took)
+        self._rounds = Rounds(config, events, feed, promoter, self._blame, announcer, report, teacher, took)
         registry.register(ReportCollector(self._figures))
 
     async def run(self) -> None:
@@ -94,35 +98,27 @@ class Trainer:
         Beside it, follow the catalogue, show signs of life, keep the pointer and look at the cluster.
         """
         # Step 1
-        await self._retry.until_available(self._state.install)
-        await self._reader.start()
-        await self._feed.start()
-        await self._hints.start()
-        await self._announcer.start()
-        try:
-            await self._retry.until_available(self._cluster.look)
-            await side_by_side(
-                self._learn(),
-                self._feed.follow(),
-                self._hints.follow(),
-                Heartbeat("trainer", self._client).run(lambda: asdict(self.report)),
-                self._pointer.keep(),
-                self._cluster.run(),
-                watch_eviction("trainer", self._settings, memory=self._memory),
-            )
-        finally:
-            await self._feed.stop()
-            await self._hints.stop()
-            await self._reader.stop()
-            await self._announcer.stop()
-            await self._client.aclose()
+        async with aclosing(self._client):
+            await self._retry.until_available(self._state.install)
+            async with connected(self._reader, *self._feeds, self._announcer):
+                await self._retry.until_available(self._cluster.look)
+                await side_by_side(
+                    self._learn(),
+                    *(feed.follow() for feed in self._feeds),
+                    Heartbeat("trainer", self._client).run(lambda: asdict(self.report)),
+                    self._pointer.keep(),
+                    self._cluster.run(),
+                    watch_eviction("trainer", self._settings, memory=self._memory),
+                )
 
     async def _learn(self) -> None:
         # Step 2
+        await self._forgetter.carry_out()
         await self._take_up()
         # Step 3
         while True:
             await self._events.read()
+            await self._forgetter.carry_out()
             if await self._rounds.is_due():
                 await (self._take_up() if await self._has_moved() else self._round())
 

@@ -48,6 +48,8 @@ from streams.metrics.families import (
     PINNED_VERSIONS,
 )
 from streams.metrics.worker import WorkerMetrics
+from streams.people.forgetting import StateForgetter
+from streams.people.merging import GuestMerger
 from streams.reading.app import build_app
 from streams.reading.user_profiles import HintsFeed
 from streams.records.positions import DAY_MS, TopicPartition
@@ -60,9 +62,10 @@ from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.serving.lists import Serving
 from streams.settings import Settings
 from streams.state.eviction import RedisMemory, watch_eviction
-from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
+from streams.state.keys import CATALOG_REJECTED, DATA_REQUESTS_REJECTED, HINTS_REJECTED
 from streams.state.store import State, StateConfig
 from streams.tracing.carrying import TraceCarrier
+from streams.withdrawals.originals import OriginalEvents
 from streams.wording.wording import ListWorder
 
 if TYPE_CHECKING:
@@ -83,12 +86,14 @@ class Driver:
     assigned : returns the topic partitions that are owned now.
     follows : returns, of a record, the first offset from which on nothing lies before it.
     lag : returns how many records of each partition are not done.
+    done_to : returns the offset of each partition before which all is done, also what is no record.
     """
 
     publisher: Callable[[], Publisher]
     assigned: Callable[[], frozenset[TopicPartition]]
     follows: Callable[[Origin], int]
     lag: Callable[[], Mapping[TopicPartition, int]] = dict
+    done_to: Callable[[], Mapping[TopicPartition, int]] = dict
 
     @classmethod
     def of_app(cls, app: "faust.App", settings: Settings) -> "Driver":
@@ -103,6 +108,7 @@ class Driver:
             partial(_assigned, app),
             follows,
             lambda: app.consumer.lag(),  # noqa: PLW0108 - Faust makes the consumer when it starts
+            lambda: app.consumer.done_to(),  # noqa: PLW0108 - same
         )
 
 
@@ -124,7 +130,7 @@ def build_worker(
     tracing : takes traces along; by default as they are.
     """
     config = config or WorkerConfig()
-    client = connect(settings.redis)
+    client = connect(settings.redis, prefix=settings.prefix)
     state = State(client, StateConfig(idle_ms=settings.idle_days * DAY_MS), settings.kinds)
     app = build_app(settings, partial(end_process, "fetching"), partial(_applied, state), instance=instance)
     scoring = BudgetedScorer(config.serving.budget_s, Breaker(BreakerConfig(), time.monotonic))
@@ -187,7 +193,7 @@ def join_worker(
     thread = ThreadPoolExecutor(1, "upkeep")  # one for good: the allocator keeps memory for each thread
     loader = ModelLoader(settings, refresh.threads, thread)
     arms = Arms(state, loader.load_pinned, refresh.retry_s)
-    catalogue = CatalogueFollower(settings, current, retry)
+    catalogue = CatalogueFollower(settings, current, retry, refresh)
     hints = HintsFeed(settings, lambda: time.time_ns() // 1_000_000)
 
     def leads() -> bool:
@@ -197,8 +203,10 @@ def join_worker(
         names = {settings.prefix + topic for topic in topics.EVENTS}
         return frozenset(partition for partition in driver.assigned() if partition[0] in names)
 
+    forgetter = StateForgetter(settings, state)
+    state.merges = forgetter.feed.merges
     exposes = config.serving.expose > 0.0
-    queries = QueriesFollower(config.queries, refresh, current)
+    queries = QueriesFollower(config.queries, refresh, current, state)
     titles = CataloguePublisher(state, refresh, leads, current, thread)
     life_reporter = LifeReporter(life, report, rejections, metrics, driver.lag)
     return Worker(
@@ -206,25 +214,31 @@ def join_worker(
         config=config,
         state=state,
         retry=retry,
+        originals=OriginalEvents(settings, state, lambda item_id: current.recommender.genres_of(item_id), "worker"),  # noqa: PLW0108 - the recommender of then
         recovery=StateRecovery(settings, settings.prefix + WORKER_GROUP, state, assigned_events, driver.follows),
         current=current,
         arms=arms,
         serving=serving,
         publisher=driver.publisher,
+        done_to=driver.done_to,
         catalogue=catalogue,
         hints=hints,
+        forgetter=forgetter,
+        merger=GuestMerger(forgetter.feed.merges, state),
         titles=titles,
         queries=queries,
         life=life_reporter,
         refreshers=(
             ModelFollower(state, refresh, loader, current, report),
             OverridesAndExperiment(state, refresh, arms, current, report),
+            catalogue,
             TrendingMerger(state, refresh, settings.partitions, leads, current),
             life_reporter,
             titles,
             queries,
             FeedLetters(state, refresh, leads, catalogue.feed, CATALOG_REJECTED, driver.publisher, rejections),
             FeedLetters(state, refresh, leads, hints, HINTS_REJECTED, driver.publisher, rejections),
+            FeedLetters(state, refresh, leads, forgetter.feed, DATA_REQUESTS_REJECTED, driver.publisher, rejections),
             HintLiftsFollower(state, refresh, current),
             UserCensus(state, refresh.census_s, leads, report),
             *([NewItemsFinder(state, refresh, config.exposure, settings.partitions, current)] if exposes else []),
@@ -266,6 +280,10 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisM
         await worker.hints.reread()
         await _recognise(worker.retry, settings)
 
+    async def reread_asked() -> None:
+        await worker.forgetter.feed.reread()
+        await _recognise(worker.retry, settings)
+
     def kafka_is_away(seconds: float | None) -> None:
         worker.report.kafka_away_s = seconds
 
@@ -273,7 +291,11 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisM
         settings,
         "worker",
         restart=(topics.REQUESTS,),
-        reread={topics.CATALOG: reread_catalogue, topics.USER_PROFILES: reread_hints},
+        reread={
+            topics.CATALOG: reread_catalogue,
+            topics.USER_PROFILES: reread_hints,
+            topics.DATA_REQUESTS: reread_asked,
+        },
         told=kafka_is_away,
     )
     fetching = FetchWatch(settings, worker.config.fetching, lambda: app.consumer, worker.recovery, worker.report)
@@ -288,6 +310,7 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisM
         keep_ids(client, settings, lambda: cluster.ids),
         worker.catalogue.feed.follow(),
         worker.hints.follow(),
+        worker.forgetter.feed.follow(),
         *(keep_refreshing(refresher) for refresher in worker.refreshers),
         keep_refreshing(ListRemaker(worker, partial(_assigned, app))),
     )

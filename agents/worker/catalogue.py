@@ -1,9 +1,10 @@
-"""The catalogue in a worker: every item in time for its events, titles for look-ups, bad records to dead letters."""
+"""The catalogue in a worker: items in time for events and dates, titles for look-ups, bad records to dead letters."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from itertools import islice
 
@@ -18,7 +19,8 @@ from model.similar import SimilarItems
 from streams.errors import StateError
 from streams.kafka.publisher import Publisher
 from streams.reading.catalogue import CatalogueFeed
-from streams.reading.compacted import CompactedFeed
+from streams.reading.compacted import MAX_REJECTED, CompactedFeed
+from streams.records.decoding import Rejected
 from streams.settings import Settings
 from streams.state.store import State
 
@@ -30,37 +32,65 @@ CATCH_UP_S = 1.0  # an item that nobody describes must not make every batch wait
 
 
 class CatalogueFollower:
-    """Lets the catalogue that serves be that of the topic.
+    """Lets the catalogue that serves be what may be listed now of that of the topic.
 
     Parameters
     ----------
     settings : where the topic is.
     current : the recommender whose catalogue is replaced.
     retry : waits for Kafka.
+    config : how often to look at the clock.
+    clock : milliseconds since the epoch, by which items are released and expire.
     """
 
-    def __init__(self, settings: Settings, current: Current, retry: Retry) -> None:
+    is_needed_to_serve = False
+
+    def __init__(
+        self,
+        settings: Settings,
+        current: Current,
+        retry: Retry,
+        config: RefreshConfig,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._current = current
         self._retry = retry
+        self._clock = clock
         self._caught_up_at = 0.0
+        self._changes_at: int | None = None
+        self.period_s = config.clock_s
         self.feed = CatalogueFeed(settings, self._take_over)
 
     async def know(self, item_ids: Iterable[str]) -> None:
         """Read the catalogue to its end where one of these items is not in it yet."""
-        is_known = all(item_id in self.feed.catalogue for item_id in item_ids)
+        first_id = self.feed.catalogue.renames.first_id
+        is_known = all(first_id(item_id) in self.feed.catalogue for item_id in item_ids)
         if not is_known and time.monotonic() - self._caught_up_at > CATCH_UP_S:
             await self._retry.until_available(self.feed.catch_up)
             self._caught_up_at = time.monotonic()
 
+    def keep_up(self) -> None:
+        """List what is released by now, and no more what has expired; whoever makes lists calls it before."""
+        if self._changes_at is not None and self._clock() >= self._changes_at:
+            self._take_over(self.feed.catalogue)
+
+    async def refresh(self) -> None:
+        """Keep up while no list is made, for trending and look-ups."""
+        self.keep_up()
+
     def _take_over(self, catalogue: Catalogue) -> None:
-        self._current.recommender = self._current.recommender.with_catalogue(catalogue, ContentIndex(catalogue))
+        now_ms = self._clock()
+        listed = catalogue.listed(now_ms)
+        self._changes_at = catalogue.changes_after(now_ms)
+        self._current.recommender = self._current.recommender.with_catalogue(listed, ContentIndex(listed), catalogue)
 
 
 class CataloguePublisher:
     """Writes titles and similar items for look-ups when the catalogue has changed, or Redis has lost them.
 
     What a new version says is similar is written too, but not with every version: a round makes one in seconds, and
-    similar items hardly change with it. What has left the catalogue leaves the stored lists too.
+    similar items hardly change with it. What has left the catalogue, or is listed no more, leaves the stored lists too,
+    and what was renamed is there by its id of now.
 
     Parameters
     ----------
@@ -101,16 +131,22 @@ class CataloguePublisher:
         is_there = catalogue is self._published and (not catalogue.items or await self._state.has_catalogue())
         if is_there and not self._is_due(recommender):
             return
-        self._published = catalogue  # before it is, so that whoever wants it again meanwhile is heard
+        before, self._published = self._published, catalogue  # now: whoever wants it again meanwhile is heard
         self._published_version, self._published_at = recommender.version, time.monotonic()
-        gone: frozenset[str] = frozenset()
+        renames = recommender.known.renames
+        known, listed = ((one.under_ids_of_today()) for one in (recommender.known or catalogue, catalogue))
         try:
             if not is_there:
-                gone = await self._state.catalogue_ids() - catalogue.items.keys()
-                await self._state.put_catalogue(catalogue)
+                gone = await self._state.catalogue_ids() - known.items.keys()
+                listed_before = (known if before is None else before.under_ids_of_today()).items.keys()
+                unlisted = (listed_before & known.items.keys()) - listed.items.keys()
+                await self._state.put_catalogue(known)
+                await self._state.put_renames(renames.today)
+                if gone or unlisted:
+                    await self._drop(
+                        gone, unlisted, {one: name for one, name in renames.today.items() if name in listed}
+                    )
             await self._put_similar(recommender)
-            if gone:
-                await self._drop(gone)
         except StateError:
             self.publish_again()
             raise
@@ -122,19 +158,24 @@ class CataloguePublisher:
         is_first = self._published_version is None
         return is_first or time.monotonic() - self._published_at > self._similar_s
 
-    async def _drop(self, gone: frozenset[str]) -> None:
-        """Take what left the catalogue out of stored lists, once no worker makes lists that hold it."""
+    async def _drop(self, gone: AbstractSet[str], unlisted: AbstractSet[str], renamed: Mapping[str, str]) -> None:
+        """Take what left the catalogue, or is not listed, out of stored lists, once no worker makes such lists.
+
+        What has another id now keeps its place there under that one.
+        """
         await asyncio.sleep(self._settle_s)
-        dropped = await self._state.drop_from_lists(gone)
-        logger.info("worker.items_dropped %d from %d of %d stored lists", len(gone), dropped.changed, dropped.lists)
+        items = (gone | unlisted) - renamed.keys()
+        dropped = await self._state.drop_from_lists(items, renamed)
+        logger.info("worker.items_dropped %d from %d of %d stored lists", len(items), dropped.changed, dropped.lists)
         await self._state.put_catalogue((), gone)  # last: whoever goes on for this worker still finds what is gone
 
     async def _put_similar(self, recommender: Recommender) -> None:
         """Write what is similar part by part: no version waits for more than one, and memory holds no more."""
         found = similar_items(recommender.index, recommender.ranker, self._n_similar)
+        named = recommender.known.renames.id_of_today
 
         def some() -> dict[str, SimilarItems]:
-            return dict(islice(found, SIMILAR_TOGETHER))
+            return {named(item): near.named_by(named) for item, near in islice(found, SIMILAR_TOGETHER)}
 
         loop = asyncio.get_running_loop()
         while part := await loop.run_in_executor(self._thread, some):
@@ -173,13 +214,14 @@ class FeedLetters:
         self._noted = noted
         self._publisher = publisher
         self._rejections = rejections
+        self._waiting: tuple[Rejected, ...] = ()  # taken, and not known to be out
         self.period_s = config.trending_s
 
     async def refresh(self) -> None:
-        """Send those that were read since the last time and nobody has reported."""
+        """Send those that were read since the last time and nobody has reported; where that fails, the next time."""
         if not self._leads():
             return
-        rejected = self._feed.take_rejected()
+        self._waiting = rejected = (*self._waiting, *self._feed.take_rejected())[-MAX_REJECTED:]
         reported = await self._state.rejected(self._noted) if rejected else {}
         news = [one for one in rejected if one.record.origin.offset > reported.get(one.record.origin.partition, -1)]
         if news:
@@ -189,3 +231,4 @@ class FeedLetters:
                 self._noted,
                 {one.record.origin.partition: one.record.origin.offset for one in news},  # ascending: the last wins
             )
+        self._waiting = ()

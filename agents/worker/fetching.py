@@ -16,6 +16,7 @@ from typing import Any
 
 from agents.worker.recovery import StateRecovery
 from agents.worker.report import StalledPartition, WorkerReport
+from streams.awake import Awake
 from streams.errors import TopicError
 from streams.settings import Settings
 
@@ -65,8 +66,7 @@ class FetchWatch:
         self._consumer = consumer
         self._recovery = recovery
         self._report = report
-        self._looked_at = math.inf
-        self._awake_since = -math.inf  # since when this process has looked in time, as far as it ever did not
+        self._awake = Awake(config.every_s + config.shown_s)
         self._answered_since = -math.inf  # since when the cluster has answered, as far as it was ever away
 
     async def run(self) -> None:
@@ -85,7 +85,8 @@ class FetchWatch:
         """Look once; raises as ``run`` does."""
         for lost in self._consumer().take_lost():
             self._recovery.note_lost(lost.topic_partition, lost.first, lost.kept)
-        found = self._unanswered()
+        awake_s = self._awake.look()
+        found = self._unanswered(awake_s)
         known = {one.partition for one in self._report.stalled}
         self._report.lost = self._recovery.lost
         self._report.stalled = [
@@ -97,7 +98,7 @@ class FetchWatch:
         for one in self._report.stalled:
             if one.partition not in known and not is_silent:
                 logger.warning("worker.stalled %s at offset %s: no answer for %.0f s", *_told(one))
-        if time.time() - self._awake_since >= self._config.shown_s:  # else nobody knows yet who answers
+        if awake_s >= self._config.shown_s:  # else nobody knows yet who answers
             for partition in sorted(known - {one.partition for one in self._report.stalled}):
                 logger.warning("worker.fetching %s again", partition)
         if self._report.kafka_away_s is not None:
@@ -111,13 +112,9 @@ class FetchWatch:
                 f"{self._settings.kafka} answers: see whether the partition's leader is frozen"
             )
 
-    def _unanswered(self) -> list[Any]:
+    def _unanswered(self, awake_s: float) -> list[Any]:
         """Return the partitions that give no answer, each with the seconds of that which this process was awake."""
-        now, late_s = time.time(), self._config.every_s + self._config.shown_s
-        if now - self._looked_at > late_s:
-            self._awake_since = now
-        self._looked_at = now
-        awake_s, shown_s = now - self._awake_since, self._config.shown_s
+        shown_s = self._config.shown_s
         found = [replace(one, age_s=min(one.age_s, awake_s)) for one in self._consumer().stalled(shown_s)]
         return [one for one in found if one.age_s >= shown_s]
 

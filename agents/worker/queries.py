@@ -1,26 +1,25 @@
 """Reading queries in words: what reads them is made anew, in a thread, whenever the catalogue has changed.
 
 Shared words can be compared seconds after the start. Sentences are encoded once each, which may take minutes for a
-large catalogue; until that is done, words answer.
+large catalogue; until that is done, words answer. What one worker has encoded the others find in Redis.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from agents.worker.refresh import Current, RefreshConfig
 from model.intent.encoder import Encoder
 from model.intent.intent import Intent, TextCounts
 from streams.metrics.caches import CacheLookups
 from streams.metrics.collector import Figures
-from streams.sentence_weights import find_encoder, load_encoder
+from streams.sentence_weights import encoder_name, find_encoder, load_encoder
+from streams.serving.storing_encoder import StoringEncoder
+from streams.state.store import State
 
 __all__ = ["QueriesFollower", "QueryReading"]
 
@@ -43,17 +42,21 @@ class QueriesFollower:
     reading : what compares a query with the items; "auto" for sentences where the extra is installed, else for words.
     config : how often to look.
     current : the recommender whose reader of queries is replaced.
+    state : Redis, where vectors of sentences are kept.
     """
 
     is_needed_to_serve = False
 
-    def __init__(self, reading: QueryReading, config: RefreshConfig, current: Current) -> None:
+    def __init__(self, reading: QueryReading, config: RefreshConfig, current: Current, state: State) -> None:
         self._find_encoder = _FINDERS[reading]
+        self._state = state
         self._current = current
         self._thread = ThreadPoolExecutor(1, "queries")  # of its own: versions must not wait for it
-        self._encoder: _EndableEncoder | None = None
+        self._encoder: Encoder | None = None
+        self._of_items: StoringEncoder | None = None
         self._knows_encoder = False
         self._intent: Intent | None = None
+        self._n_known = 0  # sentences of items that an earlier reader had the vectors of
         self._rests_until = 0.0
         self._ended = threading.Event()
         self._lookups = CacheLookups(["sentences", "texts"])
@@ -67,15 +70,20 @@ class QueriesFollower:
         if is_current or not len(catalogue) or time.monotonic() < self._rests_until:
             return
         if not self._knows_encoder:
-            found = await self._off_the_loop(self._find_encoder)
-            self._encoder = None if found is None else _EndableEncoder(found, self._ended)
+            self._encoder = await self._off_the_loop(self._warm_encoder)
+            if self._encoder is not None:
+                loop = asyncio.get_running_loop()
+                self._of_items = StoringEncoder(self._encoder, encoder_name(), self._state, loop, self._ended)
             self._knows_encoder = True
         if self._encoder is not None and self._intent is None:  # words, until sentences are encoded
             self._serve(await self._off_the_loop(lambda: Intent(catalogue, counts=self._texts)))
-        started, earlier, encoder = time.monotonic(), self._intent, self._encoder
-        self._intent = await self._off_the_loop(lambda: Intent(catalogue, encoder, earlier, self._texts))
-        known, encoded = self._intent.n_sentences
-        self._lookups.note("sentences", hits=known, misses=encoded)
+        started, earlier = time.monotonic(), self._intent
+        self._intent = await self._off_the_loop(
+            lambda: Intent(catalogue, self._encoder, earlier, self._texts, self._of_items)
+        )
+        if self._of_items is not None:
+            self._n_known += self._intent.n_sentences[0]
+            self._lookups.put("sentences", hits=self._n_known + self._of_items.found, misses=self._of_items.made)
         took_s = time.monotonic() - started
         self._rests_until = time.monotonic() + REST * took_s
         self._serve(self._intent)
@@ -94,26 +102,12 @@ class QueriesFollower:
     async def _off_the_loop(self, make: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, make)
 
+    def _warm_encoder(self) -> Encoder | None:
+        """Return what encodes, its weights in memory: the first text has a tenth of a second as all others have."""
+        encoder = self._find_encoder()
+        if encoder is not None:
+            encoder.encode(["warm"])
+        return encoder
+
     def _serve(self, intent: Intent) -> None:
         self._current.recommender = self._current.recommender.with_queries(intent)
-
-
-class _EndableEncoder:
-    """An encoder that ends between two calls when the worker does: a catalogue may take minutes."""
-
-    def __init__(self, encoder: Encoder, ended: threading.Event) -> None:
-        self._encoder = encoder
-        self._ended = ended
-        self.width = encoder.width
-
-    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of sentences.
-
-        Raises
-        ------
-        CancelledError
-            If the worker has ended.
-        """
-        if self._ended.is_set():
-            raise asyncio.CancelledError
-        return self._encoder.encode(sentences)

@@ -22,7 +22,7 @@ from streams.state.store import Position, State
 __all__ = ["OffsetRange", "StateRecovery"]
 
 logger = logging.getLogger(__name__)
-LISTS_BEHIND = 1024  # records: more than a batch, so lists lost with what was told last to Redis are made again too
+LISTS_BEHIND = 3072  # records: more than two batches, so lists lost with what was told last to Redis are made again too
 MAX_RECORDS = 1000  # answered at once: within LISTS_BEHIND, so that a recovery can itself be cut off
 SAY_AGAIN_S = 5.0  # between two words about one range
 
@@ -74,6 +74,7 @@ class StateRecovery:
         self._assigned = assigned
         self._follows = follows
         self._next: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}  # of partitions in which nothing is handled here
         self._checked: frozenset[TopicPartition] = frozenset()
         self._in_check: frozenset[TopicPartition] = frozenset()
         self._lost_to: dict[TopicPartition, int] = {}
@@ -84,6 +85,18 @@ class StateRecovery:
         """Remember that these records are handled."""
         for origin in origins:
             self._next[origin.topic, origin.partition] = origin.offset + 1
+
+    @property
+    def handled(self) -> Mapping[TopicPartition, int]:
+        """The offset after the last record that was handled, of each partition, here or by whoever owned it before."""
+        return self._committed | self._next
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the event topics that this worker owns, of all of them."""
+        assigned = self._assigned()
+        names = {topic for topic, _ in assigned}
+        return frozenset(number for _, number in assigned if all((topic, number) in assigned for topic in names))
 
     async def catch_up_to(self, origins: Iterable[Origin]) -> Sequence[OffsetRange]:
         """Return what Redis lacks before those records of a batch that do not follow what was handled."""
@@ -109,7 +122,8 @@ class StateRecovery:
         handled = {partition: self._next[partition] for partition in wanted if partition in self._next}
         unknown = [partition for partition in wanted if partition not in self._next]
         if unknown:
-            handled |= await committed_offsets(self._settings, self._group, unknown)
+            self._committed |= await committed_offsets(self._settings, self._group, unknown)
+            handled |= {partition: self._committed[partition] for partition in unknown}
         return await self._missing(handled)
 
     async def check_state(self) -> Sequence[OffsetRange]:

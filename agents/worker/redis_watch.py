@@ -1,9 +1,9 @@
-"""Looking at Redis between batches: whether workers are asked to wait, and whether it must be recovered."""
+"""Looking at Redis between batches: whether workers are to wait, whether it must be recovered, and who is to go."""
 
 import asyncio
 import logging
 
-from agents.worker.batch import check_positions, recover
+from agents.worker.batch import carry_out_requests, check_positions, clear_nobodies, recover
 from agents.worker.runtime import Worker
 
 __all__ = ["watch_redis"]
@@ -13,21 +13,27 @@ EVERY_S = 0.5  # another Redis is noticed by the next batch at once, and by an i
 
 
 async def watch_redis(worker: Worker) -> None:
-    """Wait while workers are asked to, and check a Redis or partitions that are new here; until cancelled."""
+    """Wait while workers are asked to, check a Redis or partitions new here, do what people ask; until cancelled."""
     while True:
         if await worker.retry.until_available(worker.state.is_held):
             await _be_held(worker)
         elif await worker.retry.until_available(worker.state.has_moved):
-            async with worker.in_turn:
+            async with worker.turns.alone():
                 await recover(worker)
         elif worker.recovery.has_unchecked:
-            async with worker.in_turn:
+            async with worker.turns.alone():
                 await check_positions(worker)
+        elif worker.has_asked:
+            async with worker.turns.alone():
+                await worker.retry.until_available(carry_out_requests, worker)
+        elif worker.forgetter.is_clearing(worker.recovery.partitions):
+            async with worker.turns.alone():
+                await worker.retry.until_available(clear_nobodies, worker)
         await asyncio.sleep(EVERY_S)
 
 
 async def _be_held(worker: Worker) -> None:
-    async with worker.in_turn:
+    async with worker.turns.alone():
         logger.warning("worker.held until the key state:hold is gone")
         worker.report.held = True
         await worker.retry.until_available(worker.life.refresh)

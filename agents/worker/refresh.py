@@ -35,6 +35,7 @@ class RefreshConfig:
     new_items_s : seconds between looks at which new items are promising.
     similar : neighbours of each kind that are published for each item.
     queries_s : seconds between looks whether what reads queries is for the catalogue that serves.
+    clock_s : seconds between looks whether an item was released, or has expired.
     similar_s : seconds for which what one version says is similar stays published, at least.
     settle_s : seconds after which no worker makes lists of an earlier catalogue any more; each reads it at once, and a
         batch takes less than that.
@@ -51,6 +52,7 @@ class RefreshConfig:
     new_items_s: float = 5.0
     similar: int = 20
     queries_s: float = 1.0
+    clock_s: float = 0.2
     similar_s: float = 600.0
     settle_s: float = 2.0
     threads: int = 1

@@ -107,8 +107,9 @@ class TrendingMerger:
         """Merge where it is ours to do, and read."""
         if self._leads():
             await self._state.merge_trending(self._partitions, self._current.recommender.catalogue)
-        trending = Trending.of(await self._state.trending(self._n))
-        newcomers = Trending.of(await self._state.newcomers(self._n))
+        found, newest = await self._state.trending(self._n), await self._state.newcomers(self._n)
+        first_id = self._current.recommender.known.renames.first_id
+        trending, newcomers = (Trending.of((first_id(item), heat) for item, heat in one) for one in (found, newest))
         self._current.recommender = self._current.recommender.with_trending(trending, newcomers)
 
 
@@ -234,10 +235,11 @@ class NewItemsFinder:
         self.period_s = config.new_items_s
 
     async def refresh(self) -> None:
-        """Look at the newest items of the catalogue."""
+        """Look at the newest items of the catalogue; those that had another id are not new."""
         catalogue = self._current.recommender.catalogue
         if catalogue is not self._catalogue:
-            self._catalogue, self._newest = catalogue, newest_first(catalogue)[: self._config.candidates]
+            newest = [item for item in newest_first(catalogue) if not catalogue.items[item].was]
+            self._catalogue, self._newest = catalogue, tuple(newest[: self._config.candidates])
         if not self._newest:
             return
         evidence = await self._state.exposure(self._partitions, self._newest)

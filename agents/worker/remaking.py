@@ -41,7 +41,7 @@ class ListRemaker:
         """Make as many again as wait, while scoring answers and nothing else is to be done."""
         worker, n_made = self._worker, 0
         while len(worker.degraded) and self._may():
-            async with worker.in_turn:
+            async with worker.turns.alone():
                 made, failed = await self._remake()
             n_made += made
             self._at_once = 1 if failed else AT_ONCE
@@ -61,6 +61,7 @@ class ListRemaker:
         profiles = await worker.state.profiles([one.user_id for one in waiting])
         wanted = [one for one in waiting if one.partition in mine and profiles[one.user_id].sequence == one.sequence]
         asked = [(worker.hinted(profiles[one.user_id]), one.trigger) for one in wanted]
+        worker.catalogue.keep_up()
         answers = await worker.arms.answer(worker.serving, worker.current.recommender, asked)
         made = [
             (one, answer)

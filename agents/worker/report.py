@@ -15,6 +15,7 @@ from streams.metrics.families import (
     RECOVERED,
     STALLED,
     USERS,
+    WITHDRAWALS_UNREADABLE,
 )
 
 __all__ = ["StalledPartition", "WorkerReport"]
@@ -43,6 +44,7 @@ class WorkerReport:
     event, and all but one in a hundred within ``list_p99_ms``; None where there was none. ``model_promoted_at`` is when
     the version that serves was promoted, ms of the wall clock, and ``model_age_s`` how long ago that was. ``users`` are
     all users in Redis by the mode of their last list, as the worker that leads counts them now and then.
+    ``unreadable`` counts withdrawals whose events nobody holds any more, so that these still count.
     ``kafka_away_s`` are the seconds for which Kafka has not answered, None while it does. ``unloaded`` is the version
     that should serve and cannot be loaded. ``fault`` is why the worker is not healthy though it lives.
     """
@@ -71,6 +73,7 @@ class WorkerReport:
     experiment: str | None = None
     chosen: int = 0
     lost: int = 0
+    unreadable: int = 0
     stalled: list[StalledPartition] = field(default_factory=list)
     kafka_away_s: float | None = None
     unloaded: str | None = None
@@ -83,6 +86,7 @@ class WorkerReport:
         yield KAFKA_AWAY, self.kafka_away_s or 0.0
         yield OFFSETS_LOST, self.lost
         yield RECOVERED, self.mended
+        yield WITHDRAWALS_UNREADABLE, self.unreadable
         yield STALLED, len(self.stalled)
         yield USERS, {(mode,): n for mode, n in dict(self.users).items()}
         yield MODEL_SWAPS, {("changes",): self.patched, ("whole",): self.loaded}

@@ -16,9 +16,10 @@ from typing import Any
 
 from agents.retry import Retry
 from agents.worker.batch import publish, recover, told_of
-from agents.worker.runtime import Worker, raw_record
+from agents.worker.runtime import Worker
 from model.catalogue import Catalogue, Item
-from streams.records.decoding import RefusedRequest, Rejected, decode_request_record
+from streams.reading.fetched import batches, records_in
+from streams.records.decoding import RawRecord, RefusedRequest, Rejected, decode_request_record
 from streams.records.records import Origin, Recommendation, Request
 from streams.serving.lists import Answer, Trigger, refusal
 from streams.tracing.carrying import StepTimes
@@ -33,17 +34,18 @@ async def consume_requests(worker: Worker, stream: Any) -> None:
     """Answer every request of the stream, until the worker stops."""
     await worker.ready()
     with worker.fatal("requests"):
-        async for batch in stream.noack_take(worker.config.batch, within=worker.config.requests_within_s):
-            await answer_requests(worker, batch)
-            worker.metrics.note_batch("requests", len(batch))
+        async for batch in batches(stream, worker.config.batch, worker.config.requests_within_s):
+            records = list(map(RawRecord.of, records_in(batch)))
+            await answer_requests(worker, records)
+            worker.metrics.note_batch("requests", len(records))
             for event in batch:
                 await stream.ack(event)
 
 
-async def answer_requests(worker: Worker, batch: Sequence[Any]) -> None:
+async def answer_requests(worker: Worker, records: Sequence[RawRecord]) -> None:
     """Make and publish the lists that some records ask for."""
     times = StepTimes()
-    decoded = [(record, decode_request_record(record)) for record in map(raw_record, batch)]
+    decoded = [(record, decode_request_record(record)) for record in records]
     asking = [(record.origin, found) for record, found in decoded if isinstance(found, Request)]
     refused = [found for _, found in decoded if isinstance(found, RefusedRequest)]
     rejected = [found for _, found in decoded if isinstance(found, Rejected)]
@@ -74,7 +76,9 @@ async def _answers(worker: Worker, asking: Sequence[Asking]) -> list[Answer]:
         profile = profiles[request.user_id]
         ts = profile.last_ts or origin.timestamp
         wanted.append((worker.hinted(profile), Trigger.of_request(request.request_id, ts)))
-    wishes = [request.wishes for _, request in asking]
+    worker.catalogue.keep_up()
+    first_id = worker.current.recommender.known.renames.first_id
+    wishes = [request.wishes.named_by(first_id) for _, request in asking]
     answers = await worker.arms.answer(worker.serving, worker.current.recommender, wanted, wishes=wishes)
     return [replace(answer, change=None) for answer in answers]
 
@@ -100,10 +104,11 @@ async def _worded(worker: Worker, asking: Sequence[Asking], answers: Sequence[An
 
 def _places(catalogue: Catalogue, made: Recommendation) -> list[PlaceToWord]:
     """Return what a model is told of a list; an item that left the catalogue meanwhile has its id for a title."""
-    known = [(one, catalogue.find(one.item_id) or Item(one.item_id, one.item_id)) for one in made.items]
+    first_id = catalogue.renames.first_id
+    known = [(one, catalogue.find(first_id(one.item_id)) or Item(one.item_id, one.item_id)) for one in made.items]
     return [PlaceToWord(one.item_id, item.title, item.genres, one.because.kind, one.reason) for one, item in known]
 
 
 async def _recover_in_turn(worker: Worker) -> None:
-    async with worker.in_turn:
+    async with worker.turns.alone():
         await recover(worker)

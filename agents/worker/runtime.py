@@ -4,13 +4,14 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from agents.retry import Retry
+from agents.turns import Turns
 from agents.worker.catalogue import CatalogueFollower, CataloguePublisher
 from agents.worker.fetching import FetchWatchConfig
 from agents.worker.queries import QueriesFollower, QueryReading
@@ -25,25 +26,28 @@ from model.ranking.modes import ModeConfig
 from streams.errors import StreamError
 from streams.kafka.publisher import Publisher
 from streams.metrics.worker import WorkerMetrics
+from streams.people.forgetting import StateForgetter
+from streams.people.merging import GuestMerger
 from streams.reading.app import WORKER_GROUP
 from streams.reading.user_profiles import HintsFeed
-from streams.records.decoding import RawRecord
-from streams.records.records import Origin
-from streams.records.trace_context import TraceContext
+from streams.records.positions import TopicPartition
 from streams.serving.arms import Arms
 from streams.serving.degraded import DegradedLists
+from streams.serving.kept import KeptLists
 from streams.serving.lists import Serving, ServingConfig
 from streams.settings import Settings
 from streams.state.store import State
 from streams.tracing.carrying import TraceCarrier
+from streams.withdrawals.originals import OriginalEvents
 from streams.wording.endpoint import WordingEndpoint
 from streams.wording.wording import ListWorder
 
-__all__ = ["FATAL_STATUS", "WORKER_GROUP", "Worker", "WorkerConfig", "end_process", "raw_record"]
+__all__ = ["FATAL_STATUS", "WORKER_GROUP", "Worker", "WorkerConfig", "end_process"]
 
 logger = logging.getLogger(__name__)
 FATAL_STATUS = 70  # EX_SOFTWARE of sysexits: restart me
 HELD_S = 0.05
+OVERLAPPING = 2  # batches: one is applied while the one before is answered; a third would wait for the same thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +56,19 @@ class WorkerConfig:
 
     Parameters
     ----------
-    batch : most events taken at once.
-    within_s : how long a batch is collected, seconds; half of it is the mean delay it adds.
-    requests_within_s : the same of requests, where somebody waits; those that come meanwhile are the next wave anyway.
+    batch : most events taken at once: as many as wait, so a large one is only ever taken under a backlog.
+    within_s : how long a batch that is not full is collected after its first event, seconds. Events that come while
+        the one before is worked on are in the next anyway; this only keeps an idle worker from ranking one by one.
+    requests_within_s : the same of requests, where somebody waits.
     queries : what compares queries in words with the items.
     serving, refresh, modes, exposure, fetching : of the parts.
     wording : the language model that words requests' lists; None for none.
     """
 
-    batch: int = 256
-    within_s: float = 0.02
+    batch: int = 1024
+    within_s: float = 0.002
     queries: QueryReading = "auto"
-    requests_within_s: float = 0.005
+    requests_within_s: float = 0.002
     serving: ServingConfig = field(default_factory=ServingConfig)
     refresh: RefreshConfig = field(default_factory=RefreshConfig)
     modes: ModeConfig = field(default_factory=ModeConfig)
@@ -81,12 +86,16 @@ class Worker:
     settings, config : addresses, and sizes.
     state : Redis. It may go away for any time and come back, even with less.
     retry : waits for Redis and Kafka; another Redis than the one known is an error to it.
+    originals : finds the events that withdrawals take back.
     recovery : says what a Redis that came back lacks.
     current : the recommender that serves now.
     arms, serving : who is answered by which recommender, and how.
     publisher : returns what sends on the app's producer, which Faust makes when it starts.
     catalogue : every item, in time for the events that name it.
     hints : what is said of users beforehand.
+    done_to : returns the offset of each partition before which all is done, also what is no record.
+    forgetter : keeps forgotten users out of Redis.
+    merger : lets guests' histories be their accounts'.
     titles : what look-ups know of the catalogue.
     queries : reads what is asked for in words.
     life : shows signs of life.
@@ -98,20 +107,26 @@ class Worker:
     thread : where versions are read, and similar items computed.
     worder : says requests' lists in other words, where a language model is set up.
     degraded : lists that events led to and that were made without scoring.
-    in_turn : held by whoever answers a batch or recovers Redis, as nothing else may happen to the state then.
+    kept : what the batch before has left with its users.
+    turns : of batches, of which two overlap, and of whoever must be alone with the state.
+    applying : held by whoever applies events or recovers Redis: no event may get ahead of those that were lost.
     """
 
     settings: Settings
     config: WorkerConfig
     state: State
     retry: Retry
+    originals: OriginalEvents
     recovery: StateRecovery
     current: Current
     arms: Arms
     serving: Serving
     publisher: Callable[[], Publisher]
+    done_to: Callable[[], Mapping[TopicPartition, int]]
     catalogue: CatalogueFollower
     hints: HintsFeed
+    forgetter: StateForgetter
+    merger: GuestMerger
     titles: CataloguePublisher
     queries: QueriesFollower
     life: LifeReporter
@@ -123,7 +138,9 @@ class Worker:
     worder: ListWorder | None = None
     tracing: TraceCarrier = field(default_factory=TraceCarrier)
     degraded: DegradedLists = field(default_factory=DegradedLists)
-    in_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    kept: KeptLists = field(default_factory=KeptLists)
+    turns: Turns = field(default_factory=lambda: Turns(OVERLAPPING))
+    applying: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -133,7 +150,7 @@ class Worker:
         await self.retry.until_available(self._load)
         await self.wait_while_held()
         gc.collect()
-        gc.freeze()  # what is loaded stays: walking torch's half a million objects again would stop lists for 0.15 s
+        gc.freeze()  # what is loaded stays: walking it again and again would stop lists
         self._ready.set()
         await self.retry.until_available(self.life.refresh)  # who reads the next line may ask for its health
         logger.info(
@@ -148,15 +165,28 @@ class Worker:
         await asyncio.to_thread(self.tracing.close)
         await self.catalogue.feed.stop()
         await self.hints.stop()
+        await self.forgetter.feed.stop()
         if self.worder is not None:
             await self.worder.close()
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether something that people have asked of their data is to be carried out."""
+        return self.forgetter.has_open or self.merger.has_open
+
+    @property
+    def handled(self) -> Mapping[TopicPartition, int]:
+        """The offset of each partition before which all is handled, also the ends of transactions."""
+        handled, done = self.recovery.handled, self.done_to()
+        return {at: max(handled.get(at, 0), done.get(at, 0)) for at in handled.keys() | done.keys()}
 
     async def ready(self) -> None:
         """Wait until the worker may take events."""
         await self._ready.wait()
 
     def hinted(self, profile: Profile) -> Profile:
-        """Return a profile with what is said of its user beforehand."""
+        """Return a profile with what is said of its user beforehand, and its items named by their first ids."""
+        profile = self.current.recommender.known.renames.of_profile(profile)
         groups = self.hints.groups_of(profile.user_id)
         return replace(profile, groups=groups) if groups else profile
 
@@ -170,6 +200,7 @@ class Worker:
     async def _load(self) -> None:
         await self.catalogue.feed.start()
         await self.hints.start()
+        await self.forgetter.feed.start()
         for refresher in self.refreshers:
             if refresher.is_needed_to_serve:
                 await refresher.refresh()
@@ -198,10 +229,3 @@ def end_process(where: str, error: StreamError) -> NoReturn:
 def _exit() -> NoReturn:
     logging.shutdown()
     os._exit(FATAL_STATUS)
-
-
-def raw_record(event: Any) -> RawRecord:
-    """Return a Faust event as a record of ours."""
-    message = event.message
-    origin = Origin(message.topic, message.partition, message.offset, round(message.timestamp * 1000))
-    return RawRecord(origin, message.key, event.value, TraceContext.of_headers(message.headers))
