@@ -24,6 +24,7 @@ _COMMANDS = {
     "up": ("commands.run.up", "up", "Run everything in one terminal until Ctrl-C."),
     "stack": ("commands.run.stack", "stack", "Run Apache Kafka and Valkey on this machine."),
     "topics": ("commands.run.topics", "topics", "Make the topics and check them."),
+    "redis": ("commands.run.redis_keys", "redis", "Delete or rename the keys of this installation."),
     "worker": ("commands.run.worker", "worker", "Answer events with lists until stopped."),
     "trainer": ("commands.run.trainer", "trainer", "Fine-tune on the events until stopped."),
     "archiver": ("commands.run.archiver", "archiver", "Write accepted events to Parquet files until stopped."),
@@ -38,7 +39,7 @@ _COMMANDS = {
     "quality": ("commands.operate.quality", "quality", "Show how often published lists were right."),
     "health": ("commands.run.health", "health", "Exit with 0 if a process of this host lives, else with 1."),
     "replay": ("commands.study.replay", "replay", "Send a recorded log to the topics."),
-    "data": ("commands.study.data", "data", "Fetch MovieLens releases and list what is kept."),
+    "data": ("commands.study.data", "data", "Fetch MovieLens, list what is kept, and inspect any log."),
     "train": ("commands.study.train", "train", "Train a first version on recorded or archived events."),
     "eval": ("commands.study.evaluate", "evaluate", "Train and measure on published protocols."),
     "prequential": ("commands.study.prequential", "prequential", "Test each event of a log on the list of its moment."),
@@ -48,6 +49,9 @@ _COMMANDS = {
     "mode": ("commands.operate.modes", "mode", "Show USER's mode, or choose it by hand."),
     "recommend": ("commands.operate.lookups", "recommend", "Show the list last published for USER."),
     "profile": ("commands.operate.lookups", "profile", "Show what is known about USER."),
+    "forget": ("commands.people.forget", "forget", "Forget USER in every store."),
+    "merge": ("commands.people.merge", "merge", "Make GUEST's history that of ACCOUNT."),
+    "export": ("commands.people.export", "export", "Print all that is known about USER."),
     "similar": ("commands.operate.similar", "similar", "List the items that are similar to the one called TITLE."),
     "hot": ("commands.operate.lookups", "hot", "Show what is trending, over everything or in one genre."),
     "dead-letters": (
@@ -127,6 +131,7 @@ def main() -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each attempt to connect; what matters is raised
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # as much; where a process writes a log it is there
     try:
         status = cli.main(standalone_mode=False)
     except StreamError as error:

@@ -79,7 +79,7 @@ async def _serve(settings: Settings, made: Callable[[Gateway], Front], listening
     async with Gateway(settings) as gateway:
         host, port = listening.getsockname()[:2]
         report = {"host": host, "port": port}
-        alive = asyncio.create_task(Heartbeat("api", settings.redis).run(lambda: report))
+        alive = asyncio.create_task(Heartbeat("api", settings.redis, settings.prefix).run(lambda: report))
         try:
             await _Server(_configured(made(gateway))).serve([listening])
         finally:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["archive"]
 
+_prefix_option = click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -30,30 +31,33 @@ def archive() -> None:
 
 @archive.command("list")
 @archive_option
+@_prefix_option
 @_json_option
-def list_archive(*, url: str, as_json: bool) -> None:
-    """Show what is archived of each partition, by the names of the files."""
+def list_archive(*, url: str, as_json: bool, **given: Any) -> None:
+    """Show what is archived of each partition of this installation, by the names of the files."""
     from replay.audit import cover
     from streams.archive.parquet import EventArchive
+    from streams.kafka.topics import event_topics
 
     store = EventArchive(url)
-    covered = cover(store)
+    names = event_topics(given_settings(given).prefix)
+    covered = cover(store, names)
     if as_json:
         click.echo(orjson.dumps({"archive": store.url, "partitions": [asdict(one) for one in covered]}).decode())
         return
     for one in covered:
         click.echo(_line(one))
     if not covered:
-        click.echo(f"no events in {store.url}")
+        click.echo(f"no events of {', '.join(names)} in {store.url}")
 
 
 @archive.command()
 @archive_option
 @click.option("--kafka", help="Compare with the topics there, host:port,... [REELSTREAM_KAFKA]")
-@click.option("--prefix", help="Put before topic names. [REELSTREAM_PREFIX]")
+@_prefix_option
 @_json_option
 def verify(*, url: str, as_json: bool, **given: Any) -> None:
-    """Read every file; look for gaps, and compare with what the topics still hold where Kafka is given.
+    """Read every file of this installation; look for gaps, and compare with what the topics hold where Kafka is given.
 
     Exit status 1 if a file is torn, if offsets are missing, or if an event is not as in its topic.
     """
@@ -62,7 +66,7 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
     store = EventArchive(url)
     has_kafka = bool(given.get("kafka") or os.environ.get(VARIABLES["kafka"]))
     with waiting(f"reading {store.url}", quiet=as_json) as say:
-        report = _verified(store, given_settings(given) if has_kafka else None, say)
+        report = _verified(store, given_settings(given), say, has_kafka=has_kafka)
     click.echo(orjson.dumps(report).decode() if as_json else _text(report))
     if report["whole"] and not as_json:
         say_next("train", "--from-archive", url)
@@ -70,25 +74,27 @@ def verify(*, url: str, as_json: bool, **given: Any) -> None:
 
 
 def _verified(
-    store: "EventArchive", settings: "Settings | None", say: Callable[[str], None] = lambda _: None
+    store: "EventArchive", settings: "Settings", say: Callable[[str], None], *, has_kafka: bool
 ) -> dict[str, Any]:
     from replay.audit import compare_with_topics, cover, examine
     from streams.errors import DataError
+    from streams.kafka.topics import event_topics
 
+    names = event_topics(settings.prefix)
     counts = {"events": 0, "rejected": 0, "duplicates": 0}
     torn, files = [], 0
-    for file, found in examine(store):
+    for file, found in examine(store, names):
         files += 1
         say(f"{files:,} files")
         if isinstance(found, DataError):
             torn.append({"file": file.path, "error": str(found)})
         else:
             counts = {name: n + found[name] for name, n in counts.items()}
-    covered = cover(store)
-    if settings is not None:
+    covered = cover(store, names)
+    if has_kafka:
         say("comparing with the topics")
     compared: tuple[ArchiveComparison, ...] = (
-        () if settings is None or torn else tuple(compare_with_topics(store, settings))
+        () if torn or not has_kafka else tuple(compare_with_topics(store, settings))
     )
     faults = len(torn) + sum(len(one.gaps) for one in covered)
     faults += sum(one.missing + one.different for one in compared)
@@ -100,7 +106,7 @@ def _verified(
         "torn": torn,
         "strays": len(store.strays()),
         "partitions": [asdict(one) for one in covered],
-        "topics": None if settings is None or torn else [asdict(one) for one in compared],
+        "topics": None if torn or not has_kafka else [asdict(one) for one in compared],
     }
 
 

@@ -32,27 +32,28 @@ def digest(*, url: str | None, other: str | None, as_json: bool) -> None:
     """
     from streams.settings import Settings
 
-    first = Settings.from_environment(redis=url).redis
-    _require_rights(first)
+    settings = Settings.from_environment(redis=url)
+    first, prefix = settings.redis, settings.prefix
+    _require_rights(first, prefix)
     if other is None:
-        taken = asyncio.run(_take(first))
+        taken = asyncio.run(_take(first, prefix))
         _print_digest(first, taken, as_json=as_json)
         _require_users(first, taken)
         return
     second = Settings.from_environment(redis=other).redis
-    _require_rights(second)
-    found = asyncio.run(_compare(first, second))
+    _require_rights(second, prefix)
+    found = asyncio.run(_compare(first, second, prefix))
     _print_comparison((first, second), found, as_json=as_json)
     _require_users(first, found.first)
     _require_users(second, found.second)
     sys.exit(0 if found.is_equal else 1)
 
 
-def _require_rights(url: str) -> None:
+def _require_rights(url: str, prefix: str) -> None:
     from streams.redis.connection import connect_to_read
     from streams.state.rights import require_rights
 
-    with connect_to_read(url) as client:
+    with connect_to_read(url, prefix=prefix) as client:
         require_rights(client, "digest", lambda line: click.echo(f"reelstream: {line}", err=True))
 
 
@@ -65,11 +66,11 @@ def _require_users(url: str, found: "Digest") -> None:
         raise StateError(f"digest: a Redis with users is required, got none in {without_password(url)}")
 
 
-async def _take(url: str) -> "Digest":
+async def _take(url: str, prefix: str) -> "Digest":
     from streams.rebuild.digest import take_digest
     from streams.redis.connection import connect
 
-    client = connect(url)
+    client = connect(url, prefix=prefix)
     try:
         with _line() as progress:
             return await take_digest(client, progress)
@@ -77,11 +78,11 @@ async def _take(url: str) -> "Digest":
         await client.aclose()
 
 
-async def _compare(first: str, second: str) -> "DigestComparison":
+async def _compare(first: str, second: str, prefix: str) -> "DigestComparison":
     from streams.rebuild.digest import compare_databases
     from streams.redis.connection import connect
 
-    clients = connect(first), connect(second)
+    clients = connect(first, prefix=prefix), connect(second, prefix=prefix)
     try:
         with _line() as progress:
             return await compare_databases(*clients, progress=progress)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.parts.drawing import table
 from commands.parts.options import address_options, given_settings
-from commands.parts.tables import table
 from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def start(name: str, *, share: float, is_replacing: bool, as_json: bool, **given
     """
     from model.experiment import Experiment
     from streams.registry.registry import Registry
+    from streams.serving.known_topics import require_renamed
     from streams.serving.repeats import require_repeats
     from streams.state.experiments import store_experiment
 
     settings = given_settings(given)
+    require_renamed(settings)
     registry = Registry(settings.registry)
     for arm in ("a_version", "b_version"):
         given[arm] = None if given[arm] is None else registry.find_id(given[arm])
@@ -110,9 +112,12 @@ def status(*, as_json: bool, **given: Any) -> None:
 @_json_option
 def stop(*, as_json: bool, **given: Any) -> None:
     """End the experiment that runs, and show its last figures; users are served as before."""
+    from streams.serving.known_topics import require_renamed
     from streams.state.experiments import remove_experiment
 
-    with _redis(given_settings(given)) as client:
+    settings = given_settings(given)
+    require_renamed(settings)
+    with _redis(settings) as client:
         experiment = remove_experiment(client)
         counted = _counted(client)
     _show(experiment, counted, as_json=as_json)
@@ -149,7 +154,7 @@ def _counted(client: "Redis") -> "CountedArms":
 def _redis(settings: "Settings") -> "Redis":
     from streams.redis.connection import connect_to_read
 
-    return connect_to_read(settings.redis)
+    return connect_to_read(settings.redis, prefix=settings.prefix)
 
 
 def _show(experiment: "Experiment | None", counted: "CountedArms", *, as_json: bool) -> None:

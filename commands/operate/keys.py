@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import orjson
 
+from commands.parts.drawing import table
 from commands.parts.options import keys_option
-from commands.parts.tables import table
 from commands.parts.telling import say_next
 from web.api.keys import SCOPES, KeyFile, Scope
 

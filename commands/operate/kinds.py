@@ -15,7 +15,7 @@ def kinds(*, as_json: bool) -> None:
 
     REELSTREAM_KINDS names the file that the table is read from; a file that cannot be used is told in one line.
     """
-    from commands.parts.tables import table
+    from commands.parts.drawing import table
     from streams.settings import Settings
 
     found = Settings.from_environment().kinds

@@ -125,7 +125,8 @@ def _lookups(redis_url: str | None) -> Iterator["Lookups"]:
     from streams.settings import Settings
     from streams.state.lookups import Lookups
 
-    with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
+    settings = Settings.from_environment(redis=redis_url)
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         yield Lookups(client)
 
 

@@ -36,7 +36,7 @@ def difference(before: LoadedVersion, after: LoadedVersion) -> dict[str, Any]:
         "items": _ids(old.items, new.items),
         "genres": _ids(old.genres, new.genres),
         "weights": {
-            name: _moved(old.weights[name].numpy(), new.weights[name].numpy(), _rows(name, old, new))
+            name: _moved(old.weights[name], new.weights[name], _rows(name, old, new))
             for name in old.weights.keys() & new.weights.keys()
             if name not in NEIGHBOURHOOD
         },

@@ -83,7 +83,7 @@ def rollback(version_id: str | None, *, because: str | None, as_json: bool, **gi
     from commands.parts.running import person
     from streams.reports.promoting import roll_back
 
-    settings = given_settings(given)
+    settings = _settings(given)
     if version_id is None:
         _parent(settings, _required(_current(settings)))
     else:
@@ -106,7 +106,7 @@ def promote(version_id: str, *, because: str | None, as_json: bool, **given: Any
     from commands.parts.running import person
     from streams.reports.promoting import promote_version
 
-    settings = given_settings(given)
+    settings = _settings(given)
     served = asyncio.run(promote_version(settings, _whole_id(settings, version_id), person(), because))
     _tell(served, "promoted", as_json=as_json)
 
@@ -154,7 +154,7 @@ def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None
     for version_id in map(registry.find_id, version_ids) if version_ids else registry.described():
         try:
             snapshot, _ = registry.load(version_id)
-            snapshot.network()
+            snapshot.require_whole()
             found[version_id] = None
         except (RegistryError, ValueError) as error:
             found[version_id] = str(error)
@@ -198,7 +198,7 @@ def prune(keep: int, *, as_json: bool, **given: Any) -> None:
     """
     from streams.registry.versions import VersionStore
 
-    settings = given_settings(given)
+    settings = _settings(given)
     current = _current(settings)
     store = VersionStore(settings.registry)
     n_versions = len(store.list())
@@ -247,10 +247,19 @@ def _anchor(settings: "Settings") -> str | None:
         return find_standing(client).anchor
 
 
+def _settings(given: dict[str, Any]) -> "Settings":
+    """Return the settings of a command that changes something; one with keys of before its prefix is refused."""
+    from streams.serving.known_topics import require_renamed
+
+    settings = given_settings(given)
+    require_renamed(settings)
+    return settings
+
+
 def _redis(settings: "Settings") -> "Redis":
     from streams.redis.connection import connect_to_read
 
-    return connect_to_read(settings.redis)
+    return connect_to_read(settings.redis, prefix=settings.prefix)
 
 
 def _whole_id(settings: "Settings", version_id: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from model.history import Mode
+    from streams.settings import Settings
 
 __all__ = ["mode"]
 
@@ -39,7 +40,10 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
 
     if not is_id(user_id):
         raise click.UsageError(f"USER must be {ID_RULE}, got {user_id!r}")
-    with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
+    settings = Settings.from_environment(redis=redis_url)
+    if wanted is not None:
+        _require_renamed(settings)
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         if wanted is not None:
             _choose(client, user_id, wanted)
         found = _found(client, user_id)
@@ -49,6 +53,12 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
     click.echo(_told(found, is_new=wanted is not None))
     if wanted is not None:
         say_next("recommend", user_id, "--follow", why="shows each new list as it comes")
+
+
+def _require_renamed(settings: "Settings") -> None:
+    from streams.serving.known_topics import require_renamed
+
+    require_renamed(settings)
 
 
 def _choose(client: "Redis", user_id: str, wanted: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import orjson
 
+from commands.parts.drawing import Row, table
 from commands.parts.options import address_options, given_settings
-from commands.parts.tables import Row, table
 
 __all__ = ["quality"]
 
@@ -29,7 +29,7 @@ def quality(*, as_json: bool, **given: Any) -> None:
     from streams.reports.quality import quality_of
 
     settings = given_settings(given)
-    with answered("quality"), connect_to_read(settings.redis) as client:
+    with answered("quality"), connect_to_read(settings.redis, prefix=settings.prefix) as client:
         found = quality_of(client)
     is_tested = found["figures"] is not None and found["figures"]["total"]["tests"] > 0
     if as_json:

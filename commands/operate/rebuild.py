@@ -54,18 +54,12 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
     from streams.kafka.topics import verify_topics
     from streams.rebuild.rebuild import RebuildConfig
     from streams.records.positions import DAY_MS
-    from streams.redis.connection import connect_to_read
-    from streams.state.rights import require_rights
+    from streams.serving.known_topics import require_renamed
     from streams.state.store import StateConfig
 
     settings = given_settings(given)
     verify_topics(settings)
-    there = None if to is None or to.isdecimal() else to
-    with connect_to_read(settings.redis) as client:
-        require_rights(client, "rebuild" if there is None else "rebuild elsewhere", _tell_missing)
-    if there is not None:
-        with connect_to_read(there) as client:
-            require_rights(client, "rebuild target", _tell_missing)
+    require_renamed(settings)
     config = RebuildConfig(state=StateConfig(idle_ms=settings.idle_days * DAY_MS))
     try:
         outcome = asyncio.run(_rebuild(settings, config, to, archive, is_switched=not no_switch))
@@ -73,6 +67,18 @@ def rebuild(*, to: str | None, archive: str | None, no_switch: bool, as_json: bo
         click.echo("interrupted; the same command goes on where this one was", err=True)
         sys.exit(INTERRUPTED)
     _print(settings, outcome, as_json=as_json)
+
+
+def _require_rights(settings: "Settings", where: "RebuildTarget") -> None:
+    from streams.redis.connection import connect_to_read
+    from streams.state.rights import require_rights
+
+    is_swapped = where.index is not None
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
+        require_rights(client, "rebuild" if is_swapped else "rebuild elsewhere", _tell_missing)
+    if not is_swapped:
+        with connect_to_read(where.url, prefix=settings.prefix) as client:
+            require_rights(client, "rebuild target", _tell_missing)
 
 
 def _tell_missing(line: str) -> None:
@@ -92,9 +98,10 @@ async def _rebuild(
 
     source = EventArchive(archive) if archive else None
     where = await find_target(settings, to)
+    await asyncio.to_thread(_require_rights, settings, where)
     _tell(f"{'going on with' if where.is_resumed else 'rebuilding into'} {without_password(where.url)}")
     await asyncio.to_thread(recognise_topics, settings.at(settings.kafka, where.url))
-    live, target = connect(settings.redis), connect(where.url)
+    live, target = connect(settings.redis, prefix=settings.prefix), connect(where.url, prefix=settings.prefix)
     try:
         with _progress() as progress:
             work = Rebuild(settings, target, config, source, progress)
@@ -138,7 +145,8 @@ def _print(settings: "Settings", outcome: _RebuildOutcome, *, as_json: bool) -> 
         )
         if switched.unknown:
             click.echo(f"{switched.unknown:,} users had a list, but the topics hold no event of them; they are gone")
-        click.echo(f"the old state is in database {outcome.target.index} of the same server until you empty it")
+        click.echo(f"the old state is in database {outcome.target.index} of the same server")
+        say_next("redis", "clear", "--redis", url, "--yes", why="deletes it once you are content with the new one")
     elif outcome.lists is not None:
         click.echo(
             f"{outcome.lists:,} lists were copied. Stop the workers, the trainer and the scorekeeper, set "

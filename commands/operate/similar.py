@@ -39,7 +39,8 @@ def similar(title: str, *, is_item: bool, by: str, n: int, redis_url: str | None
     from streams.settings import Settings
     from streams.state.lookups import Lookups
 
-    with connect_to_read(Settings.from_environment(redis=redis_url).redis) as client:
+    settings = Settings.from_environment(redis=redis_url)
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         lookups = Lookups(client)
         item, near = _found(lookups, title, is_item=is_item)
         if item is None:

@@ -70,6 +70,7 @@ def api(*, host: str, port: int, keys: Path, openapi: bool, log_level: str, **gi
         click.echo(orjson.dumps(api_document(settings), option=orjson.OPT_INDENT_2).decode())
         return
     from streams.kafka.topics import verify_topics
+    from streams.serving.known_topics import require_renamed
     from web.api.keys import KeyFile
     from web.api.limits import ApiConfig
     from web.server import serve
@@ -77,5 +78,6 @@ def api(*, host: str, port: int, keys: Path, openapi: bool, log_level: str, **gi
     log_to_stderr(log_level)
     metrics_at = metrics_address(given)
     verify_topics(settings)
+    require_renamed(settings)
     serve(settings, ApiConfig(host=host, port=port, **given), KeyFile(keys), metrics_at)
     sys.exit(0)

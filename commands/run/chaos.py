@@ -1,7 +1,6 @@
 """``reelstream chaos``: break a stack of its own on purpose, and prove that the state came out right."""
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -70,7 +69,6 @@ def chaos(
     for name in [name for name in os.environ if name.startswith("REELSTREAM_")]:
         del os.environ[name]  # addresses and secrets of another cluster, which workers would inherit
     os.environ[CONFIG_VARIABLE] = ""  # nor do they read a file of them
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # says at length that a broker is away
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     fsync = "always" if appendfsync == "always" else "everysec"
     config = ChaosConfig(events, kills, int(brokers), workers, seed, fsync, transactions)  # type: ignore[arg-type]  # one of two
@@ -114,9 +112,11 @@ def _crew(events: int) -> "Crew":
 
 def _show(report: "Report") -> None:
     config = report.config
+    records = report.events + report.duplicates + report.withdrawals + report.rejected
     click.echo(
-        f"\n{report.events + report.duplicates + report.rejected:,} records: {report.events:,} events of "
-        f"{report.users:,} users, {report.duplicates:,} duplicates, {report.rejected:,} bad; "
+        f"\n{records:,} records: {report.events:,} events of {report.users:,} users, {report.withdrawn:,} of them "
+        f"taken back by {report.withdrawals:,} withdrawals, {report.duplicates:,} duplicates, {report.rejected:,} bad; "
+        f"{report.forgotten:,} forgettings, {report.merged:,} guests with an account; "
         f"{len(report.faults)} faults, {config.brokers} brokers, seed {config.seed}; "
         f"applied in {report.applied_s:.0f} s"
     )

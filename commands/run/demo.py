@@ -5,6 +5,7 @@ table that updates in place; 5 check what was promised, compare every record wit
 list.
 """
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -141,7 +142,7 @@ def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Sh
     try:
         for process in processes:
             process.start()
-        with connect_to_read(settings.redis) as client, ListFeed(settings) as feed:
+        with connect_to_read(settings.redis, prefix=settings.prefix) as client, ListFeed(settings) as feed:
             await_alive(settings, {"worker": 1, "scorekeeper": 1, "api": 0 if address is None else 1}, processes)
             _say(NO_API if address is None else f"api     {address}")
             yield _Show(settings, log, folder, client, feed, DeliveryCounter(), lag, uncounted, processes)
@@ -211,17 +212,17 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
 
 def _require_empty(settings: "Settings") -> None:
-    """Refuse a given Redis database that holds something: a database belongs to one installation."""
+    """Refuse a given Redis database that holds something of an installation with this prefix already."""
     from streams.errors import SettingsError
-    from streams.redis.connection import answered, connect_to_read
+    from streams.redis.own_keys import find_own_key
     from streams.settings import without_password
 
-    with answered("demo"), connect_to_read(settings.redis) as client:
-        n_keys: Any = client.dbsize()
-    if n_keys:
+    found = asyncio.run(find_own_key(settings.redis, settings.prefix))
+    if found is not None:
         raise SettingsError(
-            f"demo: an empty database is required at {without_password(settings.redis)}, got {n_keys} keys; "
-            "unset REELSTREAM_REDIS, or name another database, such as redis://host:port/9"
+            f"demo: a database without keys of this installation is required at {without_password(settings.redis)}, "
+            f"got {found!r}; unset REELSTREAM_REDIS, or name another database, such as redis://host:port/9, or "
+            "another REELSTREAM_PREFIX"
         )
 
 
@@ -415,7 +416,7 @@ def _breaches(show: _Show) -> list[str]:
     _say("comparing every record with the contracts")
     found = check_topics(show.settings)
     if found.broken:
-        return [f"every record must keep its contract, got {len(found.broken):,} breaches, first {found.broken[0]}"]
+        return [f"every record must keep its contract, got {found.broken:,} breaches, first {found.examples[0]}"]
     _say(f"  {sum(found.records.values()):,} records on {len(found.records)} topics keep them")
     return []
 

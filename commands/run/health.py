@@ -26,7 +26,7 @@ def health(*, role: str, host: str, as_json: bool, **given: Any) -> None:
     from streams.redis.heartbeat import find_alive
 
     settings = given_settings(given)
-    with answered("health"), connect_to_read(settings.redis) as client:
+    with answered("health"), connect_to_read(settings.redis, prefix=settings.prefix) as client:
         found = find_alive(client, role)
     alive = {name: report for name, report in found.items() if name.rpartition(":")[0] == host}
     if as_json:

@@ -13,7 +13,15 @@ from commands.parts.options import (
     metrics_options,
     partitions_option,
 )
-from commands.parts.running import STOP_S, log_level_option, log_to_stderr, lower_priority, run_until_stopped
+from commands.parts.running import (
+    STOP_S,
+    limit_threads,
+    log_level_option,
+    log_to_stderr,
+    lower_priority,
+    require_torch,
+    run_until_stopped,
+)
 from commands.parts.starting import only_one, require_servers
 from streams.metrics.address import MetricsAddress
 from streams.settings import Settings
@@ -52,6 +60,7 @@ def trainer(*, threads: int, log_level: str, **given: Any) -> None:
 
     A version that is not worse than the one that serves is promoted. Run one trainer per installation.
     """
+    require_torch("trainer")
     settings = given_settings(given)
     log_to_stderr(log_level)
     address = metrics_address(given)
@@ -74,6 +83,7 @@ def _learn(settings: Settings, threads: int, address: MetricsAddress | None, giv
     serve_metrics("trainer", registry, address, life)
 
     torch.set_num_threads(threads)
+    limit_threads(threads)
     lower_priority()
 
     return run_until_stopped(lambda: life.during(Trainer(settings, TrainerConfig(**given), registry).run()), STOP_S)

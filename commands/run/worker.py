@@ -18,7 +18,7 @@ from commands.parts.options import (
     metrics_options,
     partitions_option,
 )
-from commands.parts.running import STOP_S, exit_after, log_level_option, log_to_stderr
+from commands.parts.running import STOP_S, exit_after, limit_threads, log_level_option, log_to_stderr
 from commands.parts.starting import end_fenced, only_one, require_servers, tracing_of
 from model.ranking.modes import ModeConfig
 from streams.errors import SettingsError, StateError
@@ -120,7 +120,6 @@ def _work(
     """Run the worker until a signal ends it."""
     os.environ.setdefault("NO_CYTHON", "1")  # before Faust is imported; see streams/reading/app.py
     import faust
-    import torch
 
     from agents.worker.app import WorkerConfig, build_worker
     from agents.worker.refresh import RefreshConfig
@@ -130,7 +129,7 @@ def _work(
     from streams.serving.lists import ServingConfig
     from streams.wording.endpoint import WordingEndpoint
 
-    torch.set_num_threads(1)  # a batch is divided between users; torch's own threads only wait for each other
+    limit_threads(1)  # a batch is divided between users; the threads of a product only wait for each other
     modes = DEFAULT_MODES if personalize_at is None else ModeConfig.fixed(personalize_at)
     diversity = DiversityConfig(mmr, calibration, impression_discount)
     serving = ServingConfig(explore=explore, expose=expose, diversity=diversity)

@@ -14,6 +14,7 @@ from web.api.routes.catalogue import catalogue_routes
 from web.api.routes.events import event_routes
 from web.api.routes.health import health_routes
 from web.api.routes.operating import operating_routes
+from web.api.routes.people import people_routes
 from web.api.routes.seed import seed_routes
 from web.api.routes.users import user_routes
 from web.gateway.gateway import Gateway
@@ -46,6 +47,7 @@ def application(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics, *, nee
     )
     subjects = (
         user_routes(gateway, config, metrics),
+        people_routes(gateway),
         event_routes(gateway, config, metrics),
         catalogue_routes(gateway),
         seed_routes(gateway, config),

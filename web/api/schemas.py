@@ -10,12 +10,16 @@ __all__ = [
     "EventResultAnswer",
     "EventResults",
     "ExperimentAnswer",
+    "ForgettingAnswer",
     "GenreAnswer",
     "Genres",
     "InteractionAnswer",
     "ItemAnswer",
     "Items",
+    "KeptAnswer",
     "Liveness",
+    "MergeWish",
+    "MergingAnswer",
     "PlaceAnswer",
     "PromoteWish",
     "QualityAnswer",
@@ -54,6 +58,52 @@ class PlaceAnswer(BaseModel):
     title: str | None = None
     year: int | None = None
     genres: list[str] | None = None
+
+
+class KeptAnswer(BaseModel):
+    """A topic whose records may still name the user: for how long, and until when."""
+
+    topic: str
+    policy: str
+    retention_ms: int | None
+    until_ms: int | None
+    told: str
+
+
+class ForgettingAnswer(BaseModel):
+    """What became of a wish to be forgotten."""
+
+    user_id: str
+    request_id: str
+    asked_ms: int
+    done: bool
+    forgotten: dict[str, Any] | None
+    erased: dict[str, list[str]]
+    left: dict[str, list[str]]
+    pending: list[str]
+    kafka: list[KeptAnswer]
+
+
+class MergeWish(BaseModel):
+    """Whose history a guest's is to be."""
+
+    into: str = Field(
+        min_length=1,
+        max_length=64,
+        description="The account's id.",
+        json_schema_extra={"format": "reelstream-id"},
+    )
+
+
+class MergingAnswer(BaseModel):
+    """What became of a wish to be one with an account; `account` is another one where `into` was merged itself."""
+
+    user_id: str
+    into: str
+    account: str
+    request_id: str
+    asked_ms: int
+    done: bool
 
 
 class UserList(BaseModel):

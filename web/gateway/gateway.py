@@ -23,6 +23,7 @@ from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.topics import REQUESTS
 from streams.metrics.caches import CacheLookups
+from streams.people.report import forget_user, merge_guest
 from streams.records.codec import decode_request, encode
 from streams.records.trace_context import TraceContext
 from streams.redis.connection import connect
@@ -73,7 +74,7 @@ class Gateway:
         self.settings = settings
         self.lookups = CacheLookups(["catalogue", "letters", "versions"])
         self.letters = LetterDesk(settings, self.lookups)
-        self._reading = Reading(settings.redis)
+        self._reading = Reading(settings.redis, settings.prefix)
         self._titles = Titles(self._reading, self.lookups)
         self._published = PublishedLists(settings)
         self._ending = AsyncExitStack()
@@ -90,7 +91,10 @@ class Gateway:
             begun.callback(self.letters.close)
             await self._reading.start()
             begun.push_async_callback(self._titles.stop)
-            client = await self._reading.off_the_loop(lambda: connect(self.settings.redis, _ATTEMPTS, must_answer=True))
+            at = self.settings
+            client = await self._reading.off_the_loop(
+                lambda: connect(at.redis, _ATTEMPTS, prefix=at.prefix, must_answer=True)
+            )
             begun.push_async_callback(client.aclose)
             self._stored = StoredLists(client)
             self._client = client
@@ -147,7 +151,13 @@ class Gateway:
 
     async def search(self, text: str, n: int = 10) -> list[dict[str, Any]]:
         """Return up to n items for what somebody typed so far, slips of the pen allowed."""
-        return await self._titles.search(text, n)
+        found = await self._titles.search(text, n)
+
+        def shown(lookups: Lookups) -> list[dict[str, Any]]:
+            known = lookups.items(item["item_id"] for item in found)
+            return [item for item in found if lookups.may_show(known.get(item["item_id"]))]
+
+        return await self._reading.of(shown)
 
     async def users(self, prefix: str = "", n: int = 50) -> list[str]:
         """Return up to n users with a list whose ids begin so, by id."""
@@ -197,6 +207,14 @@ class Gateway:
         except TimeoutError:
             return None
 
+    async def forget(self, user_id: str, within_s: float) -> dict[str, Any]:
+        """Ask for a user to be forgotten, and say what is erased and left then; the archive is not searched."""
+        return await forget_user(self.settings, user_id, None, within_s)
+
+    async def merge(self, guest: str, account: str, within_s: float) -> dict[str, Any]:
+        """Ask for a guest's history to be an account's, and say whether it is by then."""
+        return await merge_guest(self.settings, guest, account, within_s)
+
     def lists_of(self, user_id: str) -> AsyncGenerator[bytes]:
         """Give a user's stored list and each that is published after it, as JSON, without answers to requests."""
         return self._published.following(user_id, lambda: self._stored.of(user_id))
@@ -214,7 +232,7 @@ class Gateway:
         if self._previews is None:
 
             def prepare() -> Any:
-                from web.gateway.previews import Previews  # noqa: PLC0415 - torch, which few need here
+                from web.gateway.previews import Previews  # noqa: PLC0415 - ranking, which few need here
 
                 return Previews
 
@@ -293,7 +311,7 @@ class Gateway:
 
     async def _decide(self, how: str, version_id: str | None, by: str, cause: str | None) -> dict[str, Any]:
         def decide() -> dict[str, Any]:
-            from streams.reports import promoting  # noqa: PLC0415 - torch: seconds and 300 MB, which few need here
+            from streams.reports import promoting  # noqa: PLC0415 - ranking, which few need here
 
             served = asyncio.run(getattr(promoting, how)(self.settings, version_id, by, cause))
             return {"previous": served.previous, "current": served.current, "uri": served.uri}

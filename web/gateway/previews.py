@@ -1,7 +1,7 @@
 """A user's list as a stored version would make it now, by the same steps as a worker; nothing is published or kept.
 
-It imports torch, so it is imported where somebody asks. Hints about the user and queries in words are the worker's
-alone, and no place is left to chance, so that two versions differ by nothing but what they have learnt.
+It brings all of ranking, so it is imported where somebody asks. Hints about the user and queries in words are the
+worker's alone, and no place is left to chance, so that two versions differ by nothing but what they have learnt.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class Previews:
         """
         async with self._alone:  # of two who ask for one version, the second finds it there
             recommender = await self._recommender(version, items)
-        profile = (await self._state.profiles([user_id]))[user_id]
+        profile = recommender.known.renames.of_profile((await self._state.profiles([user_id]))[user_id])
         trigger = Trigger.of_request(f"preview-{profile.sequence}", profile.last_ts)
         [answer] = await self._serving.answer(recommender, [(profile, trigger)])
         found: dict[str, Any] = orjson.loads(encode(answer.recommendation))
@@ -82,18 +82,22 @@ class Previews:
         while len(self._rankers) > _MAX_VERSIONS:
             self._rankers.popitem(last=False)
         if items is not self._items:
-            self._index = await asyncio.to_thread(lambda: ContentIndex(Catalogue.of(items)))
+            self._index = await asyncio.to_thread(lambda: ContentIndex(Catalogue.of(items).under_first_ids()))
             self._items = items
+        found, newest = await self._state.trending(_TRENDING), await self._state.newcomers(_TRENDING)
+        first_id = self._index.catalogue.renames.first_id
+        trending, newcomers = (Trending.of((first_id(item), heat) for item, heat in one) for one in (found, newest))
         return Recommender(
             self._index.catalogue,
             self._index,
-            Trending.of(await self._state.trending(_TRENDING)),
+            trending,
             ColdStart(),
             ModeConfig(),
             ranker,
             version,
-            newcomers=Trending.of(await self._state.newcomers(_TRENDING)),
+            newcomers=newcomers,
             repeats=self._settings.keep_repeats,
+            known=self._index.catalogue,
         )
 
     def _load(self, version: str) -> Ranker:
@@ -106,6 +110,6 @@ class Previews:
 class _AtLeisure:
     """Scores in a thread and for as long as it takes: a person looks, and nobody else waits."""
 
-    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:  # noqa: ARG002 - a Scorer's signature
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T], *, is_urgent: bool = True) -> T:  # noqa: ARG002 - a Scorer's signature
         """Return ``score()``."""
         return await asyncio.to_thread(score)

@@ -26,10 +26,11 @@ class Reading:
     Parameters
     ----------
     redis : URL; the connection is made by the first question.
+    prefix : of the keys.
     """
 
-    def __init__(self, redis: str) -> None:
-        self._url = redis
+    def __init__(self, redis: str, prefix: str = "") -> None:
+        self._url, self._prefix = redis, prefix
         self._threads = ThreadPoolExecutor(_THREADS, "reading")
         self._client: Redis | None = None
 
@@ -38,7 +39,9 @@ class Reading:
 
         A cluster that did not answer would be taken for a single server, for as long as the process lives.
         """
-        self._client = await self.off_the_loop(lambda: connect_to_read(self._url, must_answer=True))
+        self._client = await self.off_the_loop(
+            lambda: connect_to_read(self._url, prefix=self._prefix, must_answer=True)
+        )
         await self.by(lambda client: client.ping())
 
     async def of(self, look: Callable[[Lookups], T]) -> T:

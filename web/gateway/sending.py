@@ -19,14 +19,14 @@ from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.topics import ACTIONS, RATES, WATCHES
 from streams.records.codec import BadRecord, encode
 from streams.records.decoding import RawRecord, decode_event
-from streams.records.records import Event, Origin
+from streams.records.records import EventRecord, Origin
 from streams.records.trace_context import TraceContext
 from streams.settings import Settings
 
 __all__ = ["MAX_WHOLE", "EventResult", "EventSender", "headers_of"]
 
 MAX_WHOLE = 2**53 - 1  # beyond it many JSON writers round, and an id would be another
-_WHOLE = ("event_id", "user_id", "item_id", "rec_id", "ts")
+_WHOLE = ("event_id", "user_id", "item_id", "rec_id", "withdraws", "ts")
 _AT_ONCE = 50  # events checked before others have their turn: a millisecond
 _TOPICS = {WATCH: WATCHES, RATE: RATES}
 
@@ -100,7 +100,7 @@ def headers_of(trace: TraceContext | None) -> list[tuple[str, bytes]] | None:
     return None if trace is None else list(trace.headers().items())
 
 
-def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, Event]:
+def _checked(given: object, now_ms: int, kinds: KindTable) -> tuple[str, EventRecord]:
     """Return an event and its topic; raise BadRecord if it breaks the contract."""
     if not isinstance(given, Mapping):
         raise BadRecord("not_an_object", f"an event must be a JSON object, got {str(given)[:80]!r}")
@@ -124,7 +124,14 @@ def _whole(name: str, value: object) -> object:
 
 def _topic_of(given: Mapping[str, Any], kinds: KindTable) -> str:
     kind = given.get("kind")
+    is_withdrawal = given.get("withdraws") is not None
     named = [topic for name, topic in (("progress", WATCHES), ("rating", RATES)) if given.get(name) is not None]
+    if is_withdrawal and (named or kind not in kinds.names):
+        raise BadRecord(
+            "bad_field",
+            f"a withdrawal must tell the kind of its event, one of {', '.join(kinds.names)}, and neither progress nor "
+            f"rating, got {str(kind)[:80]!r} with {len(named)} of them",
+        )
     if isinstance(kind, str) and (kind not in _TOPICS or len(named) <= 1):
         return _TOPICS.get(kind, ACTIONS)
     if kind is None and len(named) == 1:

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from model.catalogue import Item
+from model.catalogue import Catalogue, Item
 from model.intent.titles import TitleFinder
 from streams.metrics.caches import CacheLookups
 from streams.reports.items import search_titles
@@ -24,11 +24,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """All items by id, what finds them by title, and how many have each genre."""
+    """All items that may be shown by id, what finds them by title, and how many have each genre.
+
+    Parameters
+    ----------
+    n_known : items that there are, those among them that may not be shown.
+    changes_at : when the next is released or expires, milliseconds since the epoch; None where none will be.
+    """
 
     items: tuple[Item, ...] = ()
     finder: TitleFinder = field(default_factory=lambda: TitleFinder(()))
     genres: Mapping[str, int] = field(default_factory=dict)
+    n_known: int = 0
+    changes_at: int | None = None
 
 
 class Titles:
@@ -51,7 +59,7 @@ class Titles:
         self._renewing: asyncio.Task[None] | None = None
 
     async def items(self) -> Sequence[Item]:
-        """Return all items, by id."""
+        """Return all items that may be shown, by id."""
         await self._refresh()
         return self._found.items
 
@@ -73,19 +81,20 @@ class Titles:
             await asyncio.wait({self._renewing})
 
     async def _refresh(self) -> None:
-        is_there = bool(self._found.items)
+        is_there = bool(self._found.n_known)
         self._lookups.note("catalogue", hits=is_there, misses=not is_there)
         if self._renewing is None:
             if time.monotonic() - self._looked_at < _LOOK_S:
                 return
             self._renewing = asyncio.create_task(self._renew())
             self._renewing.add_done_callback(self._renewed)
-        if not self._found.items:
+        if not self._found.n_known:
             await asyncio.shield(self._renewing)
 
     async def _renew(self) -> None:
         is_old = time.monotonic() - self._read_at > _CURRENT_S
-        if is_old or await self._reading.of(Lookups.n_items) != len(self._found.items):
+        is_changed = self._found.changes_at is not None and _now_ms() >= self._found.changes_at
+        if is_old or is_changed or await self._reading.of(Lookups.n_items) != self._found.n_known:
             self._found = await self._reading.of(self._read)
             self._read_at = time.monotonic()
 
@@ -94,9 +103,17 @@ class Titles:
         self._renewing = None
         self._looked_at = time.monotonic()
         if not renewing.cancelled() and renewing.exception() is not None:
-            self._looked_at = -_CURRENT_S if not self._found.items else self._looked_at
+            self._looked_at = -_CURRENT_S if not self._found.n_known else self._looked_at
             logger.warning("titles.not_renewed those that were read before are shown: %s", renewing.exception())
 
     def _read(self, lookups: Lookups) -> _Catalogue:
-        items = lookups.catalogue()
-        return self._found if items == self._found.items else _Catalogue(items, TitleFinder(items), genre_counts(items))
+        known, now_ms = Catalogue.of(lookups.catalogue()), _now_ms()
+        items = tuple(known.listed(now_ms))
+        changes_at = known.changes_after(now_ms)
+        if items == self._found.items:
+            return replace(self._found, n_known=len(known), changes_at=changes_at)
+        return _Catalogue(items, TitleFinder(items), genre_counts(items), len(known), changes_at)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -47,7 +47,8 @@ def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> AP
         """Send events; the answer comes once Kafka has acknowledged all that were accepted.
 
         An event that was sent before under the same `event_id` counts once. Without `event_id` and `ts` it has a new
-        id, and the time of its arrival.
+        id, and the time of its arrival. A record with `withdraws` takes the event of that id back, whose `kind` it
+        tells.
         """
         batch = _batch_of(await request.body(), config.batch)
         if OWE in request.scope:
@@ -85,7 +86,7 @@ def _told(one: EventResult) -> dict[str, Any]:
 
 def _body(most: int, kinds: KindTable) -> dict[str, Any]:
     """Return what may be sent, as OpenAPI describes it."""
-    shared = {
+    shared: dict[str, dict[str, Any]] = {
         "user_id": _ID,
         "item_id": _ID,
         "event_id": {**_ID_OR_NONE, "description": "Yours, and the same whenever you send the event again."},
@@ -96,6 +97,7 @@ def _body(most: int, kinds: KindTable) -> dict[str, Any]:
             "description": "When it happened.",
         },
         "rec_id": {**_ID_OR_NONE, "description": "Of the list that led to the event."},
+        "withdraws": {"type": "null"},
     }
     own: dict[str, dict[str, Any]] = {
         "Watch": {
@@ -120,5 +122,21 @@ def _body(most: int, kinds: KindTable) -> dict[str, Any]:
         }
         for title, fields in own.items()
     ]
+    named = {  # an id of its own may be given and need not be: sent again it changes nothing anyway
+        "withdraws": {**_ID, "description": "The `event_id` of the event that is taken back."},
+        "kind": {"enum": ["watch", "rate", *kinds.own], "description": "Of that event."},
+        "progress": {"type": "null"},
+        "rating": {"type": "null"},
+        "user_id": _ID,
+        "ts": shared["ts"],
+    }
+    forms.append(
+        {
+            "title": "Withdrawal",
+            "type": "object",
+            "properties": named,
+            "required": ["user_id", "withdraws", "kind"],
+        }
+    )
     batch = {"type": "array", "minItems": 1, "maxItems": most, "items": {"oneOf": forms}}
     return {"required": True, "content": {"application/json": {"schema": {"oneOf": [*forms, batch]}}}}

@@ -1,4 +1,4 @@
-"""``/users``: their lists, stored, fresh and as they come; their profiles; forgetting one."""
+"""``/users``: their lists, stored, fresh and as they come; and their profiles."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -28,15 +28,10 @@ from web.api.problems import ProblemError, problems
 from web.api.schemas import UserList, UserProfile, Users
 from web.gateway.gateway import Gateway
 
-__all__ = ["user_routes"]
+__all__ = ["UserId", "user_routes"]
 
 UserId = Annotated[str, Path(min_length=1, max_length=64, description="The user's id.")]
 _LIVELY_S = 15.0  # between two signs of life of a silent stream, which keeps proxies from closing it
-_FORGET = (
-    "forgetting a user in all stores (topics, Redis, archive, versions) is required, and is not built yet; to take "
-    "hints back, send an empty value for the user to user-profiles; a user without events is forgotten after "
-    "REELSTREAM_IDLE_DAYS"
-)
 
 
 def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
@@ -57,13 +52,6 @@ def user_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> API
         if found["unknown"]:
             raise ProblemError(404, f"a user with events is required, got {user_id!r}, of whom none has been applied")
         return JsonAnswer(found)
-
-    @routes.delete(
-        "/users/{user_id}", status_code=501, response_model=None, responses=problems(401, 403, 422, 429, 501)
-    )
-    async def forget_user(user_id: UserId) -> Response:
-        """Forget a user everywhere. Not built yet: the answer says what is missing and what there is instead."""
-        raise ProblemError(501, f"{user_id!r}: {_FORGET}")
 
     @routes.get(
         "/users/{user_id}/recommendations",
