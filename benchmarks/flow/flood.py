@@ -34,8 +34,8 @@ from redis import Redis
 
 from commands.parts.children import await_alive, worker_process
 from model.catalogue import Catalogue, Item
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig
+from model.trainable.neumf import NeuMF
 from replay.live import ListFeed
 from replay.producer import send_catalogue
 from streams.kafka.topics import WATCHES, create_topics
@@ -287,7 +287,7 @@ def promote(settings: Settings, catalogue: Catalogue) -> None:
     users = tuple(f"u{n}" for n in range(USERS))
     network = NeuMF(NeuMFConfig(), USERS, genres, generator=torch.Generator().manual_seed(1))
     version = Registry(settings.registry).save(
-        Snapshot.of(network, tuple(item.item_id for item in catalogue), users, GENRES),
+        network.snapshot(tuple(item.item_id for item in catalogue), users, GENRES),
         parent=None,
         metrics={},
         offsets={},

@@ -33,13 +33,13 @@ from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from replay.schedule import plan
 from streams.records.codec import encode
-from streams.records.records import Origin
+from streams.records.records import Event, Origin
 from streams.redis.connection import connect
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
-from streams.state.calls import SourcedEvent, StoredList
+from streams.state.calls import StoredList
 from streams.state.store import State
 
 BATCH = 512
@@ -57,7 +57,7 @@ class Memory:
     interaction: float
 
 
-def sourced(dataset: Dataset, limit: int) -> Iterator[SourcedEvent]:
+def sourced(dataset: Dataset, limit: int) -> Iterator[tuple[Origin, Event, tuple[str, ...]]]:
     """Give the ratings of a log as a consumer has them, each user on one partition."""
     offsets: Counter[int] = Counter()
     items = dataset.catalogue.items

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.flow.pipeline import part
 from model.catalogue import Item
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import Ranker
@@ -47,7 +47,7 @@ class Alternating:
     def __init__(self) -> None:
         self._calls = 0
 
-    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T]) -> T:
+    async def within_budget(self, score: Callable[[], T], fallback: Callable[[], T], *, is_urgent: bool = True) -> T:  # noqa: ARG002 - a Scorer's signature
         """Return what a worker would, as if every third call were late."""
         self._calls += 1
         return fallback() if self._calls % 3 == 0 else score()

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig, genre_matrix
 from model.ranking.exact import HistoryBatch, Ranker
 from model.sequences import Sequences
+from model.trainable.neumf import NeuMF
 
 LIKED = 3  # of five items; for the others approval is added
 
@@ -40,7 +40,7 @@ def main() -> None:
 def _report(ranker: Ranker, profiles: list[Profile]) -> None:
     histories = ranker.histories(profiles)
     one, few = histories.taken(slice(0, 1)), histories.taken(slice(0, 8))
-    network = ranker.snapshot.network()
+    network = NeuMF.of(ranker.snapshot)
     read = _seconds(lambda: ranker.histories(profiles))
     batch = _seconds(lambda: ranker.rank(histories, 10))
     single = _seconds(lambda: ranker.rank(one, 10), times=50)
@@ -62,7 +62,7 @@ def _ranker(n_items: int, threads: int) -> Ranker:
     network = NeuMF(NeuMFConfig(), 1000, genres, torch.Generator().manual_seed(0))
     network.evidence.count(_walks(n_items))
     items, users = (tuple(map(str, range(n))) for n in (n_items, 1000))
-    return Ranker(Snapshot.of(network, items, users, names), threads=threads)
+    return Ranker(network.snapshot(items, users, names), threads=threads)
 
 
 def _walks(n_items: int) -> Sequences:

@@ -14,7 +14,7 @@ import torch
 
 from commands.parts.training_options import EPOCHS, training_of
 from model.catalogue import Catalogue, Item
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from replay.datasets.dataset import Dataset, Provenance
 from replay.evaluation.baselines import baseline
 from replay.evaluation.leave_one_out import leave_one_out

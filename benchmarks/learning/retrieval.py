@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
@@ -162,13 +163,13 @@ def _histories(ranker: Ranker, log: Log, n: int) -> HistoryBatch:
 
 def _weighing_taste(snapshot: Snapshot, weight: float) -> Snapshot:
     """Return the snapshot with this weight of taste in personalised lists."""
-    blend = snapshot.weights["blend.weights"].clone()
+    blend = snapshot.weights["blend.weights"].copy()
     blend[MODES.index("personalized"), :, feature("taste")] = weight
     return replace(snapshot, weights=dict(snapshot.weights) | {"blend.weights": blend})
 
 
 def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnapshot:
-    weights = dict(small.weights)
+    weights = {name: torch.from_numpy(weight.copy()) for name, weight in small.weights.items()}
     directions = torch.nn.functional.normalize(weights["item_factors"], dim=1)
     nearest = (directions @ directions.T).fill_diagonal_(-2.0).topk(NEAR).indices  # (n_small, NEAR)
     source = torch.from_numpy(generator.integers(0, len(directions), n))
@@ -181,19 +182,20 @@ def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnap
         weights[name] += NOISE * table.std(dim=0) * noise
     weights["item_genres"] = weights["item_genres"][source]
     width = width_for(n, small.config.neighbours)
-    weights |= _grown_evidence(small, source, width, generator)
+    weights |= _grown_evidence(weights, source, width, generator)
+    arrays = {name: weight.contiguous().numpy() for name, weight in weights.items()}
     shape = replace(small.config, neighbours=width)
-    return GrownSnapshot(Snapshot(shape, weights, tuple(map(str, range(n))), small.users, small.genres), source)
+    return GrownSnapshot(Snapshot(shape, arrays, tuple(map(str, range(n))), small.users, small.genres), source)
 
 
 def _grown_evidence(
-    small: Snapshot, source: torch.Tensor, width: int, generator: np.random.Generator
+    small: dict[str, torch.Tensor], source: torch.Tensor, width: int, generator: np.random.Generator
 ) -> dict[str, torch.Tensor]:
     """Return the evidence of grown items: what followed an item's source most, each as one item grown from it."""
-    rows, counts = small.weights["evidence.neighbours"].long(), small.weights["evidence.counts"]
+    rows, counts = small["evidence.neighbours"].long(), small["evidence.counts"]
     kept = counts.topk(min(width, counts.shape[1]), dim=1).indices
+    order, many = source.argsort(), torch.bincount(source, minlength=len(rows))
     rows, counts = rows.gather(1, kept)[source], counts.gather(1, kept)[source]  # (n, width)
-    order, many = source.argsort(), torch.bincount(source, minlength=len(small.items))
     place = torch.from_numpy(generator.random(rows.shape)) * many[rows.clamp(min=0)]
     first = (many.cumsum(0) - many)[rows.clamp(min=0)]
     grown = order[(first + place.long()).clamp(max=len(order) - 1)]
@@ -201,7 +203,7 @@ def _grown_evidence(
     return {
         "evidence.neighbours": torch.where(known, grown, -1).to(torch.int32),
         "evidence.counts": torch.where(known, counts, 0.0),
-        **{f"evidence.{name}": small.weights[f"evidence.{name}"][source] for name in ITEM_COUNTS},
+        **{f"evidence.{name}": small[f"evidence.{name}"][source] for name in ITEM_COUNTS},
     }
 
 
@@ -221,8 +223,8 @@ def _mlp_share(snapshot: Snapshot, histories: HistoryBatch) -> float:
     return _share(logits - rest, rest)
 
 
-def _share(mlp: torch.Tensor, rest: torch.Tensor) -> float:
-    return float((mlp.var(dim=1) / (mlp + rest).var(dim=1)).mean())
+def _share(mlp: NDArray[np.float32], rest: NDArray[np.float32]) -> float:
+    return float((mlp.var(axis=1) / (mlp + rest).var(axis=1)).mean())
 
 
 def _times(snapshot: Snapshot, factor: float) -> Snapshot:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from commands.parts.splits import split_at
 from model.metrics.ranking import hit_rate, ndcg
-from model.network.neumf import NeuMFConfig
-from model.network.taste import Taste, TasteReader
+from model.network.shape import NeuMFConfig
+from model.network.taste import TasteReader
 from model.sequences import Sequences
+from model.trainable.taste import Taste
 from replay.evaluation.baselines.als import ImplicitALS
 from replay.evaluation.protocol import run_method
 from replay.evaluation.split import Split
@@ -36,7 +37,7 @@ class TasteScorer:
         begins, ends = (bound[start:stop] for bound in self.split.bounds())
         at = ends[:, None] - 1 - np.arange(SHAPE.history_length)
         items = self.split.train["item"].to_numpy()[np.maximum(at, 0)]
-        return self.reader.scores(np.where(at >= begins[:, None], items, -1)).numpy()
+        return self.reader.scores(np.where(at >= begins[:, None], items, -1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class TasteMethod:
         columns = (split.train[name] for name in ("user", "item", "ts", "weight"))
         taste.fit(Sequences.of(*columns), SHAPE.history_length)
         print(f"strength {float(taste.strength):.2f}")
-        return TasteScorer(TasteReader(taste), split)
+        return TasteScorer(taste.reader(), split)
 
 
 def main() -> None:

@@ -21,6 +21,8 @@ from commands.parts.prequential_options import StreamOptions, learn_first_versio
 from model.history import Profile, distinct_items
 from model.ranking.cold_start import ScoredItem
 from model.ranking.recommender import Recommender
+from model.renames import NO_RENAMES
+from replay.datasets.options import LogOptions
 from replay.prequential.offline_worker import OfflineWorker
 from replay.prequential.run import PrequentialRun
 
@@ -39,7 +41,7 @@ def main() -> None:
     recommender = worker.recommender
     lists = recommender.recommend(profiles, K + OVERFETCH)
     ids = [(one.profile, [item.item_id for item in one.items]) for one in lists]
-    seen = asyncio.run(worker.state.seen_among(ids))
+    seen = asyncio.run(worker.state.seen_among(ids, NO_RENAMES))
     unseen = [
         [item for item in one.items if item.item_id not in mine][:K] for one, mine in zip(lists, seen, strict=True)
     ]
@@ -59,7 +61,7 @@ def main() -> None:
 
 def _learnt(dataset: str, epochs: int, n: int) -> tuple[OfflineWorker, list[Profile]]:
     """Return what serves after three fifths of a log, and users of that moment."""
-    options = StreamOptions(0.0, 0.6, None, False, 5000, epochs, 0, 1, True, False)
+    options = StreamOptions(0.0, 0.6, None, False, 5000, epochs, 0, 1, True, False, LogOptions())
     replayed = prepare_replay(dataset, options)
     run = PrequentialRun(replayed.stream, replayed.config)
     learn_first_version(run, quiet=True)

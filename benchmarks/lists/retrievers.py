@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from commands.parts.training_options import training_of
 from model.network.blend import feature
-from model.network.neumf import NeuMFConfig
+from model.network.served import ServedNetwork
+from model.network.shape import NeuMFConfig
 from model.ranking.exact import HistoryBatch, recent_of
 from model.ranking.retrieval import (
     FOLLOWERS_PER_ITEM,
@@ -116,7 +117,7 @@ class Tested:
         self._known = np.zeros((len(asked), len(ranker)), dtype=np.bool_)
         for line, place in zip(self._known, asked.tolist(), strict=True):
             line[self._rows] = split.known(place, place + 1)[0]
-        logits = ranker.logits(histories).numpy()
+        logits = ranker.logits(histories)
         self._exact = self._order(logits)[:, :LISTED]
         self.exact_hits = (self._exact == self.held_out[:, None]).any(axis=1)
         self.orders = {name: self._order(scores) for name, scores in _scores(ranker, alone, histories).items()}
@@ -164,30 +165,29 @@ class Tested:
         return found
 
 
-@torch.no_grad()
 def _scores(ranker: RetrievingRanker, alone: RetrievingRanker, histories: HistoryBatch) -> dict[str, Scores]:
     """Return the inner products of what a version holds, each float32 (B, N)."""
     tower, index = (_products(one, histories) for one in (alone, ranker))
     weights = ranker._blend.at(histories.lengths(), "personalized")  # noqa: SLF001 - no other way to them
     rest = sum(left @ right for left, right in ranker._products(histories, weights, None))  # noqa: SLF001 - taste, genres and popularity
-    taste = ranker.snapshot.network().taste_reader()
+    taste = ServedNetwork(ranker.snapshot).taste
     assert taste is not None, "the default network has a part for taste"
     return {
         "tower": tower,
         "index": index,
-        "blend": (weights[:, feature("heads"), None] * torch.from_numpy(tower) + rest).numpy(),
-        "taste": taste.scores(histories.items).numpy(),
+        "blend": (weights[:, feature("heads"), None] * tower + rest),
+        "taste": taste.scores(histories.items),
     }
 
 
 def _products(ranker: RetrievingRanker, histories: HistoryBatch) -> Scores:
     """Return what the index sorts by, were it read whole: float32 (B, N)."""
-    return (ranker._askers(histories) @ ranker._vectors().T).numpy()  # noqa: SLF001 - the two sides of the index
+    return ranker._askers(histories) @ ranker._vectors().T  # noqa: SLF001 - the two sides of the index
 
 
 def _followers(ranker: RetrievingRanker, histories: HistoryBatch) -> Rows:
     """Return what follows the items of each history: the strongest of each first, newest items first."""
-    evidence = ranker.snapshot.network().evidence_reader()
+    evidence = ServedNetwork(ranker.snapshot).evidence
     assert evidence is not None, "the default network counts what follows what"
     rows = evidence.followers(recent_of(histories, RECENT_ITEMS), FOLLOWERS_PER_ITEM)
     return rows.reshape(len(rows), -1, FOLLOWERS_PER_ITEM).swapaxes(1, 2).reshape(len(rows), -1)
@@ -196,7 +196,7 @@ def _followers(ranker: RetrievingRanker, histories: HistoryBatch) -> Rows:
 def _popular(ranker: RetrievingRanker) -> Rows:
     """Return what leads in popularity and among newcomers; nothing trends in a log that is split by users."""
     static = ranker._static(Signals.none(len(ranker)))[:2]  # noqa: SLF001 - as it is served
-    return static.topk(POPULAR_PER_FEATURE, dim=1).indices.T.reshape(-1).numpy()
+    return np.argsort(-static, axis=1, kind="stable")[:, :POPULAR_PER_FEATURE].T.reshape(-1)
 
 
 def _with_error(values: NDArray[np.float64], sign: str = "") -> str:
