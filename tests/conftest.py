@@ -6,6 +6,7 @@ Tests that have servers started are marked ``server``; ``make check`` runs the o
 
 import asyncio
 import fcntl
+import gc
 import itertools
 import os
 import secrets
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(items):
         if "broker" in item.path.parts or SERVERS & set(item.fixturenames):
             item.add_marker(pytest.mark.server)
     items.sort(key=lambda item: (item.path.name not in LONG, "broker" not in item.path.parts))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what lives as long as the tests: millions of objects, seconds at each full look."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -127,16 +134,33 @@ def own_cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _databases():
+def _databases(stack):
     """Numbers of the logical databases that tests take in turn: 1 to 15, as 0 stays free for people.
 
-    Where processes test side by side on one given server, each has numbers of its own.
+    Where processes test side by side on one given server, each has numbers of its own. One in which a process of ours
+    lives, of whatever installation, is passed over; in the second round all are taken.
     """
+    from redis import Redis  # noqa: PLC0415  only tests that use it pay for it
+
+    def is_free(number):
+        with Redis.from_url(urlsplit(stack.redis)._replace(path=f"/{number}").geturl()) as client:
+            return next(client.scan_iter("*alive:*:*", count=10_000), None) is None
+
+    def numbers_in_turn():
+        passed_over = 0
+        for number in itertools.cycle(numbers):
+            if passed_over == len(numbers) or is_free(number):
+                yield number
+                passed_over = 0
+            else:
+                passed_over += 1
+
     first, step = 1, 1
     if "REELSTREAM_REDIS" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
         first += int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
         step = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    return itertools.cycle(range(first, 16, step))
+    numbers = range(first, 16, step)
+    return numbers_in_turn()
 
 
 @pytest.fixture
@@ -148,6 +172,18 @@ def redis_url(stack, _databases):
     with Redis.from_url(url) as client:
         client.flushdb()
     return url
+
+
+@pytest.fixture
+def beside(stack, _databases):
+    """Return the URL of another database of the same server, empty before and after."""
+    from redis import Redis  # noqa: PLC0415  only tests that use it pay for it
+
+    url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
+    with Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
 
 
 @pytest.fixture

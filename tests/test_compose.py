@@ -101,13 +101,25 @@ def test_image_runs_as_a_user_without_privileges(dockerfile):
     assert int(users[-1]) > 0
 
 
-def test_image_installs_by_hash(dockerfile):
-    """Dependencies of the image come from the lock and from nowhere else, each with a hash."""
-    assert "uv pip install --no-deps --require-hashes -r requirements.lock" in dockerfile
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    pinned = re.findall(r"^[\w.-]+(?:\[[^]]*\])?==\S+", lock, re.MULTILINE)
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-train.lock"])
+def test_image_installs_by_hash(dockerfile, lock):
+    """Dependencies of an image come from its lock and from nowhere else, each with a hash."""
+    assert "ARG LOCK=requirements.lock\n" in dockerfile
+    assert 'uv pip install --no-deps --require-hashes -r "$LOCK"' in dockerfile
+    assert f"!{lock}" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    pinned = re.findall(r"^[\w.-]+(?:\[[^]]*\])?==\S+", text, re.MULTILINE)
     assert pinned
-    assert len(pinned) == len(re.findall(r"^[\w.-]+(?:\[[^]]*\])?==[^\n]*\\\n\s+--hash=sha256:", lock, re.MULTILINE))
+    assert len(pinned) == len(re.findall(r"^[\w.-]+(?:\[[^]]*\])?==[^\n]*\\\n\s+--hash=sha256:", text, re.MULTILINE))
+
+
+def test_only_the_trainer_has_the_image_with_torch(compose):
+    """The trainer's image is built from the lock with torch and has a name of its own; the others' is built without."""
+    services = {name: compose["services"][name] for name in OURS}
+    assert services["trainer"]["build"]["args"] == {"LOCK": "requirements-train.lock"}
+    assert services["trainer"]["image"] == "reelstream-train"
+    others = [service for name, service in services.items() if name != "trainer"]
+    assert all((one["build"], one["image"]) == (".", "reelstream") for one in others)
 
 
 def test_image_contains_every_package(dockerfile):
@@ -121,3 +133,10 @@ def test_image_contains_every_package(dockerfile):
     for module in project["py-modules"]:
         assert f" {module}.py " in dockerfile
         assert f"!{module}.py" in ignore
+
+
+def test_the_image_is_built_by_a_pinned_setuptools(dockerfile):
+    """Neither lock need hold what builds the package: it is taken from the one that the last step names, by hash."""
+    assert "--no-build-isolation" not in dockerfile
+    [lock] = re.findall(r"--build-constraint (\S+)", dockerfile)
+    assert re.search(r"^setuptools==\S+ \\\n +--hash=sha256:", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)

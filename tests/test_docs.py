@@ -29,7 +29,18 @@ from streams.records.codec import (
     decode_request,
     decode_watch,
 )
-from streams.records.records import Action, ListedItem, ModeChange, ModelVersion, Rating, Recommendation, Request, Watch
+from streams.records.data_requests import DataRequest, decode_data_request
+from streams.records.records import (
+    Action,
+    ListedItem,
+    ModeChange,
+    ModelVersion,
+    Rating,
+    Recommendation,
+    Request,
+    Watch,
+    Withdrawal,
+)
 from streams.setting_table import SETTINGS
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +55,7 @@ LINKED = (
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 OWN = (*PACKAGES, "benchmarks", "docs", "examples", "findings", "tests")
 
-OTHERS_PROGRAMS = {"curl", "docker", "du", "kubectl", "pip", "redis-cli", "source", "uv"}
+OTHERS_PROGRAMS = {"curl", "docker", "du", "find", "kubectl", "pip", "redis-cli", "source", "uv"}
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 README_LINES = 150
 
@@ -291,15 +302,28 @@ def test_the_records_page_names_every_field():
     """docs/reference/records.md has each field of each record, and its examples keep their contracts."""
     page = DOCS / "reference" / "records.md"
     named = {shown.text for shown in spans(page)}
-    kinds = (Watch, Rating, Action, Request, Recommendation, ListedItem, ModeChange, ModelVersion)
+    kinds = (
+        Watch,
+        Rating,
+        Action,
+        Withdrawal,
+        DataRequest,
+        Request,
+        Recommendation,
+        ListedItem,
+        ModeChange,
+        ModelVersion,
+    )
     assert [f"{kind.__name__}.{one.name}" for kind in kinds for one in fields(kind) if one.name not in named] == []
     examples = ["\n".join(block.lines).encode() for block in blocks(page) if block.language == "json"]
-    watch, rating, action, item, profile, request, wishes = examples
+    watch, rating, action, back, item, profile, asked, request, wishes = examples
+    assert decode_watch(back) == Withdrawal("w-1", "ann", 1795863702113, "e-1007")
     assert decode_watch(watch).interaction().kind == "watch"
     assert decode_rating(rating).interaction().kind == "rate"
     assert decode_action(action).kind == "hide"
     assert isinstance(decode_item(None, item), Item)
     assert isinstance(decode_hints(None, profile), UserHints)
+    assert isinstance(decode_data_request(None, asked), DataRequest)
     assert decode_request(request).strict
     assert decode_request(wishes).wishes.years == (2000, None)
 

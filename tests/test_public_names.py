@@ -5,6 +5,8 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 MODULES = [ROOT / "reelstream.py", *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
@@ -22,6 +24,13 @@ def name_of(path):
 def tree_of(path):
     """Return a file's syntax tree."""
     return ast.parse(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees_go():
+    """Keep the trees, hundreds of megabytes, for the tests of this module alone."""
+    yield
+    tree_of.cache_clear()
 
 
 def listed_names(tree):

@@ -209,15 +209,23 @@ def test_the_session_against_a_stack_of_ones_own(shell: Shell) -> None:
 def await_second_version(shell: Shell, told: list[list[str]]) -> None:
     """Wait for a fine-tuned version; a slow trainer had read everything in a round or two that the gate turned away.
 
-    It gets the events that follow: the same ones again would be duplicates.
+    After each such round it gets the events that follow: the same ones again would be duplicates.
     """
     (line,) = (line for line in block_with("reelstream stack up --json", COMMANDS) if "replay" in line)
+    followed = 0  # rounds
     for part in range(2, 6):
-        if waited_for(lambda: len(versions(shell)) > 1, LONG_S / 4):
+        waited_for(lambda so_far=followed: len(rounds(told)) > so_far)
+        followed = len(rounds(told))
+        if sum(": promote" in one for one in rounds(told)) > 1 and waited_for(lambda: len(versions(shell)) > 1, 30):
             return
         shell.run(line.replace("--rate 500", "--rate 2000").replace("--limit 20000", f"--limit {20000 * part}"))
     last = "\n".join("".join(lines[-20:]) for lines in told)
     raise AssertionError(f"a first and a fine-tuned version are required, got {versions(shell)}\n{last}")
+
+
+def rounds(told: list[list[str]]) -> list[str]:
+    """Return what the trainer has told of its rounds."""
+    return [line for lines in told for line in lines if "round.ended" in line]
 
 
 def run_an_experiment(shell: Shell) -> None:
@@ -232,7 +240,7 @@ def keep_their_contracts(kafka: str) -> None:
     """Read every record that the session led to: each is valid by the schema of its topic."""
     found = check_topics(Settings.from_environment({}, kafka=kafka))
     counts = found.records
-    assert found.broken == ()
+    assert (found.broken, found.examples) == (0, ())
     assert all(counts[topic] for topic in ("catalog-items", "rate-events", "recommendations", "model-versions")), counts
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.network.snapshot import Snapshot
+from model.trainable.neumf import NeuMF
 
 __all__ = ["SHAPE", "toy_snapshot"]
 
@@ -40,4 +41,4 @@ def toy_snapshot(
     if is_sick:
         with torch.no_grad():
             network.fuse_bias.fill_(float("nan"))
-    return Snapshot.of(network, tuple(items), tuple(users), tuple(genres))
+    return network.snapshot(tuple(items), tuple(users), tuple(genres))

@@ -2,22 +2,22 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
 import pytest
 from aiohttp import web
-from faust.events import Event
-from faust.types.tuples import ConsumerMessage
+from aiokafka import ConsumerRecord
 from redis import Redis
 
 from agents.worker.app import Driver, join_worker
-from agents.worker.batch import answer_batch
+from agents.worker.batch import answer_batch, consume_events
 from agents.worker.catalogue import FeedLetters
 from agents.worker.refresh import RefreshConfig
 from agents.worker.remaking import ListRemaker
 from agents.worker.requests import answer_requests
-from agents.worker.runtime import WorkerConfig, raw_record
+from agents.worker.runtime import WorkerConfig
 from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.ranking.cold_start import Trending
@@ -26,10 +26,14 @@ from model.ranking.exact import Ranker
 from model.ranking.hint_lifts import HintLifts
 from model.reranking.diversified import DiversityConfig
 from replay.prequential.offline_worker import OfflineWorker, OfflineWorkerConfig
+from streams.errors import StateAway
 from streams.kafka.publisher import Publisher
 from streams.kafka.topics import EVENTS
+from streams.reading.fetched import FetchedMessage
+from streams.records.codec import BadRecord
 from streams.records.decoding import RawRecord, Rejected, decode_batch
 from streams.records.records import Origin
+from streams.records.trace_context import TraceContext
 from streams.redis.connection import connect
 from streams.redis.heartbeat import SignOfLife
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
@@ -114,11 +118,10 @@ def state(redis_url):
 
 
 def event(topic, offset, value):
-    """Return a Faust event of partition 0, a millisecond after the one before, under its user's key or else ``k``."""
+    """Return a record of partition 0, a millisecond after the one before, under its user's key or else ``k``."""
     key = value["user_id"].encode() if isinstance(value, dict) and "user_id" in value else b"k"
     body = orjson.dumps(value) if isinstance(value, dict) else value
-    message = ConsumerMessage(topic, 0, offset, (TS + offset) / 1000, 0, None, key, body, None)
-    return Event(None, key, body, None, message)
+    return RawRecord(Origin(topic, 0, offset, TS + offset), key, body)
 
 
 def watched(user_id, item, offset):
@@ -151,8 +154,10 @@ async def test_a_trace_is_carried_on_as_it_is(worker, sent):
     """Where nobody asks for spans a list has the trace headers of its user's last event, and no other header."""
     parents = [f"00-{n:032x}-{n:016x}-01".encode() for n in (1, 2, 3)]
     events = [watched("a", "i1", 0), watched("a", "i2", 1), watched("b", "i2", 2), watched("c", "i3", 3)]
-    for one, parent in zip(events, [*parents, b"no parent"], strict=True):
-        one.message.headers = [("traceparent", parent), ("other", b"x")]
+    events = [
+        replace(one, trace=TraceContext.of_headers([("traceparent", parent), ("other", b"x")]))
+        for one, parent in zip(events, [*parents, b"no parent"], strict=True)
+    ]
     await answer_batch(worker, events)
     found = {key: headers for (_, key, _), headers in zip(sent, sent.headers, strict=True)}
     assert found == {b"a": {"traceparent": parents[1]}, b"b": {"traceparent": parents[2]}, b"c": None}
@@ -291,6 +296,27 @@ async def test_every_letter_is_counted_and_told_in_one_line(worker, sent, caplog
     )
 
 
+async def test_a_letter_that_could_not_be_sent_is_sent_next(worker, sent, monkeypatch):
+    """Where Redis is away when a bad record of a compacted topic is to be reported, it waits for the next time."""
+    film = RawRecord(Origin("catalog-items", 0, 3), b"f", b"{")
+    feed = worker.catalogue.feed
+    feed._reject(film, BadRecord("not_json", "value must be JSON"))
+    letters = FeedLetters(
+        worker.state, RefreshConfig(), lambda: True, feed, CATALOG_REJECTED, worker.publisher, worker.rejections
+    )
+
+    async def away(_):
+        raise StateAway("state: away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.state, "rejected", away)
+        with pytest.raises(StateAway):
+            await letters.refresh()
+    for _ in range(2):
+        await letters.refresh()
+        assert [key for topic, key, _ in sent if topic == "dead-letters"] == [b"f"]
+
+
 async def test_hints_order_the_first_list_and_are_in_nothing_that_is_sent_or_kept(worker, sent, state):
     """Where women begin with i7 most, it comes first in a woman's first list; neither list nor Redis tells why."""
     trending = Trending.of((item, 30.0 - n) for n, item in enumerate(ITEMS))
@@ -335,6 +361,41 @@ async def test_what_was_not_published_is_not_kept_and_comes_with_the_next_delive
     assert len(sent.values("mode-changes")) == 1
 
 
+class Stream:
+    """The stream of an agent that holds some fetches, each an event, and notes what was acknowledged."""
+
+    def __init__(self, *fetches):
+        self.done = []
+        self._fetches = fetches
+
+    async def events(self):
+        """Give one event for each fetch, all at once."""
+        for records in self._fetches:
+            of_kafka = [
+                ConsumerRecord(*at, 0, one.key, one.value, None, 0, 0, ())
+                for one in records
+                for at in [(one.origin.topic, one.origin.partition, one.origin.offset, one.origin.timestamp)]
+            ]
+            yield SimpleNamespace(message=FetchedMessage(of_kafka, 1))
+
+    async def ack(self, event):
+        """Note the last offset."""
+        self.done.append(event.message.offset)
+
+
+@pytest.mark.parametrize("config", [WorkerConfig(batch=1, within_s=0.0)])
+async def test_batches_that_overlap_announce_a_change_once_and_in_order(worker, sent, state):
+    """Four batches of one user, the second of which is its fifth item: one change, lists and offsets in order."""
+    serve(worker)
+    stream = Stream([watched("a", f"i{n}", n) for n in range(4)], *([watched("a", f"i{n}", n)] for n in range(4, 10)))
+    worker._ready.set()
+    await consume_events(worker, stream)
+    assert stream.done == [3, 4, 5, 6, 7, 8, 9]
+    assert [value["sequence"] for value in sent.values("recommendations")] == [4, 5, 6, 7, 8, 9, 10]
+    assert len(sent.values("mode-changes")) == 1
+    assert state.hget("user:{a}", "mode") == "personalized"
+
+
 async def test_a_degraded_list_writes_no_mode(worker, sent, state):
     """With a sick model the list is degraded, and the user is cold until a sound one has answered."""
     serve(worker, sick=True)
@@ -371,7 +432,7 @@ async def test_a_degraded_list_is_made_again_once_there_is_scoring(worker, sent,
     serve(worker, sick=True)
     events = [watched("a", f"i{n}", n) for n in range(6)]
     parent = f"00-{1:032x}-{1:016x}-01".encode()
-    events[-1].message.headers = [("traceparent", parent)]
+    events[-1] = replace(events[-1], trace=TraceContext.of_headers([("traceparent", parent)]))
     await answer_batch(worker, events)
     again = remaker(worker, 0)
     await again.refresh()
@@ -519,7 +580,7 @@ async def test_both_roads_give_the_same_lists(worker, sent, config):
     offline, made = OfflineWorker(CATALOGUE, explaining, kinds=KINDS), []
     for number, batch in enumerate(mixed_log(240)):
         await answer_batch(worker, batch)
-        made += offline.take([decode_batch(map(raw_record, batch), kinds=KINDS).events])
+        made += offline.take([decode_batch(batch, kinds=KINDS).events])  # type: ignore[list-item]  # no withdrawals
         if number % 4 == 3:
             await worker.state.merge_trending(2, CATALOGUE)
             trending, newcomers = await worker.state.trending(500), await worker.state.newcomers(500)

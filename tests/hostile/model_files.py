@@ -9,8 +9,8 @@ import sys
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import orjson
-import torch
 from fsspec.implementations.memory import MemoryFileSystem
 
 from model.network.snapshot import Snapshot
@@ -106,7 +106,7 @@ def _equal(one: Snapshot, other: Snapshot) -> bool:
         other.items,
         other.users,
         other.genres,
-    ) and all(torch.equal(one.weights[name], weight) for name, weight in other.weights.items())
+    ) and all(np.array_equal(one.weights[name], weight) for name, weight in other.weights.items())
 
 
 def _wrong_file(choices: Choices, content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from model.kinds import DEFAULT_KINDS
 from streams.records.codec import CAUSES, MAX_BYTES, BadRecord, decode_item, encode
 from streams.records.decoding import RawRecord, RefusedRequest, Rejected, decode_batch, decode_request_record
 from streams.records.key_forms import readings
-from streams.records.records import Event, Origin, Request
+from streams.records.records import EventRecord, Origin, Request
 from streams.records.times import EARLIEST_MS, LATEST_MS
 from tests.hostile.choices import LITERALS, NOW, Choices, edited
 
@@ -86,7 +86,7 @@ def check_decoding(kind: str, key: bytes | None, value: bytes | None, recorded: 
     return None
 
 
-def _read(record: RawRecord) -> Event | Request | Item | str | Rejected | RefusedRequest:
+def _read(record: RawRecord) -> EventRecord | Request | Item | str | Rejected | RefusedRequest:
     if record.origin.topic == "catalog-items":
         try:
             return decode_item(record.key, record.value)
@@ -99,7 +99,7 @@ def _read(record: RawRecord) -> Event | Request | Item | str | Rejected | Refuse
     return decoded.rejected[0] if decoded.rejected else decoded.events[0][1]
 
 
-def _check_noun(found: Event | Request | Item | str, key: bytes | None, recorded: int) -> None:
+def _check_noun(found: EventRecord | Request | Item | str, key: bytes | None, recorded: int) -> None:
     name = "item_id" if isinstance(found, str | Item) else "user_id"
     if isinstance(found, str):
         ids: tuple[str, ...] = (found,)

@@ -8,7 +8,7 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.network.snapshot import Snapshot
 from model.training.fit import TrainingConfig
 from model.training.rounds import train

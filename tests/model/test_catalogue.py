@@ -61,3 +61,35 @@ def test_a_catalogue_cannot_be_written_to():
     """The mapping inside refuses assignment."""
     with pytest.raises(TypeError):
         Catalogue.of([HEAT]).items["2"] = ALIEN
+
+
+@pytest.mark.parametrize(
+    ("dates", "moments"),
+    [
+        ({}, {0: True, 10**15: True}),
+        ({"released": 100}, {99: False, 100: True, 10**15: True}),
+        ({"expires": 200}, {-(10**15): True, 199: True, 200: False}),
+        ({"released": 100, "expires": 200}, {99: False, 100: True, 199: True, 200: False}),
+        ({"released": 100, "hidden": True}, {99: False, 150: False}),
+    ],
+)
+def test_an_item_is_listed_from_its_release_to_before_its_end(dates, moments):
+    """The moment of the release is within, that of the end is not; a hidden item is never listed."""
+    item = dataclasses.replace(HEAT, **dates)
+    assert {at: item.is_listed(at) for at in moments} == moments
+    assert {at: list(Catalogue.of([item, ALIEN]).listed(at)) == [item, ALIEN] for at in moments} == moments
+
+
+def test_what_all_may_be_listed_is_the_very_catalogue():
+    """Where nothing is left out nothing is copied."""
+    catalogue = Catalogue.of([HEAT, ALIEN])
+    assert catalogue.listed(0) is catalogue
+
+
+def test_the_next_change_is_the_next_date_of_an_item_that_is_not_hidden():
+    """Dates that have passed, and those of hidden items, change nothing."""
+    dated = dataclasses.replace(HEAT, released=100, expires=300)
+    hidden = dataclasses.replace(ALIEN, released=150, hidden=True)
+    catalogue = Catalogue.of([dated, hidden, UNKNOWN])
+    assert [catalogue.changes_after(at) for at in (0, 99, 100, 299, 300)] == [100, 100, 300, 300, None]
+    assert Catalogue.of([UNKNOWN]).changes_after(0) is None

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.sequences import Sequences
+from model.sequences import Sequences, Spans
 
 
 def _sequences(counts, step=1000):
@@ -100,3 +100,29 @@ def test_verdicts_move_with_their_events():
 def test_repeats_stay_where_they_are_kept():
     """Item 3, 4 and 3 again are three events then, in the order of time."""
     assert Sequences.of([0, 0, 0], [3, 4, 3], [1, 2, 3], [1, 1, 1], repeats=True).items.tolist() == [3, 4, 3]
+
+
+def test_spans_cover_what_they_read_and_predict():
+    """Two spans that overlap and one apart: each covers its begin up to and with its end."""
+    spans = Spans(np.array([1, 2, 7]), np.array([3, 5, 8]))
+    assert np.flatnonzero(spans.cover(10)).tolist() == [1, 2, 3, 4, 5, 7, 8]
+
+
+def test_ties_are_shuffled_as_a_sort_of_all_events_by_chance_would():
+    """Only tied events are moved, and they go where a sort of everything by user, time and draw puts them."""
+    generator = np.random.default_rng(5)
+    users, items, times = (generator.integers(0, high, 200) for high in (9, 10**6, 12))
+    sequences = Sequences.of(users, items, times, generator.random(200))
+    order = np.lexsort((np.random.default_rng(3).random(200), sequences.times, sequences.users))
+    found = sequences.shuffled_ties(np.random.default_rng(3))
+    for name in ("users", "items", "times", "weights", "places", "fresh", "wanted"):
+        assert np.array_equal(getattr(found, name), getattr(sequences, name)[order]), name
+    assert not np.array_equal(found.items, sequences.items)
+
+
+def test_events_in_order_are_taken_as_they_are():
+    """What is ordered by user and time already needs no sort; one event out of its place does."""
+    ordered = Sequences.of([0, 0, 1], [5, 4, 5], [1, 1, 0], [0.1, 0.2, 0.3])
+    assert (ordered.items.tolist(), ordered.places.tolist()) == ([5, 4, 5], [0, 1, 2])
+    late = Sequences.of([0, 0, 1, 0], [5, 4, 5, 4], [1, 1, 0, 0], [0.1, 0.2, 0.3, 0.4])
+    assert (late.items.tolist(), late.weights.tolist()) == ([4, 5, 5], pytest.approx([0.4, 0.1, 0.3]))

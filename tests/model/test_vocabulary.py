@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.vocabulary import Vocabulary
+from model.vocabulary import CodedIds, Vocabulary
 
 
 def test_admission_gives_the_next_rows_and_keeps_the_old():
@@ -36,3 +36,13 @@ def test_a_repeated_id_is_refused():
     """Two rows for one id would be two answers to one question."""
     with pytest.raises(ValueError, match="'a' twice"):
         Vocabulary(["a", "b", "a"])
+
+
+def test_a_column_of_codes_is_admitted_as_its_ids_are():
+    """Rows go by first use, whatever the codes are, and ids that occur nowhere get none."""
+    drawn = np.random.default_rng(0).integers(0, 50, 300).astype(np.int32)
+    column = CodedIds(drawn, tuple(f"i{number}" for number in range(80)))
+    one_by_one, coded = Vocabulary(["i7", "other"]), Vocabulary(["i7", "other"])
+    assert coded.admit(column).tolist() == one_by_one.admit(list(column)).tolist()
+    assert coded.ids == one_by_one.ids
+    assert coded.rows(CodedIds.of(["i79", "i7"]), missing=-3).tolist() == [-3, 0]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model.catalogue import Catalogue
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from replay.datasets.dataset import Dataset, Provenance
-from replay.schedule import Disturbance, Selection, Speed, plan
+from replay.schedule import Disturbance, Selection, Speed, plan, usual_events
 from streams.errors import DataError, SettingsError
 from streams.records.codec import DECODERS, encode
 from streams.records.records import Action, Rating, Watch
@@ -54,6 +54,20 @@ def test_both_is_a_watch_then_a_rating_of_the_same_time():
     assert [p.topic for p in planned] == ["watch-events", "rate-events"] * 3
     assert [p.record.ts for p in planned] == [1000, 1000, 3000, 3000, 7000, 7000]
     assert len({p.record.event_id for p in planned}) == 6
+
+
+def test_shares_are_sent_as_watches_of_that_progress():
+    """Below half a star no rating can be; a log that mixes both is sent as what its rows are."""
+    told = THREE.interactions.assign(kind="watch", weight=[0.8, 0.05, 1.0], rating=[4.0, 0.25, 5.0])
+    shares = replace(THREE, interactions=told)
+    assert usual_events(THREE) == "rate"
+    assert usual_events(shares) == "kind"
+    assert [one.record.progress for one in plan(shares, selection=Selection("kind"))] == [0.8, 0.05, 1.0]
+    with pytest.raises(DataError, match=r"0\.5 stars and more.*got shares in none, such as 0\.05; .*--events watch"):
+        plan(shares)
+    assert usual_events(replace(shares, interactions=told.assign(kind="play"))) == "watch"
+    mixed = replace(shares, interactions=told.assign(kind=["rate", "watch", "watch"]))
+    assert [type(one.record) for one in plan(mixed, selection=Selection(usual_events(mixed)))] == [Rating, Watch, Watch]
 
 
 def test_rows_may_say_their_kind():

@@ -6,10 +6,14 @@ import pytest
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.counting import Counting
 from agents.scorekeeper.report import ScorekeeperReport
+from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from streams.reading.data_requests import DataRequestsFeed
+from streams.records.data_requests import DataRequest
 from streams.records.decoding import RawRecord
 from streams.records.records import Origin
 from streams.settings import Settings
+from streams.state.quality import LiveQuality
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def counting(tmp_path):
     own = (EventKind("buy", 1.0, is_positive=True), EventKind("skip", 0.1, is_positive=False))
     kinds = KindTable.of((*DEFAULT_KINDS.rows, *own))
     settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), kinds=kinds)
-    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport(), DataRequestsFeed(settings))
     counting.offsets = {
         "recommendations": {0: 0},
         "watch-events": {0: 0},
@@ -64,10 +68,59 @@ def test_a_skipped_item_is_known(counting):
     assert counting.board.total.tests == 0
 
 
+def test_a_guests_event_is_tested_on_the_accounts_list(counting):
+    """Once a guest was merged, the account has the lists, and a watch of the guest is a hit of one."""
+    counting._asked.note(0, DataRequest("guest", "m-1", 7, "merge", (), "ann"))
+    items = [{"item_id": "a"}]
+    a_list = {"rec_id": "r", "user_id": "ann", "mode": "personalized", "model_version": "v1", "items": items}
+    tell(counting, "recommendations", a_list)
+    tell(counting, "watch-events", {"event_id": "e", "user_id": "guest", "item_id": "a", "ts": 1, "progress": 1.0})
+    assert (counting.board.total.tests, counting.board.total.hits) == (1, 1)
+
+
+@pytest.mark.parametrize("named", ["old", "new"])
+@pytest.mark.parametrize("listed", ["old", "new"])
+def test_a_renamed_item_is_a_hit_by_any_id(counting, named, listed):
+    """A list names the id of today and an app still sends the one of before, or the other way round."""
+    catalogue = Catalogue.of([Item("new", "Film", was=("old",))]).under_first_ids()
+    counting._catalogue = lambda: catalogue
+    items = [{"item_id": listed, "source": "exposure"}]
+    a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": items}
+    tell(counting, "recommendations", a_list)
+    tell(counting, "watch-events", {"event_id": "e", "user_id": "u", "item_id": named, "ts": 1, "progress": 1.0})
+    assert (counting.board.total.tests, counting.board.total.hits) == (1, 1)
+    assert counting.board.describe()["exposure"]["items"] == {"old": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("away", "tests"),
+    [
+        (None, 0),
+        (Item("hot", "Film", hidden=True), 0),
+        (Item("hot", "Film", expires=20), 0),
+        (Item("hot", "Film", released=21), 0),
+        (Item("hot", "Film", released=20, expires=21), 1),
+    ],
+)
+def test_what_lists_may_not_hold_is_no_test_and_not_popular(counting, away, tests):
+    """No list can hold an item that is hidden, away by its dates or removed, so popularity gets nothing for it."""
+    catalogue = Catalogue.of([Item("a", "Other"), *([] if away is None else [away])])
+    counting._catalogue = lambda: catalogue
+    for _ in range(3):
+        counting.board.add_event("others", "hot", 20)
+    a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
+    tell(counting, "recommendations", a_list)
+    tell(counting, "watch-events", {"event_id": "e", "user_id": "u", "item_id": "hot", "ts": 1, "progress": 1.0})
+    assert (counting.board.total.tests, counting.board.total.popularity_hits) == (tests, tests)
+    credit = counting.board.add_event("u", "a", 20)
+    assert credit.rank == 1
+    assert counting.board._popularity.top((), 10, lambda one: counting._may_list(one, 20)) == ("hot",) * tests
+
+
 def test_a_duplicate_is_no_repeat(tmp_path):
     """Where repeats are kept a second event with an item is tested, and a second delivery of the first one is not."""
     settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), keep_repeats=True)
-    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport(), DataRequestsFeed(settings))
     counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
     a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
     tell(counting, "recommendations", a_list)
@@ -80,7 +133,7 @@ def test_a_duplicate_is_no_repeat(tmp_path):
 def test_one_id_of_two_users_is_two_events(tmp_path):
     """Ids are a user's own: where repeats are kept both users' events are tested, under whichever id."""
     settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), keep_repeats=True)
-    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport())
+    counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport(), DataRequestsFeed(settings))
     counting.offsets = {"recommendations": {0: 0}, "watch-events": {0: 0}, "rate-events": {0: 0}}
     a_list = {"mode": "personalized", "model_version": "v1", "items": [{"item_id": "a"}]}
     for user in ("u", "v"):
@@ -89,3 +142,22 @@ def test_one_id_of_two_users_is_two_events(tmp_path):
         tell(counting, "watch-events", {"event_id": "1", "user_id": user, "item_id": "a", "ts": 1, "progress": 1.0})
         counting.offsets["watch-events"][0] = 0
     assert counting.board.total.tests == 2
+
+
+def test_who_came_back_is_not_forgotten_again(counting):
+    """A forgetting is done once, also after a restart, and a new one is found where another went."""
+    feed, first = counting._asked, DataRequest("ann", "f-1", 7).answered(0, {})
+    second = DataRequest("ben", "f-2", 8).answered(0, {})
+    feed.note(0, first)
+    assert not counting.forget_users()
+    stored = LiveQuality(counting.board.describe(), {}, {}, 1, forgotten=tuple(counting.forgotten))
+    counting.forgotten = frozenset()
+    counting.restore(stored, {})
+    counting.board._experiment_users |= {("deep", "ann"): (1, 1), ("deep", "ben"): (2, 1)}
+    feed.forgotten.put("ann", ())
+    feed.note(0, second)
+    assert counting.forget_users()
+    feed.note(0, first)
+    assert not counting.forget_users()
+    assert {user for _, user in counting.board._experiment_users} == {"ann", second.forgotten[0].nobody}
+    assert counting.n_forgotten == 2

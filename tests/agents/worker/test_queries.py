@@ -6,9 +6,11 @@ from agents.worker.queries import QueriesFollower
 from agents.worker.refresh import Current, RefreshConfig
 from model.catalogue import Catalogue, Item
 from model.history import Profile
+from model.intent.lexicon import Lexicon
 from model.ranking.content import ContentIndex
 from model.ranking.modes import ModeConfig
 from model.wishes.wishes import Wishes
+from streams.state.store import State
 
 FILMS = Catalogue.of(
     [
@@ -28,12 +30,12 @@ def current():
 
 
 @pytest.fixture
-def follow(current):
+def follow(current, client):
     """Return a function that makes a follower, which is stopped in the end."""
     made = []
 
     def follower(reading):
-        made.append(QueriesFollower(reading, RefreshConfig(), current))
+        made.append(QueriesFollower(reading, RefreshConfig(), current, State(client)))
         return made[-1]
 
     yield follower
@@ -80,7 +82,7 @@ async def test_a_changed_catalogue_is_read_anew_after_a_rest(current, follow):
 
 
 async def test_what_was_encoded_or_read_before_is_counted_as_found(current, follow):
-    """Three sentences are encoded first; for a catalogue with a fourth film only that one's. A text is read once."""
+    """Three sentences and the moods are encoded first, then only that of a fourth film. A text is read once."""
     follower = follow("embedding")
     await follower.refresh()
     more = FILMS.changed(put=[Item("d", "Submarine", 1990, ("War",))])
@@ -90,14 +92,15 @@ async def test_what_was_encoded_or_read_before_is_counted_as_found(current, foll
     for text in ("something funny", "something funny", "horror"):
         read(current, text)
     [(_, counted)] = follower.figures()
-    sentences = {("sentences", "hit"): 3, ("sentences", "miss"): 3 + 1}
+    moods, moods_of_four = (len(Lexicon(films.genres()).moods) for films in (FILMS, more))
+    sentences = {("sentences", "hit"): 3 + moods, ("sentences", "miss"): 3 + 1 + moods_of_four}
     assert counted == sentences | {("texts", "hit"): 1, ("texts", "miss"): 2}
 
 
-async def test_an_empty_catalogue_needs_no_reader():
+async def test_an_empty_catalogue_needs_no_reader(client):
     """Before the catalogue is there, nothing is made."""
     empty = Current.empty(ModeConfig())
-    follower = QueriesFollower("tfidf", RefreshConfig(), empty)
+    follower = QueriesFollower("tfidf", RefreshConfig(), empty, State(client))
     await follower.refresh()
     follower.stop()
     assert empty.recommender.queries is None

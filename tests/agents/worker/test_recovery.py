@@ -1,14 +1,22 @@
 """What a Redis lacks, on a real one: which ranges are named, and how long a check stays open."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
+from agents.worker.batch import _apply_next
 from agents.worker.recovery import LISTS_BEHIND, OffsetRange, StateRecovery
+from streams.people.forgetting import StateForgetter
+from streams.people.merging import GuestMerger
 from streams.records.records import Origin, Watch
 from streams.settings import Settings
 from streams.state.keys import PartitionKeys
 from streams.state.store import State
+from streams.withdrawals.originals import OriginalEvents
 
 TS = 1_700_000_000_000
+N_HANDLED = 4000  # more than lists may be behind
 PARTITION = "watch-events", 0
 
 
@@ -18,7 +26,7 @@ async def state(client):
     installed = State(client)
     await installed.install()
     await installed.know_servers()
-    await installed.apply([(at, Watch(f"e{at.offset}", "u", "i", TS, 1.0), ()) for at in origins(0, 2000)])
+    await installed.apply([(at, Watch(f"e{at.offset}", "u", "i", TS, 1.0), ()) for at in origins(0, N_HANDLED)])
     return installed
 
 
@@ -27,7 +35,7 @@ def recovery(state):
     """Return the recovery of a worker that owns the partition and has handled those events."""
     settings = Settings("unused:1", "redis://unused", "unused")
     made = StateRecovery(settings, "unused", state, lambda: frozenset({PARTITION}), lambda origin: origin.offset)
-    made.note(origins(0, 2000))
+    made.note(origins(0, N_HANDLED))
     return made
 
 
@@ -38,29 +46,31 @@ def origins(first, end):
 
 async def test_a_batch_that_follows_lacks_nothing(recovery):
     """Records that begin where the last batch ended name no range, nor do those that were handled before."""
-    assert await recovery.catch_up_to(origins(2000, 2010)) == ()
-    assert await recovery.catch_up_to(origins(1990, 2010)) == ()
+    assert await recovery.catch_up_to(origins(N_HANDLED, N_HANDLED + 10)) == ()
+    assert await recovery.catch_up_to(origins(N_HANDLED - 10, N_HANDLED + 10)) == ()
 
 
 async def test_a_gap_before_a_batch_is_named(recovery):
-    """Behind 2000 handled events a batch that begins at 2003 lacks three, and so does one with the gap inside."""
-    missing = OffsetRange(PARTITION, first=2000, unapplied=2000, end=2003)
-    assert await recovery.catch_up_to(origins(2003, 2010)) == (missing,)
-    assert await recovery.catch_up_to([*origins(1995, 2000), *origins(2003, 2010)]) == (missing,)
+    """A batch that begins three behind what was handled lacks three, and so does one with the gap inside."""
+    missing = OffsetRange(PARTITION, first=N_HANDLED, unapplied=N_HANDLED, end=N_HANDLED + 3)
+    assert await recovery.catch_up_to(origins(N_HANDLED + 3, N_HANDLED + 10)) == (missing,)
+    assert await recovery.catch_up_to(
+        [*origins(N_HANDLED - 5, N_HANDLED), *origins(N_HANDLED + 3, N_HANDLED + 10)]
+    ) == (missing,)
 
 
 async def test_lists_are_missing_where_another_server_wrote_the_position(recovery, client):
-    """A position that an unknown server wrote makes the lists of the 1,024 records before it doubtful, no event."""
+    """A position that an unknown server wrote makes the lists of the 3,072 records before it doubtful, no event."""
     await client.hset(PartitionKeys.of(0).at, "server", "another")
     assert await recovery.check_positions() == (
-        OffsetRange(PARTITION, first=2000 - LISTS_BEHIND, unapplied=2000, end=2000),
+        OffsetRange(PARTITION, first=N_HANDLED - LISTS_BEHIND, unapplied=N_HANDLED, end=N_HANDLED),
     )
 
 
 async def test_an_emptied_database_lacks_everything(recovery, client):
     """After FLUSHDB all that was handled is named, from the first offset on."""
     await client.flushdb()
-    assert await recovery.check_state() == (OffsetRange(PARTITION, first=0, unapplied=0, end=2000),)
+    assert await recovery.check_state() == (OffsetRange(PARTITION, first=0, unapplied=0, end=N_HANDLED),)
 
 
 async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client):
@@ -72,3 +82,25 @@ async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client)
     recovery.note_recovered()
     assert not recovery.has_unchecked
     assert await recovery.check_positions() == ()
+
+
+async def test_a_recovery_that_waits_for_a_batch_knows_of_it(state, recovery):
+    """What is applied is handled before anybody else may look, or another Redis would lack it for good."""
+    settings = Settings("unused:1", "redis://unused", "unused")
+    forgetter = StateForgetter(settings, state)
+    originals = OriginalEvents(settings, state, lambda _: (), "worker")
+    worker = SimpleNamespace(
+        applying=asyncio.Lock(),
+        state=state,
+        forgetter=forgetter,
+        merger=GuestMerger(forgetter.feed.merges, state),
+        originals=originals,
+        recovery=recovery,
+    )
+    events = [(at, Watch(f"e{at.offset}", "u", "i", TS, 1.0), ()) for at in origins(N_HANDLED, N_HANDLED + 5)]
+    begun = asyncio.create_task(_apply_next(worker, events, origins(N_HANDLED, N_HANDLED + 5)))
+    await asyncio.sleep(0)  # it holds the lock
+    assert worker.applying.locked()
+    async with worker.applying:
+        assert recovery.handled[PARTITION] == N_HANDLED + 5
+    await begun

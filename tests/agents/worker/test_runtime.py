@@ -3,14 +3,9 @@
 import subprocess
 import sys
 
-import orjson
 import pytest
-from faust.events import Event
-from faust.types.tuples import ConsumerMessage
 
-from agents.worker.runtime import FATAL_STATUS, raw_record
-from streams.records.decoding import RawRecord
-from streams.records.records import Origin
+from agents.worker.runtime import FATAL_STATUS
 
 SCRIPT = """
 import asyncio, logging, os, sys
@@ -62,11 +57,3 @@ def test_cancellation_passes_through(ended):
     status, said = ended[2]
     assert status == 1  # of asyncio.run, which lets it out
     assert "worker.fatal" not in said
-
-
-@pytest.mark.parametrize("value", [orjson.dumps({"a": 1}), b"\xff\x00", None])
-def test_a_record_keeps_its_place_and_its_bytes(value):
-    """Topic, partition, offset, key and bytes are those of the message, the timestamp in milliseconds."""
-    message = ConsumerMessage("watch-events", 3, 44, 1_700_000_000.123, 0, None, b"key", value, None)
-    record = raw_record(Event(None, b"key", value, None, message))
-    assert record == RawRecord(Origin("watch-events", 3, 44, 1_700_000_000_123), b"key", value)

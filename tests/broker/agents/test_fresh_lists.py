@@ -53,8 +53,11 @@ def test_a_list_resembles_what_is_named(running):
 
 
 def test_what_cannot_be_had_is_told(running):
-    """A genre with a slip of the pen is named with the nearest one."""
-    _, found = fresh(running, "stranger", "--want", "Comdy", "--query", "something funny")
+    """A genre with a slip of the pen is named with the nearest one; on a busy machine the words may be read later."""
+    for _ in range(20):
+        _, found = fresh(running, "stranger", "--want", "Comdy", "--query", "something funny")
+        if found["query_method"] is not None:
+            break
     assert "genres: no genre 'Comdy'; the catalogue has Comedy, Drama (nearest: Comedy)" in found["unfilled"]
     assert len(found["items"]) == 10
     assert found["query_method"] in {"embedding", "tfidf"}

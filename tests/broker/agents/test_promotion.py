@@ -7,8 +7,8 @@ import pytest
 import torch
 from kafka.admin import ConfigResource
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig
+from model.trainable.neumf import NeuMF
 from streams.errors import TopicError
 from streams.kafka.clients import blocking_admin
 from streams.kafka.topics import verify_topics
@@ -112,7 +112,7 @@ def test_what_a_killed_command_left_is_announced(own, install, until, role):
     registry = Registry(installation.settings.registry)
     about = {"metrics": {"hr@10": 0.25}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
     first, second = (
-        registry.save(Snapshot.of(network, ("i1", "i2"), (), ("Drama",)), parent=None, **about) for _ in range(2)
+        registry.save(network.snapshot(("i1", "i2"), (), ("Drama",)), parent=None, **about) for _ in range(2)
     )
     installation.redis.hset(
         "model:current", mapping={"version": second.version_id, "uri": second.uri, "promoted_at": 1}
@@ -134,7 +134,7 @@ def test_a_command_that_cannot_announce_says_who_does(install):
     network = NeuMF(NeuMFConfig(), 1, np.zeros((2, 1), np.float32), torch.Generator().manual_seed(0))
     about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
     registry = Registry(installation.settings.registry)
-    version = registry.save(Snapshot.of(network, ("i1", "i2"), ("u1",), ("Drama",)), parent=None, **about)
+    version = registry.save(network.snapshot(("i1", "i2"), ("u1",), ("Drama",)), parent=None, **about)
     topic = installation.settings.prefix + "model-versions"
     command = installation.process("model", "promote", version.version_id)
     with closing(blocking_admin(installation.settings, "test")) as admin:

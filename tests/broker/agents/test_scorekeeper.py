@@ -43,9 +43,11 @@ async def keeping(installation, config=CONFIG):
         yield keeper
         assert not running.done(), running.result()
     finally:
-        while not running.done():  # one cancellation may be lost in a library that is connecting
+        while (
+            not running.done()
+        ):  # one cancellation may be lost in a library that is connecting; disconnecting takes time
             running.cancel()
-            await asyncio.wait([running], timeout=1)
+            await asyncio.wait([running], timeout=20)
 
 
 def send(installation, topic, key, value, at_ms):
@@ -115,6 +117,26 @@ async def test_figures_by_hand(installation, until):
     assert [(point.tests, point.hit_rate, point.popularity_hit_rate) for point in points] in ([], [(4, 0.5, 0.25)])
 
 
+async def test_the_catalogue_says_what_is_one_item_and_what_lists_may_hold(installation, until):
+    """An event by the earlier id is a hit of a list with the one of today; a hidden item is no test and not popular."""
+    described = {"title": "A film"}
+    catalogue = [("new", {"was": ["old"]}), ("hot", {"hidden": True}), ("other", {})]
+    installation.send_all("catalog-items", [(key, {"item_id": key, **described, **more}) for key, more in catalogue])
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    for at, user in enumerate("vwx"):
+        send(installation, "watch-events", user, a_watch(user, "hot"), t0 + at)
+    send(installation, "recommendations", "u", a_list("u", ["new", "other"]), t0 + 10)
+    send(installation, "watch-events", "u", a_watch("u", "hot"), t0 + 20)
+    send(installation, "watch-events", "u", a_watch("u", "old"), t0 + 30)
+    send(installation, "watch-events", "u", a_watch("u", "new"), t0 + 40)  # known: the same item
+    send(installation, "watch-events", "u", a_watch("u", "other"), t0 + 50)
+    installation.producer.flush(30)
+    async with keeping(installation):
+        total = (await reached(until, installation, 2))["total"]
+    assert (total["hits"], total["gain"], total["popularity_hits"]) == (2, pytest.approx(1 + 1 / log2(3)), 0)
+
+
 def a_stream(n, seed):
     """Return n records in order of time: lists of random items for random users, on two sides, and watches."""
     rng = np.random.default_rng(seed)
@@ -172,7 +194,7 @@ async def test_what_a_kill_left_is_made_good(installation, until):
     """A rollback that was not announced is announced at the start, unless another serves since; lost figures return."""
     await started_once(installation, until)
     config = replace(CONFIG, rewrite_s=0.2)
-    client = connect(installation.settings.redis)
+    client = connect(installation.settings.redis, prefix=installation.settings.prefix)
     state = State(client)
     left = ModelVersion("v1", "rolled_back", None, "file:///v1", 5)
     await state.move_model(ModelPointer("v1", "file:///v1", 5), announcing=left)
@@ -211,7 +233,7 @@ async def test_topics_made_anew_are_counted_from_their_first_record(installation
     for n, item in enumerate("abcd"):
         send(installation, "watch-events", "u", a_watch("u", item), t0 + 1 + n)
     installation.producer.flush(30)
-    client = connect(installation.settings.redis)
+    client = connect(installation.settings.redis, prefix=installation.settings.prefix)
     left = find_quality(installation.redis)
     assert set(left.topics) == set(left.offsets)
     far = {topic: dict.fromkeys(partitions, 5) for topic, partitions in left.offsets.items()}
@@ -231,7 +253,7 @@ async def test_the_group_is_told_that_markers_are_done(installation):
     await transactional.start()
     await reader.start()
     try:
-        async with keeping(installation), asyncio.timeout(20):
+        async with keeping(installation), asyncio.timeout(60):
             for end in (transactional.commit_transaction, transactional.abort_transaction):
                 await transactional.begin_transaction()
                 await transactional.send_and_wait(topic, orjson.dumps(a_watch("u", "a")), key=b"u", partition=0)

@@ -17,6 +17,7 @@ from model.metrics.paired_lead import PairedLead
 from model.training.fit import TrainingConfig
 from model.training.rounds import RoundConfig, train
 from model.training.standing import Standing
+from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.reader import EventReader
 from streams.redis.heartbeat import RENEW_S
 from streams.registry.registry import Registry
@@ -378,7 +379,7 @@ async def test_a_users_own_middle_outlives_a_restart(install, tallied, is_liked)
         about = {"metrics": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
         version = Registry(settings.registry).save(untrained(), parent=None, offsets=ends, **about)
         config = TrainerConfig(refill=2 * settings.partitions * 3, tallied=tallied)  # three of each topic's partition
-        events = TrainingEvents(settings, config, reader, Retry("trainer"), report)
+        events = TrainingEvents(settings, config, reader, Retry("trainer"), report, DataRequestsFeed(settings))
         await events.go_on_from(version, untrained(), {})
         assert len(events.learner) == 3
         installation.send_all("rate-events", [("u", sent[13][1] | {"rating": 4.0})])

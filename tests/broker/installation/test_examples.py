@@ -85,7 +85,8 @@ def committed(terminal):
 def n_seen(terminal, user_id):
     """Return how many of a user's events the last list had seen."""
     with Redis.from_url(terminal.environment["REELSTREAM_REDIS"]) as redis:
-        return int(redis.hget(f"user:{{{user_id}}}", "list_sequence") or 0)
+        prefix = terminal.environment["REELSTREAM_PREFIX"]
+        return int(redis.hget(f"{prefix}user:{{{user_id}}}", "list_sequence") or 0)
 
 
 def test_every_example_is_run_here():

@@ -23,7 +23,7 @@ from streams.kafka.topics import create_topics
 from streams.rebuild.rebuild import Rebuild, RebuildConfig
 from streams.rebuild.switch import hand_over, switch
 from streams.rebuild.target import REBUILDING, find_target
-from streams.redis.connection import connect
+from streams.redis.connection import connect, connect_to_read
 from streams.redis_url import in_database
 from streams.serving.known_topics import recognise_topics
 from streams.stack import open_stack
@@ -152,7 +152,7 @@ from streams.settings import Settings
 
 async def run(settings, to):
     where = await find_target(settings, to)
-    work = Rebuild(settings, connect(where.url), RebuildConfig(batch=20))
+    work = Rebuild(settings, connect(where.url, prefix=settings.prefix), RebuildConfig(batch=20))
     await work.start()
     await work.replay()
 
@@ -165,13 +165,13 @@ def test_a_killed_rebuild_goes_on(running, other, until):
     installation, records = running
     environment = installation.process("none").environment
     with (
-        Redis.from_url(other) as client,
+        connect_to_read(other, prefix=installation.settings.prefix) as client,
         subprocess.Popen([sys.executable, "-c", SLOW, other], env=environment) as slow,
     ):
 
         def applied():
             fields = [client.hgetall(f"items:{{p{partition}}}:at") for partition in (0, 1)]
-            return sum(int(n) + 1 for found in fields for name, n in found.items() if name.startswith(b"at:"))
+            return sum(int(n) + 1 for found in fields for name, n in found.items() if name.startswith("at:"))
 
         until(lambda: applied() > 100, 60, lambda: "a rebuild on its way")
         slow.kill()
@@ -195,7 +195,7 @@ def test_an_interrupted_rebuild_says_that_it_goes_on(running, other):
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)
     assert (child.returncode, said.strip()) == (130, "interrupted; the same command goes on where this one was")
-    with Redis.from_url(other) as client:
+    with connect_to_read(other, prefix=installation.settings.prefix) as client:
         assert client.exists(REBUILDING)
 
 
@@ -204,10 +204,11 @@ def test_a_target_that_holds_something_else_is_refused(running, other):
     installation, _ = running
     live = installation.settings.redis
     assert "another database than the live one" in reelstream(installation, "rebuild", "--to", live, status=1)
-    with Redis.from_url(other) as client:
+    with connect_to_read(other, prefix=installation.settings.prefix) as client:
         client.set("somebody", "else")
         said = reelstream(installation, "rebuild", "--to", other, status=1)
-        assert "an empty database or an unfinished rebuild is required" in said
+        assert "a database without keys of this installation, or an unfinished rebuild of it, is required" in said
+        assert f"`reelstream redis clear --redis {other} --yes`" in said
         client.flushdb()
         client.set(REBUILDING, orjson.dumps({"prefix": "theirs", "partitions": 2, "live": 0}))
         said = reelstream(installation, "rebuild", "--to", other, status=1)
@@ -268,7 +269,7 @@ def test_a_switch_under_a_live_stream_loses_nothing(running, other, until):
     assert installation.redis.hlen("catalog:items") == len(ITEMS)
     assert not installation.redis.exists(HOLD, REBUILDING)
     installation.redis.delete("model:current", "experiment:current", "modes:chosen")
-    with Redis.from_url(other) as old:
+    with connect_to_read(other, prefix=installation.settings.prefix) as old:
         assert old.exists("user:{u1}")
         assert not old.exists(HOLD, REBUILDING)
         old.flushdb()
@@ -284,7 +285,7 @@ def test_another_server_is_filled_and_not_switched(running, tmp_path):
         found = reelstream(installation, "rebuild", "--to", url, "--json")
         assert (found["switched"], found["lists"]) == (False, len(installation.counts("watches")))
         assert_same(installation, installation.settings.redis, url)
-        with Redis.from_url(url, decode_responses=True) as client:
+        with connect_to_read(url, prefix=installation.settings.prefix) as client:
             assert not client.exists(REBUILDING)
             assert not client.keys("alive:*")
             assert client.get("user:{u1}:recs") == installation.redis.get("user:{u1}:recs")
@@ -344,7 +345,7 @@ async def switched(installation, index, max_wait_s=5.0):
     """Rebuild into a database and switch, in this process."""
     settings = installation.settings
     where = await find_target(settings, index)
-    live, target = connect(settings.redis), connect(where.url)
+    live, target = connect(settings.redis, prefix=settings.prefix), connect(where.url, prefix=settings.prefix)
     work = Rebuild(settings, target, RebuildConfig(batch=50))
     try:
         await work.start()
@@ -399,8 +400,9 @@ async def test_without_workers_the_switch_waits_for_nobody(prepared):
     assert (found.workers, found.unknown, found.lists) == (0, 1, 0)
     assert installation.redis.get("mine") == "live"  # copied: it is not made of events
     assert len(installation.counts("watches")) == 5
-    with Redis.from_url(in_database(installation.settings.redis, int(index))) as old:
-        assert old.keys("user:*") == [b"user:{ghost}"]
+    url = in_database(installation.settings.redis, int(index))
+    with connect_to_read(url, prefix=installation.settings.prefix) as old:
+        assert old.keys("user:*") == ["user:{ghost}"]
 
 
 async def test_what_people_have_chosen_last_survives_the_switch(prepared, until):
@@ -412,7 +414,7 @@ async def test_what_people_have_chosen_last_survives_the_switch(prepared, until)
     live.zadd("alive:worker", {"here:1": time.time()})
     live.set("alive:worker:here:1", '{"held": false}', ex=60)
     running = asyncio.create_task(switched(installation, index, max_wait_s=20.0))
-    await asyncio.to_thread(until, lambda: live.exists(HOLD), 30, lambda: "a hold")
+    await asyncio.to_thread(until, lambda: running.done() or live.exists(HOLD), 30, lambda: "a hold")
     live.delete("modes:chosen")
     live.set("experiment:current", "second")
     live.set("alive:worker:here:1", '{"held": true}', ex=15)
@@ -448,7 +450,8 @@ async def test_the_hand_over_copies_and_ends_the_rebuild(prepared):
     """Handed over, the target has the lists and is no longer marked as unfinished."""
     installation, index = prepared
     where = await find_target(installation.settings, index)
-    live, target = connect(installation.settings.redis), connect(where.url)
+    prefix = installation.settings.prefix
+    live, target = (connect(url, prefix=prefix) for url in (installation.settings.redis, where.url))
     installation.redis.set("catalog:rejected", "x")
     await hand_over(live, target)
     assert await target.get("catalog:rejected") == b"x"

@@ -79,7 +79,7 @@ async def test_changes_are_followed_until_stopped(installation, feed):
     await feed.start()
     following = asyncio.create_task(feed.follow())
     put(installation, "a", "Alien")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "a" not in feed.catalogue:  # noqa: ASYNC110 - the feed has no event to wait for
             await asyncio.sleep(0.02)
     put(installation, "b", "Brazil")

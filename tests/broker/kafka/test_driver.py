@@ -41,11 +41,11 @@ def settings(broker, topic_prefix):
 
 
 @asynccontextmanager
-async def consuming(settings, batch_size=100, prepare=lambda _: None):
+async def consuming(settings, prepare=lambda _: None, most=512):
     """Run an app that takes every record of ``watch-events`` and acknowledges it; gives what it took and why it ended.
 
     In ``taken`` are the offset of each record, and the offset from which on the driver says that nothing lies before.
-    While ``may_ack`` is not set the first batch of one waits.
+    A fetch gives at most ``most`` records. While ``may_ack`` is not set what the first gave waits.
     """
     found = SimpleNamespace(applied=2, taken=[], ended=[], app=None, may_ack=asyncio.Event())
     found.may_ack.set()
@@ -54,15 +54,16 @@ async def consuming(settings, batch_size=100, prepare=lambda _: None):
         return found.applied
 
     app = found.app = build_app(settings, found.ended.append, applied)
+    app.conf.broker_max_poll_records = most
     prepare(app)
 
     async def take(stream):
-        async for batch in stream.noack_take(batch_size, within=0.01):
-            for event in batch:
-                at = event.message
+        stream.enable_acks = False
+        async for event in stream.events():
+            for at in event.message.records:
                 found.taken.append((at.offset, app.consumer.follows(at.topic, at.partition, at.offset)))
-                await found.may_ack.wait()
-                await stream.ack(event)
+            await found.may_ack.wait()
+            await stream.ack(event)
 
     topic = app.topic(settings.prefix + "watch-events", value_type=bytes, value_serializer="raw")
     app.agent(topic, name="take", concurrency=1)(take)
@@ -189,10 +190,13 @@ async def test_an_open_transaction_delays_what_is_behind_it_and_is_no_lag(settin
         await eventually(lambda: found.taken, 20, "the first record")
         await eventually(lambda: group.lag() == 0, 5, "no lag")
         assert [offset for offset, _ in found.taken] == [0]
+        at = watches(settings)
+        assert found.app.consumer.done_to()[at.topic, at.partition] == 1
         open_one.commit_transaction()
         await eventually(lambda: len(found.taken) == 3, 10, "the others")
         assert [offset for offset, _ in found.taken] == [0, 1, 2]
         await eventually(lambda: group.lag() == 0, 5, "no lag")
+        assert found.app.consumer.done_to()[at.topic, at.partition] == 4  # behind the marker
     open_one.close()
 
 
@@ -292,7 +296,7 @@ async def test_a_frozen_leader_shows_by_offset_and_age_and_ends_the_worker(setti
 async def test_what_a_rebalance_drops_is_not_committed(settings, group):
     """Where one of three records is done when the partition is taken away, the group stays behind that one."""
     await asyncio.to_thread(send, settings, [b"x"] * 3)
-    async with consuming(settings, batch_size=1) as found:
+    async with consuming(settings, most=1) as found:
         found.may_ack.clear()
         await eventually(lambda: found.taken, 20, "the first record")
         await asyncio.sleep(1.5)  # a fetch after that of the records: it finds none
@@ -309,7 +313,7 @@ async def test_what_a_rebalance_drops_is_not_committed(settings, group):
 async def test_a_group_that_never_committed_seeks_to_the_first_record(settings):
     """What Faust fetched and dropped before the first commit is taken once more."""
     await asyncio.to_thread(send, settings, [b"x"] * 3)
-    async with consuming(settings, batch_size=1) as found:
+    async with consuming(settings, most=1) as found:
         found.may_ack.clear()
         await eventually(lambda: found.taken, 20, "the first record")
         await found.app.consumer.perform_seek()

@@ -1,6 +1,7 @@
 """A worker whose offsets have left retention: what is gone is told and counted, and the rest is answered."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -45,8 +46,10 @@ def test_what_is_gone_is_told_and_counted_and_the_rest_counts(cut, until):
         worker.await_ready()
         until(lambda: cut.counts("watches") == {"u": 12}, 20, worker.said)
         until(lambda: any(report.get("lost") == 8 for report in cut.reports("worker")), 10, worker.said)
-        health = [sys.executable, "-m", "reelstream", "health", "worker", "--json", "--redis", cut.settings.redis]
-        shown = json.loads(subprocess.run(health, capture_output=True, text=True, check=True, timeout=30).stdout)
+        health = [sys.executable, "-m", "reelstream", "health", "worker", "--json"]
+        environment = os.environ | cut.settings.environment()
+        asked = subprocess.run(health, env=environment, capture_output=True, text=True, check=True, timeout=30)
+        shown = json.loads(asked.stdout)
         assert [report["lost"] for report in shown["alive"].values()] == [8]
         said = [line for line in worker.said().splitlines() if "level=ERROR" in line and "events.lost" in line]
         place = f"{cut.settings.prefix}watch-events[0]"
@@ -59,7 +62,7 @@ def test_what_is_gone_is_told_and_counted_and_the_rest_counts(cut, until):
 
 async def test_what_left_retention_after_it_was_applied_is_not_lost(cut):
     """Behind a failover the lists of ten applied events are made again, of the two that are kept, and none is lost."""
-    client = connect(cut.settings.redis)
+    client = connect(cut.settings.redis, prefix=cut.settings.prefix)
     state = State(client)
     await state.install()
     await state.know_servers()

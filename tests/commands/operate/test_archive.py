@@ -15,6 +15,8 @@ from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError
 from streams.records.records import Origin, Watch
 
+EVENTS = "watch-events, rate-events, action-events"
+
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
@@ -23,8 +25,10 @@ def store(tmp_path, monkeypatch):
     monkeypatch.delenv("REELSTREAM_KAFKA", raising=False)
     store = EventArchive(str(tmp_path))
     for first in (0, 5):
-        events = [(Origin("w", 3, at, 1), Watch(f"e{at}", "u", "i", at, 1.0)) for at in range(first, first + 5)]
-        store.write(Scan("w", 3, first, first + 4, "2023-11-14", [to_rows(events)], 0, 0))
+        events = [
+            (Origin("watch-events", 3, at, 1), Watch(f"e{at}", "u", "i", at, 1.0)) for at in range(first, first + 5)
+        ]
+        store.write(Scan("watch-events", 3, first, first + 4, "2023-11-14", [to_rows(events)], 0, 0))
     return store
 
 
@@ -35,7 +39,7 @@ def invoke(command, *arguments):
 
 def test_list_tells_what_is_archived(store):
     """One line for each partition, and with --json one object."""
-    assert invoke(archive, "list").output == "w/3: offsets 0 to 9 in 2 files, 2023-11-14\n"
+    assert invoke(archive, "list").output == "watch-events/3: offsets 0 to 9 in 2 files, 2023-11-14\n"
     found = json.loads(invoke(archive, "list", "--json").output)
     assert found["archive"] == store.url
     assert [(one["first"], one["next"], one["files"], one["gaps"]) for one in found["partitions"]] == [(0, 10, 2, [])]
@@ -44,7 +48,18 @@ def test_list_tells_what_is_archived(store):
 def test_list_of_nothing(tmp_path):
     """An archive without a file is said to have no events, with status 0."""
     result = invoke(archive, "list", "--archive", str(tmp_path / "none"))
-    assert (result.exit_code, result.output) == (0, f"no events in {tmp_path / 'none'}\n")
+    assert (result.exit_code, result.output) == (0, f"no events of {EVENTS} in {tmp_path / 'none'}\n")
+
+
+def test_files_of_another_installation_are_left_out(store):
+    """The prefix says whose files are listed and verified; a torn one of others is theirs."""
+    scan = Scan("shop-watch-events", 0, 7, 8, "2023-11-14", ())
+    Path(store.write(scan).path).write_bytes(b"torn")
+    assert invoke(archive, "list").output == "watch-events/3: offsets 0 to 9 in 2 files, 2023-11-14\n"
+    listed = invoke(archive, "list", "--prefix", "shop-").output
+    assert listed == "shop-watch-events/0: offsets 7 to 8 in 1 files, 2023-11-14\n"
+    verified = {prefix: invoke(archive, "verify", "--prefix", prefix, "--json") for prefix in ("", "shop-")}
+    assert [(one.exit_code, json.loads(one.output)["files"]) for one in verified.values()] == [(0, 2), (1, 1)]
 
 
 def test_verify_without_kafka(store):
@@ -74,10 +89,10 @@ def test_verify_finds_a_torn_file(store):
 
 def test_verify_finds_a_gap(store):
     """Offsets between two files that no file has are status 1."""
-    store.write(Scan("w", 3, 12, 13, "2023-11-14", ()))
+    store.write(Scan("watch-events", 3, 12, 13, "2023-11-14", ()))
     result = invoke(archive, "verify")
     assert result.exit_code == 1
-    assert "w/3: offsets 10 to 11 are in no file" in result.output.splitlines()
+    assert "watch-events/3: offsets 10 to 11 are in no file" in result.output.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from streams.kafka.publisher import dead_letter_headers
 from streams.kafka.topics import create_topics
 from streams.records.decoding import RawRecord, Rejected
 from streams.records.records import Origin
+from streams.redis.connection import connect_to_read
 from streams.settings import Settings
 
 TS = 1_700_000_000_000
@@ -52,7 +53,7 @@ class Letters:
 
     def __init__(self, settings):
         self.settings = settings
-        self.redis = Redis.from_url(settings.redis, decode_responses=True)
+        self.redis = connect_to_read(settings.redis, prefix=settings.prefix)
 
     def send(self, records):
         """Send records and return their places."""

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 from kafka import KafkaConsumer
-from redis import Redis
 
 from commands.operate.models import model
 from commands.parts.running import person
@@ -15,6 +14,7 @@ from model.experiment import Arm, Experiment
 from model.network.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.kafka.topics import create_topics
+from streams.redis.connection import connect_to_read
 from streams.registry.registry import Registry
 from streams.settings import Settings
 from streams.state.experiments import encode_experiment
@@ -59,9 +59,9 @@ def invoke(stack, redis_url, topic_prefix, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pointer(redis_url):
+def pointer(redis_url, topic_prefix):
     """Return a Redis client that reads and moves ``model:current``."""
-    with Redis.from_url(redis_url, decode_responses=True) as client:
+    with connect_to_read(redis_url, prefix=topic_prefix) as client:
         yield client
 
 
@@ -303,9 +303,9 @@ def test_diff_matches_rows_by_id(invoke, versions, tmp_path):
     """Another order of rows is no change; a new item and one moved row are, and shapes and metrics stand beside."""
     registry = Registry(str(tmp_path / "models"))
     snapshot, _ = registry.load(versions[0].version_id)
-    weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
+    weights = {name: weight.copy() for name, weight in snapshot.weights.items()}
     for name in ("item_genres", "item_factors", "item_mlp_factors", "item_bias"):
-        weights[name] = torch.cat([weights[name][[1, 0]], weights[name][:1]])
+        weights[name] = np.concatenate([weights[name][[1, 0]], weights[name][:1]])
     for name in ("neighbours", "counts", "followed", "touched"):
         weights[f"evidence.{name}"] = weights[f"evidence.{name}"][[1, 0, 0]]
     weights["item_bias"][0] += 1.0

@@ -14,7 +14,7 @@ from streams.diagnosis.findings import Finding, clock_finding, findings_of, wors
 from streams.diagnosis.machine import _version, look_at_machine
 from streams.errors import StateError
 from streams.kafka.clients import blocking_producer
-from streams.kafka.topics import create_topics
+from streams.kafka.topics import TOPICS, create_topics
 from streams.settings import Settings
 
 
@@ -36,7 +36,7 @@ def test_what_is_whole_and_what_is_not(invoke, topic_prefix):
     """Topics that are missing or of another shape are errors with their cure; what is well is said too."""
     status, found = invoke()
     assert status == 1
-    assert found["topics"]["found"].startswith("10 of 10 are missing: ")
+    assert found["topics"]["found"].startswith(f"{len(TOPICS)} of {len(TOPICS)} are missing: ")
     assert found["topics"]["cure"] == "make them with `reelstream topics create`"
     settings = replace(Settings.from_environment(), partitions=2)
     create_topics(settings)

@@ -4,6 +4,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+import replay.evaluation.baselines
 from commands.study.evaluate import evaluate
 from streams.errors import SettingsError
 
@@ -147,6 +148,16 @@ def test_a_default_baseline_without_its_package_is_left_out(split, monkeypatch):
         *("popularity", "item-knn", "co-occurrence", "ease", "svd", "nmf")
     ]
     assert "left out: eval: baseline als requires the package 'implicit'" in result.stderr
+
+
+def test_default_baselines_that_weigh_all_pairs_of_many_items_are_left_out(split, monkeypatch):
+    """Above the bound a line on stderr says what they would take; who names one gets it."""
+    monkeypatch.setattr(replay.evaluation.baselines, "MAX_PAIRED_ITEMS", 50)
+    monkeypatch.setattr("commands.study.evaluate.DEFAULT", ("popularity", "item-knn", "ease"))
+    result = CliRunner().invoke(evaluate, ["ncf", str(split), "--only-baselines", "--json"])
+    assert list(json.loads(result.stdout)["models"]) == ["popularity"]
+    assert "left out: ease: weights of all pairs of 119 items take 0.0 GB and more" in result.stderr
+    assert "ease" in evaluated("ncf", split, "--only-baselines", "--baselines", "ease")["models"]
 
 
 def test_an_ablation_trains_without_each_part_it_is_asked_about(split):

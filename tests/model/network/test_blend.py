@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from model.network.blend import FEATURES, KNOTS, Blend, feature, knot_shares
 
@@ -21,7 +20,7 @@ def test_before_anything_is_learnt_a_personalised_list_is_the_networks_own():
     blend = Blend()
     assert not blend.is_learnt
     assert blend.handover() is None
-    (personal,), (cold,) = (blend.at(np.array([7]), mode).numpy() for mode in ("personalized", "cold_start"))
+    (personal,), (cold,) = (blend.at(np.array([7]), mode) for mode in ("personalized", "cold_start"))
     own = [name == "heads" or name.startswith("evidence") for name in FEATURES]
     assert np.allclose(personal, np.array(own, dtype=np.float32))
     assert np.flatnonzero(cold).tolist() == [feature("newcomers")]
@@ -32,6 +31,6 @@ def test_the_hand_over_is_where_most_hits_are_expected(cold, personal, expected)
     """Cold start keeps users with one or two known items only where it hits clearly more of them."""
     blend = Blend()
     blend.tests += 100.0
-    blend.hits[0, 1:3], blend.hits[1, 1:3] = torch.tensor(cold), torch.tensor(personal)
+    blend.hits[0, 1:3], blend.hits[1, 1:3] = cold, personal
     blend.hits[1, 3:] = 20.0
     assert blend.handover() == expected

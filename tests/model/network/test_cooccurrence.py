@@ -1,20 +1,23 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 import model.network.cooccurrence
+import model.trainable.evidence
 from model.network.cooccurrence import (
     KERNELS,
-    Evidence,
     EvidenceReader,
     RecentItems,
     counted_pairs,
+    pair_blocks,
     recent_at,
     width_for,
 )
 from model.sequences import Sequences
+from model.trainable.evidence import Evidence
 
 SECOND = 1000
 
@@ -101,7 +104,7 @@ def test_the_strongest_neighbours_stay():
 def test_the_features_are_the_documented_sums():
     """After 0 then 1, a second apart: written out for item 2 with the counts of three users."""
     sequences = _sequences([0, 2], [1, 2], [1, 0])
-    reader = EvidenceReader(_counted(sequences, 3))
+    reader = EvidenceReader(_counted(sequences, 3).as_counts())
     found = reader.of_pairs(RecentItems(np.array([[1, 0]]), np.array([[0.0, 1.0]], dtype=np.float32)), np.array([[2]]))
     # item 1 was followed by 2 and by 0: total 2; item 0 by 2: total 1; item 2 was touched twice: 1 / sqrt(3)
     newest, before = 1 / (2 + 20) / 3**0.5, 1 / (1 + 20) / 3**0.5
@@ -134,7 +137,7 @@ def test_an_event_never_speaks_for_itself():
             part = (counts[row, item] - own) / (counts[row].sum() + 20) / ((sequences.items == item).sum() + 1) ** 0.5
             gap = (shuffled.times[here] - shuffled.times[other]) / 1000
             said[place] += part * np.exp([-step / 3, -gap / 120, -step / 50])
-    reader = EvidenceReader(_counted(sequences, 9, width=9))
+    reader = EvidenceReader(_counted(sequences, 9, width=9).as_counts())
     found = reader.sums_of_pairs(recent_at(shuffled, at), target[:, None])[:, 0]
     assert np.allclose(found, said, atol=1e-7)
 
@@ -147,13 +150,12 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     evidence.calibrate(sequences, 50, generator)
     recent = recent_at(sequences, np.array([3, 11 + 12, 0]), counted=False)
     every = np.broadcast_to(np.arange(30), (3, 30))
-    dense = EvidenceReader(evidence)
+    dense = EvidenceReader(evidence.as_counts())
     monkeypatch.setattr(model.network.cooccurrence, "MAX_DENSE_ITEMS", 5)
-    sparse = EvidenceReader(evidence)
+    sparse = EvidenceReader(evidence.as_counts())
     for reader in (dense, sparse):
-        assert np.allclose(
-            np.stack(list(reader.of_catalogue(recent)), axis=2), dense.of_pairs(recent, every), atol=1e-5
-        )
+        of_catalogue = reader.of_catalogue(recent).swapaxes(1, 2)
+        assert np.allclose(of_catalogue, dense.of_pairs(recent, every), atol=1e-5)
         assert np.allclose(reader.of_pairs(recent, every), dense.of_pairs(recent, every), atol=1e-5)
 
 
@@ -164,7 +166,7 @@ def test_calibration_scales_what_really_came_next_to_one():
     evidence = _counted(sequences, 8)
     evidence.calibrate(sequences, 50, generator)
     at = np.flatnonzero(sequences.users[1:] == sequences.users[:-1])
-    features = EvidenceReader(evidence).of_pairs(recent_at(sequences, at), sequences.items[at + 1][:, None])
+    features = EvidenceReader(evidence.as_counts()).of_pairs(recent_at(sequences, at), sequences.items[at + 1][:, None])
     assert np.allclose((features[:, 0] ** 2).mean(axis=0), np.ones(len(KERNELS)), rtol=1e-4)
 
 
@@ -172,7 +174,7 @@ def test_nothing_known_adds_nothing():
     """No history, and a new item's row, have features of zero."""
     evidence = _counted(_sequences([0, 1]), 2)
     evidence.grow(4)
-    reader = EvidenceReader(evidence)
+    reader = EvidenceReader(evidence.as_counts())
     nobody = RecentItems(np.full((1, 3), -1), np.zeros((1, 3), dtype=np.float32))
     somebody = RecentItems(np.array([[0, 3]]), np.zeros((1, 2), dtype=np.float32))
     assert not any(feature.any() for feature in reader.of_catalogue(nobody))
@@ -181,7 +183,7 @@ def test_nothing_known_adds_nothing():
 
 def test_the_items_that_follow_come_strongest_first():
     """After 0 came 1 twice and 2 once; both were touched as often."""
-    reader = EvidenceReader(_counted(_sequences([0, 1], [0, 1], [0, 2], [2]), 3))
+    reader = EvidenceReader(_counted(_sequences([0, 1], [0, 1], [0, 2], [2]), 3).as_counts())
     recent = RecentItems(np.array([[0, -1], [2, 0]]), np.zeros((2, 2), dtype=np.float32))
     assert reader.followers(recent, 2).tolist() == [[1, 2, -1, -1], [-1, -1, 1, 2]]
     assert reader.followers(recent, 1).tolist() == [[1, -1], [-1, 1]]
@@ -204,6 +206,35 @@ def test_pairs_are_summed_in_parts_of_any_size(monkeypatch):
     assert counted_pairs(replace(sequences, fresh=last), 15).nnz == 8
 
 
+@pytest.mark.parametrize("most", [1, 500, 10**9])
+def test_pairs_in_blocks_of_items_are_all_pairs(most):
+    """Blocks of one item, of some and of all make the counts that are made at once, and only pairs of new events."""
+    generator = np.random.default_rng(6)
+    users, items, times = np.repeat(np.arange(12), 30), generator.integers(0, 15, 360), generator.integers(0, 9, 360)
+    fresh = generator.random(360) < 0.4
+    sequences = Sequences.of(users, items, np.sort(times.reshape(12, 30)).ravel(), np.ones(360), fresh, repeats=True)
+    blocks = list(pair_blocks(sequences, 17, most))
+    assert [begin for begin, _ in blocks] == np.cumsum([0, *(block.shape[0] for _, block in blocks)])[:-1].tolist()
+    found = np.concatenate([block.toarray() for _, block in blocks])
+    assert np.allclose(found, counted_pairs(sequences, 17).toarray(), rtol=1e-6)
+    assert 0 < np.count_nonzero(found) < found.size
+
+
+def test_a_long_log_is_counted_in_blocks(monkeypatch):
+    """The evidence of a log above the bound keeps the neighbours that it keeps below it, of old counts and new ones."""
+    generator = np.random.default_rng(7)
+    logs = [_sequences(*(generator.permutation(40)[:25] for _ in range(20))) for _ in range(2)]
+    whole, in_blocks = Evidence(40, 9), Evidence(40, 9)
+    for log in logs:
+        whole.count(log)
+    monkeypatch.setattr(model.trainable.evidence, "MAX_EVENTS_AT_ONCE", 0)
+    monkeypatch.setattr(model.trainable.evidence, "pair_blocks", partial(pair_blocks, most=2000))
+    for log in logs:
+        in_blocks.count(log)
+    for name, mine in whole.named_buffers():
+        assert torch.allclose(mine, in_blocks.get_buffer(name), rtol=1e-6), name
+
+
 def test_narrower_evidence_keeps_the_strongest():
     """Of the followers 1 (twice), 2 and 3 of item 0 one place leaves the first, and what it counts."""
     evidence = _counted(_sequences([0, 1], [0, 1], [0, 2], [0, 3]), 4)
@@ -214,7 +245,7 @@ def test_narrower_evidence_keeps_the_strongest():
 def test_a_neighbour_kept_for_the_event_itself_does_not_speak_for_it():
     """After 0 came 1 three times and 2 twice; of two places 2 has one, and would not without the event in question."""
     sequences = _sequences([0, 1], [0, 1], [0, 1], [0, 2], [0, 2], [0, 3])
-    full, roomy = (EvidenceReader(_counted(sequences, 4, width=width)) for width in (2, 8))
+    full, roomy = (EvidenceReader(_counted(sequences, 4, width=width).as_counts()) for width in (2, 8))
     at = np.array([6])  # item 0 of the fourth user, whom 2 follows
     found = [reader.of_pairs(recent_at(sequences, at), np.array([[2, 1]]))[0, :, 0] > 0 for reader in (full, roomy)]
     assert [one.tolist() for one in found] == [[False, True], [True, True]]
@@ -225,7 +256,7 @@ def test_an_event_never_speaks_for_itself_where_items_come_again():
     generator = np.random.default_rng(2)
     users, items = np.repeat(np.arange(8), 7), generator.integers(0, 4, 56)
     sequences = Sequences.of(users, items, np.tile([0, 0, 0, 5, 5, 6, 7], 8), np.ones(56), repeats=True)
-    reader = EvidenceReader(_counted(sequences, 4, width=5))
+    reader = EvidenceReader(_counted(sequences, 4, width=5).as_counts())
     shuffled = sequences.shuffled_ties(generator)
     for here in range(21, 27):  # of user 3
         recent = recent_at(shuffled, np.array([here]), repeats=True)

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from model.catalogue import Item
-from model.network.intent import IntentTower, item_text, text_vectors
+from model.network.intent import item_text, text_vectors
+from model.trainable.intent_tower import IntentTower
 
 
 def test_equal_words_make_equal_vectors_of_length_one():

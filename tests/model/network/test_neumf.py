@@ -3,8 +3,9 @@ import pytest
 import torch
 from scipy import sparse
 
-from model.network.history_tower import HistoryTower, dropped, gap_bucket
-from model.network.neumf import NeuMF, NeuMFConfig, genre_matrix
+from model.network.shape import NeuMFConfig, genre_matrix
+from model.trainable.history_tower import HistoryTower, dropped, gap_bucket
+from model.trainable.neumf import NeuMF
 
 CONFIG = NeuMFConfig(history_length=6, factors=8, mlp_factors=4, genre_factors=3, hidden=(5, 3), blocks=2, heads=2)
 GENRES = genre_matrix([["a"], ["a", "b"], ["b"], []], ["a", "b"])

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.network.taste import STRENGTHS, UNTOUCHED, Taste, TasteReader
+from model.network.taste import UNTOUCHED
 from model.sequences import Sequences
+from model.trainable.taste import STRENGTHS, Taste
 
 GROUPS, ITEMS, USERS, TOUCHED = 4, 40, 120, 6
 
@@ -43,7 +44,7 @@ def _objective(x, items, factors, strength):
 
 def test_a_taste_is_for_the_items_of_its_group(taste):
     """One item of a group suffices: the group's items score above all items of other groups in the mean."""
-    scores = TasteReader(taste).scores(np.array([[3], [17], [25], [38]])).numpy()
+    scores = taste.reader().scores(np.array([[3], [17], [25], [38]]))
     for group, row in enumerate(scores):
         inside = np.arange(ITEMS) // 10 == group
         assert row[inside].mean() > row[~inside].max()
@@ -52,7 +53,7 @@ def test_a_taste_is_for_the_items_of_its_group(taste):
 def test_a_users_vector_is_where_the_objective_is_least(taste):
     """No step from the vector makes the sum over all cells smaller; three items, two paddings."""
     items = np.array([[3, 7, 21, -1, -1]])
-    vector = TasteReader(taste).vectors(items)[0].double().numpy()
+    vector = taste.reader().vectors(items)[0].astype(np.float64)
     factors, strength = taste.factors.double().numpy(), float(taste.strength)
     least = _objective(vector, items[0][:3], factors, strength)
     for step in np.random.default_rng(0).normal(0.0, 0.01, (50, len(vector))):
@@ -61,22 +62,24 @@ def test_a_users_vector_is_where_the_objective_is_least(taste):
 
 def test_order_and_padding_say_nothing(taste):
     """The same items in another order, with gaps between them, make the same scores."""
-    reader = TasteReader(taste)
-    one, other = reader.scores(np.array([[3, 7, 21, -1, -1], [21, -1, 3, -1, 7]])).numpy()
+    reader = taste.reader()
+    one, other = reader.scores(np.array([[3, 7, 21, -1, -1], [21, -1, 3, -1, 7]]))
     assert np.allclose(one, other, atol=1.0e-6)
 
 
 def test_without_items_there_is_no_taste(taste):
     """An empty history, and one of nobody, score zero everywhere."""
-    assert not TasteReader(taste).scores(np.array([[-1, -1]])).any()
-    assert TasteReader(taste).scores(np.empty((0, 3), dtype=np.int64)).shape == (0, ITEMS)
+    assert not taste.reader().scores(np.array([[-1, -1]])).any()
+    assert taste.reader().scores(np.empty((0, 3), dtype=np.int64)).shape == (0, ITEMS)
 
 
 def test_given_items_score_as_in_the_catalogue(taste):
     """Scores of some rows are those of the same rows among all."""
     items, rows = np.array([[3, 7], [21, -1]]), np.array([[0, 39, 5], [22, 22, 1]])
-    reader = TasteReader(taste)
-    assert torch.allclose(reader.scores_of(items, rows), reader.scores(items).gather(1, torch.from_numpy(rows)))
+    reader = taste.reader()
+    assert np.allclose(
+        reader.scores_of(items, rows), np.take_along_axis(reader.scores(items), rows, axis=1), atol=1.0e-6
+    )
 
 
 def test_the_same_events_make_the_same_taste(sequences, taste):
@@ -106,7 +109,7 @@ def test_items_that_nobody_touched_have_no_factors(sequences):
     taste.fit(sequences, 50)
     taste.grow(ITEMS + 5)
     assert taste.factors.any(dim=1).nonzero().squeeze(1).tolist() == list(range(ITEMS))
-    assert TasteReader(taste).scores(np.array([[3]]))[0, ITEMS:].tolist() == [0.0] * 5
+    assert taste.reader().scores(np.array([[3]]))[0, ITEMS:].tolist() == [0.0] * 5
 
 
 def test_no_events_leave_everything_as_it_was():

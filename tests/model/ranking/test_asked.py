@@ -129,6 +129,13 @@ def test_a_reader_of_an_earlier_catalogue_is_read_by_ids():
     assert asked.parts["query"].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
 
 
+def test_what_is_not_listed_is_told_by_its_id_of_now():
+    """A list has first ids within, and people know the one that the catalogue gives."""
+    renamed = Catalogue.of([Item("new", "Away", hidden=True, was=("old",)), *ITEMS]).under_first_ids().listed(0)
+    asked = read_wishes(Wishes(like=("old",)), ContentIndex(renamed))
+    assert asked.unfilled == ("like: the catalogue has no item 'new'",)
+
+
 def test_what_cannot_be_fulfilled_is_told_once():
     """A genre, an example and words that nobody reads are each told, with what there is."""
     wishes = Wishes(GenreWishes(want=("Horor",), avoid=("horor",), never=("Opera",)), like=("x", "alien"), query="fun")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from model.history import Interaction, Profile
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.ranking.signals import Signals
 from model.sequences import Sequences
+from model.trainable.neumf import NeuMF
 
 N_ITEMS, N_GENRES = 60, 5
 SHAPE = NeuMFConfig(history_length=30, factors=8, mlp_factors=8, genre_factors=4, taste_factors=6, hidden=(8, 4))
@@ -35,7 +35,7 @@ def snapshot_of(config, seed=0):
             if name.startswith("tower") or name in ("user_factors", "item_bias", "item_factors"):
                 weight.add_(0.5 * torch.randn(weight.shape, generator=generator))
         network.blend.weights += torch.rand(network.blend.weights.shape, generator=generator)
-    return Snapshot.of(network, ITEMS, ("u",), GENRES)
+    return network.snapshot(ITEMS, ("u",), GENRES)
 
 
 def profile_of(n, seed=0, user="u", disliked=0.3):

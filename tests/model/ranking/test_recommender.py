@@ -57,7 +57,7 @@ WARM = user("warm", ITEMS[:5])
 
 def by_score(ranker, profile):
     """Return the items not touched by descending logit, the reference for personalised lists."""
-    logits = ranker.logits(ranker.histories([profile]))[0].numpy()
+    logits = ranker.logits(ranker.histories([profile]))[0]
     touched = {one.item_id for one in profile.recent}
     return [ITEMS[row] for row in np.argsort(-logits, kind="stable") if ITEMS[row] not in touched]
 

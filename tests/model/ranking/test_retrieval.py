@@ -8,8 +8,7 @@ import torch
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
 from model.network.blend import MODES, feature
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig
 from model.ranking.cold_start import ColdStart, Trending
 from model.ranking.content import ContentIndex
 from model.ranking.exact import HistoryBatch, RankedLists, Ranker
@@ -23,6 +22,7 @@ from model.ranking.retrieval import (
     is_large,
     measure_recall,
 )
+from model.trainable.neumf import NeuMF
 from model.wishes.wishes import NO_WISHES, GenreWishes, Wishes
 
 faiss = pytest.importorskip("faiss", reason="needs the extra large: pip install 'reelstream[large]'")
@@ -49,7 +49,7 @@ def snapshot():
         network.item_mlp_factors.copy_(vectors[:, SHAPE.factors :])
         network.item_bias.normal_(0.0, 0.3, generator=generator)
         network.fuse_mlp.mul_(3.0)
-    return Snapshot.of(network, tuple(map(str, range(N))), ("u", "v", "w"), ("a", "b", "c", "d"))
+    return network.snapshot(tuple(map(str, range(N))), ("u", "v", "w"), ("a", "b", "c", "d"))
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +91,9 @@ def same(one: RankedLists, other: RankedLists):
 def test_the_mlp_takes_part(snapshot, histories):
     """The MLP makes more than a tenth of the scores' variance, so that leaving it out of the index would show."""
     logits = Ranker(snapshot).logits(histories)
-    mute = dict(snapshot.weights) | {"fuse_mlp": torch.zeros(8)}
+    mute = dict(snapshot.weights) | {"fuse_mlp": np.zeros(8, np.float32)}
     rest = Ranker(replace(snapshot, weights=mute)).logits(histories)
-    assert ((logits - rest).var(dim=1) / logits.var(dim=1)).mean() > 0.1
+    assert ((logits - rest).var(axis=1) / logits.var(axis=1)).mean() > 0.1
 
 
 def test_forty_of_four_thousand_candidates_hold_the_best_ten(ranker, histories):
@@ -114,8 +114,8 @@ def test_the_linear_part_of_the_mlp_finds_more(snapshot, flat, histories):
 def test_scores_are_those_of_the_full_network(ranker, histories):
     """Each score is the sigmoid of the item's logit, not of what the index makes of it."""
     ranked = ranker.rank(histories, 10)
-    logits = torch.from_numpy(Ranker.score(ranker, histories, ranked.rows))
-    assert np.allclose(ranked.scores, logits.sigmoid().numpy(), atol=1e-6)
+    logits = Ranker.score(ranker, histories, ranked.rows)
+    assert np.allclose(ranked.scores, 1.0 / (1.0 + np.exp(-logits)), atol=1e-6)
     assert (np.diff(ranked.scores, axis=1) <= 0).all()
 
 
@@ -188,9 +188,9 @@ def test_a_list_is_short_only_where_the_exact_one_is(ranker, histories):
 
 def test_ties_go_to_the_lower_row(snapshot):
     """All items alike and no history: among the candidates that two more sources give, the lowest rows come first."""
-    weights = {name: tensor.clone() for name, tensor in snapshot.weights.items()}
+    weights = {name: tensor.copy() for name, tensor in snapshot.weights.items()}
     for name in ("item_factors", "item_mlp_factors", "item_bias", "genre_factors"):
-        weights[name].zero_()
+        weights[name][:] = 0.0
 
     def low(histories):
         return np.full((len(histories), 3), [7, -1, 2])
@@ -260,7 +260,7 @@ def test_real_histories_can_replace_the_made_up_ones(snapshot, histories):
 
 def test_weights_that_are_not_numbers_are_refused(snapshot):
     """A spoilt item is noticed when the index is built, whoever it would have been proposed to."""
-    weights = {name: tensor.clone() for name, tensor in snapshot.weights.items()}
+    weights = {name: tensor.copy() for name, tensor in snapshot.weights.items()}
     weights["item_bias"][17] = float("nan")
     with pytest.raises(FloatingPointError, match="finite"):
         RetrievingRanker(replace(snapshot, weights=weights), FEW)
@@ -308,18 +308,17 @@ def test_a_configuration_that_finds_nothing_is_refused():
 @pytest.fixture(scope="module")
 def later(snapshot):
     """Return a later version: 200 items have other vectors, and 5 new ones are like old ones, a little more wanted."""
-    generator = torch.Generator().manual_seed(1)
+    generator = np.random.default_rng(1)
     changed = np.arange(0, N, 20)
-    weights = {name: weight.clone() for name, weight in snapshot.weights.items()}
-    moved = torch.from_numpy(changed)
-    weights["item_factors"][moved] = weights["item_factors"][moved].flip(0)
-    weights["item_mlp_factors"][moved] = weights["item_mlp_factors"][moved].flip(0)
+    weights = {name: weight.copy() for name, weight in snapshot.weights.items()}
+    weights["item_factors"][changed] = weights["item_factors"][changed][::-1]
+    weights["item_mlp_factors"][changed] = weights["item_mlp_factors"][changed][::-1]
     for name, weight in weights.items():
-        if weight.dim() and len(weight) == N:
-            new = weight[:5].clone() if name == "evidence.neighbours" else weight[:5] + 0.01
-            weights[name] = torch.cat([weight, new])
+        if weight.ndim and len(weight) == N:
+            new = weight[:5].copy() if name == "evidence.neighbours" else weight[:5] + 0.01
+            weights[name] = np.concatenate([weight, new])
     weights["item_bias"][N:] += 1.0
-    weights["second.weight"] += 0.02 * torch.randn(weights["second.weight"].shape, generator=generator)
+    weights["second.weight"] += 0.02 * generator.standard_normal(weights["second.weight"].shape, dtype=np.float32)
     return replace(snapshot, weights=weights, items=tuple(map(str, range(N + 5)))), changed
 
 
@@ -403,16 +402,17 @@ TASTES = 25  # of items that are touched together, whatever the network says of 
 @pytest.fixture(scope="module")
 def tasted(snapshot):
     """Return the same version with a taste of its own that its blend lets count."""
-    generator = torch.Generator().manual_seed(3)
-    centres = torch.randn(TASTES, SHAPE.taste_factors, generator=generator)
-    factors = centres[torch.arange(N) % TASTES] + 0.3 * torch.randn(N, SHAPE.taste_factors, generator=generator)
-    weights = dict(snapshot.weights) | {"taste.factors": 0.2 * factors, "taste.strength": torch.tensor(0.2)}
+    generator = np.random.default_rng(3)
+    centres = generator.standard_normal((TASTES, SHAPE.taste_factors), dtype=np.float32)
+    noise = generator.standard_normal((N, SHAPE.taste_factors), dtype=np.float32)
+    factors = centres[np.arange(N) % TASTES] + np.float32(0.3) * noise
+    weights = dict(snapshot.weights) | {"taste.factors": 0.2 * factors, "taste.strength": np.array(0.2, np.float32)}
     return weighing_taste(replace(snapshot, weights=weights), 40.0)
 
 
 def weighing_taste(snapshot, weight):
     """Return a version whose blend counts taste so much for everybody."""
-    blend = snapshot.weights["blend.weights"].clone()
+    blend = snapshot.weights["blend.weights"].copy()
     blend[MODES.index("personalized"), :, feature("taste")] = weight
     return replace(snapshot, weights=dict(snapshot.weights) | {"blend.weights": blend})
 
@@ -446,8 +446,8 @@ def width(ranker):
 def test_a_patched_index_has_the_later_taste(tasted, histories):
     """After items were given another taste, a patched index finds as much of the exact lists as a new one."""
     changed = np.arange(0, N, 20)
-    factors = tasted.weights["taste.factors"].clone()
-    factors[torch.from_numpy(changed)] = factors[torch.from_numpy((changed + 1) % N)]
+    factors = tasted.weights["taste.factors"].copy()
+    factors[changed] = factors[(changed + 1) % N]
     later = replace(tasted, weights=dict(tasted.weights) | {"taste.factors": factors})
     patched = RetrievingRanker(tasted, FEW).patched(later, changed)
     assert patched._replaced == len(changed)

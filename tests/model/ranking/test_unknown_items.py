@@ -27,7 +27,7 @@ def lists_of(known, profiles, n=12, **changed):
     """Return the cold lists of a version that knows these items, and whose blend goes by what trends."""
     blend = Blend()
     blend.weights[0] = 0.0
-    blend.weights[0, :, [feature("trending"), feature("newcomers_trending")]] = blend.weights.new_tensor([2.0, 0.5])
+    blend.weights[0][:, [feature("trending"), feature("newcomers_trending")]] = [2.0, 0.5]
     blend.tests[2] = 1.0
     ranker = Ranker(toy_snapshot(known, seed=3).with_blend(blend))
     recommender = Recommender(

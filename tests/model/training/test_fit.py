@@ -8,9 +8,10 @@ from model.catalogue import Catalogue, Item
 from model.history import Profile
 from model.metrics.ranking import half_ranks, hit_rate
 from model.network.intent import text_vectors
-from model.network.neumf import PARTS, NeuMF, NeuMFConfig
+from model.network.shape import PARTS, NeuMFConfig
 from model.ranking.exact import Ranker
 from model.sequences import Sequences
+from model.trainable.neumf import NeuMF
 from model.training.fit import TrainingConfig, TrainingHooks, fit, torch_generator
 from model.training.rounds import train
 
@@ -183,6 +184,20 @@ def test_patience_ends_a_training_and_keeps_its_best_weights():
     assert torch.equal(network.item_bias, biases[1])
 
 
+def test_an_epoch_of_a_long_log_takes_a_part_of_it():
+    """Of 40 windows with 4 events to predict a bound of 43 takes ten, others in the next epoch, and steps for these."""
+    users, items = np.repeat(np.arange(40), 5), np.tile(np.arange(5), 40)
+    sequences = Sequences.of(users, items, np.arange(200), np.ones(200))
+    shape = replace(SMALL, identity_dropout=0.0)
+    network = NeuMF(shape, 40, np.ones((6, 1), dtype=np.float32), torch.Generator().manual_seed(0))
+    config = TrainingConfig(epochs=2, batch=4, epoch_events=43, negatives=1)
+    steps = []
+    result = fit(network, sequences, config, np.random.default_rng(0), steps.append)
+    assert (result.steps, [step.of for step in steps]) == (6, [6] * 6)
+    assert result.samples == 2 * 40 * (1 + config.negatives)
+    assert 10 < int(network.user_factors.detach().any(dim=1).sum()) <= 20
+
+
 def test_words_find_what_they_name(ring):
     """Trained with item texts, a network asked for a part of the ring lifts that part's logits, by one and more."""
     catalogue = Catalogue.of(
@@ -201,7 +216,7 @@ def test_words_find_what_they_name(ring):
     ranker = Ranker(snapshot)
     nobody = ranker.histories([Profile("nobody")] * len(WORDS))
     asked = ranker.logits(nobody, text_vectors(WORDS, ring.config.text_width))
-    lifted = (asked - ranker.logits(nobody)).numpy()
+    lifted = asked - ranker.logits(nobody)
     part = np.array([int(item_id[1:]) // 10 for item_id in snapshot.items])
     own = np.array([lifted[place, part == place].mean() for place in range(len(WORDS))])
     others = np.array([lifted[place, part != place].mean() for place in range(len(WORDS))])

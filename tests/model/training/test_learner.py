@@ -3,16 +3,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from model.catalogue import Catalogue
+from model.columns.events import EventColumns
+from model.columns.histories import ColumnHistories
 from model.history import Interaction, Profile
 from model.metrics.paired_lead import PairedLead
 from model.network.blend import Blend, feature
 from model.ranking.exact import Ranker
+from model.training import learner as learner_module
 from model.training.fit import TrainingConfig
-from model.training.gate import GateVerdict, HeldOutQuality, gate, held_out_ranks
-from model.training.held_out import HeldOutEvent, are_cold
+from model.training.gate import GateVerdict, HeldOutQuality, gate
+from model.training.held_out import HeldOutEvent, are_cold, held_out_ranks
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
 from model.training.standing import Standing
@@ -105,6 +107,30 @@ def test_new_events_are_forgotten_last(ring):
     assert len(learner) == 4  # seven are more than twice three; half as much again is left
 
 
+def test_an_event_is_taken_back_as_what_it_was_when_it_came(ring):
+    """A user's eleventh event is no newcomer's, also where an earlier one went before: another's heat stays."""
+    learner = Learner(LearnerConfig(held_out_share=0.0))
+    learner.observe(
+        [("v", _watch("x")), *(("u", _watch(f"i{place}", place)) for place in range(10)), ("u", _watch("x"))]
+    )
+    learner.learnt_to(learner.observed)
+    learner.resume(None, learner.position())
+    assert [learner.take_back("u", number).item_id for number in (2, 12)] == ["i0", "x"]
+    assert "x" in learner.material(ring.catalogue).trends.newcomers.scores
+
+
+def test_a_user_of_whom_nothing_is_left_has_one_place_when_coming_again(ring):
+    """The lowest draws go first, each once: those who came again are forgotten as everybody is."""
+    learner = Learner(LearnerConfig(max_events=4, held_out_share=0.0))
+    for _ in range(3):
+        learner.observe([("a", _watch("x"))])
+        learner.take_back("a", learner.observed)
+    assert len(learner) == 0
+    learner.learnt_to(learner.observed)
+    learner.preload([(user, _watch("x")) for user in "abcdefghijkl"])
+    assert len(learner) == len(learner.material(ring.catalogue).histories) == 4
+
+
 def test_the_newest_tenth_is_held_out_with_the_history_before_it(ring):
     """Of ten new events of one user the tenth is held out, after nine; the others are trained on."""
     learner = Learner()
@@ -185,7 +211,7 @@ def test_the_taste_stays_until_the_log_has_grown_by_half(learner, ring):
     learner.observe(("newcomer", _watch(item)) for item in ("i3", "brand new"))
     first = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     learner.settle(first, PROMOTE)
-    assert torch.equal(first.snapshot.weights["taste.factors"][:-1], ring.snapshot.weights["taste.factors"])
+    assert np.array_equal(first.snapshot.weights["taste.factors"][:-1], ring.snapshot.weights["taste.factors"])
     assert not first.snapshot.weights["taste.factors"][-1].any()
     learner.observe((f"n{place // 20}", _watch(f"i{place % 20}")) for place in range(made_from))
     second = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0)).snapshot
@@ -228,17 +254,17 @@ def test_an_item_that_left_the_catalogue_keeps_its_genres(learner, ring):
     learner.observe([("u1", _watch("i3", 10**9)), ("u1", _watch("j", 10**9 + 1))])
     snapshot = learner.fine_tune(Catalogue(), generator=np.random.default_rng(0)).snapshot
     before = ring.snapshot.weights["item_genres"]
-    assert torch.equal(snapshot.weights["item_genres"][: len(before)], before)
+    assert np.array_equal(snapshot.weights["item_genres"][: len(before)], before)
 
 
 def test_a_round_changes_neither_champion_nor_material(learner, ring):
     """Training works on copies."""
-    weights = {name: tensor.clone() for name, tensor in ring.snapshot.weights.items()}
+    weights = {name: tensor.copy() for name, tensor in ring.snapshot.weights.items()}
     learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
     before = copy.deepcopy(learner.material(ring.catalogue).histories)
     learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
     assert learner.material(ring.catalogue).histories == before
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in ring.snapshot.weights.items())
+    assert all(np.array_equal(tensor, weights[name]) for name, tensor in ring.snapshot.weights.items())
 
 
 def test_equal_seeds_make_equal_candidates(learner, ring, world):
@@ -263,7 +289,7 @@ def test_a_first_version_must_hold_against_popularity(ring, rounds):
 
 def spoilt(snapshot):
     """Return a version with its item vectors turned round, which is much worse."""
-    weights = snapshot.weights | {"item_factors": snapshot.weights["item_factors"].flip(0)}
+    weights = snapshot.weights | {"item_factors": snapshot.weights["item_factors"][::-1].copy()}
     return replace(snapshot, weights=weights)
 
 
@@ -293,7 +319,7 @@ def test_lists_are_ranked_in_the_mode_of_their_moment(ring, world):
     events = [HeldOutEvent(world["profile"](*(f"i{n}" for n in range(length))), "i9") for length in (1, 2, 3, 4)]
     assert are_cold(ranker, events).tolist() == [True, True, False, False]
     histories = ranker.histories([event.before for event in events])
-    cold, personal = (ranker.logits(histories, mode=mode).numpy() for mode in ("cold_start", "personalized"))
+    cold, personal = (ranker.logits(histories, mode=mode) for mode in ("cold_start", "personalized"))
     row = ranker.items.row("i9")
     for place, (event, rank) in enumerate(zip(events, held_out_ranks(ranker, events), strict=True)):
         scores = (cold if place < 2 else personal)[place].copy()
@@ -548,6 +574,147 @@ def test_a_held_out_repeat_competes_with_known_items_where_repeats_are_kept(ring
     returning = Ranker(replace(ring.snapshot, config=replace(ring.config, repeats=True)))
     before = tuple(_watch(f"i{place}", 60_000 * place) for place in (7, 6, 5))
     event = HeldOutEvent(Profile("u", recent=before), "i20")
-    scores = returning.logits(returning.histories([event.before]))[0].numpy()
+    scores = returning.logits(returning.histories([event.before]))[0]
     row = returning.items.row("i20")
     assert held_out_ranks(returning, [event]).tolist() == [1 + np.count_nonzero(scores > scores[row])]
+
+
+def test_a_guests_events_are_learnt_as_the_accounts(ring):
+    """Merged before or after its events, a guest is nobody, and the account's history is both in order of time."""
+    accounts = {}
+    learner = Learner(LearnerConfig(held_out_share=0.0), accounts=lambda: accounts)
+    learner.preload([("ann", _watch("a1", 1)), ("guest", _watch("g2", 2)), ("ben", _watch("b", 2))])
+    learner.observe([("ann", _watch("a3", 3)), ("guest", _watch("g4", 4)), ("ann", _watch("a2", 2))])
+    assert set(learner.material(ring.catalogue).histories) == {"ann", "guest", "ben"}
+    accounts["guest"] = "ann"
+    material = learner.material(ring.catalogue)
+    assert {user: [one.item_id for one in history] for user, history in material.histories.items()} == {
+        "ann": ["a1", "g2", "a2", "a3", "g4"],
+        "ben": ["b"],
+    }
+    assert material.fresh == {"ann": 3, "ben": 0}
+    learner.observe([("guest", _watch("g5", 5))])
+    assert learner.material(ring.catalogue).fresh == {"ann": 4, "ben": 0}
+    learner.forget_users({"guest": "nobody"})
+    alone = learner.material(ring.catalogue).histories["ann"]
+    assert [one.item_id for one in alone] == ["a1", "a3", "a2"]  # as they came, where nothing is joined
+
+
+def test_a_merge_that_ends_parts_the_histories(ring):
+    """What was the guest's is the guest's again, each event once; a guest without events makes no account."""
+    accounts = {"guest": "ann", "other": "nobody"}
+    learner = Learner(LearnerConfig(held_out_share=0.0), accounts=lambda: accounts)
+    learner.observe([("guest", _watch("g1", 1)), ("ann", _watch("a2", 2))])
+    assert list(learner.material(ring.catalogue).histories) == ["ann"]
+    accounts.clear()
+    histories = learner.material(ring.catalogue).histories
+    assert {user: len(history) for user, history in histories.items()} == {"guest": 1, "ann": 1}
+
+
+def test_held_out_events_of_a_guest_come_after_the_accounts_history(ring):
+    """Of ten events the tenth is a guest's: it is tested after what the account did, once, and as the account."""
+    learner = Learner(accounts=lambda: {"guest": "ann"})
+    learner.observe([*(("ann", _watch(f"i{place}", place)) for place in range(9)), ("guest", _watch("i9", 9))])
+    (held,) = learner.material(ring.catalogue).held_out
+    assert (held.before.user_id, held.item_id) == ("ann", "i9")
+    assert [one.item_id for one in held.before.recent] == [f"i{place}" for place in range(8, -1, -1)]
+
+
+def test_a_joined_history_is_bounded_as_every_other(ring):
+    """Of two users with three events each and room for three the three latest are left."""
+    learner = Learner(LearnerConfig(max_events_per_user=3, held_out_share=0.0), accounts=lambda: {"guest": "ann"})
+    learner.observe([(user, _watch(f"{user}{n}", n)) for user in ("ann", "guest") for n in range(3)])
+    assert [one.item_id for one in learner.material(ring.catalogue).histories["ann"]] == ["guest1", "ann2", "guest2"]
+
+
+@pytest.fixture(scope="module")
+def mixed(ring):
+    """Return the ring's events, some of them ratings and other kinds, disliked or watched in part."""
+    draw, kinds = np.random.default_rng(0), ("watch", "rate", "share")
+    return [
+        (
+            user_id,
+            replace(
+                one, kind=kinds[draw.integers(3)], weight=float(draw.random()), is_positive=bool(draw.random() < 0.8)
+            ),
+        )
+        for user_id, one in ring.events
+    ]
+
+
+def _twins(events, rounds, **config):
+    """Return two learners of the same events: one was given them one by one, the other as columns."""
+    one_by_one, at_once = (Learner(LearnerConfig(**config), rounds) for _ in range(2))
+    one_by_one.observe(events)
+    at_once.observe_columns(EventColumns.of([user_id for user_id, _ in events], [one for _, one in events]))
+    return one_by_one, at_once
+
+
+def _same_material(first, second):
+    versions = {"champion": None, "anchor": None}
+    plain = replace(second, histories=dict(second.histories), **versions)
+    return replace(first, **versions) == plain and list(first.histories) == list(second.histories)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("unheated", [50, 10_000])
+def test_events_as_columns_teach_what_the_same_events_teach_one_by_one(
+    ring, rounds, mixed, monkeypatch, share, unheated
+):
+    """Histories, held-out events and what trends are equal to the last bit, and no event became an object for it."""
+    monkeypatch.setattr(learner_module, "MAX_UNHEATED", unheated)
+    one_by_one, at_once = _twins(mixed, rounds, held_out_share=share)
+    material = at_once.material(ring.catalogue)
+    assert isinstance(material.histories, ColumnHistories)
+    assert _same_material(one_by_one.material(ring.catalogue), material)
+    assert (len(at_once), at_once.observed, at_once.new_events) == (len(mixed), len(mixed), len(mixed))
+
+
+def test_a_version_from_columns_is_the_version_from_the_same_events_one_by_one(ring, rounds, mixed):
+    """Both trainings lead to the same weights, ids and verdict; and so do the rounds after them."""
+    made = []
+    for learner in _twins(mixed, rounds, held_out_share=0.2):
+        candidate = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(0))
+        learner.settle(candidate, gate(candidate))
+        learner.observe([("u1", _watch(f"i{place}", 10**9 + place)) for place in range(20)])
+        again = learner.fine_tune(ring.catalogue, generator=np.random.default_rng(1))
+        made.append((candidate, again, gate(candidate)))
+    (first, later, verdict), (twin, twin_later, twin_verdict) = made
+    for mine, other in ((first, twin), (later, twin_later)):
+        assert (mine.snapshot.users, mine.snapshot.items) == (other.snapshot.users, other.snapshot.items)
+        assert all(
+            np.array_equal(weight, other.snapshot.weights[name]) for name, weight in mine.snapshot.weights.items()
+        )
+        assert _same_material(mine.material, other.material)
+    assert verdict == twin_verdict
+
+
+@pytest.mark.parametrize("config", [{"max_events": 400}, {"max_events_per_user": 7}])
+def test_columns_of_which_not_all_are_kept_are_observed_one_by_one(ring, rounds, mixed, config):
+    """Users beyond a bound are forgotten, and a user's oldest events, as if each event had come alone."""
+    one_by_one, at_once = _twins(mixed, rounds, **config)
+    assert len(one_by_one) == len(at_once) < len(mixed)
+    assert one_by_one.material(ring.catalogue) == at_once.material(ring.catalogue)
+
+
+def test_columns_become_events_once_single_ones_are_asked_for(ring, rounds, mixed):
+    """What is taken back, and what comes later, leaves the same as after events that came one by one."""
+    one_by_one, at_once = _twins(mixed, rounds)
+    at_once.material(ring.catalogue)
+    for learner in (one_by_one, at_once):
+        learner.name_latest(mixed[-1][0], 7)
+        assert learner.number_of(mixed[-1][0], 7) == len(mixed)
+        assert learner.take_back("u3", 4) == mixed[3][1]
+        learner.observe_columns(EventColumns.of(["u3"], [_watch("i1")]))
+    assert dict(one_by_one.beginnings()) == dict(at_once.beginnings())
+    assert one_by_one.material(ring.catalogue) == at_once.material(ring.catalogue)
+
+
+def test_events_of_guests_are_the_accounts_in_columns_too(ring, rounds, mixed):
+    """Where guests are merged, columns teach what the same events teach one by one."""
+    learners = [Learner(rounds=rounds, accounts=lambda: {"u1": "u2"}) for _ in range(2)]
+    learners[0].observe(mixed)
+    learners[1].observe_columns(EventColumns.of([user_id for user_id, _ in mixed], [one for _, one in mixed]))
+    first, second = (learner.material(ring.catalogue) for learner in learners)
+    assert "u1" not in second.histories
+    assert first == second

@@ -34,6 +34,14 @@ def test_what_is_behind_something_simple_does_not_serve(rival, champion):
     assert lost.leads[rival] == PairedLead(-6, 16)
 
 
+def test_behind_the_counts_serves_what_is_clearly_better_than_what_serves():
+    """9 ahead of the champion on 19 apart pass though the counts are 15 ahead; 8 do not, nor behind popularity."""
+    assert judged(first(14), champion=last(5), counts=last(29)).decision == "promote"
+    lost = judged(first(13), champion=last(5), counts=last(29))
+    assert (lost.decision, lost.lost_to) == ("reject", ("counts",))
+    assert judged(first(14), champion=last(5), counts=last(29), popularity=last(29)).decision == "withdraw"
+
+
 def of_modes(cold, personal, popular_cold, popular_personal):
     """Return the judgement of a first version with so many hits in 40 cold and 60 personalised lists."""
     is_cold = first(40)

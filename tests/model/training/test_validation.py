@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.network.neumf import NeuMF, NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.sequences import Sequences
+from model.trainable.neumf import NeuMF
 from model.training.fit import TrainingConfig, TrainingHooks, fit
 from model.training.validation import ValidationEvents
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from model.catalogue import Catalogue, Item
 from model.network.blend import LENGTHS
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.training.fit import TrainingConfig
 from model.training.whole_log import train_blended
 
@@ -32,7 +32,7 @@ def trained(n_users, per_user):
 def test_a_blend_is_learnt_from_beginnings_of_strangers_and_from_the_latest_events_of_others():
     """Of 250 users 12 are strangers, with 9 tests of 1 to 9 known items each; 59 have 3 tests after 27 or more."""
     snapshot = trained(250, 30)
-    tests = snapshot.network().blend.tests.tolist()
+    tests = snapshot.blend().tests.tolist()
     assert tests[:11] == [0.0, *[12.0] * 9, 0.0]
     assert sum(tests[11:LENGTHS]) == 0.0
     assert tests[LENGTHS] == 59 * 3
@@ -42,5 +42,5 @@ def test_a_blend_is_learnt_from_beginnings_of_strangers_and_from_the_latest_even
 
 def test_of_few_users_no_blend_is_learnt():
     """The smallest log that keeps ten strangers apart has 200 users."""
-    assert not trained(199, 5).network().blend.is_learnt
-    assert trained(200, 5).network().blend.is_learnt
+    assert not trained(199, 5).blend().is_learnt
+    assert trained(200, 5).blend().is_learnt

@@ -6,6 +6,8 @@ from replay.chaos.compare import compare
 from replay.chaos.expected import Expected, RecordAddress, UserState
 from replay.chaos.gauge import FileSize, cut_back, last_file
 from replay.chaos.observed import Observed, ObservedUser
+from replay.chaos.people.looking import UserKeysFound
+from replay.chaos.people.outcome import Forgetting, Outcome
 from replay.chaos.sabotage import torn_versions
 
 TS = 1_700_000_000_000
@@ -60,7 +62,7 @@ STATE = Observed(
     newcomers={("watch", 0): {"a": 0.5}, ("rate", 0): {"b": 1.0 + 1e-9}},
     clocks={("watch", 0): (TS, TS), ("rate", 0): (TS + 1, TS + 1)},
 )
-TOPICS = Observed(dead={(BAD, "not_json"): 1}, last_lists={"u": 3, "only-asked": 0}, answered=frozenset({"r1"}))
+TOPICS = Observed(dead={(BAD, "not_json"): 1}, sequences={"u": {1, 3}, "only-asked": {0}}, answered=frozenset({"r1"}))
 
 
 def differing(state=STATE, topics=TOPICS):
@@ -125,9 +127,9 @@ def test_a_planted_difference_of_the_state_is_found(state, what):
     [
         (replace(TOPICS, dead={}), "dead letters: missing"),
         (replace(TOPICS, dead={(BAD, "not_json"): 1, (BAD, "empty"): 1}), "dead letters: unexpected"),
-        (replace(TOPICS, last_lists={"u": 1}), "lists: last on the topic saw all events"),
-        (replace(TOPICS, last_lists={"u": 4}), "lists: last on the topic saw all events"),
-        (replace(TOPICS, last_lists={}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, sequences={"u": {0, 1}}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, sequences={"u": {3, 4}}), "lists: last on the topic saw all events"),
+        (replace(TOPICS, sequences={}), "lists: last on the topic saw all events"),
         (replace(TOPICS, answered=frozenset()), "requests without a list"),
     ],
 )
@@ -149,6 +151,85 @@ def test_a_film_of_an_aborted_transaction_is_found(state, topics):
     assert [(row.what, row.compared, row.different) for row in rows if row.different and not row.is_info] == [
         ("items of aborted transactions shown", 2, 1)
     ]
+
+
+GUEST = replace(EXPECTED.users["u"], actions=0)
+PEOPLE = replace(
+    EXPECTED,
+    users={"u": EXPECTED.users["u"], "g": GUEST},
+    people=Outcome(
+        {"gone": (Forgetting("f", {"watch-events": (5,)}, TS),)}, {"g": "u"}, {"u": frozenset({"g"})}, requests=2
+    ),
+)
+KEYS = UserKeysFound(
+    {"u": frozenset({"", ":guests"}), "g": frozenset({"", ":merged"})}, {"g": "u"}, {"u": frozenset({"g"})}
+)
+ACCOUNT = replace(USER, list_sequence=5, recs_sequence=5)
+GUEST_FOUND = replace(USER, counters=USER.counters | {"actions": 0.0}, list_sequence=-1, recs_sequence=-1, listed=())
+STATE_OF_PEOPLE = replace(STATE, users={"u": ACCOUNT, "g": GUEST_FOUND}, keys=KEYS)
+TOPICS_OF_PEOPLE = replace(TOPICS, sequences={"u": {3, 5}, "g": {2}, "gone": {7}})
+
+
+def differing_people(expected=PEOPLE, state=STATE_OF_PEOPLE, sent=None):
+    """Return what differs where a guest has an account and somebody is forgotten."""
+    rows = compare(expected, state, TOPICS_OF_PEOPLE, sent=sent)
+    return {row.what: row.different for row in rows if row.different and not row.is_info}
+
+
+def test_an_account_and_a_forgotten_user_have_no_difference():
+    """The account's list saw the events of both, the guest has none, and nothing is left of the forgotten user."""
+    assert differing_people() == {}
+    assert differing_people(sent={"f": {("watch-events", 0): 5}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("expected", "state", "sent", "what"),
+    [
+        (
+            PEOPLE,
+            replace(STATE_OF_PEOPLE, users={"u": USER, "g": GUEST_FOUND}),
+            {},
+            "users: stored list saw all events",
+        ),
+        (
+            PEOPLE,
+            replace(STATE_OF_PEOPLE, users={"u": ACCOUNT, "g": replace(GUEST_FOUND, recs_sequence=2)}),
+            {},
+            "users: lists of guests",
+        ),
+        (
+            PEOPLE,
+            replace(STATE_OF_PEOPLE, users={"u": replace(ACCOUNT, listed=("d", "a")), "g": GUEST_FOUND}),
+            {},
+            "users: items of all parts in an account's list",
+        ),
+        (
+            PEOPLE,
+            replace(STATE_OF_PEOPLE, keys=replace(KEYS, of_user={**KEYS.of_user, "gone": frozenset({":ids:rate"})})),
+            {},
+            "forgetting: keys of users without an event",
+        ),
+        (
+            PEOPLE,
+            replace(STATE_OF_PEOPLE, keys=replace(KEYS, of_user={**KEYS.of_user, "forgotten:1f": frozenset({""})})),
+            {},
+            "forgetting: keys of users without an event",
+        ),
+        (PEOPLE, replace(STATE_OF_PEOPLE, keys=replace(KEYS, account_of={})), {}, "merging: accounts of guests"),
+        (PEOPLE, replace(STATE_OF_PEOPLE, keys=replace(KEYS, guests_of={})), {}, "merging: guests of accounts"),
+        (PEOPLE, STATE_OF_PEOPLE, {"f": {("watch-events", 0): 6}}, "forgetting: earlier events that stay"),
+        (replace(PEOPLE, late=("an event",)), STATE_OF_PEOPLE, {}, "forgetting: later events that go"),
+        (
+            replace(PEOPLE, people=replace(PEOPLE.people, unanswered={"h": "v"})),
+            STATE_OF_PEOPLE,
+            {},
+            "forgetting: not answered",
+        ),
+    ],
+)
+def test_a_planted_difference_of_people_is_found(expected, state, sent, what):
+    """Each thing that can be wrong about a merge or a forgetting shows in its own row."""
+    assert differing_people(expected, state, sent) == {what: 1}
 
 
 def test_a_repeated_dead_letter_is_allowed():

@@ -5,6 +5,7 @@ import pytest
 
 from model.own_time import OwnTime
 from replay.chaos.expected import ACTIONS, RATES, REQUESTS, WATCHES, Record, RecordAddress, expect, judge
+from replay.chaos.people.asking import DATA_REQUESTS
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -37,7 +38,7 @@ def test_actions_count_as_their_kinds_say():
     sent = [act("l", "like", "a"), act("s", "skip", "b"), act("h", "hide", "c")]
     found = expect([at(ACTIONS, n, fields) for n, fields in enumerate(sent)], GENRES)
     user = found.users["u"]
-    assert (user.watches, user.ratings, user.actions, user.events) == (0, 0, 3, 3)
+    assert (user.watches, user.ratings, user.actions, user.sequence) == (0, 0, 3, 3)
     assert list(user.recent) == [("b", NOW, "skip", 0.25, False), ("a", NOW, "like", 0.75, True)]
     assert (user.seen, user.hidden, user.genres) == ({"a", "b"}, {"c"}, {"Drama": 0.75})
     assert found.items["actions"] == {"a": 1.0, "b": 1.0, "c": 1.0}
@@ -271,3 +272,129 @@ def test_a_request_is_judged_by_its_own_rules():
         assert judge(REQUESTS, json.dumps(asked | {"k": k}).encode(), NOW)[0] is None
     assert judge(REQUESTS, json.dumps({"user_id": 5}).encode(), NOW)[0] == "missing_field"
     assert judge(REQUESTS, json.dumps(asked | {"request_id": ""}).encode(), NOW)[0] == "bad_field"
+
+
+def back(event_id, of, user="u"):
+    """Return the fields of a withdrawal."""
+    return {"event_id": event_id, "user_id": user, "ts": NOW, "withdraws": of}
+
+
+def test_what_is_taken_back_had_never_been():
+    """Counters, history, what was seen, affinity and heat are those of the rest; the first time and the clock stay."""
+    sent = [watch("1", "a", NOW - DAY), watch("2", "b"), watch("3", "b", NOW - 5), back("w", "2"), watch("4", "a")]
+    sent += [back("v", "4"), back("x", "1")]
+    found = expect([at(WATCHES, n, fields) for n, fields in enumerate(sent)], GENRES)
+    user = found.users["u"]
+    assert (user.watches, user.withdrawn, user.sequence) == (1, 3, 7)
+    assert (user.first_ts, user.last_ts, user.seen) == (NOW - DAY, NOW - 5, {"b"})
+    assert list(user.recent) == [("b", NOW - 5, "watch", 0.5, True)]
+    assert user.genres == {"Drama": 0.5, "War": 0.5}
+    assert found.items["watches"] == {"b": 1}
+    assert found.trending["watch", 0] == {"b": pytest.approx(0.5 * 2 ** (-5 / (7 * DAY)))}
+    assert found.clocks["watch", 0] == (NOW, NOW)
+    assert (found.events, found.duplicates, found.withdrawals, found.withdrawn) == (4, 0, 3, 3)
+
+
+def test_an_event_that_was_taken_back_before_does_not_count():
+    """Nor do copies of it, or of its withdrawal; of somebody without more nothing is left, but the user is known."""
+    sent = [back("w", "1"), watch("1"), back("w", "1"), watch("1"), back("v", "w")]
+    found = expect([at(WATCHES, n, fields) for n, fields in enumerate(sent)], GENRES)
+    user = found.users["u"]
+    assert (user.sequence, user.withdrawn, user.recent, user.seen) == (0, 0, [], frozenset())
+    assert (found.events, found.duplicates, found.withdrawals) == (0, 2, 3)
+
+
+def test_a_decision_before_stands_again():
+    """What hid an item was taken back, and what unhid another."""
+    sent = [act("1", "hide", "a", NOW), act("2", "hide", "b", NOW), act("3", "unhide", "b", NOW + 1)]
+    sent += [back("w", "1"), back("v", "3")]
+    found = expect([at(ACTIONS, n, fields, timestamp=NOW + 9) for n, fields in enumerate(sent)], GENRES)
+    assert found.users["u"].hidden == {"b"}
+
+
+def test_later_ratings_are_judged_without_it():
+    """A five that was taken back raises no mean; what was judged before stays."""
+    sent = [rate(str(n), "a", NOW, 5.0 if n == 0 else 2.0) for n in range(6)]
+    sent += [rate("6", "b", NOW, 2.0), back("w", "0"), rate("7", "c", NOW, 2.0)]
+    found = expect([at(RATES, n, fields) for n, fields in enumerate(sent)], GENRES)
+    liked = {item: likes for item, _, _, _, likes in found.users["u"].recent}
+    assert (liked["b"], liked["c"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        (back("w", "w"), "bad_field"),
+        (back("w", ""), "bad_field"),
+        (back("w", 7), None),
+        ({"withdraws": "e", "user_id": "u", "ts": 1}, "missing_field"),
+        (back("w", None), "missing_field"),  # an event without an item
+    ],
+)
+def test_a_withdrawal_is_judged_by_its_own_fields(fields, cause):
+    """It names another id than its own, and lacks what an event has."""
+    assert judge(WATCHES, json.dumps(fields).encode(), NOW)[0] == cause
+
+
+def asked(offset, timestamp=NOW, **fields):
+    """Return a record of somebody's request."""
+    return at(DATA_REQUESTS, offset, {"request_id": f"q{offset}", "ts": NOW, **fields}, timestamp=timestamp)
+
+
+def forgotten(below, **fields):
+    """Return what a worker answers to a request, by a name of its own."""
+    done = {"request_id": "f", "ts": NOW, "partition": 0, "below": {WATCHES: [below], RATES: [0], ACTIONS: [0]}}
+    return {"user_id": "u", "request_id": "f", "forgotten": [done], **fields}
+
+
+def test_a_forgotten_user_begins_anew_and_the_sums_stay():
+    """Of three watches two are before the forgetting: the user has one, the item all of them."""
+    watches = [at(WATCHES, n, watch(n, "a", progress=1.0), timestamp=NOW + n) for n in range(3)]
+    found = expect([*watches, asked(0, NOW + 2, **forgotten(2))], GENRES)
+    assert (found.users["u"].watches, found.users["u"].sequence, list(found.users)) == (1, 1, ["u"])
+    assert found.items["watches"] == {"a": 3.0}
+    assert found.trending["watch", 0] == {"a": 3.0}
+    assert (found.late, found.listed) == ((), {"u": 1})
+    assert found.has_begun_anew("u")
+    assert expect([*watches, asked(0, NOW + 2, **forgotten(3))], GENRES).users == {}
+
+
+def test_an_event_after_the_answer_is_not_to_go():
+    """An event that was recorded after a worker's answer is told where the answer forgets it."""
+    found = expect([at(WATCHES, 0, watch(1), timestamp=NOW + 1), asked(0, **forgotten(1))], GENRES)
+    assert found.late == ("'u' by f: watch-events 0 at 0",)
+
+
+def test_ids_of_before_a_forgetting_are_another_users():
+    """The same event again after it counts, and a withdrawal of one before it takes nothing back."""
+    back = {"event_id": "w", "withdraws": 2, "user_id": "u", "ts": NOW}
+    sent = [watch(1), watch(2), watch(1), back]
+    records = [*(at(WATCHES, n, one) for n, one in enumerate(sent)), asked(0, NOW + 1, **forgotten(2))]
+    found = expect(records, GENRES)
+    assert (found.users["u"].watches, found.users["u"].withdrawn, found.items["watches"]) == (1, 0, {"a": 3.0})
+
+
+def test_an_account_is_listed_by_all_its_parts():
+    """Two events of the account and three of its guests make a sequence of 5, and what one of them hides is hidden."""
+    sent = [
+        *((WATCHES, watch(n, user="ann")) for n in range(2)),
+        *((WATCHES, watch(n, user="g1")) for n in range(2)),
+        (ACTIONS, act(1, "hide", "b", user="g2")),
+    ]
+    records = [at(topic, n, fields) for n, (topic, fields) in enumerate(sent)]
+    merges = [asked(n, user_id=f"g{n}", action="merge", into="ann") for n in (1, 2)]
+    found = expect([*records, *merges], GENRES)
+    assert (found.listed, found.hidden) == ({"ann": 5}, {"ann": {"b"}})
+    assert set(found.users) == {"ann", "g1", "g2"}
+    assert found.people.guests_of == {"ann": {"g1", "g2"}}
+    of_guests = expect([*records[2:], *merges], GENRES)
+    assert of_guests.users["ann"].sequence == 0
+    assert (of_guests.listed, of_guests.maybe) == ({"ann": 3}, frozenset())
+    assert expect(merges, GENRES).maybe == {"ann"}
+
+
+def test_an_account_that_lost_a_guest_need_not_be_listed():
+    """A guest who is forgotten, or goes to another account, changes a history without an event."""
+    records = [at(WATCHES, 0, watch(1, user="ann")), at(WATCHES, 1, watch(2, user="bob"))]
+    merges = [asked(n, user_id="g", action="merge", into=into) for n, into in enumerate(("ann", "bob"))]
+    assert expect([*records, *merges], GENRES).listed == {"bob": 1}

@@ -5,6 +5,7 @@ import pytest
 
 from replay.chaos.expected import judge
 from replay.chaos.mixing import CATALOG, CLIENTS, CODECS, Mix, PlainRecords, Transaction, count_events, ghost_film, mix
+from replay.chaos.people.asking import DATA_REQUESTS
 from replay.chaos.stream import RATES, REQUESTS, WATCHES, StreamConfig, stream
 
 END = 1_700_000_000_000
@@ -75,7 +76,7 @@ def test_a_transaction_is_over_several_topics_and_partitions(parcels):
 
 
 def test_ghosts_are_good_records_that_nobody_else_sends(made, parcels):
-    """What is not committed carries a film of its own, with events and a request about it that would count."""
+    """What is not committed carries a film of its own, with events, a request and a forgetting that would count."""
     lost = [*transactions(parcels, "abort"), *transactions(parcels, "hang")]
     assert len(lost) > 10
     assert not [one for one in transactions(parcels, "commit") if one.ghosts]
@@ -83,7 +84,8 @@ def test_ghosts_are_good_records_that_nobody_else_sends(made, parcels):
         film = ghost_film(one.number)
         assert [ghost.topic for ghost in one.ghosts][:: len(one.ghosts) - 1] == [CATALOG, REQUESTS]
         assert one.ghosts[0].key.decode() == json.loads(one.ghosts[0].value)["item_id"] == film
-        events = one.ghosts[1:-1]
+        events, gone = one.ghosts[1:-2], one.ghosts[-2]
+        assert (gone.topic, json.loads(gone.value)["action"]) == (DATA_REQUESTS, "forget")
         assert count_events(events) == len(events) > 0
         assert all(judge(ghost.topic, ghost.value, END)[0] is None for ghost in one.ghosts[1:])
         assert {json.loads(event.value)["item_id"] for event in events} == {film}

@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from replay.chaos.expected import judge
 from replay.chaos.faults import FIRST_SHARE, KINDS, LAST_SHARE, plan
+from replay.chaos.people.asking import DATA_REQUESTS
 from replay.chaos.stream import (
     ACTIONS,
     CAUSES,
@@ -53,7 +55,7 @@ def test_retries_are_the_same_bytes_a_short_way_behind(made):
     """About 2 in 100 events come again, most of them within 60 records and a few 500 to 6000 later."""
     first, distances = {}, []
     for at, record in enumerate(made):
-        if record.topic != REQUESTS and fields_of(record) is not None:
+        if record.topic in EVENTS and fields_of(record) is not None:
             if record.value in first:
                 distances.append(at - first[record.value])
             first.setdefault(record.value, at)
@@ -89,7 +91,7 @@ def test_keys_are_of_every_form(made):
 
 def test_times_are_late_tied_and_of_broken_clocks(made):
     """Some events are days older than one before them, many share a time, a few are before 1970 or after 2090."""
-    times = [fields["ts"] for record in made if (fields := fields_of(record)) and record.topic != REQUESTS]
+    times = [fields["ts"] for record in made if record.topic in EVENTS and (fields := fields_of(record))]
     sane = [ts for ts in times if 0 <= ts <= END]
     newest = np.maximum.accumulate(sane)
     assert 100 < sum(newest - sane > DAY) < 1000  # 0.03 * 20,000 = 600, 9 of 10 of them by more than a day
@@ -109,7 +111,7 @@ def test_some_items_are_not_in_the_catalogue(made):
     """Films have one or two genres, and users touch some that nobody describes."""
     films = make_catalogue(StreamConfig(20_000, seed=3, ends_ms=END))
     known = {film["item_id"] for film in films}
-    touched = {fields["item_id"] for record in made if (fields := fields_of(record)) and record.topic != REQUESTS}
+    touched = {fields.get("item_id", "") for record in made if record.topic in EVENTS and (fields := fields_of(record))}
     assert touched - known
     assert {len(film["genres"]) for film in films} == {1, 2}
 
@@ -151,3 +153,51 @@ def test_fewer_faults_are_the_first_kinds():
     """Four faults are the first four of the list, and none is none."""
     assert {fault.kind for fault in plan(4, seed=1)} == set(KINDS[:4])
     assert plan(0, seed=1) == ()
+
+
+def test_some_events_are_taken_back(made):
+    """About one in fifty, before or after it, some twice; each withdrawal goes to the topic and key of its event."""
+    places, backs = {}, {}
+    for at, record in enumerate(made):
+        fields = fields_of(record)
+        if not fields or record.topic not in EVENTS:
+            continue
+        if fields.get("withdraws") and fields["withdraws"] != fields["event_id"]:
+            backs.setdefault((record.topic, record.key, fields["withdraws"]), []).append(at)
+        elif not fields.get("withdraws"):
+            places.setdefault((record.topic, record.key, fields.get("event_id")), at)
+    known = {named: ats for named, ats in backs.items() if named in places}
+    assert 300 < len(backs) < 500
+    assert len(known) == len(backs)
+    assert 50 < sum(ats[0] < places[named] for named, ats in known.items()) < 150
+    assert 50 < sum(len(ats) > 1 for ats in known.values()) < 150
+
+
+def test_users_are_forgotten_and_merged_in_every_order(made):
+    """Merges come before the first event of a guest and after the last, some of them twice, some in a circle."""
+    asked = [(at, fields) for at, one in enumerate(made) if one.topic == DATA_REQUESTS and (fields := fields_of(one))]
+    merges = [(at, fields) for at, fields in asked if fields.get("action") == "merge"]
+    forgettings = [(at, fields) for at, fields in asked if fields.get("action") != "merge"]
+    places = {}
+    for at, one in enumerate(made):
+        if one.topic in EVENTS and (fields := fields_of(one)):
+            places.setdefault(str(fields["user_id"]), []).append(at)
+    assert 80 < len(merges) < 200  # 0.005 * 20,000 = 100, three in ten of them twice
+    assert 30 < len(forgettings) < 120
+    ends = [(at, places.get(str(fields["user_id"]), [at, at])) for at, fields in merges]
+    assert any(at < found[0] for at, found in ends)
+    assert any(at > found[-1] for at, found in ends)
+    assert any(found[0] < at < found[-1] for at, found in ends)
+    assert any(n > 1 for n in Counter(str(fields) for _, fields in merges).values())
+    pairs = {(str(fields["user_id"]), str(fields["into"])) for _, fields in merges}
+    assert any((account, guest) in pairs for guest, account in pairs)
+    gone = {str(fields["user_id"]): at for at, fields in forgettings}
+    assert any(at < gone.get(str(fields["user_id"]), -1) for at, fields in merges)
+    assert any(at > place for user, place in gone.items() for at in places.get(user, ()))
+
+
+def test_bad_requests_of_users_come_too(made):
+    """Some break their contract, by a field that is missing and by one that is wrong."""
+    asked = [one for one in made if one.topic == DATA_REQUESTS]
+    assert {judge(one.topic, one.value, END)[0] for one in asked} == {None, "missing_field", "bad_field"}
+    assert all(read_key(one.key) == str(json.loads(one.value)["user_id"]) for one in asked)

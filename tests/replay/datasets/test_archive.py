@@ -2,13 +2,13 @@
 
 import pytest
 
-from model.catalogue import Item
+from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from replay.audit import PartitionCoverage, cover, examine
 from replay.datasets.archive import read_archive
 from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError
-from streams.records.records import Action, Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch, Withdrawal
 
 DAY = "2023-11-14"
 
@@ -43,6 +43,25 @@ def test_a_watch_is_judged_by_its_progress_and_a_rating_by_those_before_it(archi
     write(archive, "rate-events", 0, 0, [Rating("a", "u", "i", 5, 2.0), Rating("b", "u", "j", 7, 3.0)])
     write(archive, "watch-events", 0, 0, [Watch("c", "u", "k", 6, 0.05), Watch("d", "u", "l", 8, 0.5)])
     assert read_archive(archive.url, []).positive().tolist() == [False, False, True, True]
+
+
+def test_what_was_taken_back_is_left_out(archive):
+    """In files before and after, of that user and topic alone."""
+    write(archive, "watch-events", 0, 0, [Watch("a", "u", "i", 5, 1.0), Withdrawal("w", "u", 6, "b")])
+    write(archive, "watch-events", 0, 2, [Withdrawal("v", "u", 6, "a"), Watch("b", "u", "j", 7, 1.0)])
+    write(archive, "watch-events", 1, 0, [Watch("a", "x", "k", 8, 1.0)])
+    write(archive, "rate-events", 0, 0, [Rating("a", "u", "l", 9, 4.0)])
+    assert read_archive(archive.url, []).interactions["item_id"].tolist() == ["k", "l"]
+
+
+def test_a_renamed_item_is_one_item(archive):
+    """Events by the ids of before and of now are of the item under its first id, which is in the catalogue once."""
+    watches = [Watch(f"e{n}", f"u{n}", item, n, 1.0) for n, item in enumerate(("old", "between", "new", "other"))]
+    write(archive, "watch-events", 0, 0, watches)
+    known = Catalogue.of([Item("new", "Film", was=("between", "old")), Item("old", "Before")]).under_first_ids()
+    log = read_archive(archive.url, known, renames=known.renames)
+    assert log.interactions["item_id"].tolist() == ["old", "old", "old", "other"]
+    assert {item.item_id: item.title for item in log.catalogue} == {"old": "Film", "other": "other"}
 
 
 def test_actions_weigh_as_their_kinds_say(archive):
@@ -103,8 +122,10 @@ def test_coverage_tells_gaps_and_overlaps(archive):
     """Ranges 0-4, 3-9, 5-6 and 12-13 leave 10-11 out and have 3-4 and 5-6 twice; next is 14."""
     for first, last, date in ((0, 4, DAY), (3, 9, DAY), (5, 6, DAY), (12, 13, "2023-11-15")):
         write(archive, "w", 1, first, [Watch(f"e{n}", "u", "i", 1, 1.0) for n in range(first, last + 1)], date)
-    assert cover(archive) == (PartitionCoverage("w", 1, 4, 0, 14, ((10, 11),), ((3, 4), (5, 6)), (DAY, "2023-11-15")),)
-    counts = [counts["events"] for _, counts in examine(archive)]
+    assert cover(archive, {"w"}) == (
+        PartitionCoverage("w", 1, 4, 0, 14, ((10, 11),), ((3, 4), (5, 6)), (DAY, "2023-11-15")),
+    )
+    counts = [counts["events"] for _, counts in examine(archive, {"w"})]
     assert counts == [5, 5, 0, 2]  # each offset where it was scanned first: 0-4, 5-9, none, 12-13
 
 
@@ -113,6 +134,18 @@ def test_a_torn_file_is_one_finding_of_many(archive):
     files = [write(archive, "w", at, 0, [Watch("a", "u", "i", 1, 1.0)]) for at in range(3)]
     with open(files[1].path, "ab") as torn:  # noqa: PTH123 - the archive's path is a string
         torn.write(b"more")
-    found = [counts if isinstance(counts, dict) else type(counts) for _, counts in examine(archive)]
+    found = [counts if isinstance(counts, dict) else type(counts) for _, counts in examine(archive, {"w"})]
     whole = {"events": 1, "rejected": 0, "duplicates": 0}
     assert found == [whole, DataError, whole]
+
+
+def test_a_guests_events_are_the_accounts(archive):
+    """They stand in the account's history by time, and a guest's rating is judged by the guest's own before it."""
+    mine = [Rating(f"a{n}", "ann", f"a{n}", 10 + n, 1.0) for n in range(5)]
+    guests = [Rating(f"g{n}", "guest", f"g{n}", n, 5.0) for n in (1, 2, 3, 4, 6)]
+    write(archive, "rate-events", 0, 0, [*mine, Rating("b", "ann", "last", 20, 4.0)])
+    write(archive, "rate-events", 1, 0, [*guests, Rating("h", "guest", "late", 19, 4.0)])
+    log = read_archive(archive.url, [], accounts={"guest": "ann", "nobody": "ben"})
+    assert set(log.interactions["user_id"]) == {"ann"}
+    assert log.interactions["item_id"].tolist()[-3:] == ["a4", "late", "last"]
+    assert log.positive().tolist()[-2:] == [False, True]  # 4 stars: below a mean of 5, above one of 1

@@ -41,9 +41,9 @@ def test_clocks_are_told_apart(tmp_path, time):
 
 
 def test_a_log_of_plays_is_read(tmp_path):
-    """Tracks and when they were played, with a column of kinds beside them."""
+    """Tracks and when they were played, with a column of kinds beside them; the share that was played is the weight."""
     log = _read(tmp_path, "user_id,track_id,played_at,event,completion\nu,t,2025-03-01T00:00:31Z,play,0.66\n")
-    assert _rows(log)[0][:4] == ("u", "t", 5.0, 1_740_787_231_000)
+    assert _rows(log)[0] == ("u", "t", pytest.approx(3.3), 1_740_787_231_000, "play", 0.66, True)
 
 
 def test_days_may_be_written_as_numbers(tmp_path):

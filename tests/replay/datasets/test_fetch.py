@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from replay.datasets.fetch import RELEASES, cached, digest, fetch, from_grouplens, from_wheel
-from replay.datasets.formats import read_path
+from replay.datasets.reading import read_path
 from streams.errors import DataError
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens

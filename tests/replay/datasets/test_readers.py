@@ -171,10 +171,14 @@ def test_atomic_columns_are_found_by_name(tmp_path):
     assert tuples(read_dataset(folder)) == [("u", "i", 3.0, 9000)]
 
 
-def test_atomic_files_need_rating_and_time(tmp_path):
-    """A header without a rating is told by name."""
+def test_atomic_files_need_no_rating(tmp_path):
+    """As in logs of visits and plays: each row counts in full; what is missing of users and items is told at once."""
     folder = write(tmp_path / "few", few__inter="user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n")
-    with pytest.raises(DataError, match=r"few\.inter line 1 must name.*without \['rating'\]"):
+    assert tuples(read_dataset(folder)) == [("1", "2", 5.0, 3000)]
+    folder = write(tmp_path / "none", none__inter="place:token\ttimestamp:float\n1\t3\n")
+    with pytest.raises(
+        DataError, match=r"none\.inter line 1 must name a column user_id.*; and a column item_id.*--item"
+    ):
         read_dataset(folder)
 
 
@@ -292,17 +296,80 @@ def test_csv_headers_are_checked(tmp_path):
 @pytest.mark.parametrize(
     ("movies", "message"),
     [
-        ('movieId,title,genres\n1,"a, b",Drama\n2,two,more,Drama\n', "line 3 must hold 3 fields, got 4"),
+        ("movieId,title,genres\n2,two,more,Drama\n", "line 2 must hold 3 fields, got 4"),
         ('movieId,title,genres\n1,"open,Drama\n', "must be quoted CSV"),
         ("id,title,genres\n", "line 1 must be movieId,title,genres"),
         ("movieId,title,genres\n,no id,Drama\n", "line 2 must hold an item id and a title"),
     ],
 )
 def test_bad_items_are_told_with_file_and_line(tmp_path, movies, message):
-    """Each breach of movies.csv names its line."""
+    """Each breach of movies.csv names its line, where no row of it can be read."""
     folder = write(tmp_path / "bad", ratings__csv="userId,movieId,rating,timestamp\n1,1,3,4\n", movies__csv=movies)
     with pytest.raises(DataError, match=message):
         read_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "titles", "notes"),
+    [
+        (
+            *("movies.csv", 'movieId,title,genres\n1,"a, b",Drama\n2,two,more,Drama\n3,,Drama\n4,Four,Drama\n'),
+            *(["a, b", "3", "Four"], ["1 row", "movies.csv line 3 must hold 3 fields, got 4"]),
+        ),
+        (
+            *("movies.csv", 'movieId,title,genres\n1,"open,Drama\n2,"Two, The",Drama\n3,"stray" quote,Drama\n'),
+            *(["The Two"], ["2 rows", "movies.csv line 2 must be quoted CSV"]),
+        ),
+        (
+            *("movies.csv", 'movieId,title,genres\n1,One,Drama\n2,"open,Drama\n3,Three,Drama\n'),
+            *(["One", "Three"], ["1 row", "movies.csv line 3 must be quoted CSV"]),
+        ),
+        (
+            *("books.csv", 'movieId;title;by\n"1";"Level 4\\";Ann";"x"\n"2";"Two\\";Ann"\n"3";"Three";"Ann"\n'),
+            *(['Level 4";Ann', "Three"], ["1 row", "books.csv line 3 must hold 3 fields, got 2"]),
+        ),
+        (
+            *("books.csv", 'movieId;title;by\n"1";"open;Ann\n"2";"Two";"Ann"\n'),
+            *(["Two"], ["1 row", "books.csv line 2 must be quoted CSV"]),
+        ),
+        (
+            *("meta.json", '{"movieId": 1, "title": "One"}\n{"movieId": 2}\n{"movieId": 3,\n[4]\n'),
+            *(["One", "2"], ["2 rows", "meta.json line 3 must hold one object"]),
+        ),
+    ],
+)
+def test_one_bad_row_of_items_does_not_end_the_reading(tmp_path, name, table, titles, notes):
+    """It is counted in a note with its line, and the rows behind it are read; without a title the id is the title."""
+    log = "userId,movieId,rating,timestamp\n1,1,3,4\n"
+    dataset = read_dataset(write(tmp_path / "bad", ratings__csv=log, **{name.replace(".", "__"): table}))
+    found = [item.title for item in dataset.catalogue if item.title != "1"]
+    assert found == titles
+    assert any(all(part in note for part in notes) for note in dataset.notes)
+
+
+def test_a_bad_row_of_dat_items_does_not_end_the_reading(tmp_path):
+    """As releases of MovieTweetings have: an empty title, and a separator within one."""
+    folder = write(
+        tmp_path / "dat",
+        ratings__dat="1::0114508::8::1381006850\n",
+        movies__dat="0114508::Sp (1995)::Horror\n0003772::::\n0003773::A::B (2000)::Drama\n",
+    )
+    dataset = read_dataset(folder)
+    assert [item.title for item in dataset.catalogue] == ["Sp", "0003772"]
+    assert any("movies.dat line 3 must hold 3 fields, got 4" in note for note in dataset.notes)
+
+
+def test_a_torn_neighbour_does_not_end_the_reading(tmp_path):
+    """Of a folder it is told; where nothing else may be a log, it is the reason."""
+    torn = gzip.compress(b"user_id,item_id,timestamp\na,x,1\n" * 9)[:-12]
+    folder = write(tmp_path / "torn", other__csv__gz=torn, other__parquet=b"PAR1 torn")
+    with pytest.raises(DataError, match=r"other\.csv\.gz must be readable"):
+        read_dataset(folder)
+    write(folder, plays__csv="user_id,item_id,timestamp\na,x,1700000000\n")
+    assert tuples(read_dataset(folder / "plays.csv"))[0][:2] == ("a", "x")
+    dataset = read_dataset(folder)
+    assert tuples(dataset)[0][:2] == ("a", "x")
+    assert [note.partition("/torn/")[2][:13] for note in dataset.notes] == ["other.csv.gz ", "other.parquet"]
 
 
 def test_no_rows_are_an_error(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from model.catalogue import Catalogue, Item
 from model.history import Interaction, Profile
 from model.metrics.ranking import full_ranks, half_ranks
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
 from replay.evaluation.baselines.popularity import MostPopular, ranks_with_ties_won

@@ -9,7 +9,7 @@ import torch
 
 from model.catalogue import Catalogue, Item
 from model.metrics.ranking import hit_rate
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.training.fit import TrainingConfig
 from replay.datasets.dataset import Dataset, Provenance
 from replay.evaluation.leave_one_out import leave_one_out

@@ -63,8 +63,8 @@ def test_a_log_that_says_what_was_liked_is_believed(log):
 
 def test_a_user_of_one_item_trains_and_is_not_tested(split):
     """What is left is ann's a and b, bob's a and c, and cid's only c; a rating of 4 of 5 weighs 0.8."""
-    assert split.event_users() == ["ann", "ann", "bob", "bob", "cid"]
-    assert split.event_items() == ["a", "b", "a", "c", "c"]
+    assert list(split.event_users()) == ["ann", "ann", "bob", "bob", "cid"]
+    assert list(split.event_items()) == ["a", "b", "a", "c", "c"]
     assert split.train["weight"].tolist() == [0.8] * 5
 
 
@@ -95,7 +95,7 @@ def test_validation_holds_out_the_event_before(split):
     """Of a, b and a, c the second ones are held out, and cid still is not tested."""
     validation = split.validation(np.random.default_rng(0))
     assert validation.candidates.tolist() == [[1], [2]]
-    assert validation.event_users() == ["ann", "bob", "cid"]
+    assert list(validation.event_users()) == ["ann", "bob", "cid"]
 
 
 def test_negatives_are_different_unseen_items(ring_split):

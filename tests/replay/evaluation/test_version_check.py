@@ -2,12 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from commands.parts.comparing import verdict
 from model.catalogue import Catalogue, Item
 from model.history import Interaction
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.training.fit import TrainingConfig
 from model.training.learner import Learner, LearnerConfig
 from model.training.rounds import RoundConfig
@@ -42,7 +41,7 @@ def test_a_version_that_knows_less_than_the_counts_is_behind_them(candidate):
     """With a bias against all the films that came next it hits none, and both lead and wording say so."""
     held_out = {event.item_id for event in candidate.material.held_out}
     snapshot = candidate.snapshot
-    against = torch.tensor([-100.0 * (item_id in held_out) for item_id in snapshot.items])
+    against = np.array([-100.0 * (item_id in held_out) for item_id in snapshot.items], np.float32)
     ignorant = replace(snapshot, weights={**snapshot.weights, "item_bias": against})
     found = check_version(replace(candidate, snapshot=ignorant), chance())
     first = found.better[0]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from model.catalogue import Catalogue, Item
-from model.network.neumf import NeuMFConfig
+from model.network.shape import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.ranking.exposure import ExposureConfig
 from model.ranking.modes import ModeConfig

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.archive.parquet import ArchiveAway, EventArchive, Scan, to_rows
 from streams.errors import DataError
-from streams.records.records import Action, Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch, Withdrawal
 
 DAY = "2023-11-14"
 TS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
@@ -53,6 +53,30 @@ def test_what_is_written_is_read(archive):
     archive.write(scan(0, 6))
     assert read_all(archive) == [event_at(at) for at in range(7)]
     assert [len(batch) for batch in archive.read_events(most=3)] == [3, 3, 1]
+
+
+def test_a_withdrawal_is_a_row_and_gives_two_ids(archive):
+    """It comes back as it was; an event is found by its offset; and of ids its own and its event's are remembered."""
+    origin, back = Origin("w", 0, 7, TS + 7), Withdrawal("w7", "u1", TS, "e1")
+    archive.write(Scan("w", 0, 0, 7, DAY, [to_rows([event_at(1), event_at(2), (origin, back)])], 0, 0))
+    assert read_all(archive) == [event_at(1), event_at(2), (origin, back)]
+    assert archive.find(Origin("w", 0, 2)) == event_at(2)
+    assert [archive.find(Origin("w", 0, at)) for at in (3, 8)] == [None, None]
+    assert archive.newest(archive.list(), 3) == (("u2", "e2"), ("u1", "e1"), ("u1", "w7"))
+
+
+def test_files_of_the_first_format_are_read(archive):
+    """What was written before there were withdrawals has no column of them."""
+    path = archive.write(scan(0, 4)).path
+    with archive._files.open(path) as file:
+        table = pq.read_table(file)
+    about = table.schema.metadata[b"reelstream"].replace(b'"format":2', b'"format":1')
+    earlier = table.drop_columns("withdraws").replace_schema_metadata({"reelstream": about})
+    with archive._files.open(path, "wb") as file:
+        pq.write_table(earlier, file)
+    assert read_all(archive) == [event_at(at) for at in range(5)]
+    [whole] = archive.rows(archive.list(), ("offset", "withdraws"))
+    assert whole.column("withdraws").to_pylist() == [None] * 5
 
 
 def test_an_empty_archive_has_nothing(archive):
@@ -185,11 +209,11 @@ def test_a_file_of_somebody_else_is_refused(tmp_path):
 
 
 def test_a_newer_format_is_refused(tmp_path):
-    """A file of format 2 says to upgrade."""
+    """A file of format 3 says to upgrade."""
     archive = EventArchive(str(tmp_path))
     path = archive.write(scan(0, 4)).path
-    pq.write_table(pa.table({"offset": [0]}).replace_schema_metadata({"reelstream": b'{"format":2}'}), path)
-    with pytest.raises(DataError, match="must have format 1 to 1, got 2; a newer Reelstream wrote it, upgrade"):
+    pq.write_table(pa.table({"offset": [0]}).replace_schema_metadata({"reelstream": b'{"format":3}'}), path)
+    with pytest.raises(DataError, match="must have format 1 to 2, got 3; a newer Reelstream wrote it, upgrade"):
         read_all(archive)
 
 
@@ -239,6 +263,7 @@ def test_pandas_reads_the_folder(tmp_path):
     }
     assert list(table.columns) == [
         *("offset", "timestamp", "event_id", "user_id", "item_id", "ts", "kind", "progress", "rating", "rec_id"),
+        "withdraws",
         *("topic", "date", "partition"),
     ]
 

@@ -22,6 +22,7 @@ from streams.records.codec import (
     decode_request,
     decode_watch,
 )
+from streams.records.data_requests import decode_data_request
 
 OWN = ("a.B-1_", "0.5", *("x" * n for n in (1, 32, 33, 50, 51, 64)))
 KINDS = KindTable.of((*DEFAULT_KINDS.rows, *(EventKind(name, 0.5, is_positive=True) for name in OWN)))
@@ -31,6 +32,7 @@ DECODERS = {
     "action-events": lambda value: decode_action(value, KINDS),
     "catalog-items": lambda value: decode_item(None, value),
     "user-profiles": lambda value: decode_hints(None, value),
+    "data-requests": lambda value: decode_data_request(None, value),
     "recommendation-requests": decode_request,
 }
 MINIMAL: dict[str, dict[str, object]] = {
@@ -39,6 +41,7 @@ MINIMAL: dict[str, dict[str, object]] = {
     "action-events": {"event_id": "e", "user_id": "u", "item_id": "i", "ts": 1, "kind": "hide"},
     "catalog-items": {"item_id": "i", "title": "t"},
     "user-profiles": {"user_id": "u"},
+    "data-requests": {"user_id": "u", "request_id": "r", "ts": 1},
     "recommendation-requests": {"request_id": "r", "user_id": "u"},
 }
 MISSING = object()

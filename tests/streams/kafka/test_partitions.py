@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from kafka import KafkaProducer
-from redis import Redis
 
 from streams.errors import ClusterAway, TopicError
 from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.topics import create_topics
 from streams.reading.catalogue import CatalogueFeed
-from streams.redis.connection import connect
+from streams.redis.connection import connect, connect_to_read
 from streams.serving.known_topics import keep_ids, recognise_topics
 from streams.settings import Settings
 
@@ -38,17 +38,17 @@ async def admin(stack):
 
 async def seen(admin, topic, partitions):
     """Wait until the broker tells of a change that it has accepted: so many partitions, none for a gone topic."""
-    for _ in range(200):
+    for _ in range(1200):
         [found] = await admin.describe_topics([topic])
         if len(found["partitions"]) == partitions:
             return
         await asyncio.sleep(0.05)
-    pytest.fail(f"{topic} did not come to {partitions} partitions within 10 s")
+    pytest.fail(f"{topic} did not come to {partitions} partitions within a minute")
 
 
 async def until(condition):
     """Poll until a condition holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for knows of no event
             await asyncio.sleep(0.02)
 
@@ -122,10 +122,29 @@ async def test_the_watch_outlasts_an_absent_cluster(settings):
         await asyncio.wait_for(watch.run(), 1.5)
 
 
+async def test_the_time_that_the_process_itself_stood_still_is_no_absence(settings):
+    """A cluster that is gone when a process wakes up after 5 s is away since then, not since before it fell asleep."""
+    told = []
+    quick = ClusterWatchConfig(every_s=0.1, limit_s=0.5, away_s=0.5)
+    watch = ClusterWatch(settings, "trainer", quick, told=told.append)
+    running = asyncio.create_task(watch.run())
+    try:
+        await until(lambda: watch.ids)
+        watch._settings = settings.at("127.0.0.1:1", settings.redis)
+        await watch._let_go()
+        time.sleep(5.0)  # noqa: ASYNC251 - as where the process is stopped: nothing in it goes on
+        told.clear()
+        await until(lambda: any(told))
+        assert min(filter(None, told)) < 2.0
+    finally:
+        running.cancel()
+
+
 async def test_event_topics_made_anew_end_what_runs_and_every_start_until_the_state_is_gone(admin, settings):
     """Both ids are told, and the cure; an emptied database takes the new topic, as does another prefix."""
     recognise_topics(settings)
-    old = Redis.from_url(settings.redis).hget("topics:ids", f"{settings.prefix}watch-events").decode()
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
+        old = client.hget("topics:ids", f"{settings.prefix}watch-events")
     said = await ended(settings, lambda: make_anew(admin, settings, "watch-events"))
     assert f"{settings.prefix}watch-events must stay the topic that the state in Redis was made of ({old})" in said
     assert "`reelstream rebuild`" in said
@@ -133,7 +152,7 @@ async def test_event_topics_made_anew_end_what_runs_and_every_start_until_the_st
         with pytest.raises(TopicError, match=r"watch-events must stay the topic") as refused:
             recognise_topics(settings)
         assert str(refused.value) == said
-    with Redis.from_url(settings.redis, decode_responses=True) as client:
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         client.flushdb()
         recognise_topics(settings)
         new = client.hget("topics:ids", f"{settings.prefix}watch-events")
@@ -161,7 +180,7 @@ async def test_a_catalogue_made_anew_is_read_again(admin, settings, caplog):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await feed.stop()
-    with Redis.from_url(settings.redis) as client:
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
         client.hset("catalog:rejected", "0", 7)
         recognise_topics(settings)
         assert not client.exists("catalog:rejected")
@@ -194,8 +213,8 @@ async def test_topics_that_are_read_without_positions_need_a_new_start(admin, se
 async def test_ids_that_redis_has_lost_are_written_again_and_others_left(settings):
     """A running process fills an emptied Redis with the ids that it started with, and overwrites none."""
     recognise_topics(settings)
-    client = connect(settings.redis)
-    with Redis.from_url(settings.redis, decode_responses=True) as reading:
+    client = connect(settings.redis, prefix=settings.prefix)
+    with connect_to_read(settings.redis, prefix=settings.prefix) as reading:
         known = reading.hgetall("topics:ids")
         watches = f"{settings.prefix}watch-events"
         reading.delete("topics:ids")

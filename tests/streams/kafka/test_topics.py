@@ -12,9 +12,9 @@ SETTINGS = Settings("127.0.0.1:1", "redis://r", "/models", partitions=6)
 BY_NAME = {topic.name: topic for topic in TOPICS}
 
 
-def test_there_are_ten_topics_of_different_names():
+def test_there_are_eleven_topics_of_different_names():
     """No name occurs twice."""
-    assert len(BY_NAME) == len(TOPICS) == 10
+    assert len(BY_NAME) == len(TOPICS) == 11
 
 
 def test_all_event_topics_have_the_same_shape():
@@ -24,10 +24,10 @@ def test_all_event_topics_have_the_same_shape():
         assert BY_NAME[name].configuration() == {"cleanup.policy": "delete", "retention.ms": "-1"}
 
 
-def test_catalogue_hints_and_versions_are_compacted():
+def test_catalogue_hints_wishes_and_versions_are_compacted():
     """They are tables, of which the latest record of each key is kept; nothing else is."""
     compacted = {topic.name for topic in TOPICS if topic.configuration()["cleanup.policy"] == "compact"}
-    assert compacted == {"catalog-items", "model-versions", "user-profiles"}
+    assert compacted == {"catalog-items", "data-requests", "model-versions", "user-profiles"}
 
 
 def test_only_the_versions_have_one_partition_whatever_is_set():

@@ -26,7 +26,7 @@ from streams.records.codec import (
     decode_watch,
     encode,
 )
-from streams.records.records import Action, Rating, Request, Watch
+from streams.records.records import Action, Rating, Request, Watch, Withdrawal
 from streams.records.times import LATEST_MS
 from streams.records.wrapping import open_json
 
@@ -506,3 +506,67 @@ def test_items_have_at_most_64_tags():
     assert decode_catalogue_value(orjson.dumps(ITEM | {"tags": names})).tags == tuple(names)
     for bad in ([*names, "one more"], [""], "chess", [1]):
         assert refused(decode_catalogue_value, ITEM | {"tags": bad}).cause == "bad_field"
+
+
+@pytest.mark.parametrize(
+    ("dates", "cause", "says"),
+    [
+        ({"released": "2024-01-01"}, "bad_field", "released must be whole milliseconds since the epoch, in 64 bits"),
+        ({"expires": 1.5e12}, "bad_field", "expires must be whole milliseconds"),
+        ({"released": 1_700_000_000}, "wrong_unit", "released must be milliseconds since the epoch, got 1700000000"),
+        ({"expires": 20240101}, "wrong_unit", "looks like YYYYMMDD"),
+        ({"released": 2, "expires": 2}, "bad_field", "expires must be later than released, 2, got 2"),
+        ({"hidden": "yes"}, "bad_field", "hidden must be true or false"),
+    ],
+)
+def test_dates_of_an_item_that_cannot_be_are_refused(dates, cause, says):
+    """A date that is no number of milliseconds, another unit, an end before the beginning: each is told."""
+    with pytest.raises(BadRecord, match=says) as caught:
+        decode_item(b"i1", orjson.dumps(ITEM | dates))
+    assert caught.value.cause == cause
+
+
+def test_dates_of_an_item_may_be_long_ago_or_to_come():
+    """A release of 1930 and an end in 2150 are dates; null is none, as an absent field is."""
+    dated = {"released": -1_262_304_000_000, "expires": 5_680_281_600_000, "hidden": True}
+    assert decode_item(b"i1", orjson.dumps(ITEM | dated)) == Item("i1", "Heat", **dated)
+    assert decode_item(b"i1", orjson.dumps(ITEM | dict.fromkeys(dated))) == Item("i1", "Heat")
+
+
+def test_earlier_ids_of_an_item_are_others():
+    """Each counts once, numbers are taken for their digits; the item's own id is refused, and so are too many."""
+    assert decode_item(b"i1", orjson.dumps(ITEM | {"was": ["i0", 7, "i0"]})).was == ("i0", "7")
+    for was in (["i0", "i1"], [f"x{n}" for n in range(17)], "i0", [""]):
+        with pytest.raises(BadRecord, match="was must be") as caught:
+            decode_item(b"i1", orjson.dumps(ITEM | {"was": was}))
+        assert caught.value.cause == "bad_field"
+
+
+BACK = {"event_id": "w", "user_id": "u", "ts": 5, "withdraws": 17}
+
+
+@pytest.mark.parametrize("topic", DECODERS)
+def test_each_event_topic_takes_withdrawals(topic):
+    """A withdrawal needs nothing but ids, user and time, and whatever else it says is left alone."""
+    read = DECODERS[topic]
+    assert read(orjson.dumps(BACK), DEFAULT_KINDS) == Withdrawal("w", "u", 5, "17")
+    assert read(orjson.dumps(BACK | {"item_id": [], "rating": 99}), DEFAULT_KINDS) == Withdrawal("w", "u", 5, "17")
+    assert decode_watch(encode(Withdrawal("w", "u", 5, "17"))) == Withdrawal("w", "u", 5, "17")
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ({"withdraws": "w"}, "bad_field"),
+        ({"withdraws": " e"}, "bad_field"),
+        ({"withdraws": True}, "bad_field"),
+        ({"ts": None}, "missing_field"),
+        ({"event_id": None}, "missing_field"),
+        ({"withdraws": None}, "missing_field"),  # it is a watch then, without an item
+    ],
+)
+def test_a_bad_withdrawal_is_refused(changed, cause):
+    """It names an id, and another one than its own."""
+    with pytest.raises(BadRecord) as refused:
+        decode_watch(orjson.dumps(BACK | changed))
+    assert refused.value.cause == cause

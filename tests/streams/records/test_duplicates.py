@@ -22,6 +22,16 @@ def test_the_events_that_came_first_are_forgotten_first():
     assert [remembered.is_repeat(one) for one in (SECOND, FIRST)] == [True, False]
 
 
+def test_a_users_events_are_forgotten():
+    """Those of one user are new again, those of others are not."""
+    remembered = RememberedEvents(10)
+    for one in (FIRST, ("rate-events", "v", "1")):
+        remembered.is_repeat(one)
+    remembered.forget({FIRST[1]})
+    assert remembered.is_repeat(("rate-events", "v", "1"))
+    assert not remembered.is_repeat(FIRST)
+
+
 def test_after_a_clearing_everything_is_new():
     """Who begins anew takes each event again."""
     remembered = RememberedEvents(2)

@@ -50,7 +50,8 @@ async def test_a_single_server_gets_a_client_of_one(redis_url):
     """Neither client of a server that is no cluster is a cluster's."""
     asynchronous = connect(redis_url)
     with connect_to_read(redis_url) as synchronous:
-        assert (type(asynchronous), type(synchronous)) == (AsyncRedis, Redis)
+        assert isinstance(asynchronous, AsyncRedis)
+        assert isinstance(synchronous, Redis)
     await asynchronous.aclose()
 
 

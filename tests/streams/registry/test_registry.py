@@ -14,8 +14,8 @@ import orjson
 import pytest
 import torch
 
-from model.network.neumf import NeuMF, NeuMFConfig
-from model.network.snapshot import Snapshot
+from model.network.shape import NeuMFConfig
+from model.trainable.neumf import NeuMF
 from streams.errors import RegistryError
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
@@ -30,7 +30,7 @@ def snapshot_of(n_items=5, n_users=3):
     genres = np.zeros((n_items, 2), dtype=np.float32)
     network = NeuMF(NeuMFConfig(), n_users, genres, generator=torch.Generator().manual_seed(3))
     items = tuple(f"i{n}" for n in range(n_items))
-    return Snapshot.of(network, items, tuple(f"u{n}" for n in range(n_users)), ("Drama", "War"))
+    return network.snapshot(items, tuple(f"u{n}" for n in range(n_users)), ("Drama", "War"))
 
 
 def saved(registry, snapshot, **changed):
@@ -75,7 +75,7 @@ def test_a_saved_snapshot_comes_back_equal(url):
         snapshot.genres,
     )
     assert loaded.weights.keys() == snapshot.weights.keys()
-    assert all(torch.equal(loaded.weights[name], weight) for name, weight in snapshot.weights.items())
+    assert all(np.array_equal(loaded.weights[name], weight) for name, weight in snapshot.weights.items())
     assert {name: getattr(found, name) for name in Lineage.__dataclass_fields__} == {
         name: getattr(LINEAGE, name) for name in Lineage.__dataclass_fields__
     }
@@ -320,7 +320,7 @@ def chain_of(registry, n):
     versions.append(saved(registry, snapshots[0], parent=None))
     for step in range(n):
         weights = dict(snapshots[-1].weights)
-        weights["item_factors"] = weights["item_factors"].clone()
+        weights["item_factors"] = weights["item_factors"].copy()
         weights["item_factors"][step] += 1.0
         snapshots.append(replace(snapshots[-1], weights=weights))
         versions.append(saved(registry, snapshots[-1], parent=versions[-1].version_id, onto=snapshots[-2]))
@@ -330,7 +330,7 @@ def chain_of(registry, n):
 def equal(one, other):
     """Tell whether two snapshots have the same ids and weights."""
     names = (one.items, one.users, one.genres) == (other.items, other.users, other.genres)
-    return names and all(torch.equal(weight, other.weights[name]) for name, weight in one.weights.items())
+    return names and all(np.array_equal(weight, other.weights[name]) for name, weight in one.weights.items())
 
 
 def test_a_version_can_hold_its_changes_alone(url):
@@ -351,7 +351,10 @@ def test_large_changes_are_stored_whole(registry):
     """Where most of the weights changed, the parent is not worth reading."""
     before = snapshot_of(n_items=60)
     first = saved(registry, before, parent=None)
-    weights = {name: weight + 1 if weight.dtype == torch.float32 else weight for name, weight in before.weights.items()}
+    weights = {
+        name: np.asarray(weight + np.float32(1)) if weight.dtype == np.float32 else weight
+        for name, weight in before.weights.items()
+    }
     second = saved(registry, replace(before, weights=weights), parent=first.version_id, onto=before)
     assert (second.base, set(second.files)) == (None, {"weights.safetensors"})
 
@@ -384,7 +387,7 @@ def test_a_gap_is_read_whole(registry):
 def test_a_snapshot_that_is_not_what_it_is_called_is_read_anew(registry, caplog):
     """Changes that lead elsewhere from what is at hand are told by their checksum, and the whole is read."""
     snapshots, versions = chain_of(registry, 1)
-    wrong = replace(snapshots[0], weights={**snapshots[0].weights, "item_bias": torch.ones(60)})
+    wrong = replace(snapshots[0], weights={**snapshots[0].weights, "item_bias": np.ones(60, np.float32)})
     followed = registry.follow(versions[1].version_id, (versions[0].version_id, wrong))
     assert equal(followed.snapshot, snapshots[1])
     assert followed.changed is None

@@ -33,7 +33,7 @@ USERS = [f"u{n}" for n in range(30)]
 class AtLeisure:
     """Scores at once."""
 
-    async def within_budget(self, score, fallback):  # noqa: ARG002 - a scorer's signature
+    async def within_budget(self, score, fallback, *, is_urgent=True):  # noqa: ARG002 - a scorer's signature
         """Return the scores."""
         return score()
 
@@ -254,7 +254,7 @@ async def test_an_experiment_may_end_while_a_batch_is_answered(worker, client, v
     """The users of both arms are answered though the experiment ended between the two."""
 
     class Ending(AtLeisure):
-        async def within_budget(self, score, fallback):
+        async def within_budget(self, score, fallback, *, is_urgent=True):  # noqa: ARG002 - a scorer's signature
             await client.delete("experiment:current")
             await refresh(worker, OverridesAndExperiment)
             return await super().within_budget(score, fallback)

@@ -1,5 +1,6 @@
 """The time budget and the breaker around scoring, with real threads and a clock in hand."""
 
+import asyncio
 import threading
 import time
 
@@ -75,7 +76,29 @@ async def test_a_late_score_is_answered_by_the_fallback_in_time(scoring):
     release.set()
 
 
-async def test_waiting_for_the_thread_counts_as_time(scoring):
+async def test_calls_that_come_together_cost_one_another_nothing(scoring):
+    """Of four calls at once that take half a budget each, twice a budget in all, none is late."""
+
+    def score():
+        time.sleep(BUDGET_S / 2)
+        return "scored"
+
+    calls = [scoring.within_budget(score, lambda: "fallback") for _ in range(4)]
+    assert await asyncio.gather(*calls) == ["scored"] * 4
+
+
+async def test_what_is_not_urgent_may_take_longer(scoring):
+    """A score that takes three budgets is late, and not where it is not urgent: that has eight."""
+
+    def score():
+        time.sleep(3 * BUDGET_S)
+        return "scored"
+
+    assert await scoring.within_budget(score, lambda: "fallback", is_urgent=False) == "scored"
+    assert await scoring.within_budget(score, lambda: "fallback") == "fallback"
+
+
+async def test_a_thread_that_is_still_held_counts_as_time(scoring):
     """While a late score still holds the thread, the next call is late as well, and is not run afterwards."""
     release, ran = threading.Event(), []
 

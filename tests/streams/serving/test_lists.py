@@ -39,10 +39,14 @@ class Seen(dict):
 
     asked = 0
 
-    async def seen_among(self, wanted):
+    async def seen_among(self, wanted, renames):  # noqa: ARG002 - a SeenFilter's signature
         """Return which of the given items each user has seen."""
         self.asked += 1
         return [frozenset(items) & self.get(profile.user_id, frozenset()) for profile, items in wanted]
+
+    async def hidden_among(self, wanted, renames):  # noqa: ARG002 - a SeenFilter's signature
+        """Return that nobody has hidden anything."""
+        return [frozenset() for _ in wanted]
 
 
 class Slow(Recommender):

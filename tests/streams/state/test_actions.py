@@ -4,7 +4,9 @@ import pytest
 
 from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from model.renames import Renames
 from streams.records.records import Action, Origin, Rating, Watch
+from streams.serving.renamed import without_hidden
 from streams.state.keys import PartitionKeys, SourceKeys, UserKeys
 from streams.state.store import State, StateConfig
 
@@ -115,6 +117,43 @@ async def test_hiding_is_undone(state):
     await state.apply([action(5, "hide", "a", 15), action(6, "hide", "a", 16)])
     assert (await profile(state)).hidden == 1
     assert await hidden_among(state, "a") == {"a"}
+
+
+RENAMES = Renames.of({"new": ("old",)})
+
+
+@pytest.mark.parametrize("renames", [RENAMES, Renames.of({"new": ("between",), "between": ("old",)})])
+async def test_what_was_decided_last_about_any_id_stands(state, renames):
+    """An item that was hidden by one id is shown again by the other, and the other way round; seen is seen."""
+
+    async def unlisted(ask):
+        [found] = await ask([(await profile(state), ("old", "seen", "other"))], renames)
+        return found
+
+    await state.apply([action(0, "hide", "old", 10), action(1, "like", "seen", 11)])
+    assert (await unlisted(state.seen_among), await unlisted(state.hidden_among)) == ({"old", "seen"}, {"old"})
+    await state.apply([action(2, "unhide", "new", 12)])
+    assert (await unlisted(state.seen_among), await unlisted(state.hidden_among)) == ({"seen"}, frozenset())
+    await state.apply([action(3, "hide", "new", 13)])
+    assert (await unlisted(state.seen_among), await unlisted(state.hidden_among)) == ({"old", "seen"}, {"old"})
+    await state.apply([action(4, "unhide", "old", 14)])
+    assert (await unlisted(state.seen_among), await unlisted(state.hidden_among)) == ({"seen"}, frozenset())
+    await state.apply([action(5, "like", "new", 15)])
+    assert await unlisted(state.seen_among) == {"old", "seen"}
+
+
+async def test_a_history_loses_what_was_hidden_by_another_id(state):
+    """A film that was touched by its old id and hidden by its new one is in no history that lists are made of."""
+    await state.apply([action(0, "like", "old", 10), action(1, "like", "other", 11)])
+    known = RENAMES.of_profile(await profile(state))
+    assert await without_hidden(state.hidden_among, [known], RENAMES) == [known]
+    await state.apply([action(2, "hide", "new", 12)])
+    known = RENAMES.of_profile(await profile(state))
+    [shown] = await without_hidden(state.hidden_among, [known], RENAMES)
+    assert ([one.item_id for one in known.recent], [one.item_id for one in shown.recent]) == (
+        ["other", "old"],
+        ["other"],
+    )
 
 
 @pytest.mark.parametrize("split", [0, 1, 2])

@@ -42,6 +42,20 @@ async def test_items_leave_all_lists_and_those_behind_move_up(client):
     assert await State(client).drop_from_lists({"i1"}) == DroppedItems(450, 0)
 
 
+async def test_renamed_items_keep_their_places(client):
+    """Lists name them by the ids of now, in reasons too; of both ids of one item the better place is kept."""
+    items = orjson.loads(kept("old", "i1", "i2"))["items"]
+    items[1]["because"] = {"kind": "history", "item_id": "old", "genres": []}
+    await client.set(UserKeys.of("a").recs, orjson.dumps({"k": 3, "items": items}))
+    await client.set(UserKeys.of("b").recs, kept("i1", "old", "i2", "new"))
+    await client.set(UserKeys.of("c").recs, kept("i1", "new"))
+    assert await State(client).drop_from_lists({"i2"}, {"old": "new"}) == DroppedItems(3, 2)
+    assert await listed(client, "a") == [("new", 1), ("i1", 2)]
+    assert await listed(client, "b") == [("i1", 1), ("new", 2)]
+    found = orjson.loads(await client.get(UserKeys.of("a").recs))
+    assert (found["items"][1]["because"]["item_id"], found["unfilled"]) == ("new", ["2 of 3 items"])
+
+
 async def test_users_are_counted_among_other_keys(client):
     """Each user is counted once, by the mode of the last list, though most keys are no users'."""
     for n in range(450):
@@ -93,7 +107,7 @@ async def test_a_list_that_was_replaced_meanwhile_stays(client):
     """The function changes a list only if it is the one that was read."""
     key = UserKeys.of("a").recs
     await client.set(key, kept("i3"))
-    assert await client.fcall("reelstream_v6_amend_list", 1, key, kept("i1"), kept()) == 0
+    assert await client.fcall("reelstream_v8_amend_list", 1, key, kept("i1"), kept()) == 0
     assert await client.get(key) == kept("i3")
 
 

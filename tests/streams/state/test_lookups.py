@@ -1,9 +1,11 @@
 """The documented keys, read as an outsider would: by plain redis-py and the names in docs/reference/redis.md."""
 
+import hashlib
 import json
 import os
 import re
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,15 @@ KEYS = {
     "user:{<id>}": "hash",
     "user:{<id>}:recent": "list",
     "user:{<id>}:seen": "set",
+    "user:{<id>}:again": "hash",
     "user:{<id>}:genres": "hash",
     "user:{<id>}:hidden": "hash",
     "user:{<id>}:recs": "string",
-    "user:{<id>}:events:watch": "zset",
-    "user:{<id>}:events:rate": "zset",
-    "user:{<id>}:events:action": "zset",
+    "user:{<id>}:ids:watch": "string",
+    "user:{<id>}:ids:rate": "string",
+    "user:{<id>}:ids:action": "string",
+    "user:{<id>}:guests": "set",
+    "user:{<id>}:merged": "string",
     "items:{p<k>}:at": "hash",
     "items:{p<k>}:watches": "hash",
     "items:{p<k>}:ratings": "hash",
@@ -58,8 +63,11 @@ KEYS = {
     "hot:genres": "set",
     "similar:<item>": "string",
     "catalog:items": "hash",
+    "catalog:renamed": "hash",
     "catalog:rejected": "hash",
+    "catalog:sentence:<digest>": "string",
     "hints:rejected": "hash",
+    "topics:data-requests:rejected": "hash",
     "hints:lifts": "string",
     "alive:<role>": "zset",
     "alive:<role>:<host>:<pid>": "string",
@@ -77,7 +85,7 @@ KEYS = {
 
 @pytest.fixture
 async def written(redis_url):
-    """Write one of everything: user ``u{1}`` watched 10 (Drama), rated 11, and liked and hid 12, from partition 3."""
+    """Write one of everything: ``u{1}``, with a guest, watched 10, rated 11, and liked (twice) and hid 12."""
     client = connect(redis_url)
     state = State(client, kinds=KindTable.of((*DEFAULT_KINDS.rows, EventKind("like", 0.25, is_positive=True))))
     await state.install()
@@ -88,17 +96,22 @@ async def written(redis_url):
             (Origin("rate-events", 3, 9), Rating("e2", "u{1}", "11", 2000, 4.5), ()),
             (Origin("action-events", 3, 4), Action("e3", "u{1}", "12", 500, "like"), ()),
             (Origin("action-events", 3, 5), Action("e4", "u{1}", "12", 1500, "hide"), ()),
+            (Origin("action-events", 3, 6), Action("e5", "u{1}", "12", 400, "like"), ()),
         ]
     )
+    await state.link_guests([("u{2}", None, "u{1}")])
     await state.store_lists([StoredList("u{1}", 4, "personalized", LIST, {"77": 1.0})])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
+    await state.put_renames({"9": "10", "1": "10"})
     await state.put_similar({"10": SimilarItems((("11", 0.25),), (("11", 1.0),), (("11", 0.625),))})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))
     for status in ("promoted", "rejected"):
         await state.note_decision(ModelVersion("v1", status, None, "file:///models/v1", 5))
     await state.note_rejected("catalog:rejected", {3: 11})
     await state.note_rejected("hints:rejected", {3: 2})
+    await state.note_rejected("topics:data-requests:rejected", {3: 4})
+    await state.keep_sentence_vectors({"e4": b"  "}, 60)
     await state.put_hint_lifts(HintLifts({"gender:F": {"10": 2.0}}))
     await client.hset("topics:ids", "watch-events", "a6adcc80-7be3-4a3e-beed-338d97ea6dd7")
     await client.set("experiment:current", encode_experiment(DEPTH))
@@ -131,8 +144,10 @@ def test_the_page_names_every_key_with_its_type():
 def test_redis_holds_the_documented_keys_and_no_others(plain):
     """With the user, partition, genre and item filled in, names and types are those of the table."""
     filled = {"<id>": "u%7B1%7D", "<k>": "3", "<g>": "Drama", "<item>": "10"}
+    filled |= {"<digest>": "e4"}
     filled |= {"<role>": "worker", "<host>": socket.gethostname(), "<pid>": str(os.getpid())}
     wanted = {re.sub("<[a-z]+>", lambda found: filled[found[0]], key): kind for key, kind in KEYS.items()}
+    wanted["user:{u%7B2%7D}:merged"] = wanted.pop("user:{u%7B1%7D}:merged")  # who was merged into the other
     assert {key: plain.type(key) for key in plain.keys("*")} == wanted
 
 
@@ -144,28 +159,39 @@ def test_a_user_is_read_by_documented_names(plain):
     assert fields == {
         "watches": "1",
         "ratings": "1",
-        "actions": "2",
+        "actions": "3",
         "hidden": "1",
         "rating_sum": "4.5",
-        "first_ts": "500",
+        "first_ts": "400",
         "last_ts": "2000",
         "mode": "personalized",
         "list_sequence": "4",
         "impressions": '{"77":1.0}',
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
-        "at:action-events:3": "5",
+        "at:action-events:3": "6",
     }
     assert [json.loads(entry) for entry in plain.lrange(f"{user}:recent", 0, -1)] == [
         ["11", 2000, "rate", 0.9, True],
         ["10", 1000, "watch", 0.5, True],
         ["12", 500, "like", 0.25, True],
+        ["12", 400, "like", 0.25, True],
     ]
     assert plain.smembers(f"{user}:seen") == {"10", "11", "12"}
+    assert plain.hgetall(f"{user}:again") == {"12": "1"}
     assert plain.hgetall(f"{user}:hidden") == {"12": "hide 1500"}
     assert float(plain.hget(f"{user}:genres", "Drama")) == pytest.approx(0.5)
     assert plain.get(f"{user}:recs") == LIST.decode()
-    assert plain.zscore(f"{user}:events:watch", "e1") == (7 * 4096 + 3) * 4 + 2 + 1
+    assert plain.smembers(f"{user}:guests") == {"u{2}"}
+    assert plain.get("user:{u%7B2%7D}:merged") == "u{1}"
+
+
+def test_counted_events_are_read_by_the_documented_form(written):
+    """Sixteen bytes for each event: the beginning of the SHA-1 of its id, and where it lay and what it counts for."""
+    with Redis.from_url(written) as client:
+        records = client.get("user:{u%7B1%7D}:ids:watch")
+    mark = hashlib.sha1(b"e1", usedforsecurity=False).digest()[:8]
+    assert records == mark + struct.pack(">d", (7 * 4096 + 3) * 8 + 2 + 1)
 
 
 def test_quality_is_read_by_documented_names(plain):
@@ -192,7 +218,7 @@ def test_items_are_read_by_documented_names(plain):
     assert plain.hgetall("items:{p3}:watches") == {"10": "1"}
     assert plain.hgetall("items:{p3}:ratings") == {"11": "1"}
     assert plain.hgetall("items:{p3}:rating_sum") == {"11": "4.5"}
-    assert plain.hgetall("items:{p3}:actions") == {"12": "2"}
+    assert plain.hgetall("items:{p3}:actions") == {"12": "3"}
     fields = plain.hgetall("items:{p3}:at")
     marks = {name: fields.pop(name) for name in list(fields) if name.partition(":")[0] in ("mark", "marked", "safe")}
     assert len(marks) == 3 * 3
@@ -200,7 +226,7 @@ def test_items_are_read_by_documented_names(plain):
     assert fields == {
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
-        "at:action-events:3": "5",
+        "at:action-events:3": "6",
     }
     assert plain.hgetall("items:{p3}:clock:rate") == {
         "newest_ts": "2000",
@@ -243,7 +269,7 @@ def test_lookups_read_the_same(written):
     with connect_to_read(written) as client:
         lookups = Lookups(client)
         profile = lookups.profile("u{1}", n=1)
-        assert (profile.watches, profile.ratings, profile.actions) == (1, 1, 2)
+        assert (profile.watches, profile.ratings, profile.actions) == (1, 1, 3)
         assert (profile.mode, profile.seen, profile.hidden) == ("personalized", 3, 1)
         assert profile.recent == (Interaction("11", 2000, "rate", 0.9),)
         assert [one.item_id for one in lookups.profile("u{1}", n=3).recent] == ["11", "10"]  # without what is hidden
@@ -252,6 +278,9 @@ def test_lookups_read_the_same(written):
         assert [item_id for item_id, _ in lookups.trending(5, "Drama")] == ["10"]
         assert lookups.genres() == ("Drama",)
         assert lookups.items(["10", "zz"]) == {"10": Item("10", "Heat", 1995, ("Drama",))}
+        assert lookups.items(["9"]) == {"9": Item("10", "Heat", 1995, ("Drama",))}  # by an id that it had
+        ids = {given: lookups.item_ids(given) for given in ("10", "9", "1", "", "zz")}
+        assert ids == {"10": ("10",), "9": ("10",), "1": ("10",), "": ("10", "11"), "zz": ()}  # 1 is no beginning
         assert lookups.profile("stranger") is None
         assert lookups.recommendation("stranger") is None
         assert not client.keys("*stranger*")

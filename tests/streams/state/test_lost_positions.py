@@ -148,7 +148,9 @@ async def test_a_cluster_of_which_a_part_was_emptied_is_refused_until_all_of_it_
     with Redis.from_url(nodes[1].url) as plain:
         plain.flushall()
     left = size(nodes)
-    with pytest.raises(StateError, match=r"either empty all .* `reelstream rebuild --to URL`") as caught:
+    with pytest.raises(
+        StateError, match=r"either delete .*`reelstream redis clear --yes`.* `reelstream rebuild --to URL`"
+    ) as caught:
         await state.apply([watch(20, "u0"), watch(21, "u1", 2)])
     assert not isinstance(caught.value, StateMoved)
     assert "\n" not in str(caught.value)

@@ -25,6 +25,7 @@ FOUND = LiveQuality(
     {"p-watch-events": {0: 5, 1: 7}},
     9,
     {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
+    ("forgotten:1",),
 )
 
 

@@ -10,7 +10,7 @@ from streams.records.records import Action, Origin, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
 from streams.state.calls import StoredList
-from streams.state.keys import CATALOG_REJECTED, HINTS_REJECTED
+from streams.state.keys import CATALOG_REJECTED, DATA_REQUESTS_REJECTED, HINTS_REJECTED
 from streams.state.library import code_of_library, install
 from streams.state.rights import missing_rights, require_rights
 from streams.state.store import ModelPointer, State
@@ -65,7 +65,7 @@ def test_an_ordinary_user_lacks_nothing(as_user, role):
         ("trainer", "-info", "trainer: INFO must be allowed for finding out which server answers, got "),
         ("scorekeeper", "-lpush", "scorekeeper: LPUSH must be allowed for live figures, got "),
         ("digest", "-scan", "digest: SCAN must be allowed for going over all users, got "),
-        ("digest", "-zrevrange", "digest: ZREVRANGE must be allowed for going over all users, got "),
+        ("digest", "-smembers", "digest: SMEMBERS must be allowed for going over all users, got "),
         ("rebuild target", "-restore", "rebuild target: RESTORE must be allowed for copying lists from another server"),
         (
             "rebuild",
@@ -119,7 +119,7 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
     await state.put_catalogue([film], ["gone"])
     await state.catalogue_ids()
     assert await state.has_catalogue()
-    for key in (CATALOG_REJECTED, HINTS_REJECTED):
+    for key in (CATALOG_REJECTED, HINTS_REJECTED, DATA_REQUESTS_REJECTED):
         await state.note_rejected(key, {0: 1})
         await state.rejected(key)
     await state.exposure(1, ["i"])

@@ -250,7 +250,7 @@ async def test_a_user_is_forgotten_after_idling(client):
     await state.apply([watch(0, "a", 1, genres=("Drama",)), rate(0, "a", 1, 5.0)])
     await state.store_lists([StoredList("u", 2, "cold_start", b"{}")])
     keys = sorted(await client.keys("user:*"))
-    assert len(keys) == 7  # profile, recent, seen, genres, recs, event ids of both topics
+    assert len(keys) == 8  # profile, recent, seen, again, genres, recs, event ids of both topics
     assert all([59_000 < await client.pttl(key) <= 60_000 for key in keys])
     await state.apply([watch(1, "late", 0)])
     assert all([59_000 < await client.pttl(key) <= 60_000 for key in keys])

@@ -6,6 +6,7 @@ from redis.asyncio.cluster import RedisCluster
 from model.catalogue import Catalogue, Item
 from model.history import Profile
 from model.similar import SimilarItems
+from streams.records.data_requests import DataRequest
 from streams.records.records import Origin, Rating, Watch
 from streams.state.store import ModelPointer, State, StoredList
 
@@ -45,4 +46,10 @@ async def test_every_call_keeps_to_one_slot(cluster_port):
     await state.move_model(ModelPointer("v1", "file:///m", 1))
     assert await state.current_model() == ModelPointer("v1", "file:///m", 1)
     assert {at.applied for at in (await state.positions([("watch-events", 3), ("rate-events", 3)])).values()} == {0}
+    await state.link_guests([("v", None, "u{1}")])
+    state.merges.put(0, "v", DataRequest("v", "m", 1, "merge", (), "u{1}"))
+    account = (await state.profiles(["u{1}"]))["u{1}"]
+    assert (account.watches, account.ratings, account.seen) == (2, 1, 2)
+    assert await state.seen_among([(account, ["10", "11", "12"])]) == [frozenset({"10", "11"})]
+    assert await state.remove_users(["v"]) > 0
     await client.aclose()

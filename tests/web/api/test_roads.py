@@ -162,12 +162,54 @@ def test_a_trace_goes_from_a_request_to_its_records(api, served, until):
         ),
         ("POST", "/events", {"json": {}, "headers": {"origin": "http://elsewhere.example"}}, 403),
         ("GET", "/hot", {"headers": {"host": "elsewhere.example"}}, 421),
-        ("DELETE", "/users/ann", {}, 501),
+        ("DELETE", "/users/%20ann", {}, 404),
+        ("DELETE", "/users/ann?wait_ms=-1", {}, 422),
+        ("POST", "/users/%20ann/merge", {"json": {"into": "bob"}}, 404),
+        ("POST", "/users/ann/merge", {"json": {"into": "ann"}}, 409),
+        ("POST", "/users/ann/merge", {"json": {"into": " bob"}}, 422),
+        ("POST", "/users/ann/merge", {"json": {}}, 422),
+        ("POST", "/users/ann/merge?wait_ms=-1", {"json": {"into": "bob"}}, 422),
+        ("POST", "/users/ann/merge", {"content": b"into=bob"}, 415),
     ],
 )
 def test_every_problem_has_one_form(api, method, path, options, status):
     """Whatever is wrong is answered with problem details that say what was required."""
     assert problem(api.request(method, path, **options))["status"] == status
+
+
+def test_a_user_is_forgotten(api, served, until):
+    """DELETE answers 200 where nothing is left, says what was erased and what Kafka holds; the user is unknown then."""
+    event = {"event_id": "x-1", "user_id": "xaver", "item_id": "2", "progress": 0.9}
+    assert api.post("/events", json=event).status_code == 200
+    until(lambda: served.redis.exists("user:{xaver}:recs"), 60, lambda: "a list of xaver's")
+    answer = api.delete("/users/xaver?wait_ms=10000")
+    told = answer.json()
+    assert (answer.status_code, told["done"], told["pending"]) == (200, True, []), told
+    assert "user:{xaver}" in told["erased"]["redis"]
+    assert {one["topic"].rpartition("-events")[1] for one in told["kafka"]} == {"-events", ""}
+    assert told["forgotten"]["request_id"] == told["request_id"]
+    assert served.breaches("data-requests") == []
+    assert api.get("/users/xaver").status_code == 404
+    assert served.redis.keys("user:*xaver*") == []
+
+
+def test_a_guest_becomes_a_user(api, served, until):
+    """POST merge answers 200 once the account has the guest, the same again, and 409 for another one or a circle."""
+    for user, item in (("guest-1", "2"), ("gina", "3")):
+        event = {"event_id": f"{user}-1", "user_id": user, "item_id": item, "progress": 0.9}
+        assert api.post("/events", json=event).status_code == 200
+        until(lambda user=user: served.redis.exists(f"user:{{{user}}}:recs"), 60, lambda: "a list")
+    first = api.post("/users/guest-1/merge?wait_ms=10000", json={"into": "gina"})
+    told = first.json()
+    assert (first.status_code, told["done"], told["account"], told["into"]) == (200, True, "gina", "gina"), told
+    assert api.post("/users/guest-1/merge", json={"into": "gina"}).json() == told
+    assert api.get("/users/guest-1").status_code == 404
+    assert api.get("/users/gina").json()["watches"] == 2
+    assert served.breaches("data-requests") == []
+    for user, into in (("guest-1", "ann"), ("gina", "guest-1")):
+        refused = api.post(f"/users/{user}/merge", json={"into": into})
+        assert problem(refused)["status"] == 409
+        assert into in refused.json()["detail"] or user in refused.json()["detail"]
 
 
 def test_a_body_without_a_length_is_bounded_too(api):

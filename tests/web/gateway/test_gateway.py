@@ -29,7 +29,7 @@ def served(install, until):
 
 async def listed(gateway, user_id, at_least):
     """Return the user's stored list once it has seen so many events."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             body = await gateway.list_of(user_id)
             if body is not None and orjson.loads(body)["sequence"] >= at_least:
@@ -53,7 +53,7 @@ async def test_events_count_once_and_lead_to_lists(served):
             first = asyncio.create_task(anext(lists))
             await asyncio.sleep(0)
             results = await gateway.send_events(events)
-            assert orjson.loads(await asyncio.wait_for(first, 30))["user_id"] == "ann"
+            assert orjson.loads(await asyncio.wait_for(first, 90))["user_id"] == "ann"
         assert [one.status for one in results] == ["accepted"] * 3 + ["refused"] * 3 + ["accepted"]
         assert [one.cause for one in results[3:6]] == ["bad_field", "missing_field", "not_an_object"]
         assert [one.event_id for one in results[:6]] == ["g-1", "g-2", "g-3", "g-4", "g-5", None]

@@ -46,7 +46,7 @@ async def test_who_follows_a_user_misses_no_list_and_gets_none_twice():
     lists._hand_out(published(listed("e", 5, "refused", request_id="s")))
     lists._hand_out(published(None))
     lists._hand_out(published(listed("f", 6)))
-    found.append(await asyncio.wait_for(anext(following), 5))
+    found.append(await asyncio.wait_for(anext(following), 30))
     assert [orjson.loads(body)["rec_id"] for body in found] == ["b", "c", "f"]
 
 
@@ -127,13 +127,13 @@ async def test_nobody_waits_while_the_catalogue_is_read_anew(monkeypatch):
     assert [one["item_id"] for one in await titles.search("BOATS", 5)] == ["1"]
     shelf.may_answer.clear()
     shelf.items.append(Item("2", "Night Ferry", None, ("Comedy", "Drama")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await titles.search("ferry", 5) == []
         assert await titles.genres() == {"Drama": 1}
     [(_, counted)] = lookups.figures()
     assert counted == {("catalogue", "miss"): 1, ("catalogue", "hit"): 2}
     shelf.may_answer.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         found = await titles.search("ferry", 5)
         while not found:
             await asyncio.sleep(0)
@@ -208,3 +208,14 @@ async def test_others_have_their_turn_while_a_batch_is_checked():
     assert [one.status for one in results] == ["accepted"] * 1000
     assert len(turns) >= 20
     assert max(later - before for before, later in itertools.pairwise([0, *turns, 1000])) <= 50
+
+
+async def test_a_withdrawal_goes_to_the_topic_of_its_event():
+    """The kind of the event says which; without one, or with what an event has, it is refused."""
+    producer = Acknowledging()
+    told = [{"user_id": "ann", "withdraws": 7, "kind": kind} for kind in ("watch", "rate", "hide")]
+    told += [{"user_id": "ann", "withdraws": "e"}, {"user_id": "ann", "withdraws": "e", "kind": "rate", "rating": 4}]
+    results = await EventSender(producer, NOWHERE).send(told)
+    assert [one.cause for one in results] == [None, None, None, "bad_field", "bad_field"]
+    assert [topic for topic, *_ in producer.sent] == ["watch-events", "rate-events", "action-events"]
+    assert {orjson.loads(value)["withdraws"] for _, value, *_ in producer.sent} == {"7"}

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from redis import Redis
 
+from streams.redis.connection import connect_to_read
 from streams.registry.registry import Registry
 from streams.stack import open_stack
 from tests.toy import toy_snapshot
@@ -54,7 +54,7 @@ def served(install, stack, tmp_path_factory):
         installation = install()
         installation.settings = installation.settings.at(stack.kafka, own.valkey.url)
         installation.redis.close()
-        installation.redis = Redis.from_url(own.valkey.url, decode_responses=True)
+        installation.redis = connect_to_read(own.valkey.url, prefix=installation.settings.prefix)
         no_keys = str(installation.folder / "no-keys.json")
         with (
             installation.process("worker", "--personalize-at", "3", "--expose", "0") as worker,

@@ -1,8 +1,8 @@
 import numpy as np
 
+from model import sampling
+from model.sampling import NegativeSampler
 from model.sequences import Sequences
-from model.training import sampling
-from model.training.sampling import NegativeSampler
 
 
 def test_negatives_are_items_the_user_did_not_touch():
