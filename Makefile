@@ -1,8 +1,10 @@
 # The whole project from a bare machine: Python 3.11, make and git. `make help` lists the targets.
 PYTHON ?= python3.11
 # Processes that test side by side, each with a Valkey of its own, all with one Kafka: more than cores, as some wait.
-PYTEST_WORKERS ?= 3
+PYTEST_WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(PYTEST_WORKERS) --dist=loadfile --no-loadscope-reorder
+# Without compiled modules on disk each of the hundreds of processes that the tests start would compile them anew.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
@@ -67,11 +69,13 @@ format: setup ## format the code
 RESOLVE = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	--python-version 3.11 pyproject.toml
 
-# The second is held to the versions of the first, so that what is tested is what the image runs. It lacks triton, which
-# torch needs for `torch.compile` only: 688 MB.
-lock: ## resolve the dependencies anew: everything, and of it what the image needs
+# The others are held to the versions of the first, so that what is tested is what the images run. The last, of the image
+# that trains, lacks triton, which torch needs for `torch.compile` only: 688 MB.
+lock: ## resolve the dependencies anew: everything, and of it what serving needs, and what training needs
 	$(RESOLVE) --all-extras --group dev -o requirements-dev.lock
-	$(RESOLVE) --extra large --extra web --extra trace --constraints requirements-dev.lock --no-emit-package triton -o requirements.lock
+	$(RESOLVE) --extra large --extra web --extra trace --constraints requirements-dev.lock -o requirements.lock
+	$(RESOLVE) --extra large --extra web --extra trace --extra train --constraints requirements-dev.lock \
+		--no-emit-package triton -o requirements-train.lock
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -11,16 +11,18 @@ from redis import Redis
 
 user_id = sys.argv[1] if len(sys.argv) > 1 else "ann"
 escaped = user_id.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")  # as docs/reference/redis.md says
-key = f"user:{{{escaped}}}"
+prefix = os.environ.get("REELSTREAM_PREFIX", "")
+key = f"{prefix}user:{{{escaped}}}"
 with Redis.from_url(os.environ["REELSTREAM_REDIS"], decode_responses=True, socket_timeout=5) as redis:
     user = redis.hgetall(key)
     published = redis.get(f"{key}:recs")
     if published is None:
-        items = redis.zrange("hot:all", 0, 9, desc=True)
+        items = redis.zrange(f"{prefix}hot:all", 0, 9, desc=True)
         print(f"{user_id} has no list yet; trending is:")
     else:
         items = [item["item_id"] for item in json.loads(published)["items"]]
-        print(f"{user_id}: {user['watches']} watches, {user['ratings']} ratings, mode {user['mode']}")
-    described = redis.hmget("catalog:items", items) if items else []
+        watches, ratings = user.get("watches", 0), user.get("ratings", 0)  # none of an account of guests alone
+        print(f"{user_id}: {watches} watches, {ratings} ratings, mode {user['mode']}")
+    described = redis.hmget(f"{prefix}catalog:items", items) if items else []
     for rank, (item, known) in enumerate(zip(items, described, strict=True), start=1):
         print(f"{rank:3}  {item:8}  {json.loads(known)['title'] if known else item}")
