@@ -5,7 +5,7 @@ The only place where the parts of a worker are joined.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -158,8 +158,12 @@ def build_worker(
         await worker.stop()
         await client.aclose()
 
+    async def begin(_: Any, assigned: Iterable[Any], **__: Any) -> None:
+        worker.recovery.begin([(at.topic, at.partition) for at in assigned])
+
     _add_agents(app, worker)
     app.task(run)
+    app.on_partitions_assigned.connect(begin)
     app.on_before_shutdown.connect(close)
     return app
 

@@ -362,10 +362,10 @@ async def _recover(worker: Worker) -> None:
             missing = await worker.recovery.check_state()
             await _set_people_right(worker)
             await _apply_missing(worker, missing)
+            await worker.recovery.note_recovered()
             await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
         except StateMoved:
             continue
-        worker.recovery.note_recovered()
         return
 
 
@@ -373,8 +373,8 @@ async def _check_positions(worker: Worker) -> None:
     missing = await worker.recovery.check_positions()
     await _set_people_right(worker)
     await _apply_missing(worker, missing)
+    await worker.recovery.note_recovered()
     await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
-    worker.recovery.note_recovered()
 
 
 async def _set_people_right(worker: Worker) -> None:

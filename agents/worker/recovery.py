@@ -8,7 +8,7 @@ compared and ranges named; ``agents.worker.batch`` reads them and applies their 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.reading.lost_offsets import log_lost_offsets
@@ -74,7 +74,7 @@ class StateRecovery:
         self._assigned = assigned
         self._follows = follows
         self._next: dict[TopicPartition, int] = {}
-        self._committed: dict[TopicPartition, int] = {}  # of partitions in which nothing is handled here
+        self._committed: dict[TopicPartition, int] = {}  # by the group when a partition was looked at last
         self._checked: frozenset[TopicPartition] = frozenset()
         self._in_check: frozenset[TopicPartition] = frozenset()
         self._lost_to: dict[TopicPartition, int] = {}
@@ -86,10 +86,22 @@ class StateRecovery:
         for origin in origins:
             self._next[origin.topic, origin.partition] = origin.offset + 1
 
+    def begin(self, topic_partitions: Collection[TopicPartition]) -> None:
+        """Know nothing of partitions that were assigned just now: others may have owned them meanwhile."""
+        self._checked -= frozenset(topic_partitions)
+        self._in_check -= frozenset(topic_partitions)
+        for at in topic_partitions:
+            self._next.pop(at, None)
+            self._committed.pop(at, None)
+
     @property
     def handled(self) -> Mapping[TopicPartition, int]:
-        """The offset after the last record that was handled, of each partition, here or by whoever owned it before."""
-        return self._committed | self._next
+        """The offset after the last record that was handled, here or by whoever owned the partition before.
+
+        Of partitions of which the Redis known now was recovered: there it has all of that.
+        """
+        known = self._committed | self._next
+        return {at: known[at] for at in self._checked & self._assigned() if at in known}
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -133,8 +145,9 @@ class StateRecovery:
         await self._state.know_servers()
         return await self.check_positions()
 
-    def note_recovered(self) -> None:
-        """Say that all ranges of the last check are applied."""
+    async def note_recovered(self) -> None:
+        """Say that all ranges of the last check are applied, to others too."""
+        await self._state.note_recovered(self._in_check - self._checked)
         self._checked = self._in_check
 
     async def read(self, reader: RangeReader, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:

@@ -176,9 +176,9 @@ class Worker:
 
     @property
     def handled(self) -> Mapping[TopicPartition, int]:
-        """The offset of each partition before which all is handled, also the ends of transactions."""
-        handled, done = self.recovery.handled, self.done_to()
-        return {at: max(handled.get(at, 0), done.get(at, 0)) for at in handled.keys() | done.keys()}
+        """The offset before which all is handled, also ends of transactions; of each partition that is recovered."""
+        done = self.done_to()
+        return {at: max(offset, done.get(at, 0)) for at, offset in self.recovery.handled.items()}
 
     async def ready(self) -> None:
         """Wait until the worker may take events."""

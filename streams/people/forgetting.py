@@ -128,15 +128,16 @@ class StateForgetter:
         ends : the offsets before which everything is applied, of all partitions.
         """
         for some in _chunks(self._uncleared(partitions)):
-            everywhere = range(self._settings.partitions)
-            await self._delete_nobodies(one for _, one in some if self._is_within(one, ends, everywhere))
+            await self._delete_nobodies(one for _, one in some if self._is_within(one, ends))
 
-    async def clear_handled(self, partitions: Collection[int], next_of: Mapping[TopicPartition, int]) -> None:
-        """Delete the nobodies with events in our partitions, once every event of before is applied where theirs lie.
+    async def clear_handled(self, partitions: Collection[int], handled: Mapping[TopicPartition, int]) -> None:
+        """Delete the nobodies with events in our partitions, once every event of before is applied, of any partition.
+
+        Where Redis went back, a nobody may lack events of a partition that its owner is still about to recover.
 
         Parameters
         ----------
-        next_of : the offset after the last handled record; Redis may know more.
+        handled : the offset after the last record that was handled, of partitions that are recovered.
         """
         looked_at = self._looked_at(partitions)
         if self._all_cleared == looked_at:
@@ -145,13 +146,13 @@ class StateForgetter:
         if not waiting:
             self._all_cleared = looked_at
             return
-        prefix, everywhere = self._settings.prefix, range(self._settings.partitions)
-        stand = await self._state.positions(
-            (prefix + topic, number) for topic in topics.EVENTS for number in everywhere
-        )
-        reached = {at: max(found.applied + 1, next_of.get(at, 0)) for at, found in stand.items()}
+        highest: dict[TopicPartition, int] = {}
+        for _, one in waiting:
+            for at, offset in one.places(self._settings.prefix).items():
+                highest[at] = max(offset, highest.get(at, 0))
+        reached = await self._reached(highest, handled)
         for some in _chunks(waiting):
-            places = [tuple(self._places(one, everywhere)) for _, one in some]
+            places = [tuple(one.places(self._settings.prefix)) for _, one in some]
             asked = [(one.nobody, at) for (_, one), at in zip(some, places, strict=True)]
             stands = await self._state.user_positions(asked)
             done = []
@@ -159,7 +160,7 @@ class StateForgetter:
                 numbers = {at[1] for at, applied in zip(own, found, strict=True) if applied >= 0}
                 if numbers.isdisjoint(partitions):  # there is none, or it is others'
                     self._of_others.add(one.nobody)
-                elif self._is_within(one, reached, numbers):
+                elif self._is_within(one, reached):
                     done.append(one)
             await self._delete_nobodies(done)
 
@@ -198,7 +199,7 @@ class StateForgetter:
     async def carry_out(
         self,
         owned: Callable[[], Collection[int]],
-        next_of: Mapping[TopicPartition, int],
+        handled: Mapping[TopicPartition, int],
         publish: Callable[[DataRequest, int], Awaitable[None]],
     ) -> tuple[str, ...]:
         """Carry out the open forgettings of our partitions of which every earlier event is handled.
@@ -210,7 +211,8 @@ class StateForgetter:
         Parameters
         ----------
         owned : returns the partitions that are ours now.
-        next_of : the offset of each partition before which all is handled, also the ends of transactions.
+        handled : the offset before which all is handled, also the ends of transactions; of partitions that are
+            recovered.
         publish : says on the topic what became of a request in a partition.
 
         Returns
@@ -224,7 +226,7 @@ class StateForgetter:
             # Step 1
             ends = await self._ends_of(request)
             # Step 2
-            reached = await self._reached(ends, partition, next_of)
+            reached = await self._reached(ends, handled)
             behind = [at for at, end in ends.items() if reached[at] < end]
             if behind:
                 self._waits.note(request.request_id, behind[0], reached[behind[0]], ends[behind[0]])
@@ -264,7 +266,6 @@ class StateForgetter:
                 await self._state.remove_choices([user_id])
                 if self.feed.merges.request_of(user_id) is not None:  # later events are the account's
                     self.feed.merges.changed[user_id] = partition
-                self._cleared.add(answered.forgotten[-1].nobody)
                 logger.info("forget.done request %s", answered.forgotten[-1].request_id)
                 done.append(user_id)
             del self._undeleted[user_id]
@@ -285,23 +286,23 @@ class StateForgetter:
         return self._ends[request.request_id]
 
     async def _reached(
-        self, ends: Mapping[TopicPartition, int], partition: int, next_of: Mapping[TopicPartition, int]
+        self, ends: Mapping[TopicPartition, int], handled: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, int]:
         """Return the offset before which everything is applied: here, or in other partitions by whoever owns them.
 
         A user's events lie in the partition of the request, unless a producer has chosen partitions in another way. Bad
-        records move no position; the group's commits go past them.
+        records move no position; the group's commits go past them, and hold where the owner has recovered this Redis.
         """
         stand = await self._state.positions(ends)
-        reached = {at: max(stand[at].applied + 1, next_of.get(at, 0)) for at in ends}
-        behind = [at for at, end in ends.items() if at[1] != partition and reached[at] < end]
+        reached = {at: max(stand[at].applied + 1, handled.get(at, 0)) for at in ends}
+        behind = [at for at, end in ends.items() if reached[at] < end and stand[at].is_recovered]
         if behind:
             committed = await committed_offsets(self._settings, self._settings.prefix + WORKER_GROUP, behind)
             reached |= {at: max(reached[at], offset) for at, offset in committed.items()}
         return reached
 
-    def _is_within(self, one: Forgetting, ends: Mapping[TopicPartition, int], numbers: Collection[int]) -> bool:
-        return all(ends.get(at, 0) >= offset for at, offset in self._places(one, numbers).items())
+    def _is_within(self, one: Forgetting, ends: Mapping[TopicPartition, int]) -> bool:
+        return all(ends.get(at, 0) >= offset for at, offset in one.places(self._settings.prefix).items())
 
 
 def _chunks(values: Sequence[tuple[str, Forgetting]]) -> Iterable[Sequence[tuple[str, Forgetting]]]:

@@ -52,6 +52,7 @@ __all__ = [
     "read_part",
     "read_profile",
     "read_verdict",
+    "remove_call",
     "user_call",
 ]
 
@@ -271,6 +272,12 @@ def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:
         "FCALL_RO", f"{LIBRARY}_read", 5,
         keys.profile, keys.recent, keys.seen, keys.genres, keys.hidden, config.recent_returned,
     )  # fmt: skip
+
+
+def remove_call(user_id: str, servers: str) -> tuple[Any, ...]:
+    """Return the call that deletes a user, on one of these servers alone; its answer is how many keys there were."""
+    keys = UserKeys.of(user_id).own()
+    return "FCALL", f"{LIBRARY}_remove_user", len(keys), *keys, servers
 
 
 def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:

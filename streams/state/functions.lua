@@ -706,6 +706,12 @@ local function amend_list(keys, args)
   return 1
 end
 
+-- Delete what is kept of a user, unless this server may hold less than the caller has seen applied.
+-- keys: those of the user to delete   args: 1 known servers
+local function remove_user(keys, args)
+  return refusal(args[1]) or redis.call('DEL', unpack(keys))
+end
+
 -- items --------------------------------------------------------------------------------------------------------
 
 -- Trending decays with the own time of each topic of a partition, a clock that no few events can move far. An event near
@@ -1014,6 +1020,7 @@ redis.register_function('reelstream_v8_model_announced', model_announced)
 redis.register_function('reelstream_v8_model_measured', model_measured)
 redis.register_function('reelstream_v8_store_list', store_list)
 redis.register_function('reelstream_v8_amend_list', amend_list)
+redis.register_function('reelstream_v8_remove_user', remove_user)
 redis.register_function('reelstream_v8_count_items', count_items)
 redis.register_function('reelstream_v8_replace_zset', replace_zset)
 redis.register_function{function_name = 'reelstream_v8_read', callback = read, flags = {'no-writes'}}

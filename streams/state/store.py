@@ -50,6 +50,7 @@ from streams.state.calls import (
     read_part,
     read_profile,
     read_verdict,
+    remove_call,
     user_call,
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
@@ -151,11 +152,14 @@ class Position:
         users rest on other servers, it is the position of at least 10 s before, which has reached every disk and
         replica that it will ever reach.
     is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
+    is_recovered : whether the worker that owns it has compared the servers known now with Kafka. What the group has
+        committed there is applied then, also where its last records were bad, and moved no position.
     """
 
     applied: int
     certain: int
     is_foreign: bool = False
+    is_recovered: bool = False
 
 
 class OtherOriginals(StateError):  # noqa: N818 - what was found
@@ -271,7 +275,7 @@ class State:
         StateError
             If it is a cluster that has lost positions, which cannot be recovered.
         """
-        servers = ",".join(sorted(self._servers))
+        servers = self._known_servers
         users = _grouped(events, lambda event: event[1].user_id)
         partitions = _grouped(events, lambda event: event[0].partition)
         bounds = self._known_positions.bounds
@@ -648,16 +652,25 @@ class State:
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
             found = await self._call_all(
-                ("HMGET", PartitionKeys.of(partition).at, name, name.replace("at:", "safe:", 1), "server")
+                ("HMGET", PartitionKeys.of(partition).at, name, *_beside(name, "safe", "recovered"), "server")
                 for (_, partition), name in zip(wanted, names, strict=True)
             )
-        positions = {}
-        for topic_partition, (*offsets, server) in zip(wanted, found, strict=True):
+        positions, servers = {}, self._known_servers.encode()
+        for topic_partition, (*offsets, recovered, server) in zip(wanted, found, strict=True):
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
             is_foreign = server is not None and server.decode() not in self._servers
-            positions[topic_partition] = Position(applied, applied if len(self._servers) <= 1 else safe, is_foreign)
+            certain = applied if len(self._servers) <= 1 else safe
+            positions[topic_partition] = Position(applied, certain, is_foreign, recovered == servers)
             self._known_positions.note(topic_partition, applied)
         return positions
+
+    async def note_recovered(self, topic_partitions: Iterable[TopicPartition]) -> None:
+        """Tell other workers that the servers known now hold all that was handled in these partitions."""
+        with answered("state: noting which partitions are recovered"):
+            await self._call_all(
+                ("HSET", PartitionKeys.of(at[1]).at, *_beside(position_field(*at), "recovered"), self._known_servers)
+                for at in topic_partitions
+            )
 
     async def user_positions(self, wanted: Sequence[tuple[str, Sequence[TopicPartition]]]) -> list[list[int]]:
         """Return, for each user and topic partitions, how far they are applied to that user; -1 where nothing is."""
@@ -672,6 +685,12 @@ class State:
         """Delete everything that is kept under these users' ids but the modes chosen for them; return how many keys.
 
         Accounts forget those among them that are their guests. Who are their own guests stays: ``link_guests`` says it.
+
+        Raises
+        ------
+        StateMoved
+            If a server answers that ``know_servers`` has not found: it may lack events of theirs that were applied, and
+            these would count as a newcomer's when they are applied again.
         """
         accounts = await self.linked_accounts(user_ids)
         with answered(f"state: deleting {len(user_ids)} users"):
@@ -681,7 +700,7 @@ class State:
                 if account is not None
                 for call in _leaving_calls(guest, account)
             )
-            return sum(await self._call_all(("DEL", *UserKeys.of(user_id).own()) for user_id in user_ids))
+            return sum(await self._call_all(remove_call(user_id, self._known_servers) for user_id in user_ids))
 
     async def remove_choices(self, user_ids: Sequence[str]) -> None:
         """Take back the modes that were chosen by hand for these users."""
@@ -787,6 +806,10 @@ class State:
         )
         return {topic_partition: at for topic_partition, at in stored if at < bounds[topic_partition]}
 
+    @property
+    def _known_servers(self) -> str:
+        return ",".join(sorted(self._servers))
+
     async def _call_all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Send all calls in one round trip; each is atomic, the pipeline is not a transaction."""
         return await self._call_but(calls, None)
@@ -812,6 +835,11 @@ class State:
                 raise _moved() from error
             raise
         return replies
+
+
+def _beside(name: str, *others: str) -> tuple[str, ...]:
+    """Return the names of fields that stand beside the one of a position."""
+    return tuple(name.replace("at:", f"{other}:", 1) for other in others)
 
 
 def _raise_first(errors: Iterable[Exception]) -> None:

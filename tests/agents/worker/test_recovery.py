@@ -79,14 +79,48 @@ async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client)
     [missing] = await recovery.check_state()
     assert recovery.has_unchecked
     assert await recovery.check_positions() == (missing,)
-    recovery.note_recovered()
+    assert not recovery.handled
+    await recovery.note_recovered()
+    assert recovery.handled == {PARTITION: N_HANDLED}
     assert not recovery.has_unchecked
     assert await recovery.check_positions() == ()
+
+
+async def test_a_partition_that_came_back_is_checked_anew(recovery):
+    """Another worker may have owned it meanwhile, also while it was looked at: what was handled here tells nothing."""
+    assert await recovery.check_positions() == ()
+    recovery.begin([PARTITION])
+    await recovery.note_recovered()
+    assert recovery.has_unchecked
+    assert not recovery.handled
+    recovery.note(origins(0, N_HANDLED))
+    await recovery.check_positions()
+    await recovery.note_recovered()
+    assert not recovery.has_unchecked
+    recovery.begin([PARTITION])
+    assert recovery.has_unchecked
+    assert not recovery.handled
+
+
+async def test_others_know_which_redis_was_recovered(state, recovery, client):
+    """The mark is of the servers that were compared with Kafka; where there are others it says nothing."""
+    assert not (await state.positions([PARTITION]))[PARTITION].is_recovered
+    await recovery.check_positions()
+    await recovery.note_recovered()
+    assert (await state.positions([PARTITION]))[PARTITION].is_recovered
+    other = State(client)
+    assert not (await other.positions([PARTITION]))[PARTITION].is_recovered
+    await other.know_servers()
+    assert (await other.positions([PARTITION]))[PARTITION].is_recovered
+    other._servers = frozenset({"0" * 40})
+    assert not (await other.positions([PARTITION]))[PARTITION].is_recovered
 
 
 async def test_a_recovery_that_waits_for_a_batch_knows_of_it(state, recovery):
     """What is applied is handled before anybody else may look, or another Redis would lack it for good."""
     settings = Settings("unused:1", "redis://unused", "unused")
+    await recovery.check_positions()
+    await recovery.note_recovered()
     forgetter = StateForgetter(settings, state)
     originals = OriginalEvents(settings, state, lambda _: (), "worker")
     worker = SimpleNamespace(

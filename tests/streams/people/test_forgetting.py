@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.errors import StateAway
+from streams.errors import StateAway, StateMoved
 from streams.kafka import topics
 from streams.people.forgetting import StateForgetter
 from streams.reading.data_requests import DataRequestsFeed
@@ -93,13 +93,16 @@ async def test_only_what_is_within_the_ends_is_cleared(client, state, forgetter)
 
 
 async def test_between_batches_nobody_is_kept_until_all_of_before_is_applied(client, state, forgetter):
-    """What Redis has applied counts, and what was handled without an event; another partition's offsets do not."""
+    """What Redis has applied counts, and what was handled without an event, in all partitions."""
     forgetter.feed.note(0, DataRequest("ben", "f-2", 9).answered(0, {"watch-events": (10, 7)}))
+    elsewhere = {("watch-events", 1): 7}
     await state.apply(forgetter.relabelled([*watches("ann", 0, 6), *watches("ben", 6, 7)]))
-    await forgetter.clear_handled({0}, {("watch-events", 0): 7})
+    await forgetter.clear_handled({0}, {("watch-events", 0): 7} | elsewhere)
     assert len(await users(client)) == 2
     await state.apply(forgetter.relabelled(watches("ben", 7, 10)))
     await forgetter.clear_handled({0}, {("watch-events", 0): 7})
+    assert len(await users(client)) == 2  # events of ben may lie there that a Redis which went back has lost
+    await forgetter.clear_handled({0}, {("watch-events", 0): 7} | elsewhere)
     assert await users(client) == {NOBODY}
     await forgetter.clear_handled({1}, ENDS)
     assert await users(client) == {NOBODY}
@@ -171,6 +174,7 @@ class Asked:
         self.owned = self.kept = {0, 1}
         self.said = []
         self.meanwhile = lambda: None
+        self.handled = {}
 
     async def publish(self, *said):
         """Note what is said."""
@@ -180,7 +184,7 @@ class Asked:
 
     async def again(self):
         """Return who is forgotten now."""
-        return await self._forgetter.carry_out(lambda: self.owned, {}, self.publish)
+        return await self._forgetter.carry_out(lambda: self.owned, self.handled, self.publish)
 
 
 @pytest.fixture
@@ -204,6 +208,25 @@ async def test_who_could_not_be_deleted_is_deleted_next(client, state, forgetter
     assert await asked.again() == ("ben",)
     assert len(asked.said) == 1
     assert not forgetter.has_open
+    assert await users(client) == set()
+
+
+async def test_a_redis_that_may_have_gone_back_deletes_nobody(client, state, forgetter, asked):
+    """It may lack events that were handled, and these would be a newcomer's when they are applied again."""
+    forgetter._ends["f-5"] |= {("watch-events", 0): 9}  # three were lost with the server that was known
+    known, state._servers = state._servers, frozenset({"0" * 40})
+    asked.handled = {("watch-events", 0): 9}
+    with pytest.raises(StateMoved):
+        await asked.again()
+    assert await users(client) == {"ben"}
+    state._servers = known
+    await forgetter.set_apart({0, 1})
+    nobody = forgetter.feed.forgotten.of("ben")[0].nobody
+    assert await users(client) == {nobody}
+    await state.apply(forgetter.relabelled(watches("ben", 6, 9)))
+    assert (await state.profiles([nobody]))[nobody].watches == 9
+    assert await asked.again() == ("ben",)
+    await forgetter.clear_handled({0, 1}, {})
     assert await users(client) == set()
 
 

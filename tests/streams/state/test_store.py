@@ -217,8 +217,13 @@ async def test_another_server_is_refused_before_anything_changes(state, client):
     with pytest.raises(StateMoved, match="another one"):
         await state.apply([watch(0, "a", 1)])
     assert await client.keys("*") == []
+    await client.hset("user:{u}", "watches", 1)
+    with pytest.raises(StateMoved, match="another one"):
+        await state.remove_users(["u"])
+    assert await client.keys("*") == [b"user:{u}"]
     assert await state.has_moved()
     assert await state.know_servers()
+    assert await state.remove_users(["u"]) == 1
     assert (await state.apply([watch(0, "a", 1)])).fresh == 1
 
 
