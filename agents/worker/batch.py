@@ -138,6 +138,8 @@ async def _applied(worker: Worker, records: Sequence[RawRecord], batch: Sequence
     began, times = time.perf_counter(), StepTimes()
     redis, stage = Retry("worker", moved=partial(recover, worker)), partial(_step, worker, times)
     origins = [record.origin for record in records]
+    if worker.recovery.has_unchecked:
+        await redis.until_available(_check_alone, worker)
     await redis.until_available(_catch_up, worker, origins)
     with stage("decode"):  # Step 1
         decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)
@@ -149,6 +151,16 @@ async def _applied(worker: Worker, records: Sequence[RawRecord], batch: Sequence
         applied = await redis.until_available(_apply_next, worker, events, origins)
         await redis.until_available(clear_nobodies, worker)
     return _Underway(records, batch, decoded, applied, n_kept, times, began)
+
+
+async def _check_alone(worker: Worker) -> None:
+    """Bring Redis to where the group is in partitions that are new here, before any event of theirs is applied.
+
+    Who was forgotten meanwhile must be set apart first.
+    """
+    await worker.turns.others_over()
+    async with worker.applying:
+        await _check_positions(worker)
 
 
 async def _apply_next(worker: Worker, events: Sequence[SourcedEvent], origins: Sequence[Origin]) -> AppliedBatch:
@@ -378,7 +390,8 @@ async def _check_positions(worker: Worker) -> None:
 
 
 async def _set_people_right(worker: Worker) -> None:
-    """Let a Redis, or partitions that are new here, know who was forgotten and who was merged."""
+    """Let a Redis, or partitions that are new here, know who was forgotten and who was merged, by whomever."""
+    await worker.forgetter.feed.catch_up()
     await worker.forgetter.set_apart(worker.recovery.partitions)
     await worker.merger.link(worker.recovery.partitions)
 

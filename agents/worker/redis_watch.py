@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from functools import partial
 
+from agents.retry import Retry
 from agents.worker.batch import carry_out_requests, check_positions, clear_nobodies, recover
 from agents.worker.runtime import Worker
 
@@ -14,6 +16,7 @@ EVERY_S = 0.5  # another Redis is noticed by the next batch at once, and by an i
 
 async def watch_redis(worker: Worker) -> None:
     """Wait while workers are asked to, check a Redis or partitions new here, do what people ask; until cancelled."""
+    redis = Retry("worker", moved=partial(recover, worker))
     while True:
         if await worker.retry.until_available(worker.state.is_held):
             await _be_held(worker)
@@ -25,10 +28,10 @@ async def watch_redis(worker: Worker) -> None:
                 await check_positions(worker)
         elif worker.has_asked:
             async with worker.turns.alone():
-                await worker.retry.until_available(carry_out_requests, worker)
+                await redis.until_available(carry_out_requests, worker)
         elif worker.forgetter.is_clearing(worker.recovery.partitions):
             async with worker.turns.alone():
-                await worker.retry.until_available(clear_nobodies, worker)
+                await redis.until_available(clear_nobodies, worker)
         await asyncio.sleep(EVERY_S)
 
 

@@ -95,6 +95,51 @@ def test_worker_and_rebuild(install, until, beside):
         assert reelstream(at, *arguments)
 
 
+def keys_of(client):
+    """Return every key of a Redis with what it holds, as Redis dumps it."""
+    return {key: client.dump(key) for key in client.scan_iter(count=1000)}
+
+
+def newcomers(installation):
+    """Return what trends among newcomers, by partition and item."""
+    keys = [f"items:{{p{number}}}:newcomers:watch" for number in range(installation.settings.partitions)]
+    return {key: dict(installation.redis.zrange(key, 0, -1, withscores=True)) for key in keys}
+
+
+def test_a_redis_that_went_back_counts_the_forgotten_once(install, until):
+    """Its lost events are applied behind those that it has of the person, by a worker that has a batch at once."""
+    at, n = install(), [0]
+    at.send_all("catalog-items", [(i, {"item_id": i, "title": i, "year": 2000, "genres": ["Drama"]}) for i in ITEMS])
+
+    def send(worker, *users, times):
+        at.send_all("watch-events", [(u, watch(u, n[0] + k, ITEMS[k])) for k in range(times) for u in users])
+        n[0] += times
+        sent[0] += times * len(users)
+        until(lambda: applied(at, "watch-events") == sent[0], 60, worker.said)
+
+    sent = [0]
+    with at.process("worker") as worker, Redis.from_url(at.settings.redis) as client:
+        worker.await_ready()
+        send(worker, PERSON, "u1", times=9)
+        before = keys_of(client)
+        send(worker, PERSON, "u1", times=9)
+        until(lambda: at.redis.exists(f"user:{{{PERSON}}}:recs"), 30, worker.said)
+        reelstream(at, "forget", PERSON, "--wait", "30", "--archive", str(at.folder / "none"))
+        counted, hot = at.item_counts("watches"), newcomers(at)
+        worker.terminate(30)
+        client.flushdb()
+        for key, value in before.items():
+            client.restore(key, 0, value)
+        at.send_all("watch-events", [("u1", watch("u1", 100, ITEMS[20]))])
+    with at.process("worker") as worker:
+        until(lambda: applied(at, "watch-events") == sent[0] + 1, 60, worker.said)
+        until(lambda: PERSON.encode() not in dump(at) and b"forgotten:" not in dump(at), 30, worker.said)
+        assert at.item_counts("watches") == counted | {ITEMS[20]: 1}
+        now = newcomers(at)
+        assert {key: {item: now[key][item] for item in hot[key]} for key in hot} == hot
+        assert any(hot.values())
+
+
 def parquet_bytes(path):
     """Return all that a Parquet file says: its bytes, the values of its columns, and its metadata with statistics."""
     file = pq.ParquetFile(path)
