@@ -16,7 +16,7 @@ from streams.errors import DataError
 from streams.kafka.clients import blocking_consumer
 from streams.kafka.kafka_errors import cluster_required
 from streams.kafka.topics import event_topics
-from streams.people.asking import read_forgotten_users
+from streams.people.asking import read_once
 from streams.reading.polling import read_up_to
 from streams.records.data_requests import Forgotten
 from streams.records.decoding import RawRecord, decode_batch
@@ -112,7 +112,7 @@ def compare_with_topics(archive: EventArchive, settings: Settings) -> Iterator[A
     DataError
         If a file of the archive cannot be read.
     """
-    forgotten = read_forgotten_users(settings)
+    forgotten = read_once(settings).forgotten
     with cluster_required("archive", settings):
         consumer = blocking_consumer(settings, "audit")
     try:

@@ -4,7 +4,7 @@ import atexit
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from commands.parts.options import repeats_option
 from commands.parts.running import limit_threads, require_torch
 from commands.parts.telling import say_next, waiting
 from commands.parts.training_options import progress_bar, training_of, training_options
+from commands.study.archived import ArchivedEvents
 from commands.study.plain import train_plain
 from streams.errors import DataError, SettingsError
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     from model.training.fit import Progress, TrainingConfig, TrainingHooks
     from model.training.learner import Learner
     from model.training.rounds import Candidate
-    from replay.datasets.options import LogOptions
     from replay.datasets.readers import Dataset
     from replay.evaluation.version_check import VersionCheck
     from streams.registry.registry import Registry
-    from streams.settings import Settings
+    from streams.registry.versions import Version
 
 __all__ = ["train"]
 
@@ -139,12 +139,9 @@ def train(
     _prepare_torch(threads, device)
     leads = _join_peers(device)
     quiet = quiet or not leads
+    archived = None if archive is None else ArchivedEvents(archive, catalogue, given)
     with waiting(f"reading {dataset or archive}", quiet=quiet):
-        log = (
-            _recorded(str(dataset), seed, options, quiet=quiet)
-            if archive is None
-            else _archived(archive, catalogue, given)
-        )
+        log = archived.read() if archived else read_log(str(dataset), seed=seed, options=options, quiet=quiet)
     _registry(out).require_writable()
     training = training_of(len(log.interactions), epochs, negatives)
     training = replace(training, patience=patience or 0, restarts=restarts, device=device)
@@ -156,7 +153,8 @@ def train(
         if not leads:  # the process that leads measures and stores what all have trained
             return
         with waiting("comparing with simple methods", quiet=quiet):
-            report = _report(trained, learner, log, out, seed)
+            forgotten = archived.forgotten_since if archived else dict
+            report = _report(trained, learner, log, out, seed, forgotten)
     _tell(report, out, as_json=as_json)
 
 
@@ -208,9 +206,19 @@ def _trained(
 
 
 def _report(
-    trained: "tuple[Candidate, float]", learner: "Learner", log: "Dataset", out: str | None, seed: int
+    trained: "tuple[Candidate, float]",
+    learner: "Learner",
+    log: "Dataset",
+    out: str | None,
+    seed: int,
+    forgotten: Callable[[], Mapping[str, str]],
 ) -> dict[str, Any]:
-    """Measure and store what was trained, and return what there is to say about it."""
+    """Measure and store what was trained, and return what there is to say about it.
+
+    Parameters
+    ----------
+    forgotten : returns who was forgotten since the log was read, with what stands in each one's place.
+    """
     import numpy as np
 
     from model.training.gate import gate
@@ -222,7 +230,7 @@ def _report(
     popularity = {"hr@10": gated.popularity.hit_rate, "ndcg@10": gated.popularity.ndcg}
     check = check_version(candidate, np.random.default_rng(seed))
     stored = figures | {"popularity_hr@10": popularity["hr@10"]} | _lead_over_simple(check)
-    version = _store(candidate.snapshot, out, stored, seed)
+    version = _store(candidate.snapshot, out, stored, seed, forgotten)
     return {
         "metrics": figures,
         "popularity": popularity,
@@ -259,47 +267,6 @@ def _lead_over_simple(check: "VersionCheck | None") -> dict[str, float]:
     return {} if check is None else {"lead_over_simple": check.hit_rate - max(check.simple.values())}
 
 
-def _recorded(name_or_path: str, seed: int, options: "LogOptions | None" = None, *, quiet: bool = False) -> "Dataset":
-    return read_log(name_or_path, seed=seed, options=options, quiet=quiet)
-
-
-def _archived(url: str, catalogue: str | None, given: dict[str, Any]) -> "Dataset":
-    """Return the archived events with the items of a recorded log, or of the topic.
-
-    Guests' events are their accounts', as the topic ``data-requests`` says, wherever Kafka is asked at all.
-    """
-    from commands.parts.options import given_settings
-    from replay.datasets.archive import read_archive
-    from streams.people.asking import read_accounts
-
-    settings = given_settings(given)
-    items = _topic_items(settings) if catalogue is None else _recorded(catalogue, 0).catalogue
-    accounts = read_accounts(settings) if catalogue is None or given["kafka"] else {}
-    return read_archive(url, items, settings.prefix, settings.kinds, items.renames, accounts)
-
-
-def _topic_items(settings: "Settings") -> "Catalogue":
-    import asyncio
-
-    from streams.errors import TopicError
-    from streams.kafka.topics import verify_topics
-    from streams.reading.catalogue import CatalogueFeed
-
-    async def read() -> "Catalogue":
-        feed = CatalogueFeed(settings, lambda _: None)
-        try:
-            await feed.start()
-        finally:
-            await feed.stop()
-        return feed.catalogue
-
-    try:
-        verify_topics(settings)
-        return asyncio.run(read())
-    except TopicError as error:
-        raise TopicError(f"{error}; or take the items from a recorded log with --catalogue") from error
-
-
 @contextmanager
 def _kept(path: Path | None, *, leads: bool) -> "Iterator[TrainingHooks]":
     """Yield hooks that keep a training in a file and resume it; the file is removed when all went well.
@@ -333,11 +300,19 @@ def _learner(log: "Dataset", training: "TrainingConfig", *, repeats: bool) -> "L
     return learner
 
 
-def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int) -> Any:
+def _store(
+    snapshot: Any, out: str | None, figures: dict[str, float], seed: int, forgotten: Callable[[], Mapping[str, str]]
+) -> "Version":
+    """Store a version without those who were forgotten meanwhile, and return it.
+
+    A trainer takes whoever is forgotten out of the versions that it finds then. So it is asked before the version is
+    stored, and once more when there is something for it to find.
+    """
     from importlib.metadata import version
 
-    return _registry(out).save(
-        snapshot,
+    registry = _registry(out)
+    stored = registry.save(
+        snapshot.without_users(forgotten()),
         parent=None,
         metrics=figures,
         offsets={},
@@ -345,6 +320,9 @@ def _store(snapshot: Any, out: str | None, figures: dict[str, float], seed: int)
         seed=seed,
         code_revision=version("reelstream"),
     )
+    if names := forgotten():
+        registry.forget_users(names)
+    return stored
 
 
 def _registry(out: str | None) -> "Registry":

@@ -5,7 +5,7 @@ caller gives the catalogue.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -19,12 +19,16 @@ from model.kinds import DEFAULT_KINDS, RATE, WATCH, KindTable
 from model.renames import NO_RENAMES, Renames
 from model.vocabulary import CodedIds
 from replay.datasets.dataset import Dataset, Provenance
-from streams.archive.parquet import ArchivedFile, EventArchive
+from streams.archive.parquet import ArchivedFile, EventArchive, kept_rows
 from streams.errors import DataError
 from streams.kafka.topics import event_topics
+from streams.records.data_requests import Forgotten
+from streams.records.positions import TopicPartition
 
 __all__ = ["read_archive"]
 
+Files = Mapping[TopicPartition, tuple[ArchivedFile, ...]]
+Below = Mapping[TopicPartition, Mapping[str, int]]  # of each user the offset before which rows are forgotten
 NOBODYS: Mapping[str, str] = MappingProxyType({})
 _STARS = 5.0  # weigh 1, as in `Rating.interaction`
 _ORDER = {WATCH: 0, RATE: 1}  # of events at one time; any other kind comes after them
@@ -41,6 +45,7 @@ def read_archive(
     kinds: KindTable = DEFAULT_KINDS,
     renames: Renames = NO_RENAMES,
     accounts: Mapping[str, str] = NOBODYS,
+    forgotten: Forgotten | None = None,
 ) -> Dataset:
     """Read the archived events of an installation.
 
@@ -53,6 +58,8 @@ def read_archive(
         one that was taken back.
     renames : other ids of the items; an event that names one is of the item under its first.
     accounts : guests with the accounts whose history theirs is; each rating is judged by the guest's own all the same.
+    forgotten : who was forgotten; what such a user did before counts for nobody here, so it is left out. An archiver
+        takes it out of the files when it comes to it.
 
     Returns
     -------
@@ -69,7 +76,8 @@ def read_archive(
     archive = EventArchive(url)
     names = event_topics(prefix)
     files = archive.partitions(names)
-    tables = list(_tables(archive, files))
+    below = {} if forgotten is None else forgotten.below(prefix)
+    tables = list(_tables(archive, files, below))
     if not sum(table.num_rows for table in tables):
         raise DataError(f"archive: {archive.url} must hold events of {', '.join(names)}, got none")
     interactions = _interactions(pa.concat_tables(tables).unify_dictionaries(), kinds, renames, accounts)
@@ -79,11 +87,12 @@ def read_archive(
     return Dataset("archive", catalogue, interactions, Provenance("archive", archive.url, _digest(files)))
 
 
-def _tables(archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> Iterator[pa.Table]:
+def _tables(archive: EventArchive, files: Files, below: Below) -> Iterator[pa.Table]:
     """Give what is read of each file, each distinct id held once."""
-    taken = _taken_back(archive, files)
-    for (topic, partition), own in files.items():
-        for table in archive.rows(own, _COLUMNS if taken.get(topic) else _ALWAYS):
+    taken = _taken_back(archive, files, below)
+    for at, own in files.items():
+        topic, partition = at
+        for table in _remembered(archive, own, _COLUMNS if taken.get(topic) else _ALWAYS, below.get(at)):
             kept = _standing(table, taken.get(topic)).select(_READ)
             for name in _CODED:
                 encoded = kept.column(name).dictionary_encode()
@@ -91,17 +100,23 @@ def _tables(archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFi
             yield kept.append_column("partition", pa.array(np.full(kept.num_rows, partition, np.int32)))
 
 
-def _taken_back(
-    archive: EventArchive, files: dict[tuple[str, int], tuple[ArchivedFile, ...]]
-) -> dict[str, set[tuple[str, str]]]:
+def _taken_back(archive: EventArchive, files: Files, below: Below) -> dict[str, set[tuple[str, str]]]:
     """Return user and id of the events that were taken back, of each topic."""
     taken: dict[str, set[tuple[str, str]]] = {}
-    for (topic, _), own in files.items():
-        for table in archive.rows(own, ("offset", "user_id", "withdraws")):
+    for at, own in files.items():
+        for table in _remembered(archive, own, ("offset", "user_id", "withdraws"), below.get(at)):
             named = table.filter(pc.is_valid(table.column("withdraws")))
             pairs = zip(named.column("user_id").to_pylist(), named.column("withdraws").to_pylist(), strict=True)
-            taken.setdefault(topic, set()).update(pairs)
+            taken.setdefault(at[0], set()).update(pairs)
     return taken
+
+
+def _remembered(
+    archive: EventArchive, files: tuple[ArchivedFile, ...], columns: Sequence[str], below: Mapping[str, int] | None
+) -> Iterator[pa.Table]:
+    """Give the rows of a partition that were not forgotten."""
+    tables = archive.rows(files, columns)
+    return (kept_rows(table, below) for table in tables) if below else tables
 
 
 def _standing(table: pa.Table, taken: set[tuple[str, str]] | None) -> pa.Table:
@@ -156,6 +171,6 @@ def _texts(ids: CodedIds, named: Callable[[str], str] = lambda one: one) -> "pd.
     return pd.Series(names[ids.codes], dtype=object)
 
 
-def _digest(files: dict[tuple[str, int], tuple[ArchivedFile, ...]]) -> str:
+def _digest(files: Files) -> str:
     ranges = [f"{file.topic} {file.partition} {file.first} {file.last}\n" for own in files.values() for file in own]
     return hashlib.sha256("".join(ranges).encode()).hexdigest()

@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import Any
 
 import fsspec
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -443,11 +444,9 @@ def _reached(required: str) -> Iterator[None]:
 
 def kept_rows(rows: pa.Table, below: Mapping[str, int]) -> pa.Table:
     """Return rows without those of users that lie before an offset of their own."""
-    goes = [
-        offset < below.get(user_id, 0)
-        for user_id, offset in zip(rows.column("user_id").to_pylist(), rows.column("offset").to_pylist(), strict=True)
-    ]
-    return rows.filter(pa.array([not one for one in goes], pa.bool_()))
+    users = rows.column("user_id").combine_chunks().dictionary_encode()
+    ends = np.array([below.get(one, 0) for one in users.dictionary.to_pylist()], dtype=np.int64)
+    return rows.filter(pa.array(rows.column("offset").to_numpy() >= ends[users.indices.to_numpy()]))
 
 
 def to_rows(events: Sequence[ArchivedEvent]) -> pa.RecordBatch:

@@ -18,10 +18,10 @@ from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error
 from streams.reading.data_requests import DataRequestsFeed
 from streams.records.codec import encode
-from streams.records.data_requests import DataRequest, Forgotten
+from streams.records.data_requests import DataRequest
 from streams.settings import Settings
 
-__all__ = ["ask_to_forget", "ask_to_merge", "read_accounts", "read_forgotten_users", "read_requests"]
+__all__ = ["ask_to_forget", "ask_to_merge", "read_once", "read_requests"]
 
 _SEND_MS = 10_000  # for an acknowledgement; who waits longer is told that Kafka is away
 _ANSWER_MS = 6_000  # as for whatever starts: a person waits, and Kafka may be frozen
@@ -111,19 +111,14 @@ async def ask_to_merge(settings: Settings, guest: str, account: str) -> tuple[Da
         return request, feed.merges.resolved(account)
 
 
-def read_forgotten_users(settings: Settings) -> Forgotten:
-    """Return who was forgotten, for whoever has no event loop; raise TopicError where Kafka does not answer."""
-    return asyncio.run(_read_once(settings)).forgotten
+def read_once(settings: Settings) -> DataRequestsFeed:
+    """Return what was asked by now, for whoever has no event loop; raise TopicError where Kafka does not answer."""
 
+    async def read() -> DataRequestsFeed:
+        async with read_requests(settings) as feed:
+            return feed
 
-def read_accounts(settings: Settings) -> dict[str, str]:
-    """Return guests with their accounts, as above."""
-    return asyncio.run(_read_once(settings)).merges.accounts()
-
-
-async def _read_once(settings: Settings) -> DataRequestsFeed:
-    async with read_requests(settings) as feed:
-        return feed
+    return asyncio.run(read())
 
 
 @asynccontextmanager

@@ -109,6 +109,18 @@ class Forgotten:
         if not {one.request_id for one in before} <= {one.request_id for one in found}:
             self._names = {one.nobody for _, one in self.all()}
 
+    def below(self, prefix: str) -> dict[TopicPartition, dict[str, int]]:
+        """Return for each topic, with the prefix, and partition the users whose events before an offset are forgotten.
+
+        Of a user who was forgotten several times the latest counts.
+        """
+        found: dict[TopicPartition, dict[str, int]] = {}
+        for user_id, one in self.all():
+            for at, offset in one.places(prefix).items():
+                users = found.setdefault(at, {})
+                users[user_id] = max(offset, users.get(user_id, 0))
+        return found
+
     def is_nobody(self, user_id: str) -> bool:
         """Whether an id stands for somebody who was forgotten."""
         return user_id in self._names

@@ -119,6 +119,15 @@ def test_train_needs_a_catalogue(store):
     assert line.endswith("or take the items from a recorded log with --catalogue")
 
 
+def test_train_with_a_recorded_catalogue_asks_no_kafka(store, tmp_path):
+    """With the items of a recorded log nothing is asked of Kafka, and what is archived is looked at."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.0,60\n")
+    result = invoke(train, "--from-archive", f"{store.url}/none", "--catalogue", str(tmp_path / "log"), "--quiet")
+    assert isinstance(result.exception, DataError)
+    assert f"{store.url}/none must hold events" in str(result.exception)
+
+
 def test_an_unknown_store_is_refused():
     """A URL that no driver knows is the error that the command line prints in one line."""
     result = invoke(archive, "list", "--archive", "nix://x")

@@ -8,6 +8,7 @@ from replay.audit import PartitionCoverage, cover, examine
 from replay.datasets.archive import read_archive
 from streams.archive.parquet import EventArchive, Scan, to_rows
 from streams.errors import DataError
+from streams.records.data_requests import Forgetting, Forgotten
 from streams.records.records import Action, Origin, Rating, Watch, Withdrawal
 
 DAY = "2023-11-14"
@@ -149,3 +150,16 @@ def test_a_guests_events_are_the_accounts(archive):
     assert set(log.interactions["user_id"]) == {"ann"}
     assert log.interactions["item_id"].tolist()[-3:] == ["a4", "late", "last"]
     assert log.positive().tolist()[-2:] == [False, True]  # 4 stars: below a mean of 5, above one of 1
+
+
+def test_rows_before_a_forgetting_are_left_out(archive):
+    """Of that user and partition alone; what comes after it, under an id that was taken back before, counts."""
+    before = [Watch("a", "ann", "old", 1, 1.0), Watch("a", "ben", "his", 1, 1.0), Withdrawal("w", "ann", 2, "b")]
+    write(archive, "x-watch-events", 0, 0, [*before, Watch("b", "ann", "again", 3, 1.0)])
+    write(archive, "x-watch-events", 1, 0, [Watch("c", "ann", "other", 4, 1.0)])
+    write(archive, "x-rate-events", 0, 0, [Rating("r", "ann", "rated", 5, 4.0)])
+    forgotten = Forgotten()
+    first = Forgetting("one", 7, 0, {"watch-events": (1, 0), "rate-events": (1, 1)})
+    forgotten.put("ann", [first, Forgetting("two", 8, 0, {"watch-events": (3, 0), "rate-events": (0, 0)})])
+    log = read_archive(archive.url, [], "x-", forgotten=forgotten)
+    assert log.interactions["item_id"].tolist() == ["his", "again", "other"]
