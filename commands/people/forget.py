@@ -51,9 +51,14 @@ def forget(user_id: str, url: str, *, wait: float, as_json: bool, **given: Any) 
 
 
 def _forget(settings: "Settings", user_id: str, archive: str, wait_s: float) -> dict[str, Any]:
+    from streams.people.asking import people_requests
     from streams.people.report import forget_user
 
-    return asyncio.run(forget_user(settings, user_id, archive, wait_s))
+    async def ask() -> dict[str, Any]:
+        async with people_requests(settings) as asking:
+            return await forget_user(settings, asking, user_id, archive, wait_s)
+
+    return asyncio.run(ask())
 
 
 def _print(found: dict[str, Any]) -> None:

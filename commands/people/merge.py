@@ -54,9 +54,14 @@ def merge(guest: str, account: str, *, wait: float, as_json: bool, **given: Any)
 
 
 def _merge(settings: "Settings", guest: str, account: str, wait_s: float) -> dict[str, Any]:
+    from streams.people.asking import people_requests
     from streams.people.report import merge_guest
 
-    return asyncio.run(merge_guest(settings, guest, account, wait_s))
+    async def ask() -> dict[str, Any]:
+        async with people_requests(settings) as asking:
+            return await merge_guest(settings, asking, guest, account, wait_s)
+
+    return asyncio.run(ask())
 
 
 def _print(found: dict[str, Any]) -> None:

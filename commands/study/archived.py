@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.log_options import read_log
-from streams.errors import ClusterAway, TopicError
+from streams.errors import TopicError
 
 if TYPE_CHECKING:
     from model.catalogue import Catalogue
@@ -66,13 +66,13 @@ class ArchivedEvents:
 
 
 def _asked_at_last(settings: "Settings") -> "DataRequestsFeed":
-    """Return what was asked by now, as soon as Kafka says so."""
+    """Return what was asked by now, as soon as Kafka says so; it did when the events were read."""
     from streams.people.asking import read_once
 
     while True:
         try:
             return read_once(settings)
-        except ClusterAway as error:
+        except TopicError as error:
             click.echo(f"waiting for Kafka to say who was forgotten meanwhile: {error}", err=True)
             time.sleep(RETRY_S)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from streams.people.asking import ask_to_forget, ask_to_merge
+from streams.people.asking import PeopleRequests
 from streams.people.finding import FoundPlaces, find_places, guests_in_redis
 from streams.people.kept import find_kept
 from streams.redis.connection import answered, connect_to_read
@@ -24,12 +24,15 @@ _LOOK_S = 0.5  # between two looks
 _MERGE_LOOK_S = 0.05  # the same at one key
 
 
-async def forget_user(settings: Settings, user_id: str, archive: str | None, within_s: float) -> dict[str, Any]:
+async def forget_user(
+    settings: Settings, asking: PeopleRequests, user_id: str, archive: str | None, within_s: float
+) -> dict[str, Any]:
     """Ask for a user to be forgotten, wait for every process, and say what is erased, left, pending and kept by Kafka.
 
     Parameters
     ----------
     settings : addresses.
+    asking : puts the request on the topic.
     user_id : who.
     archive : folder or URL of the archived events, None to leave it out.
     within_s : seconds to wait.
@@ -43,7 +46,7 @@ async def forget_user(settings: Settings, user_id: str, archive: str | None, wit
     with closing(await _connected(settings)) as client:
         users = (user_id, *await asyncio.to_thread(guests_in_redis, client, user_id))
         before = await asyncio.to_thread(_places, client, users, settings, archive)
-        request, n_done = await ask_to_forget(settings, user_id, within_s)
+        request, n_done = await asking.forget(user_id, within_s)
         while True:
             left = await asyncio.to_thread(_places, client, users, settings, archive)
             pending = await asyncio.to_thread(_pending, client, n_done, is_open=request.is_open)
@@ -65,12 +68,15 @@ async def forget_user(settings: Settings, user_id: str, archive: str | None, wit
     }
 
 
-async def merge_guest(settings: Settings, guest: str, account: str, within_s: float) -> dict[str, Any]:
+async def merge_guest(
+    settings: Settings, asking: PeopleRequests, guest: str, account: str, within_s: float
+) -> dict[str, Any]:
     """Ask for a guest's history to be an account's, wait for the workers, and say whether it is.
 
     Parameters
     ----------
     settings : addresses.
+    asking : as above.
     guest, account : who, and into whom.
     within_s : seconds to wait.
 
@@ -81,7 +87,7 @@ async def merge_guest(settings: Settings, guest: str, account: str, within_s: fl
     """
     deadline = time.monotonic() + within_s
     with closing(await _connected(settings)) as client:
-        request, owner = await ask_to_merge(settings, guest, account)
+        request, owner = await asking.merge(guest, account)
         while True:
             is_done = await asyncio.to_thread(_account_in_redis, client, guest) == owner
             if is_done or time.monotonic() >= deadline:

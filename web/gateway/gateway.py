@@ -23,6 +23,7 @@ from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error
 from streams.kafka.topics import REQUESTS
 from streams.metrics.caches import CacheLookups
+from streams.people.asking import PeopleRequests
 from streams.people.report import forget_user, merge_guest
 from streams.records.codec import decode_request, encode
 from streams.records.trace_context import TraceContext
@@ -80,6 +81,7 @@ class Gateway:
         self._ending = AsyncExitStack()
         self._producer: AIOKafkaProducer
         self._events: EventSender
+        self._people: PeopleRequests
         self._stored: StoredLists
         self._client: Any
         self._previews: Any = None
@@ -107,6 +109,8 @@ class Gateway:
             except KafkaError as error:
                 raise self._away("connecting", error) from error
             self._events = EventSender(self._producer, self.settings)
+            self._people = PeopleRequests(self.settings, self._producer)
+            begun.push_async_callback(self._people.stop)
             self._ending = begun.pop_all()
         return self
 
@@ -209,11 +213,11 @@ class Gateway:
 
     async def forget(self, user_id: str, within_s: float) -> dict[str, Any]:
         """Ask for a user to be forgotten, and say what is erased and left then; the archive is not searched."""
-        return await forget_user(self.settings, user_id, None, within_s)
+        return await forget_user(self.settings, self._people, user_id, None, within_s)
 
     async def merge(self, guest: str, account: str, within_s: float) -> dict[str, Any]:
         """Ask for a guest's history to be an account's, and say whether it is by then."""
-        return await merge_guest(self.settings, guest, account, within_s)
+        return await merge_guest(self.settings, self._people, guest, account, within_s)
 
     def lists_of(self, user_id: str) -> AsyncGenerator[bytes]:
         """Give a user's stored list and each that is published after it, as JSON, without answers to requests."""

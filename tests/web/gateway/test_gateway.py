@@ -5,8 +5,11 @@ from contextlib import aclosing
 
 import orjson
 import pytest
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from streams.errors import RegistryError
+from streams.kafka.clients import blocking_admin
 from streams.records.codec import BadRecord
 from web.gateway.gateway import Gateway
 
@@ -121,3 +124,25 @@ async def test_dead_letters_are_counted_once_for_all_who_look(served):
         assert (counted["letters", "miss"], counted["letters", "hit"]) == (1, 1)
         assert await gateway.letters.replay("no_such_cause") == {"sent": 0, "replayed_before": 0, "refused": 0}
         assert await gateway.letters.count() is not first
+
+
+def empty(settings, name):
+    """Let Kafka delete what a compacted topic holds."""
+    places = [TopicPartition(settings.prefix + name, number) for number in range(settings.partitions)]
+    with blocking_admin(settings, "test") as admin:
+        policy = {"cleanup.policy": "compact,delete"}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + name, policy)])
+        admin.delete_records(dict.fromkeys(places, -1))  # all there is
+
+
+async def test_what_people_asked_is_read_once(served):
+    """A later request knows what the topic said at the first, and what others have asked since."""
+    async with Gateway(served.settings) as gateway:
+        first = await gateway.merge("guest-1", "dora", 0)
+        empty(served.settings, "data-requests")
+        assert await gateway.merge("guest-1", "dora", 10) == {**first, "done": True}
+        async with Gateway(served.settings) as other:
+            told = await other.merge("guest-2", "dora", 10)
+        assert await gateway.merge("guest-2", "dora", 10) == told
+        asked = await asyncio.gather(*(gateway.merge("guest-3", "dora", 10) for _ in range(5)))
+        assert [one["request_id"] for one in asked] == [asked[0]["request_id"]] * 5

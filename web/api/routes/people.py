@@ -1,8 +1,10 @@
 """``/users``: what people ask of their data: to be forgotten, and a guest to become an account."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
 from streams.errors import RecordError
 from streams.records.ids import is_id
@@ -15,45 +17,27 @@ from web.gateway.gateway import Gateway
 
 __all__ = ["people_routes"]
 
+Wait = Annotated[int, Query(ge=0, le=10_000, description="How long to wait until it is carried out.")]
+
 
 def people_routes(gateway: Gateway) -> APIRouter:
     """Return the roads of what people ask."""
     routes = APIRouter(tags=["users"])
 
-    @routes.delete(
-        "/users/{user_id}",
-        response_model=ForgettingAnswer,
-        responses={
-            202: {"model": ForgettingAnswer, "description": "Asked for, and not carried out everywhere yet."},
-            **problems(401, 403, 404, 422, 429, 503, 504),
-        },
-    )
-    async def forget_user(
-        user_id: UserId,
-        wait_ms: Annotated[int, Query(ge=0, le=10_000, description="How long to wait for the processes.")] = 2000,
-    ) -> Response:
+    @routes.delete("/users/{user_id}", **_told(ForgettingAnswer, 401, 403, 404, 422, 429, 503, 504))
+    async def forget_user(user_id: UserId, wait_ms: Wait = 2000) -> Response:
         """Forget a user everywhere: 200 where nothing is left, 202 where a process has still to erase its part.
 
         The request is in Kafka in both cases; asking again says how far it is. What Kafka holds on its own, and until
         when, is under `kafka`. Events that come later count again.
         """
         require_user(user_id)
-        found = await gateway.forget(user_id, wait_ms / 1000)
-        return JsonAnswer(found, 200 if found["done"] else 202)
+        return _answer(await gateway.forget(user_id, wait_ms / 1000))
 
     @routes.post(
-        "/users/{user_id}/merge",
-        response_model=MergingAnswer,
-        responses={
-            202: {"model": MergingAnswer, "description": "Asked for, and not carried out yet."},
-            **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504),
-        },
+        "/users/{user_id}/merge", **_told(MergingAnswer, 400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504)
     )
-    async def merge_user(
-        user_id: UserId,
-        wish: MergeWish,
-        wait_ms: Annotated[int, Query(ge=0, le=10_000, description="How long to wait for a worker.")] = 2000,
-    ) -> Response:
+    async def merge_user(user_id: UserId, wish: MergeWish, wait_ms: Wait = 2000) -> Response:
         """Let a guest's history be an account's, also what the guest does later: 200 where it is, 202 where not yet.
 
         The request is in Kafka in both cases; asking again says how far it is. 409 says that the two are one, that the
@@ -65,9 +49,18 @@ def people_routes(gateway: Gateway) -> APIRouter:
         if wish.into == user_id:
             raise ProblemError(409, f"into: another user than the guest is required, got {user_id!r:.80} for both")
         try:
-            found = await gateway.merge(user_id, wish.into, wait_ms / 1000)
+            return _answer(await gateway.merge(user_id, wish.into, wait_ms / 1000))
         except RecordError as error:
             raise ProblemError(409, str(error)) from error
-        return JsonAnswer(found, 200 if found["done"] else 202)
 
     return routes
+
+
+def _told(answer: type[BaseModel], *statuses: int) -> dict[str, Any]:
+    """Return what the document says of answers that may come before all is done, as FastAPI takes it."""
+    later = {"model": answer, "description": "Asked for, and not carried out everywhere yet."}
+    return {"response_model": answer, "responses": {202: later, **problems(*statuses)}}
+
+
+def _answer(found: Mapping[str, Any]) -> Response:
+    return JsonAnswer(found, 200 if found["done"] else 202)
