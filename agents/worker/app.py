@@ -158,11 +158,15 @@ def build_worker(
         await worker.stop()
         await client.aclose()
 
+    async def revoke(_: Any, revoked: Iterable[Any], **__: Any) -> None:
+        worker.recovery.revoke([(at.topic, at.partition) for at in revoked])
+
     async def begin(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         worker.recovery.begin([(at.topic, at.partition) for at in assigned])
 
     _add_agents(app, worker)
     app.task(run)
+    app.on_partitions_revoked.connect(revoke)
     app.on_partitions_assigned.connect(begin)
     app.on_before_shutdown.connect(close)
     return app

@@ -49,6 +49,7 @@ __all__ = [
     "consume_events",
     "publish",
     "recover",
+    "tell_handled",
     "told_of",
 ]
 
@@ -175,6 +176,11 @@ async def clear_nobodies(worker: Worker) -> None:
     """Delete what was kept for the sums of forgotten users, where all of before is applied."""
     async with worker.applying:
         await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
+
+
+async def tell_handled(worker: Worker) -> None:
+    """Tell other workers how far our partitions are handled; only in turn."""
+    await worker.state.note_handled(worker.handled)
 
 
 async def _carry_out_alone(worker: Worker) -> None:

@@ -77,6 +77,9 @@ class StateRecovery:
         self._committed: dict[TopicPartition, int] = {}  # by the group when a partition was looked at last
         self._checked: frozenset[TopicPartition] = frozenset()
         self._in_check: frozenset[TopicPartition] = frozenset()
+        self._begun: frozenset[TopicPartition] = frozenset()  # assigned since the last check
+        self._stayed: frozenset[TopicPartition] = frozenset()  # of these, those that were checked before
+        self._revoked: frozenset[TopicPartition] = frozenset()
         self._lost_to: dict[TopicPartition, int] = {}
         self.recovered = 0
         self.lost = 0
@@ -86,13 +89,18 @@ class StateRecovery:
         for origin in origins:
             self._next[origin.topic, origin.partition] = origin.offset + 1
 
+    def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
+        """Take these partitions for others' until they are assigned again; the client tells of them until then."""
+        self._revoked |= frozenset(topic_partitions)
+
     def begin(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """Know nothing of partitions that were assigned just now: others may have owned them meanwhile."""
-        self._checked -= frozenset(topic_partitions)
-        self._in_check -= frozenset(topic_partitions)
-        for at in topic_partitions:
-            self._next.pop(at, None)
-            self._committed.pop(at, None)
+        """Take over partitions that were assigned just now; others may have owned them meanwhile."""
+        begun = frozenset(topic_partitions)
+        self._revoked -= begun
+        self._begun |= begun
+        self._stayed |= begun & self._checked
+        self._checked -= begun
+        self._in_check -= begun
 
     @property
     def handled(self) -> Mapping[TopicPartition, int]:
@@ -101,22 +109,26 @@ class StateRecovery:
         Of partitions of which the Redis known now was recovered: there it has all of that.
         """
         known = self._committed | self._next
-        return {at: known[at] for at in self._checked & self._assigned() if at in known}
+        return {at: known[at] for at in self._checked & self._owned() if at in known}
+
+    def _owned(self) -> frozenset[TopicPartition]:
+        return self._assigned() - self._revoked
 
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions of the event topics that this worker owns, of all of them."""
-        assigned = self._assigned()
+        assigned = self._owned()
         names = {topic for topic, _ in assigned}
         return frozenset(number for _, number in assigned if all((topic, number) in assigned for topic in names))
 
     async def catch_up_to(self, origins: Iterable[Origin]) -> Sequence[OffsetRange]:
         """Return what Redis lacks before those records of a batch that do not follow what was handled."""
+        known = {**self.handled, **self._next}
         reached: dict[TopicPartition, int] = {}
         doubtful: dict[TopicPartition, int] = {}
         for origin in origins:
             partition = origin.topic, origin.partition
-            due = reached.get(partition, self._next.get(partition, -1))
+            due = reached.get(partition, known.get(partition, -1))
             if due != origin.offset and not self._follows(origin) <= due <= origin.offset:
                 doubtful[partition] = origin.offset
             reached[partition] = origin.offset + 1
@@ -125,30 +137,37 @@ class StateRecovery:
     @property
     def has_unchecked(self) -> bool:
         """Whether this worker owns partitions that were not checked since it got them."""
-        return bool(self._assigned() - self._checked)
+        return not self._owned() <= self._checked
 
     async def check_positions(self) -> Sequence[OffsetRange]:
         """Compare the unchecked partitions with Redis, and return what it lacks of what was handled."""
-        self._in_check = self._assigned()
+        self._in_check = self._owned()
         wanted = self._in_check - self._checked
-        handled = {partition: self._next[partition] for partition in wanted if partition in self._next}
-        unknown = [partition for partition in wanted if partition not in self._next]
-        if unknown:
-            self._committed |= await committed_offsets(self._settings, self._group, unknown)
-            handled |= {partition: self._committed[partition] for partition in unknown}
-        return await self._missing(handled)
+        asked = [at for at in wanted if at in self._begun or at not in self._next]
+        if asked:
+            self._committed |= await committed_offsets(self._settings, self._group, asked)
+        for at in asked:
+            if at in self._next and self._committed[at] > self._next[at]:  # another worker came further
+                del self._next[at]
+                self._stayed -= {at}
+        missing = await self._missing(
+            {at: self._next.get(at, self._committed.get(at, 0)) for at in wanted - self._stayed}
+        )
+        self._begun -= frozenset(asked)
+        return missing
 
     async def check_state(self) -> Sequence[OffsetRange]:
         """Prepare the Redis that answers now, get to know it, and check the positions of all partitions owned."""
-        self._checked = frozenset()
+        self._checked = self._stayed = frozenset()
         await self._state.install()
         await self._state.know_servers()
         return await self.check_positions()
 
     async def note_recovered(self) -> None:
         """Say that all ranges of the last check are applied, to others too."""
-        await self._state.note_recovered(self._in_check - self._checked)
         self._checked = self._in_check
+        self._stayed -= self._checked
+        await self._state.note_handled(self.handled)
 
     async def read(self, reader: RangeReader, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:
         """Give a range's records in batches, each to be applied before the next is asked for.

@@ -5,7 +5,7 @@ import logging
 from functools import partial
 
 from agents.retry import Retry
-from agents.worker.batch import carry_out_requests, check_positions, clear_nobodies, recover
+from agents.worker.batch import carry_out_requests, check_positions, clear_nobodies, recover, tell_handled
 from agents.worker.runtime import Worker
 
 __all__ = ["watch_redis"]
@@ -16,7 +16,6 @@ EVERY_S = 0.5  # another Redis is noticed by the next batch at once, and by an i
 
 async def watch_redis(worker: Worker) -> None:
     """Wait while workers are asked to, check a Redis or partitions new here, do what people ask; until cancelled."""
-    redis = Retry("worker", moved=partial(recover, worker))
     while True:
         if await worker.retry.until_available(worker.state.is_held):
             await _be_held(worker)
@@ -26,13 +25,22 @@ async def watch_redis(worker: Worker) -> None:
         elif worker.recovery.has_unchecked:
             async with worker.turns.alone():
                 await check_positions(worker)
-        elif worker.has_asked:
-            async with worker.turns.alone():
-                await redis.until_available(carry_out_requests, worker)
-        elif worker.forgetter.is_clearing(worker.recovery.partitions):
-            async with worker.turns.alone():
-                await redis.until_available(clear_nobodies, worker)
+        else:
+            await _do_what_people_ask(worker)
         await asyncio.sleep(EVERY_S)
+
+
+async def _do_what_people_ask(worker: Worker) -> None:
+    redis = Retry("worker", moved=partial(recover, worker))
+    if worker.forgetter.feed.open:  # anybody's: others wait for what is handled here
+        async with worker.turns.alone():
+            await redis.until_available(tell_handled, worker)
+    if worker.has_asked:
+        async with worker.turns.alone():
+            await redis.until_available(carry_out_requests, worker)
+    if worker.forgetter.is_clearing(worker.recovery.partitions):
+        async with worker.turns.alone():
+            await redis.until_available(clear_nobodies, worker)
 
 
 async def _be_held(worker: Worker) -> None:

@@ -172,7 +172,7 @@ class Worker:
     @property
     def has_asked(self) -> bool:
         """Whether something that people have asked of their data is to be carried out."""
-        return self.forgetter.has_open or self.merger.has_open
+        return self.forgetter.has_open(self.recovery.partitions) or self.merger.has_open
 
     @property
     def handled(self) -> Mapping[TopicPartition, int]:

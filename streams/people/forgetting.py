@@ -13,9 +13,8 @@ from dataclasses import replace
 
 from streams.kafka import topics
 from streams.people.waits import Waits
-from streams.reading.app import WORKER_GROUP
 from streams.reading.data_requests import DataRequestsFeed
-from streams.reading.range_reader import committed_offsets, range_reader
+from streams.reading.range_reader import range_reader
 from streams.records.data_requests import DataRequest, Forgetting, Forgotten
 from streams.records.positions import TopicPartition
 from streams.settings import Settings
@@ -146,13 +145,10 @@ class StateForgetter:
         if not waiting:
             self._all_cleared = looked_at
             return
-        highest: dict[TopicPartition, int] = {}
-        for _, one in waiting:
-            for at, offset in one.places(self._settings.prefix).items():
-                highest[at] = max(offset, highest.get(at, 0))
-        reached = await self._reached(highest, handled)
+        reached = await self._reached(handled)
+        everywhere = range(self._settings.partitions)
         for some in _chunks(waiting):
-            places = [tuple(one.places(self._settings.prefix)) for _, one in some]
+            places = [tuple(self._places(one, everywhere)) for _, one in some]
             asked = [(one.nobody, at) for (_, one), at in zip(some, places, strict=True)]
             stands = await self._state.user_positions(asked)
             done = []
@@ -191,10 +187,10 @@ class StateForgetter:
             await self._state.remove_users(names)
             self._cleared.update(names)
 
-    @property
-    def has_open(self) -> bool:
-        """Whether anybody waits to be forgotten or deleted, or a record is to be said anew."""
-        return bool(self.feed.open or self.feed.untold or self._undeleted)
+    def has_open(self, partitions: Collection[int]) -> bool:
+        """Whether anybody of these partitions waits to be forgotten or deleted, or a record is to be said anew."""
+        waiting = (self.feed.open, self.feed.untold, self._undeleted)
+        return any(partition in partitions for one in waiting for partition, _ in one.values())
 
     async def carry_out(
         self,
@@ -226,7 +222,7 @@ class StateForgetter:
             # Step 1
             ends = await self._ends_of(request)
             # Step 2
-            reached = await self._reached(ends, handled)
+            reached = await self._reached(handled)
             behind = [at for at, end in ends.items() if reached[at] < end]
             if behind:
                 self._waits.note(request.request_id, behind[0], reached[behind[0]], ends[behind[0]])
@@ -241,6 +237,8 @@ class StateForgetter:
             }
             now = self.feed.open.get(user_id)
             if now is None or now[1].request_id != request.request_id:  # another was asked for meanwhile
+                continue
+            if partition not in owned():  # who has it now may have answered
                 continue
             answered = self.feed.answered(user_id, below)  # with a merge that was asked for meanwhile
             self._undeleted[user_id] = partition, answered
@@ -285,24 +283,20 @@ class StateForgetter:
                 self._ends[request.request_id] = {at: await reader.end(at) for at in names}
         return self._ends[request.request_id]
 
-    async def _reached(
-        self, ends: Mapping[TopicPartition, int], handled: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, int]:
-        """Return the offset before which everything is applied: here, or in other partitions by whoever owns them.
+    async def _reached(self, handled: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the offsets before which everything is applied: here, or in other partitions by whoever owns them.
 
         A user's events lie in the partition of the request, unless a producer has chosen partitions in another way. Bad
-        records move no position; the group's commits go past them, and hold where the owner has recovered this Redis.
+        records move no position; their owners tell Redis how far they are, so that goes back where Redis does.
         """
-        stand = await self._state.positions(ends)
-        reached = {at: max(stand[at].applied + 1, handled.get(at, 0)) for at in ends}
-        behind = [at for at, end in ends.items() if reached[at] < end and stand[at].is_recovered]
-        if behind:
-            committed = await committed_offsets(self._settings, self._settings.prefix + WORKER_GROUP, behind)
-            reached |= {at: max(reached[at], offset) for at, offset in committed.items()}
-        return reached
+        prefix, everywhere = self._settings.prefix, range(self._settings.partitions)
+        places = [(prefix + topic, number) for topic in topics.EVENTS for number in everywhere]
+        stand = await self._state.positions(places)
+        return {at: max(stand[at].applied + 1, stand[at].handled, handled.get(at, 0)) for at in places}
 
     def _is_within(self, one: Forgetting, ends: Mapping[TopicPartition, int]) -> bool:
-        return all(ends.get(at, 0) >= offset for at, offset in one.places(self._settings.prefix).items())
+        everywhere = range(self._settings.partitions)
+        return all(ends.get(at, 0) >= offset for at, offset in self._places(one, everywhere).items())
 
 
 def _chunks(values: Sequence[tuple[str, Forgetting]]) -> Iterable[Sequence[tuple[str, Forgetting]]]:

@@ -31,7 +31,7 @@ class Waits:
             self._tells[request_id] = now + TELL_S
             logger.warning(
                 "forget.waiting request %s: %s/%s is to be applied up to %s, got %s; a transaction that is open, "
-                "or a partition that no worker has, holds it up",
+                "or a partition that no worker has or has caught up in, holds it up",
                 *(request_id, *at, end, reached),
             )
 

@@ -52,13 +52,16 @@ class DataRequestsFeed(CompactedFeed):
     def note(self, partition: int, request: DataRequest) -> None:
         """Take over what a user asked for.
 
-        Forgettings that the record does not tell of still hold, and one that is open stays open when a merge is asked
+        Forgettings that the record does not tell of still hold; of two answers to one, up to the higher offsets. One
+        that is open stays open when a merge is asked
         for, or when an answer to one before it, or that one again, comes after it. The answer to a forgetting asks for
         nothing new, so a merge that was asked for before it stays.
         """
         user_id = request.user_id
-        told = {one.request_id: one for one in (*self.forgotten.of(user_id), *request.forgotten)}
-        lacks = len(told) > len({one.request_id for one in request.forgotten})
+        told = {one.request_id: one for one in self.forgotten.of(user_id)}
+        for one in request.forgotten:
+            told[one.request_id] = one.joined(told[one.request_id]) if one.request_id in told else one
+        lacks = list(told.values()) != list({one.request_id: one for one in request.forgotten}.values())
         opened, merge = self._open.get(user_id), self.merges.asked_of(user_id)
         asked_before = {one.request_id for one in self.forgotten.of(user_id)} | (
             {opened[1].request_id} if opened else set()

@@ -36,6 +36,15 @@ class Forgetting:
     partition: int
     below: Mapping[str, tuple[int, ...]]
 
+    def joined(self, other: "Forgetting") -> "Forgetting":
+        """Return this answer to a request with the higher offsets of another, by who did not know of it."""
+        topics = self.below.keys() | other.below.keys()
+        below = {
+            topic: tuple(map(max, *_of_one_length(self.below.get(topic, ()), other.below.get(topic, ()))))
+            for topic in sorted(topics)
+        }
+        return replace(self, below=below)
+
     def places(self, prefix: str) -> dict[TopicPartition, int]:
         """Return the offsets by topic, with the prefix, and partition; without those before which nothing lies."""
         return {
@@ -136,6 +145,11 @@ class Forgotten:
             if origin.partition < len(before) and origin.offset < before[origin.partition]:
                 return one
         return None
+
+
+def _of_one_length(*offsets: tuple[int, ...]) -> list[tuple[int, ...]]:
+    longest = max(map(len, offsets))
+    return [one + (0,) * (longest - len(one)) for one in offsets]
 
 
 def decode_data_request(key: bytes | None, value: bytes | None) -> DataRequest | str:

@@ -28,7 +28,7 @@ from streams.records.records import (
     Withdrawal,
     source_of_topic,
 )
-from streams.state.keys import PartitionKeys, SourceKeys, UserKeys, position_field
+from streams.state.keys import PartitionKeys, SourceKeys, UserKeys, handled_field, position_field
 
 __all__ = [
     "LIBRARY",
@@ -42,6 +42,7 @@ __all__ = [
     "StoredList",
     "Verdict",
     "find_original",
+    "handled_call",
     "heat_of",
     "list_call",
     "origin_of_score",
@@ -263,6 +264,12 @@ def partition_call(
         *(key for heat in heats for key in (heat.clock, heat.trending, heat.newcomers)),
         servers, config.trending_half_life_ms, config.newcomers_half_life_ms, orjson.dumps(batch),
     )  # fmt: skip
+
+
+def handled_call(partition: int, handled: Mapping[str, int], servers: str) -> tuple[Any, ...]:
+    """Return the call that notes how far topics (with the prefix) of a partition are handled, on these servers."""
+    fields = [part for topic, end in handled.items() for part in (handled_field(topic, partition), end)]
+    return "FCALL", f"{LIBRARY}_note_handled", 1, PartitionKeys.of(partition).at, servers, *fields
 
 
 def read_call(user_id: str, config: StateConfig) -> tuple[Any, ...]:

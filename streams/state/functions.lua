@@ -953,6 +953,18 @@ local function count_items(keys, args)
   return #chosen
 end
 
+-- Note how far topics of a partition are handled, also where its last records were bad and moved no position.
+-- keys: 1 at   args: 1 known servers, and for each topic: field, offset behind the last record that was handled
+local function note_handled(keys, args)
+  local refused = refusal(args[1])
+  if refused then return refused end
+  for i = 2, #args, 2 do
+    local stored = tonumber(redis.call('HGET', keys[1], args[i]) or 0)
+    if tonumber(args[i + 1]) > stored then redis.call('HSET', keys[1], args[i], args[i + 1]) end
+  end
+  return 1
+end
+
 -- The hottest items of a topic of a partition, for all and for newcomers, and its clock, read at one moment.
 -- keys: 1 clock, 2 hot, 3 newcomers   args: 1 how many
 local function read_hot(keys, args)
@@ -1020,8 +1032,9 @@ redis.register_function('reelstream_v8_model_announced', model_announced)
 redis.register_function('reelstream_v8_model_measured', model_measured)
 redis.register_function('reelstream_v8_store_list', store_list)
 redis.register_function('reelstream_v8_amend_list', amend_list)
-redis.register_function('reelstream_v8_remove_user', remove_user)
+redis.register_function{function_name = 'reelstream_v8_remove_user', callback = remove_user, flags = {'allow-oom'}}
 redis.register_function('reelstream_v8_count_items', count_items)
+redis.register_function('reelstream_v8_note_handled', note_handled)
 redis.register_function('reelstream_v8_replace_zset', replace_zset)
 redis.register_function{function_name = 'reelstream_v8_read', callback = read, flags = {'no-writes'}}
 redis.register_function{function_name = 'reelstream_v8_read_hot', callback = read_hot, flags = {'no-writes'}}

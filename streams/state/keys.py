@@ -37,6 +37,7 @@ __all__ = [
     "SourceKeys",
     "UserKeys",
     "genre_key",
+    "handled_field",
     "list_key",
     "lists_of_users",
     "position_field",
@@ -204,6 +205,11 @@ def sentence_key(digest: str) -> str:
 def position_field(topic: str, partition: int) -> str:
     """Return the field of a user's hash that holds the last applied offset of one topic partition."""
     return f"at:{topic}:{partition}"
+
+
+def handled_field(topic: str, partition: int) -> str:
+    """Return the field beside a partition's positions that holds the offset behind the last record that was handled."""
+    return f"handled:{topic}:{partition}"
 
 
 def lists_of_users(prefix: str) -> str:

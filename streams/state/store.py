@@ -42,6 +42,7 @@ from streams.state.calls import (
     StateConfig,
     StoredList,
     find_original,
+    handled_call,
     list_call,
     origin_of_score,
     part_calls,
@@ -69,6 +70,7 @@ from streams.state.keys import (
     TRENDING_NEWCOMERS,
     PartitionKeys,
     UserKeys,
+    handled_field,
     position_field,
     sentence_key,
     similar_key,
@@ -152,14 +154,14 @@ class Position:
         users rest on other servers, it is the position of at least 10 s before, which has reached every disk and
         replica that it will ever reach.
     is_foreign : whether a server that is not among those known now wrote it: one that has since been restarted, say.
-    is_recovered : whether the worker that owns it has compared the servers known now with Kafka. What the group has
-        committed there is applied then, also where its last records were bad, and moved no position.
+    handled : offset behind the last record that its owner has handled, as far as the owner has said: also where the
+        last records were bad, and moved no position.
     """
 
     applied: int
     certain: int
     is_foreign: bool = False
-    is_recovered: bool = False
+    handled: int = 0
 
 
 class OtherOriginals(StateError):  # noqa: N818 - what was found
@@ -652,24 +654,39 @@ class State:
         names = [position_field(topic, partition) for topic, partition in wanted]
         with answered(f"state: reading the positions of {len(wanted)} partitions"):
             found = await self._call_all(
-                ("HMGET", PartitionKeys.of(partition).at, name, *_beside(name, "safe", "recovered"), "server")
-                for (_, partition), name in zip(wanted, names, strict=True)
+                (
+                    "HMGET",
+                    PartitionKeys.of(at[1]).at,
+                    name,
+                    name.replace("at:", "safe:", 1),
+                    handled_field(*at),
+                    "server",
+                )
+                for at, name in zip(wanted, names, strict=True)
             )
-        positions, servers = {}, self._known_servers.encode()
-        for topic_partition, (*offsets, recovered, server) in zip(wanted, found, strict=True):
+        positions = {}
+        for topic_partition, (*offsets, handled, server) in zip(wanted, found, strict=True):
             applied, safe = (-1 if offset is None else int(offset) for offset in offsets)
             is_foreign = server is not None and server.decode() not in self._servers
             certain = applied if len(self._servers) <= 1 else safe
-            positions[topic_partition] = Position(applied, certain, is_foreign, recovered == servers)
+            positions[topic_partition] = Position(applied, certain, is_foreign, int(handled or 0))
             self._known_positions.note(topic_partition, applied)
         return positions
 
-    async def note_recovered(self, topic_partitions: Iterable[TopicPartition]) -> None:
-        """Tell other workers that the servers known now hold all that was handled in these partitions."""
-        with answered("state: noting which partitions are recovered"):
+    async def note_handled(self, handled: Mapping[TopicPartition, int]) -> None:
+        """Tell other workers how far partitions are handled, by the offset behind the last record; it never goes back.
+
+        Raises
+        ------
+        StateMoved
+            If a server answers that ``know_servers`` has not found: it may lack some of that.
+        """
+        of_partition: dict[int, dict[str, int]] = {}
+        for (topic, partition), end in handled.items():
+            of_partition.setdefault(partition, {})[topic] = end
+        with answered(f"state: noting how far {len(handled)} partitions are handled"):
             await self._call_all(
-                ("HSET", PartitionKeys.of(at[1]).at, *_beside(position_field(*at), "recovered"), self._known_servers)
-                for at in topic_partitions
+                handled_call(partition, ends, self._known_servers) for partition, ends in of_partition.items()
             )
 
     async def user_positions(self, wanted: Sequence[tuple[str, Sequence[TopicPartition]]]) -> list[list[int]]:
@@ -835,11 +852,6 @@ class State:
                 raise _moved() from error
             raise
         return replies
-
-
-def _beside(name: str, *others: str) -> tuple[str, ...]:
-    """Return the names of fields that stand beside the one of a position."""
-    return tuple(name.replace("at:", f"{other}:", 1) for other in others)
 
 
 def _raise_first(errors: Iterable[Exception]) -> None:

@@ -101,6 +101,8 @@ class PeopleLog:
         for one in told:
             below = {topic: tuple(offsets) for topic, offsets in one["below"].items()}
             before = known.get(one["request_id"])
+            if before is not None:  # two workers may answer; up to the higher offsets both hold
+                below = {topic: tuple(map(max, offsets, before.below[topic])) for topic, offsets in below.items()}
             if before is None or before.below != below:
                 known[one["request_id"]] = Forgetting(one["request_id"], below, recorded)
         if fields.get("action") == "merge":

@@ -7,6 +7,7 @@ import pytest
 
 from agents.worker.batch import _apply_next
 from agents.worker.recovery import LISTS_BEHIND, OffsetRange, StateRecovery
+from streams.errors import StateMoved
 from streams.people.forgetting import StateForgetter
 from streams.people.merging import GuestMerger
 from streams.records.records import Origin, Watch
@@ -86,34 +87,34 @@ async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client)
     assert await recovery.check_positions() == ()
 
 
-async def test_a_partition_that_came_back_is_checked_anew(recovery):
-    """Another worker may have owned it meanwhile, also while it was looked at: what was handled here tells nothing."""
+async def test_a_partition_that_came_back_is_checked_anew(recovery, state):
+    """Another worker may have owned it meanwhile, also while it was looked at."""
     assert await recovery.check_positions() == ()
-    recovery.begin([PARTITION])
-    await recovery.note_recovered()
-    assert recovery.has_unchecked
+    recovery.revoke([PARTITION])
     assert not recovery.handled
-    recovery.note(origins(0, N_HANDLED))
-    await recovery.check_positions()
+    assert not recovery.partitions
     await recovery.note_recovered()
-    assert not recovery.has_unchecked
+    assert (await state.positions([PARTITION]))[PARTITION].handled == 0
+    recovery._committed[PARTITION] = N_HANDLED  # no broker is here that would be asked
     recovery.begin([PARTITION])
+    assert recovery.partitions == {0}
     assert recovery.has_unchecked
     assert not recovery.handled
 
 
-async def test_others_know_which_redis_was_recovered(state, recovery, client):
-    """The mark is of the servers that were compared with Kafka; where there are others it says nothing."""
-    assert not (await state.positions([PARTITION]))[PARTITION].is_recovered
+async def test_others_know_how_far_this_worker_is(state, recovery, client):
+    """What is handled is told once Redis has all of it, never goes back, and is refused by another server."""
     await recovery.check_positions()
+    assert (await state.positions([PARTITION]))[PARTITION].handled == 0
+    recovery.note(origins(N_HANDLED, N_HANDLED + 2))  # bad ones: Redis is told nothing of them
     await recovery.note_recovered()
-    assert (await state.positions([PARTITION]))[PARTITION].is_recovered
+    assert (await state.positions([PARTITION]))[PARTITION].handled == N_HANDLED + 2
+    await state.note_handled({PARTITION: 5})
     other = State(client)
-    assert not (await other.positions([PARTITION]))[PARTITION].is_recovered
-    await other.know_servers()
-    assert (await other.positions([PARTITION]))[PARTITION].is_recovered
+    assert (await other.positions([PARTITION]))[PARTITION].handled == N_HANDLED + 2
     other._servers = frozenset({"0" * 40})
-    assert not (await other.positions([PARTITION]))[PARTITION].is_recovered
+    with pytest.raises(StateMoved):
+        await other.note_handled({PARTITION: N_HANDLED + 3})
 
 
 async def test_a_recovery_that_waits_for_a_batch_knows_of_it(state, recovery):
