@@ -159,10 +159,10 @@ def build_worker(
         await client.aclose()
 
     async def revoke(_: Any, revoked: Iterable[Any], **__: Any) -> None:
-        worker.recovery.revoke([(at.topic, at.partition) for at in revoked])
+        worker.recovery.ownership.revoke([(at.topic, at.partition) for at in revoked])
 
     async def begin(_: Any, assigned: Iterable[Any], **__: Any) -> None:
-        worker.recovery.begin([(at.topic, at.partition) for at in assigned])
+        worker.recovery.ownership.begin([(at.topic, at.partition) for at in assigned])
 
     _add_agents(app, worker)
     app.task(run)

@@ -19,7 +19,7 @@ from streams.records.records import Origin
 from streams.settings import Settings
 from streams.state.store import Position, State
 
-__all__ = ["OffsetRange", "StateRecovery"]
+__all__ = ["OffsetRange", "Ownership", "StateRecovery"]
 
 logger = logging.getLogger(__name__)
 LISTS_BEHIND = 3072  # records: more than two batches, so lists lost with what was told last to Redis are made again too
@@ -43,6 +43,68 @@ class OffsetRange:
     first: int
     unapplied: int
     end: int
+
+
+class Ownership:
+    """Which partitions are this worker's, and which of them were compared with the Redis that is known now.
+
+    Parameters
+    ----------
+    assigned : the topic partitions that the client tells to be this worker's; while they are handed over it still does.
+
+    Attributes
+    ----------
+    checked : the partitions that were compared.
+    begun : those assigned since they were looked at last, also where they were this worker's before.
+    stayed : of these, those that were compared before; another worker may have owned them meanwhile.
+    """
+
+    def __init__(self, assigned: Callable[[], frozenset[TopicPartition]]) -> None:
+        self._assigned = assigned
+        self._revoked: frozenset[TopicPartition] = frozenset()
+        self._in_check: frozenset[TopicPartition] = frozenset()
+        self.checked: frozenset[TopicPartition] = frozenset()
+        self.begun: frozenset[TopicPartition] = frozenset()
+        self.stayed: frozenset[TopicPartition] = frozenset()
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """The partitions that are this worker's now."""
+        return self._assigned() - self._revoked
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions of the event topics that this worker owns, of all of them."""
+        owned = self.owned
+        names = {topic for topic, _ in owned}
+        return frozenset(number for _, number in owned if all((topic, number) in owned for topic in names))
+
+    def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
+        """Take these partitions for nobody's until they are assigned again."""
+        self._revoked |= frozenset(topic_partitions)
+
+    def begin(self, topic_partitions: Collection[TopicPartition]) -> None:
+        """Take over partitions that were assigned just now."""
+        begun = frozenset(topic_partitions)
+        self._revoked -= begun
+        self.begun |= begun
+        self.stayed |= begun & self.checked
+        self.checked -= begun
+        self._in_check -= begun
+
+    def look(self) -> frozenset[TopicPartition]:
+        """Begin a check, and return the partitions that are to be compared."""
+        self._in_check = self.owned
+        return self._in_check - self.checked
+
+    def note_compared(self) -> None:
+        """End the check; what was assigned meanwhile is for the next."""
+        self.checked = self._in_check
+        self.stayed -= self.checked
+
+    def forget_checks(self) -> None:
+        """Compare everything anew, as Redis is another one."""
+        self.checked = self.stayed = frozenset()
 
 
 class StateRecovery:
@@ -71,15 +133,10 @@ class StateRecovery:
         self._settings = settings
         self._group = group
         self._state = state
-        self._assigned = assigned
+        self.ownership = Ownership(assigned)
         self._follows = follows
         self._next: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}  # by the group when a partition was looked at last
-        self._checked: frozenset[TopicPartition] = frozenset()
-        self._in_check: frozenset[TopicPartition] = frozenset()
-        self._begun: frozenset[TopicPartition] = frozenset()  # assigned since the last check
-        self._stayed: frozenset[TopicPartition] = frozenset()  # of these, those that were checked before
-        self._revoked: frozenset[TopicPartition] = frozenset()
         self._lost_to: dict[TopicPartition, int] = {}
         self.recovered = 0
         self.lost = 0
@@ -89,19 +146,6 @@ class StateRecovery:
         for origin in origins:
             self._next[origin.topic, origin.partition] = origin.offset + 1
 
-    def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """Take these partitions for others' until they are assigned again; the client tells of them until then."""
-        self._revoked |= frozenset(topic_partitions)
-
-    def begin(self, topic_partitions: Collection[TopicPartition]) -> None:
-        """Take over partitions that were assigned just now; others may have owned them meanwhile."""
-        begun = frozenset(topic_partitions)
-        self._revoked -= begun
-        self._begun |= begun
-        self._stayed |= begun & self._checked
-        self._checked -= begun
-        self._in_check -= begun
-
     @property
     def handled(self) -> Mapping[TopicPartition, int]:
         """The offset after the last record that was handled, here or by whoever owned the partition before.
@@ -109,17 +153,12 @@ class StateRecovery:
         Of partitions of which the Redis known now was recovered: there it has all of that.
         """
         known = self._committed | self._next
-        return {at: known[at] for at in self._checked & self._owned() if at in known}
-
-    def _owned(self) -> frozenset[TopicPartition]:
-        return self._assigned() - self._revoked
+        return {at: known[at] for at in self.ownership.checked & self.ownership.owned if at in known}
 
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions of the event topics that this worker owns, of all of them."""
-        assigned = self._owned()
-        names = {topic for topic, _ in assigned}
-        return frozenset(number for _, number in assigned if all((topic, number) in assigned for topic in names))
+        return self.ownership.partitions
 
     async def catch_up_to(self, origins: Iterable[Origin]) -> Sequence[OffsetRange]:
         """Return what Redis lacks before those records of a batch that do not follow what was handled."""
@@ -137,36 +176,34 @@ class StateRecovery:
     @property
     def has_unchecked(self) -> bool:
         """Whether this worker owns partitions that were not checked since it got them."""
-        return not self._owned() <= self._checked
+        return not self.ownership.owned <= self.ownership.checked
 
     async def check_positions(self) -> Sequence[OffsetRange]:
         """Compare the unchecked partitions with Redis, and return what it lacks of what was handled."""
-        self._in_check = self._owned()
-        wanted = self._in_check - self._checked
-        asked = [at for at in wanted if at in self._begun or at not in self._next]
+        ours = self.ownership
+        wanted = ours.look()
+        asked = [at for at in wanted if at in ours.begun or at not in self._next]
         if asked:
             self._committed |= await committed_offsets(self._settings, self._group, asked)
         for at in asked:
             if at in self._next and self._committed[at] > self._next[at]:  # another worker came further
                 del self._next[at]
-                self._stayed -= {at}
-        missing = await self._missing(
-            {at: self._next.get(at, self._committed.get(at, 0)) for at in wanted - self._stayed}
-        )
-        self._begun -= frozenset(asked)
+                ours.stayed -= {at}
+        known = self._committed | self._next
+        missing = await self._missing({at: known[at] for at in wanted - ours.stayed})
+        ours.begun -= frozenset(asked)
         return missing
 
     async def check_state(self) -> Sequence[OffsetRange]:
         """Prepare the Redis that answers now, get to know it, and check the positions of all partitions owned."""
-        self._checked = self._stayed = frozenset()
+        self.ownership.forget_checks()
         await self._state.install()
         await self._state.know_servers()
         return await self.check_positions()
 
     async def note_recovered(self) -> None:
         """Say that all ranges of the last check are applied, to others too."""
-        self._checked = self._in_check
-        self._stayed -= self._checked
+        self.ownership.note_compared()
         await self._state.note_handled(self.handled)
 
     async def read(self, reader: RangeReader, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:

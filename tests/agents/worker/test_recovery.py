@@ -90,13 +90,13 @@ async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client)
 async def test_a_partition_that_came_back_is_checked_anew(recovery, state):
     """Another worker may have owned it meanwhile, also while it was looked at."""
     assert await recovery.check_positions() == ()
-    recovery.revoke([PARTITION])
+    recovery.ownership.revoke([PARTITION])
     assert not recovery.handled
     assert not recovery.partitions
     await recovery.note_recovered()
     assert (await state.positions([PARTITION]))[PARTITION].handled == 0
     recovery._committed[PARTITION] = N_HANDLED  # no broker is here that would be asked
-    recovery.begin([PARTITION])
+    recovery.ownership.begin([PARTITION])
     assert recovery.partitions == {0}
     assert recovery.has_unchecked
     assert not recovery.handled
