@@ -91,9 +91,8 @@ async def _answer_in_order(
             one = await applied.get()
             try:
                 await _finish(worker, one)
-                with worker.metrics.stage("acknowledge"):
-                    for event in one.batch:  # Step 6
-                        await stream.ack(event)
+                with worker.metrics.stage("acknowledge"):  # Step 6
+                    await worker.metrics.working("acknowledge", _acknowledge(stream, one.batch))
             finally:
                 worker.turns.end()
                 is_over.set()
@@ -101,6 +100,11 @@ async def _answer_in_order(
             worker.report.batches += 1
             worker.report.batch_ms += 1000 * (time.perf_counter() - one.began)
             applied.task_done()
+
+
+async def _acknowledge(stream: Any, batch: Sequence[Any]) -> None:
+    for event in batch:
+        await stream.ack(event)
 
 
 async def answer_batch(worker: Worker, records: Sequence[RawRecord]) -> None:
@@ -138,20 +142,25 @@ async def _begun(worker: Worker, records: Sequence[RawRecord], batch: Sequence[A
 async def _applied(worker: Worker, records: Sequence[RawRecord], batch: Sequence[Any]) -> _Underway:
     began, times = time.perf_counter(), StepTimes()
     redis, stage = Retry("worker", moved=partial(recover, worker)), partial(_step, worker, times)
+    working = worker.metrics.working
     origins = [record.origin for record in records]
     if worker.recovery.has_unchecked:
         await redis.until_available(_check_alone, worker)
     await redis.until_available(_catch_up, worker, origins)
     with stage("decode"):  # Step 1
-        decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)
-        events = await _sourced(worker, decoded)
+        decoded, events = await working("decode", _decoded(worker, records))
     if worker.has_asked:
         await redis.until_available(_carry_out_alone, worker)
     n_kept = worker.kept.n_batches
     with stage("apply"):  # Step 2
-        applied = await redis.until_available(_apply_next, worker, events, origins)
+        applied = await working("apply", redis.until_available(_apply_next, worker, events, origins))
         await redis.until_available(clear_nobodies, worker)
     return _Underway(records, batch, decoded, applied, n_kept, times, began)
+
+
+async def _decoded(worker: Worker, records: Sequence[RawRecord]) -> tuple[DecodedBatch, list[SourcedEvent]]:
+    decoded = decode_batch(records, worker.settings.prefix, worker.settings.kinds)
+    return decoded, await _sourced(worker, decoded)
 
 
 async def _check_alone(worker: Worker) -> None:
@@ -192,17 +201,19 @@ async def _carry_out_alone(worker: Worker) -> None:
 async def _finish(worker: Worker, one: _Underway) -> None:
     """Do steps 3 to 5 for a batch, when the one before is done with all of them."""
     redis, stage = Retry("worker", moved=partial(recover, worker)), partial(_step, worker, one.times)
+    working = worker.metrics.working
     profiles = worker.kept.brought_forward(one.applied.profiles, one.n_kept)
     decoded, applied = one.decoded, replace(one.applied, profiles=profiles)
     with stage("answer"):  # Step 3
-        answers = await redis.until_available(_answers, worker, applied, is_behind=len(one.records) >= BEHIND)
+        is_behind = len(one.records) >= BEHIND
+        answers = await working("answer", redis.until_available(_answers, worker, applied, is_behind=is_behind))
     traced = _traced(worker, one.records, applied, one.times)
     with stage("publish"):  # Step 4
         headers = [each.headers for each in traced]
-        lists = await publish(worker, answers, decoded.rejected, headers)
+        lists = await working("publish", publish(worker, answers, decoded.rejected, headers))
     worker.metrics.note_delivered("event", (origin.timestamp for origin, _ in applied.latest.values()))
     with stage("keep"):  # Step 5
-        await redis.until_available(worker.state.store_lists, lists)
+        await working("keep", redis.until_available(worker.state.store_lists, lists))
     worker.kept.note(lists)
     worker.degraded.note((each.recommendation for each in answers), headers)
     worker.tracing.end(traced, map(told_of, answers), one.times)

@@ -51,7 +51,7 @@ async def answer_requests(worker: Worker, records: Sequence[RawRecord]) -> None:
     rejected = [found for _, found in decoded if isinstance(found, Rejected)]
     answers = [refusal(one, worker.serving.now()) for one in refused]
     with worker.metrics.stage("ask"), times.step("ask"):
-        answers += await _answered(worker, asking)
+        answers += await worker.metrics.working("ask", _answered(worker, asking))
     traces = {record.origin: record.trace for record, _ in decoded}
     answered = [*(one.origin for one in refused), *(origin for origin, _ in asking)]
     traced = worker.tracing.begin([traces[origin] for origin in answered], times)

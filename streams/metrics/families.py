@@ -52,6 +52,7 @@ __all__ = [
     "ROUND_SECONDS",
     "SCORED_RECORDS",
     "STAGE_SECONDS",
+    "STAGE_WORKED",
     "STALLED",
     "TRAINER_RECORDS",
     "TRAINING",
@@ -149,6 +150,12 @@ WITHDRAWALS_UNREADABLE = Family(
 )
 BATCH_RECORDS = Family("reelstream_batch_records", "histogram", "Records taken at once.", ("of",), _RECORDS)
 STAGE_SECONDS = Family("reelstream_stage_seconds", "histogram", "Seconds of one step of a batch.", ("stage",), _SECONDS)
+STAGE_WORKED = Family(
+    "reelstream_stage_worked_seconds",
+    "counter",
+    "Seconds in which the event loop worked on one step of a batch itself; the rest is waiting.",
+    ("stage",),
+)
 EVENT_TO_LIST = Family(
     "reelstream_event_to_list_seconds",
     "histogram",

@@ -5,7 +5,8 @@ Totals stand in the worker's report; here is what a total does not tell.
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.context_managers import Timer
@@ -21,12 +22,16 @@ from streams.metrics.families import (
     MODE_CHANGES,
     REDELIVERED,
     STAGE_SECONDS,
+    STAGE_WORKED,
     WITHDRAWALS,
     Family,
 )
 from streams.metrics.latency import LatencyWindow
+from streams.metrics.working import Working
 
 __all__ = ["STAGES", "WorkerMetrics"]
+
+T = TypeVar("T")
 
 STAGES = (
     "decode",
@@ -64,6 +69,8 @@ class WorkerMetrics:
         waited = histogram(EVENT_TO_LIST, self._registry)
         self._sizes = {of: sizes.labels(of) for of in ("events", "requests")}
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
+        worked = self._counter(STAGE_WORKED)
+        self._worked = {stage: worked.labels(stage) for stage in STAGES}
         self._waited = {trigger: waited.labels(trigger) for trigger in ("event", "request")}
         for before, after in (("cold_start", "personalized"), ("personalized", "cold_start")):
             self._mode_changes.labels(before, after)  # none so far is a number too
@@ -76,6 +83,10 @@ class WorkerMetrics:
     def stage(self, name: str) -> Timer:
         """Return a context that measures one step; ``name`` is one of ``STAGES``."""
         return self._stages[name].time()
+
+    def working(self, name: str, coroutine: Coroutine[Any, Any, T]) -> Working[T]:
+        """Return what is awaited in the place of a coroutine, so that the loop's work on that step is counted."""
+        return Working(coroutine, self._worked[name].inc)
 
     def note_batch(self, of: str, size: int) -> None:
         """Count a batch of ``events`` or ``requests``."""

@@ -111,6 +111,8 @@ def test_processes_count_what_was_sent(installation, scrape, until):
     assert found["reelstream_batch_records_sum", ("of", "events")] == 122  # as many as were sent
     for stage in ("decode", "apply", "answer", "publish", "keep", "acknowledge"):
         assert found["reelstream_stage_seconds_count", ("stage", stage)] == batches
+        worked = found["reelstream_stage_worked_seconds_total", ("stage", stage)]
+        assert 0 < worked < found["reelstream_stage_seconds_sum", ("stage", stage)]
     assert found["reelstream_catalogue_items",] == 40
     assert found["reelstream_healthy",] == 1
 
