@@ -10,9 +10,10 @@ events. ``withdrawals`` finds the events that are taken back, ``dead_letters`` b
 Beside them lie what every room needs: ``errors`` is the tree of errors, ``settings`` the addresses, ``setting_table``
 lists all that can be set and ``config_file`` reads it, with ``security``, ``tokens`` and ``token_providers`` for Kafka
 and ``redis_url`` for Redis; ``kinds`` reads the table of kinds of events, ``files`` writes files whole,
-``availability`` says that a server is away, ``awake`` notices that this process stood still, and ``sentence_weights``
-finds what reads sentences. Nothing here decides what to recommend: that is ``model``, which this package uses.
-``agents``, ``replay`` and ``commands`` use this one, and it imports none of them.
+``availability`` says that a server is away, ``connected`` leaves no client connected, ``awake`` notices that this
+process stood still, and ``sentence_weights`` finds what reads sentences. Nothing here decides what to recommend: that
+is ``model``, which this package uses. ``agents``, ``replay`` and ``commands`` use this one, and it imports none of
+them.
 """
 
 __all__: list[str] = []

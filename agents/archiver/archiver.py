@@ -19,7 +19,7 @@ from agents.archiver.config import ArchiverConfig
 from agents.archiver.report import ArchiverReport
 from agents.archiver.work import Work
 from streams.archive.parquet import EventArchive
-from streams.errors import TopicError
+from streams.connected import connected
 from streams.kafka import topics
 from streams.kafka.clients import consumer
 from streams.kafka.cluster_watch import ClusterWatch
@@ -90,7 +90,14 @@ class Archiver:
             If the archive does not belong to these topics, or its newest files are torn.
         """
         # Step 1
-        joined = await self._connected()
+        member = _GroupMember(self._settings)
+        async with connected(member, self._cluster):
+            await self._cluster.look()
+            async with connected(self._asked):
+                await self._archive_until_stopped(member.consumer)
+
+    async def _archive_until_stopped(self, joined: Any) -> None:
+        """Do what follows step 1, and leave what it has connected to others."""
         work = Work(joined, self._archive, self._cluster, self._settings, self._config, self.report, self._asked)
         self._registry.register(ReportCollector(lambda: self._figures(work)))
         joined.subscribe([self._settings.prefix + topic for topic in topics.EVENTS], listener=work)
@@ -118,27 +125,6 @@ class Archiver:
             # Step 5
             for task in (life, stopping, working, watching, following):
                 task.cancel()
-            await self._asked.stop()
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(joined.stop(), LEAVE_S)
-
-    async def _connected(self) -> Any:
-        """Return a consumer of the group that knows the cluster, and has no partitions yet."""
-        made = consumer(self._settings, group_id=self._settings.prefix + ARCHIVER_GROUP)
-        with cluster_required("archiver", self._settings):
-            try:
-                await made.start()
-            except KafkaError:
-                await made.stop()
-                raise
-        try:
-            await self._cluster.look()
-            await self._asked.start()
-        except TopicError:
-            await made.stop()
-            await self._asked.stop()
-            raise
-        return made
 
     def _figures(self, work: Work) -> Figures:
         yield from self.report.figures()
@@ -146,3 +132,23 @@ class Archiver:
 
     def _kafka_is_away(self, seconds: float | None) -> None:
         self.report.kafka_away_s = seconds
+
+
+class _GroupMember:
+    """A consumer of the group that knows the cluster, and has no partitions yet."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.consumer: Any = None
+
+    async def start(self) -> None:
+        """Connect."""
+        with cluster_required("archiver", self._settings):
+            self.consumer = consumer(self._settings, group_id=self._settings.prefix + ARCHIVER_GROUP)
+            await self.consumer.start()
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self.consumer is not None:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(self.consumer.stop(), LEAVE_S)

@@ -13,7 +13,6 @@ from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry
 
-from agents.connected import connected
 from agents.retry import Retry
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.counting import COUNTED, Counting
@@ -22,6 +21,7 @@ from agents.scorekeeper.guarding import Guarding
 from agents.scorekeeper.intake import Intake
 from agents.scorekeeper.report import ScorekeeperReport
 from agents.side_by_side import side_by_side
+from streams.connected import connected
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.metrics.collector import Figures, ReportCollector, lag_figures
@@ -90,7 +90,7 @@ class Scorekeeper:
         # Step 1
         async with aclosing(self._client):
             await self._retry.until_available(self._state.install)
-            async with connected(self._reader, *self._feeds):
+            async with connected(self._reader, *self._feeds, self._cluster):
                 await self._retry.until_available(self._cluster.look)
                 await side_by_side(
                     self._count(),

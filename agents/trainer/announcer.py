@@ -1,11 +1,13 @@
 """Announcing what the trainer decides, by a producer of its own: there is something to say every few seconds."""
 
+from typing import Any
+
 from aiokafka.errors import KafkaError
 
 from agents.retry import Retry
 from streams.kafka import topics
 from streams.kafka.clients import producer
-from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.kafka_errors import cluster_error, cluster_required
 from streams.kafka.model_versions import key_of
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
@@ -30,15 +32,18 @@ class Announcer:
         self._settings = settings
         self._retry = retry
         self._topic = settings.prefix + topics.MODEL_VERSIONS
+        self._producer: Any = None
 
     async def start(self) -> None:
-        """Connect."""
-        self._producer = producer(self._settings)
-        await self._producer.start()
+        """Connect; raise TopicError if there is no cluster."""
+        with cluster_required("trainer", self._settings):
+            self._producer = producer(self._settings)
+            await self._producer.start()
 
     async def stop(self) -> None:
-        """Disconnect."""
-        await self._producer.stop()
+        """Disconnect, also where ``start`` never came to it."""
+        if self._producer is not None:
+            await self._producer.stop()
 
     async def announce(self, decided: ModelVersion) -> None:
         """Put a decision into the history and announce it, however long that takes; the topic keeps the latest."""

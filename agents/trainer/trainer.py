@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 
 from prometheus_client import CollectorRegistry
 
-from agents.connected import connected
 from agents.retry import Retry
 from agents.side_by_side import side_by_side
 from agents.trainer.announcer import Announcer
@@ -26,6 +25,7 @@ from agents.trainer.promoting import Promoter
 from agents.trainer.report import TrainerReport
 from agents.trainer.rounds import Rounds
 from agents.trainer.versions import VersionKeeper
+from streams.connected import connected
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.metrics.collector import Figures, ReportCollector, lag_figures
@@ -100,7 +100,7 @@ class Trainer:
         # Step 1
         async with aclosing(self._client):
             await self._retry.until_available(self._state.install)
-            async with connected(self._reader, *self._feeds, self._announcer):
+            async with connected(self._reader, *self._feeds, self._announcer, self._cluster):
                 await self._retry.until_available(self._cluster.look)
                 await side_by_side(
                     self._learn(),

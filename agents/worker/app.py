@@ -35,6 +35,7 @@ from agents.worker.remaking import ListRemaker
 from agents.worker.report import WorkerReport
 from agents.worker.requests import consume_requests
 from agents.worker.runtime import WORKER_GROUP, Worker, WorkerConfig, end_process
+from streams.connected import connected
 from streams.kafka import topics
 from streams.kafka.cluster_watch import ClusterWatch
 from streams.kafka.publisher import Publisher
@@ -308,20 +309,21 @@ async def _run(worker: Worker, app: "faust.App", client: "Redis", memory: RedisM
     )
     fetching = FetchWatch(settings, worker.config.fetching, lambda: app.consumer, worker.recovery, worker.report)
     await worker.start()
-    await worker.retry.until_available(cluster.look)  # from here on a change is noticed; what came before is looked for
-    await _recognise(worker.retry, settings)
-    await asyncio.gather(
-        watch_redis(worker),
-        cluster.run(),
-        fetching.run(),
-        watch_eviction("worker", settings, memory=memory),
-        keep_ids(client, settings, lambda: cluster.ids),
-        worker.catalogue.feed.follow(),
-        worker.hints.follow(),
-        worker.forgetter.feed.follow(),
-        *(keep_refreshing(refresher) for refresher in worker.refreshers),
-        keep_refreshing(ListRemaker(worker, partial(_assigned, app))),
-    )
+    async with connected(cluster):
+        await worker.retry.until_available(cluster.look)  # from here on a change is noticed; _recognise looks before it
+        await _recognise(worker.retry, settings)
+        await asyncio.gather(
+            watch_redis(worker),
+            cluster.run(),
+            fetching.run(),
+            watch_eviction("worker", settings, memory=memory),
+            keep_ids(client, settings, lambda: cluster.ids),
+            worker.catalogue.feed.follow(),
+            worker.hints.follow(),
+            worker.forgetter.feed.follow(),
+            *(keep_refreshing(refresher) for refresher in worker.refreshers),
+            keep_refreshing(ListRemaker(worker, partial(_assigned, app))),
+        )
 
 
 def _figures(worker: Worker, parts: Mapping[str, BudgetedScorer], memory: RedisMemory) -> Figures:

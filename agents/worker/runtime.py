@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -159,15 +159,15 @@ class Worker:
 
     async def stop(self) -> None:
         """Let go of the connections, and of the thread once it is done."""
-        self.rejections.close()
-        self.queries.stop()
-        self.thread.shutdown(wait=False, cancel_futures=True)
-        await asyncio.to_thread(self.tracing.close)
-        await self.catalogue.feed.stop()
-        await self.hints.stop()
-        await self.forgetter.feed.stop()
-        if self.worder is not None:
-            await self.worder.close()
+        async with AsyncExitStack() as stopping:  # the last one first, and all of them whatever happens
+            if self.worder is not None:
+                stopping.push_async_callback(self.worder.close)
+            for feed in (self.forgetter.feed, self.hints, self.catalogue.feed):
+                stopping.push_async_callback(feed.stop)
+            stopping.push_async_callback(asyncio.to_thread, self.tracing.close)
+            stopping.callback(self.thread.shutdown, wait=False, cancel_futures=True)
+            stopping.callback(self.queries.stop)
+            stopping.callback(self.rejections.close)
 
     @property
     def has_asked(self) -> bool:

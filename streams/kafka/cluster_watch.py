@@ -88,6 +88,16 @@ class ClusterWatch:
         self._awake = Awake(self._config.every_s + 2 * self._config.limit_s + AGAIN_S + self._config.away_s)
         self.ids: TopicIds = {}
 
+    async def start(self) -> None:
+        """Connect to nothing: a look does, and again after one without an answer."""
+
+    async def stop(self) -> None:
+        """Disconnect, whoever has looked; another look connects again."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(KafkaError, OSError, TimeoutError):
+                await client.close()
+
     async def look(self) -> None:
         """Look once.
 
@@ -101,7 +111,7 @@ class ClusterWatch:
         try:
             found = await self._described()
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._let_go()
+            await self.stop()
             raise ClusterAway(f"no answer from {self._settings.kafka}, got {error!r}") from error
         self._answered_at = time.monotonic()
         if self._are_counts_fixed:
@@ -137,7 +147,7 @@ class ClusterWatch:
                 every_s, took_s = self._config.every_s, time.monotonic() - began
                 await asyncio.sleep(max(every_s - took_s, every_s / 4))
         finally:
-            await self._let_go()
+            await self.stop()
 
     async def _look_twice(self) -> None:
         try:
@@ -178,9 +188,3 @@ class ClusterWatch:
             return
         logger.warning("topic.made_anew %s: it is read from its first record", name)
         await reread()
-
-    async def _let_go(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            with suppress(KafkaError, OSError, TimeoutError):
-                await client.close()

@@ -53,8 +53,8 @@ class CompactedFeed:
     async def start(self) -> None:
         """Connect and read to the end of the topic."""
         await self.stop()  # an earlier attempt's, where something else of the start failed
-        self._consumer = consumer(self._settings, **self._options)
         with cluster_required(self._where, self._settings):
+            self._consumer = consumer(self._settings, **self._options)
             await self._consumer.start()
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
         self._consumer.assign(self._assigned)

@@ -7,6 +7,7 @@ consumer group exists for the commits, which tell operators the lag.
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
@@ -52,6 +53,7 @@ class EventReader:
         self._group = settings.prefix + group
         self._role = role
         self._cure = cure
+        self._consumer: Any = None
         self._next: dict[ClientPartition, int] = {}  # the first offset that was neither read nor passed
         self.lost = 0
         self._partitions = [
@@ -62,14 +64,15 @@ class EventReader:
 
     async def start(self) -> None:
         """Connect; reading begins where ``seek`` says."""
-        self._consumer = consumer(self._settings, group_id=self._group)
         with cluster_required(self._role, self._settings):
+            self._consumer = consumer(self._settings, group_id=self._group)
             await self._consumer.start()
         self._consumer.assign(self._partitions)
 
     async def stop(self) -> None:
-        """Disconnect."""
-        await self._consumer.stop()
+        """Disconnect, also where ``start`` never came to it."""
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     async def seek(self, offsets: Offsets, back: int = 0) -> None:
         """Stand at these offsets, or ``back`` records before them in each partition.

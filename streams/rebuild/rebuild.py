@@ -9,6 +9,7 @@ the live database's place.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 
 from model.catalogue import Catalogue
 from streams.archive.parquet import EventArchive
+from streams.connected import connected
 from streams.errors import TopicError
 from streams.people.forgetting import StateForgetter
 from streams.people.merging import GuestMerger
@@ -97,26 +99,19 @@ class Rebuild:
         self._lanes = [KafkaLane(settings, group) for group in self._groups]
         self._done = self._total = 0
         self._touched: set[str] | None = None
-        self._started: list[Callable[[], Awaitable[None]]] = []
+        self._connections = AsyncExitStack()
         self.catalogue = Catalogue()
 
     async def start(self) -> None:
         """Connect, prepare the database, and read the catalogue, whose genres belong to the events."""
         await self._state.install()
         await self._state.know_servers()
-        for lane in self._lanes:
-            await lane.start()
-            self._started.append(lane.stop)
-        self._started.append(self._feed.stop)  # its start may fail half-way
-        await self._feed.start()
+        await self._connections.enter_async_context(connected(*self._lanes, self._feed, self._forgetter.feed))
         self.catalogue = self._feed.catalogue
-        self._started.append(self._forgetter.feed.stop)
-        await self._forgetter.feed.start()
 
     async def stop(self) -> None:
         """Disconnect from Kafka."""
-        while self._started:
-            await self._started.pop()()
+        await self._connections.aclose()
 
     async def replay(self) -> ReplayTotals:
         """Apply everything from where the database stands to the end of the topics.

@@ -71,18 +71,20 @@ class KafkaLane:
             for topic, partition in event_topic_partitions(settings)
             if partition in partitions
         }
+        self._consumer: Any = None
         self._next: dict[TopicPartition, int] = {}
 
     async def start(self) -> None:
         """Connect; raise TopicError if there is no cluster."""
-        self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
         with _reached(self._settings):
+            self._consumer = consumer(self._settings, auto_offset_reset="none", max_partition_fetch_bytes=_FETCH_BYTES)
             await self._consumer.start()
             self._consumer.assign(list(self._topic_partitions))
 
     async def stop(self) -> None:
-        """Disconnect."""
-        await self._consumer.stop()
+        """Disconnect, also where ``start`` never came to it."""
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     async def bounds(self) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         """Return the first offset that each partition still keeps, and the one after its last record."""

@@ -8,6 +8,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from kafka import KafkaProducer
 
+from streams.connected import connected
 from streams.errors import ClusterAway, TopicError
 from streams.kafka.cluster_watch import ClusterWatch, ClusterWatchConfig
 from streams.kafka.topics import create_topics
@@ -65,10 +66,8 @@ async def make_anew(admin, settings, name):
 async def once(settings):
     """Look at the cluster once, with a watch of its own."""
     watch = ClusterWatch(settings, "trainer")
-    try:
+    async with connected(watch):
         await watch.look()
-    finally:
-        await watch._let_go()
 
 
 async def ended(settings, change, **options):
@@ -131,7 +130,7 @@ async def test_the_time_that_the_process_itself_stood_still_is_no_absence(settin
     try:
         await until(lambda: watch.ids)
         watch._settings = settings.at("127.0.0.1:1", settings.redis)
-        await watch._let_go()
+        await watch.stop()
         time.sleep(5.0)  # noqa: ASYNC251 - as where the process is stopped: nothing in it goes on
         told.clear()
         await until(lambda: any(told))
@@ -206,7 +205,7 @@ async def test_topics_that_are_read_without_positions_need_a_new_start(admin, se
     await watch.look()
     await make_anew(admin, settings, "recommendation-requests")
     await watch.look()
-    await watch._let_go()
+    await watch.stop()
     recognise_topics(settings)
 
 
