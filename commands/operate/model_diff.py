@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from model.network.cooccurrence import ITEM_COUNTS
 from model.network.snapshot import Snapshot
+from streams.records.data_requests import is_nobodys
 
 if TYPE_CHECKING:
     from streams.registry.versions import Version
@@ -32,7 +33,7 @@ def difference(before: LoadedVersion, after: LoadedVersion) -> dict[str, Any]:
         "is_child": new_version.parent == old_version.version_id,
         "metrics": _beside(old_version.metrics, new_version.metrics),
         "config": {name: both for name, both in _beside(*shapes).items() if both[0] != both[1]},
-        "users": _ids(old.users, new.users),
+        "users": _ids(*([one for one in users if not is_nobodys(one)] for users in (old.users, new.users))),
         "items": _ids(old.items, new.items),
         "genres": _ids(old.genres, new.genres),
         "weights": {

@@ -4,6 +4,7 @@ A user may be forgotten, or merged into another one. The latest record of a user
 workers' answer: up to which offsets a forgetting holds. A merge needs no answer; see ``merges``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -13,8 +14,9 @@ from streams.records.codec import BadRecord, check_key, read_id, read_object, re
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
 
-__all__ = ["DataRequest", "Forgetting", "Forgotten", "decode_data_request"]
+__all__ = ["DataRequest", "Forgetting", "Forgotten", "decode_data_request", "is_nobodys"]
 
+_NOBODY = re.compile(r"forgotten:[0-9a-f]{32}")  # as ``Forgetting.nobody`` makes it
 _MAX_OFFSET = 2**63 - 1
 
 
@@ -58,6 +60,11 @@ class Forgetting:
     def nobody(self) -> str:
         """The id that stands for the forgotten user where a place must be kept: of the request alone, 42 characters."""
         return f"forgotten:{blake2b(self.request_id.encode(), digest_size=16).hexdigest()}"
+
+
+def is_nobodys(user_id: str) -> bool:
+    """Return whether an id has the form of those that stand for forgotten users; no user is shown under one."""
+    return _NOBODY.fullmatch(user_id) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis, RedisCluster
 
+from streams.records.data_requests import is_nobodys
 from streams.redis.connection import answered
 from streams.state.calls import LIBRARY
-from streams.state.keys import ALL_LISTS, ALL_USERS
+from streams.state.keys import ALL_LISTS, ALL_USERS, user_of
 
 __all__ = ["NOTHING_RENAMED", "DroppedItems", "UserCounts", "count_users", "drop_from_lists"]
 
@@ -83,7 +84,7 @@ async def drop_from_lists(
 async def count_users(client: Redis) -> UserCounts:
     """Return how many users there are by the mode of the list last published; ``none`` for who has no list yet.
 
-    Users who come or go meanwhile may be missed.
+    What stands for somebody who was forgotten is no user. Users who come or go meanwhile may be missed.
 
     Raises
     ------
@@ -94,7 +95,7 @@ async def count_users(client: Redis) -> UserCounts:
     asked_s, began = 0.0, time.monotonic()
     with answered("state: counting users by mode"):
         async for keys in _pages(client, ALL_USERS):
-            found.update(await _modes(client, keys))
+            found.update(await _modes(client, [key for key in keys if not is_nobodys(user_of(key.decode()))]))
             asked_s += min(_MAX_PAGE_S, time.monotonic() - began)
             await asyncio.sleep(_PAUSE_S)
             began = time.monotonic()

@@ -43,7 +43,7 @@ __all__ = [
     "position_field",
     "sentence_key",
     "similar_key",
-    "user_of_list",
+    "user_of",
 ]
 
 TRENDING_ALL = "hot:all"
@@ -218,9 +218,9 @@ def lists_of_users(prefix: str) -> str:
     return f"user:{{{begin}*}}:recs"
 
 
-def user_of_list(key: str) -> str:
-    """Return the user whose list a key holds."""
-    tag = key.removeprefix("user:{").removesuffix("}:recs")
+def user_of(key: str) -> str:
+    """Return the user whose key this is."""
+    tag = key.removeprefix("user:{").partition("}")[0]
     return tag.replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
 
 

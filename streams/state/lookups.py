@@ -18,6 +18,7 @@ from model.history import Profile
 from model.joined_history import joined_history
 from model.similar import SIMILAR_KINDS, SimilarItems
 from streams.errors import StateError
+from streams.records.data_requests import is_nobodys
 from streams.redis.connection import answered
 from streams.state.calls import StateConfig, part_calls, read_part
 from streams.state.keys import (
@@ -29,7 +30,7 @@ from streams.state.keys import (
     genre_key,
     lists_of_users,
     similar_key,
-    user_of_list,
+    user_of,
 )
 
 __all__ = ["FoundList", "Lookups"]
@@ -76,8 +77,10 @@ class Lookups:
         """Return the user's profile with the n latest interactions, or None for a user without events.
 
         Of these, items that are hidden from the user are left out. An account's has the history of the guests that were
-        merged into it; such a guest is a user without events.
+        merged into it; such a guest is a user without events. What stands for somebody who was forgotten is no user.
         """
+        if is_nobodys(user_id):
+            return None
         keys = UserKeys.of(user_id)
         with answered(f"lookup of the profile of user {user_id!r}"):
             is_merged, guests, *own = self._all(
@@ -169,7 +172,7 @@ class Lookups:
                 found.add(prefix)
             looked_until = time.monotonic() + _LOOK_S
             for keys in self._pages(lists_of_users(prefix)):
-                found.update(map(user_of_list, keys))
+                found.update(map(user_of, keys))
                 if len(found) >= n or time.monotonic() > looked_until:
                     break
         return tuple(sorted(found))[:n]

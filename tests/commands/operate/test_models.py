@@ -14,6 +14,7 @@ from model.experiment import Arm, Experiment
 from model.network.snapshot import Snapshot
 from streams.errors import RegistryError, StateError
 from streams.kafka.topics import create_topics
+from streams.records.data_requests import Forgetting
 from streams.redis.connection import connect_to_read
 from streams.registry.registry import Registry
 from streams.settings import Settings
@@ -202,6 +203,17 @@ def test_diff_of_versions_without_users_or_genres(invoke, tmp_path):
     found = json.loads(invoke("diff", first.version_id, second.version_id, "--json").stdout)
     assert found["weights"]["user_factors"]["rows"] == found["weights"]["genre_factors"]["rows"] == 0
     assert not any(moved["moved"] for moved in found["weights"].values())
+
+
+def test_diff_names_nobody_who_was_forgotten(invoke, tmp_path):
+    """A forgotten user has left the one version, and what stands there instead has not come to the other."""
+    registry = Registry(str(tmp_path / "models"))
+    about = {"metrics": {}, "offsets": {}, "created_ms": 0, "seed": 0, "code_revision": ""}
+    first = registry.save(toy_snapshot(("i1",), users=("ann", "ben")), parent=None, **about)
+    registry.forget_users({"ann": Forgetting("request", 1, 0, {}).nobody})
+    second = registry.save(toy_snapshot(("i1",), users=("ben", "eve")), parent=None, **about)
+    found = json.loads(invoke("diff", first.version_id, second.version_id, "--json").stdout)["users"]
+    assert found == {"both": 1, "n_added": 1, "n_removed": 0, "added": ["eve"], "removed": []}
 
 
 def test_prune_keeps_the_newest_the_current_and_its_parent(invoke, versions, pointer, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from agents.worker.refreshers import UserCensus
 from agents.worker.report import WorkerReport
+from streams.records.data_requests import Forgetting
 from streams.redis.connection import connect
 from streams.state.kept_lists import DroppedItems
 from streams.state.keys import UserKeys
@@ -57,7 +58,8 @@ async def test_renamed_items_keep_their_places(client):
 
 
 async def test_users_are_counted_among_other_keys(client):
-    """Each user is counted once, by the mode of the last list, though most keys are no users'."""
+    """Each user is counted once, by the mode of the last list, though most keys are no users', and some nobody's."""
+    await client.hset(UserKeys.of(Forgetting("request", 1, 0, {}).nobody).profile, mapping={"watches": 1})
     for n in range(450):
         await client.hset(UserKeys.of(f"u{n}").profile, mapping={"mode": "cold_start"} if n % 3 else {"watches": 1})
         await client.set(UserKeys.of(f"u{n}").recs, kept("i1"))

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from streams.state.keys import PartitionKeys, UserKeys, list_key, lists_of_users, position_field, user_of_list
+from streams.state.keys import PartitionKeys, UserKeys, list_key, lists_of_users, position_field, user_of
 
 ids = st.text(st.characters(exclude_categories=("C", "Z"), include_characters="{}%: "), min_size=1, max_size=64)
 
@@ -45,6 +45,6 @@ def test_a_position_is_named_by_topic_and_partition():
 def test_the_key_of_a_list_names_its_user():
     """A user id is read back from the key of its list, and the pattern of a beginning takes it as it is."""
     for user_id in ("ann", "u{1}%7D", "a*b?[c]"):
-        assert user_of_list(UserKeys.of(user_id).recs) == user_id
+        assert user_of(UserKeys.of(user_id).recs) == user_id
         assert list_key(user_id) == UserKeys.of(user_id).recs
     assert lists_of_users("a*") == r"user:{a\**}:recs"

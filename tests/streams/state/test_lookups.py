@@ -19,6 +19,7 @@ from model.metrics.live import PublishedList, Scoreboard
 from model.ranking.hint_lifts import HintLifts
 from model.similar import SimilarItems
 from streams.errors import StateError
+from streams.records.data_requests import Forgetting
 from streams.records.records import Action, ModelVersion, Origin, Rating, Watch
 from streams.redis.connection import connect, connect_to_read
 from streams.redis.heartbeat import SignOfLife
@@ -284,6 +285,16 @@ def test_lookups_read_the_same(written):
         assert lookups.profile("stranger") is None
         assert lookups.recommendation("stranger") is None
         assert not client.keys("*stranger*")
+
+
+def test_nobody_is_no_user(redis_url):
+    """What stands for somebody who was forgotten has no profile; a user whose id only looks a little alike has one."""
+    nobody = Forgetting("request", 1, 0, {}).nobody
+    with connect_to_read(redis_url) as client:
+        for user_id in (nobody, "forgotten:soul"):
+            client.hset(f"user:{{{user_id}}}", mapping={"watches": 1})
+        found = {user_id: Lookups(client).profile(user_id) is not None for user_id in (nobody, "forgotten:soul")}
+    assert found == {nobody: False, "forgotten:soul": True}
 
 
 def test_an_unreachable_server_is_told_in_one_line(unused_tcp_port):
