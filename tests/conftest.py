@@ -164,26 +164,29 @@ def _databases(stack):
 
 
 @pytest.fixture
-def redis_url(stack, _databases):
-    """Return the URL of a logical database that this test has to itself, empty at its start."""
+def empty_database(stack, _databases):
+    """Return a function that gives the URL of one more logical database that this test has to itself, empty by then."""
     from redis import Redis  # noqa: PLC0415  only tests that use it pay for it
 
-    url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
-    with Redis.from_url(url) as client:
-        client.flushdb()
-    return url
+    def take():
+        url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
+        with Redis.from_url(url) as client:
+            client.flushdb()
+        return url
+
+    return take
 
 
 @pytest.fixture
-def beside(stack, _databases):
-    """Return the URL of another database of the same server, empty before and after."""
-    from redis import Redis  # noqa: PLC0415  only tests that use it pay for it
+def redis_url(empty_database):
+    """Return the URL of a database."""
+    return empty_database()
 
-    url = urlsplit(stack.redis)._replace(path=f"/{next(_databases)}").geturl()
-    with Redis.from_url(url) as client:
-        client.flushdb()
-        yield url
-        client.flushdb()
+
+@pytest.fixture
+def beside(empty_database):
+    """Return the URL of another database of the same server."""
+    return empty_database()
 
 
 @pytest.fixture

@@ -78,9 +78,9 @@ def installation(install):
 
 
 @pytest.fixture
-def free_database(_databases):
+def free_database(empty_database):
     """Return a function that gives the number of an unused database."""
-    return lambda: next(_databases)
+    return lambda: int(urlsplit(empty_database()).path[1:])
 
 
 def test_an_event_is_taken_back_and_a_rebuild_makes_the_same(installation, free_database, until):

@@ -65,24 +65,15 @@ async def digest_of(url):
         await client.aclose()
 
 
-@pytest.fixture
-def other_url(stack, _databases):
-    """Return the URL of a second database, empty."""
-    url = f"{stack.redis}/{next(_databases)}"
-    with Redis.from_url(url) as client:
-        client.flushdb()
-    return url
-
-
-async def test_the_same_events_in_other_batches_and_order_give_the_same_digest(redis_url, other_url):
+async def test_the_same_events_in_other_batches_and_order_give_the_same_digest(redis_url, beside):
     """One batch, or batches of seven and one topic after the other: same digest, weights within the tolerance."""
     events = drawn_events()
     await fill(redis_url, events, len(events))
     topic_by_topic = sorted(events, key=lambda event: event[0].topic)
-    await fill(other_url, topic_by_topic, 7)
-    found = await compared(redis_url, other_url)
+    await fill(beside, topic_by_topic, 7)
+    found = await compared(redis_url, beside)
     assert found.is_equal, found.examples
-    assert found.first == found.second == await digest_of(redis_url) == await digest_of(other_url)
+    assert found.first == found.second == await digest_of(redis_url) == await digest_of(beside)
     assert 0 < found.largest < 1e-6
     distinct = {(event.user_id, event.event_id) for _, event, _ in events}
     assert (found.first.users, found.first.partitions, found.first.events) == (20, 2, len(distinct))
@@ -119,14 +110,14 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("section", CHANGES)
-async def test_one_field_changed_is_found_and_shown(redis_url, other_url, section):
+async def test_one_field_changed_is_found_and_shown(redis_url, beside, section):
     """A counter raised by one, an entry, an item, an id's offset or a weight: that section differs, and no other."""
     events = drawn_events()
-    for url in (redis_url, other_url):
+    for url in (redis_url, beside):
         await fill(url, events, 100)
-    with Redis.from_url(other_url) as client:
+    with Redis.from_url(beside) as client:
         client.execute_command(*CHANGES[section])
-    found = await compared(redis_url, other_url)
+    found = await compared(redis_url, beside)
     assert {name: n for name, n in found.different.items() if n} == {section: 1}
     [example] = found.examples
     key = str(CHANGES[section][1])
@@ -135,12 +126,12 @@ async def test_one_field_changed_is_found_and_shown(redis_url, other_url, sectio
     assert (found.first.sha256 == found.second.sha256) == (section == "weights")
 
 
-async def test_a_user_that_one_side_lacks_is_found_from_either_side(redis_url, other_url):
+async def test_a_user_that_one_side_lacks_is_found_from_either_side(redis_url, beside):
     """A user of one database alone differs in each of its sections, whichever is named first."""
     events = drawn_events()
     await fill(redis_url, events, 100)
-    await fill(other_url, [event for event in events if event[1].user_id != "u7"], 100)
-    there, back = await compared(redis_url, other_url), await compared(other_url, redis_url)
+    await fill(beside, [event for event in events if event[1].user_id != "u7"], 100)
+    there, back = await compared(redis_url, beside), await compared(beside, redis_url)
     for found, lacking in ((there, "second"), (back, "first")):
         assert {name: n for name, n in found.different.items() if name not in {"items", "weights"}} == {
             "users": 1, "recents": 1, "seen": 1, "hidden": 1, "event_ids": 1,
@@ -149,33 +140,33 @@ async def test_a_user_that_one_side_lacks_is_found_from_either_side(redis_url, o
         assert [getattr(example, lacking) for example in shown if example.section == "users"] == ["nothing"]
 
 
-async def test_only_the_promised_event_ids_are_compared(redis_url, other_url):
+async def test_only_the_promised_event_ids_are_compared(redis_url, beside):
     """Of 600 ids of a user the newest 512 are promised; that one side still holds older ones is no difference."""
     events = [(Origin("watch-events", 0, n), Watch(f"w{n}", "u", "i", TS + n, 1.0), ()) for n in range(600)]
     await fill(redis_url, events, 600)
-    await fill(other_url, events, 50)
-    with Redis.from_url(redis_url) as one, Redis.from_url(other_url) as other:
+    await fill(beside, events, 50)
+    with Redis.from_url(redis_url) as one, Redis.from_url(beside) as other:
         assert one.strlen("user:{u}:ids:watch") != other.strlen("user:{u}:ids:watch")
-    assert (await compared(redis_url, other_url)).is_equal
+    assert (await compared(redis_url, beside)).is_equal
 
 
-async def test_empty_databases_are_equal(redis_url, other_url):
+async def test_empty_databases_are_equal(redis_url, beside):
     """Two empty databases have the same digest, of no users."""
-    found = await compared(redis_url, other_url)
+    found = await compared(redis_url, beside)
     assert (found.is_equal, found.first.users, found.largest) == (True, 0, 0.0)
 
 
-async def test_a_weight_beyond_the_tolerance_differs(redis_url, other_url):
+async def test_a_weight_beyond_the_tolerance_differs(redis_url, beside):
     """Trending weights a millionth apart differ; where only the landmark differs they are equal."""
     config = StateConfig(trending_half_life_ms=2 * HOUR)  # 600 events over 300 half-lives: the landmark moves
     events = drawn_events()
     await fill(redis_url, events, 600, config)
-    await fill(other_url, events, 13, config)
-    with Redis.from_url(redis_url) as one, Redis.from_url(other_url) as other:
+    await fill(beside, events, 13, config)
+    with Redis.from_url(redis_url) as one, Redis.from_url(beside) as other:
         assert one.hget("items:{p0}:clock:watch", "landmark") != other.hget("items:{p0}:clock:watch", "landmark")
-        assert (await compared(redis_url, other_url)).is_equal
+        assert (await compared(redis_url, beside)).is_equal
         item, weight = other.zrange("items:{p0}:hot:watch", 0, 0, desc=True, withscores=True)[0]
         other.zadd("items:{p0}:hot:watch", {item: weight * (1 + 3e-6)})
-    found = await compared(redis_url, other_url)
+    found = await compared(redis_url, beside)
     assert found.different["weights"] == 1
     assert found.largest == pytest.approx(3e-6, rel=0.01)
