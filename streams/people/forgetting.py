@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import replace
 
 from streams.kafka import topics
-from streams.people.waits import Waits
+from streams.people.waits import EarlierEvents
 from streams.reading.data_requests import DataRequestsFeed
 from streams.reading.range_reader import range_reader
 from streams.records.data_requests import DataRequest, Forgetting, Forgotten
@@ -39,8 +39,7 @@ class StateForgetter:
     def __init__(self, settings: Settings, state: State) -> None:
         self._settings = settings
         self._state = state
-        self._ends: dict[str, dict[TopicPartition, int]] = {}  # by request
-        self._waits = Waits()
+        self._earlier: dict[str, EarlierEvents] = {}  # by request
         self._undeleted: dict[str, tuple[int, DataRequest]] = {}  # by user: answered, and not known to be deleted
         self._cleared: set[str] = set()  # nobodies that were deleted, and that no event has made again since
         self._of_others: set[str] = set()  # nobodies of whom nothing lies in these partitions
@@ -220,17 +219,15 @@ class StateForgetter:
             if partition not in owned():
                 continue
             # Step 1
-            ends = await self._ends_of(request)
+            earlier = await self._before(request)
             # Step 2
             reached = await self._reached(handled)
-            behind = [at for at, end in ends.items() if reached[at] < end]
-            if behind:
-                self._waits.note(request.request_id, behind[0], reached[behind[0]], ends[behind[0]])
+            if not earlier.are_applied(reached):
                 continue
             # Step 3
             below = {
                 topic: tuple(
-                    max(reached[at], ends[at])
+                    max(reached[at], earlier.ends[at])
                     for at in ((self._settings.prefix + topic, number) for number in range(self._settings.partitions))
                 )
                 for topic in topics.EVENTS
@@ -267,21 +264,21 @@ class StateForgetter:
                 logger.info("forget.done request %s", answered.forgotten[-1].request_id)
                 done.append(user_id)
             del self._undeleted[user_id]
-            self._ends.pop(answered.forgotten[-1].request_id, None)
-            self._waits.end(answered.forgotten[-1].request_id)
+            self._earlier.pop(answered.forgotten[-1].request_id, None)
         return done
 
-    async def _ends_of(self, request: DataRequest) -> dict[TopicPartition, int]:
-        """Return how far the event topics reached when the request was first seen here.
+    async def _before(self, request: DataRequest) -> EarlierEvents:
+        """Return what lay on the event topics when the request was first seen here.
 
         Records of transactions that were open then lay there too, and were sent before.
         """
-        if request.request_id not in self._ends:
+        if request.request_id not in self._earlier:
             prefix, numbers = self._settings.prefix, range(self._settings.partitions)
             names = [(prefix + topic, number) for topic in topics.EVENTS for number in numbers]
             async with range_reader(self._settings, isolation_level=READ_UNCOMMITTED) as reader:
-                self._ends[request.request_id] = {at: await reader.end(at) for at in names}
-        return self._ends[request.request_id]
+                ends = {at: await reader.end(at) for at in names}
+            self._earlier[request.request_id] = EarlierEvents(request.request_id, ends)
+        return self._earlier[request.request_id]
 
     async def _reached(self, handled: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return the offsets before which everything is applied: here, or in other partitions by whoever owns them.

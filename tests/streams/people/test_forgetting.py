@@ -5,6 +5,7 @@ import pytest
 from streams.errors import StateAway, StateMoved
 from streams.kafka import topics
 from streams.people.forgetting import StateForgetter
+from streams.people.waits import EarlierEvents
 from streams.reading.data_requests import DataRequestsFeed
 from streams.records.data_requests import DataRequest
 from streams.records.records import Origin, Rating, Watch
@@ -181,7 +182,8 @@ class Asked:
     def __init__(self, forgetter):
         names = [(topic, number) for topic in topics.EVENTS for number in range(2)]
         forgetter.feed.note(0, DataRequest("ben", "f-5", 9))
-        forgetter._ends["f-5"] = dict.fromkeys(names, 0) | {("watch-events", 0): 6}
+        ends = dict.fromkeys(names, 0) | {("watch-events", 0): 6}
+        forgetter._earlier["f-5"] = EarlierEvents("f-5", ends)
         self._forgetter = forgetter
         self.owned = self.kept = {0, 1}
         self.said = []
@@ -225,7 +227,7 @@ async def test_who_could_not_be_deleted_is_deleted_next(client, state, forgetter
 
 async def test_a_redis_that_may_have_gone_back_deletes_nobody(client, state, forgetter, asked):
     """It may lack events that were handled, and these would be a newcomer's when they are applied again."""
-    forgetter._ends["f-5"] |= {("watch-events", 0): 9}  # three were lost with the server that was known
+    forgetter._earlier["f-5"].ends[("watch-events", 0)] = 9  # three were lost with the server that was known
     known, state._servers = state._servers, frozenset({"0" * 40})
     asked.handled = {("watch-events", 0): 9}
     with pytest.raises(StateMoved):
@@ -259,7 +261,7 @@ async def test_a_later_request_stays_open(client, forgetter, asked, how):
     if how == "again":
         forgetter.feed.note(0, DataRequest("ben", "f-5", 9))
     assert forgetter.feed.open["ben"][1].request_id == "f-6"
-    forgetter._ends["f-6"] = forgetter._ends["f-5"]
+    forgetter._earlier["f-6"] = forgetter._earlier["f-5"]
     asked.owned = {1}
     assert await asked.again() == ()
     after = DataRequestsFeed(Settings("localhost:1", "redis://localhost:1", "/nowhere"))  # of a compacted topic
