@@ -121,7 +121,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "reading": {ROOT_ROOM, "kafka", "records"},
         "state": {ROOT_ROOM, "metrics", "records", "redis"},
         "people": {ROOT_ROOM, "archive", "kafka", "reading", "records", "redis", "registry", "reports", "state"},
-        "serving": {ROOT_ROOM, "kafka", "records", "redis", "registry", "state"},
+        "serving": {ROOT_ROOM, "kafka", "metrics", "records", "redis", "registry", "state"},
         "reports": {ROOT_ROOM, "kafka", "redis", "registry", "serving", "state"},
         "tracing": {"records"},
         "wording": {ROOT_ROOM, "records", "serving"},

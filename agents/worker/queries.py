@@ -56,7 +56,6 @@ class QueriesFollower:
         self._of_items: StoringEncoder | None = None
         self._knows_encoder = False
         self._intent: Intent | None = None
-        self._n_known = 0  # sentences of items that an earlier reader had the vectors of
         self._rests_until = 0.0
         self._ended = threading.Event()
         self._lookups = CacheLookups(["sentences", "texts"])
@@ -73,7 +72,9 @@ class QueriesFollower:
             self._encoder = await self._off_the_loop(self._warm_encoder)
             if self._encoder is not None:
                 loop = asyncio.get_running_loop()
-                self._of_items = StoringEncoder(self._encoder, encoder_name(), self._state, loop, self._ended)
+                self._of_items = StoringEncoder(
+                    self._encoder, encoder_name(), self._state, loop, self._ended, self._lookups
+                )
             self._knows_encoder = True
         if self._encoder is not None and self._intent is None:  # words, until sentences are encoded
             self._serve(await self._off_the_loop(lambda: Intent(catalogue, counts=self._texts)))
@@ -81,9 +82,7 @@ class QueriesFollower:
         self._intent = await self._off_the_loop(
             lambda: Intent(catalogue, self._encoder, earlier, self._texts, self._of_items)
         )
-        if self._of_items is not None:
-            self._n_known += self._intent.n_sentences[0]
-            self._lookups.put("sentences", hits=self._n_known + self._of_items.found, misses=self._of_items.made)
+        self._lookups.note("sentences", hits=self._intent.n_known_sentences)
         took_s = time.monotonic() - started
         self._rests_until = time.monotonic() + REST * took_s
         self._serve(self._intent)

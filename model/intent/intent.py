@@ -96,9 +96,9 @@ class Intent:
         return "tfidf" if self._sentences is None else "embedding"
 
     @property
-    def n_sentences(self) -> tuple[int, int]:
-        """Return how many items' sentences an earlier one had encoded, and how many were encoded for this one."""
-        return (0, 0) if self._sentences is None else (self._sentences.n_known, self._sentences.n_encoded)
+    def n_known_sentences(self) -> int:
+        """Return how many items' sentences an earlier one had encoded."""
+        return 0 if self._sentences is None else self._sentences.n_known
 
     def known_sentences(self) -> dict[str, _Floats]:
         """Return the vectors of the items' sentences, for a later catalogue."""

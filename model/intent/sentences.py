@@ -33,7 +33,7 @@ class SentenceIndex:
     vectors : float32 (N, width), rows of length 1.
     genres : names, in the order of the centroids.
     centroids : float32 (G, width), the mean direction of each genre's items, of length 1.
-    n_known, n_encoded : how many vectors were known, and how many were made.
+    n_known : how many vectors were known.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SentenceIndex:
     def _vectors(self, known: Mapping[str, _Floats]) -> _Floats:
         found = np.zeros((len(self._sentences), self._encoder.width), dtype=np.float32)
         unknown = [row for row, sentence in enumerate(self._sentences) if sentence not in known]
-        self.n_known, self.n_encoded = len(found) - len(unknown), len(unknown)
+        self.n_known = len(found) - len(unknown)
         for row, sentence in enumerate(self._sentences):
             if sentence in known:
                 found[row] = known[sentence]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from model.intent.encoder import Encoder
 from streams.errors import StreamError
+from streams.metrics.caches import CacheLookups
 from streams.state.store import State
 
 __all__ = ["StoringEncoder"]
@@ -43,23 +44,29 @@ class StoringEncoder:
     state : finds and keeps the vectors.
     loop : that the client of Redis belongs to.
     ended : set when the worker ends, which a catalogue that takes minutes is not to hold up.
+    lookups : told how many ``sentences`` were in Redis, and how many were encoded.
 
     Attributes
     ----------
     width : of the vectors.
-    found, made : how many were in Redis, and how many were encoded.
     """
 
     def __init__(
-        self, encoder: Encoder, name: str, state: State, loop: asyncio.AbstractEventLoop, ended: threading.Event
+        self,
+        encoder: Encoder,
+        name: str,
+        state: State,
+        loop: asyncio.AbstractEventLoop,
+        ended: threading.Event,
+        lookups: CacheLookups,
     ) -> None:
         self._encoder = encoder
         self._name = name
         self._state = state
         self._loop = loop
         self._ended = ended
+        self._lookups = lookups
         self.width = encoder.width
-        self.found = self.made = 0
         self._alone_until = 0.0
 
     def encode(self, sentences: Sequence[str]) -> Vector:
@@ -72,12 +79,12 @@ class StoringEncoder:
         """
         vectors = self._kept(list(dict.fromkeys(sentences)))
         wanted = [sentence for sentence, vector in vectors.items() if vector is None]
-        self.found += len(vectors) - len(wanted)
+        self._lookups.note("sentences", hits=len(vectors) - len(wanted))
         for start in range(0, len(wanted), SENTENCES_PER_CALL):
             some = wanted[start : start + SENTENCES_PER_CALL]
             began = time.monotonic()
             made = self._encoder.encode(some).astype("<f2")
-            self.made += len(some)
+            self._lookups.note("sentences", misses=len(some))
             bodies = {self._digest(sentence): one.tobytes() for sentence, one in zip(some, made, strict=True)}
             self._await(self._state.keep_sentence_vectors(bodies, KEPT_S))
             vectors.update(zip(some, made, strict=True))

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from streams.metrics.caches import CacheLookups
 from streams.redis.connection import connect
 from streams.serving.storing_encoder import SENTENCES_PER_CALL, StoringEncoder
 from streams.state.keys import sentence_key
@@ -34,9 +35,15 @@ def storing(client):
 
     def make(name="e", state=None, ended=None):
         loop, ended = asyncio.get_running_loop(), ended or threading.Event()
-        return StoringEncoder(Lengths(), name, state or State(client), loop, ended)
+        return StoringEncoder(Lengths(), name, state or State(client), loop, ended, CacheLookups(["sentences"]))
 
     return make
+
+
+def counted(encoder):
+    """Return how many sentences were in Redis, and how many were encoded."""
+    [(_, counts)] = encoder._lookups.figures()
+    return counts["sentences", "hit"], counts["sentences", "miss"]
 
 
 async def encoded(encoder, sentences=SENTENCES):
@@ -49,11 +56,11 @@ async def test_what_one_worker_encodes_the_next_one_finds(storing, client):
     first, second = storing(), storing()
     made = await encoded(first, [*SENTENCES, SENTENCES[0]])
     assert first._encoder.asked == [SENTENCES_PER_CALL, 3]
-    assert (first.made, first.found) == (len(SENTENCES), 0)
+    assert counted(first) == (0, len(SENTENCES))
     assert made[:, 2].tolist() == [float(np.float16(1 / 3))] * (len(SENTENCES) + 1)
     assert made[-1].tolist() == made[0].tolist() == [6, ord("0"), made[0, 2]]
     found = await encoded(second)
-    assert (second.made, second.found, second._encoder.asked) == (0, len(SENTENCES), [])
+    assert (counted(second), second._encoder.asked) == ((len(SENTENCES), 0), [])
     assert found.dtype == np.float32
     assert (found == made[:-1]).all()
     lives = {await client.ttl(key) async for key in client.scan_iter("catalog:sentence:*", count=1000)}
@@ -66,11 +73,11 @@ async def test_another_encoder_or_form_is_not_taken(storing, client):
     await encoded(first, ["film"])
     other = storing("another")
     await encoded(other, ["film"])
-    assert other.made == 1
+    assert counted(other) == (0, 1)
     await client.set(sentence_key(first._digest("film")), b"1234")
     again = storing()
     assert (await encoded(again, ["film"]))[0, 0] == 4
-    assert again.made == 1
+    assert counted(again) == (0, 1)
 
 
 async def test_without_redis_everything_is_encoded(storing, client):
@@ -78,10 +85,10 @@ async def test_without_redis_everything_is_encoded(storing, client):
     away = connect("redis://127.0.0.1:1/0")
     encoder = storing(state=State(away))
     assert len(await encoded(encoder, ["a", "b"])) == 2
-    assert encoder.made == 2
+    assert counted(encoder) == (0, 2)
     encoder._state = State(client)
     assert len(await encoded(encoder, ["a", "c"])) == 2
-    assert encoder.made == 4
+    assert counted(encoder) == (0, 4)
     assert not [key async for key in client.scan_iter("catalog:sentence:*")]
     await away.aclose()
 
@@ -93,7 +100,7 @@ async def test_a_worker_that_ends_is_not_held_up(storing):
     ended.set()
     with pytest.raises(asyncio.CancelledError):
         await encoded(encoder)
-    assert encoder.made == 0
+    assert counted(encoder) == (0, 0)
 
 
 async def test_who_waits_for_redis_sees_that_the_worker_ends(storing):
@@ -113,7 +120,7 @@ async def test_who_waits_for_redis_sees_that_the_worker_ends(storing):
     ended.set()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 5)
-    assert encoder.made == 0
+    assert counted(encoder) == (0, 0)
     await never.aclose()
     silent.close()
     await silent.wait_closed()
