@@ -7,6 +7,7 @@ behind. Keys, limits and figures are the same for both. Steps of a request: 1 is
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _BEFORE, _AFTER, _ENDLESS = "/users/", "/recommendations", "/recommendations/str
 _LONGEST_ID = 64
 _KNOWN_HOSTS = 16  # this machine has few names
 _CHANGING = ("POST", "PUT", "PATCH")
+_EVENT = re.compile("/users/[^/]+/events/[^/]+")  # as the routes read it
 _JSON = b"application/json"
 _FOUND, _UNFORESEEN = 200, 500
 Scoped = dict[str, Any]
@@ -294,7 +296,7 @@ def _require_own_page(headers: dict[bytes, bytes]) -> None:
 def _scope_of(scope: Scoped, path: str) -> Scope:
     if scope["type"] == "websocket" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return "read"
-    return "write" if path == "/events" else "operate"
+    return "write" if path == "/events" or _EVENT.fullmatch(path) else "operate"
 
 
 def _user_of(scope: Scoped, path: str) -> str | None:

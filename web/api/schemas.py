@@ -34,6 +34,7 @@ __all__ = [
     "Users",
     "VersionAnswer",
     "Versions",
+    "WithdrawalAnswer",
 ]
 
 
@@ -249,6 +250,15 @@ class EventResults(BaseModel):
     accepted: int
     refused: int
     results: list[EventResultAnswer]
+
+
+class WithdrawalAnswer(BaseModel):
+    """A withdrawal that Kafka has; `event_id` is its own, and the same if it is sent again."""
+
+    event_id: str
+    user_id: str
+    withdraws: str
+    kind: str
 
 
 class VersionAnswer(BaseModel):

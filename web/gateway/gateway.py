@@ -47,7 +47,7 @@ from streams.state.quality import find_series
 from web.gateway.letter_desk import LetterDesk
 from web.gateway.published_lists import PublishedLists
 from web.gateway.reading import Reading
-from web.gateway.sending import EventResult, EventSender, headers_of
+from web.gateway.sending import EventResult, EventSender, headers_of, withdrawal_of
 from web.gateway.stored_lists import StoredLists
 from web.gateway.titles import Titles
 
@@ -174,6 +174,14 @@ class Gateway:
         ``ts`` and ``rec_id`` may be left out. Their records carry the trace on.
         """
         return await self._events.send(batch, trace)
+
+    async def take_back(self, user_id: str, event_id: str, kind: str, trace: TraceContext | None = None) -> EventResult:
+        """Take an event of a user back, and return, once the broker has it, what became of the withdrawal.
+
+        The same again is the same withdrawal.
+        """
+        [result] = await self.send_events([withdrawal_of(user_id, event_id, kind)], trace)
+        return result
 
     async def ask(
         self, user_id: str, wishes: Mapping[str, Any], budget_s: float, trace: TraceContext | None = None

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from streams.records.records import EventRecord, Origin
 from streams.records.trace_context import TraceContext
 from streams.settings import Settings
 
-__all__ = ["MAX_WHOLE", "EventResult", "EventSender", "headers_of"]
+__all__ = ["MAX_WHOLE", "EventResult", "EventSender", "headers_of", "withdrawal_of"]
 
 MAX_WHOLE = 2**53 - 1  # beyond it many JSON writers round, and an id would be another
 _WHOLE = ("event_id", "user_id", "item_id", "rec_id", "withdraws", "ts")
@@ -93,6 +94,13 @@ class EventSender:
             required = f"events: an acknowledgement of Kafka at {self._settings.kafka} is required"
             raise cluster_error(error, required) from error
         return results
+
+
+def withdrawal_of(user_id: str, event_id: str, kind: str) -> dict[str, str]:
+    """Return what takes an event back: under an id of its own, the same whenever the same event is taken back."""
+    named = f"{user_id}\n{kind}\n{event_id}".encode()
+    own = f"withdraws-{blake2b(named, digest_size=16).hexdigest()}"
+    return {"event_id": own, "user_id": user_id, "withdraws": event_id, "kind": kind}
 
 
 def headers_of(trace: TraceContext | None) -> list[tuple[str, bytes]] | None:

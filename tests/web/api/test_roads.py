@@ -6,6 +6,7 @@ import sys
 import time
 
 import httpx
+import orjson
 import pytest
 
 from reelstream import cli
@@ -164,6 +165,11 @@ def test_a_trace_goes_from_a_request_to_its_records(api, served, until):
         ("GET", "/hot", {"headers": {"host": "elsewhere.example"}}, 421),
         ("DELETE", "/users/%20ann", {}, 404),
         ("DELETE", "/users/ann?wait_ms=-1", {}, 422),
+        ("DELETE", "/users/ann/events/e-1", {}, 422),
+        ("DELETE", "/users/ann/events/e-1?kind=heard", {}, 422),
+        ("DELETE", "/users/%20ann/events/e-1?kind=watch", {}, 404),
+        ("DELETE", "/users/ann/events/%20e?kind=watch", {}, 404),
+        ("DELETE", f"/users/ann/events/{'e' * 65}?kind=watch", {}, 422),
         ("POST", "/users/%20ann/merge", {"json": {"into": "bob"}}, 404),
         ("POST", "/users/ann/merge", {"json": {"into": "ann"}}, 409),
         ("POST", "/users/ann/merge", {"json": {"into": " bob"}}, 422),
@@ -191,6 +197,37 @@ def test_a_user_is_forgotten(api, served, until):
     assert served.breaches("data-requests") == []
     assert api.get("/users/xaver").status_code == 404
     assert served.redis.keys("user:*xaver*") == []
+
+
+def test_an_event_is_taken_back(start, served, until):
+    """DELETE is answered once Kafka has the withdrawal, and again is the same one; a key that may write is enough."""
+    path = served.folder / "taking-back-keys.json"
+    keys = KeyFile(path)
+    writer, reader = (
+        {"authorization": f"Bearer {keys.add(scope, (scope, *more), 0)[0]}"}
+        for scope, more in (("write", ("read",)), ("read", ()))
+    )
+    with start("--keys", str(path)) as (_, api):
+
+        def watches():
+            return api.get("/users/wim", headers=reader).json().get("watches", 0)
+
+        for n, item in enumerate(("1", "2")):
+            event = {"event_id": f"wim-{n}", "user_id": "wim", "item_id": item, "progress": 0.9}
+            assert api.post("/events", json=event, headers=writer).status_code == 200
+        until(lambda: watches() == 2, 30, lambda: "two watches")
+        road = "/users/wim/events/wim-0?kind=watch"
+        assert problem(api.delete(road, headers=reader))["status"] == 403
+        assert problem(api.delete("/users/wim", headers=writer))["status"] == 403
+        first = api.delete(road, headers=writer)
+        told = first.json()
+        assert (first.status_code, told["withdraws"], told["user_id"], told["kind"]) == (202, "wim-0", "wim", "watch")
+        until(lambda: watches() == 1, 30, lambda: "one watch")
+        assert api.delete(road, headers=writer).json() == told
+        assert api.get("/users/wim", headers=reader).json()["recent"][0]["item_id"] == "2"
+    sent = [orjson.loads(one.value) for one in served.records("watch-events") if one.key == b"wim"]
+    assert [one.get("withdraws") for one in sent] == [None, None, "wim-0", "wim-0"]
+    assert served.breaches("watch-events") == []
 
 
 def test_a_guest_becomes_a_user(api, served, until):

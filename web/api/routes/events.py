@@ -1,23 +1,25 @@
-"""``POST /events``: what users did, one event or a batch, answered once Kafka has it."""
+"""``/events``: what users did, one event or a batch, and an event taken back, answered once Kafka has it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from model.kinds import KindTable
+from streams.records.ids import is_id
 from web.api.answers import JsonAnswer
-from web.api.asking import Trace
+from web.api.asking import Trace, require_user
 from web.api.limits import OWE, ApiConfig
 from web.api.metrics import ApiMetrics
 from web.api.problems import ProblemError, problems
-from web.api.schemas import EventResults
+from web.api.routes.users import UserId
+from web.api.schemas import EventResults, WithdrawalAnswer
 from web.gateway.gateway import Gateway
 from web.gateway.sending import MAX_WHOLE, EventResult
 
 __all__ = ["event_routes"]
 
-ALL_ACCEPTED, SOME_REFUSED, ALL_REFUSED = 200, 207, 422
+ALL_ACCEPTED, ALL_SENT, SOME_REFUSED, ALL_REFUSED = 200, 202, 207, 422
 _WHOLE = {"minimum": -MAX_WHOLE, "maximum": MAX_WHOLE}
 _ID: dict[str, Any] = {
     "type": ["string", "integer"],  # an integer is taken for its digits
@@ -30,8 +32,9 @@ _ID_OR_NONE = {**_ID, "type": ["string", "integer", "null"]}
 
 
 def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> APIRouter:
-    """Return the road of events."""
+    """Return the roads of events."""
     routes = APIRouter(tags=["events"])
+    kinds = ["watch", "rate", *gateway.settings.kinds.own]
     accepted, refused = metrics.events.labels("accepted"), metrics.events.labels("refused")
 
     @routes.post(
@@ -62,6 +65,33 @@ def event_routes(gateway: Gateway, config: ApiConfig, metrics: ApiMetrics) -> AP
             first = results[0]
             raise ProblemError(ALL_REFUSED, f"{first.cause}: {first.detail}", more=told)
         return JsonAnswer(told, SOME_REFUSED if bad else ALL_ACCEPTED)
+
+    @routes.delete(
+        "/users/{user_id}/events/{event_id}",
+        status_code=ALL_SENT,
+        response_model=WithdrawalAnswer,
+        responses=problems(401, 403, 404, 422, 429, 503, 504),
+    )
+    async def take_event_back(
+        user_id: UserId,
+        event_id: Annotated[str, Path(min_length=1, max_length=64, description="The event's id.")],
+        kind: Annotated[str, Query(description="The event's kind.", json_schema_extra={"enum": kinds})],
+        trace: Trace,
+    ) -> Response:
+        """Take an event back, as if it had never been; the answer comes once Kafka has acknowledged the withdrawal.
+
+        It may come before its event, and again. Whether there is such an event nobody looks; `kind` must be its own.
+        """
+        require_user(user_id)
+        if not is_id(event_id):
+            raise ProblemError(404, f"the id of an event is required, got {event_id!r:.80}, which no event can have")
+        result = await gateway.take_back(user_id, event_id, kind, trace)
+        if result.status == "refused":
+            refused.inc()
+            raise ProblemError(422, f"{result.cause}: {result.detail}")
+        accepted.inc()
+        told = {"event_id": result.event_id, "user_id": user_id, "withdraws": event_id, "kind": kind}
+        return JsonAnswer(told, ALL_SENT)
 
     return routes
 
