@@ -1,10 +1,10 @@
-"""Loops of one process side by side: the first one that ends, by an error as a rule, ends all of them."""
+"""Loops and steps of one process side by side: the first error ends all of them."""
 
 import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-__all__ = ["end_tasks", "side_by_side"]
+__all__ = ["all_done", "end_tasks", "side_by_side"]
 
 CANCEL_S = 2.0  # a task that closes a connection needs some time, and a second cancellation would leave it open
 
@@ -18,6 +18,15 @@ async def side_by_side(*loops: Coroutine[Any, Any, None]) -> None:
         await end_tasks(tasks)
     for task in done:
         task.result()
+
+
+async def all_done(*steps: Coroutine[Any, Any, None]) -> None:
+    """Run steps until each has ended, and raise the first error; the others have been cancelled then."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await end_tasks(tasks)
 
 
 async def end_tasks(tasks: "Collection[asyncio.Future[Any]]") -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from agents.retry import Retry
+from agents.side_by_side import all_done
 from agents.turns import Turns
 from agents.worker.catalogue import CatalogueFollower, CataloguePublisher
 from agents.worker.fetching import FetchWatchConfig
@@ -192,15 +193,13 @@ class Worker:
 
     async def wait_while_held(self) -> None:
         """Wait until nobody asks workers to wait."""
-        held = True
+        held = await self.retry.until_available(self.state.is_held)
         while held:
             await asyncio.sleep(HELD_S)
             held = await self.retry.until_available(self.state.is_held)
 
     async def _load(self) -> None:
-        await self.catalogue.feed.start()
-        await self.hints.start()
-        await self.forgetter.feed.start()
+        await all_done(self.catalogue.feed.start(), self.hints.start(), self.forgetter.feed.start())
         for refresher in self.refreshers:
             if refresher.is_needed_to_serve:
                 await refresher.refresh()

@@ -6,8 +6,8 @@ Each process reads all partitions for itself, without a consumer group: everybod
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -57,9 +57,14 @@ class CompactedFeed:
             self._consumer = consumer(self._settings, **self._options)
             await self._consumer.start()
         self._assigned = [TopicPartition(self._topic, partition) for partition in range(self._settings.partitions)]
-        self._consumer.assign(self._assigned)
-        await self._consumer.seek_to_beginning(*self._assigned)
-        await self.catch_up()
+        async with self._lock:
+            with self._asking():  # before anything is fetched: behind a fetch, answers wait until a record comes
+                first = await self._consumer.beginning_offsets(self._assigned)
+                ends = await self._consumer.end_offsets(self._assigned)
+            self._consumer.assign(self._assigned)
+            for at, offset in first.items():
+                self._consumer.seek(at, offset)
+            await self._read_to(ends)
 
     async def catch_up(self) -> None:
         """Read everything that is in the topic now.
@@ -70,14 +75,9 @@ class CompactedFeed:
             If the cluster does not answer for now.
         """
         async with self._lock:
-            try:
+            with self._asking():
                 ends = await self._consumer.end_offsets(self._assigned)
-            except KafkaError as error:
-                raise cluster_error(
-                    error, f"{self._where}: the end of {self._topic} is required from {self._settings.kafka}"
-                ) from error
-            while any([await self._consumer.position(at) < end for at, end in ends.items()]):
-                await self._read_once()
+            await self._read_to(ends)
 
     async def reread(self) -> None:
         """Begin anew with the topic's first record, as it is another topic than the one that was read."""
@@ -120,6 +120,20 @@ class CompactedFeed:
     def _reject(self, record: RawRecord, error: BadRecord) -> None:
         self._rejected.append(Rejected(record, error.cause, error.detail))
         logger.debug("%s.bad_record %s", self._where, error.cause, extra={"offset": record.origin.offset})
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Turn a failure of the client inside the block into an error of ours, which says whether waiting may help."""
+        try:
+            yield
+        except KafkaError as error:
+            raise cluster_error(
+                error, f"{self._where}: the ends of {self._topic} are required from {self._settings.kafka}"
+            ) from error
+
+    async def _read_to(self, ends: Mapping[TopicPartition, int]) -> None:
+        while any([await self._consumer.position(at) < end for at, end in ends.items()]):
+            await self._read_once()
 
     async def _read_once(self) -> None:
         records = await get_many(self._where, self._consumer, timeout_ms=POLL_MS)

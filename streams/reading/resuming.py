@@ -1,4 +1,4 @@
-"""Faust goes on after a rebalance, however slow Kafka is.
+"""Faust goes on after a rebalance, however slow Kafka is, and starts without waiting for tables that we do not have.
 
 After each rebalance a task of Faust 0.15.3 seeks to the committed offsets and lets the streams go on. It waits with
 ``broker_request_timeout``, and takes that timeout for the end of the service: the task ends without a word and no later
@@ -34,3 +34,8 @@ class PatientTables(TableManager):  # type: ignore[misc]  # same
         if self._recovery is None:  # type: ignore[has-type]  # same
             self._recovery = _PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
+
+    async def on_start(self) -> None:
+        """Let the app subscribe at once; Faust sleeps for a second, in which code may still make tables."""
+        await self._update_channels()
+        await self.recovery.start()
