@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from model.catalogue import Item
 from model.intent.titles import plain_title
@@ -34,11 +33,13 @@ class TermIndex:
                 rows.append(row)
                 columns.append(self.columns.setdefault(term, len(self.columns)))
                 counts.append(weight)
-        shape = (len(items), len(self.columns))
-        table = sparse.csr_matrix((np.array(counts, dtype=np.float32), (rows, columns)), shape=shape)
-        items_with = np.bincount(np.array(columns, dtype=np.int64), minlength=shape[1])
-        self._rarity = (1.0 + np.log((1.0 + shape[0]) / (1.0 + items_with))).astype(np.float32)
-        self._table = _unit(table @ sparse.diags_array(self._rarity))
+        self._n_items = len(items)
+        self._rows, self._columns = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)  # ascending rows
+        items_with = np.bincount(self._columns, minlength=len(self.columns))
+        self._rarity = (1.0 + np.log((1.0 + len(items)) / (1.0 + items_with))).astype(np.float32)
+        values = np.array(counts, dtype=np.float32) * self._rarity[self._columns]
+        lengths = np.sqrt(np.bincount(self._rows, weights=values * values, minlength=len(items)))
+        self._values = (values / np.maximum(lengths, 1e-12)[self._rows]).astype(np.float32)  # rows of length 1
 
     def query(self, terms: Mapping[str, float]) -> NDArray[np.float32]:
         """Return the vector of weighted terms, float32 (terms,), of length 1 or 0."""
@@ -56,13 +57,17 @@ class TermIndex:
 
     def mean(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """Return the direction of some items together, float32 (terms,)."""
-        found = np.asarray(self._table[list(rows)].mean(axis=0), dtype=np.float32).reshape(-1)
+        found = np.zeros(len(self.columns), dtype=np.float32)
+        for row in rows:
+            mine = slice(*np.searchsorted(self._rows, (row, row + 1)))
+            found[self._columns[mine]] += self._values[mine]
         length = float(np.linalg.norm(found))
         return found / np.float32(length) if length else found
 
     def scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the cosines of a query (terms,) with every item, float32 (N,)."""
-        return np.asarray(self._table @ query, dtype=np.float32)
+        shared = self._values * query[self._columns]
+        return np.bincount(self._rows, weights=shared, minlength=self._n_items).astype(np.float32)
 
 
 def stem(word: str) -> str:
@@ -79,10 +84,3 @@ def _terms(item: Item, english: Mapping[str, str]) -> dict[str, float]:
         for word in words_of(text):
             found[stem(word.text)] = max(weight, found.get(stem(word.text), 0.0))
     return found
-
-
-def _unit(table: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Scale rows to length 1."""
-    lengths = np.sqrt(np.asarray(table.multiply(table).sum(axis=1)).reshape(-1))
-    scaled = sparse.diags_array(1.0 / np.maximum(lengths, 1e-12)) @ table
-    return sparse.csr_matrix(scaled, dtype=np.float32)

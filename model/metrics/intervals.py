@@ -23,8 +23,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, log, sqrt
 
-from scipy.special import stdtrit
-
 __all__ = [
     "MISSED",
     "Z95",
@@ -114,6 +112,8 @@ def student_limit(effective: float) -> float:
     """
     if effective <= 1.0:
         return 1.0  # to which it tends
+    from scipy.special import stdtrit  # noqa: PLC0415 - a worker, which makes no intervals, does without
+
     t = float(stdtrit(effective - 1.0, 1.0 - MISSED / 2.0))
     return sqrt(effective / ((effective - 1.0) / (t * t) + 1.0))
 

@@ -18,11 +18,11 @@ References
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from model.sequences import Sequences
 from model.vocabulary import Rows
@@ -188,19 +188,43 @@ class EvidenceReader:
 
     Parameters
     ----------
-    evidence : read once; later changes are not seen.
+    evidence : must not change while it is read.
     """
 
     def __init__(self, evidence: EvidenceCounts) -> None:
-        counts = evidence.counts
+        self._evidence = evidence
+        self._n = len(evidence.counts)
         self._of_first, self._of_second = evidence.normalisers()  # (N,) each
-        table = neighbour_table(evidence.neighbours, counts, len(counts))
-        table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
-        self._table = table
-        self._least = evidence.least_kept()  # what is not kept without an event must not speak for it
-        self._dense = table.toarray() if len(counts) <= MAX_DENSE_ITEMS else None
+        self._dense = self._all_pairs() if self._n <= MAX_DENSE_ITEMS else None
         scale = evidence.scale
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
+
+    @cached_property
+    def _table(self) -> Any:
+        """Return the normalised counts as a sparse matrix (N, N): for large catalogues, and while training."""
+        table = neighbour_table(self._evidence.neighbours, self._evidence.counts, self._n)
+        table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
+        return table
+
+    @cached_property
+    def _least(self) -> NDArray[np.float32]:
+        """Return :meth:`EvidenceCounts.least_kept`: what is not kept without an event must not speak for it."""
+        return self._evidence.least_kept()
+
+    def _all_pairs(self) -> NDArray[np.float32]:
+        """Return the normalised counts of all pairs, float32 (N, N)."""
+        found = np.zeros((self._n, self._n), dtype=np.float32)
+        for row in range(self._n):
+            columns, counts = self._following(row)
+            found[row, columns] = counts
+        return found
+
+    def _following(self, item: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the items that are kept of an item, and their normalised counts: two (K,)."""
+        columns, counts = self._evidence.neighbours[item], self._evidence.counts[item]
+        kept = columns >= 0
+        columns = columns[kept]
+        return columns, counts[kept] * (self._of_first[item] * self._of_second[columns])
 
     def of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the features of each asker with each of its items, float32 (P, C, F).
@@ -245,13 +269,13 @@ class EvidenceReader:
         items : int64 (P, J), item rows, -1 for none.
         weights : float32 (P, R, J), what each counts in each sum, 0 where there is none.
         """
-        found = np.empty((*weights.shape[:2], self._table.shape[0]), dtype=np.float32)
+        found = np.empty((*weights.shape[:2], self._n), dtype=np.float32)
         if self._dense is None:
             at = np.maximum(items, 0)
             for number in range(weights.shape[1]):
                 found[:, number] = self._product(at, weights[:, number]).toarray()
             return found
-        met = np.empty((items.shape[1], self._table.shape[0]), dtype=np.float32)
+        met = np.empty((items.shape[1], self._n), dtype=np.float32)
         for place, (known, line) in enumerate(zip(np.count_nonzero(items >= 0, axis=1).tolist(), items, strict=True)):
             said = np.take(self._dense, line[:known], axis=0, out=met[:known], mode="clip")  # which is not buffered
             np.matmul(weights[place, :, :known], said, out=found[place])
@@ -271,7 +295,7 @@ class EvidenceReader:
         return np.concatenate(askers), *found
 
     def _entries(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
-        n = self._table.shape[0]
+        n = self._n
         asker, place = np.nonzero(items >= 0)
         earlier = items[asker, place]
         begins, lengths = self._table.indptr[earlier], np.diff(self._table.indptr)[earlier]
@@ -297,6 +321,9 @@ class EvidenceReader:
         """
         *_, (items, weights) = _weighted(recent)
         counted = weights * shares[:, : weights.shape[1]]
+        if self._dense is not None:
+            sums = np.einsum("pcj,pj->pc", self._looked_up(items, rows), counted)
+            return np.asarray(sums * self._rescale[-1])
         asker = np.repeat(np.arange(len(rows)), rows.shape[1])
         picked = self._product(items, counted)[asker, rows.reshape(-1)]
         return np.asarray(np.asarray(picked, dtype=np.float32).reshape(rows.shape) * self._rescale[-1])
@@ -333,22 +360,20 @@ class EvidenceReader:
         found = np.full((len(wanted), n), -1, dtype=np.int64)
         for at, item in enumerate(wanted):
             if item >= 0:
-                start, end = self._table.indptr[item : item + 2]
-                order = np.argsort(-self._table.data[start:end], kind="stable")[:n]
-                found[at, : len(order)] = self._table.indices[start:end][order]
+                strongest, _ = self.strongest(int(item))
+                found[at, : len(strongest[:n])] = strongest[:n]
         return np.asarray(found[place.reshape(recent.items.shape)].reshape(len(recent.items), -1))
 
     def strongest(self, item: int) -> tuple[Rows, NDArray[np.float32]]:
-        """Return the items that follow an item, and their normalised counts: two (K,), strongest first."""
-        start, end = self._table.indptr[item : item + 2]
-        order = np.argsort(-self._table.data[start:end], kind="stable")
-        return self._table.indices[start:end][order].astype(np.int64), self._table.data[start:end][order]
+        """Return the items that follow an item, and their normalised counts: two (K,), strongest first, ties by row."""
+        columns, counts = self._following(item)
+        order = np.lexsort((columns, -counts))
+        return columns[order].astype(np.int64), counts[order]
 
     def _looked_up(self, earlier: Rows, later: Rows) -> NDArray[np.float32]:
         """Return the normalised counts of (P, J) by (P, C) items: float32 (P, C, J)."""
-        n = self._table.shape[0]
         if self._dense is not None:
-            return np.asarray(self._dense.reshape(-1)[(earlier * n)[:, None, :] + later[:, :, None]])
+            return np.asarray(self._dense.reshape(-1)[(earlier * self._n)[:, None, :] + later[:, :, None]])
         pairs = np.broadcast_arrays(earlier[:, None, :], later[:, :, None])
         found = self._table[pairs[0].reshape(-1), pairs[1].reshape(-1)]
         return np.asarray(found, dtype=np.float32).reshape(pairs[0].shape)
@@ -370,13 +395,20 @@ class EvidenceReader:
     def _product(self, items: Rows, weights: NDArray[np.float32]) -> Any:
         """Return the same sums as a sparse matrix (P, N)."""
         ends = np.arange(0, items.size + 1, items.shape[1])
-        asking = sparse.csr_matrix((weights.reshape(-1), items.reshape(-1), ends), (len(items), self._table.shape[0]))
+        asking = _sparse().csr_matrix((weights.reshape(-1), items.reshape(-1), ends), (len(items), self._n))
         return asking @ self._table
+
+
+def _sparse() -> Any:
+    """Return SciPy's sparse matrices, 20 MB of a process: serving a small catalogue does without."""
+    from scipy import sparse  # noqa: PLC0415 - for whoever needs them
+
+    return sparse
 
 
 def counted_pairs(sequences: Sequences, n_items: int) -> Any:
     """Return how often each item followed each other one where one of the two is new, a sparse (N, N) of float32."""
-    total = sparse.csr_matrix((n_items, n_items), dtype=np.float32)
+    total = _sparse().csr_matrix((n_items, n_items), dtype=np.float32)
     parts: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
     for before, after, weight in _pairs(sequences):
         parts.append((before, after, np.full(len(before), weight, dtype=np.float32)))
@@ -424,12 +456,12 @@ def _pairs_after(sequences: Sequences, begin: int, end: int, n_items: int) -> An
         behind = behind[is_tied]
         take(behind, behind - lag, np.full(len(behind), weight / np.float32(2.0)))
     rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return sparse.coo_matrix((values, (rows, columns)), (end - begin, n_items)).tocsr()
+    return _sparse().coo_matrix((values, (rows, columns)), (end - begin, n_items)).tocsr()
 
 
 def _added(parts: list[tuple[Rows, Rows, NDArray[np.float32]]], n: int) -> Any:
     rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return sparse.coo_matrix((values, (rows, columns)), (n, n)).tocsr()
+    return _sparse().coo_matrix((values, (rows, columns)), (n, n)).tocsr()
 
 
 def _pairs(sequences: Sequences) -> Iterator[tuple[Rows, Rows, float]]:
@@ -505,6 +537,6 @@ def neighbour_table(neighbours: NDArray[np.int32], counts: NDArray[np.float32], 
     """Return kept neighbours as a sparse matrix (R, N) of float32, its columns ascending in each row."""
     kept = neighbours >= 0
     ends = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-    table = sparse.csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), n_columns))
+    table = _sparse().csr_matrix((counts[kept], neighbours[kept], ends), (len(counts), n_columns))
     table.sort_indices()
     return table

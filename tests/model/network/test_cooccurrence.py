@@ -157,6 +157,10 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
         of_catalogue = reader.of_catalogue(recent).swapaxes(1, 2)
         assert np.allclose(of_catalogue, dense.of_pairs(recent, every), atol=1e-5)
         assert np.allclose(reader.of_pairs(recent, every), dense.of_pairs(recent, every), atol=1e-5)
+    shares = generator.random(recent.items.shape).astype(np.float32)
+    spoken = [reader.spoken_for(recent, shares, every) for reader in (dense, sparse)]
+    assert spoken[0].any()
+    assert np.allclose(*spoken, atol=1e-5)
 
 
 def test_calibration_scales_what_really_came_next_to_one():
