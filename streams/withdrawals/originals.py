@@ -1,18 +1,19 @@
 """The events that withdrawals take back: of the same batch, or read again from Kafka, or from the archive.
 
 Withdrawals are rare, so nothing is kept for them: each costs a look at what Redis remembers of its user, and where its
-event is of an earlier batch a read of that one record.
+event is of an earlier batch a read of that one record, or one read of several that lie near each other.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from streams.errors import ClusterAway, TopicError
 from streams.reading.range_reader import RangeReader, range_reader
 from streams.records.codec import BadRecord
-from streams.records.decoding import decode_event
+from streams.records.decoding import RawRecord, decode_event
+from streams.records.positions import TopicPartition
 from streams.records.records import EventRecord, Origin, Withdrawal
 from streams.settings import Settings
 from streams.state.store import AppliedBatch, Original, Originals, OtherOriginals, SourcedEvent, State
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OriginalEvents"]
 
+_APART = 100  # offsets between two events that one read still brings; to pass over more takes as long as another read
 logger = logging.getLogger(__name__)
 
 
@@ -99,7 +101,9 @@ class OriginalEvents:
                 before[origin] = at
         if before:
             async with range_reader(self._settings) as reader:
-                found |= {origin: (at, await self._read(reader, origin, at)) for origin, at in before.items()}
+                read = await self._from_kafka(reader, before.values())
+            for origin, at in before.items():
+                found[origin] = at, read.get(at) or await self._from_archive(origin, at)
         named = {origin: event.withdraws for origin, event in withdrawals}
         return {origin: self._sourced(at, event, named[origin]) for origin, (at, event) in found.items()}
 
@@ -117,8 +121,51 @@ class OriginalEvents:
             extra={"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
         )  # fmt: skip
 
-    async def _read(self, reader: RangeReader, origin: Origin, at: Origin) -> EventRecord | None:
-        event = await self._from_kafka(reader, at) or await self._from_archive(at)
+    async def _from_kafka(self, reader: RangeReader, places: Iterable[Origin]) -> dict[Origin, EventRecord]:
+        """Return the events at some places, without those that the topics no longer hold, or that cannot be read."""
+        found: dict[Origin, EventRecord] = {}
+        for some in _neighbours(places):
+            found |= await self._read(reader, some)
+        return found
+
+    async def _read(self, reader: RangeReader, places: Sequence[Origin]) -> dict[Origin, EventRecord]:
+        """Read from the first to the last of some places of a partition; where a batch is torn, each by itself."""
+        first, last = places[0], places[-1]
+        logger.debug(
+            "%s.reading_withdrawn %s[%d] from %d to %d", self._role, *_partition(first), first.offset, last.offset
+        )
+        wanted = {at.offset: at for at in places}
+        found: dict[Origin, EventRecord] = {}
+        try:
+            async for records in reader.records(_partition(first), first.offset, last.offset + 1, _APART):
+                for record in records:
+                    if (at := wanted.get(record.origin.offset)) is not None:
+                        event = self._decoded(record)
+                        found |= {} if event is None else {at: event}
+        except ClusterAway:
+            raise
+        except TopicError as error:
+            if len(places) == 1:
+                logger.warning("%s.withdrawn_event_not_read %s", self._role, error)
+                return {}
+            for at in places:
+                found |= await self._read(reader, [at])
+        return found
+
+    def _decoded(self, record: RawRecord) -> EventRecord | None:
+        try:
+            topic = record.origin.topic.removeprefix(self._settings.prefix)
+            return decode_event(record, topic, self._settings.kinds)
+        except BadRecord as error:  # of a kind that the table has lost since
+            logger.warning("%s.withdrawn_event_not_read %s", self._role, error)
+            return None
+
+    async def _from_archive(self, origin: Origin, at: Origin) -> EventRecord | None:
+        """Return the event that a withdrawal takes back as the archive holds it, and say so where it does not."""
+        found = None if self._archive is None else await asyncio.to_thread(self._archive.find, at)
+        event = None if found is None else found[1]
+        if event is not None and not isinstance(event, Withdrawal) and self._settings.kinds.find(event.kind) is None:
+            event = None
         if event is None:
             self.unreadable += 1
             logger.error(
@@ -129,23 +176,21 @@ class OriginalEvents:
             )  # fmt: skip
         return event
 
-    async def _from_kafka(self, reader: RangeReader, at: Origin) -> EventRecord | None:
-        name = at.topic.removeprefix(self._settings.prefix)
-        try:
-            async for records in reader.records((at.topic, at.partition), at.offset, at.offset + 1, 1):
-                for record in records:
-                    return decode_event(record, name, self._settings.kinds)
-        except ClusterAway:
-            raise
-        except (BadRecord, TopicError) as error:  # of a kind that the table has lost since, or of a batch that is torn
-            logger.warning("%s.withdrawn_event_not_read %s", self._role, error)
-        return None
 
-    async def _from_archive(self, at: Origin) -> EventRecord | None:
-        found = None if self._archive is None else await asyncio.to_thread(self._archive.find, at)
-        if found is None or (not isinstance(found[1], Withdrawal) and self._settings.kinds.find(found[1].kind) is None):
-            return None
-        return found[1]
+def _partition(at: Origin) -> TopicPartition:
+    return at.topic, at.partition
+
+
+def _neighbours(places: Iterable[Origin]) -> Iterable[Sequence[Origin]]:
+    """Give places in order, those of a partition together that lie near each other."""
+    some: list[Origin] = []
+    for at in sorted(set(places), key=lambda one: (one.topic, one.partition, one.offset)):
+        if some and (_partition(at) != _partition(some[-1]) or at.offset - some[-1].offset > _APART):
+            yield some
+            some = []
+        some.append(at)
+    if some:
+        yield some
 
 
 def _earlier(events: Sequence[SourcedEvent], origin: Origin, withdrawal: Withdrawal) -> Origin | None:
