@@ -3,15 +3,20 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
 
+from commands.study.archived import ArchivedEvents
 from streams.archive.parquet import EventArchive, Scan, to_rows
+from streams.kafka.topics import create_topics
 from streams.records.codec import encode
 from streams.records.data_requests import DataRequest
 from streams.records.records import Origin, Watch
 from streams.registry.registry import Registry
+from streams.settings import Settings
+from streams.stack import open_stack
 
 BEFORE, MEANWHILE = "Zq7-forgotten-before", "Wm2-forgotten-meanwhile"
 ITEMS = [f"i{n}" for n in range(20)]
@@ -58,3 +63,26 @@ def test_nobody_who_was_forgotten_is_in_the_version(archived, until):
     assert sum(user.startswith("forgotten:") for user in snapshot.users) == 1
     assert MEANWHILE.encode() not in b"".join(path.read_bytes() for path in at.folder.rglob("models/**/*.*"))
     assert version.version_id == report["version"]
+
+
+def test_what_was_trained_waits_for_kafka(tmp_path, topic_prefix, until, capsys):
+    """Kafka is away when the version is to be stored: it is asked until it says who was forgotten meanwhile."""
+    with open_stack(tmp_path / "own", redis="redis://unused", report=lambda _: None) as stack:
+        [broker] = stack.brokers
+        settings = Settings(broker.address, "redis://unused", "unused", prefix=topic_prefix, partitions=2)
+        create_topics(settings)
+        archive, topic = EventArchive(str(tmp_path / "archive")), f"{topic_prefix}watch-events"
+        rows = to_rows([(Origin(topic, 0, 0, 1), Watch("e", "ann", "i", 1, 1.0))])
+        archive.write(Scan(topic, 0, 0, 0, "2023-11-14", [rows]))
+        given = {"kafka": broker.address, "prefix": topic_prefix, "partitions": 2}
+        archived = ArchivedEvents(archive.url, None, given)
+        assert archived.read().interactions["user_id"].tolist() == ["ann"]
+        broker.stop(15.0)
+        with ThreadPoolExecutor(1) as beside:
+            asking = beside.submit(archived.forgotten_since)
+            said = []
+            until(
+                lambda: said.append(capsys.readouterr().err) or "waiting for Kafka" in "".join(said), 30, lambda: said
+            )
+            broker.restart()
+            assert asking.result(60) == {}
