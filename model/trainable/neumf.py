@@ -150,15 +150,19 @@ class NeuMF(nn.Module):
         """Return the number of rows of the item tables."""
         return len(self.item_factors)
 
-    def item_side(self) -> ItemSide:
-        """Return the items' part of every score."""
-        counts = self.item_genres.sum(dim=1, keepdim=True).clamp(min=1.0)
-        genres = (self.item_genres @ self.genre_factors) / counts  # (N, genre_factors): mean over genres
-        return ItemSide(
-            self.item_factors,
-            self.first_item(torch.cat([self.item_mlp_factors, genres], dim=1)),
-            self.item_bias + self.fuse_bias,
+    def item_side(self, rows: Tensor | None = None) -> ItemSide:
+        """Return the items' part of every score.
+
+        rows : int64 (R,), items whose part is asked for; all if None.
+        """
+        belongs = self.item_genres if rows is None else self.item_genres.index_select(0, rows)
+        factors, mlp_factors, bias = (
+            table if rows is None else table.index_select(0, rows)
+            for table in (self.item_factors, self.item_mlp_factors, self.item_bias)
         )
+        counts = belongs.sum(dim=1, keepdim=True).clamp(min=1.0)
+        genres = (belongs @ self.genre_factors) / counts  # (R, genre_factors): mean over genres
+        return ItemSide(factors, self.first_item(torch.cat([mlp_factors, genres], dim=1)), bias + self.fuse_bias)
 
     def identity(self, users: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return identity vectors (B, D) of user rows (B,): zeros for row -1, and for hidden ones."""
@@ -193,7 +197,13 @@ class NeuMF(nn.Module):
         )
 
     def users_along(
-        self, users: Tensor, items: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None
+        self,
+        users: Tensor,
+        items: Tensor,
+        times: Tensor,
+        weights: Tensor,
+        generator: torch.Generator | None,
+        factors: Tensor | None = None,
     ) -> Tensor:
         """Return the user vector after each position of a history, float32 (B, L, D), for training.
 
@@ -202,8 +212,9 @@ class NeuMF(nn.Module):
         users : int64 (B,), rows, -1 if unknown.
         items, times, weights : (B, L), item rows (0 as padding), milliseconds, 0..1; padded at the end.
         generator : of the dropout; None to drop nothing.
+        factors : float32 (R, D), the vectors that ``items`` are rows of; those of all items if None.
         """
-        vectors = functional.embedding(items, self.item_factors)
+        vectors = functional.embedding(items, self.item_factors if factors is None else factors)
         known: Tensor = self.tower(vectors, times, weights, generator)
         together = known + self.identity(users, generator).unsqueeze(1)
         return dropped(together, self.config.dropout, generator)
@@ -284,8 +295,9 @@ class NeuMF(nn.Module):
             added = (genres.shape[1] - old_genres, self.config.genre_factors)
             self._extend("genre_factors", SPREAD * torch.randn(added, generator=generator))
         self.item_genres = genres
-        self.evidence.grow(len(genres))
-        self.taste.grow(len(genres))
+        if len(genres) > old_items:
+            self.evidence.grow(len(genres))
+            self.taste.grow(len(genres))
         if (width := width_for(len(genres), self.config.neighbours)) < self.config.neighbours:
             self.config = replace(self.config, neighbours=width)
             self.evidence.narrow(width)
@@ -307,6 +319,8 @@ class NeuMF(nn.Module):
         return starts
 
     def _extend(self, name: str, rows: Tensor) -> None:
+        if not len(rows):
+            return  # to add nothing to a large table is to copy it
         setattr(self, name, nn.Parameter(torch.cat([getattr(self, name).detach(), rows])))
 
     @torch.no_grad()

@@ -36,6 +36,8 @@ class Batch:
     users, items, times, weights : of the windows, as the network reads them.
     owner, place : int64 (P,), in which window, and where there, each event is told from.
     rows : int64 (P, 1 + negatives), the item that came, and others.
+    met : int64 (R,), the items that the step reads, where there are many others: ``items`` and ``rows`` are places in
+        it, so that nothing is computed of the others. None where they are rows themselves.
     bias : float32 of that shape, what the way of drawing takes off the logits.
     wanted : float32 (P,), how much each event counts, one on average.
     features : float32 (P, 1 + negatives, F), evidence, if the network reads any.
@@ -51,6 +53,7 @@ class Batch:
     owner: Tensor
     place: Tensor
     rows: Tensor
+    met: Tensor | None
     bias: Tensor
     wanted: Tensor
     features: Tensor | None
@@ -122,6 +125,7 @@ class Batches:
         self._negatives, self._queries, self._generator = negatives, queries, generator
         self._repeats, self._device = shape.repeats, device
         self._sampler = NegativeSampler(touched, popular, pool)
+        self._n_items = network.n_items
         self._texts = texts if "intent" in shape.parts else None
         self._evidence = (
             EventEvidence(network.evidence, shape.history_length, device, repeats=shape.repeats)
@@ -151,14 +155,16 @@ class Batches:
         if self._evidence is not None:
             features = self._evidence.features(there(windows.at[owner, place]), read)
             features = features if known is None else features * known.unsqueeze(2)
+        met, items, places = self._met(windows.items, rows)
         return Batch(
             there(windows.users),
-            there(windows.items),
+            there(items),
             there(windows.times),
             there(windows.weights),
             there(owner),
             there(place),
-            read,
+            read if met is None else there(places),
+            None if met is None else there(met),
             there(self._sampler.bias(rows)),
             there(wanted / max(float(wanted.mean()), MIN_MEAN_WANTED)),
             features,
@@ -166,6 +172,16 @@ class Batches:
             known,
             windows.users,
         )
+
+    def _met(self, items: Rows, rows: Rows) -> tuple[Rows | None, Rows, Rows]:
+        """Return the items that a step reads, where most others are left, and where those given stand among them."""
+        if self._n_items <= items.size + rows.size:
+            return None, items, rows
+        place = np.zeros(self._n_items, dtype=np.int64)
+        place[items], place[rows] = 1, 1
+        met = np.flatnonzero(place)
+        place[met] = np.arange(len(met))
+        return met, place[items], place[rows]
 
     def _made_up(self, targets: Rows) -> tuple[Tensor | None, Tensor | None]:
         """Return made-up queries for some of the items that come next, and which users may be read.

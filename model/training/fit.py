@@ -394,10 +394,12 @@ class _TrainingRun:
         An event counts as much as it was wanted.
         """
         network, drop = self._network, self._dropout
-        users = network.users_along(batch.users, batch.items, batch.times, batch.weights, drop)  # (B, L, D)
+        side = network.item_side(batch.met)
+        read = (batch.users, batch.items, batch.times, batch.weights)
+        users = network.users_along(*read, drop, side.factors)  # (B, L, D)
         asking = users[batch.owner, batch.place]  # (P, D)
         asking = asking if batch.known is None else asking * batch.known
-        logits = network.pair_logits(asking, network.item_side(), batch.rows, batch.texts, drop)
+        logits = network.pair_logits(asking, side, batch.rows, batch.texts, drop)
         if batch.features is not None:
             logits = logits + network.evidence(batch.features)
         labels = torch.zeros_like(logits)

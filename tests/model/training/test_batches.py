@@ -12,11 +12,16 @@ from model.training.batches import Batches, ahead
 SMALL = NeuMFConfig(history_length=4, factors=8, mlp_factors=4, genre_factors=2, text_width=6, hidden=(4, 2), heads=1)
 
 
-def _made(wrap):
+def _network(n_items, sequences):
+    network = NeuMF(SMALL, 20, np.zeros((n_items, 0), dtype=np.float32), torch.Generator().manual_seed(0))
+    network.evidence.count(sequences)
+    return network
+
+
+def _made(wrap, n_items=14):
     generator = np.random.default_rng(0)
     sequences = Sequences.of(np.repeat(np.arange(20), 6), np.tile(np.arange(12), 10), np.arange(120), np.ones(120))
-    network = NeuMF(SMALL, 20, np.zeros((14, 0), dtype=np.float32), torch.Generator().manual_seed(0))
-    network.evidence.count(sequences)
+    network = _network(n_items, sequences)
     batches = Batches(
         network,
         sequences,
@@ -24,7 +29,7 @@ def _made(wrap):
         popular=0.5,
         queries=0.5,
         generator=generator,
-        texts=np.ones((14, 6), dtype=np.float32),
+        texts=np.ones((n_items, 6), dtype=np.float32),
         pool=None,
         device="cpu",
     )
@@ -42,6 +47,23 @@ def test_batches_made_ahead_are_the_same():
             assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
         assert torch.equal(one.rows[:, 0], (one.items[one.owner, one.place] + 1) % 12)
         assert not one.texts[(one.known == 0.0).squeeze(1)].eq(0.0).all(dim=1).any()
+
+
+def test_where_items_are_many_a_step_computes_those_alone_that_it_meets():
+    """Its items and rows are then places among these, and logits are those of all items: no more is left out."""
+    network = _network(500, Sequences.of([0, 0], [0, 1], [0, 1], np.ones(2)))
+    for few, many in zip(_made(iter), _made(iter, 500), strict=True):
+        assert few.met is None
+        assert len(many.met) < 500
+        assert torch.equal(many.met[many.rows], few.rows)
+        side = network.item_side(many.met)
+        read = (many.users, many.items, many.times, many.weights, None)
+        users = network.users_along(*read, side.factors)[many.owner, many.place]
+        all_users = network.users_along(few.users, few.items, *read[2:])[few.owner, few.place]
+        torch.testing.assert_close(
+            network.pair_logits(users, side, many.rows),
+            network.pair_logits(all_users, network.item_side(), few.rows),
+        )
 
 
 def test_what_fails_ahead_fails_here():
