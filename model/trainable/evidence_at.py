@@ -3,7 +3,8 @@
 It gives what :class:`model.network.cooccurrence.EvidenceReader` gives for ``recent_at``, but as tensors, and it looks
 each pair up by its later item: the recent items of one asker then lie in one row of the table, which is read from the
 cache. Of a large catalogue hardly any pair has a count; a table of marks says so at once, and the few others are
-searched for.
+searched for. Where few neighbours of each item are kept, these are joined with the sampled items instead
+(``model.trainable.followers``).
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from model.network.cooccurrence import DEPTH, KERNELS, MAX_DENSE_ITEMS, WINDOW_EVENTS, pair_weight
 from model.sequences import Sequences
 from model.trainable.evidence import Evidence
+from model.trainable.followers import MAX_WIDTH, Followers
 
 __all__ = ["EventEvidence", "PairTable"]
 
@@ -79,11 +81,24 @@ class EventEvidence:
     evidence : read once.
     depth, repeats : as for :func:`model.network.cooccurrence.recent_at`.
     device : where the features are made.
+    joined : whether sampled items are joined with kept neighbours; as the size of the catalogue suggests if None.
     """
 
-    def __init__(self, evidence: Evidence, depth: int, device: str = "cpu", *, repeats: bool = False) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        depth: int,
+        device: str = "cpu",
+        *,
+        repeats: bool = False,
+        joined: bool | None = None,
+    ) -> None:
         self._device, self._repeats = device, repeats
         self._table = PairTable(evidence, device)
+        if joined is None:
+            n, width = evidence.counts.shape
+            joined = device == "cpu" and n > MAX_DENSE_ITEMS and width <= MAX_WIDTH
+        self._followers = Followers(evidence) if joined else None
         self._of_first, self._of_second = (self._there(one) for one in evidence.as_counts().normalisers())
         self._least = self._there(evidence.as_counts().least_kept())
         scale = evidence.scale.to(device)
@@ -101,6 +116,8 @@ class EventEvidence:
         starts, counts = sequences.bounds()
         self._items, self._times, self._places = map(self._there, (sequences.items, sequences.times, sequences.places))
         self._begins = self._there(np.repeat(starts, counts))
+        if self._followers is not None:
+            self._followers.read(sequences)
 
     def features(self, at: Tensor, rows: Tensor) -> Tensor:
         """Return the features of the events after some positions with items, float32 (P, C, F).
@@ -114,11 +131,16 @@ class EventEvidence:
         known = place >= self._begins[at].unsqueeze(1)
         place.clamp_(min=0)
         items, times = (self._taken(column, place) for column in (self._items, self._times))
-        said = self._table.look_up(items, rows)
+        decays = self._decays(times, known)
+        said = self._table.look_up(items, rows if self._followers is None else rows[:, :1])
         own = self._own(at, place, items, times, known) * self._of_first[items] * self._of_second[rows[:, :1]]
         without = said[:, 0] - own
         said[:, 0] = torch.where(without < self._least[items], 0.0, without.clamp_(min=0.0))
-        return (torch.bmm(said, self._decays(times, known)) * self._rescale).sqrt_()
+        sums = torch.bmm(said, decays)
+        if self._followers is not None:
+            others = self._followers.sums(at.numpy(), rows[:, 1:].numpy(), decays.numpy())
+            sums = torch.cat([sums, torch.from_numpy(others)], dim=1)
+        return (sums * self._rescale).sqrt_()
 
     def _own(self, at: Tensor, place: Tensor, items: Tensor, times: Tensor, known: Tensor) -> Tensor:
         """Return what each event has itself added to the count of its item after each recent one, float32 (P, J)."""

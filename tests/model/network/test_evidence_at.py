@@ -16,17 +16,18 @@ def _log(generator, *, repeats):
 
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("width", [4, 40])
-def test_events_are_told_from_what_readers_tell_them_from(repeats, width):
-    """Full rows and roomy ones, new items and repeated ones: the tensors hold what the arrays hold."""
+@pytest.mark.parametrize("joined", [False, True])
+def test_events_are_told_from_what_readers_tell_them_from(repeats, width, joined):
+    """Full rows and roomy ones, new items and repeated ones, looked up or joined: tensors hold what arrays hold."""
     generator = np.random.default_rng(1)
     sequences = _log(generator, repeats=repeats)
     evidence = Evidence(40, width)
     evidence.count(sequences)
     evidence.calibrate(sequences, 50, generator, repeats=repeats)
     shuffled = sequences.shuffled_ties(generator)
-    at = np.flatnonzero(shuffled.users[1:] == shuffled.users[:-1])
+    at = generator.permutation(np.flatnonzero(shuffled.users[1:] == shuffled.users[:-1]))[:600]
     rows = np.concatenate([shuffled.items[at + 1][:, None], generator.integers(0, 40, (len(at), 3))], axis=1)
-    mine = EventEvidence(evidence, 16, repeats=repeats)
+    mine = EventEvidence(evidence, 16, repeats=repeats, joined=joined)
     mine.read(shuffled)
     found = mine.features(torch.from_numpy(at), torch.from_numpy(rows)).numpy()
     wanted = EvidenceReader(evidence.as_counts()).of_pairs(recent_at(shuffled, at, 16, repeats=repeats), rows)
