@@ -169,7 +169,8 @@ def _scores(ranker: RetrievingRanker, alone: RetrievingRanker, histories: Histor
     """Return the inner products of what a version holds, each float32 (B, N)."""
     tower, index = (_products(one, histories) for one in (alone, ranker))
     weights = ranker._blend.at(histories.lengths(), "personalized")  # noqa: SLF001 - no other way to them
-    rest = sum(left @ right for left, right in ranker._products(histories, weights, None))  # noqa: SLF001 - taste, genres and popularity
+    products = ranker._products(histories, weights, None)  # noqa: SLF001 - taste, genres and popularity
+    rest = sum(left @ right for left, right in products.values())
     taste = ServedNetwork(ranker.snapshot).taste
     assert taste is not None, "the default network has a part for taste"
     return {

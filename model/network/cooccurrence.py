@@ -52,7 +52,7 @@ FADING = 0.1  # the k-th item after another counts 1 / (1 + 0.1 (k - 1))
 SHRINKAGE = 20.0  # added to an item's total: what followed it twice proves little
 MAX_NEIGHBOURS = 4_000_000  # of all items together: 32 MB of a version
 PAIRS_PER_SUM = 1 << 22  # 80 MiB
-ENTRIES_PER_SORT = 1 << 20  # 40 MiB with all that is held beside them
+TINY = np.float32(1.0e-25)  # a weight that leaves an entry of a product without adding to it
 PAIRS_PER_BLOCK = 1 << 24  # some hundred MiB; most blocks have half of them
 MAX_DENSE_ITEMS = 4096  # up to here the table of all pairs is looked up, 64 MiB; beyond it, its kept neighbours
 
@@ -284,30 +284,18 @@ class EvidenceReader:
     def entries_of_catalogue(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
         """Return :meth:`sums_of_catalogue` where they may be other than zero: askers and items, (K,), and sums, (R, K).
 
-        No pair of asker and item occurs twice. Parameters are those of :meth:`sums_of_catalogue`.
+        No pair of asker and item occurs twice. Parameters are those of :meth:`sums_of_catalogue`; no weight is below
+        zero. A weight of zero is taken for a tiny one, so that the products of all sums have the same entries.
         """
-        widest = int(np.diff(self._table.indptr).max(initial=1))
-        together = max(1, ENTRIES_PER_SORT // max(1, widest * items.shape[1]))
-        starts = range(0, max(1, len(items)), together)
-        parts = [self._entries(items[start : start + together], weights[start : start + together]) for start in starts]
-        askers = [asker + start for start, (asker, _, _) in zip(starts, parts, strict=True)]
-        found = (np.concatenate([part[1] for part in parts]), np.concatenate([part[2] for part in parts], axis=1))
-        return np.concatenate(askers), *found
-
-    def _entries(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
-        n = self._n
-        asker, place = np.nonzero(items >= 0)
-        earlier = items[asker, place]
-        begins, lengths = self._table.indptr[earlier], np.diff(self._table.indptr)[earlier]
-        owner = np.repeat(np.arange(len(earlier)), lengths)
-        at = np.arange(len(owner)) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
-        keys = asker[owner] * n + self._table.indices[at]
-        order = np.argsort(keys, kind="stable")  # whoever else is asked for, sums are the same
-        keys, owner, said = keys[order], owner[order], self._table.data[at[order]]
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        counted = np.ascontiguousarray(weights[asker, :, place].T)  # (R, known items)
-        sums = [np.add.reduceat(one[owner] * said, first) if len(first) else said for one in counted]
-        return keys[first] // n, keys[first] % n, np.stack(sums)
+        known = items >= 0
+        at, ends = items[known], np.concatenate([[0], np.cumsum(np.count_nonzero(known, axis=1))])
+        shape = (len(items), self._n)
+        products = [
+            _sparse().csr_matrix((np.maximum(one[known], TINY), at, ends), shape) @ self._table
+            for one in weights.swapaxes(0, 1)
+        ]
+        askers = np.repeat(np.arange(len(items)), np.diff(products[0].indptr))
+        return askers, products[0].indices.astype(np.int64), np.stack([product.data for product in products])
 
     def spoken_for(self, recent: RecentItems, shares: NDArray[np.float32], rows: Rows) -> NDArray[np.float32]:
         """Return the slowest kernel's sums of given items where a recent item counts a share of what it does: (P, C).

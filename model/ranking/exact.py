@@ -7,9 +7,10 @@ enough for a core's cache. Scoring given candidates reads from the same scores, 
 served.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
@@ -26,7 +27,7 @@ from model.ranking.leave_one_out import GENRE_DEPTH, GENRE_HALF_LIFE, TASTE_SCAL
 from model.ranking.signals import Signals
 from model.vocabulary import Rows, Vocabulary
 
-__all__ = ["Asking", "HistoryBatch", "RankedLists", "Ranker", "history_batch", "recent_of"]
+__all__ = ["Asking", "HistoryBatch", "LinearItems", "RankedLists", "Ranker", "history_batch", "recent_of"]
 
 BLOCK_FLOATS = 1 << 17  # of the first MLP layer: 512 KiB, so that a core's cache holds it and what it is compared with
 SUMS_AT_ONCE = 1 << 18  # of what the counts say: 1 MiB
@@ -37,6 +38,7 @@ MANY_ITEMS = 1 << 14  # above it the counts say something of a small part of the
 PAIRS_PER_RERANK = 1 << 13  # of user and item: 3 MiB of item vectors
 HEADS, GENRES, TASTE = feature("heads"), feature("genres"), feature("taste")
 _STATIC = [feature(name) for name in STATIC]
+_Products = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Asking:
     vectors : float32 (B, D), of the network; None where its heads count for nobody.
     heads : float32 (B,), how much they count.
     texts : float32 (B, T), what each user asks for, if anything.
-    products : features that are inner products: users' float32 (B, M) and items' (M, N).
+    products : features that are inner products, by name: users' float32 (B, M) and items' (M, N).
     users, items : int64 (K,), the pairs of user and item of which the counts say something.
     said : float32 (K,), what that adds to the logit.
     """
@@ -88,7 +90,7 @@ class Asking:
     vectors: NDArray[np.float32] | None
     heads: NDArray[np.float32]
     texts: NDArray[np.float32] | None
-    products: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+    products: _Products
     users: Rows
     items: Rows
     said: NDArray[np.float32]
@@ -102,11 +104,49 @@ class Asking:
             None if self.vectors is None else self.vectors[chosen],
             self.heads[chosen],
             None if self.texts is None else self.texts[chosen],
-            tuple((left[chosen], right) for left, right in self.products),
+            {name: (left[chosen], right) for name, (left, right) in self.products.items()},
             place[self.users[kept]],
             self.items[kept],
             self.said[kept],
         )
+
+
+class LinearItems:
+    """Some of N items, whose scores are inner products and what the counts say.
+
+    The features of an item are put side by side once, for all users who ask. One product then takes the place of one
+    for each feature, whose results would have to be added up.
+
+    Parameters
+    ----------
+    rows : int64 (R,), ascending, the items.
+    n : of all items.
+    """
+
+    def __init__(self, rows: Rows, n: int) -> None:
+        self.rows = rows
+        self._place = np.full(n, -1)
+        self._place[rows] = np.arange(len(rows))
+        self._by_names: dict[tuple[str, ...], NDArray[np.float32]] = {}
+
+    def logits(self, asking: Asking) -> NDArray[np.float32]:
+        """Return the logits of the items for users without vectors of the network, float32 (B, R).
+
+        asking : of users whose products have the same right sides in every call.
+        """
+        lefts = [left for left, _ in asking.products.values()]
+        logits = np.concatenate(lefts, axis=1) @ self._joined(asking.products)
+        place = self._place[asking.items]
+        is_here = place >= 0
+        logits[asking.users[is_here], place[is_here]] += asking.said[is_here]
+        return np.asarray(logits)
+
+    def _joined(self, products: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]) -> NDArray[np.float32]:
+        """Return the right sides of the products one below the other, float32 (M, R)."""
+        names = tuple(products)
+        if names not in self._by_names:
+            self._by_names[names] = np.concatenate([right[:, self.rows] for _, right in products.values()])
+        return self._by_names[names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +257,6 @@ class Ranker:
         self._network = network = ServedNetwork(snapshot)
         self._evidence, self._taste, self._side = network.evidence, network.taste, network.side
         self._approval = Approval(snapshot.weights, self._evidence, approval)
-        self._directions = directed(network.item_factors)
         belongs = snapshot.weights["item_genres"]
         self._genres = directed(belongs * _rarity(belongs))
         counts = [snapshot.weights[f"evidence.{name}"] for name in ("touched", "newcomers")]
@@ -226,6 +265,11 @@ class Ranker:
         self._leave_one_out = LeaveOneOut(network, self._blend, self._genres, self._approval)
         self._nothing_trends = Signals.none(len(snapshot.items))
         self._last_static: tuple[Signals | None, NDArray[np.float32]] = (None, self._counts)
+
+    @cached_property
+    def _directions(self) -> NDArray[np.float32]:
+        """Return the directions of the items' vectors, float32 (N, D): not asked for in every use of a ranker."""
+        return directed(self._network.item_factors)
 
     @property
     def handover(self) -> int | None:
@@ -374,7 +418,7 @@ class Ranker:
         if self._evidence is not None:
             found = self._evidence.of_pairs(recent_of(histories), rows)  # (B, C, kernels)
             logits += np.matmul(found, self._evidence_weights(weights)[:, :, None])[:, :, 0]
-        for left, right in self._products(histories, weights, signals):
+        for left, right in self._products(histories, weights, signals).values():
             logits += np.einsum("pm,mpc->pc", left, right[:, rows])
         self._add_approval_of(logits, histories, rows)
         _require_finite("Ranker.rerank", logits)
@@ -444,36 +488,57 @@ class Ranker:
             found[some] = np.take_along_axis(said, rows[some, None], axis=2).swapaxes(1, 2)
         return found
 
+    def linear_items(self, signals: Signals | None, n: int) -> LinearItems | None:
+        """Return what :meth:`foremost` looks among in a large catalogue, to be made once; None for a small one.
+
+        Those are the items that somebody touched or that trend now, where there are ``n`` of them for each user beside
+        a whole history. Of the others all is zero that tells items apart, but for genres.
+        """
+        if not self.has_many_items:
+            return None
+        rows = np.flatnonzero(self._static(signals).any(axis=0))
+        is_enough = len(rows) >= n + self.snapshot.config.history_length
+        return LinearItems(rows if is_enough else np.arange(len(self)), len(self))
+
     def foremost(
-        self, histories: HistoryBatch, n: int, known: NDArray[np.bool_], signals: Signals | None, mode: Mode
+        self,
+        histories: HistoryBatch,
+        n: int,
+        known: NDArray[np.bool_],
+        signals: Signals | None,
+        mode: Mode,
+        among: LinearItems | None = None,
     ) -> Rows:
         """Return about the ``n`` best unknown items of each user, in any order: int64 (B, n).
 
         In a large catalogue the MLP is taken for linear, as it is between the user and a few items.
 
-        known : bool (B, N), items that are not wanted.
+        known : bool (B, N), items that are not wanted.   among : from :meth:`linear_items`, if they are at hand.
         """
-        if self.has_many_items:
-            logits = self.logits_of(self._made_linear(self.asking(histories, None, signals, mode)), slice(0, len(self)))
-        else:
+        among = among or self.linear_items(signals, n)
+        if among is None:
             logits = self.logits(histories, None, signals, mode)
-        np.copyto(logits, -np.inf, where=known)
-        return leading(logits, min(n, len(self)))
+            np.copyto(logits, -np.inf, where=known)
+            return leading(logits, min(n, len(self)))
+        logits = among.logits(self._made_linear(self.asking(histories, None, signals, mode)))
+        np.copyto(logits, -np.inf, where=known[:, among.rows])
+        return among.rows[leading(logits, min(n, len(among.rows)))]
 
     def _made_linear(self, asking: Asking) -> Asking:
-        """Return askers whose heads are inner products as the rest is."""
+        """Return askers whose heads and approval are inner products as the rest is."""
+        approval = {"of_items": (np.ones((len(asking.heads), 1), np.float32), self._approval.of_items[None])}
         if asking.vectors is None:
-            return asking
+            return replace(asking, products={**asking.products, **approval})
         some = np.linspace(0, len(self) - 1, LINEAR_ITEMS).astype(np.int64)
         first = self._network.first_user(asking.vectors)
         slopes = self._network.mlp_slopes(first, self._side.hidden[some])  # (B, H1)
         heads = asking.heads[:, None]
-        own = (
-            (asking.vectors * heads, self._side.factors.T),
-            (slopes * heads, self._side.hidden.T),
-            (heads, self._side.bias[None]),
-        )
-        return replace(asking, vectors=None, products=(*asking.products, *own))
+        own = {
+            "factors": (asking.vectors * heads, self._side.factors.T),
+            "hidden": (slopes * heads, self._side.hidden.T),
+            "bias": (heads, self._side.bias[None]),
+        }
+        return replace(asking, vectors=None, products={**asking.products, **approval, **own})
 
     def _logits(
         self, histories: HistoryBatch, texts: NDArray[np.float32] | None, signals: Signals | None, mode: Mode
@@ -487,7 +552,7 @@ class Ranker:
         else:
             logits = np.zeros((len(histories), len(self)), dtype=np.float32)
         self._add_counts(logits, histories, weights)
-        for left, right in self._products(histories, weights, signals):
+        for left, right in self._products(histories, weights, signals).values():
             logits += left @ right
         logits += self._approval.of_items
         _require_finite("Ranker.logits", logits)
@@ -506,12 +571,12 @@ class Ranker:
         """
         weights = self._blend.at(histories.lengths(), mode)  # (B, F)
         vectors = self._user_vectors(histories) if weights[:, HEADS].any() else None
-        products = list(self._products(histories, weights, signals))
+        products = self._products(histories, weights, signals)
         recent = recent_of(histories)
         assert recent.likings is not None, "likings come with every history that is ranked"
         lift, share = self._approval.of_genres(recent)
         if dislikes := bool((recent.likings < 0.0).any()):  # without a dislike approval adds nothing
-            products.append((lift, self._approval.genre_shares.T))
+            products["liked_genres"] = lift, self._approval.genre_shares.T
         users, items, said = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
         if self._evidence is not None:
             wanted = kernel_weights(recent)
@@ -523,7 +588,7 @@ class Ranker:
             if dislikes:
                 liked, disliked = sums[len(KERNELS) :] * self._evidence.rescale[-1]
                 said += self._approval.following(liked, disliked, share[users, 0])
-        return Asking(vectors, weights[:, HEADS], texts, tuple(products), users, items, said)
+        return Asking(vectors, weights[:, HEADS], texts, products, users, items, said)
 
     def logits_of(self, asking: Asking, rows: slice | Rows) -> NDArray[np.float32]:
         """Return the logits of some items, those of :meth:`logits` up to rounding: float32 (B, R).
@@ -541,7 +606,7 @@ class Ranker:
         else:
             logits = self._heads(asking.vectors, asking.texts, rows)
             logits *= asking.heads[:, None]
-        for left, right in asking.products:
+        for left, right in asking.products.values():
             logits += left @ right[:, rows]
         logits += of_items
         place = np.full(len(self), -1)
@@ -575,19 +640,21 @@ class Ranker:
 
     def _products(
         self, histories: HistoryBatch, weights: NDArray[np.float32], signals: Signals | None
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Give both sides of the features that are inner products: askers' float32 (B, M) and items' (M, N).
+    ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return both sides of the features that are inner products: askers' float32 (B, M) and items' (M, N).
 
         The items' sides are views of what is kept, as to copy them would cost more than all else of a few candidates.
         What counts for none of the users is left out.
         """
+        found = {}
         if weights[:, GENRES].any():
-            yield self._liked_genres(histories) * weights[:, GENRES, None], self._genres.T
+            found["genres"] = self._liked_genres(histories) * weights[:, GENRES, None], self._genres.T
         if (of_items := weights[:, _STATIC]).any():
-            yield of_items, self._static(signals)
+            found["static"] = of_items, self._static(signals)
         if self._taste is not None and weights[:, TASTE].any():
             tastes = self._taste.vectors(histories.items) * (TASTE_SCALE * weights[:, TASTE, None])
-            yield tastes, self._taste.factors.T
+            found["taste"] = tastes, self._taste.factors.T
+        return found
 
     def _static(self, signals: Signals | None) -> NDArray[np.float32]:
         """Return the features of items alone, float32 (4, N), which are made once for what trends now."""

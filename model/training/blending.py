@@ -114,7 +114,7 @@ def _chosen(ranker: Ranker, tests: Sequence[HeldOutEvent], generator: np.random.
 
 def _read(ranker: Ranker, signals: Signals, tests: Sequence[HeldOutEvent], generator: np.random.Generator) -> _Tests:
     parts, lengths = [], []
-    together = max(1, SCORES_AT_ONCE // len(ranker))
+    together, among = max(1, SCORES_AT_ONCE // len(ranker)), ranker.linear_items(signals, LEADING)
     for start in range(0, len(tests), together):
         some = tests[start : start + together]
         histories = ranker.histories([test.before for test in some])
@@ -122,7 +122,7 @@ def _read(ranker: Ranker, signals: Signals, tests: Sequence[HeldOutEvent], gener
         targets = ranker.items.rows(test.item_id for test in some)
         known = np.zeros((len(some), len(ranker)), dtype=np.bool_)
         known[known_items(ranker, some, targets)] = True
-        leading = [ranker.foremost(histories, LEADING, known, signals, mode) for mode in MODES]
+        leading = [ranker.foremost(histories, LEADING, known, signals, mode, among) for mode in MODES]
         rows, standing = _drawn(np.concatenate(leading, axis=1), known, targets, generator)
         parts.append((torch.from_numpy(ranker.features(histories, rows, signals)), torch.from_numpy(standing)))
     features, standing_of = (torch.cat(column) for column in zip(*parts, strict=True))

@@ -153,3 +153,15 @@ def test_the_foremost_items_are_most_of_the_best(ranker, events, trends):
         logits = np.where(known, -np.inf, ranker.logits(histories, None, trends, mode))
         least = np.sort(logits, axis=1)[:, -100, None]
         assert np.mean(np.take_along_axis(logits, found, axis=1) >= least - 1e-4) >= share
+
+
+def test_the_foremost_are_among_items_that_somebody_touched_or_that_trend(ranker):
+    """Where too few are for a list of each user, they are among all."""
+    weights = dict(ranker.snapshot.weights)
+    for name in ("evidence.touched", "evidence.newcomers"):
+        weights[name] = np.where(np.arange(N) % 3 == 0, weights[name], np.float32(0.0))
+    mine = Ranker(replace(ranker.snapshot, weights=weights))
+    trends = Signals(np.eye(1, N, 4, dtype=np.float32)[0], np.zeros(N, dtype=np.float32))
+    touched = np.flatnonzero(weights["evidence.touched"] + weights["evidence.newcomers"])
+    assert mine.linear_items(trends, 100).rows.tolist() == sorted([4, *touched.tolist()])
+    assert len(mine.linear_items(trends, len(touched)).rows) == N
