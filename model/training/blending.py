@@ -37,7 +37,7 @@ from model.network.blend import (
 )
 from model.ranking.exact import Ranker
 from model.ranking.signals import Signals
-from model.training.held_out import HeldOutEvent, known_items
+from model.training.held_out import HeldOutEvent, Questions
 from model.vocabulary import Rows
 
 __all__ = ["SHORT", "learnt_blend"]
@@ -113,17 +113,16 @@ def _chosen(ranker: Ranker, tests: Sequence[HeldOutEvent], generator: np.random.
 
 
 def _read(ranker: Ranker, signals: Signals, tests: Sequence[HeldOutEvent], generator: np.random.Generator) -> _Tests:
-    parts, lengths = [], []
+    parts, lengths, asked = [], [], Questions.of(ranker, tests)
     together, among = max(1, SCORES_AT_ONCE // len(ranker)), ranker.linear_items(signals, LEADING)
     for start in range(0, len(tests), together):
-        some = tests[start : start + together]
-        histories = ranker.histories([test.before for test in some])
+        some = asked.taken(np.arange(start, min(start + together, len(tests))))
+        histories = some.histories
         lengths.append(histories.lengths())
-        targets = ranker.items.rows(test.item_id for test in some)
         known = np.zeros((len(some), len(ranker)), dtype=np.bool_)
-        known[known_items(ranker, some, targets)] = True
+        known[some.owners, some.known] = True
         leading = [ranker.foremost(histories, LEADING, known, signals, mode, among) for mode in MODES]
-        rows, standing = _drawn(np.concatenate(leading, axis=1), known, targets, generator)
+        rows, standing = _drawn(np.concatenate(leading, axis=1), known, some.targets, generator)
         parts.append((torch.from_numpy(ranker.features(histories, rows, signals)), torch.from_numpy(standing)))
     features, standing_of = (torch.cat(column) for column in zip(*parts, strict=True))
     return _Tests(features, standing_of, np.concatenate(lengths), torch.from_numpy(_weights(tests)))

@@ -19,7 +19,7 @@ from model.history import Mode
 from model.metrics.paired_lead import PairedLead
 from model.metrics.ranking import hit_rate, ndcg
 from model.ranking.exact import Ranker
-from model.training.held_out import are_cold, counts_ranks, held_out_ranks, popularity_ranks
+from model.training.held_out import HeldOutColumns, are_cold, counts_ranks, held_out_ranks, popularity_ranks
 from model.training.rounds import Candidate
 from model.training.standing import Decision, HeldOutHits, Standing, judge, popularity_in
 
@@ -127,7 +127,7 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
     min_events : with fewer held-out events a candidate is held where there is a champion, as long as more will come.
     """
     material = candidate.material
-    held_out = material.held_out
+    held_out = HeldOutColumns.of(material.held_out)
     ranker = Ranker(candidate.snapshot)
     versions = (("champion", material.champion), ("anchor", material.anchor))
     mine = held_out_ranks(ranker, held_out, material.trends, k)
@@ -139,7 +139,7 @@ def gate(candidate: Candidate, k: int = 10, *, min_events: int = 1) -> GateVerdi
         "counts": counts_ranks(ranker, held_out),
     }
     ranks = {name: one for name, one in found.items() if one is not None}
-    is_new = np.array([event.is_new for event in held_out], dtype=np.bool_)
+    is_new = np.array([event.is_new for event in held_out.events], dtype=np.bool_)
     hits = HeldOutHits(mine <= k, {name: one <= k for name, one in ranks.items()}, is_new, are_cold(ranker, held_out))
     is_thin = material.may_wait and len(held_out) < min_events
     judged = judge(hits, material.standing, is_thin=is_thin)

@@ -9,25 +9,28 @@ scored. So hits are exact, and misses, of which most events are, cost little.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.columns.profiles import ProfileColumns
 from model.history import Interaction, Mode, Profile
 from model.metrics.ranking import full_ranks
 from model.ranking.exact import HistoryBatch, Ranker
 from model.ranking.modes import ModeConfig, decide
 from model.ranking.signals import Signals
 from model.training.heat import TrendingLists
-from model.vocabulary import Rows
+from model.vocabulary import CodedIds, Rows
 
 __all__ = [
+    "HeldOutColumns",
     "HeldOutEvent",
+    "Questions",
     "are_cold",
     "counts_ranks",
     "held_out_of",
     "held_out_ranks",
-    "known_items",
     "popularity_ranks",
 ]
 
@@ -83,23 +86,126 @@ def held_out_of(
     return found
 
 
-def are_cold(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True)
+class HeldOutColumns:
+    """Held-out events, with what came before them as columns: made once for all versions that rank them.
+
+    Parameters
+    ----------
+    events : of which these are the columns.
+    before : the profiles before them.
+    targets : ids of the items that came.
+    """
+
+    events: Sequence[HeldOutEvent]
+    before: ProfileColumns
+    targets: CodedIds
+
+    @classmethod
+    def of(cls, events: "Sequence[HeldOutEvent] | HeldOutColumns") -> "HeldOutColumns":
+        """Return the columns of events; of what is columns already, themselves."""
+        if isinstance(events, HeldOutColumns):
+            return events
+        before = ProfileColumns.of([event.before for event in events])
+        return cls(events, before, CodedIds.of([event.item_id for event in events]))
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a version knows of E held-out events.
+
+    Parameters
+    ----------
+    histories : before them.
+    targets : int64 (E,), rows of the items that came, -1 for one that the version does not know.
+    owners, known : the items that compete with no event's own, as distinct pairs: numbers of events, and rows, two
+        int64 (K,). Those are what its user touched before, and none where repeats are kept.
+    known_counts : int64 (E,), distinct items of the profile that the version knows.
+    """
+
+    histories: HistoryBatch
+    targets: Rows
+    owners: Rows
+    known: Rows
+    known_counts: Rows
+
+    @classmethod
+    def of(cls, ranker: Ranker, events: Sequence[HeldOutEvent] | HeldOutColumns) -> Self:
+        """Return what a ranker's version knows of events."""
+        columns = HeldOutColumns.of(events)
+        before, targets = columns.before, ranker.items.rows(columns.targets)
+        rows = ranker.items.rows(before.items)
+        distinct = before.is_newest & (rows >= 0)
+        competes_not = distinct & (rows != targets[before.owners]) & (not ranker.snapshot.config.repeats)
+        return cls(
+            _histories(ranker, before, rows),
+            targets,
+            before.owners[competes_not],
+            rows[competes_not],
+            np.bincount(before.owners[distinct], minlength=len(columns)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def taken(self, chosen: Rows) -> "Questions":
+        """Return some of the events, int64 (C,), distinct."""
+        place = np.full(len(self), -1)
+        place[chosen] = np.arange(len(chosen))
+        kept = place[self.owners] >= 0
+        return Questions(
+            self.histories.taken(chosen),
+            self.targets[chosen],
+            place[self.owners[kept]],
+            self.known[kept],
+            self.known_counts[chosen],
+        )
+
+
+def _histories(ranker: Ranker, profiles: ProfileColumns, rows: Rows) -> HistoryBatch:
+    """Return what the network reads about users, as the ranker makes it of profiles.
+
+    rows : int64 (E,), of the items of the profiles.
+    """
+    config, n = ranker.snapshot.config, len(profiles)
+    kept = (rows >= 0) if config.repeats else (rows >= 0) & profiles.is_newest
+    which, places = profiles.newest(kept, config.history_length)
+    owners, width = profiles.owners[which], int(places.max(initial=0)) + 1
+    is_last = places == np.bincount(owners, minlength=n)[owners] - 1
+    items = np.full((n, width), -1, dtype=np.int64)
+    times = np.zeros((n, width), dtype=np.int64)
+    weights, likings = np.zeros((2, n, width), dtype=np.float32)
+    times[owners[is_last]] = profiles.times[which[is_last], None]  # as padding
+    items[owners, places], times[owners, places] = rows[which], profiles.times[which]
+    weights[owners, places], likings[owners, places] = profiles.weights[which], profiles.likings[which]
+    return HistoryBatch(ranker.users.rows(profiles.users), items, times, weights, likings)
+
+
+def are_cold(ranker: Ranker, held_out: Sequence[HeldOutEvent] | HeldOutColumns) -> NDArray[np.bool_]:
     """Return before which events a version would make its user a cold-start list: bool (E,).
 
     It hands over as a worker does whose thresholds nobody has set. A version whose blend has learnt nothing makes no
     such list, as cold start does without it.
     """
+    return _are_cold(ranker, Questions.of(ranker, held_out))
+
+
+def _are_cold(ranker: Ranker, asked: Questions) -> NDArray[np.bool_]:
     if not ranker.is_blend_learnt:
-        return np.zeros(len(held_out), dtype=np.bool_)
+        return np.zeros(len(asked), dtype=np.bool_)
     modes = ModeConfig().learnt(ranker.handover)
-    return np.array(
-        [decide("cold_start", ranker.known_items(event.before), modes) == "cold_start" for event in held_out],
-        dtype=np.bool_,
-    )
+    counts = asked.known_counts.tolist()
+    return np.array([decide("cold_start", known, modes) == "cold_start" for known in counts], dtype=np.bool_)
 
 
 def held_out_ranks(
-    ranker: Ranker, held_out: Sequence[HeldOutEvent], trends: TrendingLists | None = None, k: int | None = None
+    ranker: Ranker,
+    held_out: Sequence[HeldOutEvent] | HeldOutColumns,
+    trends: TrendingLists | None = None,
+    k: int | None = None,
 ) -> Ranks:
     """Return the rank of each event's item in the whole catalogue: float64 (E,), infinite if unknown.
 
@@ -112,24 +218,27 @@ def held_out_ranks(
         are exact if None.
     """
     signals = (trends or TrendingLists()).signals(ranker.items)
-    is_cold = are_cold(ranker, held_out)
+    asked = Questions.of(ranker, held_out)
+    is_cold = _are_cold(ranker, asked)
     ranks = np.empty(len(held_out))
     by_mode: tuple[tuple[Mode, NDArray[np.bool_]], ...] = (("cold_start", is_cold), ("personalized", ~is_cold))
     for mode, some in by_mode:
-        places = np.flatnonzero(some).tolist()
-        events = [held_out[place] for place in places]
+        places = np.flatnonzero(some)
         if k is not None and ranker.has_many_items:
-            ranks[places] = _in_batches(partial(_ranks_to, ranker, k=k, signals=signals, mode=mode), events)
+            ranks_of: _RanksOf = partial(_ranks_to, ranker, k=k, signals=signals, mode=mode)
         else:
-            ranks[places] = _ranks(ranker, events, partial(ranker.logits, signals=signals, mode=mode))
+            ranks_of = partial(_ranks, partial(ranker.logits, signals=signals, mode=mode))
+        ranks[places] = _in_batches(ranks_of, asked.taken(places))
     return ranks
 
 
-def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularity: Mapping[str, int]) -> Ranks:
+def popularity_ranks(
+    ranker: Ranker, held_out: Sequence[HeldOutEvent] | HeldOutColumns, popularity: Mapping[str, int]
+) -> Ranks:
     """Return the ranks by number of interactions, over the same items as the ranker's."""
     counts = np.array([popularity.get(item_id, 0) for item_id in ranker.items.ids], dtype=np.int64)
-    ascending, targets = np.sort(counts), ranker.items.rows(event.item_id for event in held_out)
-    owners, known = known_items(ranker, held_out, targets)
+    asked = Questions.of(ranker, held_out)
+    ascending, targets, owners, known = np.sort(counts), asked.targets, asked.owners, asked.known
     own = counts[targets]  # -1 reads the last one and is overwritten below
     below, up_to = (np.searchsorted(ascending, own, side=side) for side in ("left", "right"))
     better = len(counts) - up_to - np.bincount(owners, counts[known] > own[owners], len(held_out))
@@ -137,52 +246,38 @@ def popularity_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], popularit
     return np.where(targets >= 0, 1.0 + better + 0.5 * equal, np.inf)
 
 
-def counts_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent]) -> Ranks | None:
+def counts_ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent] | HeldOutColumns) -> Ranks | None:
     """Return the ranks by the version's co-occurrence counts alone, None where it keeps none."""
     if not ranker.has_counts:
         return None
+    asked = Questions.of(ranker, held_out)
     if ranker.has_many_items:
-        return _in_batches(partial(_ranks_by_counts, ranker), held_out)
-    return _ranks(ranker, held_out, ranker.counts)
+        return _in_batches(partial(_ranks_by_counts, ranker), asked)
+    return _in_batches(partial(_ranks, ranker.counts), asked)
 
 
-def _in_batches(ranks_of: Callable[[Sequence[HeldOutEvent]], Ranks], held_out: Sequence[HeldOutEvent]) -> Ranks:
-    starts = range(0, len(held_out), EVENTS_PER_BATCH)
-    return np.concatenate([np.empty(0), *(ranks_of(held_out[start : start + EVENTS_PER_BATCH]) for start in starts)])
+_RanksOf = Callable[[Questions], Ranks]
 
 
-def _ranks(ranker: Ranker, held_out: Sequence[HeldOutEvent], score: Callable[[HistoryBatch], Scores]) -> Ranks:
-    def ranks_of(events: Sequence[HeldOutEvent]) -> Ranks:
-        scores = score(ranker.histories([event.before for event in events]))
-        targets = ranker.items.rows(event.item_id for event in events)
-        is_known = np.zeros(scores.shape, dtype=np.bool_)
-        is_known[known_items(ranker, events, targets)] = True
-        return full_ranks(scores, targets, is_known)
-
-    return _in_batches(ranks_of, held_out)
+def _in_batches(ranks_of: _RanksOf, asked: Questions) -> Ranks:
+    starts = range(0, len(asked), EVENTS_PER_BATCH)
+    parts = (np.arange(start, min(start + EVENTS_PER_BATCH, len(asked))) for start in starts)
+    return np.concatenate([np.empty(0), *(ranks_of(asked.taken(part)) for part in parts)])
 
 
-def known_items(ranker: Ranker, events: Sequence[HeldOutEvent], targets: Rows) -> tuple[Rows, Rows]:
-    """Return the items that compete with no event's own, as distinct pairs: numbers of events, and rows, two (K,).
-
-    Those are what its user touched before, and none where repeats are kept.
-    """
-    if ranker.snapshot.config.repeats:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    rows = [ranker.items.rows({one.item_id for one in event.before.recent}) for event in events]
-    owners = np.repeat(np.arange(len(events)), [len(one) for one in rows])
-    known = np.concatenate([np.empty(0, dtype=np.int64), *rows])
-    kept = (known >= 0) & (known != targets[owners])
-    return owners[kept], known[kept]
+def _ranks(score: Callable[[HistoryBatch], Scores], asked: Questions) -> Ranks:
+    scores = score(asked.histories)
+    is_known = np.zeros(scores.shape, dtype=np.bool_)
+    is_known[asked.owners, asked.known] = True
+    return full_ranks(scores, asked.targets, is_known)
 
 
-def _ranks_to(ranker: Ranker, events: Sequence[HeldOutEvent], *, k: int, signals: Signals, mode: Mode) -> Ranks:
+def _ranks_to(ranker: Ranker, events: Questions, *, k: int, signals: Signals, mode: Mode) -> Ranks:
     """Return the ranks as far as they are at most k, and beyond it any other one beyond it."""
-    targets = ranker.items.rows(event.item_id for event in events)
-    owners, known = known_items(ranker, events, targets)
+    targets, owners, known = events.targets, events.owners, events.known
     better, equal = np.zeros(len(events)), np.zeros(len(events))
     left = np.flatnonzero(targets >= 0)  # those of which it is not known yet that they are a miss
-    asking = ranker.asking(ranker.histories([event.before for event in events]), signals=signals, mode=mode)
+    asking = ranker.asking(events.histories, signals=signals, mode=mode)
     asking = asking.taken(left)
     pool = np.union1d(targets[left], ranker.leading_by_popularity(LEADING, signals))
     scores = ranker.logits_of(asking, pool)
@@ -209,11 +304,10 @@ def _ranks_to(ranker: Ranker, events: Sequence[HeldOutEvent], *, k: int, signals
     return np.where(targets >= 0, 1.0 + better + 0.5 * equal, np.inf)
 
 
-def _ranks_by_counts(ranker: Ranker, events: Sequence[HeldOutEvent]) -> Ranks:
+def _ranks_by_counts(ranker: Ranker, events: Questions) -> Ranks:
     """Return the ranks by the counts, which are zero for all but a few items."""
-    n, targets = len(ranker), ranker.items.rows(event.item_id for event in events)
-    owners, known = known_items(ranker, events, targets)
-    users, items, scores = ranker.entries_of_counts(ranker.histories([event.before for event in events]))
+    n, targets, owners, known = len(ranker), events.targets, events.owners, events.known
+    users, items, scores = ranker.entries_of_counts(events.histories)
     is_own = items == targets[users]
     own = np.zeros(len(events), dtype=np.float32)
     own[users[is_own]] = scores[is_own]

@@ -11,7 +11,7 @@ from model.network.blend import FEATURES, Blend, feature
 from model.network.cooccurrence import kernel_weights
 from model.ranking.exact import MANY_ITEMS, Ranker, recent_of
 from model.ranking.signals import Signals
-from model.training.held_out import HeldOutEvent, are_cold, counts_ranks, held_out_ranks, popularity_ranks
+from model.training.held_out import HeldOutEvent, Questions, are_cold, counts_ranks, held_out_ranks, popularity_ranks
 from tests.toy import toy_snapshot
 
 N = MANY_ITEMS + 700
@@ -81,6 +81,24 @@ def pairwise(ranker, events, mode):
     """Return the logits of all items, scored as candidates are: another way through the same parts."""
     histories = ranker.histories([event.before for event in events])
     return ranker.rerank(histories, np.broadcast_to(np.arange(N), (len(events), N)), mode=mode)
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_columns_of_profiles_are_read_as_profiles_are(ranker, events, repeats):
+    """Histories are those that a ranker makes itself, with items that come twice, unknown ones and long histories."""
+    config = replace(ranker.snapshot.config, repeats=repeats)
+    mine = Ranker(replace(ranker.snapshot, config=config))
+    generator = np.random.default_rng(6)
+    profiles = [event.before for event in events]
+    for length in (0, 3, config.history_length, 2 * config.history_length):
+        ids = [f"i{row}" for row in generator.integers(0, 40, length)]
+        recent = (Interaction(one, 90 - n, "rate", 0.2, bool(n % 3)) for n, one in enumerate(["unknown", *ids]))
+        profiles.append(Profile(f"long {length}", recent=tuple(recent)))
+    asked = Questions.of(mine, [HeldOutEvent(profile, "i0") for profile in profiles])
+    wanted = mine.histories(profiles)
+    for name in ("users", "items", "times", "weights", "likings"):
+        np.testing.assert_array_equal(getattr(asked.histories, name), getattr(wanted, name), err_msg=name)
+    assert asked.known_counts.tolist() == [mine.known_items(profile) for profile in profiles]
 
 
 def test_hits_are_those_of_the_whole_catalogue(ranker, events):
