@@ -2,7 +2,8 @@
 
 Steps: 1 start the stack; 2 get the data; 3 warm up on the first 80 % of the stream; 4 play the rest live, with one
 table that updates in place; 5 check what was promised, compare every record with its contract, and show one user's
-list.
+list. What needs not wait for another does not: the events of the warm-up are sent while the processes start, and
+records are compared while the scorekeeper counts the last ones.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from replay.datasets.dataset import Dataset
     from replay.live import ConsumerLag, DeliveryCounter, ListFeed
     from replay.producer import ReplayReport
+    from streams.contracts.checking import CheckedTopics
     from streams.settings import Settings
     from streams.stack.process import Server
 
@@ -36,6 +38,7 @@ __all__ = ["demo"]
 WARM_SHARE = 0.8
 RATE = 200.0  # events a second of the live part
 QUICK_EVENTS = 20_000  # of the stream's beginning, warm-up included
+QUICK_WORKER = ("--queries", "tfidf")  # sentences would be ready when it is over, and take 12 s of a core until then
 MAX_WAIT_S = 120.0  # for what should take seconds to tens of seconds
 PLAIN_EVERY_S = 5.0
 REFRESH_S = 0.5
@@ -66,15 +69,16 @@ def demo(*, quick: bool, rate: float, dataset: str) -> None:
         # Step 2
         _say(f"reading {dataset}")
         log = read_dataset(dataset)
-        show = ending.enter_context(_running(_settings(addresses.kafka, addresses.redis, folder), log, folder))
+        settings = _settings(addresses.kafka, addresses.redis, folder)
+        show = ending.enter_context(_running(settings, log, folder, *(QUICK_WORKER if quick else ())))
         # Step 3
         n = min(QUICK_EVENTS, len(log.interactions)) if quick else len(log.interactions)
         warm = int(n * WARM_SHARE)
         _warm_up(show, warm)
         # Step 4
-        _play(show, warm, n, rate)
+        breaches = _play(show, warm, n, rate)
         # Step 5
-        failures = [*_check(show), *_breaches(show)]
+        failures = [*_check(show), *breaches]
         _summary(show, time.monotonic() - began)
     for failure in failures:
         click.echo(f"FAILED: {failure}")
@@ -112,52 +116,48 @@ def _settings(kafka: str, redis: str, folder: Path) -> "Settings":
 
 
 @contextlib.contextmanager
-def _running(settings: "Settings", log: "Dataset", folder: Path) -> Iterator[_Show]:
-    """Make the topics, start a worker and a scorekeeper, and connect what measures."""
-    from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP
-    from agents.worker.app import WORKER_GROUP
-    from commands.parts.children import (
-        NO_API,
-        api_address,
-        api_process,
-        await_alive,
-        scorekeeper_process,
-        worker_process,
-    )
-    from replay.live import ConsumerLag, DeliveryCounter, ListFeed
+def _running(settings: "Settings", log: "Dataset", folder: Path, *options: str) -> Iterator[_Show]:
+    """Make the topics, start a worker with options and a scorekeeper, and connect what measures; wait for nobody."""
+    from commands.parts.children import scorekeeper_process, worker_process
     from streams.kafka.topics import EVENTS, RECOMMENDATIONS, create_topics
     from streams.redis.connection import connect_to_read
 
     _require_empty(settings)
     create_topics(settings)
     processes = [
-        worker_process(settings, folder / "worker.log"),
+        worker_process(settings, folder / "worker.log", *options),
         scorekeeper_process(settings, folder / "scorekeeper.log"),
     ]
-    address = api_address(folder)
-    if address is not None:
-        processes.append(api_process(settings, folder / "api.log", address))
-    lag = ConsumerLag(settings, WORKER_GROUP)
-    uncounted = ConsumerLag(settings, SCOREKEEPER_GROUP, (*EVENTS, RECOMMENDATIONS))
-    try:
+    with contextlib.ExitStack() as ending:
+        ending.callback(_end, processes)
         for process in processes:
             process.start()
-        with connect_to_read(settings.redis, prefix=settings.prefix) as client, ListFeed(settings) as feed:
-            await_alive(settings, {"worker": 1, "scorekeeper": 1, "api": 0 if address is None else 1}, processes)
-            _say(NO_API if address is None else f"api     {address}")
-            yield _Show(settings, log, folder, client, feed, DeliveryCounter(), lag, uncounted, processes)
-    finally:
-        lag.close()
-        uncounted.close()
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.stop(12.0)
+        # while they start
+        from agents.scorekeeper.scorekeeper import SCOREKEEPER_GROUP
+        from replay.live import ConsumerLag, DeliveryCounter, ListFeed
+        from streams.reading.app import WORKER_GROUP
+
+        lag = ending.enter_context(contextlib.closing(ConsumerLag(settings, WORKER_GROUP)))
+        counted = ConsumerLag(settings, SCOREKEEPER_GROUP, (*EVENTS, RECOMMENDATIONS))
+        uncounted = ending.enter_context(contextlib.closing(counted))
+        client = ending.enter_context(connect_to_read(settings.redis, prefix=settings.prefix))
+        feed = ending.enter_context(ListFeed(settings))
+        yield _Show(settings, log, folder, client, feed, DeliveryCounter(), lag, uncounted, processes)
+
+
+def _end(processes: Sequence["Server"]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.stop(12.0)
 
 
 def _warm_up(show: _Show, events: int) -> None:
-    """Send the first part as fast as it goes, and wait until it is applied and a first version serves."""
-    from commands.parts.children import trainer_process
+    """Send the first part as fast as it goes, start the rest, and wait until it is applied and a first version serves.
+
+    The trainer starts when all of the first part is there, so that its first version learns from all of it.
+    """
+    from commands.parts.children import NO_API, api_address, api_process, await_alive, trainer_process
     from replay.producer import replay, send_catalogue
     from replay.schedule import Selection, plan
 
@@ -166,17 +166,26 @@ def _warm_up(show: _Show, events: int) -> None:
     began = time.monotonic()
     show.sent = _sent(replay(show.settings, show.count.counting(plan(show.log, selection=Selection(limit=events)))))
     trainer = trainer_process(show.settings, show.folder / "trainer.log", "--every-events", "1000", "--every-s", "10")
-    trainer.start()
     show.processes.append(trainer)
+    trainer.start()
+    address = api_address(show.folder)
+    if address is not None:
+        show.processes.append(api_process(show.settings, show.folder / "api.log", address))
+        show.processes[-1].start()
+    await_alive(
+        show.settings, {"worker": 1, "scorekeeper": 1, "api": 0 if address is None else 1}, tuple(show.processes)
+    )
+    _say(NO_API if address is None else f"  api     {address}")
     _wait(show, lambda: _worker(show).get("events", 0) >= show.sent and _all_served(show), "the warm-up's lists")
     _say(f"  applied, with {show.feed.received:,} lists, in {time.monotonic() - began:.0f} s")
     _wait(show, lambda: bool(_look(show)), "a first version of the model")
     _say(f"  first version {show.versions[0]} serves after {time.monotonic() - began:.0f} s")
 
 
-def _play(show: _Show, start: int, end: int, rate: float) -> None:
-    """Send the rest at a steady rate while the table shows what comes back."""
+def _play(show: _Show, start: int, end: int, rate: float) -> list[str]:
+    """Send the rest at a steady rate while the table shows what comes back; return the breaches of contracts."""
     import threading
+    from concurrent.futures import ThreadPoolExecutor
 
     from replay.producer import replay
     from replay.schedule import Selection, Speed, plan
@@ -199,7 +208,7 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
 
     sender = threading.Thread(target=send, name="sender", daemon=True)
     sender.start()
-    with _table(show) as refresh:
+    with _table(show) as refresh, ThreadPoolExecutor(1) as beside:
         while sender.is_alive():
             sender.join(REFRESH_S)
             _look(show)
@@ -207,8 +216,10 @@ def _play(show: _Show, start: int, end: int, rate: float) -> None:
         show.sent += sum(map(_sent, results))
         show.rate = (end - start) / (time.monotonic() - show.live_began)
         _wait(show, lambda: _all_served(show), "the last lists")
+        compared = beside.submit(_compared, show)  # the scorekeeper is some seconds behind
         _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the live part")
         refresh(final=True)
+    return _breaches(compared.result())
 
 
 def _require_empty(settings: "Settings") -> None:
@@ -406,18 +417,23 @@ def _check(show: _Show) -> list[str]:
     return failures
 
 
-def _breaches(show: _Show) -> list[str]:
-    """Compare every record that was sent and got with the contracts; return what breaks them."""
+def _compared(show: _Show) -> "CheckedTopics | None":
+    """Compare every record that was sent and got with the contracts, where what does it is installed."""
     if find_spec("jsonschema_rs") is None:
-        _say("records are not compared with the contracts: that needs pip install 'reelstream[stack]'")
-        return []
+        return None
     from streams.contracts.checking import check_topics
 
-    _say("comparing every record with the contracts")
-    found = check_topics(show.settings)
+    return check_topics(show.settings)
+
+
+def _breaches(found: "CheckedTopics | None") -> list[str]:
+    """Say what was compared, and return what breaks the contracts."""
+    if found is None:
+        _say("records are not compared with the contracts: that needs pip install 'reelstream[stack]'")
+        return []
     if found.broken:
         return [f"every record must keep its contract, got {found.broken:,} breaches, first {found.examples[0]}"]
-    _say(f"  {sum(found.records.values()):,} records on {len(found.records)} topics keep them")
+    _say(f"{sum(found.records.values()):,} records on {len(found.records)} topics keep the contracts")
     return []
 
 
