@@ -80,9 +80,6 @@ def test_what_was_trained_waits_for_kafka(tmp_path, topic_prefix, until, capsys)
         broker.stop(15.0)
         with ThreadPoolExecutor(1) as beside:
             asking = beside.submit(archived.forgotten_since)
-            said = []
-            until(
-                lambda: said.append(capsys.readouterr().err) or "waiting for Kafka" in "".join(said), 30, lambda: said
-            )
+            until(lambda: "waiting for Kafka" in capsys.readouterr().err, 30, lambda: "that it waits")
             broker.restart()
             assert asking.result(60) == {}
