@@ -188,7 +188,7 @@ async def clear_nobodies(worker: Worker) -> None:
 
 
 async def tell_handled(worker: Worker) -> None:
-    """Tell other workers how far our partitions are handled; only in turn."""
+    """Tell other workers how far our partitions are handled."""
     await worker.state.note_handled(worker.handled)
 
 
@@ -391,7 +391,8 @@ async def _recover(worker: Worker) -> None:
             missing = await worker.recovery.check_state()
             await _set_people_right(worker)
             await _apply_missing(worker, missing)
-            await worker.recovery.note_recovered()
+            worker.recovery.note_recovered()
+            await tell_handled(worker)
             await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
         except StateMoved:
             continue
@@ -402,7 +403,8 @@ async def _check_positions(worker: Worker) -> None:
     missing = await worker.recovery.check_positions()
     await _set_people_right(worker)
     await _apply_missing(worker, missing)
-    await worker.recovery.note_recovered()
+    worker.recovery.note_recovered()
+    await tell_handled(worker)
     await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
 
 

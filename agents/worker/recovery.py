@@ -11,8 +11,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.kafka import topics
 from streams.reading.lost_offsets import log_lost_offsets
-from streams.reading.range_reader import RangeReader, committed_offsets
+from streams.reading.range_reader import READ_UNCOMMITTED, RangeReader, committed_offsets, range_reader
 from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.records.records import Origin
@@ -51,6 +52,7 @@ class Ownership:
     Parameters
     ----------
     assigned : the topic partitions that the client tells to be this worker's; while they are handed over it still does.
+    topics : the event topics, with the prefix.
 
     Attributes
     ----------
@@ -59,8 +61,9 @@ class Ownership:
     stayed : of these, those that were compared before; another worker may have owned them meanwhile.
     """
 
-    def __init__(self, assigned: Callable[[], frozenset[TopicPartition]]) -> None:
+    def __init__(self, assigned: Callable[[], frozenset[TopicPartition]], topics: Collection[str]) -> None:
         self._assigned = assigned
+        self._topics = topics
         self._revoked: frozenset[TopicPartition] = frozenset()
         self._in_check: frozenset[TopicPartition] = frozenset()
         self.checked: frozenset[TopicPartition] = frozenset()
@@ -76,8 +79,7 @@ class Ownership:
     def partitions(self) -> frozenset[int]:
         """The partitions of the event topics that this worker owns, of all of them."""
         owned = self.owned
-        names = {topic for topic, _ in owned}
-        return frozenset(number for _, number in owned if all((topic, number) in owned for topic in names))
+        return frozenset(number for _, number in owned if all((topic, number) in owned for topic in self._topics))
 
     def revoke(self, topic_partitions: Collection[TopicPartition]) -> None:
         """Take these partitions for nobody's until they are assigned again."""
@@ -96,6 +98,10 @@ class Ownership:
         """Begin a check, and return the partitions that are to be compared."""
         self._in_check = self.owned
         return self._in_check - self.checked
+
+    def note_asked(self, asked: Iterable[TopicPartition]) -> None:
+        """Note that it is known how far others came; not of those that were assigned once more meanwhile."""
+        self.begun -= frozenset(asked) & self._in_check
 
     def note_compared(self) -> None:
         """End the check; what was assigned meanwhile is for the next."""
@@ -133,7 +139,7 @@ class StateRecovery:
         self._settings = settings
         self._group = group
         self._state = state
-        self.ownership = Ownership(assigned)
+        self.ownership = Ownership(assigned, [settings.prefix + topic for topic in topics.EVENTS])
         self._follows = follows
         self._next: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}  # by the group when a partition was looked at last
@@ -184,15 +190,25 @@ class StateRecovery:
         wanted = ours.look()
         asked = [at for at in wanted if at in ours.begun or at not in self._next]
         if asked:
-            self._committed |= await committed_offsets(self._settings, self._group, asked)
+            self._committed |= await self._commits(asked)
         for at in asked:
             if at in self._next and self._committed[at] > self._next[at]:  # another worker came further
                 del self._next[at]
                 ours.stayed -= {at}
         known = self._committed | self._next
         missing = await self._missing({at: known[at] for at in wanted - ours.stayed})
-        ours.begun -= frozenset(asked)
+        ours.note_asked(asked)
         return missing
+
+    async def _commits(self, asked: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return how far the group is, but no further than the topics: those may have been made anew."""
+        committed = await committed_offsets(self._settings, self._group, asked)
+        stand = await self._state.positions(asked)
+        ahead = [at for at in asked if committed[at] > stand[at].applied + 1]
+        if ahead:
+            async with range_reader(self._settings, isolation_level=READ_UNCOMMITTED) as reader:
+                committed |= {at: min(committed[at], await reader.end(at)) for at in ahead}
+        return committed
 
     async def check_state(self) -> Sequence[OffsetRange]:
         """Prepare the Redis that answers now, get to know it, and check the positions of all partitions owned."""
@@ -201,10 +217,9 @@ class StateRecovery:
         await self._state.know_servers()
         return await self.check_positions()
 
-    async def note_recovered(self) -> None:
-        """Say that all ranges of the last check are applied, to others too."""
+    def note_recovered(self) -> None:
+        """Say that all ranges of the last check are applied."""
         self.ownership.note_compared()
-        await self._state.note_handled(self.handled)
 
     async def read(self, reader: RangeReader, missing: OffsetRange) -> AsyncIterator[list[RawRecord]]:
         """Give a range's records in batches, each to be applied before the next is asked for.

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from functools import partial
 
 from agents.retry import Retry
 from agents.worker.batch import carry_out_requests, check_positions, clear_nobodies, recover, tell_handled
 from agents.worker.runtime import Worker
+from streams.errors import StateMoved
 
 __all__ = ["watch_redis"]
 
@@ -32,9 +34,9 @@ async def watch_redis(worker: Worker) -> None:
 
 async def _do_what_people_ask(worker: Worker) -> None:
     redis = Retry("worker", moved=partial(recover, worker))
-    if worker.forgetter.feed.open:  # anybody's: others wait for what is handled here
-        async with worker.turns.alone():
-            await redis.until_available(tell_handled, worker)
+    if worker.forgetter.feed.open or len(worker.forgetter.feed.forgotten):  # others may wait for what is handled here
+        with suppress(StateMoved):  # it is recovered at the next look
+            await worker.retry.until_available(tell_handled, worker)
     if worker.has_asked:
         async with worker.turns.alone():
             await redis.until_available(carry_out_requests, worker)

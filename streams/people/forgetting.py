@@ -14,7 +14,7 @@ from dataclasses import replace
 from streams.kafka import topics
 from streams.people.waits import EarlierEvents
 from streams.reading.data_requests import DataRequestsFeed
-from streams.reading.range_reader import range_reader
+from streams.reading.range_reader import READ_UNCOMMITTED, range_reader
 from streams.records.data_requests import DataRequest, Forgetting, Forgotten
 from streams.records.positions import TopicPartition
 from streams.settings import Settings
@@ -22,7 +22,6 @@ from streams.state.store import AppliedBatch, SourcedEvent, State
 
 __all__ = ["StateForgetter"]
 
-READ_UNCOMMITTED = "read_uncommitted"
 _TOGETHER = 500  # users of one round trip
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from streams.kafka import topics
 from streams.reading.compacted import CompactedFeed
 from streams.records.codec import BadRecord
-from streams.records.data_requests import DataRequest, Forgotten, decode_data_request
+from streams.records.data_requests import DataRequest, Forgetting, Forgotten, decode_data_request
 from streams.records.decoding import RawRecord
 from streams.records.merges import Merges
 from streams.settings import Settings
@@ -61,14 +61,14 @@ class DataRequestsFeed(CompactedFeed):
         told = {one.request_id: one for one in self.forgotten.of(user_id)}
         for one in request.forgotten:
             told[one.request_id] = one.joined(told[one.request_id]) if one.request_id in told else one
-        lacks = list(told.values()) != list({one.request_id: one for one in request.forgotten}.values())
+        lacks = told != {one.request_id: one for one in request.forgotten}
         opened, merge = self._open.get(user_id), self.merges.asked_of(user_id)
         asked_before = {one.request_id for one in self.forgotten.of(user_id)} | (
             {opened[1].request_id} if opened else set()
         )
         if request.action == "forget" and merge is not None and request.request_id in asked_before:
             request, lacks = merge, True
-        request = replace(request, forgotten=tuple(told.values()))
+        request = replace(request, forgotten=tuple(sorted(told.values(), key=Forgetting.age)))
         self.forgotten.put(user_id, request.forgotten)
         self.merges.put(partition, user_id, request if request.action == "merge" else None)
         if request.is_open:

@@ -18,7 +18,9 @@ from streams.records.decoding import RawRecord
 from streams.records.positions import TopicPartition
 from streams.settings import Settings
 
-__all__ = ["RangeReader", "committed_offsets", "range_reader"]
+__all__ = ["READ_UNCOMMITTED", "RangeReader", "committed_offsets", "range_reader"]
+
+READ_UNCOMMITTED = "read_uncommitted"
 
 _WAIT_MS = 500
 

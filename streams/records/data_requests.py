@@ -38,6 +38,10 @@ class Forgetting:
     partition: int
     below: Mapping[str, tuple[int, ...]]
 
+    def age(self) -> tuple[int, str]:
+        """Return what puts the forgettings of a user in order, for all readers alike: a later one reaches further."""
+        return sum(map(sum, self.below.values())), self.request_id
+
     def joined(self, other: "Forgetting") -> "Forgetting":
         """Return this answer to a request with the higher offsets of another, by who did not know of it."""
         topics = self.below.keys() | other.below.keys()

@@ -266,9 +266,20 @@ def partition_call(
     )  # fmt: skip
 
 
-def handled_call(partition: int, handled: Mapping[str, int], servers: str) -> tuple[Any, ...]:
+def handled_call(
+    partition: int, handled: Mapping[str, int], servers: str, bounds: Bounds = _UNGUARDED
+) -> tuple[Any, ...]:
     """Return the call that notes how far topics (with the prefix) of a partition are handled, on these servers."""
-    fields = [part for topic, end in handled.items() for part in (handled_field(topic, partition), end)]
+    fields = [
+        part
+        for topic, end in handled.items()
+        for part in (
+            position_field(topic, partition),
+            bounds.get((topic, partition), -1),
+            handled_field(topic, partition),
+            end,
+        )
+    ]
     return "FCALL", f"{LIBRARY}_note_handled", 1, PartitionKeys.of(partition).at, servers, *fields
 
 

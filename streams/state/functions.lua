@@ -954,13 +954,17 @@ local function count_items(keys, args)
 end
 
 -- Note how far topics of a partition are handled, also where its last records were bad and moved no position.
--- keys: 1 at   args: 1 known servers, and for each topic: field, offset behind the last record that was handled
+-- keys: 1 at   args: 1 known servers, and for each topic: position, offset where it must be, field, offset behind the
+-- last record that was handled
 local function note_handled(keys, args)
   local refused = refusal(args[1])
   if refused then return refused end
-  for i = 2, #args, 2 do
-    local stored = tonumber(redis.call('HGET', keys[1], args[i]) or 0)
-    if tonumber(args[i + 1]) > stored then redis.call('HSET', keys[1], args[i], args[i + 1]) end
+  for i = 2, #args, 4 do
+    local position, least, field, handled = unpack(args, i, i + 3)
+    local stored = redis.call('HMGET', keys[1], position, field)
+    local at = tonumber(stored[1] or -1)
+    if at < tonumber(least) then return lost(position, at, tonumber(least)) end
+    if tonumber(handled) > tonumber(stored[2] or 0) then redis.call('HSET', keys[1], field, handled) end
   end
   return 1
 end

@@ -111,6 +111,7 @@ __all__ = [
 ]
 
 _MOVED = ("UNKNOWNSERVER", "Function not found")  # a server that we do not know, or one that was never prepared
+_ABSENT = "no such key"
 _LOOK_AGAIN = re.compile(r"LOOKAGAIN ((?:\d+:\d+ ?)+)")
 _LOST = re.compile(r"LOSTPOSITION (\S+ is -?\d+, not \d+ or more)")
 _NO_BOUNDS: Bounds = MappingProxyType({})
@@ -679,14 +680,16 @@ class State:
         Raises
         ------
         StateMoved
-            If a server answers that ``know_servers`` has not found: it may lack some of that.
+            If a server answers that ``know_servers`` has not found, or a known position is gone or went back: it may
+            lack some of that.
         """
         of_partition: dict[int, dict[str, int]] = {}
         for (topic, partition), end in handled.items():
             of_partition.setdefault(partition, {})[topic] = end
         with answered(f"state: noting how far {len(handled)} partitions are handled"):
             await self._call_all(
-                handled_call(partition, ends, self._known_servers) for partition, ends in of_partition.items()
+                handled_call(partition, ends, self._known_servers, self._known_positions.bounds)
+                for partition, ends in of_partition.items()
             )
 
     async def user_positions(self, wanted: Sequence[tuple[str, Sequence[TopicPartition]]]) -> list[list[int]]:
@@ -772,14 +775,21 @@ class State:
             await self._call_all([] if account is None else _leaving_calls(user_id, account))
             await self._client.delete(keys.recs, keys.merged)
             for key, other in reversed(tuple(zip(keys.own(), others.own(), strict=True))):
-                if not await self._client.exists(key):
-                    continue
                 if self._is_cluster:  # where they lie in different slots
                     dump: Any = await self._client.dump(key)
-                    await self._client.restore(other, 0, dump, replace=True)
-                    await self._client.delete(key)
+                    if dump is not None:
+                        await self._client.restore(other, 0, dump, replace=True)
+                        await self._client.delete(key)
                 else:
-                    await self._client.rename(key, other)
+                    await self._rename(key, other)
+
+    async def _rename(self, key: str, other: str) -> None:
+        """Rename a key, if it is there: another worker may do the same."""
+        try:
+            await self._client.rename(key, other)
+        except ResponseError as error:
+            if _ABSENT not in str(error):
+                raise
 
     async def _has_lost(self, bounds: Bounds) -> bool:
         """Return whether positions stand before these bounds; raise StateError where that cannot be recovered."""

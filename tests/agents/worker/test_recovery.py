@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from agents.worker.batch import _apply_next
-from agents.worker.recovery import LISTS_BEHIND, OffsetRange, StateRecovery
+from agents.worker.recovery import LISTS_BEHIND, OffsetRange, Ownership, StateRecovery
 from streams.errors import StateMoved
 from streams.people.forgetting import StateForgetter
 from streams.people.merging import GuestMerger
@@ -81,7 +81,7 @@ async def test_a_check_stays_open_until_its_ranges_are_applied(recovery, client)
     assert recovery.has_unchecked
     assert await recovery.check_positions() == (missing,)
     assert not recovery.handled
-    await recovery.note_recovered()
+    recovery.note_recovered()
     assert recovery.handled == {PARTITION: N_HANDLED}
     assert not recovery.has_unchecked
     assert await recovery.check_positions() == ()
@@ -92,22 +92,37 @@ async def test_a_partition_that_came_back_is_checked_anew(recovery, state):
     assert await recovery.check_positions() == ()
     recovery.ownership.revoke([PARTITION])
     assert not recovery.handled
-    assert not recovery.partitions
-    await recovery.note_recovered()
+    recovery.note_recovered()
     assert (await state.positions([PARTITION]))[PARTITION].handled == 0
     recovery._committed[PARTITION] = N_HANDLED  # no broker is here that would be asked
     recovery.ownership.begin([PARTITION])
-    assert recovery.partitions == {0}
+    assert recovery.ownership.owned == {PARTITION}
+    assert recovery.partitions == frozenset()  # the other topics' are somebody else's
     assert recovery.has_unchecked
     assert not recovery.handled
 
 
+def test_what_is_assigned_while_one_asks_is_asked_for_again():
+    """Of a partition that went and came back meanwhile the answer is old; a number is ours with all of its topics."""
+    at = [(topic, number) for topic in ("a", "b") for number in (0, 1)]
+    ours = Ownership(lambda: frozenset(at[:3]), ("a", "b"))
+    ours.begin(at[:3])
+    assert ours.partitions == {0}
+    assert ours.look() == set(at[:3])
+    ours.begin(at[:1])
+    ours.note_asked(at[:3])
+    ours.note_compared()
+    assert ours.begun == {at[0]}
+    assert ours.look() == {at[0]}
+
+
 async def test_others_know_how_far_this_worker_is(state, recovery, client):
-    """What is handled is told once Redis has all of it, never goes back, and is refused by another server."""
+    """What is handled never goes back, and is refused by another server, and by one whose database was emptied."""
     await recovery.check_positions()
     assert (await state.positions([PARTITION]))[PARTITION].handled == 0
     recovery.note(origins(N_HANDLED, N_HANDLED + 2))  # bad ones: Redis is told nothing of them
-    await recovery.note_recovered()
+    recovery.note_recovered()
+    await state.note_handled(recovery.handled)
     assert (await state.positions([PARTITION]))[PARTITION].handled == N_HANDLED + 2
     await state.note_handled({PARTITION: 5})
     other = State(client)
@@ -115,13 +130,17 @@ async def test_others_know_how_far_this_worker_is(state, recovery, client):
     other._servers = frozenset({"0" * 40})
     with pytest.raises(StateMoved):
         await other.note_handled({PARTITION: N_HANDLED + 3})
+    await client.flushdb()
+    with pytest.raises(StateMoved):
+        await state.note_handled(recovery.handled)
+    assert await client.keys() == []
 
 
 async def test_a_recovery_that_waits_for_a_batch_knows_of_it(state, recovery):
     """What is applied is handled before anybody else may look, or another Redis would lack it for good."""
     settings = Settings("unused:1", "redis://unused", "unused")
     await recovery.check_positions()
-    await recovery.note_recovered()
+    recovery.note_recovered()
     forgetter = StateForgetter(settings, state)
     originals = OriginalEvents(settings, state, lambda _: (), "worker")
     worker = SimpleNamespace(

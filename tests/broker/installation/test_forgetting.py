@@ -140,6 +140,20 @@ def test_a_redis_that_went_back_counts_the_forgotten_once(install, until):
         assert any(hot.values())
 
 
+def test_three_workers_forget_on_two_partitions(install, until):
+    """Each partition of all topics is one worker's, however many there are; else nobody could carry a request out."""
+    at = install()
+    with at.process("worker") as one, at.process("worker") as two, at.process("worker") as three:
+        [worker.await_ready() for worker in (one, two, three)]
+        at.send_all("watch-events", [(PERSON, watch(PERSON, k, ITEMS[k])) for k in range(5)])
+        until(lambda: applied(at, "watch-events") == 5, 60, one.said)
+        told = orjson.loads(
+            reelstream(at, "forget", PERSON, "--json", "--wait", "60", "--archive", str(at.folder / "none"))
+        )
+        assert told["done"], told
+        assert PERSON.encode() not in dump(at)
+
+
 def parquet_bytes(path):
     """Return all that a Parquet file says: its bytes, the values of its columns, and its metadata with statistics."""
     file = pq.ParquetFile(path)

@@ -150,6 +150,22 @@ def test_of_two_answers_the_higher_offsets_hold(forgetter):
     assert not forgetter.feed.untold
 
 
+def test_the_order_of_forgettings_is_the_same_for_all(forgetter):
+    """Two workers may hear of two requests in either order; the one that reaches further is the later one."""
+    first, second = ({"watch-events": (offset, 0)} for offset in (4, 9))
+    one, two = DataRequest("eva", "f-9", 9).answered(0, first), DataRequest("eva", "f-8", 8).answered(0, second)
+    other = DataRequestsFeed(Settings("localhost:1", "redis://localhost:1", "/nowhere"))
+    for feed, order in ((forgetter.feed, (one, two)), (other, (two, one))):
+        [feed.note(0, request) for request in order]
+    found = [feed.forgotten.of("eva") for feed in (forgetter.feed, other)]
+    assert found[0] == found[1]
+    assert [each.request_id for each in found[0]] == ["f-9", "f-8"]
+    said = forgetter.feed.untold["eva"][1]
+    [feed.note(0, said) for feed in (forgetter.feed, other)]
+    assert not forgetter.feed.untold
+    assert not other.untold
+
+
 def test_another_topic_and_another_partition_have_offsets_of_their_own(forgetter):
     """A rating at an offset that a watch is forgotten at counts, and so does what lies elsewhere."""
     events = [
