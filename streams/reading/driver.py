@@ -41,7 +41,8 @@ __all__ = ["LostRange", "StalledPartition", "drive"]
 
 logger = logging.getLogger(__name__)
 # Partitions of one number, of all topics, are one worker's, however many there are: what people ask is carried out by
-# who owns them all. The second is Faust's own, which older workers know alone; a group takes what all its members know.
+# who owns them all. The second is what Faust takes where there are no standby replicas, and what older workers know
+# alone; a group takes what all its members know.
 _ASSIGNORS = (RangePartitionAssignor, RoundRobinPartitionAssignor)
 _PROBE_S = 3.0
 _FINISH_S = 10.0  # a batch takes a tenth of a second; where Redis is away nothing will be done
