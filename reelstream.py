@@ -7,13 +7,14 @@ none of them: it prints the short texts that stand here.
 import logging
 import signal
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from streams.errors import SettingsError, StreamError
+from streams.errors import SettingsError, StateError, StreamError, TopicError
 
 __all__ = ["cli", "main"]
 
@@ -74,6 +75,7 @@ _COMMANDS = {
 
 
 ASKS_FOR_HELP = "reelstream.help"
+GIVEN = "reelstream.given"  # the words behind the command, for whoever says where an address is from
 _WITHOUT_FILE = ("completion", "config")  # which need no settings, or show what is wrong with them
 
 
@@ -90,7 +92,16 @@ class _Lazy(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = [] if args[0] in _COMMANDS or args[0].startswith("-") else get_close_matches(args[0], _COMMANDS, n=1)
+        if near and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.meta[GIVEN] = tuple(ctx.args)
         ctx.meta[ASKS_FOR_HELP] = not {"-h", "--help"}.isdisjoint(ctx.args)
         try:
             return super().invoke(ctx)
@@ -98,6 +109,10 @@ class _Lazy(click.Group):
             from commands.parts.configuration import explain  # noqa: PLC0415 - what help does not need
 
             raise explain(ctx, error) from error
+        except (StateError, TopicError) as error:
+            from commands.parts.telling import with_cure  # noqa: PLC0415 - same
+
+            raise with_cure(ctx, error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
         with formatter.section("Commands"):

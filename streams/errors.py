@@ -7,6 +7,7 @@
     |-- RecordError          a record from a topic breaks its contract; becomes a dead letter
     |-- TopicError           a topic is missing or has the wrong shape
     |   |-- ClusterAway      Kafka cannot serve for now; the same call may pass in a moment
+    |   |-- NoCluster        no Kafka cluster could be connected to at the address that is set
     |   `-- NotAnnounced     a version serves, and Kafka could not be told
     |-- StateError           Redis is too old, refuses us, or answered what it should not
     |   |-- StateAway        Redis cannot serve for now; the same call may pass in a moment
@@ -23,6 +24,7 @@ Every message says where, what was required, what was got, and the cure where on
 __all__ = [
     "ClusterAway",
     "DataError",
+    "NoCluster",
     "NotAnnounced",
     "RecordError",
     "RegistryError",
@@ -55,6 +57,10 @@ class TopicError(StreamError):
 
 class ClusterAway(TopicError):  # noqa: N818 - a state of affairs, and read as one
     """Kafka cannot serve for now (it is unreachable, or chooses a leader); waiting may cure it."""
+
+
+class NoCluster(TopicError):  # noqa: N818 - same
+    """No Kafka cluster could be connected to at the address that is set; who starts does not wait for one."""
 
 
 class NotAnnounced(TopicError):  # noqa: N818 - a state of affairs, and read as one

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from commands.parts.log_lines import JsonLines, KeyValueLines
+from commands.parts.telling import with_cure
 from streams.errors import SettingsError, StreamError
 
 __all__ = [
@@ -165,6 +166,6 @@ def run_until_stopped(run: Callable[[], Coroutine[Any, Any, None]], within_s: fl
     except asyncio.CancelledError:
         return 0
     except StreamError as error:
-        click.echo(f"reelstream: {error}", err=True)
+        click.echo(f"reelstream: {with_cure(click.get_current_context(silent=True), error)}", err=True)
         return 1
     return 0

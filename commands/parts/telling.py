@@ -1,12 +1,26 @@
-"""What commands say beside their answers, on stderr: which command commonly follows, and that something is at work."""
+"""What commands say beside their answers, on stderr: what commonly follows, what is at work, and what cures an error.
 
+The errors of Kafka and Redis name the address alone. Only who typed a command can mend a terminal, so it is said here
+which variable an address is of, and where that is from.
+"""
+
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
 
-__all__ = ["say_next", "waiting"]
+from commands.parts.configuration import Configuration
+from streams.errors import ClusterAway, NoCluster, StateAway, StreamError
+from streams.settings import VARIABLES, Settings, without_password
+
+__all__ = ["address_cure", "say_next", "waiting", "with_cure"]
+
+GIVEN = "reelstream.given"  # where ``reelstream.py`` keeps the words behind a command
+STARTERS = ("up", "stack", "demo")  # which start servers of their own where the variables name none
+_URLS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+_UNSET = f"unset {VARIABLES['kafka']} {VARIABLES['redis']} {VARIABLES['registry']}"
 
 
 def say_next(*words: str, why: str = "") -> None:
@@ -46,3 +60,56 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]
             bar.update(task, description=f"{what}: {more}")
 
         yield say
+
+
+def with_cure(context: click.Context | None, error: StreamError) -> StreamError:
+    """Return an error with the cure behind it, if it says that Kafka or Redis could not be reached; else as it is."""
+    name = _unreached(error)
+    return error if name is None else type(error)(f"{str(error).rstrip('.')}; {address_cure(context, name)}")
+
+
+def address_cure(context: click.Context | None, name: str) -> str:
+    """Return where the address of ``kafka`` or ``redis`` is from, and what helps where nothing answers there.
+
+    Parameters
+    ----------
+    context : of the command that was typed, whose words may name the address; None outside of one.
+    """
+    variable = VARIABLES[name]
+    words = () if context is None else context.meta.get(GIVEN, ())
+    if _is_given(name, words):
+        return f"the command line gave this address, which goes before {variable}: start what should answer there"
+    value = os.environ.get(variable)
+    if not value:
+        default = without_password(getattr(Settings.from_environment({}), name))
+        return (
+            f"{variable} is not set, so that is the default, {default}: "
+            "paste the lines that `reelstream up` prints for other terminals"
+        )
+    told = f"{variable} is set to {without_password(value)}"
+    found = None if context is None else context.find_root().obj
+    if isinstance(found, Configuration) and variable in found.filled:
+        return f"{found.explained(told)}: correct it, or start what should answer there"
+    told = f"{told} in the environment, and nothing answers there"
+    command = None if context is None else context.find_root().invoked_subcommand
+    if command in STARTERS:
+        return f"{told}: `{_UNSET}` lets `reelstream {command}` start its own"
+    return f"{told}: paste the lines that a running `reelstream up` prints, or `{_UNSET}` if it has ended"
+
+
+def _is_given(name: str, words: tuple[str, ...]) -> bool:
+    option = f"--{name}"
+    is_url = name == "redis" and any(word.startswith(_URLS) for word in words)
+    return is_url or any(word == option or word.startswith(f"{option}=") for word in words)
+
+
+def _unreached(error: StreamError) -> str | None:
+    """Return whose address an error is about, if anybody's; a Redis that answers that it is busy is where it should."""
+    if isinstance(error, NoCluster | ClusterAway):
+        return "kafka"
+    if not isinstance(error, StateAway):
+        return None
+    from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - loaded by then
+
+    is_silent = isinstance(error.__cause__, ConnectionError | TimeoutError | OSError)
+    return "redis" if is_silent and not isinstance(error.__cause__, BusyLoadingError) else None

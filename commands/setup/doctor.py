@@ -9,6 +9,7 @@ import click
 import orjson
 
 from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.telling import address_cure
 
 if TYPE_CHECKING:
     from streams.diagnosis.findings import Finding
@@ -53,9 +54,9 @@ def _looks(settings: "Settings") -> Iterator["Finding"]:
     from streams.diagnosis.findings import findings_of
 
     yield from findings_of("libraries", _machine)
-    yield from findings_of("kafka", lambda: _cluster(settings))
-    cure = "start Redis or Valkey, or set REELSTREAM_REDIS to where it is"
-    yield from findings_of("redis", lambda: _database(settings), cure)
+    context = click.get_current_context()
+    yield from findings_of("kafka", lambda: _cluster(settings), address_cure(context, "kafka"))
+    yield from findings_of("redis", lambda: _database(settings), address_cure(context, "redis"))
     yield from findings_of("registry", lambda: _models(settings))
 
 

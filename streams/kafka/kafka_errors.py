@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import aiokafka.errors
 import kafka.errors
 
-from streams.errors import ClusterAway, TopicError
+from streams.errors import ClusterAway, NoCluster, TopicError
 from streams.settings import Settings
 
 __all__ = ["cluster_error", "cluster_required"]
@@ -36,13 +36,10 @@ def cluster_required(who: str, settings: Settings) -> Iterator[None]:
 
     Raises
     ------
-    TopicError
+    NoCluster
         If the block fails with an error of aiokafka, kafka-python or the network, or a setting that they refuse.
     """
     try:
         yield
     except (aiokafka.errors.KafkaError, kafka.errors.KafkaError, OSError, ValueError) as error:
-        raise TopicError(
-            f"{who}: a Kafka cluster is required at {settings.kafka}, got {error!r}; "
-            "set REELSTREAM_KAFKA or start one with `reelstream stack up`"
-        ) from error
+        raise NoCluster(f"{who}: a Kafka cluster is required at {settings.kafka}, got {error!r}") from error

@@ -7,6 +7,7 @@ import time
 import click
 import pytest
 
+from commands.parts.telling import address_cure
 from reelstream import _COMMANDS, cli
 
 HEAVY = ("torch", "pandas", "faust", "kafka", "aiokafka")
@@ -113,3 +114,82 @@ def test_an_unreachable_kafka_is_one_line(unreachable):
     assert unreachable.returncode == 1
     [line] = said.splitlines()
     assert line.startswith("reelstream: topics: a Kafka cluster is required at 127.0.0.1:1, got ")
+    assert line.endswith(
+        "; the command line gave this address, which goes before REELSTREAM_KAFKA: start what should answer there"
+    )
+
+
+AWAY = "an answer from Redis is required, got ConnectionError: Error 111 connecting to 127.0.0.1:1. Connection refused"
+NO_CLUSTER = (
+    """a Kafka cluster is required at 127.0.0.1:1, got KafkaTimeoutError("Unable to bootstrap from ['127.0.0.1:1']")"""
+)
+UNSET = "unset REELSTREAM_KAFKA REELSTREAM_REDIS REELSTREAM_REGISTRY"
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """Export the addresses of an installation that has ended, the one of Redis with a password."""
+    monkeypatch.setenv("REELSTREAM_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("REELSTREAM_REDIS", "redis://:secret@127.0.0.1:1/0")
+    monkeypatch.setenv("REELSTREAM_CONFIG", "")
+
+
+@pytest.mark.usefixtures("exported")
+@pytest.mark.parametrize("arguments", [["profile", "ann"], ["hot"], ["mode", "ann"], ["model", "list"], ["quality"]])
+def test_an_address_of_redis_from_the_environment_is_told_with_its_variable(arguments):
+    """The line ends with the variable, its value without the password, and both ways out."""
+    found = run(*arguments)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr.endswith(
+        f"{AWAY}; REELSTREAM_REDIS is set to redis://:***@127.0.0.1:1/0 in the environment, and nothing answers there: "
+        f"paste the lines that a running `reelstream up` prints, or `{UNSET}` if it has ended\n"
+    )
+
+
+def test_a_default_address_is_told_as_one(monkeypatch):
+    """Without the variable the line says that the default was asked, and who prints the lines to paste."""
+    monkeypatch.delenv("REELSTREAM_REDIS", raising=False)
+    told = address_cure(None, "redis")
+    assert told == (
+        "REELSTREAM_REDIS is not set, so that is the default, redis://127.0.0.1:6379/0: "
+        "paste the lines that `reelstream up` prints for other terminals"
+    )
+
+
+def test_an_address_of_a_file_is_told_with_its_place(tmp_path, monkeypatch):
+    """Where the configuration file filled the variable, the line names the file and the key."""
+    monkeypatch.delenv("REELSTREAM_REDIS", raising=False)
+    file = tmp_path / "own.toml"
+    file.write_text('[redis]\nurl = "redis://127.0.0.1:1/0"\n', encoding="utf-8")
+    told = run("--config", str(file), "hot").stderr
+    place = f"REELSTREAM_REDIS is set to redis://127.0.0.1:1/0 (from {file}, [redis] url): correct it, "
+    assert told.endswith(f"{AWAY}; {place}or start what should answer there\n")
+
+
+@pytest.mark.usefixtures("exported")
+@pytest.mark.parametrize("argument", ["--redis=redis://127.0.0.1:1", "--redis redis://127.0.0.1:1"])
+def test_an_address_of_the_command_line_is_told_as_one(argument):
+    """What was typed goes before what is exported, and the line says so."""
+    told = run("hot", *argument.split()).stderr
+    assert told.endswith(
+        "the command line gave this address, which goes before REELSTREAM_REDIS: start what should answer there\n"
+    )
+
+
+@pytest.mark.usefixtures("exported")
+def test_up_says_how_to_start_its_own_kafka(tmp_path):
+    """Where the exports of an ended ``up`` are left, the next one says which variables to unset."""
+    found = run("up", "--data", str(tmp_path))
+    assert found.returncode == 1
+    assert found.stderr.endswith(
+        f"{NO_CLUSTER}; REELSTREAM_KAFKA is set to 127.0.0.1:1 in the environment, and nothing answers there: "
+        f"`{UNSET}` lets `reelstream up` start its own\n"
+    )
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("recommand", "recommend"), ("dead-letter", "dead-letters")])
+def test_a_mistyped_command_gets_the_nearest_one(typed, meant):
+    """A command that is almost one's name is a usage error that names it."""
+    found = run(typed, "ann")
+    assert found.returncode == 2
+    assert found.stderr.endswith(f"Error: No such command {typed!r}. Did you mean {meant!r}?\n")
