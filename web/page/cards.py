@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from web.page.elements import Tag, button, describe, tag
-from web.page.words import SOURCES, STARS, meta, title_of
+from web.page.words import STARS, badge_of, meta, title_of
 
 __all__ = ["Actions", "ItemCard", "focus"]
 
@@ -47,7 +47,7 @@ class ItemCard:
                 tag("p", meta(row), "meta")
                 self._reason = tag("p", "", "reason")
                 with self._reason:
-                    self._source = tag("span", "", "badge")
+                    self._badge = tag("span", "", "badge")
                     self._words = tag("span", "")
                     self._move = tag("span", "", "move")
             if actions is not None:
@@ -58,11 +58,11 @@ class ItemCard:
         """Say place and reason anew; ``moved`` is by how many places it went up."""
         if self._rank is not None:
             self._rank.set_text(str(row["rank"]))
-        source, words = row.get("source", ""), self._note or row.get("reason", "")
-        self._source.set_text(SOURCES.get(source, source))
-        self._source.set_visibility(bool(source))
+        badge, words = badge_of(row), self._note or row.get("reason", "")
+        self._badge.set_text(badge)
+        self._badge.set_visibility(bool(badge))
         self._words.set_text(f" {words}")
-        self._reason.set_visibility(bool(source or words))
+        self._reason.set_visibility(bool(badge or words))
         self._say_move(moved, is_new=is_new)
 
     def mark(self, text: str) -> None:

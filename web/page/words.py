@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ACTED", "SOURCES", "STARS", "TIERS", "described", "meta", "mode_words", "title_of"]
+__all__ = ["ACTED", "REASONS", "SOURCES", "STARS", "TIERS", "badge_of", "described", "meta", "mode_words", "title_of"]
 
 STARS = 5
 ACTED = {"hide": "Hidden", "unhide": "Shown again"}
@@ -16,6 +16,17 @@ SOURCES = {
     "exploration": "By chance",
     "exposure": "New item",
 }
+REASONS = {
+    "history": "Your history",
+    "content": "Similar",
+    "newcomers": "Trending",
+    "trending": "Trending",
+    "asked": "Asked for",
+    "new": "Catalogue",
+    "popular": "Popular",
+    "taste": "Your taste",
+}
+BY_LOT = ("exploration", "exposure")  # sources of places that no score gave
 TIERS = {
     "personalized": "made of what you did",
     "hybrid": "what trends, mixed with what you touched",
@@ -34,6 +45,18 @@ _UNKNOWN_MODE = ("Trending", "")
 def mode_words(mode: str | None) -> tuple[str, str]:
     """Return what a badge says of a mode, and its colour."""
     return _MODES.get(mode or "", _UNKNOWN_MODE)
+
+
+def badge_of(row: Mapping[str, Any]) -> str:
+    """Return what stands before an item's reason: the kind of that reason, or that its place was not given by score.
+
+    What scored an item is another thing: a model may have put first what trends, and the reason then says that.
+    """
+    source, because = str(row.get("source", "")), row.get("because")
+    if because and source not in BY_LOT:
+        kind = str(because["kind"])
+        return REASONS.get(kind, kind)
+    return SOURCES.get(source, source)
 
 
 def title_of(row: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from web.page.frame import Announcer
 from web.page.looking import tried
 from web.page.operator.quality import picture
 from web.page.visitor.live_list import LiveList
+from web.page.words import badge_of
 
 
 @pytest.fixture
@@ -137,3 +138,22 @@ def test_a_mark_stands_where_a_version_was_let_serve():
     assert drawn.count('class="mark"') == 2
     assert ">v2</span>" in drawn
     assert 'x1="250.0"' in drawn
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "badge"),
+    [
+        ("neumf", "trending", "Trending"),
+        ("neumf", "newcomers", "Trending"),
+        ("neumf", "history", "Your history"),
+        ("neumf", "content", "Similar"),
+        ("neumf", "taste", "Your taste"),
+        ("trending", "popular", "Popular"),
+        ("exploration", "trending", "By chance"),
+        ("exposure", "new", "New item"),
+        ("neumf", None, "Your taste"),
+    ],
+)
+def test_a_badge_agrees_with_the_reason_beside_it(source, kind, badge):
+    """It is of the reason's kind, not of what scored the item; a place that was not given by score is called so."""
+    assert badge_of({"source": source, "because": {"kind": kind} if kind else None}) == badge
