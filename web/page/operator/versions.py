@@ -12,6 +12,7 @@ from web.page.operator.figures import MISSING, age, grid
 __all__ = ["VersionsPart"]
 
 N_SHOWN = 12  # versions; the command line lists all
+NONE_SERVES = "No version serves; lists hold what trends, and what is similar to what people touched."
 
 
 class VersionsPart(DecidingPart):
@@ -49,7 +50,7 @@ class VersionsPart(DecidingPart):
         current = models["current"]
         parent = next((one["parent"] for one in models["versions"] if one["version"] == current), None)
         with tag("div", classes="row"):
-            tag("p", f"{current} serves." if current else "No version serves; lists are what trends.")
+            tag("p", f"{current} serves." if current else NONE_SERVES)
             if parent:
                 button(f"Roll back to {parent}", partial(self._ask, parent, is_back=True), "btn danger")
 
