@@ -86,8 +86,10 @@ class ItemCard:
         with tag("div", classes="acts"):
             with tag("div", classes="stars", role="group", aria_label=f"Rate {title}"):
                 self._stars = [self._star(n, title, actions) for n in range(1, STARS + 1)]
-            for text, what in (("Watched", actions.watch), ("Hide", actions.hide), ("Similar", actions.similar)):
-                button(text, partial(what, self.item_id), "btn quiet", label=f"{text}: {title}")
+            named = (("Watched", actions.watch), ("Hide", actions.hide), ("Similar", actions.similar))
+            with tag("div", classes="named"):
+                for text, what in named:
+                    button(text, partial(what, self.item_id), "btn quiet", label=f"{text}: {title}")
 
     def _star(self, n: int, title: str, actions: Actions) -> Tag:
         async def rate() -> None:

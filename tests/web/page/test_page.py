@@ -56,6 +56,14 @@ def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+def tells_of_more(box):
+    """Return whether a box that scrolls says so where it does, and is silent where all is seen."""
+    is_wider, said = box.evaluate(
+        "(box) => [box.scrollWidth > box.clientWidth, box.firstElementChild.clientHeight > 0]"
+    )
+    return is_wider == said
+
+
 def rate(page, typed):
     """Find an item by what is typed, give it five stars, and wait until the history has it."""
     page.get_by_label("Title").fill(typed)
@@ -138,7 +146,10 @@ def test_similar_items_are_a_dialog_that_the_keyboard_opens_and_leaves(opened, a
     """Enter opens what is similar, Escape leaves it, and the keyboard is where it was."""
     page = opened("/?user=u1", PHONE, "dark")
     assert fits(page)
-    similar = page.locator(LIST).first.get_by_role("button", name="Similar")
+    acts = page.locator(LIST).first.locator(".acts")
+    similar = acts.get_by_role("button", name="Similar")
+    assert similar.bounding_box()["y"] == acts.get_by_role("button", name="Hide").bounding_box()["y"]
+    assert similar.bounding_box()["y"] - acts.locator(".star").first.bounding_box()["y"] < 8  # one line
     similar.press("Enter")
     expect(page.get_by_role("dialog").locator(".card").first).to_be_visible()
     assert serious(page) == []
@@ -209,12 +220,20 @@ def test_dead_letters_are_counted_and_replayed(served, opened, artefacts):
 
 
 def test_the_operator_reads_on_a_phone(opened, artefacts):
-    """Nothing sticks out, and tables are scrolled by themselves."""
+    """Nothing sticks out; tables are scrolled by themselves, and those that are wider than the page say so."""
     page = opened("/operator", PHONE)
     expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
     expect(page.get_by_text("not json: 1")).to_be_visible()
     assert fits(page)
+    assert all(map(tells_of_more, page.locator(".scroll").all()))
+    versions = page.get_by_role("region", name="Table: versions")
+    hint = versions.get_by_text("More columns: scroll sideways")
+    hint.scroll_into_view_if_needed()
+    expect(hint).to_be_in_viewport()
     page.screenshot(path=artefacts / "operator-phone.png", full_page=True)
+    versions.evaluate("(box) => box.scrollTo(9999, 0)")
+    expect(versions.get_by_role("columnheader", name="Parent")).to_be_in_viewport()
+    assert serious(page) == []
 
 
 def test_the_page_survives_a_restart_of_redis(served, opened, artefacts):

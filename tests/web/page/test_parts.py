@@ -137,6 +137,7 @@ def test_a_mark_stands_where_a_version_was_let_serve():
     drawn = picture(points, moves)
     assert drawn.count('class="mark"') == 2
     assert ">v2</span>" in drawn
+    assert "<b>v2</b> v2-b from " in drawn
     assert 'x1="250.0"' in drawn
 
 

@@ -1,6 +1,7 @@
 """Two lines over time with marks, as a picture that takes its colours from the page, so that it is right in the dark.
 
-Only the lines are stretched to the room there is; what is written beside them keeps its size, on a phone as well.
+Only the lines are stretched to the room there is; what is written beside them keeps its size, on a phone as well. Names
+of marks that are close stand above each other, and below the picture each is said in full, for ears as well as eyes.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,25 @@ __all__ = ["Mark", "two_lines"]
 SIZE = 1000  # of the picture, in its own units
 N_GRID = 4
 ROOM = 1.15  # above the highest point
-NEAR_END = 0.7  # of the width: from here on a mark's name stands on its left
+NARROWEST_PX = 200  # that the plot is, on a small phone
+CHARACTER_PX = 7.5  # that one of a name takes, and NAME_PX beside them
+NAME_PX = 9
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment that has a name, or none where names would cover each other."""
+    """A moment that has a name.
+
+    Parameters
+    ----------
+    at_ms : when.
+    name : a short one, which stands above the picture; none where there would be too many.
+    meaning : what the name stands for, said below.
+    """
 
     at_ms: int
     name: str
+    meaning: str
 
 
 def two_lines(at_ms: Sequence[int], a: Sequence[float], b: Sequence[float], marks: Sequence[Mark], says: str) -> str:
@@ -44,15 +55,45 @@ def two_lines(at_ms: Sequence[int], a: Sequence[float], b: Sequence[float], mark
     at = [SIZE * across(mark.at_ms) for mark in marks]
     drawn += [f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{SIZE}"/>' for x in at]
     written = [f'<span class="level" style="top:{100 * y:.0f}%">{most * (1 - y):.2f}</span>' for y in levels]
-    written += [_name(across(mark.at_ms), mark.name) for mark in marks if mark.name]
-    ends = "".join(f"<span>{strftime('%H:%M:%S', localtime(moment / 1000))}</span>" for moment in (first, last))
+    named = [mark for mark in marks if mark.name]
+    steps = _steps([(across(mark.at_ms), mark.name) for mark in named])
+    n_steps = max(steps, default=0) + 1
+    written += [_name(across(mark.at_ms), mark.name, step) for mark, step in zip(named, steps, strict=True)]
+    ends = "".join(f"<span>{_clock(moment)}</span>" for moment in (first, last))
     return (
-        f'<div class="chart" role="img" aria-label="{escape(says)}"><div class="plot">'
+        f'<div class="chart" role="img" aria-label="{escape(says)}"><div class="plot" style="--steps:{n_steps}">'
         f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none" aria-hidden="true">{"".join(drawn)}'
-        f"{line(b, 'b')}{line(a, 'a')}</svg>{''.join(written)}</div><div class='ends'>{ends}</div></div>"
+        f"{line(b, 'b')}{line(a, 'a')}</svg>{''.join(written)}</div>"
+        f"<div class='ends'>{ends}</div></div>{_meanings(named)}"
     )
 
 
-def _name(across: float, name: str) -> str:
-    side = f"right:{100 * (1 - across):.1f}%" if across > NEAR_END else f"left:{100 * across:.1f}%"
-    return f'<span class="name" style="{side}">{escape(name)}</span>'
+def _steps(names: Sequence[tuple[float, str]]) -> list[int]:
+    """Return on which step above the picture each name stands, 0 the lowest, so that none covers another.
+
+    A name begins at its mark, and one further left stands higher than all that it would cover: the line that leads up
+    to it then passes none of them.
+    """
+    placed: list[tuple[float, int]] = []  # where the names further right begin, and their steps
+    steps = [0] * len(names)
+    for at in sorted(range(len(names)), key=lambda at: names[at][0], reverse=True):
+        begins, name = names[at]
+        ends = begins + (CHARACTER_PX * len(name) + NAME_PX) / NARROWEST_PX
+        steps[at] = max([step + 1 for other, step in placed if other < ends], default=0)
+        placed.append((begins, steps[at]))
+    return steps
+
+
+def _name(across: float, name: str, step: int) -> str:
+    return f'<span class="name" style="left:{100 * across:.1f}%;--step:{step}">{escape(name)}</span>'
+
+
+def _meanings(marks: Sequence[Mark]) -> str:
+    said = "".join(
+        f"<li><b>{escape(mark.name)}</b> {escape(mark.meaning)} from {_clock(mark.at_ms)}</li>" for mark in marks
+    )
+    return f'<ol class="meanings" aria-label="What served, and from when on">{said}</ol>'
+
+
+def _clock(moment_ms: float) -> str:
+    return strftime("%H:%M:%S", localtime(moment_ms / 1000))

@@ -46,13 +46,20 @@ class Tiles:
 @contextmanager
 def grid(caption: str, head: Sequence[str], numbers: Sequence[int] = ()) -> Iterator[None]:
     """Add a table whose rows are added inside; ``numbers`` are the columns that are set to the right."""
-    with tag("div", classes="scroll", tabindex="0", role="region", aria_label=f"Table: {caption}"), tag("table"):
+    with tag("div", classes="scroll", tabindex="0", role="region", aria_label=f"Table: {caption}"):
+        tag("p", "More columns: scroll sideways →", "more", aria_hidden="true")
+        body = _body(caption, head, numbers)
+    with body:
+        yield
+
+
+def _body(caption: str, head: Sequence[str], numbers: Sequence[int]) -> Tag:
+    with tag("table"):
         tag("caption", caption, "sr-only")
         with tag("thead"), tag("tr"):
             for at, name in enumerate(head):
                 tag("th", name, "n" if at in numbers else "", scope="col")
-        with tag("tbody"):
-            yield
+        return tag("tbody")
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> None:

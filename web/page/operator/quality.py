@@ -1,6 +1,8 @@
 """How often lists are right while they are served, beside popularity, with a mark where another version began."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nicegui import ui
@@ -12,7 +14,9 @@ from web.page.operator.figures import Tiles, number, panel
 __all__ = ["Quality", "picture"]
 
 MIN_POINTS = 2  # of a line
-MAX_MARKS = 8  # whose names do not cover each other
+MAX_MARKS = 8  # that have names, the latest
+NO_VERSION = "no version"
+_NUMBER = re.compile(r"v0*(\d+)")
 
 
 class Quality:
@@ -55,23 +59,34 @@ class Quality:
 def picture(points: Sequence[Mapping[str, Any]], moves: Sequence[Mapping[str, Any]]) -> str:
     """Return the lines of lists and of popularity, points oldest first, with a mark at each move, newest first."""
     first_ms, last_ms = points[0]["at_ms"], points[-1]["at_ms"]
-    marks = [Mark(first_ms, points[0]["version"] or "no version")]
-    marks += [Mark(move["ts"], _name(move)) for move in reversed(moves) if first_ms < move["ts"] <= last_ms]
+    first = points[0]["version"] or NO_VERSION
+    marks = [Mark(first_ms, _short(first), first)]
+    marks += [
+        Mark(move["ts"], _short(_serves(move)), _serves(move))
+        for move in reversed(moves)
+        if first_ms < move["ts"] <= last_ms
+    ]
     last = points[-1]
     says = (
         f"Hit rate of the latest tests over time. Lists {last['hit_rate']:.3f}, popularity "
         f"{last['popularity_hit_rate']:.3f} now; {len(marks) - 1} changes of version."
     )
-    shown = [mark if at >= len(marks) - MAX_MARKS else Mark(mark.at_ms, "") for at, mark in enumerate(marks)]
+    unnamed = [replace(mark, name="") for mark in marks[:-MAX_MARKS]]
     return two_lines(
         [point["at_ms"] for point in points],
         [point["hit_rate"] for point in points],
         [point["popularity_hit_rate"] for point in points],
-        [Mark(mark.at_ms, mark.name.partition("-")[0]) for mark in shown],
+        [*unnamed, *marks[-MAX_MARKS:]],
         says,
     )
 
 
-def _name(move: Mapping[str, Any]) -> str:
+def _short(version: str) -> str:
+    """Return a version's number as a name that fits above a phone's chart."""
+    found = _NUMBER.match(version)
+    return f"v{found[1]}" if found else "none"
+
+
+def _serves(move: Mapping[str, Any]) -> str:
     """Return what serves since a decision."""
-    return "no version" if move["status"] == "withdrawn" else str(move["version"])
+    return NO_VERSION if move["status"] == "withdrawn" else str(move["version"])
