@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from agents.scorekeeper.config import ScorekeeperConfig
 from agents.scorekeeper.report import ScorekeeperReport
 from model.catalogue import Catalogue
 from model.metrics.drift import DriftGuard
-from model.metrics.live import ExperimentUser, PublishedList, Scoreboard
+from model.metrics.live import ExperimentUser, PublishedList, RecordStatus, Scoreboard
 from model.renames import Renames
 from streams.errors import StateError
 from streams.kafka import topics
@@ -73,6 +74,7 @@ class Counting:
         self.board = Scoreboard(replace(config.board, repeats=settings.keep_repeats), self._may_list)
         self._told = RememberedEvents(REMEMBERED_EVENTS)  # where a repeat is not known by its item
         self.guard = DriftGuard(config.drift, config.board.k)
+        self._holds_recent = False  # whether the latest tests were restored, and are not made again of the records
         self.began: dict[str, dict[int, int]] = {}
         self.offsets: dict[str, dict[int, int]] = {}
 
@@ -86,10 +88,18 @@ class Counting:
         try:
             if not self.board.restore(stored.figures, drawn):
                 logger.warning("scorekeeper.users_lost: the experiment that ran is counted anew")
+            if stored.recent is not None:
+                self.board.window.restore(stored.recent.get("window", {}))
+                self.guard.restore(stored.recent.get("drift", {}))
+                self._holds_recent = True
         except ValueError as error:
             raise StateError(f"scorekeeper: {error}; delete the key {QUALITY} to count anew") from error
         self.began = {topic: dict(partitions) for topic, partitions in stored.began.items()}
         self.forgotten = frozenset(stored.forgotten)
+
+    def recent(self) -> dict[str, Any]:
+        """Return the latest tests as JSON values: those of the window, and those that the guard judges by."""
+        return {"window": self.board.window.describe(), "drift": self.guard.describe()}
 
     def forget_users(self) -> bool:
         """Forget whoever was forgotten since; return whether the users of an experiment must be stored anew."""
@@ -151,6 +161,7 @@ class Counting:
         decoded = decode_batch([record], self._prefix, self._kinds)
         self._report.bad += is_new and bool(decoded.rejected)
         is_before = origin.offset < self.began.get(origin.topic, {}).get(origin.partition, 0)
+        status: RecordStatus = "new" if is_new else "before" if is_before or self._holds_recent else "counted"
         for _, event in decoded.events:
             if isinstance(event, Withdrawal):  # a list that was right stays right
                 continue
@@ -164,15 +175,9 @@ class Counting:
                 if kind.effect is None:
                     self.board.add_disliked(listed, item_id)
                 continue
-            credit = self.board.add_event(
-                listed,
-                item_id,
-                origin.timestamp,
-                event.rec_id,
-                "new" if is_new else "before" if is_before else "counted",
-            )
+            credit = self.board.add_event(listed, item_id, origin.timestamp, event.rec_id, status)
             if credit is not None and (is_new or not is_before):
-                self.guard.observe(credit)
+                self.guard.observe(credit, is_held=self._holds_recent and not is_new)
 
     def _may_list(self, item_id: str, at_ms: int) -> bool:
         catalogue = self._catalogue()

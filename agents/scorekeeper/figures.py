@@ -87,7 +87,8 @@ class FigureWriter:
         figures = counting.board.describe()
         offsets = {topic: dict(partitions) for topic, partitions in counting.offsets.items()}
         ids = {topic: self._cluster.ids[topic] for topic in offsets if topic in self._cluster.ids}
-        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), ids, tuple(sorted(counting.forgotten)))
+        forgotten = tuple(sorted(counting.forgotten))
+        quality = LiveQuality(figures, counting.began, offsets, _now_ms(), ids, forgotten, counting.recent())
         drawn = counting.board.take_users(whole=self._is_whole_due)
         are_whole = await self._retry.until_available(self._shelf.write, quality, drawn)
         self._is_whole_due = not are_whole

@@ -10,10 +10,15 @@ version's choice.
 Of each list only the first test counts. While no new lists come, because workers are away or behind, users go on with
 the list they have, and it grows old while popularity does not: its later tests speak against the workers' absence, not
 against the version. What follows from drift is not decided here.
+
+Tests outlive the process (``describe``, ``restore``), so a version is judged by the same ones after a restart. Which
+lists were tested does not: whoever reads the latest records again says of their tests that these are held already.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from model.metrics.live import Credit, PublishedList
 from model.metrics.paired_lead import PairedLead
@@ -89,14 +94,21 @@ class DriftGuard:
         self._tests: OrderedDict[str, deque[tuple[int, bool, bool]]] = OrderedDict()
         self._tested: OrderedDict[str, None] = OrderedDict()
 
-    def observe(self, credit: Credit) -> None:
-        """Take note of one test, if it is the first of a list that a version personalised and chance did not fill."""
+    def observe(self, credit: Credit, *, is_held: bool = False) -> None:
+        """Take note of one test, if it is the first of a list that a version personalised and chance did not fill.
+
+        Parameters
+        ----------
+        credit : what came of the test.
+        is_held : whether the restored tests hold it already; then it only says that its list was tested.
+        """
         published = credit.published
         if (
             published.version is None
             or published.mode != "personalized"
             or published.is_by_chance
             or not self._is_first(published)
+            or is_held
         ):
             return
         tests = self._tests.setdefault(published.version, deque(maxlen=self._config.max_tests))
@@ -104,6 +116,29 @@ class DriftGuard:
         tests.append((published.at_ms, credit.rank <= self._k, credit.popular_rank <= self._k))
         if len(self._tests) > self._config.versions:
             self._tests.popitem(last=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tests as JSON values: of each version, the one tested last behind the others, a whole number each.
+
+        It is 4 d + 2 hit + popular hit, with d the milliseconds from the list of the test before, of the first from 0.
+        """
+        return {"versions": [[version, _encoded(tests)] for version, tests in self._tests.items()]}
+
+    def restore(self, described: Mapping[str, Any]) -> None:
+        """Keep the tests that an earlier guard described.
+
+        Raises
+        ------
+        ValueError
+            If it is not what ``describe`` returns.
+        """
+        try:
+            tests = {
+                str(version): deque(_decoded(codes), self._config.max_tests) for version, codes in described["versions"]
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"drift guard: what `describe` returns is required, got {error!r} in it") from error
+        self._tests = OrderedDict(tests)
 
     def _is_first(self, published: PublishedList) -> bool:
         is_first = published.rec_id not in self._tested
@@ -129,3 +164,19 @@ class DriftGuard:
         if len(tests) < self._config.min_tests or not is_behind:
             return None
         return Drift(version, len(tests), hits, popular_hits, apart)
+
+
+def _encoded(tests: Iterable[tuple[int, bool, bool]]) -> list[int]:
+    codes, before = [], 0
+    for at_ms, mine, popular in tests:
+        codes.append(4 * (at_ms - before) + 2 * mine + popular)
+        before = at_ms
+    return codes
+
+
+def _decoded(codes: Iterable[int]) -> list[tuple[int, bool, bool]]:
+    tests, at_ms = [], 0
+    for code in codes:
+        at_ms += code >> 2  # rounds down, so a list earlier than the one before comes out right
+        tests.append((at_ms, bool(code & 2), bool(code & 1)))
+    return tests

@@ -4,10 +4,10 @@ A scoreboard takes every published list and every event, in the order of their t
 the list that the event names, else in the list that its user saw last, and asks popularity about the same event. No
 clock and no I/O: the records bring their times, and the caller keeps them in order. Everything is bounded.
 
-Figures outlive the process (``describe``, ``restore``). So do tests and hits of each user of the experiment that runs
-(``take_users``): without them every user would be new after a restart, and the intervals too narrow. Lists, items and
-popularity do not: after a restart the caller adds the latest records once more, and says of each whether the figures
-hold it already (``RecordStatus``).
+Figures outlive the process (``describe``, ``restore``). So do the tests of the window (``window``), and tests and hits
+of each user of the experiment that runs (``take_users``): without them every user would be new after a restart, and the
+intervals too narrow. Lists, items and popularity do not: after a restart the caller adds the latest records once more,
+and says of each whether the figures hold it already (``RecordStatus``).
 
 One experiment runs at a time. It is over, and its figures stand, once a list of another one was tested.
 
@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 from model.metrics.exposure import ExposureTally
 from model.metrics.intervals import UserSums
 from model.metrics.popularity import PopularityRanking
+from model.metrics.window import Window, WindowTest
 
 __all__ = [
     "ArmTally",
@@ -143,7 +144,7 @@ class Tally:
     popularity_gain: float = 0.0
     apart: int = 0
 
-    def add(self, credit: Credit, k: int) -> None:
+    def add(self, credit: Credit | WindowTest, k: int) -> None:
         """Count one test."""
         mine, popular = _gain(credit.rank, k), _gain(credit.popular_rank, k)
         self.tests += 1
@@ -271,6 +272,11 @@ class Scoreboard:
     config : sizes.
     may_list : tells of an item and a time in milliseconds whether lists may hold it then; what they may not hold is
         neither tested nor among what is popular.
+
+    Attributes
+    ----------
+    total : figures of all tests.
+    window : the latest tests; described and restored beside the figures.
     """
 
     def __init__(
@@ -283,7 +289,7 @@ class Scoreboard:
         self._users: OrderedDict[str, _RememberedUser] = OrderedDict()
         self._remembered = 0
         self._popularity = PopularityRanking(self.config.items + self.config.k, self.config.renew_every)
-        self._window: deque[Credit] = deque(maxlen=self.config.window)
+        self.window = Window(self.config.window, self.config.k)
         self._versions: OrderedDict[Group, Tally] = OrderedDict()
         self._arms: OrderedDict[Group, ArmTally] = OrderedDict()
         self._running: _RunningExperiment | None = None
@@ -311,8 +317,9 @@ class Scoreboard:
         at_ms : when, milliseconds; a list of that very millisecond comes after it.
         rec_id : the list that the event says it came from. It came before the event whatever the times say, as the
             producer's clock may be behind.
-        status : a ``new`` event is counted. After a restart, the restored figures hold a ``counted`` one already: it
-            counts in the window alone. They never held one from ``before``, which is learnt and not counted at all.
+        status : a ``new`` event is counted. One from ``before`` is learnt and not counted at all: the figures hold it
+            already, or never will. A ``counted`` one counts in the window alone: the restored figures hold it, and came
+            without their window.
 
         Returns
         -------
@@ -325,7 +332,7 @@ class Scoreboard:
         credit = self._tested(user, item_id, at_ms, rec_id) if is_test else None
         self._learn(user, self._popularity.count(item_id))
         if credit is not None and status != "before":
-            self._window.append(credit)
+            self.window.add(_kept(credit))
             if status == "new":
                 self._count(credit)
         return credit
@@ -363,12 +370,12 @@ class Scoreboard:
 
     def latest(self) -> Tally:
         """Return the figures of the window."""
-        return _tally(self._window, self.config.k)
+        return _tally(self.window, self.config.k)
 
     def describe(self) -> dict[str, Any]:
         """Return all figures as JSON values: in all and of the window (``latest``); groups newest first."""
-        versions = self._windowed(lambda published: (published.version, published.mode))
-        arms = self._windowed(lambda published: (published.experiment, published.arm))
+        versions = self._windowed(lambda test: (test.version, test.mode))
+        arms = self._windowed(lambda test: (test.experiment, test.arm))
         nothing = Tally()
         return {
             "k": self.config.k,
@@ -407,7 +414,9 @@ class Scoreboard:
     def restore(
         self, described: Mapping[str, Any], users: Mapping[ExperimentUser, tuple[int, int]] | None = None
     ) -> bool:
-        """Take up the figures that an earlier scoreboard described; its window and lists come back with the records.
+        """Take up the figures that an earlier scoreboard described; its lists come back with the records.
+
+        The window is restored by itself; without that it comes back with the ``counted`` records, measured anew.
 
         Parameters
         ----------
@@ -539,17 +548,23 @@ class Scoreboard:
             groups.popitem(last=False)
         return groups[group]
 
-    def _windowed(self, group_of: Callable[[PublishedList], Group]) -> dict[Group, Tally]:
-        grouped: dict[Group, list[Credit]] = {}
-        for credit in self._window:
-            grouped.setdefault(group_of(credit.published), []).append(credit)
-        return {group: _tally(credits_, self.config.k) for group, credits_ in grouped.items()}
+    def _windowed(self, group_of: Callable[[WindowTest], Group]) -> dict[Group, Tally]:
+        grouped: dict[Group, list[WindowTest]] = {}
+        for test in self.window:
+            grouped.setdefault(group_of(test), []).append(test)
+        return {group: _tally(tests, self.config.k) for group, tests in grouped.items()}
 
 
-def _tally(tests: Iterable[Credit], k: int) -> Tally:
+def _kept(credit: Credit) -> WindowTest:
+    published = credit.published
+    group = (published.version, published.mode, published.experiment, published.arm)
+    return WindowTest(*group, credit.rank, credit.popular_rank, credit.is_named)
+
+
+def _tally(tests: Iterable[WindowTest], k: int) -> Tally:
     tally = Tally()
-    for credit in tests:
-        tally.add(credit, k)
+    for test in tests:
+        tally.add(test, k)
     return tally
 
 

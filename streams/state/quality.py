@@ -58,6 +58,7 @@ class LiveQuality:
     at_ms : wall clock of the writing, milliseconds.
     topics : ids of the topics that the offsets belong to.
     forgotten : the ids that stand for the users who were forgotten in the figures.
+    recent : the latest tests, as the scorekeeper describes them; None where an earlier build stored none.
     """
 
     figures: Mapping[str, Any]
@@ -66,6 +67,7 @@ class LiveQuality:
     at_ms: int
     topics: TopicIds = field(default_factory=dict)
     forgotten: tuple[str, ...] = ()
+    recent: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,7 @@ def restored(stored: bytes | str) -> LiveQuality:
             int(found["at_ms"]),
             found.get("topics", {}),
             tuple(map(str, found.get("forgotten", ()))),
+            None if found.get("recent") is None else dict(found["recent"]),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise StateError(

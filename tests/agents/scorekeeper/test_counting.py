@@ -8,24 +8,36 @@ from agents.scorekeeper.counting import Counting
 from agents.scorekeeper.report import ScorekeeperReport
 from model.catalogue import Catalogue, Item
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
+from streams.errors import StateError
 from streams.reading.data_requests import DataRequestsFeed
 from streams.records.data_requests import DataRequest
 from streams.records.decoding import RawRecord
 from streams.records.records import Origin
 from streams.settings import Settings
-from streams.state.quality import LiveQuality
+from streams.state.quality import LiveQuality, restored
 
 
 @pytest.fixture
 def counting(tmp_path):
     """Return a counting that stands at the start of every topic."""
+    return counting_at(tmp_path, 0)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Return a counting after a start, which stands behind the first list and the first watch."""
+    return counting_at(tmp_path, 1)
+
+
+def counting_at(tmp_path, offset):
+    """Return a counting that stands at an offset of lists and watches, and at the start of the other topics."""
     own = (EventKind("buy", 1.0, is_positive=True), EventKind("skip", 0.1, is_positive=False))
     kinds = KindTable.of((*DEFAULT_KINDS.rows, *own))
     settings = Settings("localhost:1", "redis://localhost:1", str(tmp_path), kinds=kinds)
     counting = Counting(settings, ScorekeeperConfig(), ScorekeeperReport(), DataRequestsFeed(settings))
     counting.offsets = {
-        "recommendations": {0: 0},
-        "watch-events": {0: 0},
+        "recommendations": {0: offset},
+        "watch-events": {0: offset},
         "rate-events": {0: 0},
         "action-events": {0: 0},
     }
@@ -142,6 +154,69 @@ def test_one_id_of_two_users_is_two_events(tmp_path):
         tell(counting, "watch-events", {"event_id": "1", "user_id": user, "item_id": "a", "ts": 1, "progress": 1.0})
         counting.offsets["watch-events"][0] = 0
     assert counting.board.total.tests == 2
+
+
+def stored_of(counting):
+    """Return what Redis would hold of a counting, as JSON."""
+    quality = LiveQuality(counting.board.describe(), counting.began, counting.offsets, 1, recent=counting.recent())
+    return orjson.dumps(quality, option=orjson.OPT_NON_STR_KEYS)
+
+
+def popular_then_listed(counting):
+    """Tell of three watches of a hot item, then of a list without it and a watch of it, and return the latter two."""
+    watched = {"item_id": "hot", "ts": 1, "progress": 1.0}
+    for user in "vwx":
+        tell(counting, "watch-events", {"event_id": user, "user_id": user, **watched})
+        counting.offsets["watch-events"][0] = 0
+    items = [{"item_id": "a"}]
+    a_list = {"rec_id": "r", "user_id": "u", "mode": "personalized", "model_version": "v1", "items": items}
+    records = [("recommendations", a_list), ("watch-events", {"event_id": "e", "user_id": "u", **watched})]
+    for record in records:
+        tell(counting, *record)
+    return records
+
+
+def test_what_was_measured_is_the_same_after_a_restart(counting, fresh):
+    """Popularity had the item; asked again with an empty count it would not, yet all that is stored stays as it was."""
+    records = popular_then_listed(counting)
+    assert counting.board.latest().popularity_hits == 1
+    before = stored_of(counting)
+    fresh.restore(restored(before), {})
+    assert stored_of(fresh) == before
+    for record in records:
+        tell(fresh, *record)
+    assert stored_of(fresh) == before
+    assert fresh.guard._tests == counting.guard._tests
+
+
+def test_a_list_that_was_tested_before_a_restart_is_no_new_one_to_the_guard(counting, fresh):
+    """A second event on the list of a test that was read again counts, and is no further test of the guard's."""
+    records = popular_then_listed(counting)
+    fresh.restore(restored(stored_of(counting)), {})
+    for record in records:
+        tell(fresh, *record)
+    fresh.offsets["watch-events"][0] = 0
+    tell(fresh, "watch-events", {"event_id": "f", "user_id": "u", "item_id": "a", "ts": 1, "progress": 1.0})
+    assert (fresh.board.total.tests, fresh.board.latest().tests, len(fresh.guard._tests["v1"])) == (2, 2, 1)
+
+
+def test_what_an_earlier_build_stored_is_taken_up(counting, fresh):
+    """Without the latest tests the totals come back, and the window and the guard's tests of the records read again."""
+    records = popular_then_listed(counting)
+    older = orjson.loads(stored_of(counting))
+    del older["recent"]
+    fresh.restore(restored(orjson.dumps(older)), {})
+    assert (fresh.board.total, fresh.board.latest().tests) == (counting.board.total, 0)
+    for record in records:
+        tell(fresh, *record)
+    assert (fresh.board.total.tests, fresh.board.latest().tests, len(fresh.guard._tests["v1"])) == (1, 1, 1)
+
+
+def test_foreign_latest_tests_are_refused_with_their_cure(counting):
+    """Latest tests that no scorekeeper stored are an error that names the key to delete."""
+    stored = LiveQuality(counting.board.describe(), {}, {}, 1, recent={})
+    with pytest.raises(StateError, match="delete the key quality:live"):
+        counting.restore(stored, {})
 
 
 def test_who_came_back_is_not_forgotten_again(counting):

@@ -210,6 +210,26 @@ async def test_what_a_kill_left_is_made_good(installation, until):
     await client.aclose()
 
 
+async def test_what_was_measured_outlives_a_restart_that_reads_nothing_again(installation, until):
+    """Popularity hit one of two tests; a scorekeeper that starts without its counts stores the very same figures."""
+    await started_once(installation, until)
+    t0 = time.time_ns() // 1_000_000 - 60_000
+    send(installation, "watch-events", "v", a_watch("v", "hot"), t0)
+    send(installation, "recommendations", "u", a_list("u", "ab"), t0 + 1)
+    send(installation, "watch-events", "u", a_watch("u", "hot"), t0 + 2)
+    send(installation, "watch-events", "u", a_watch("u", "a"), t0 + 3)
+    installation.producer.flush(30)
+    async with keeping(installation) as first:
+        figures = await reached(until, installation, 2)
+    assert (figures["latest"]["hits"], figures["latest"]["popularity_hits"]) == (1, 1)
+    left = find_quality(installation.redis)
+    is_written = lambda: find_quality(installation.redis).at_ms > left.at_ms  # noqa: E731 - a condition
+    async with keeping(installation, replace(CONFIG, refill=0)) as second:
+        await asyncio.to_thread(until, is_written, 20, lambda: "nothing written")
+        assert replace(find_quality(installation.redis), at_ms=left.at_ms) == left
+        assert second._counting.guard._tests == first._counting.guard._tests
+
+
 async def test_what_was_there_before_the_first_start_is_learnt_and_not_counted(installation, until):
     """A list from before is tested by an event from after; an event from before is not counted, but its item known."""
     t0 = time.time_ns() // 1_000_000 - 60_000

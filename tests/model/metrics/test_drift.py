@@ -1,5 +1,6 @@
 """The drift guard by hand: how much must speak against a version, which tests count, and from when on."""
 
+import json
 from itertools import count
 from math import inf
 
@@ -122,3 +123,42 @@ def test_places_beyond_k_are_no_hits():
         shown = PublishedList(next(REC_IDS), "u", 5, "personalized", "v1", tuple("abcdefghijk"))
         guard.observe(Credit(shown, 11.0, 10.0, is_named=False))
     assert guard.judge("v1", 0) == Drift("v1", tests=30, hits=0, popularity_hits=30, apart=30)
+
+
+def test_a_guard_outlives_its_process():
+    """Restored from JSON, a guard judges by the same tests: of lists in any order of time, and of every version."""
+    guard, second = DriftGuard(SMALL), DriftGuard(SMALL)
+    for at_ms in (7, 9, 8):
+        for _ in range(10):
+            guard.observe(credit(mine=False, popular=True, at_ms=at_ms))
+            guard.observe(credit(mine=True, popular=at_ms == 9, at_ms=at_ms, version="v2"))
+    second.restore(json.loads(json.dumps(guard.describe())))
+    assert second.describe() == guard.describe()
+    found = [(version, since, second.judge(version, since)) for version in ("v1", "v2") for since in (7, 8)]
+    assert found == [(version, since, guard.judge(version, since)) for version, since, _ in found]
+    assert found[1][2] == Drift("v1", tests=20, hits=0, popularity_hits=20, apart=20)
+
+
+def test_a_stored_test_is_one_number():
+    """Lists of 7, 9 and 8 ms that popularity, the list, and both hit: 4 * 7 + 1, 4 * 2 + 2 and 4 * -1 + 3."""
+    guard = DriftGuard(SMALL)
+    for mine, popular, at_ms in ((False, True, 7), (True, False, 9), (True, True, 8)):
+        guard.observe(credit(mine, popular, at_ms=at_ms))
+    assert guard.describe() == {"versions": [["v1", [29, 10, -1]]]}
+
+
+def test_a_test_that_is_held_already_says_that_its_list_was_tested():
+    """Read again after a restart, a list's first test is not added, and its second one is not its first."""
+    guard = DriftGuard(SMALL)
+    guard.observe(credit(mine=False, popular=True, rec_id="r"), is_held=True)
+    guard.observe(credit(mine=False, popular=True, rec_id="r"))
+    assert guard.describe() == {"versions": []}
+
+
+@pytest.mark.parametrize("wrong", [None, {}, {"versions": 1}, {"versions": [["v1"]]}, {"versions": [["v1", ["x"]]]}])
+def test_what_no_guard_described_is_refused(wrong):
+    """Anything else is a ValueError, and the guard knows what it knew."""
+    guard = guard_with(mine=0, popular=30)
+    with pytest.raises(ValueError, match="drift guard: what `describe` returns is required"):
+        guard.restore(wrong)
+    assert guard.judge("v1", 0).tests == 30

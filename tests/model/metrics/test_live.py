@@ -303,6 +303,21 @@ def test_a_restart_that_recalls_everything_changes_nothing(drawn, cut):
     assert second.describe() == whole.describe()
 
 
+@settings(max_examples=100, deadline=None)
+@given(logs, st.integers(0, 60), st.integers(0, 60))
+def test_a_restart_that_recalls_little_changes_no_figure(drawn, cut, back):
+    """Restored with its window and told some of the counted records once more, a board has the same figures."""
+    log = as_log(drawn)
+    first, second = Scoreboard(SMALL), Scoreboard(SMALL)
+    add_all(first, log[:cut])
+    assert second.restore(json.loads(json.dumps(first.describe())), first.take_users(whole=True).users)
+    second.window.restore(json.loads(json.dumps(first.window.describe())))
+    before = json.dumps(first.describe())
+    assert json.dumps(second.describe()) == before
+    add_all(second, log[:cut][-back:], status="before")
+    assert json.dumps(second.describe()) == before
+
+
 def test_what_came_before_is_known_and_counted_nowhere():
     """Told of as before, a test is in no figure, not even in the window, but its item and list are known."""
     board = Scoreboard()

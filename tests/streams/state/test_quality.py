@@ -26,6 +26,7 @@ FOUND = LiveQuality(
     9,
     {"p-watch-events": "00000000-0000-0000-0000-00000000cafe"},
     ("forgotten:1",),
+    {"window": {"tests": [1]}},
 )
 
 
@@ -118,6 +119,7 @@ def stored_with(**figures):
         stored_with(total=NONE["total"] | {"hit_rate": "0.5"}),
         b'{"figures":{},"began":{},"offsets":{},"at_ms":0}',
         b"{",
+        orjson.dumps({"figures": NONE, "began": {}, "offsets": {}, "at_ms": 0, "recent": 3}),
         b"[]",
         b"3",
         b'{"figures": {}}',
