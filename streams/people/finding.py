@@ -55,7 +55,7 @@ def find_places(client: Redis, user_id: str, settings: Settings, archive: str | 
 def in_redis(client: Redis, user_id: str) -> tuple[str, ...]:
     """Return the keys of a user that are there, and the fields of other keys that name the user."""
     keys = UserKeys.of(user_id).all()
-    with answered("forget: looking for a user in Redis"):
+    with answered("looking for a user in Redis"):
         there: Any = [client.exists(key) for key in keys]
         chosen = client.hexists(OVERRIDES, user_id)
         fields: Any = client.hkeys(QUALITY_USERS)

@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 
 from streams.people.asking import PeopleRequests
-from streams.people.finding import FoundPlaces, find_places, guests_in_redis
+from streams.people.finding import FoundPlaces, find_places, guests_in_redis, in_redis
 from streams.people.kept import find_kept
 from streams.redis.connection import answered, connect_to_read
 from streams.redis.heartbeat import find_alive
@@ -60,6 +60,7 @@ async def forget_user(
         "request_id": request.request_id,
         "asked_ms": request.ts,
         "done": is_done,
+        "known": any(asdict(before).values()),
         "forgotten": held,
         "erased": _gone(before, left),
         "left": {store: list(places or ()) for store, places in asdict(left).items()},
@@ -87,6 +88,7 @@ async def merge_guest(
     """
     deadline = time.monotonic() + within_s
     with closing(await _connected(settings)) as client:
+        is_known = await asyncio.to_thread(_has_history, client, guest)
         request, owner = await asking.merge(guest, account)
         while True:
             is_done = await asyncio.to_thread(_account_in_redis, client, guest) == owner
@@ -100,6 +102,7 @@ async def merge_guest(
         "request_id": request.request_id,
         "asked_ms": request.ts,
         "done": is_done,
+        "known": is_known,
     }
 
 
@@ -113,6 +116,11 @@ def _account_in_redis(client: Redis, guest: str) -> str | None:
     with answered("merge: looking for the account of a guest"):
         found: Any = client.get(UserKeys.of(guest).merged)
     return found.decode() if isinstance(found, bytes) else found
+
+
+def _has_history(client: Redis, guest: str) -> bool:
+    """Tell whether Redis holds anything of a guest but that it was merged."""
+    return any(key != UserKeys.of(guest).merged for key in in_redis(client, guest))
 
 
 def _places(client: Redis, users: Iterable[str], settings: Settings, archive: str | None) -> FoundPlaces:

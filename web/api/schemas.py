@@ -78,6 +78,7 @@ class ForgettingAnswer(BaseModel):
     request_id: str
     asked_ms: int
     done: bool
+    known: bool = Field(description="Whether any store that was searched held anything of the user before.")
     forgotten: dict[str, Any] | None
     erased: dict[str, list[str]]
     left: dict[str, list[str]]
@@ -105,6 +106,7 @@ class MergingAnswer(BaseModel):
     request_id: str
     asked_ms: int
     done: bool
+    known: bool = Field(description="Whether anything was known of the guest before.")
 
 
 class UserList(BaseModel):

@@ -190,13 +190,14 @@ def test_a_user_is_forgotten(api, served, until):
     until(lambda: served.redis.exists("user:{xaver}:recs"), 60, lambda: "a list of xaver's")
     answer = api.delete("/users/xaver?wait_ms=10000")
     told = answer.json()
-    assert (answer.status_code, told["done"], told["pending"]) == (200, True, []), told
+    assert (answer.status_code, told["done"], told["known"], told["pending"]) == (200, True, True, []), told
     assert "user:{xaver}" in told["erased"]["redis"]
     assert {one["topic"].rpartition("-events")[1] for one in told["kafka"]} == {"-events", ""}
     assert told["forgotten"]["request_id"] == told["request_id"]
     assert served.breaches("data-requests") == []
     assert api.get("/users/xaver").status_code == 404
     assert served.redis.keys("user:*xaver*") == []
+    assert api.delete("/users/nobody-at-all?wait_ms=10000").json()["known"] is False
 
 
 def test_an_event_is_taken_back(start, served, until):
@@ -238,6 +239,8 @@ def test_a_guest_becomes_a_user(api, served, until):
         until(lambda user=user: served.redis.exists(f"user:{{{user}}}:recs"), 60, lambda: "a list")
     first = api.post("/users/guest-1/merge?wait_ms=10000", json={"into": "gina"})
     told = first.json()
+    nobody = [api.post("/users/nobody/merge?wait_ms=10000", json={"into": "gina"}).json() for _ in range(2)]
+    assert (told["known"], [one["known"] for one in nobody]) == (True, [False, False])
     assert (first.status_code, told["done"], told["account"], told["into"]) == (200, True, "gina", "gina"), told
     assert api.post("/users/guest-1/merge", json={"into": "gina"}).json() == told
     assert api.get("/users/guest-1").status_code == 404
