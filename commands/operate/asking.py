@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.parts.options import NAMED
+
 if TYPE_CHECKING:
     from streams.state.lookups import Lookups
 
@@ -29,8 +31,8 @@ def wish_options(command: F) -> F:
         click.option("--from", "from_year", type=int, metavar="YEAR", help="Nothing older than this year."),
         click.option("--to", "to_year", type=int, metavar="YEAR", help="Nothing newer than this year."),
         click.option("--query", metavar="TEXT", help="What is asked for, in words."),
-        click.option("--like", multiple=True, metavar="ITEM", help="Items that the list should resemble."),
-        click.option("--exclude", multiple=True, metavar="ITEM", help="Items that are not listed."),
+        click.option("--like", multiple=True, type=NAMED, metavar="ITEM", help="Items that the list should resemble."),
+        click.option("--exclude", multiple=True, type=NAMED, metavar="ITEM", help="Items that are not listed."),
         click.option("--allow-seen", is_flag=True, help="Items that USER has touched may be listed."),
         click.option(
             "--weight", "weights", multiple=True, metavar="NAME=NUMBER", help="How much a part of the order counts."
@@ -63,11 +65,8 @@ def ask_for(
     """Return the list that answers a request; a refused one is an error that says what is wrong."""
     from streams.errors import RecordError
     from streams.kafka.asking import ask
-    from streams.records.ids import ID_RULE, is_id
     from streams.settings import Settings
 
-    if not is_id(user_id):
-        raise click.BadParameter(f"an id of {ID_RULE} is required, got {user_id!r}", param_hint="USER")
     found = ask(Settings.from_environment(kafka=kafka, prefix=prefix), user_id, wishes, within_s)
     if found["mode"] == "refused":
         raise RecordError(found["error"])

@@ -7,7 +7,7 @@ import click
 import orjson
 
 from commands.parts.drawing import table
-from commands.parts.options import keys_option
+from commands.parts.options import NAMED, keys_option
 from commands.parts.telling import say_next
 from web.api.keys import SCOPES, KeyFile, Scope
 
@@ -78,7 +78,7 @@ def list_keys(*, keys: Path, as_json: bool) -> None:
 
 
 @keys.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", type=NAMED)
 @keys_option
 @_json_option
 def remove(key_id: str, *, keys: Path, as_json: bool) -> None:

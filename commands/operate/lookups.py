@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.operate.asking import ask_for, item_of, wish_options, wishes_of
+from commands.parts.options import USER_ID
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,7 @@ ItemRow = Mapping[str, Any]
 
 
 @click.command()
-@click.argument("user_id", metavar="USER")
+@click.argument("user_id", metavar="USER", type=USER_ID)
 @click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 200), help="Longest list to show.")
 @click.option("--follow", is_flag=True, help="Show each new list as it comes, until Ctrl-C.")
 @click.option(
@@ -91,7 +92,7 @@ def recommend(
 
 
 @click.command()
-@click.argument("user_id", metavar="USER")
+@click.argument("user_id", metavar="USER", type=USER_ID)
 @click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 200), help="Latest events to show.")
 @redis_option
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import orjson
 
-from commands.parts.options import address_options, given_settings
+from commands.parts.options import NAMED, address_options, given_settings
 from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_versions(*, as_json: bool, **given: Any) -> None:
 
 
 @model.command()
-@click.argument("version_id", metavar="[VERSION]", required=False)
+@click.argument("version_id", metavar="[VERSION]", type=NAMED, required=False)
 @address_options
 @_json_option
 def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
@@ -70,7 +70,7 @@ def show(version_id: str | None, *, as_json: bool, **given: Any) -> None:
 
 
 @model.command()
-@click.argument("version_id", metavar="[VERSION]", required=False)
+@click.argument("version_id", metavar="[VERSION]", type=NAMED, required=False)
 @address_options
 @_because_option
 @_json_option
@@ -93,7 +93,7 @@ def rollback(version_id: str | None, *, because: str | None, as_json: bool, **gi
 
 
 @model.command()
-@click.argument("version_id", metavar="VERSION")
+@click.argument("version_id", metavar="VERSION", type=NAMED)
 @address_options
 @_because_option
 @_json_option
@@ -138,7 +138,7 @@ def history(*, n: int, moves: bool, as_json: bool, **given: Any) -> None:
 
 
 @model.command()
-@click.argument("version_ids", metavar="[VERSION...]", nargs=-1)
+@click.argument("version_ids", metavar="[VERSION...]", type=NAMED, nargs=-1)
 @address_options
 @_json_option
 def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None:
@@ -167,8 +167,8 @@ def verify(version_ids: tuple[str, ...], *, as_json: bool, **given: Any) -> None
 
 
 @model.command()
-@click.argument("before", metavar="VERSION")
-@click.argument("after", metavar="[VERSION]", required=False)
+@click.argument("before", metavar="VERSION", type=NAMED)
+@click.argument("after", metavar="[VERSION]", type=NAMED, required=False)
 @address_options
 @_json_option
 def diff(before: str, after: str | None, *, as_json: bool, **given: Any) -> None:

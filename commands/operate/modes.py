@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 import orjson
 
+from commands.parts.options import USER_ID
 from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _AUTO = "auto"
 
 
 @click.command()
-@click.argument("user_id", metavar="USER")
+@click.argument("user_id", metavar="USER", type=USER_ID)
 @click.argument(
     "wanted",
     metavar="[cold_start|personalized|auto]",
@@ -34,12 +35,9 @@ def mode(user_id: str, wanted: str | None, *, redis_url: str | None, as_json: bo
     A choice holds from the user's next event on; auto lets the threshold decide again. Who was chosen to be
     personalised is so from the first item on that the model knows.
     """
-    from streams.records.ids import ID_RULE, is_id
     from streams.redis.connection import connect_to_read
     from streams.settings import Settings
 
-    if not is_id(user_id):
-        raise click.UsageError(f"USER must be {ID_RULE}, got {user_id!r}")
     settings = Settings.from_environment(redis=redis_url)
     if wanted is not None:
         _require_renamed(settings)

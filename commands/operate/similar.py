@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.operate.asking import item_of
+from commands.parts.options import NAMED
 
 if TYPE_CHECKING:
     from model.catalogue import Item
@@ -22,7 +23,7 @@ NOT_FOUND = 1
 
 
 @click.command()
-@click.argument("title")
+@click.argument("title", type=NAMED)
 @click.option("--item", "is_item", is_flag=True, help="TITLE is the item's id, or its beginning.")
 @click.option("--by", type=click.Choice([*KINDS, "all"]), default="all", show_default=True, help="Which lists to show.")
 @click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1, 20), help="Longest list to show.")

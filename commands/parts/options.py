@@ -10,7 +10,9 @@ from streams.metrics.address import MetricsAddress
 from streams.settings import VARIABLES, Settings, data_folder
 
 __all__ = [
+    "NAMED",
     "SETTING_OPTIONS",
+    "USER_ID",
     "address_options",
     "archive_option",
     "diversity_options",
@@ -39,6 +41,34 @@ def address_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+class _UserId(click.ParamType):
+    """An id as records may name a user."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from streams.records.ids import ID_RULE, is_id
+
+        if not is_id(value):
+            self.fail(f"an id of {ID_RULE} is required, got {value!r}", param, ctx)
+        return str(value)
+
+
+class _Named(click.ParamType):
+    """A name or the beginning of an id, which must not be empty: everything begins with that."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).strip():
+            self.fail(f"a text that is not empty is required, got {value!r}", param, ctx)
+        return str(value)
+
+
+USER_ID = _UserId()
+NAMED = _Named()
 
 
 partitions_option = click.option(

@@ -6,14 +6,14 @@ from typing import Any
 import click
 import orjson
 
-from commands.parts.options import address_options, archive_option, given_settings, partitions_option
+from commands.parts.options import USER_ID, address_options, archive_option, given_settings, partitions_option
 from commands.parts.telling import waiting
 
 __all__ = ["export"]
 
 
 @click.command()
-@click.argument("user_id", metavar="USER")
+@click.argument("user_id", metavar="USER", type=USER_ID)
 @address_options
 @partitions_option
 @archive_option
@@ -27,10 +27,7 @@ def export(user_id: str, url: str, *, out: Path | None, as_json: bool, **given: 
     """
     from streams.errors import DataError
     from streams.people.export import export_user
-    from streams.records.ids import ID_RULE, is_id
 
-    if not is_id(user_id):
-        raise click.BadParameter(f"an id of {ID_RULE} is required, got {user_id!r}", param_hint="USER")
     settings = given_settings(given)
     with waiting(f"collecting what is known of {user_id}", quiet=as_json):
         found = export_user(settings, user_id, url)

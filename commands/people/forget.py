@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from commands.parts.options import address_options, archive_option, given_settings, partitions_option
+from commands.parts.options import USER_ID, address_options, archive_option, given_settings, partitions_option
 from commands.parts.telling import say_next, waiting
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ PENDING = 3  # asked for, and not carried out everywhere yet
 
 
 @click.command()
-@click.argument("user_id", metavar="USER")
+@click.argument("user_id", metavar="USER", type=USER_ID)
 @address_options
 @partitions_option
 @archive_option
@@ -34,10 +34,7 @@ def forget(user_id: str, url: str, *, wait: float, as_json: bool, **given: Any) 
     Exits with 0 when nothing is left, and with 3 while something is: run it again, it looks once more.
     """
     from streams.errors import RecordError
-    from streams.records.ids import ID_RULE, is_id
 
-    if not is_id(user_id):
-        raise click.BadParameter(f"an id of {ID_RULE} is required, got {user_id!r}", param_hint="USER")
     if wait < 0:
         raise RecordError(f"forget: --wait of at least 0 seconds is required, got {wait!r}")
     settings = given_settings(given)
@@ -65,6 +62,8 @@ def _print(found: dict[str, Any]) -> None:
     click.echo(
         f"asked as {found['request_id']}: {'carried out' if found['done'] else 'not carried out everywhere yet'}"
     )
+    if not found["known"]:
+        click.echo("nothing was known of this user")
     for store, places in found["erased"].items():
         if places:
             click.echo(f"erased from {store}: {', '.join(places)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from commands.parts.options import address_options, given_settings, partitions_option
+from commands.parts.options import USER_ID, address_options, given_settings, partitions_option
 from commands.parts.telling import say_next, waiting
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ PENDING = 3  # asked for, and not carried out yet
 
 
 @click.command()
-@click.argument("guest", metavar="GUEST")
-@click.argument("account", metavar="ACCOUNT")
+@click.argument("guest", metavar="GUEST", type=USER_ID)
+@click.argument("account", metavar="ACCOUNT", type=USER_ID)
 @address_options
 @partitions_option
 @click.option("--wait", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait for a worker.")
@@ -34,11 +34,7 @@ def merge(guest: str, account: str, *, wait: float, as_json: bool, **given: Any)
     Exits with 0 when that is done, and with 3 while it is not: run it again, it looks once more.
     """
     from streams.errors import RecordError
-    from streams.records.ids import ID_RULE, is_id
 
-    for user_id, hint in ((guest, "GUEST"), (account, "ACCOUNT")):
-        if not is_id(user_id):
-            raise click.BadParameter(f"an id of {ID_RULE} is required, got {user_id!r}", param_hint=hint)
     if guest == account:
         raise RecordError(f"merge: two users are required, got {guest!r} twice")
     if wait < 0:
@@ -66,6 +62,8 @@ def _merge(settings: "Settings", guest: str, account: str, wait_s: float) -> dic
 
 def _print(found: dict[str, Any]) -> None:
     click.echo(f"asked as {found['request_id']}: {'carried out' if found['done'] else 'not carried out yet'}")
+    if not found["known"]:
+        click.echo(f"nothing was known of this user; what {found['user_id']} does later counts for {found['account']}")
     if found["account"] != found["into"]:
         click.echo(f"{found['into']} was merged itself: the history goes to {found['account']}")
     if found["done"]:

@@ -6,8 +6,11 @@ import time
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from commands.parts.telling import address_cure
+from commands.people.forget import _print as tell_forgotten
+from commands.people.merge import _print as tell_merged
 from reelstream import _COMMANDS, cli
 
 HEAVY = ("torch", "pandas", "faust", "kafka", "aiokafka")
@@ -193,3 +196,36 @@ def test_a_mistyped_command_gets_the_nearest_one(typed, meant):
     found = run(typed, "ann")
     assert found.returncode == 2
     assert found.stderr.endswith(f"Error: No such command {typed!r}. Did you mean {meant!r}?\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["recommend", ""], ["recommend", "", "--fresh"], ["profile", ""], ["mode", " "], ["export", ""]),
+        *(["forget", ""], ["merge", "", "ann"], ["merge", "ann", ""], ["similar", ""], ["model", "show", ""]),
+        *(["model", "promote", ""], ["keys", "remove", ""], ["recommend", "ann", "--fresh", "--like", ""]),
+    ],
+)
+def test_an_empty_id_is_a_usage_error(arguments):
+    """No command takes an empty id for one, and each says what it required before it connects to anything."""
+    found = CliRunner().invoke(cli, arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert " is required, got '" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("tell", "found", "line"),
+    [
+        (tell_forgotten, {"erased": {}, "left": {}, "pending": [], "kafka": []}, "nothing was known of this user"),
+        (
+            tell_merged,
+            {"account": "ann", "into": "ann"},
+            "nothing was known of this user; what nobody does later counts for ann",
+        ),
+    ],
+)
+def test_a_user_of_whom_nothing_was_known_is_told(capsys, tell, found, line):
+    """A line says it where no store held anything, and none where one did."""
+    for known, n in ((False, 1), (True, 0)):
+        tell({"user_id": "nobody", "request_id": "r", "done": True, "known": known, **found})
+        assert capsys.readouterr().out.splitlines().count(line) == n

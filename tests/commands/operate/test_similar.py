@@ -67,15 +67,18 @@ async def test_the_beginning_of_an_id_is_enough_where_one_item_has_it(url):
     """An id that is whole wins over longer ones; where several begin so, they are named."""
     client = connect(url)
     await State(client).put_catalogue(
-        (*FILMS, Item("m13", "Seven", 1995, ()), Item("27", "Up", 2009, ()), Item("271", "Ran", 1985, ()))
+        (
+            *(*FILMS, Item("m13", "Seven", 1995, ()), Item("27", "Up", 2009, ()), Item("271", "Ran", 1985, ())),
+            *(Item(f"x{n}", f"Part {n}", 2000, ()) for n in range(1, 8)),
+        )
     )
     await client.aclose()
     assert "item 27)" in run(url, "27", "--item").output
     assert "item m13)" in run(url, "m1", "--item").output
     assert run(url, "28", "--item").exit_code == 1
-    several = run(url, "", "--item")
+    several = run(url, "x", "--item")
     assert several.exit_code == 2
-    assert "with which 1, 2, 27, 271, 3 and 2 more begin" in several.output
+    assert "with which x1, x2, x3, x4, x5 and 2 more begin" in several.output
 
 
 async def test_what_an_earlier_version_wrote_is_told(url):
