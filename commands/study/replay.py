@@ -80,6 +80,9 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
     --rate and --max-speed says how fast. DATASET is a release such as ml-100k, or the path of a zip, a folder or a
     ratings file.
     """
+    from replay.datasets.readers import require_dataset
+
+    require_dataset(dataset)
     options = taken_log_options(given)
     settings = Settings.from_environment(**{name: given.pop(name) for name in ("kafka", "prefix", "partitions")})
     speed, rate = _pace(given["speed"], given["rate"], max_speed=given["max_speed"])

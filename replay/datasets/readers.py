@@ -8,15 +8,22 @@ from pathlib import Path
 from model.kinds import DEFAULT_KINDS, KindTable
 from replay.datasets.dataset import Dataset, Provenance
 from replay.datasets.fetch import RELEASES, fetch
+from replay.datasets.files import Files
 from replay.datasets.options import LogOptions
 from replay.datasets.reading import read_path
 
-__all__ = ["Dataset", "Provenance", "is_release", "read_dataset"]
+__all__ = ["Dataset", "Provenance", "is_release", "read_dataset", "require_dataset"]
 
 
 def is_release(name: str) -> bool:
     """Tell whether a release is called so."""
     return name in RELEASES
+
+
+def require_dataset(name_or_path: str) -> None:
+    """Raise DataError where the name is no release and nothing lies at the path; nothing is read or fetched."""
+    if not is_release(name_or_path):
+        Files.at(Path(name_or_path))
 
 
 def read_dataset(

@@ -243,10 +243,18 @@ def _frame(
         against = [name for name in told.names if _is_against(name, kinds)]
         others = [name for name in told.names if name not in known and name not in against]
         if against and (ratings is None or known or is_coded):  # else the ratings tell, and kinds do not count
-            notes += (f"kinds {', '.join(against)} are no likes: they weigh nothing (a table of kinds says otherwise)",)
+            named = (
+                f"kind {against[0]} is no like: it weighs"
+                if len(against) == 1
+                else (f"kinds {', '.join(against)} are no likes: they weigh")
+            )
+            notes += (f"{named} nothing (a table of kinds says otherwise)",)
             known += tuple(against)
         if others:
-            notes += (f"kinds {', '.join(others[:8])} are in no table of kinds: each counts in full",)
+            by_rating = ratings is not None and not known and not is_coded
+            counts = "by its share" if shares is not None else "by its rating" if by_rating else "in full"
+            named = f"kind {others[0]} is" if len(others) == 1 else f"kinds {', '.join(others[:8])} are"
+            notes += (f"{named} in no table of kinds: each event counts {counts}",)
     elif shares is not None:
         frame["kind"] = CodedColumn(np.zeros(columns.n, dtype=np.int32), (WATCH,))
     elif is_coded:

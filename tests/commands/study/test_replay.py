@@ -63,6 +63,13 @@ def test_exactly_one_pace_is_asked_for(recorded, options, got):
     assert str(error) == f"replay: exactly one of --speed, --rate and --max-speed is required, got {got}"
 
 
+@pytest.mark.parametrize("options", [[], ["--max-speed", "--late", "2"]])
+def test_the_log_is_looked_for_before_all_else(tmp_path, options):
+    """Of a log that is not there, and options that cannot be, the log is told."""
+    error = refused(tmp_path / "nope", *options)
+    assert str(error) == f"data: a folder or file is required at {tmp_path / 'nope'}, got nothing there"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

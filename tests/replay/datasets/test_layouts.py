@@ -185,7 +185,7 @@ def test_items_have_titles_and_genres(name, items):
         ("imdb", "--user-id"),
         ("yambda.parquet", "times begin at 1970-01-01 10:57:00: seconds from an unknown start"),
         ("netflix", "times are days"),
-        ("taobao.csv", "kinds pv, buy, cart are in no table of kinds"),
+        ("taobao.csv", "kinds pv, buy, cart are in no table of kinds: each event counts in full"),
     ],
 )
 def test_what_was_assumed_is_told(name, note):
@@ -196,3 +196,14 @@ def test_what_was_assumed_is_told(name, note):
 def test_a_person_may_be_named():
     """Of a log that one person exported."""
     assert set(read("imdb", LogOptions(user_id="ann")).interactions["user_id"]) == {"ann"}
+
+
+@pytest.mark.parametrize(
+    ("column", "measured"), [("completion", "by its share"), ("rating", "by its rating"), ("source", "in full")]
+)
+def test_what_an_unknown_kind_counts_is_told(tmp_path, column, measured):
+    """One kind that no table has: each event counts by the share or the rating beside it, and without one in full."""
+    log = tmp_path / "plays.csv"
+    log.write_text(f"user_id,item_id,timestamp,event,{column}\na,x,1700000000,play,1\nb,y,1700000001,play,1\n")
+    notes = read_dataset(log).notes
+    assert f"kind play is in no table of kinds: each event counts {measured}" in notes
