@@ -4,11 +4,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from redis import Redis
+
 from streams.diagnosis.findings import Finding, Severity, findings_of
 from streams.redis.connection import answered, connect_to_read
 from streams.registry.versions import VersionStore
 from streams.settings import Settings
-from streams.state.pointer import find_pointer
+from streams.state.pointer import MAX_DECISIONS, find_decisions, find_pointer
 
 __all__ = ["look_at_models"]
 
@@ -47,13 +49,23 @@ def _room(folder: Path) -> Finding:
 def _serving(settings: Settings, store: VersionStore) -> Iterator[Finding]:
     with answered("doctor"), connect_to_read(settings.redis, prefix=settings.prefix) as client:
         pointer = find_pointer(client)
-    if pointer is None or not pointer.version:
-        yield Finding(
-            "serving version",
-            "warning",
-            "none, so that all lists are cold start",
-            "wait for the trainer's first version, or make one with `reelstream train` and promote it",
-        )
+        cure = "" if pointer is not None else _cure(store, client)
+    if pointer is None:
+        yield Finding("serving version", "warning", "none, so that all lists are cold start", cure)
         return
     store.read(pointer.version)
     yield Finding("serving version", "ok", pointer.version)
+
+
+def _cure(store: VersionStore, client: Redis) -> str:
+    """Return what helps where nothing serves: the newest version that beat popularity and was not withdrawn, or one."""
+    moves = find_decisions(client, MAX_DECISIONS, moves_only=True)
+    withdrawn = {one.version for one in moves if one.status == "withdrawn"}
+    for one in store.list():
+        hits, popular = (one.metrics.get(name, 0.0) for name in ("hr@10", "popularity_hr@10"))
+        if one.version_id not in withdrawn and hits > popular:
+            return (
+                f"`reelstream model promote {one.version_id}` serves the newest stored one that passed its gate "
+                f"(HR@10 {hits:.3f}, popularity {popular:.3f})"
+            )
+    return "wait for the trainer's first version, or make one with `reelstream train` and promote it"

@@ -27,6 +27,7 @@ from streams.state.keys import MODEL, MODEL_MOVES, MODEL_ROUNDS
 __all__ = [
     "ANNOUNCING",
     "ANY_VERSION",
+    "MAX_DECISIONS",
     "NO_POINTER",
     "STANDING",
     "ModelPointer",
@@ -40,6 +41,7 @@ __all__ = [
     "measured_call",
     "move_call",
     "read_pointer",
+    "withdrawals_call",
 ]
 
 ANY_VERSION = "*"  # no version is called so
@@ -183,6 +185,11 @@ def decision_calls(decided: ModelVersion) -> tuple[tuple[Any, ...], ...]:
     """Put a decision into the history, and forget what is beyond its bound."""
     key = MODEL_ROUNDS if decided.status in ("rejected", "held", "failed") else MODEL_MOVES
     return ("ZADD", key, decided.ts, encode(decided)), ("ZREMRANGEBYRANK", key, 0, -MAX_DECISIONS - 1)
+
+
+def withdrawals_call(at: int) -> tuple[Any, ...]:
+    """Return what was decided at this time and moved the pointer."""
+    return ("ZRANGE", MODEL_MOVES, at, at, "BYSCORE")
 
 
 def find_decisions(client: Redis, n: int, *, moves_only: bool = False) -> list[ModelVersion]:

@@ -12,9 +12,14 @@ from click.testing import CliRunner
 from commands.setup.doctor import doctor
 from streams.diagnosis.findings import Finding, clock_finding, findings_of, worst
 from streams.diagnosis.machine import _version, look_at_machine
+from streams.diagnosis.models import look_at_models
 from streams.errors import StateError
 from streams.kafka.clients import blocking_producer
 from streams.kafka.topics import TOPICS, create_topics
+from streams.records.codec import encode
+from streams.records.records import ModelVersion
+from streams.redis.connection import connect_to_read
+from streams.registry.versions import Lineage, VersionStore
 from streams.settings import Settings
 
 
@@ -131,3 +136,25 @@ def test_an_error_is_a_finding_with_its_cure():
     found = tuple(findings_of("redis", look))
     assert found[1] == Finding("redis", "error", "redis: something is required, got nothing", "do this")
     assert (worst(found), worst(found[:1]), worst(())) == ("error", "warning", "ok")
+
+
+def test_where_nothing_serves_a_stored_version_is_named(stack, topic_prefix, tmp_path):
+    """The newest that beat popularity and was not withdrawn is to be promoted; without one, one is to be made."""
+    settings = Settings(stack.kafka, stack.redis, str(tmp_path), prefix=topic_prefix)
+    store = VersionStore(settings.registry)
+
+    def cure():
+        return {one.check: one for one in look_at_models(settings)}["serving version"].cure
+
+    assert cure() == "wait for the trainer's first version, or make one with `reelstream train` and promote it"
+    better, withdrawn, _ = (
+        store.put({}, {}, Lineage(None, {"hr@10": hits, "popularity_hr@10": 0.058}, {}, 1, 0, "test"))
+        for hits in (0.1425, 0.2, 0.05)
+    )
+    with connect_to_read(settings.redis, prefix=settings.prefix) as client:
+        decided = ModelVersion(withdrawn.version_id, "withdrawn", None, None, 5, by="scorekeeper")
+        client.zadd("model:history:moves", {encode(decided): decided.ts})
+    assert cure() == (
+        f"`reelstream model promote {better.version_id}` serves the newest stored one that passed its gate "
+        "(HR@10 0.142, popularity 0.058)"
+    )
