@@ -12,7 +12,7 @@ from model.metrics.drift import Drift, DriftGuard
 from streams.errors import RegistryError, TopicError
 from streams.kafka.model_versions import announce_in_thread
 from streams.registry.versions import Version, VersionStore
-from streams.serving.promotion import Promotion, decide, withdraw
+from streams.serving.promotion import GUARD, Promotion, decide, withdraw
 from streams.settings import Settings
 from streams.state.store import ModelPointer, State
 
@@ -75,10 +75,10 @@ class Guarding:
         logger.warning("scorekeeper.drift %s", said)
         if anchor is None:
             cause = f"{said}; {why_not}, so nothing serves: `reelstream model promote VERSION` serves another one"
-            decision = withdraw(current, cause, drift.metrics(), by="scorekeeper")
+            decision = withdraw(current, cause, drift.metrics(), by=GUARD)
         else:
             cause = f"{said}; its anchor {anchor.version_id} serves again"
-            decision = decide(anchor, "rolled_back", cause, drift.metrics(), by="scorekeeper")
+            decision = decide(anchor, "rolled_back", cause, drift.metrics(), by=GUARD)
         try:
             if not await self._retry.until_available(self._promotion.serve, decision, current):
                 logger.warning("scorekeeper.rollback_dropped: another version was chosen meanwhile")

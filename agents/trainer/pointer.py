@@ -9,7 +9,7 @@ from streams.availability import Availability
 from streams.errors import StateAway, StateError
 from streams.records.records import ModelVersion
 from streams.redis.heartbeat import RENEW_S
-from streams.serving.promotion import Promotion, pointer_to
+from streams.serving.promotion import GUARD, Promotion, pointer_to
 from streams.state.store import NO_POINTER, ModelPointer, ModelStanding, State
 
 __all__ = ["PointerKeeper"]
@@ -63,6 +63,16 @@ class PointerKeeper:
             await self._retry.until_available(self._state.note_standing, current, standing)
             self._standing = standing
 
+    async def withdrawn_by_guard(self, version: str) -> ModelPointer | None:
+        """Return the pointer to no version where the drift guard has withdrawn this one; None where anything else is.
+
+        To be given to :meth:`move`, which then changes nothing that was chosen since.
+        """
+        decided = await self._retry.until_available(self._state.withdrawal)
+        if decided is None or decided.version != version or decided.by != GUARD:
+            return None
+        return pointer_to(decided)
+
     async def serve(
         self, decision: ModelVersion, instead_of: str | None, standing: ModelStanding | None = None
     ) -> bool:
@@ -81,7 +91,13 @@ class PointerKeeper:
         current = await self.serving()
         if self._name(current) != instead_of:
             return False
-        if not await self._retry.until_available(self._promotion.serve, decision, current, standing):
+        return await self.move(decision, current, standing)
+
+    async def move(
+        self, decision: ModelVersion, expected: ModelPointer | None, standing: ModelStanding | None = None
+    ) -> bool:
+        """Let a version serve as ``serve`` does, in place of exactly what the pointer said; return whether it does."""
+        if not await self._retry.until_available(self._promotion.serve, decision, expected, standing):
             return False
         self._found = None if decision.status == "withdrawn" else pointer_to(decision)
         self._standing = standing or ModelStanding()

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from agents.trainer.events import TrainingEvents
+from agents.trainer.figures import figures_of
 from agents.trainer.pointer import PointerKeeper
 from agents.trainer.report import TrainerReport
 from agents.trainer.versions import VersionKeeper
@@ -12,11 +14,13 @@ from model.training.gate import GateVerdict
 from model.training.rounds import Candidate
 from streams.errors import RegistryError
 from streams.kafka.cluster_watch import ClusterWatch
+from streams.registry.versions import Version
 from streams.serving.promotion import decide, withdraw
 from streams.state.store import ModelStanding
 
-__all__ = ["Promoter"]
+__all__ = ["Promoted", "Promoter"]
 
+Promoted = Literal["tuned", "replaced", "overtaken"]
 logger = logging.getLogger(__name__)
 
 
@@ -46,7 +50,7 @@ class Promoter:
         self._cluster = cluster
         self._report = report
 
-    async def promote(self, candidate: Candidate, verdict: GateVerdict, metrics: Mapping[str, float]) -> bool:
+    async def promote(self, candidate: Candidate, verdict: GateVerdict, metrics: Mapping[str, float]) -> Promoted:
         """Let a candidate serve.
 
         Steps: 1 store it with the offsets it contains; 2 let it serve, and announce it; 3 commit the offsets. A crash
@@ -54,7 +58,9 @@ class Promoter:
 
         Returns
         -------
-        Whether it serves: False, with nothing announced, where somebody moved the pointer while it was trained.
+        ``tuned`` where it serves. ``overtaken``, with nothing announced, where somebody moved the pointer while it was
+        trained. ``replaced`` where the drift guard did, and it serves as what is better than nothing: what the learner
+        holds is of the version that was withdrawn, so the next round begins with what serves.
         """
         # Step 1
         champion = self._report.model_version
@@ -69,13 +75,15 @@ class Promoter:
         # Step 2
         decision = decide(version, "promoted", by="trainer")
         if not await self._pointer.serve(decision, instead_of=champion, standing=standing):
-            logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
-            return False
+            if not await self._replace(version, verdict, standing):
+                return "overtaken"
+            await self._events.note_serving(offsets)
+            return "replaced"
         # Step 3
         await self._events.note_serving(offsets)
         self._report.model_version, self._report.anchor = version.version_id, standing.anchor
         await self._versions.prune(version.version_id)
-        return True
+        return "tuned"
 
     async def keep(self, candidate: Candidate, verdict: GateVerdict) -> None:
         """Note what a round that changed nothing says of the version that serves."""
@@ -117,6 +125,29 @@ class Promoter:
         if await self._pointer.serve(decision, instead_of=current.version):
             logger.warning("model.withdrawn %s: %s", current.version, cause)
             self._report.withdrawn += 1
+
+    async def _replace(self, version: Version, verdict: GateVerdict, standing: ModelStanding) -> bool:
+        """Let a stored version serve where the drift guard has withdrawn its parent; return whether it serves.
+
+        Nothing serves then, so it is judged as a first version is. Whoever chooses a version meanwhile wins.
+        """
+        nothing = None if version.parent is None else await self._pointer.withdrawn_by_guard(version.parent)
+        if nothing is None:
+            logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
+            return False
+        alone = verdict.as_first()
+        if not alone.promote:
+            logger.warning(
+                "promotion.dropped %s: %s was withdrawn meanwhile; %s", version.version_id, version.parent, alone.reason
+            )
+            return False
+        cause = f"{version.parent} was withdrawn while it was trained, and it passes the gate of a first version"
+        decision = decide(version, "promoted", cause, figures_of(alone), by="trainer")
+        if not await self._pointer.move(decision, nothing, ModelStanding(judged=standing.judged)):
+            logger.warning("promotion.dropped %s: another version was chosen meanwhile", version.version_id)
+            return False
+        logger.warning("promotion.replaced %s: %s", version.version_id, cause)
+        return True
 
     async def _forget_anchor(self, champion: str) -> None:
         self._report.anchor = None

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,17 +17,25 @@ from agents.trainer.config import TrainerConfig
 from agents.trainer.events import TrainingEvents
 from agents.trainer.figures import figures_of
 from agents.trainer.hints import HintTeacher
-from agents.trainer.promoting import Promoter
+from agents.trainer.promoting import Promoted, Promoter
 from agents.trainer.report import TrainerReport
 from model.training.gate import GateVerdict, gate
 from model.training.rounds import Candidate, run_round
+from model.training.update_scale import UpdateScale
 from streams.errors import RegistryError
 from streams.reading.catalogue import CatalogueFeed
 from streams.records.records import ModelVersion, Status
 
 __all__ = ["Outcome", "Rounds"]
 
-Outcome = Literal["tuned", "overtaken", "rolled_back", "withdrawn"]
+Outcome = Promoted | Literal["rolled_back", "withdrawn"]
+BECAME: Mapping[Promoted, str] = MappingProxyType(
+    {
+        "tuned": "it serves",
+        "replaced": "it serves, though not in place of the version it was judged against: that was withdrawn meanwhile",
+        "overtaken": "it was dropped: the version it was judged against serves no more",
+    }
+)
 logger = logging.getLogger(__name__)
 
 
@@ -88,6 +97,7 @@ class Rounds:
         Returns
         -------
         Whether the version tuned here goes on to be tuned, or another serves: ``overtaken`` by somebody's choice,
+        ``replaced`` by the candidate where the drift guard withdrew the version that it was made from,
         ``rolled_back`` because rounds diverge or the anchor is better, or ``withdrawn`` where none serves.
         """
         self._report.rounds += 1
@@ -100,13 +110,14 @@ class Rounds:
             outcome = await self._fail(error)
         else:
             self._blame.forget()
-            outcome = await self._decide(candidate, verdict)
+            outcome, became = await self._decide(candidate, verdict)
             logger.info(
-                "round.ended %s in %.1f s: %s, %s; %s",
+                "round.ended %s in %.1f s: %s, %s; %s; %s",
                 self._report.rounds,
                 time.monotonic() - began,
                 verdict.decision,
                 verdict.reason or "nothing is ahead",
+                became,
                 verdict,
             )
         self._report.training = False
@@ -124,14 +135,21 @@ class Rounds:
         judge = partial(gate, candidate, min_events=self._config.learner.least_held_out)
         return candidate, await run(self._training, judge)
 
-    async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> Outcome:
+    async def _decide(self, candidate: Candidate, verdict: GateVerdict) -> tuple[Outcome, str]:
+        """Do what the gate decides; return the outcome, and what became of the candidate in words."""
         self._report.gate = figures = figures_of(verdict)
         outcome: Outcome = "tuned"
+        became = "it is not kept"
         try:
             if verdict.promote:
-                if not await self._promoter.promote(candidate, verdict, figures | self._draws()):
-                    return "overtaken"
-                self._blame.note_promoted()
+                draws = _draws(self._report.rounds, self._events.learner.update_scale)
+                promoted = await self._promoter.promote(candidate, verdict, figures | draws)
+                outcome, became = promoted, BECAME[promoted]
+                if outcome != "overtaken":
+                    self._blame.note_promoted()
+                    self._report.promoted += 1
+                if outcome != "tuned":
+                    return outcome, became
             elif verdict.decision == "return":
                 await self._promoter.go_back(verdict, figures)
                 outcome = "rolled_back"
@@ -145,12 +163,11 @@ class Rounds:
                 await self._say("rejected", metrics=figures, cause=verdict.reason)
         except RegistryError as error:  # a full disk: the next round has its events too
             logger.error("round.failed %s: %s", self._report.rounds, error)  # noqa: TRY400 - one line
-            return await self._fail(error)
+            return await self._fail(error), f"it came to nothing: {error}"
         self._events.learner.settle(candidate, verdict)
-        self._report.promoted += verdict.decision == "promote"
         self._report.rejected += verdict.decision == "reject"
         self._report.held += verdict.decision == "hold"
-        return outcome
+        return outcome, became
 
     async def _fail(self, error: ValueError | FloatingPointError | RegistryError) -> Outcome:
         """Announce a round that led to no candidate, or to one that could not be stored.
@@ -171,7 +188,7 @@ class Rounds:
         decided = ModelVersion(None, status, self._report.model_version, None, now_ms, by="trainer", **more)
         await self._announcer.announce(decided)
 
-    def _draws(self) -> dict[str, float]:
-        """Return what a round's draws and steps are repeated by, beside the seed: its number, and its update scale."""
-        scale = self._events.learner.update_scale
-        return {"round": float(self._report.rounds), "rate": scale.rate, "work": scale.work}
+
+def _draws(number: int, scale: UpdateScale) -> dict[str, float]:
+    """Return what a round's draws and steps are repeated by, beside the seed: its number, and its update scale."""
+    return {"round": float(number), "rate": scale.rate, "work": scale.work}

@@ -9,7 +9,7 @@ held out, every candidate passes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -21,7 +21,7 @@ from model.metrics.ranking import hit_rate, ndcg
 from model.ranking.exact import Ranker
 from model.training.held_out import HeldOutColumns, are_cold, counts_ranks, held_out_ranks, popularity_ranks
 from model.training.rounds import Candidate
-from model.training.standing import Decision, HeldOutHits, Standing, judge, popularity_in
+from model.training.standing import Decision, HeldOutHits, Standing, ahead_of, judge, popularity_in
 
 __all__ = ["Decision", "GateVerdict", "HeldOutQuality", "ModeQuality", "gate"]
 
@@ -106,6 +106,20 @@ class GateVerdict:
         sums = self.standing.describe()
         behind = (f"{name} by {-sums[name][0]} hits where {sums[name][1]} are apart" for name in self.lost_to)
         return f"over its rounds the version that serves is behind {' and '.join(behind)}"
+
+    def as_first(self) -> "GateVerdict":
+        """Return the verdict on the same candidate as a first version: where no champion serves any more."""
+        leads = {name: lead for name, lead in self.leads.items() if name != "champion"}
+        lost_to = ahead_of(leads)
+        return replace(
+            self,
+            decision="reject" if lost_to else "promote",
+            rivals={name: one for name, one in self.rivals.items() if name not in ("champion", "anchor")},
+            leads=leads,
+            lost_to=lost_to,
+            standing=Standing(),
+            is_anchored=True,
+        )
 
     def _behind(self, name: str) -> str:
         """Say how far the candidate is behind a rival, of one mode alone on how many events."""

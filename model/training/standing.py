@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from model.history import Mode
 from model.metrics.paired_lead import PairedLead
 
-__all__ = ["SIMPLE", "Decision", "HeldOutHits", "Judgement", "Standing", "judge", "popularity_in"]
+__all__ = ["SIMPLE", "Decision", "HeldOutHits", "Judgement", "Standing", "ahead_of", "judge", "popularity_in"]
 
 Decision = Literal["promote", "reject", "hold", "return", "withdraw"]
 Hits = NDArray[np.bool_]
@@ -126,6 +126,12 @@ def popularity_in(mode: Mode) -> str:
     return f"popularity_{mode}"
 
 
+def ahead_of(leads: Mapping[str, PairedLead]) -> tuple[str, ...]:
+    """Return the rivals that a candidate with these leads is too far behind to serve."""
+    sigmas = dict.fromkeys(("champion", *SIMPLE), ROUND_SIGMAS)
+    return tuple(name for name, one in leads.items() if one.is_behind(sigmas.get(name, MODE_SIGMAS)))
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a round decides.
@@ -157,12 +163,10 @@ def judge(hits: HeldOutHits, standing: Standing, *, is_thin: bool = False) -> Ju
     standing : before it.
     is_thin : whether there are too few events to decide about a champion's place.
     """
-    of_all, by_mode = hits.over(hits.candidate, ("champion", *SIMPLE)), hits.by_mode()
-    lost_to = tuple(name for name, one in of_all.items() if one.is_behind(ROUND_SIGMAS))
-    lost_to += tuple(name for name, one in by_mode.items() if one.is_behind(MODE_SIGMAS))
-    leads = of_all | by_mode
+    leads = hits.over(hits.candidate, ("champion", *SIMPLE)) | hits.by_mode()
+    lost_to = ahead_of(leads)
     champion, anchor = hits.rivals.get("champion"), hits.rivals.get("anchor")
-    if lost_to == ("counts",) and champion is not None and of_all["champion"].is_ahead(CLEAR_SIGMAS):
+    if lost_to == ("counts",) and champion is not None and leads["champion"].is_ahead(CLEAR_SIGMAS):
         lost_to = ()
     if champion is None:
         return Judgement("reject" if lost_to else "promote", leads, lost_to, Standing(), is_anchored=True)

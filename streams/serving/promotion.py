@@ -21,8 +21,9 @@ from streams.registry.versions import Version
 from streams.state.pointer import ANY_VERSION, ModelPointer, ModelStanding
 from streams.state.store import State
 
-__all__ = ["Announce", "Promotion", "decide", "pointer_to", "withdraw"]
+__all__ = ["GUARD", "Announce", "Promotion", "decide", "pointer_to", "withdraw"]
 
+GUARD = "scorekeeper"  # by which the drift guard's decisions are known
 Announce = Callable[[ModelVersion], Awaitable[None]]
 
 

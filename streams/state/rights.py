@@ -290,6 +290,7 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_POINTER,
         *_SERVING,
         *_TOPICS,
+        *_rights("knowing who withdrew a version", ("ZRANGE", MODEL_MOVES, 0, 0)),
         *_rights("keeping the versions of an experiment", ("GET", EXPERIMENT)),
         *_rights("lists by hints", ("SET", HINT_LIFTS, "")),
         *_lease("trainer"),

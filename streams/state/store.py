@@ -90,6 +90,7 @@ from streams.state.pointer import (
     measured_call,
     move_call,
     read_pointer,
+    withdrawals_call,
 )
 from streams.state.trending import Trends, merge_trending
 
@@ -567,6 +568,26 @@ class State:
         with answered("state: reading the current model and what it is measured by"):
             found: Any = await self._client.hgetall(MODEL)
         return (read_pointer(found), ModelStanding.decode(found.get(STANDING.encode()))) if found else None
+
+    async def withdrawal(self) -> ModelVersion | None:
+        """Return the decision since which nothing serves; None where a version does, and where nobody decided it.
+
+        It rests beside the pointer until it is in the history, so these are asked in this order.
+
+        Raises
+        ------
+        StateError
+            If something else is stored in its place.
+        """
+        with answered("state: reading why nothing serves"):
+            found: Any = await self._client.hgetall(MODEL)
+            if not found or read_pointer(found) is not None:
+                return None
+            since = int(found[b"promoted_at"])
+            [moves] = await self._call_all([withdrawals_call(since)])
+        known = moves if found.get(ANNOUNCING.encode()) is None else [found[ANNOUNCING.encode()], *moves]
+        decisions = map(decode_announcing, known)
+        return next((one for one in decisions if one.status == "withdrawn" and one.ts == since), None)
 
     async def note_standing(self, pointer: ModelPointer, standing: ModelStanding) -> None:
         """Note what a version is measured by; nothing changes where another one serves by now."""
