@@ -44,14 +44,18 @@ class MappedEncoder:
             self._file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self._encoder = SentenceEncoder(_tensors(self._file), _tokenize)
         self.width = self._encoder.width
+        self._let_go()
 
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Return float32 (n, width), rows of length 1, in the order of the sentences."""
         try:
             return self._encoder.encode(sentences)
         finally:
-            if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
-                self._file.madvise(mmap.MADV_DONTNEED)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._file.madvise(mmap.MADV_DONTNEED)
 
 
 def find_encoder() -> Encoder | None:

@@ -1,9 +1,9 @@
 """``reelstream demo``: the main job on real MovieLens events, measured while it runs.
 
 Steps: 1 start the stack; 2 get the data; 3 warm up on the first 80 % of the stream; 4 play the rest live, with one
-table that updates in place; 5 check what was promised, compare every record with its contract, and show one user's
-list. What needs not wait for another does not: the events of the warm-up are sent while the processes start, and
-records are compared while the scorekeeper counts the last ones.
+table that updates in place; 5 check what was promised, compare the records that are there with the last list with their
+contracts, and show one user's list. What needs not wait for another does not: the events of the warm-up are sent while
+the processes start, and records are compared while the scorekeeper counts the last ones.
 """
 
 import asyncio
@@ -228,6 +228,7 @@ def _await_round(show: _Show) -> None:
     """Wait for a second version, which a busy machine makes behind the last event; ``_check`` says where none came."""
     deadline = time.monotonic() + MAX_ROUND_S
     while len(_look(show)) < 2 and time.monotonic() < deadline:  # noqa: PLR2004 - the first and a fine-tuned one
+        _require_up(show)
         time.sleep(0.1)
 
 
@@ -342,15 +343,23 @@ def _wait(show: _Show, ready: Any, what: str) -> None:
 
     deadline = time.monotonic() + MAX_WAIT_S
     while not ready():
-        for process in show.processes:
-            if process.identity is None:
-                raise StackError(f"demo: {process.name} must stay up, got its end:\n{last_lines(process.log)}")
+        _require_up(show)
         if time.monotonic() > deadline:
             logs = "\n".join(f"{process.name}:\n{last_lines(process.log)}" for process in show.processes)
             raise StackError(
                 f"demo: {what} must come within {MAX_WAIT_S:g} s, got nothing; the last words were\n{logs}"
             )
         time.sleep(0.1)
+
+
+def _require_up(show: _Show) -> None:
+    """Raise StackError with the last words of a process that ended."""
+    from streams.errors import StackError
+    from streams.stack.process import last_lines
+
+    for process in show.processes:
+        if process.identity is None:
+            raise StackError(f"demo: {process.name} must stay up, got its end:\n{last_lines(process.log)}")
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.parts.log_options import read_log
-from streams.errors import TopicError
+from streams.errors import SettingsError, TopicError
 
 if TYPE_CHECKING:
     from model.catalogue import Catalogue
@@ -72,7 +72,7 @@ def _asked_at_last(settings: "Settings") -> "DataRequestsFeed":
     while True:
         try:
             return read_once(settings)
-        except TopicError as error:
+        except (TopicError, SettingsError) as error:  # whatever it is, an operator may mend it
             click.echo(f"waiting for Kafka to say who was forgotten meanwhile: {error}", err=True)
             time.sleep(RETRY_S)
 

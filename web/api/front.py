@@ -271,16 +271,21 @@ class Front:
         self._seconds.observe(time.perf_counter() - began)
 
     def _count(self, scope: Scoped, status: int, began: float) -> None:
-        route = getattr(scope.get("route"), "path", "other")
+        route = _route(scope)
         self._metrics.requests.labels(scope.get("method", "WEBSOCKET"), route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+
+def _route(scope: Scoped) -> str:
+    """Return the road that a request takes, as the document has it."""
+    return str(getattr(scope.get("route"), "path", "other"))
 
 
 def _logged_problem(error: Exception, scope: Scoped) -> ProblemError:
     """Return what a failure is told as; what nobody foresaw is in the log as well."""
     problem = problem_of(error)
     if problem.status == _UNFORESEEN and not isinstance(error, StreamError):
-        logger.error("api.failed %s %s", scope["method"], scope["path"], exc_info=error)
+        logger.error("api.failed %s %s", scope["method"], _route(scope), exc_info=error)  # a path may name a person
     return problem
 
 
