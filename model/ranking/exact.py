@@ -492,12 +492,13 @@ class Ranker:
         """Return what :meth:`foremost` looks among in a large catalogue, to be made once; None for a small one.
 
         Those are the items that somebody touched or that trend now, where there are ``n`` of them for each user beside
-        a whole history. Of the others all is zero that tells items apart, but for genres.
+        a whole history. Of the others little tells them apart but genres. Without counts nobody knows what was touched,
+        and it looks among all.
         """
         if not self.has_many_items:
             return None
         rows = np.flatnonzero(self._static(signals).any(axis=0))
-        is_enough = len(rows) >= n + self.snapshot.config.history_length
+        is_enough = self._evidence is not None and len(rows) >= n + self.snapshot.config.history_length
         return LinearItems(rows if is_enough else np.arange(len(self)), len(self))
 
     def foremost(
@@ -521,6 +522,7 @@ class Ranker:
             np.copyto(logits, -np.inf, where=known)
             return leading(logits, min(n, len(self)))
         logits = among.logits(self._made_linear(self.asking(histories, None, signals, mode)))
+        _require_finite("Ranker.foremost", logits)
         np.copyto(logits, -np.inf, where=known[:, among.rows])
         return among.rows[leading(logits, min(n, len(among.rows)))]
 

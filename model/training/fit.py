@@ -13,8 +13,7 @@ References
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 from zlib import crc32
@@ -44,7 +43,6 @@ __all__ = [
 ]
 
 LOSSES_AT_ONCE = 32  # that are fetched from a GPU together, as it has to come to rest for it
-MIN_ROUNDED = 64  # windows of a step from which on rounded products are faster
 FIRST_RATE, LAST_RATE = 1.0 / 25.0, 1.0e-5 / 25.0  # of the highest learning rate: where a cycle begins and ends
 
 
@@ -68,8 +66,7 @@ class TrainingConfig:
     weight_decay : of AdamW.
     clip : largest norm of the gradient.
     queries : share of the events for which a query in words is made up, where items have texts.
-    device : ``"cpu"``, or ``"cuda"`` with bfloat16 where precision allows. A CPU that has instructions for it
-        multiplies bfloat16 as well, in steps of 64 windows or more.
+    device : ``"cpu"``, or ``"cuda"`` with bfloat16 where precision allows.
 
     Raises
     ------
@@ -326,9 +323,8 @@ class _TrainingRun:
             order = order[: len(spans.taken(order).within(self._config.epoch_events, least=1))]
         cuts = (order[start : start + self._config.batch] for start in range(0, len(order), self._config.batch))
         batches = (self._batches.of(sequences.windows(spans.taken(cut))) for cut in cuts)
-        with _rounded_products(self._config):
-            for batch in ahead(batches) if self._is_ahead else batches:
-                self._step(batch)
+        for batch in ahead(batches) if self._is_ahead else batches:
+            self._step(batch)
         self._check_losses()
 
     def end_epoch(self) -> None:
@@ -410,22 +406,6 @@ class _TrainingRun:
         labels[:, 0] = 1.0
         logits = logits - batch.bias
         return functional.binary_cross_entropy_with_logits(logits, labels, batch.wanted.unsqueeze(1))
-
-
-@contextmanager
-def _rounded_products(config: TrainingConfig) -> Iterator[None]:
-    """Let a processor that multiplies bfloat16 round what it multiplies, as a GPU does; sums are of 32 bits.
-
-    Products of small steps, whose shapes are ever new, take longer to prepare than is saved.
-    """
-    settings = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # it is set at run time
-    before, can_round = settings.fp32_precision, torch.cpu.get_capabilities().get("avx512_bf16", False)
-    if config.device == "cpu" and config.batch >= MIN_ROUNDED and can_round:
-        settings.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        settings.fp32_precision = before
 
 
 def _described(

@@ -272,15 +272,3 @@ def test_numbers_out_of_range_are_refused(changes):
     """What is not a number is out of every range."""
     with pytest.raises(ValueError, match="required, got TrainingConfig"):
         TrainingConfig(**changes)
-
-
-@pytest.mark.parametrize(("batch", "is_large"), [(32, False), (64, True)])
-def test_products_are_rounded_in_large_steps_alone_and_not_afterwards(batch, is_large):
-    """A processor without instructions for it never rounds; the setting of the process is left as it was."""
-    settings = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # it is set at run time
-    during = []
-    before, can_round = settings.fp32_precision, torch.cpu.get_capabilities().get("avx512_bf16", False)
-    config = TrainingConfig(epochs=1, batch=batch)
-    fit(_network(), SEQUENCES, config, np.random.default_rng(0), lambda _: during.append(settings.fp32_precision))
-    assert during == ["bf16" if is_large and can_round else before]
-    assert settings.fp32_precision == before
