@@ -17,7 +17,7 @@ Group = tuple[str | None, str, str | None, str | None]  # version, mode, experim
 class WindowTest(NamedTuple):
     """What came of one test.
 
-    Parameters
+    Attributes
     ----------
     version, mode : of the list.
     experiment, arm : that its user took part in; None without one.
