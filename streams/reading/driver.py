@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import faust
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import TP, ack_lock
@@ -41,9 +40,9 @@ __all__ = ["LostRange", "StalledPartition", "drive"]
 
 logger = logging.getLogger(__name__)
 # Partitions of one number, of all topics, are one worker's, however many there are: what people ask is carried out by
-# who owns them all. The second is what Faust takes where there are no standby replicas, and what older workers know
-# alone; a group takes what all its members know.
-_ASSIGNORS = (RangePartitionAssignor, RoundRobinPartitionAssignor)
+# who owns them all. Only this one is named: aiokafka 0.14 joins its group once for each assignor, and two members with
+# two of them each interrupt one another again and again.
+_ASSIGNOR = RangePartitionAssignor
 _PROBE_S = 3.0
 _FINISH_S = 10.0  # a batch takes a tenth of a second; where Redis is away nothing will be done
 _WHO = "worker"
@@ -117,7 +116,7 @@ class _Thread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no t
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = READ_COMMITTED  # noqa: SLF001 - read when it starts; the driver passes none
         consumer._auto_offset_reset = "none"  # noqa: SLF001 - a position out of range is raised, not passed over
-        consumer._partition_assignment_strategy = list(_ASSIGNORS)  # noqa: SLF001 - Faust's deals all topics in one row
+        consumer._partition_assignment_strategy = [_ASSIGNOR]  # noqa: SLF001 - Faust's deals all topics in one row
         return consumer
 
     async def _fetch_records(self, consumer: Any, active_partitions: Any, **options: Any) -> Any:
