@@ -20,8 +20,10 @@ from streams.stack.state import take_turns
 
 __all__ = ["find_class_path", "find_java", "read_checksums", "wrong_jars"]
 
-# slf4j-simple, because with a log4j binding jgo resolves kafka-clients to a version that does not fit.
-ENDPOINT = "org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36"
+# Not 4.3.0 to 4.4.0, the newest: they leave a committed transaction open for ever where a partition of it has no leader
+# at that moment, and committed readers stop before it (KAFKA-20734). slf4j-simple, because with a log4j binding jgo
+# resolves kafka-clients to a version that does not fit.
+ENDPOINT = "org.apache.kafka:kafka_2.13:4.2.2+org.slf4j:slf4j-simple:1.7.36"
 CHECKSUMS = Path(__file__).with_name("jars.sha256")
 INSTALL = "install it with: pip install 'reelstream[stack]'"
 REACH = (

@@ -6,11 +6,12 @@ piece of Kafka's protocol that tells which nodes serve. It is no Kafka client an
 
 import base64
 import os
+import re
 import socket
 import struct
 import subprocess
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ __all__ = ["Broker", "Node", "format_storage", "serving_nodes"]
 
 READY_WITHIN_S = 90.0  # 2 s alone, 10 s for three nodes on two idle cores; a busy machine needs more
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+TOO_NEW = re.compile(
+    r"Can't read version \d+ of \w+|featureLevel=\d+\), but this controller only supports versions [\d-]+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,21 @@ class Broker(Server):
     def wait_for_all(self, within_s: float = READY_WITHIN_S) -> None:
         """Wait until this node sees every node of the cluster serving."""
         self.await_ready(lambda: len(serving_nodes(self.node.port)) == self._n_nodes, within_s)
+
+    def await_ready(self, is_ready: Callable[[], bool], within_s: float) -> None:
+        """Wait as every server does; where a newer Kafka wrote the data, the StackError says so, and the cure."""
+        try:
+            super().await_ready(is_ready, within_s)
+        except StackError as error:
+            found = TOO_NEW.search(self.last_words())
+            if found is None:
+                raise
+            raise StackError(
+                f"{self.name} did not start: {str(self.data)!r} must have been written by the Apache Kafka that starts "
+                f"on it or by an older one, got data of a newer one ({found[0]!r} in {str(self.log)!r}); use another "
+                "data folder, or set KAFKA_HOME to an unpacked Apache Kafka of the version that wrote it. "
+                "Nothing was deleted"
+            ) from error
 
     def restart(self) -> None:
         """Start again on the same data and ports, and wait until it serves."""

@@ -3,8 +3,10 @@
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
+from kafka.record.util import calc_crc32c
 from redis import Redis
 
 from streams.errors import StackError
@@ -156,6 +159,45 @@ def test_broker_on_a_taken_port(tmp_path):
     assert "kafka-1 did not start" in str(raised.value)
     assert "exit status 1" in str(raised.value)
     assert "Address already in use" in str(raised.value)
+
+
+def _rewrite(file, before, after):
+    """Replace bytes in a file of record batches, and give each batch the checksum of what it holds then."""
+    data, at = bytearray(file.read_bytes()), 0
+    assert data.count(before) == 1
+    data[data.index(before) : data.index(before) + len(before)] = after
+    while at < len(data):
+        (size,) = struct.unpack_from(">i", data, at + 8)
+        struct.pack_into(">I", data, at + 17, calc_crc32c(bytes(data[at + 21 : at + 12 + size])))
+        at += 12 + size
+    file.write_bytes(data)
+
+
+LEVEL_29, LEVEL_30 = (b"\x11metadata.version\x00" + bytes([level]) for level in (29, 30))  # of Kafka 4.2 and 4.3
+BROKER_3, BROKER_9 = (b"\x01\x00" + bytes([version]) + b"\x00\x00\x00\x01" for version in (3, 9))  # of node 1
+
+
+@pytest.mark.parametrize(
+    ("served", "file", "ours", "newer", "word"),
+    [
+        (False, "bootstrap.checkpoint", LEVEL_29, LEVEL_30, r"featureLevel=30\), but"),
+        (True, "__cluster_metadata-0/00000000000000000000.log", BROKER_3, BROKER_9, "Can't read version 9 of "),
+    ],
+)
+def test_data_of_a_newer_kafka(tmp_path, served, file, ours, newer, word):
+    """A folder that a newer Kafka formatted, or served from, is refused with the cure, and stays as it is."""
+    with open_stack(tmp_path, redis="redis://unused", report=quiet):
+        pass
+    data = tmp_path / "kafka-1" / "log"
+    if not served:
+        shutil.rmtree(data / "__cluster_metadata-0")
+    _rewrite(data / file, ours, newer)
+    before = (data / file).read_bytes()
+    with pytest.raises(StackError, match=word) as raised, running_stack(tmp_path, redis="redis://unused", report=quiet):
+        pass
+    assert f"kafka-1 did not start: {str(data)!r} must have been written by the Apache Kafka" in str(raised.value)
+    assert "set KAFKA_HOME to an unpacked Apache Kafka of the version that wrote it" in str(raised.value)
+    assert (data / file).read_bytes() == before
 
 
 def _start_and_wait(server):

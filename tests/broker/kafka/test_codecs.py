@@ -34,7 +34,7 @@ from streams.stack.jars import find_class_path, find_java
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 TS = 1_700_000_000_000
 N = 20  # records of a batch
-TOOLS_SHA256 = "b88bc6ccc520d648142515526e4042c285612ce94b032434a88e3e936e38b600"
+TOOLS_SHA256 = "894caaca48b11d351cbe1f27d58c7a3c09ff22563bf3ab4bccf1ef69933e099c"
 
 
 def by_kafka_python(addresses, codec, records):
@@ -69,7 +69,7 @@ def started_java(addresses, codec, topic):
     """Start the Java client, through the console producer that comes with Kafka, for records on its standard input."""
     from jgo.maven import MavenContext  # noqa: PLC0415 - the stack needs it, other tests do not
 
-    tools = MavenContext().project("org.apache.kafka", "kafka-tools").at_version("4.3.0").artifact().resolve()
+    tools = MavenContext().project("org.apache.kafka", "kafka-tools").at_version("4.2.2").artifact().resolve()
     assert hashlib.sha256(tools.read_bytes()).hexdigest() == TOOLS_SHA256
     class_path = os.pathsep.join([find_class_path(None, print), str(tools)])
     command = [find_java(), "-XX:TieredStopAtLevel=1", "-cp", class_path, "org.apache.kafka.tools.ConsoleProducer"]

@@ -25,7 +25,7 @@ from streams.stack.jars import find_class_path, find_java
 N_PARTITIONS = 2  # of an installation in these tests
 USERS = [f"user-{n}" for n in range(30)]
 TS = 1_700_000_000_000
-TOOLS_SHA256 = "b88bc6ccc520d648142515526e4042c285612ce94b032434a88e3e936e38b600"
+TOOLS_SHA256 = "894caaca48b11d351cbe1f27d58c7a3c09ff22563bf3ab4bccf1ef69933e099c"
 
 
 def by_kafka_python(addresses, records):
@@ -75,7 +75,7 @@ def java_class_path():
     """Return the stack's own verified jars and, of the same release, the one that holds the console tools."""
     from jgo.maven import MavenContext  # noqa: PLC0415 - the stack needs it, other tests do not
 
-    tools = MavenContext().project("org.apache.kafka", "kafka-tools").at_version("4.3.0").artifact().resolve()
+    tools = MavenContext().project("org.apache.kafka", "kafka-tools").at_version("4.2.2").artifact().resolve()
     assert hashlib.sha256(tools.read_bytes()).hexdigest() == TOOLS_SHA256
     return os.pathsep.join([find_class_path(None, print), str(tools)])
 

@@ -247,7 +247,7 @@ def test_list_of_jars():
     checksums = read_checksums()
     assert len(checksums) == 46
     assert {len(digest) for digest in checksums.values()} == {64}
-    assert "kafka_2.13-4.3.0.jar" in checksums
+    assert "kafka_2.13-4.2.2.jar" in checksums
 
 
 def test_kafka_home(tmp_path):
@@ -255,7 +255,7 @@ def test_kafka_home(tmp_path):
     with pytest.raises(StackError, match="KAFKA_HOME must be an unpacked Apache Kafka"):
         find_class_path(str(tmp_path), quiet)
     (tmp_path / "libs").mkdir()
-    (tmp_path / "libs" / "kafka_2.13-4.3.0.jar").touch()
+    (tmp_path / "libs" / "kafka_2.13-4.2.2.jar").touch()
     assert find_class_path(str(tmp_path), quiet) == str(tmp_path / "libs" / "*")
 
 
