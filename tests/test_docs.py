@@ -55,7 +55,18 @@ LINKED = (
 PACKAGES = ("agents", "commands", "model", "replay", "streams", "web")
 OWN = (*PACKAGES, "benchmarks", "docs", "examples", "findings", "tests")
 
-OTHERS_PROGRAMS = {"curl", "docker", "du", "find", "kubectl", "pip", "redis-cli", "source", "uv"}
+OTHERS_PROGRAMS = {
+    "curl",
+    "docker",
+    "du",
+    "find",
+    "kafka-transactions.sh",
+    "kubectl",
+    "pip",
+    "redis-cli",
+    "source",
+    "uv",
+}
 SEPARATORS = {"&&", "||", "|", ";", "&"}
 README_LINES = 150
 

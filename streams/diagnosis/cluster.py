@@ -9,6 +9,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Of
 from kafka.errors import KafkaError
 
 from streams.diagnosis.findings import Finding, clock_finding
+from streams.diagnosis.transactions import look_at_transactions, look_at_versions
 from streams.kafka.clients import blocking_admin
 from streams.kafka.kafka_errors import cluster_required
 from streams.kafka.topics import EVENTS, TOPICS, Topic
@@ -23,7 +24,7 @@ _MS = 1000.0
 
 
 def look_at_cluster(settings: Settings) -> Iterator[Finding]:
-    """Look at brokers, clock and topics.
+    """Look at brokers, clock, topics and open transactions.
 
     Raises
     ------
@@ -34,10 +35,12 @@ def look_at_cluster(settings: Settings) -> Iterator[Finding]:
         admin = blocking_admin(settings, "doctor", bootstrap_timeout_ms=CONNECT_MS)
         try:
             yield from _brokers(admin)
+            yield from look_at_versions(admin)
             yield from _clock(admin)
             topics = {str(one["name"]): one for one in admin.describe_topics()}
             yield from _topics(admin, topics, settings)
             yield from _events_ahead(admin, topics, settings)
+            yield from look_at_transactions(admin, topics, settings)
         finally:
             admin.close()
 

@@ -53,7 +53,16 @@ def test_what_is_whole_and_what_is_not(invoke, topic_prefix):
     severities = {name: one["severity"] for name, one in found.items()}
     assert status == 0
     assert severities["event times"] == "warning"
-    wanted = ("topics", "kafka clock", "redis clock", "redis version", "redis rights", "registry", "libraries")
+    wanted = (
+        "topics",
+        "open transactions",
+        "kafka clock",
+        "redis clock",
+        "redis version",
+        "redis rights",
+        "registry",
+        "libraries",
+    )
     assert {severities[name] for name in wanted} == {"ok"}
     assert (found["workers"]["severity"], found["workers"]["cure"]) == ("warning", "start one with `reelstream worker`")
     assert invoke("--partitions", "2", "--strict")[0] == 1
