@@ -1,21 +1,17 @@
 """``reelstream forget``: a user forgotten in every store, and what Kafka still holds."""
 
-import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from commands.parts.options import USER_ID, address_options, archive_option, given_settings, partitions_option
-from commands.parts.telling import say_next, waiting
+from commands.parts.telling import say_next
+from commands.people.asking import ask_and_tell
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from streams.people.asking import PeopleRequests
 
 __all__ = ["forget"]
-
-PENDING = 3  # asked for, and not carried out everywhere yet
 
 
 @click.command()
@@ -34,28 +30,16 @@ def forget(user_id: str, url: str, *, wait: float, as_json: bool, **given: Any) 
     Exits with 0 when nothing is left, and with 3 while something is: run it again, it looks once more.
     """
     from streams.errors import RecordError
+    from streams.people.report import forget_user
 
     if wait < 0:
         raise RecordError(f"forget: --wait of at least 0 seconds is required, got {wait!r}")
     settings = given_settings(given)
-    with waiting(f"forgetting {user_id}", quiet=as_json):
-        found = _forget(settings, user_id, url, wait)
-    if as_json:
-        click.echo(orjson.dumps(found).decode())
-    else:
-        _print(found)
-    sys.exit(0 if found["done"] else PENDING)
 
+    async def ask(requests: "PeopleRequests") -> dict[str, Any]:
+        return await forget_user(settings, requests, user_id, url, wait)
 
-def _forget(settings: "Settings", user_id: str, archive: str, wait_s: float) -> dict[str, Any]:
-    from streams.people.asking import people_requests
-    from streams.people.report import forget_user
-
-    async def ask() -> dict[str, Any]:
-        async with people_requests(settings) as asking:
-            return await forget_user(settings, asking, user_id, archive, wait_s)
-
-    return asyncio.run(ask())
+    ask_and_tell(settings, f"forgetting {user_id}", ask, _print, as_json=as_json)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -1,21 +1,17 @@
 """``reelstream merge``: a guest's history made an account's."""
 
-import asyncio
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from commands.parts.options import USER_ID, address_options, given_settings, partitions_option
-from commands.parts.telling import say_next, waiting
+from commands.parts.telling import say_next
+from commands.people.asking import ask_and_tell
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from streams.people.asking import PeopleRequests
 
 __all__ = ["merge"]
-
-PENDING = 3  # asked for, and not carried out yet
 
 
 @click.command()
@@ -34,30 +30,18 @@ def merge(guest: str, account: str, *, wait: float, as_json: bool, **given: Any)
     Exits with 0 when that is done, and with 3 while it is not: run it again, it looks once more.
     """
     from streams.errors import RecordError
+    from streams.people.report import merge_guest
 
     if guest == account:
         raise RecordError(f"merge: two users are required, got {guest!r} twice")
     if wait < 0:
         raise RecordError(f"merge: --wait of at least 0 seconds is required, got {wait!r}")
     settings = given_settings(given)
-    with waiting(f"merging {guest} into {account}", quiet=as_json):
-        found = _merge(settings, guest, account, wait)
-    if as_json:
-        click.echo(orjson.dumps(found).decode())
-    else:
-        _print(found)
-    sys.exit(0 if found["done"] else PENDING)
 
+    async def ask(requests: "PeopleRequests") -> dict[str, Any]:
+        return await merge_guest(settings, requests, guest, account, wait)
 
-def _merge(settings: "Settings", guest: str, account: str, wait_s: float) -> dict[str, Any]:
-    from streams.people.asking import people_requests
-    from streams.people.report import merge_guest
-
-    async def ask() -> dict[str, Any]:
-        async with people_requests(settings) as asking:
-            return await merge_guest(settings, asking, guest, account, wait_s)
-
-    return asyncio.run(ask())
+    ask_and_tell(settings, f"merging {guest} into {account}", ask, _print, as_json=as_json)
 
 
 def _print(found: dict[str, Any]) -> None:
