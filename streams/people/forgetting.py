@@ -214,13 +214,16 @@ class StateForgetter:
         The users that are forgotten now.
         """
         done = await self._delete_answered(owned())
-        for user_id, (partition, request) in tuple(self.feed.open.items()):
+        # Step 1
+        waiting = [(user_id, *one) for user_id, one in self.feed.open.items() if one[0] in owned()]
+        befores = [await self._before(request) for _, _, request in waiting]
+        reached: Mapping[TopicPartition, int] | None = None
+        for (user_id, partition, request), earlier in zip(waiting, befores, strict=True):
             if partition not in owned():
                 continue
-            # Step 1
-            earlier = await self._before(request)
             # Step 2
-            reached = await self._reached(handled)
+            if reached is None:
+                reached = await self._reached(handled)
             if not earlier.are_applied(reached):
                 continue
             # Step 3
@@ -240,6 +243,7 @@ class StateForgetter:
             self._undeleted[user_id] = partition, answered
             await publish(answered, partition)
             self.feed.note(partition, answered)
+            reached = None  # meanwhile others have come further
             # Step 4
             done += await self._delete_answered(owned())
         for partition, request in tuple(self.feed.untold.values()):

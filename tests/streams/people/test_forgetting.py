@@ -241,6 +241,26 @@ async def test_who_could_not_be_deleted_is_deleted_next(client, state, forgetter
     assert await users(client) == set()
 
 
+@pytest.mark.parametrize("n_waiting", [1, 5])
+async def test_a_look_asks_once_how_far_all_is_applied(client, forgetter, asked, n_waiting):
+    """However many wait, and once more for those behind one that was answered; they are answered in the same look."""
+    forgetter._earlier["f-5"].ends[("watch-events", 0)] = 9
+    for n in range(1, n_waiting):
+        forgetter.feed.note(0, DataRequest(f"user{n}", f"g-{n}", 9))
+        forgetter._earlier[f"g-{n}"] = EarlierEvents(f"g-{n}", dict(forgetter._earlier["f-5"].ends))
+    assert await asked.again() == ()  # whatever a first call does
+    before = await calls_of(client, "hmget")
+    assert await asked.again() == ()
+    assert await calls_of(client, "hmget") - before == 2 * len(topics.EVENTS)  # a call for each partition of a topic
+    asked.handled = {("watch-events", 0): 9}
+    assert len(await asked.again()) == len(asked.said) == n_waiting
+
+
+async def calls_of(client, command):
+    """Return how often a Redis was asked so."""
+    return (await client.info("commandstats"))[f"cmdstat_{command}"]["calls"]
+
+
 async def test_a_redis_that_may_have_gone_back_deletes_nobody(client, state, forgetter, asked):
     """It may lack events that were handled, and these would be a newcomer's when they are applied again."""
     forgetter._earlier["f-5"].ends[("watch-events", 0)] = 9  # three were lost with the server that was known
