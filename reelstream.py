@@ -7,13 +7,13 @@ none of them: it prints the short texts that stand here.
 import logging
 import signal
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
+from commands.groups import SuggestingGroup
 from streams.errors import SettingsError, StateError, StreamError, TopicError
 
 __all__ = ["cli", "main"]
@@ -79,7 +79,7 @@ GIVEN = "reelstream.given"  # the words behind the command, for whoever says whe
 _WITHOUT_FILE = ("completion", "config")  # which need no settings, or show what is wrong with them
 
 
-class _Lazy(click.Group):
+class _Lazy(SuggestingGroup):
     """A group that imports a command when it is named; the overview of all of them imports none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -91,14 +91,6 @@ class _Lazy(click.Group):
         module, name, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        near = [] if args[0] in _COMMANDS or args[0].startswith("-") else get_close_matches(args[0], _COMMANDS, n=1)
-        if near and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
-        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         ctx.meta[GIVEN] = tuple(ctx.args)

@@ -82,11 +82,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "commands": {
         ROOT_ROOM: set(),
         "parts": set(),
-        "operate": {"parts"},
-        "people": {"parts"},
-        "run": {"parts"},
-        "setup": {"parts"},
-        "study": {"parts"},
+        "operate": {ROOT_ROOM, "parts"},
+        "people": {ROOT_ROOM, "parts"},
+        "run": {ROOT_ROOM, "parts"},
+        "setup": {ROOT_ROOM, "parts"},
+        "study": {ROOT_ROOM, "parts"},
     },
     "model": {
         ROOT_ROOM: set(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.options import archive_option, given_settings
 from commands.parts.telling import say_next, waiting
 from streams.settings import VARIABLES
@@ -24,7 +25,7 @@ _prefix_option = click.option("--prefix", help="Put before topic names. [REELSTR
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def archive() -> None:
     """Look at the archived events."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.options import address_options, given_settings
 from commands.parts.telling import say_next
 
@@ -61,7 +62,7 @@ def _filter_options(command: Any) -> Any:
     return command
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=SuggestingGroup)
 def dead_letters() -> None:
     """List, show or replay records that broke their contract.
 

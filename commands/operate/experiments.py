@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.drawing import table
 from commands.parts.options import address_options, given_settings
 from commands.parts.telling import say_next
@@ -30,7 +31,7 @@ __all__ = ["ab"]
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def ab() -> None:
     """Compare two ways to serve, each for a share of the users."""
 

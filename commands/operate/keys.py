@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.drawing import table
 from commands.parts.options import NAMED, keys_option
 from commands.parts.telling import say_next
@@ -16,7 +17,7 @@ __all__ = ["keys"]
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def keys() -> None:
     """Make, list and remove keys of the HTTP API."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.options import NAMED, address_options, given_settings
 from commands.parts.telling import say_next
 
@@ -26,7 +27,7 @@ _because_option = click.option("--because", metavar="TEXT", help="Why; `model hi
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def model() -> None:
     """List, check, compare, serve or delete model versions."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.options import given_settings
 
 __all__ = ["redis"]
@@ -17,7 +18,7 @@ _prefix_option = click.option("--prefix", help="Put before keys; '' for none. [R
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def redis() -> None:
     """Delete or rename the keys of this installation."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.groups import SuggestingGroup
 from commands.parts.telling import say_next
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["stack"]
 NOT_RUNNING = 3  # as of system service scripts
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def stack() -> None:
     """Run Apache Kafka and Valkey on this machine.
 

@@ -5,13 +5,14 @@ from typing import Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.options import address_options, given_settings, partitions_option
 from commands.parts.telling import say_next
 
 __all__ = ["topics"]
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def topics() -> None:
     """Make the topics and check them."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import orjson
 
+from commands.groups import SuggestingGroup
 from commands.parts.configuration import Configuration
 from commands.parts.options import SETTING_OPTIONS, address_options, given_settings, partitions_option
 from streams.errors import SettingsError
@@ -26,7 +27,7 @@ class ShownSetting:
     origin: str
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def config() -> None:
     """Show the settings, and where each is from."""
 

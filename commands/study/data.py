@@ -4,6 +4,7 @@ import json
 
 import click
 
+from commands.groups import SuggestingGroup
 from commands.parts.telling import say_next, waiting
 from commands.study.inspecting import inspect
 
@@ -12,7 +13,7 @@ __all__ = ["data"]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def data() -> None:
     """Fetch MovieLens, list what is kept, and inspect any log."""
 

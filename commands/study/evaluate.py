@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.groups import SuggestingGroup
 from commands.parts.drawing import drawing_module
 from commands.parts.log_options import as_words, log_options, taken_log_options
 from commands.parts.options import diversity_options, repeats_option
@@ -107,7 +108,7 @@ def protocol_options(command: F) -> F:
     return training_options(diversity_options(command))
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def evaluate() -> None:
     """Train and measure on published protocols.
 

@@ -71,9 +71,9 @@ def test_help_names_every_command():
 
 
 def test_the_overview_imports_no_command():
-    """``reelstream --help`` loads no module of ``commands``, and of ours nothing but the errors."""
+    """``reelstream --help`` loads none of a command, and of ours nothing but the errors and what groups are made of."""
     found = run("--help", code=OWN_MODULES)
-    assert found.stdout.splitlines()[-1] == "own: reelstream streams streams.errors"
+    assert found.stdout.splitlines()[-1] == "own: commands commands.groups reelstream streams streams.errors"
 
 
 @pytest.mark.parametrize("name", _COMMANDS)
@@ -196,6 +196,17 @@ def test_a_mistyped_command_gets_the_nearest_one(typed, meant):
     found = run(typed, "ann")
     assert found.returncode == 2
     assert found.stderr.endswith(f"Error: No such command {typed!r}. Did you mean {meant!r}?\n")
+
+
+def test_every_group_names_the_nearest_command():
+    """As the overview does, so does each group of commands."""
+    groups = {name: one for name in _COMMANDS if isinstance(one := cli.get_command(None, name), click.Group)}
+    assert len(groups) > 9
+    for name, group in groups.items():
+        meant = group.list_commands(None)[0]
+        found = CliRunner().invoke(cli, [name, f"{meant}x"])
+        assert found.exit_code == 2
+        assert found.stderr.endswith(f"Error: No such command '{meant}x'. Did you mean {meant!r}?\n")
 
 
 @pytest.mark.parametrize(
