@@ -103,6 +103,8 @@ class Rounds:
         self._report.rounds += 1
         self._report.training = True
         began = time.monotonic()
+        new, version = self._events.learner.new_events, self._report.model_version or "nothing"
+        logger.info("round.began %s from %s with %s new events", self._report.rounds, version, new)
         try:
             candidate, verdict = await self._trained()
         except (ValueError, FloatingPointError) as error:

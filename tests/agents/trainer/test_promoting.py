@@ -183,8 +183,8 @@ async def test_a_withdrawal_is_known_before_and_after_it_is_announced(trainer, c
 
 @pytest.mark.parametrize(("by", "outcome"), [(GUARD, "replaced"), ("trainer", "overtaken")])
 async def test_a_round_says_what_became_of_its_candidate(trainer, caplog, by, outcome):
-    """Beside the gate's verdict stands that it serves all the same, or that it was dropped; only the former counts."""
-    await trainer.serve_first()
+    """From where it begins, and whether it serves beside the verdict or was dropped; only the former counts."""
+    first = await trainer.serve_first()
     starts = np.random.default_rng(1).integers(0, N_ITEMS, 200)
     trainer.events.learner.observe(
         (f"u{user}", Interaction(ITEMS[(starts[user] + step) % N_ITEMS], step * 1000, "watch", 1.0))
@@ -194,7 +194,8 @@ async def test_a_round_says_what_became_of_its_candidate(trainer, caplog, by, ou
     await trainer.withdraw(by=by)
     with caplog.at_level(logging.INFO):
         assert await trainer.rounds.run() == outcome
-    (line,) = (one.getMessage() for one in caplog.records if one.getMessage().startswith("round.ended"))
+    begun, line = (one.getMessage() for one in caplog.records if one.getMessage().startswith("round."))
+    assert begun == f"round.began 1 from {first.version_id} with 1200 new events"
     became = "it serves, though" if outcome == "replaced" else "it was dropped: "
     assert re.match(rf"round.ended 1 in \S+ s: promote, nothing is ahead; {became}", line)
     assert trainer.report.promoted == (outcome == "replaced")
