@@ -13,12 +13,14 @@ import secrets
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -43,6 +45,8 @@ MAX_WAIT_S = 120.0  # for what should take seconds to tens of seconds
 MAX_ROUND_S = 60.0  # a round takes some 5 s where processors are free
 PLAIN_EVERY_S = 5.0
 REFRESH_S = 0.5
+MAX_CLOSE_S = 2.0  # for the sender to end, which Ctrl-C waits for
+T = TypeVar("T")
 _Group = tuple[str | None, str]  # version and mode
 _ALL: _Group = ("", "")
 
@@ -185,9 +189,6 @@ def _warm_up(show: _Show, events: int) -> None:
 
 def _play(show: _Show, start: int, end: int, rate: float) -> list[str]:
     """Send the rest at a steady rate while the table shows what comes back; return the breaches of contracts."""
-    import threading
-    from concurrent.futures import ThreadPoolExecutor
-
     from replay.producer import replay
     from replay.schedule import Selection, Speed, plan
 
@@ -202,26 +203,37 @@ def _play(show: _Show, start: int, end: int, rate: float) -> list[str]:
     show.count.sent = 0
     show.feed.forget_delays()
     show.live_began = time.monotonic()
-    results: list[ReplayReport] = []
-
-    def send() -> None:
-        results.append(replay(show.settings, show.count.counting(live)))
-
-    sender = threading.Thread(target=send, name="sender", daemon=True)
-    sender.start()
-    with _table(show) as refresh, ThreadPoolExecutor(1) as beside:
-        while sender.is_alive():
-            sender.join(REFRESH_S)
-            _look(show)
-            refresh()
-        show.sent += sum(map(_sent, results))
-        show.rate = (end - start) / (time.monotonic() - show.live_began)
-        _wait(show, lambda: _all_served(show), "the last lists")
-        compared = beside.submit(_compared, show)  # the scorekeeper is some seconds behind
-        _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the live part")
-        _await_round(show)
-        refresh(final=True)
+    sending = _beside(lambda: replay(show.settings, show.count.counting(live)))
+    try:
+        with _table(show) as refresh:
+            while not wait([sending], REFRESH_S).done:
+                _look(show)
+                refresh()
+            show.sent += _sent(sending.result())
+            show.rate = (end - start) / (time.monotonic() - show.live_began)
+            _wait(show, lambda: _all_served(show), "the last lists")
+            compared = _beside(lambda: _compared(show))  # the scorekeeper is some seconds behind
+            _wait(show, lambda: show.uncounted.now() == 0, "the scorekeeper's counting of the live part")
+            _await_round(show)
+            refresh(final=True)
+    finally:
+        live.is_over = True
+        wait([sending], MAX_CLOSE_S)
     return _breaches(compared.result())
+
+
+def _beside(work: Callable[[], T]) -> "Future[T]":
+    """Do something in a thread that an end of the demo does not wait for."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _await_round(show: _Show) -> None:
@@ -259,11 +271,12 @@ def _sent(sent: "ReplayReport") -> int:
 
 
 class _Tail:
-    """The rest of a schedule from some delivery on, due from now."""
+    """The rest of a schedule from some delivery on, due from now; ``is_over`` ends it early, in another thread."""
 
     def __init__(self, schedule: Any, start: int) -> None:
         self._schedule = schedule
         self._start = start
+        self.is_over = False
 
     def __iter__(self) -> Iterator[Any]:
         from dataclasses import replace
@@ -271,6 +284,8 @@ class _Tail:
 
         first: float | None = None
         for planned in islice(self._schedule, self._start, None):
+            if self.is_over:
+                return
             first = planned.due_s if first is None else first
             yield replace(planned, due_s=planned.due_s - first)
 
