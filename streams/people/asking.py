@@ -71,18 +71,20 @@ class PeopleRequests:
         async with self._turn:
             await self._read_new()
             users = (*feed.merges.guests_of(user_id), user_id)
-            made = [self._forgetting(one) for one in users if one not in feed.open]
+            asked = {one: feed.open[one][1] if one in feed.open else self._forgetting(one) for one in users}
+            made = [request for one, request in asked.items() if one not in feed.open]
             for request in made:
                 await self._send(request)
             if made:
                 await feed.catch_up()
-        asked = feed.open[user_id][1] if user_id in feed.open else made[-1]
+        asked |= {one: request for one, (_, request) in feed.open.items() if one in asked}  # others may ask meanwhile
         deadline = time.monotonic() + within_s
         while not feed.open.keys().isdisjoint(users) and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK_S)
             await feed.catch_up()
         done = feed.forgotten.of(user_id)
-        return DataRequest(user_id, asked.request_id, asked.ts, forgotten=done), len(feed.forgotten.all())
+        own = asked[user_id]
+        return DataRequest(user_id, own.request_id, own.ts, forgotten=done), len(feed.forgotten.all())
 
     async def merge(self, guest: str, account: str) -> tuple[DataRequest, str]:
         """Ask for a guest's history to be an account's, unless that was asked before.
