@@ -17,9 +17,11 @@ from streams.errors import RecordError
 from streams.kafka import topics
 from streams.kafka.clients import producer
 from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.kafka.topic_ids import read_topic_ids, replaced
 from streams.reading.data_requests import DataRequestsFeed
 from streams.records.codec import encode
 from streams.records.data_requests import DataRequest
+from streams.records.positions import TopicIds
 from streams.settings import Settings
 
 __all__ = ["PeopleRequests", "people_requests", "read_once"]
@@ -44,7 +46,7 @@ class PeopleRequests:
         self._settings = settings
         self._sending = sending
         self._feed = DataRequestsFeed(settings, request_timeout_ms=_ANSWER_MS)
-        self._is_read = False
+        self._ids: TopicIds | None = None  # of the topic as it was read; None where it was not
         self._turn = asyncio.Lock()  # from a look at what was asked until what follows from it is on the topic
 
     async def forget(self, user_id: str, within_s: float) -> tuple[DataRequest, int]:
@@ -135,11 +137,17 @@ class PeopleRequests:
         await self._feed.stop()
 
     async def _read_new(self) -> None:
-        if self._is_read:
-            await self._feed.catch_up()
-        else:
+        """Read what is new; all of a topic that was made anew, of whose requests none is known."""
+        name = self._settings.prefix + topics.DATA_REQUESTS
+        known = self._ids
+        found = await asyncio.to_thread(read_topic_ids, self._settings, [name])
+        if known is None:
             await self._feed.start()
-            self._is_read = True
+        elif replaced(known, found):
+            await self._feed.reread()
+        else:
+            await self._feed.catch_up()
+        self._ids = {**(known or {}), **found}
 
     def _forgetting(self, user_id: str) -> DataRequest:
         now_ms = time.time_ns() // 1_000_000

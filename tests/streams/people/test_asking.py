@@ -1,6 +1,9 @@
-"""Asking on a real Kafka: what comes back."""
+"""Asking on a real Kafka: what a process that asks again and again knows of the topic."""
+
+import asyncio
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.kafka.clients import producer
 from streams.kafka.topics import DATA_REQUESTS, EVENTS, create_topics
@@ -61,3 +64,29 @@ async def test_an_account_gets_its_own_request_back(worker, asking):
     await worker.put(DataRequest("ann", "f-1", 7))
     found, _ = await asking.forget("ann", 0.0)
     assert (found.request_id, found.is_open) == ("f-1", False)
+
+
+async def make_anew(settings, topic):
+    """Delete a topic and create it again under its name."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await admin.start()
+    await admin.delete_topics([topic])
+    for _ in range(1200):
+        if not (await admin.describe_topics([topic]))[0]["partitions"]:
+            break
+        await asyncio.sleep(0.05)
+    await admin.close()
+    await asyncio.to_thread(create_topics, settings)
+
+
+async def test_requests_of_a_topic_that_was_made_anew_are_not_known(settings, worker, asking):
+    """A request that was open on the one before is made again, and what the new one holds is read."""
+    first, _ = await asking.forget("ben", 0.0)
+    again, _ = await asking.forget("ben", 0.0)
+    assert again.request_id == first.request_id
+    await make_anew(settings, settings.prefix + DATA_REQUESTS)
+    await worker.put(DataRequest("guest", "m-1", 5, "merge", into="eva"))
+    anew, _ = await asking.forget("ben", 0.0)
+    assert anew.request_id != first.request_id
+    found, _ = await asking.merge("guest", "eva")
+    assert found.request_id == "m-1"
