@@ -28,6 +28,7 @@ __all__ = ["PeopleRequests", "people_requests", "read_once"]
 
 _SEND_MS = 10_000  # for an acknowledgement; who waits longer is told that Kafka is away
 _ANSWER_MS = 6_000  # as for whatever starts: a person waits, and Kafka may be frozen
+_POLL_MS = 100  # that a broker waits for a record, and keeps a look waiting that comes behind; 500 is Kafka's default
 _LOOK_S = 0.05  # between two looks for an answer
 
 
@@ -45,7 +46,7 @@ class PeopleRequests:
     def __init__(self, settings: Settings, sending: AIOKafkaProducer) -> None:
         self._settings = settings
         self._sending = sending
-        self._feed = DataRequestsFeed(settings, request_timeout_ms=_ANSWER_MS)
+        self._feed = DataRequestsFeed(settings, request_timeout_ms=_ANSWER_MS, fetch_max_wait_ms=_POLL_MS)
         self._ids: TopicIds | None = None  # of the topic as it was read; None where it was not
         self._turn = asyncio.Lock()  # from a look at what was asked until what follows from it is on the topic
 
