@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from agents.retry import Retry
 from streams.kafka import topics
 from streams.kafka.clients import producer
-from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.kafka.kafka_errors import answer_required, cluster_required
 from streams.kafka.model_versions import key_of
 from streams.records.codec import encode
 from streams.records.records import ModelVersion
@@ -60,7 +58,5 @@ class Announcer:
         TopicError
             If waiting cures nothing.
         """
-        try:
+        with answer_required(f"trainer: {self._topic} must take an announcement"):
             await self._producer.send_and_wait(self._topic, encode(decided), key=key_of(decided))
-        except KafkaError as error:
-            raise cluster_error(error, f"trainer: {self._topic} must take an announcement") from error

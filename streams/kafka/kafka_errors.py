@@ -9,7 +9,7 @@ import kafka.errors
 from streams.errors import ClusterAway, NoCluster, TopicError
 from streams.settings import Settings
 
-__all__ = ["cluster_error", "cluster_required"]
+__all__ = ["answer_required", "cluster_error", "cluster_required"]
 
 
 def cluster_error(error: aiokafka.errors.KafkaError, required: str) -> TopicError:
@@ -24,6 +24,25 @@ def cluster_error(error: aiokafka.errors.KafkaError, required: str) -> TopicErro
     may_pass = error.retriable or isinstance(error, aiokafka.errors.KafkaTimeoutError)
     kind = ClusterAway if may_pass else TopicError
     return kind(f"{required}, got {error!r}")
+
+
+@contextmanager
+def answer_required(required: str) -> Iterator[None]:
+    """Ask in this block with a client of aiokafka that is connected.
+
+    Parameters
+    ----------
+    required : as above.
+
+    Raises
+    ------
+    TopicError
+        If the client fails; ``ClusterAway`` where waiting may help.
+    """
+    try:
+        yield
+    except aiokafka.errors.KafkaError as error:
+        raise cluster_error(error, required) from error
 
 
 @contextmanager

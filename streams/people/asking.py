@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from streams.errors import RecordError
 from streams.kafka import topics
 from streams.kafka.clients import producer
-from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.kafka.kafka_errors import answer_required, cluster_required
 from streams.kafka.topic_ids import read_topic_ids, replaced
 from streams.reading.data_requests import DataRequestsFeed
 from streams.records.codec import encode
@@ -156,14 +155,10 @@ class PeopleRequests:
 
     async def _send(self, request: DataRequest) -> None:
         prefix, key = self._settings.prefix, request.user_id.encode()
-        try:
+        with answer_required(f"{request.action}: an acknowledgement of Kafka at {self._settings.kafka} is required"):
             if request.action == "forget":
                 await self._sending.send_and_wait(prefix + topics.USER_PROFILES, None, key)
             await self._sending.send_and_wait(prefix + topics.DATA_REQUESTS, encode(request), key)
-        except KafkaError as error:
-            raise cluster_error(
-                error, f"{request.action}: an acknowledgement of Kafka at {self._settings.kafka} is required"
-            ) from error
 
 
 @asynccontextmanager

@@ -6,15 +6,15 @@ Each process reads all partitions for itself, without a consumer group: everybod
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError
 
 from streams.kafka.clients import consumer
-from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.kafka.kafka_errors import answer_required, cluster_required
 from streams.reading.unreadable import get_many
 from streams.records.codec import BadRecord
 from streams.records.decoding import RawRecord, Rejected
@@ -121,15 +121,8 @@ class CompactedFeed:
         self._rejected.append(Rejected(record, error.cause, error.detail))
         logger.debug("%s.bad_record %s", self._where, error.cause, extra={"offset": record.origin.offset})
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Turn a failure of the client inside the block into an error of ours, which says whether waiting may help."""
-        try:
-            yield
-        except KafkaError as error:
-            raise cluster_error(
-                error, f"{self._where}: the ends of {self._topic} are required from {self._settings.kafka}"
-            ) from error
+    def _asking(self) -> AbstractContextManager[None]:
+        return answer_required(f"{self._where}: the ends of {self._topic} are required from {self._settings.kafka}")
 
     async def _read_to(self, ends: Mapping[TopicPartition, int]) -> None:
         while any([await self._consumer.position(at) < end for at, end in ends.items()]):

@@ -5,8 +5,8 @@ consumer group exists for the commits, which tell operators the lag.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from aiokafka import TopicPartition as ClientPartition
@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord
 
 from streams.kafka import topics
 from streams.kafka.clients import consumer
-from streams.kafka.kafka_errors import cluster_error, cluster_required
+from streams.kafka.kafka_errors import answer_required, cluster_required
 from streams.reading.lag import lag_of
 from streams.reading.lost_offsets import log_lost_offsets
 from streams.reading.unreadable import get_many
@@ -218,15 +218,8 @@ class EventReader:
             return end
         return stable
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Turn a failure of the client inside the block into an error of ours, which says whether waiting may help."""
-        try:
-            yield
-        except KafkaError as error:
-            raise cluster_error(
-                error, f"{self._role}: offsets of the topics are required from {self._settings.kafka}"
-            ) from error
+    def _asking(self) -> AbstractContextManager[None]:
+        return answer_required(f"{self._role}: offsets of the topics are required from {self._settings.kafka}")
 
     async def _short_of(self, offsets: Offsets) -> Sequence[ClientPartition]:
         known = [at for at in self._partitions if at.partition in offsets.get(at.topic, {})]

@@ -13,10 +13,9 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from model.kinds import RATE, WATCH, KindTable
-from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.kafka_errors import answer_required
 from streams.kafka.topics import ACTIONS, RATES, WATCHES
 from streams.records.codec import BadRecord, encode
 from streams.records.decoding import RawRecord, decode_event
@@ -75,7 +74,7 @@ class EventSender:
         results: list[EventResult] = []
         deliveries = []
         headers = headers_of(trace)
-        try:
+        with answer_required(f"events: an acknowledgement of Kafka at {self._settings.kafka} is required"):
             for at, given in enumerate(batch, 1):
                 if at % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -90,9 +89,6 @@ class EventSender:
                 results.append(EventResult(event.event_id, "accepted"))
             for delivery in deliveries:  # all are under way
                 await delivery
-        except KafkaError as error:
-            required = f"events: an acknowledgement of Kafka at {self._settings.kafka} is required"
-            raise cluster_error(error, required) from error
         return results
 
 

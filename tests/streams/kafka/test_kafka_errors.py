@@ -4,7 +4,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 
 from streams.errors import ClusterAway, TopicError
-from streams.kafka.kafka_errors import cluster_error
+from streams.kafka.kafka_errors import answer_required, cluster_error
 
 
 @pytest.mark.parametrize("error", [KafkaTimeoutError("none in 40 s"), KafkaConnectionError("closed")])
@@ -19,3 +19,11 @@ def test_a_cluster_that_refuses_is_not_away():
     """A topic that may not be read is not asked for again and again."""
     told = cluster_error(TopicAuthorizationFailedError("t"), "worker: offsets are required")
     assert type(told) is TopicError
+
+
+@pytest.mark.parametrize(("error", "told"), [(KafkaTimeoutError("t"), ClusterAway), (ValueError("v"), ValueError)])
+def test_what_is_asked_fails_with_our_error(error, told):
+    """An error of the client is ours outside of the block, with its cause; any other one stays as it is."""
+    with pytest.raises(told) as found, answer_required("worker: offsets are required"):
+        raise error
+    assert error in (found.value, found.value.__cause__)
