@@ -388,19 +388,18 @@ async def _recover(worker: Worker) -> None:
     """Recover once; begin anew where Redis goes away for yet another one meanwhile."""
     while True:
         try:
-            missing = await worker.recovery.check_state()
-            await _set_people_right(worker)
-            await _apply_missing(worker, missing)
-            worker.recovery.note_recovered()
-            await tell_handled(worker)
-            await worker.forgetter.clear_handled(worker.recovery.partitions, worker.handled)
+            await _bring_forward(worker, await worker.recovery.check_state())
         except StateMoved:
             continue
         return
 
 
 async def _check_positions(worker: Worker) -> None:
-    missing = await worker.recovery.check_positions()
+    await _bring_forward(worker, await worker.recovery.check_positions())
+
+
+async def _bring_forward(worker: Worker, missing: Sequence[OffsetRange]) -> None:
+    """Let Redis know what a check has found it to lack."""
     await _set_people_right(worker)
     await _apply_missing(worker, missing)
     worker.recovery.note_recovered()
