@@ -40,9 +40,8 @@ class StateForgetter:
         self._state = state
         self._earlier: dict[str, EarlierEvents] = {}  # by request
         self._undeleted: dict[str, tuple[int, DataRequest]] = {}  # by user: answered, and not known to be deleted
-        self._cleared: set[str] = set()  # nobodies that were deleted, and that no event has made again since
-        self._of_others: set[str] = set()  # nobodies of whom nothing lies in these partitions
-        self._others_of: frozenset[int] = frozenset()
+        self._settled: set[str] = set()  # nobodies of whom nothing lies in these partitions, until an event comes
+        self._settled_in: frozenset[int] = frozenset()
         self._all_cleared: tuple[Forgotten, int, frozenset[int]] | None = None  # of what, when nobody waited
         self.feed = DataRequestsFeed(settings)
 
@@ -56,8 +55,7 @@ class StateForgetter:
         for origin, event, genres in events:
             one = forgotten.find(event.user_id, origin, prefix) if forgotten.of(event.user_id) else None
             if one is not None:
-                self._cleared.discard(one.nobody)
-                self._of_others.discard(one.nobody)
+                self._settled.discard(one.nobody)
                 self._all_cleared = None
                 event = replace(event, user_id=one.nobody)  # noqa: PLW2901 - the same event
             found.append((origin, event, genres))
@@ -101,8 +99,7 @@ class StateForgetter:
         the positions: they stand before the offsets of the forgetting.
         """
         wanted = self._touching(partitions)
-        self._cleared.difference_update(one.nobody for _, one in wanted)
-        self._of_others.difference_update(one.nobody for _, one in wanted)
+        self._settled.difference_update(one.nobody for _, one in wanted)
         self._all_cleared = None
         gone: set[str] = set()  # a user of several forgettings is the nobody of the first that holds
         for some in _chunks(wanted):
@@ -153,7 +150,7 @@ class StateForgetter:
             for (_, one), own, found in zip(some, places, stands, strict=True):
                 numbers = {at[1] for at, applied in zip(own, found, strict=True) if applied >= 0}
                 if numbers.isdisjoint(partitions):  # there is none, or it is others'
-                    self._of_others.add(one.nobody)
+                    self._settled.add(one.nobody)
                 elif self._is_within(one, reached):
                     done.append(one)
             await self._delete_nobodies(done)
@@ -166,11 +163,10 @@ class StateForgetter:
         return self.feed.forgotten, self.feed.forgotten.changes, frozenset(partitions)
 
     def _uncleared(self, partitions: Collection[int]) -> Sequence[tuple[str, Forgetting]]:
-        if (own := frozenset(partitions)) != self._others_of:
-            self._of_others.clear()
-            self._others_of = own
-        done = self._cleared | self._of_others
-        return [(user_id, one) for user_id, one in self._touching(partitions) if one.nobody not in done]
+        if (own := frozenset(partitions)) != self._settled_in:
+            self._settled.clear()
+            self._settled_in = own
+        return [(user_id, one) for user_id, one in self._touching(partitions) if one.nobody not in self._settled]
 
     def _touching(self, partitions: Collection[int]) -> Sequence[tuple[str, Forgetting]]:
         """Return the forgettings before which something lies in these partitions, with their users."""
@@ -183,7 +179,7 @@ class StateForgetter:
         names = [one.nobody for one in done]
         if names:
             await self._state.remove_users(names)
-            self._cleared.update(names)
+            self._settled.update(names)
 
     def has_open(self, partitions: Collection[int]) -> bool:
         """Whether anybody of these partitions waits to be forgotten or deleted, or a record is to be said anew."""
