@@ -35,7 +35,7 @@ import orjson
 import redis
 from kafka import KafkaConsumer, TopicPartition
 
-from benchmarks.flow.live_stream import (
+from benchmarks.flow.parts.live_stream import (
     MAX_WAIT_S,
     PERSONALIZE_AT,
     Arrival,
