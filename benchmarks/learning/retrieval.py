@@ -68,14 +68,14 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, nargs="+", default=[200, RetrievalConfig().candidates])
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    log, catalogue = _made_up() if given.train is None else _recorded(given.train)
-    small = _trained(log, catalogue, given.epochs)
+    log, catalogue = made_up() if given.train is None else _recorded(given.train)
+    small = trained(log, catalogue, given.epochs)
     histories = _histories(Ranker(small), log, given.users)
     if given.train is None:
         small = _scaled(small, histories, given.mlp_share)
     small = _weighing_taste(small, given.taste)
     print(f"trained on {len(log):,} events, {len(small.items):,} items; MLP share {_mlp_share(small, histories):.1%}")
-    grown = _grown(small, given.items, np.random.default_rng(0))
+    grown = grown_to(small, given.items, np.random.default_rng(0))
     histories = _moved(histories, grown, np.random.default_rng(1))
     few = histories.taken(slice(0, 16))
     print(f"grown to {given.items:,} items; MLP share {_mlp_share(grown.snapshot, few):.1%}")
@@ -110,7 +110,7 @@ def _report(ranker: RetrievingRanker, histories: HistoryBatch) -> None:
     )
 
 
-def _made_up() -> tuple[Log, Catalogue]:
+def made_up() -> tuple[Log, Catalogue]:
     """Return a log in which a user draws from three favourite clusters, popular items more often."""
     generator = np.random.default_rng(0)
     popular = 1.0 / np.arange(3, EACH + 3)
@@ -141,7 +141,8 @@ def _recorded(name_or_path: str) -> tuple[Log, Catalogue]:
     return log, data.catalogue
 
 
-def _trained(log: Log, catalogue: Catalogue, epochs: int) -> Snapshot:
+def trained(log: Log, catalogue: Catalogue, epochs: int) -> Snapshot:
+    """Return a first version of a log."""
     rounds = RoundConfig()
     rounds = replace(
         rounds,
@@ -168,7 +169,8 @@ def _weighing_taste(snapshot: Snapshot, weight: float) -> Snapshot:
     return replace(snapshot, weights=dict(snapshot.weights) | {"blend.weights": blend})
 
 
-def _grown(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnapshot:
+def grown_to(small: Snapshot, n: int, generator: np.random.Generator) -> GrownSnapshot:
+    """Return a snapshot of n items, each between two alike of a small one, as told above."""
     weights = {name: torch.from_numpy(weight.copy()) for name, weight in small.weights.items()}
     directions = torch.nn.functional.normalize(weights["item_factors"], dim=1)
     nearest = (directions @ directions.T).fill_diagonal_(-2.0).topk(NEAR).indices  # (n_small, NEAR)
