@@ -52,21 +52,32 @@ class EventStream:
         self._offsets: dict[tuple[str, int], int] = {}
         self._sent = 0
 
-    def event(self, user: int, item: str | None = None) -> tuple[Origin, Event]:
-        """Return the next event of a user, with an item that is drawn where none is given."""
-        self._sent += 1
-        ts = BEGIN_MS + 40 * self._sent
-        name = self._items[int(len(self._items) * self._generator.random() ** 2)] if item is None else item
-        event: Event
+    def event(self, user: int) -> tuple[Origin, Event]:
+        """Return the next event of a user."""
+        name = self._items[int(len(self._items) * self._generator.random() ** 2)]
         if self._generator.random() < 0.5:
-            event = Watch(f"event-{self._sent:030d}", f"u{user}", name, ts, round(float(self._generator.random()), 2))
-        else:
-            event = Rating(f"event-{self._sent:030d}", f"u{user}", name, ts, int(self._generator.integers(1, 11)) / 2)
-        topic = WATCHES if isinstance(event, Watch) else RATES
+            return self._watch(user, name, round(float(self._generator.random()), 2))
+        return self._rating(user, name, int(self._generator.integers(1, 11)) / 2)
+
+    def liked(self, user: int, item: str) -> tuple[tuple[Origin, Event], ...]:
+        """Return a whole watch of an item and five stars for it."""
+        return self._watch(user, item, 1.0), self._rating(user, item, 5.0)
+
+    def _watch(self, user: int, item: str, progress: float) -> tuple[Origin, Event]:
+        origin, name = self._next(WATCHES, user)
+        return origin, Watch(name, f"u{user}", item, origin.timestamp, progress)
+
+    def _rating(self, user: int, item: str, stars: float) -> tuple[Origin, Event]:
+        origin, name = self._next(RATES, user)
+        return origin, Rating(name, f"u{user}", item, origin.timestamp, stars)
+
+    def _next(self, topic: str, user: int) -> tuple[Origin, str]:
+        """Return where the next event of a user stands, and its id."""
+        self._sent += 1
         partition = user % self._partitions
         offset = self._offsets.get((topic, partition), 0)
         self._offsets[topic, partition] = offset + 1
-        return Origin(topic, partition, offset, ts), event
+        return Origin(topic, partition, offset, BEGIN_MS + 40 * self._sent), f"event-{self._sent:030d}"
 
     def batch(self, users: Sequence[int]) -> list[RawRecord]:
         """Return one record of each of these users, as Kafka would deliver it."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,7 +32,7 @@ from streams.state.store import State
 __all__ = ["PartitionDuty", "counted_us", "learnt_us", "partition_duty", "warm_partitions"]
 
 WARM_ITEMS = 1000  # of each partition and topic: as many as merging reads
-USER_EVENTS = 10  # of each user, all of them a newcomer's
+USER_ITEMS = 5  # of each user: all events are a newcomer's
 TOGETHER = 1000
 REPEATS = 7
 READ = 2000  # records that the scorekeeper takes at once
@@ -61,18 +61,18 @@ class PartitionDuty:
 
 
 async def warm_partitions(state: State, catalogue: Catalogue, partitions: int) -> None:
-    """Let ``WARM_ITEMS`` items trend in each topic of each partition."""
+    """Let ``WARM_ITEMS`` items trend among watches and among ratings of each partition, with newcomers as with all."""
     items = [*catalogue.items][:WARM_ITEMS]
     stream = EventStream(items, np.random.default_rng(0), partitions)
-    of_a_user = len(items) * 2 // USER_EVENTS  # twice, as half of the events are of the other topic
     events = (
-        (user * partitions + partition, item)
+        (*one, ())
         for partition in range(partitions)
-        for user, some in zip(range(of_a_user), cycle(_batched(items, USER_EVENTS)), strict=False)
+        for user, some in enumerate(_batched(items, USER_ITEMS))
         for item in some
+        for one in stream.liked(user * partitions + partition, item)
     )
     for some in _batched(events, TOGETHER):
-        await state.apply([(*stream.event(*one), ()) for one in some])
+        await state.apply(some)
 
 
 async def partition_duty(state: State, catalogue: Catalogue, partitions: int, server: Any) -> PartitionDuty:
