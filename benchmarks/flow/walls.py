@@ -15,8 +15,10 @@ Items are grown as in ``benchmarks/learning/retrieval.py``, from a network train
 are no good, and cost what good ones cost. One thread for products, as a worker has.
 
 The second table has what is done again and again by one worker, or by each, and depends on how many partitions there
-are, all with 1,000 trending items in each topic. The last lines are the processes of which there is one: what an event
-costs the trainer to read, and the scorekeeper to count beside its list.
+are, all with 1,000 items that trend among watches and among ratings. The last lines are the processes of which there is
+one: what an event costs the trainer to read, and the scorekeeper to count beside its list.
+
+All of it takes about eight minutes of two quiet cores, 6 GB for a million users and then 6 GB for a million items.
 """
 
 import asyncio
