@@ -12,7 +12,7 @@ import click
 import orjson
 
 from commands.parts.options import address_options, given_settings, partitions_option
-from commands.parts.telling import say_next
+from commands.parts.telling import progress_lines, say_next
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -165,18 +165,17 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
 
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]} events/s"), TimeRemainingColumn())
-    began = told_at = time.monotonic()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    began, said = time.monotonic(), ["rebuild: no event applied yet"]
+    with (
+        progress_lines(lambda: said[0], every_s=LINE_S),
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar,
+    ):
         task = bar.add_task("rebuild", total=None, rate="0")
 
         def tell(done: int, total: int) -> None:
-            nonlocal told_at
-            now = time.monotonic()
-            rate = f"{done / max(now - began, 1e-3):,.0f}"
+            rate = f"{done / max(time.monotonic() - began, 1e-3):,.0f}"
+            said[0] = f"rebuild: {done:,} of {total:,} events, {rate} events/s"
             bar.update(task, completed=done, total=total, rate=rate)
-            if not console.is_terminal and now - told_at >= LINE_S:
-                told_at = now
-                _tell(f"{done:,} of {total:,} events, {rate} events/s")
 
         yield tell
 

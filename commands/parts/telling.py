@@ -6,6 +6,8 @@ which variable an address is of, and where that is from.
 
 import os
 import shlex
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,9 +17,10 @@ from commands.parts.configuration import Configuration
 from streams.errors import ClusterAway, NoCluster, StateAway, StreamError
 from streams.settings import VARIABLES, Settings, without_password
 
-__all__ = ["address_cure", "say_next", "waiting", "with_cure"]
+__all__ = ["address_cure", "progress_lines", "say_next", "waiting", "with_cure"]
 
 GIVEN = "reelstream.given"  # where ``reelstream.py`` keeps the words behind a command
+LINE_S = 30.0  # between two lines of work that goes on
 STARTERS = ("up", "stack", "demo")  # which start servers of their own where the variables name none
 _URLS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 _UNSET = f"unset {VARIABLES['kafka']} {VARIABLES['redis']} {VARIABLES['registry']}"
@@ -36,7 +39,7 @@ def say_next(*words: str, why: str = "") -> None:
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal's stderr what is being done, with the seconds, and leave nothing behind.
+    """Show on stderr what is being done, with the seconds: on a terminal all the time, and nothing stays behind.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]
 
     Yields
     ------
-    A function that says more, such as how many are done; elsewhere than on a terminal nothing is shown.
+    A function that says more, such as how many are done; elsewhere than on a terminal only what takes long is told.
     """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -53,13 +56,47 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     is_off = quiet or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=is_off, redirect_stdout=False) as bar:
+    told = [what]
+    with (
+        progress_lines(lambda: told[0], quiet=quiet),
+        Progress(*columns, console=console, transient=True, disable=is_off, redirect_stdout=False) as bar,
+    ):
         task = bar.add_task(what, total=None)
 
         def say(more: str) -> None:
-            bar.update(task, description=f"{what}: {more}")
+            told[0] = f"{what}: {more}"
+            bar.update(task, description=told[0])
 
         yield say
+
+
+@contextmanager
+def progress_lines(text: Callable[[], str], *, quiet: bool = False, every_s: float | None = None) -> Iterator[None]:
+    """Print a line on stderr now and then while the block is at work, unless that is a terminal, which shows a bar.
+
+    Parameters
+    ----------
+    text : returns what is done by now; the time since the beginning is put behind it. Called in another thread.
+    quiet : whether nothing is printed.
+    every_s : seconds between two lines, ``LINE_S`` by default; work that takes less prints none.
+    """
+    if quiet or click.get_text_stream("stderr").isatty():
+        yield
+        return
+    wait_s = LINE_S if every_s is None else every_s
+    began, is_over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not is_over.wait(wait_s):
+            click.echo(f"{text()}, {_duration(time.monotonic() - began)}", err=True)
+
+    thread = threading.Thread(target=tell, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def with_cure(context: click.Context | None, error: StreamError) -> StreamError:
@@ -101,6 +138,13 @@ def _is_given(name: str, words: tuple[str, ...]) -> bool:
     option = f"--{name}"
     is_url = name == "redis" and any(word.startswith(_URLS) for word in words)
     return is_url or any(word == option or word.startswith(f"{option}=") for word in words)
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as people read them: ``40 s``, ``2 min 5 s``, ``1 h 3 min``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _unreached(error: StreamError) -> str | None:

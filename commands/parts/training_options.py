@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.parts.telling import progress_lines
+
 if TYPE_CHECKING:
     from model.training.fit import Progress, Step, TrainingConfig
 
@@ -18,6 +20,7 @@ LARGE = 300_000  # events from which larger batches leave enough steps
 LONG = 4_000_000  # events up to which a step has 64 windows; from there on it grows with the log
 MAX_BATCH = 512  # windows; each step moves all rows of all tables, of 200,000 users for a fifth of a second
 EPOCH_EVENTS = 8_000_000  # that an epoch predicts at most: of a longer log a random part, another one each time
+PREPARING = "training: counting what the log holds"  # until the first step; of a long log for many minutes
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -68,18 +71,43 @@ def training_of(events: int, epochs: int = EPOCHS, negatives: int = NEGATIVES) -
 
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator["Progress | None"]:
-    """Yield a call-back that moves a bar on stderr, or None to stay quiet."""
+    """Yield a call-back that moves a bar on stderr, elsewhere than on a terminal lines; or None to stay quiet."""
     if quiet:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps, loss {task.fields[loss]:.3f}"))
-    with Progress("training", *columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("training", total=None, loss=float("nan"))
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+    last: list[Step] = []
+
+    def said() -> str:
+        return f"training: {_said(last[-1])}" if last else PREPARING
+
+    with (
+        progress_lines(said),
+        Progress(
+            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        ) as bar,
+    ):
+        task = bar.add_task(PREPARING, total=None, said="")
 
         def show(step: "Step") -> None:
-            bar.update(task, completed=step.number, total=step.of, loss=step.loss)
+            last[:] = [step]
+            bar.update(
+                task, description="training", completed=step.number, total=step.of, said=f"steps, loss {step.loss:.3f}"
+            )
 
         yield show
+
+
+def _said(step: "Step") -> str:
+    return f"step {step.number:,} of {step.of:,}, loss {step.loss:.3f}"

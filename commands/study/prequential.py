@@ -20,7 +20,7 @@ from commands.parts.prequential_options import (
     stream_options,
 )
 from commands.parts.running import require_torch
-from commands.parts.telling import say_next
+from commands.parts.telling import progress_lines, say_next
 from streams.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[Seco
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-    bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    console = Console(stderr=True)
+    bars = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
     tasks: list[Any] = []
 
     def show(beside: "SecondProcess") -> None:
@@ -185,8 +186,12 @@ def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[Seco
         bars.update(tasks[0], completed=run.done, said=_said(run))
         bars.update(tasks[1], completed=beside.done)
 
+    def told() -> str:
+        return f"prequential: {run.done:,} of {len(run.stream):,} events, {_said(run)}"
+
     try:
-        yield show
+        with progress_lines(told):
+            yield show
     finally:
         bars.stop()
 

@@ -11,7 +11,7 @@ import click
 
 from commands.parts.log_options import log_options, taken_log_options, tell_notes
 from commands.parts.options import partitions_option
-from commands.parts.telling import say_next, waiting
+from commands.parts.telling import progress_lines, say_next, waiting
 from streams.errors import SettingsError, StreamError
 from streams.settings import Settings
 
@@ -169,7 +169,7 @@ def _row(not_taken: "UndeliveredRecord") -> dict[str, str]:
 
 @contextmanager
 def _progress_bar(total: int) -> Iterator["DeliveryProgress"]:
-    """Show deliveries, their rate and the event date on stderr, if that is a terminal."""
+    """Show deliveries, their rate and the event date on stderr: a bar on a terminal, else a line now and then."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -181,12 +181,17 @@ def _progress_bar(total: int) -> Iterator["DeliveryProgress"]:
         TextColumn("{task.fields[rate]} events/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    said = ["replay: no event delivered yet"]
+    with (
+        progress_lines(lambda: said[0]),
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar,
+    ):
         task = bar.add_task("replay", total=total, date="", rate="0")
 
         def tell(n: int, ts: int) -> None:
             speed = bar.tasks[0].finished_speed or bar.tasks[0].speed or 0.0
             date = datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+            said[0] = f"replay: {n:,} of {total:,} events, up to {date}"
             bar.update(task, completed=n, date=date, rate=f"{speed:,.0f}")
 
         yield tell

@@ -10,7 +10,7 @@ import click
 
 from commands.parts.drawing import drawing_module
 from commands.parts.prequential_options import StreamOptions, learn_first_version, prepare_replay, stream_options
-from commands.parts.telling import say_next
+from commands.parts.telling import progress_lines, say_next
 from streams.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,8 +101,12 @@ def _hits(run: "PrequentialRun", name: str, options: StreamOptions) -> "np.ndarr
         learn_first_version(run, quiet=options.quiet)
     else:
         run.warm_up(run.stream.warm)
-    with Progress(console=Console(stderr=True), disable=options.quiet) as bar:
-        task = bar.add_task(name, total=len(run.stream))
+    console, of = Console(stderr=True), len(run.stream)
+    with (
+        progress_lines(lambda: f"threshold: {name}, {run.done:,} of {of:,} events", quiet=options.quiet),
+        Progress(console=console, disable=options.quiet or not console.is_terminal) as bar,
+    ):
+        task = bar.add_task(name, total=of)
         for _ in run.blocks():
             bar.update(task, completed=run.done)
     return np.isfinite(run.track.ranks)
