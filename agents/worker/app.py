@@ -214,7 +214,7 @@ def join_worker(
 
     forgetter = StateForgetter(settings, state)
     state.merges = forgetter.feed.merges
-    exposes = config.serving.expose > 0.0
+    new_items = NewItemsFinder(state, refresh, config.exposure, settings.partitions, leads, current)
     queries = QueriesFollower(config.queries, refresh, current, state)
     titles = CataloguePublisher(state, refresh, leads, current, thread)
     life_reporter = LifeReporter(life, report, rejections, metrics, driver.lag)
@@ -250,7 +250,7 @@ def join_worker(
             FeedLetters(state, refresh, leads, forgetter.feed, DATA_REQUESTS_REJECTED, driver.publisher, rejections),
             HintLiftsFollower(state, refresh, current),
             UserCensus(state, refresh.census_s, leads, report),
-            *([NewItemsFinder(state, refresh, config.exposure, settings.partitions, current)] if exposes else []),
+            *([new_items] if config.serving.expose > 0.0 else []),
         ),
         rejections=rejections,
         report=report,

@@ -210,7 +210,7 @@ class UserCensus:
 
 
 class NewItemsFinder:
-    """Follows which new items are the most promising.
+    """Follows which new items are the most promising; the worker that leads looks for them first.
 
     Parameters
     ----------
@@ -218,23 +218,37 @@ class NewItemsFinder:
     config : how often.
     exposure : which items are new, and how they are judged.
     partitions : of the event topics.
+    leads : whether this worker does now what only one should do.
     current : the recommender whose new items are replaced.
     """
 
     is_needed_to_serve = False
 
     def __init__(
-        self, state: State, config: RefreshConfig, exposure: ExposureConfig, partitions: int, current: Current
+        self,
+        state: State,
+        config: RefreshConfig,
+        exposure: ExposureConfig,
+        partitions: int,
+        leads: Callable[[], bool],
+        current: Current,
     ) -> None:
         self._state = state
         self._config = exposure
         self._partitions = partitions
+        self._leads = leads
         self._current = current
         self._catalogue = Catalogue()
         self._newest: tuple[str, ...] = ()
         self.period_s = config.new_items_s
 
     async def refresh(self) -> None:
+        """Find them where it is ours to do, and read."""
+        if self._leads():
+            await self._find()
+        self._current.recommender = self._current.recommender.with_new(await self._state.new_items())
+
+    async def _find(self) -> None:
         """Look at the newest items of the catalogue; those that had another id are not new."""
         catalogue = self._current.recommender.catalogue
         if catalogue is not self._catalogue:
@@ -243,5 +257,4 @@ class NewItemsFinder:
         if not self._newest:
             return
         evidence = await self._state.exposure(self._partitions, self._newest)
-        new = most_promising(self._newest, evidence, self._config)
-        self._current.recommender = self._current.recommender.with_new(new)
+        await self._state.put_new_items(most_promising(self._newest, evidence, self._config))

@@ -277,11 +277,17 @@ def show(lines: Sequence[Line], duties: Sequence[PartitionDuty], singles: dict[s
         table.add_row(*of_line, *(f"{figure:.0f}" for figure in figures), *held)
     console.print(table)
     if duties:
-        every = ("merge trending, 1 s, leader", "newest items, 5 s, each worker", "trending, 1 s, each worker")
+        every = (
+            "merge trending, 1 s, leader",
+            "newest items, 5 s, leader",
+            "new items, 5 s, each worker",
+            "trending, 1 s, each worker",
+        )
         table = Table("partitions", *(f"{what}: {who}" for what in every for who in ("worker", "Redis")), title="ms")
         for duty in duties:
-            values = [duty.merge, duty.merge_redis, duty.look, duty.look_redis, duty.follow, duty.follow_redis]
-            table.add_row(str(duty.partitions), *(f"{value:.1f}" for value in values))
+            of_one = [duty.merge, duty.merge_redis, duty.look, duty.look_redis]
+            of_each = [duty.show, duty.show_redis, duty.follow, duty.follow_redis]
+            table.add_row(str(duty.partitions), *(f"{value:.2f}" for value in (*of_one, *of_each)))
         console.print(table)
     if lines:
         sent = lines[0].stages

@@ -23,6 +23,7 @@ __all__ = [
     "MODEL",
     "MODEL_MOVES",
     "MODEL_ROUNDS",
+    "NEW_ITEMS",
     "OVERRIDES",
     "QUALITY",
     "QUALITY_SERIES",
@@ -54,6 +55,7 @@ ALL_USERS = "user:{*}"  # matches the hash of every user, and of these keys no o
 CATALOG = "catalog:items"
 CATALOG_REJECTED = "catalog:rejected"
 CATALOG_RENAMED = "catalog:renamed"
+NEW_ITEMS = "catalog:new"
 HINTS_REJECTED = "hints:rejected"
 DATA_REQUESTS_REJECTED = "topics:data-requests:rejected"  # bad records of data-requests
 HINT_LIFTS = "hints:lifts"

@@ -29,6 +29,7 @@ from streams.state.keys import (
     HOLD,
     MODEL,
     MODEL_MOVES,
+    NEW_ITEMS,
     OVERRIDES,
     QUALITY,
     QUALITY_SERIES,
@@ -198,7 +199,13 @@ _CHOICES = _rights(
     ("HLEN", OVERRIDES),
     ("HGETALL", OVERRIDES),
 )
-_NEW_ITEMS = _rights("places for new items", ("HMGET", _PARTITION.watches, ""), ("GET", QUALITY))
+_EXPOSURE = _rights(
+    "places for new items",
+    ("HMGET", _PARTITION.watches, ""),
+    ("GET", QUALITY),
+    ("SET", NEW_ITEMS, "", "EX", 1),
+    ("GET", NEW_ITEMS),
+)
 _FORGETTING = _rights(
     "forgetting users",
     ("DEL", _USER.profile),
@@ -278,7 +285,7 @@ _OF_ROLE: dict[str, tuple[_Right, ...]] = {
         *_POINTER,
         *_TOPICS,
         *_CHOICES,
-        *_NEW_ITEMS,
+        *_EXPOSURE,
         *_FORGETTING,
         *_MERGING,
         *_rights("waiting for a rebuild", ("EXISTS", HOLD)),

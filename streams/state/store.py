@@ -23,7 +23,7 @@ from model.experiment import Experiment
 from model.history import Mode, Profile
 from model.joined_history import is_hidden, joined_history
 from model.kinds import DEFAULT_KINDS, KindTable
-from model.ranking.exposure import ExposureEvidence
+from model.ranking.exposure import ExposureEvidence, NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.renames import NO_RENAMES, Renames
 from model.similar import SimilarItems
@@ -55,7 +55,7 @@ from streams.state.calls import (
     user_call,
 )
 from streams.state.experiments import MAX_OVERRIDES, decode_experiment, decode_overrides
-from streams.state.exposure import read_exposure
+from streams.state.exposure import read_exposure, read_new_items, write_new_items
 from streams.state.kept_lists import NOTHING_RENAMED, DroppedItems, UserCounts, count_users, drop_from_lists
 from streams.state.keys import (
     CATALOG,
@@ -461,6 +461,16 @@ class State:
         """Return what is known of items that may be new; see ``streams.state.exposure``."""
         with answered(f"state: reading what is known of {len(item_ids)} items"):
             return await read_exposure(self._client, partitions, item_ids)
+
+    async def put_new_items(self, new: Iterable[NewItem]) -> None:
+        """Write which new items lists may show; see ``streams.state.exposure``."""
+        with answered("state: writing new items"):
+            await write_new_items(self._client, new)
+
+    async def new_items(self) -> tuple[NewItem, ...]:
+        """Return them; there are none where no worker has looked lately."""
+        with answered("state: reading new items"):
+            return await read_new_items(self._client)
 
     async def newcomers(self, n: int) -> tuple[tuple[str, float], ...]:
         """Return the n items that are hottest among newcomers with their heat, hottest first."""

@@ -20,7 +20,7 @@ from benchmarks.flow.parts.crowd import BEGIN_MS, EventStream
 from benchmarks.flow.parts.stages import MICRO, Clock
 from model.catalogue import Catalogue
 from model.kinds import DEFAULT_KINDS
-from model.ranking.exposure import ExposureConfig
+from model.ranking.exposure import ExposureConfig, most_promising
 from model.training.learner import Learner
 from streams.kafka.topics import RECOMMENDATIONS
 from streams.reading.data_requests import DataRequestsFeed
@@ -47,7 +47,8 @@ class PartitionDuty:
     ----------
     partitions : of each topic.
     merge, merge_redis : of merging trending, which one worker does every second.
-    look, look_redis : of looking at the newest items, which each worker does every five seconds.
+    look, look_redis : of looking at the newest items, which one worker does every five seconds.
+    show, show_redis : of reading which of them lists may show, which each worker does every five seconds.
     follow, follow_redis : of reading trending, which each worker does every second.
     """
 
@@ -56,6 +57,8 @@ class PartitionDuty:
     merge_redis: float
     look: float
     look_redis: float
+    show: float
+    show_redis: float
     follow: float
     follow_redis: float
 
@@ -83,11 +86,16 @@ async def partition_duty(state: State, catalogue: Catalogue, partitions: int, se
         with clock.measuring("merge"):
             await state.merge_trending(partitions, catalogue)
         with clock.measuring("look"):
-            await state.exposure(partitions, newest)
+            evidence = await state.exposure(partitions, newest)
+            await state.put_new_items(most_promising(newest, evidence))
+        with clock.measuring("show"):
+            await state.new_items()
         with clock.measuring("follow"):
             await state.trending(config.trending)
             await state.newcomers(config.trending)
-    found = [one(name, 1000.0) for name in ("merge", "look", "follow") for one in (clock.our_us, clock.server_us)]
+    found = [
+        one(name, 1000.0) for name in ("merge", "look", "show", "follow") for one in (clock.our_us, clock.server_us)
+    ]
     return PartitionDuty(partitions, *found)
 
 

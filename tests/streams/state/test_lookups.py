@@ -16,6 +16,7 @@ from model.experiment import Arm, Experiment
 from model.history import Interaction
 from model.kinds import DEFAULT_KINDS, EventKind, KindTable
 from model.metrics.live import PublishedList, Scoreboard
+from model.ranking.exposure import NewItem
 from model.ranking.hint_lifts import HintLifts
 from model.similar import SimilarItems
 from streams.errors import StateError
@@ -64,6 +65,7 @@ KEYS = {
     "hot:genres": "set",
     "similar:<item>": "string",
     "catalog:items": "hash",
+    "catalog:new": "string",
     "catalog:renamed": "hash",
     "catalog:rejected": "hash",
     "catalog:sentence:<digest>": "string",
@@ -104,6 +106,7 @@ async def written(redis_url):
     await state.store_lists([StoredList("u{1}", 4, "personalized", LIST, {"77": 1.0})])
     await state.merge_trending(4, films)
     await state.put_catalogue(films)
+    await state.put_new_items([NewItem("11", 0.01, 0.03)])
     await state.put_renames({"9": "10", "1": "10"})
     await state.put_similar({"10": SimilarItems((("11", 0.25),), (("11", 1.0),), (("11", 0.625),))})
     await state.move_model(ModelPointer("v1", "file:///models/v1", 5))

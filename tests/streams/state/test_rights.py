@@ -123,6 +123,8 @@ async def test_what_the_lines_grant_is_all_that_a_worker_sends(as_user):
         await state.note_rejected(key, {0: 1})
         await state.rejected(key)
     await state.exposure(1, ["i"])
+    await state.put_new_items(())
+    await state.new_items()
     await state.hint_lifts()
     await state.put_similar({"i": SimilarItems((("j", 0.5),), (), ())})
     await state.move_model(ModelPointer("v", "m", 1))
