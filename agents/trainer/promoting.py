@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Literal
 
 from agents.trainer.events import TrainingEvents
-from agents.trainer.figures import figures_of
 from agents.trainer.pointer import PointerKeeper
-from agents.trainer.report import TrainerReport
+from agents.trainer.report import TrainerReport, figures_of
 from agents.trainer.versions import VersionKeeper
 from model.training.gate import GateVerdict
 from model.training.rounds import Candidate

@@ -1,4 +1,4 @@
-"""Rounds of learning: when one is due, how it is run, and what is said of it."""
+"""Rounds of learning: how one is run, and what is said of it."""
 
 import asyncio
 import logging
@@ -15,10 +15,9 @@ from agents.trainer.announcer import Announcer
 from agents.trainer.blame import Blame
 from agents.trainer.config import TrainerConfig
 from agents.trainer.events import TrainingEvents
-from agents.trainer.figures import figures_of
 from agents.trainer.hints import HintTeacher
 from agents.trainer.promoting import Promoted, Promoter
-from agents.trainer.report import TrainerReport
+from agents.trainer.report import TrainerReport, figures_of
 from model.training.gate import GateVerdict, gate
 from model.training.rounds import Candidate, run_round
 from model.training.update_scale import UpdateScale
@@ -44,7 +43,7 @@ class Rounds:
 
     Parameters
     ----------
-    config : when to train, and how.
+    config : how to train.
     events : what is learnt.
     feed : the catalogue as it is now.
     promoter : lets a candidate serve.
@@ -77,17 +76,6 @@ class Rounds:
         self._hints = hints
         self._took = took
         self._training = ThreadPoolExecutor(1)  # one thread for all rounds: the allocator keeps memory for each thread
-        self._ended_at = time.monotonic()
-
-    async def is_due(self) -> bool:
-        """Return whether to train now: enough is new, or enough time has passed, and nothing waits to be read."""
-        config, new = self._config, self._events.learner.new_events
-        if self._events.learner.champion is None:
-            due = new >= config.first_events
-        else:
-            waited = time.monotonic() - self._ended_at
-            due = new >= config.every_events or (new >= config.least_events and waited >= config.every_s)
-        return due and await self._events.lag() < config.every_events
 
     async def run(self) -> Outcome:
         """Run one round: train, gate, and do what the gate decides.
@@ -124,7 +112,6 @@ class Rounds:
             )
         self._report.training = False
         self._took(time.monotonic() - began)
-        self._ended_at = time.monotonic()
         return outcome
 
     async def _trained(self) -> tuple[Candidate, GateVerdict]:

@@ -1,8 +1,9 @@
 """The trainer process: collects events, fine-tunes, gates, stores a version, and lets the workers follow it.
 
 A process of its own, so that training never delays a list; a plain consumer rather than a Faust agent, because
-what it acknowledges is not a batch that it has seen but a version that it has stored. ``events`` reads, ``rounds`` says
-when to train and what becomes of it, ``promoting`` and ``blame`` let versions serve, through ``pointer``.
+what it acknowledges is not a batch that it has seen but a version that it has stored. ``events`` reads, ``schedule``
+says when to train and ``rounds`` what becomes of it, ``promoting`` and ``blame`` let versions serve, through
+``pointer``.
 """
 
 import logging
@@ -24,6 +25,7 @@ from agents.trainer.pointer import PointerKeeper
 from agents.trainer.promoting import Promoter
 from agents.trainer.report import TrainerReport
 from agents.trainer.rounds import Rounds
+from agents.trainer.schedule import RoundSchedule
 from agents.trainer.versions import VersionKeeper
 from streams.connected import connected
 from streams.kafka import topics
@@ -80,6 +82,7 @@ class Trainer:
         self._events = events = TrainingEvents(
             settings, config, self._reader, retry, report, asked, lambda: feed.catalogue.renames
         )
+        self._schedule = RoundSchedule(config, events, report)
         self._forgetter = LearnerForgetter(settings.registry, asked, events, report)
         self._versions = versions = VersionKeeper(settings.registry, config, pointer, state, report)
         self._blame = Blame(config, versions, pointer, announcer, report)
@@ -119,7 +122,7 @@ class Trainer:
         while True:
             await self._events.read()
             await self._forgetter.carry_out()
-            if await self._rounds.is_due():
+            if await self._schedule.is_due():
                 await (self._take_up() if await self._has_moved() else self._round())
 
     async def _take_up(self) -> None:
@@ -170,6 +173,7 @@ class Trainer:
 
     async def _round(self) -> None:
         outcome = await self._rounds.run()
+        self._schedule.note_ended()
         if outcome == "tuned":
             return
         scale = self._events.learner.update_scale

@@ -50,6 +50,7 @@ __all__ = [
     "REDIS_USED",
     "ROUNDS",
     "ROUND_SECONDS",
+    "ROUND_WAITS",
     "SCORED_RECORDS",
     "STAGE_SECONDS",
     "STAGE_WORKED",
@@ -210,6 +211,11 @@ ROUNDS = Family(
     "reelstream_rounds", "counter", "Rounds by what became of them: the gate's verdict, or failed.", ("outcome",)
 )
 ROUND_SECONDS = Family("reelstream_round_seconds", "histogram", "Seconds of a round.", (), _ROUND)
+ROUND_WAITS = Family(
+    "reelstream_round_waits_seconds",
+    "gauge",
+    "Seconds for which a round that is due has waited for events to be read; 0 where none waits.",
+)
 TRAINING = Family("reelstream_training", "gauge", "1 while a round runs.")
 GATE_HIT_RATE = Family(
     "reelstream_gate_hit_rate", "gauge", "HR@10 of the last gate's events, by who ranked them.", ("ranker",)

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from agents.retry import Retry
 from agents.trainer.events import TrainingEvents
 from agents.trainer.report import TrainerReport
+from agents.trainer.schedule import RoundSchedule
 from agents.trainer.trainer import TRAINER_GROUP, Trainer, TrainerConfig
 from model.catalogue import Catalogue
 from model.metrics.paired_lead import PairedLead
@@ -389,6 +390,36 @@ async def test_a_users_own_middle_outlives_a_restart(install, tallied, is_liked)
         await reader.stop()
     learnt = events.learner.material(Catalogue()).histories["u"]
     assert [one.is_positive for one in learnt] == [is_liked] * 4
+
+
+async def test_a_round_waits_for_what_kafka_still_holds(install, caplog):
+    """With 120 of 220 events read a round of 100 is due; the other 100 are too many for it, and are said as such."""
+    installation, now = install(), 0.0
+    settings, report = installation.settings, TrainerReport()
+    config = TrainerConfig(every_events=100, first_events=100)
+    sent = chains(22, 10, seed=9)
+    reader = EventReader(settings, "waiting")
+    installation.send_all("watch-events", sent[:120])
+    await reader.start()
+    try:
+        events = TrainingEvents(settings, config, reader, Retry("trainer"), report, DataRequestsFeed(settings))
+        await events.begin()
+        schedule = RoundSchedule(config, events, report, lambda: now)
+        while report.events < 120:
+            await events.read()
+        assert await schedule.is_due()
+        installation.send_all("watch-events", sent[120:])
+        assert not await schedule.is_due()
+        now = 10.0
+        assert not await schedule.is_due()
+        assert "round.waits for 10 s: fewer than 100 events that are not read yet" in caplog.text
+        assert (report.round_waits_s, "got 100; " in caplog.text) == (10.0, True)
+        while report.events < 220:
+            await events.read()
+        assert await schedule.is_due()
+        assert report.round_waits_s is None
+    finally:
+        await reader.stop()
 
 
 async def test_a_lost_pointer_is_put_back(install, until):

@@ -11,6 +11,7 @@ from web.page.cards import Actions, ItemCard
 from web.page.elements import Tag
 from web.page.frame import Announcer
 from web.page.looking import tried
+from web.page.operator.processes import Processes
 from web.page.operator.quality import picture
 from web.page.visitor.live_list import LiveList
 from web.page.words import badge_of
@@ -121,6 +122,18 @@ def test_whatever_went_wrong_is_told(error, told, caplog):
 
     assert asyncio.run(tried(look)) == told
     assert [record.exc_info[1] for record in caplog.records] == ([error] if isinstance(error, ValueError) else [])
+
+
+@pytest.mark.usefixtures("on_page")
+def test_a_trainer_whose_rounds_wait_is_shown_as_waiting():
+    """It lives and is at no fault, yet makes no version: the row says for how long, and how much is not read."""
+    report = {"lag": 54321, "training": False, "model_version": "v7", "fault": None}
+    shown = []
+    for waits in (None, 71.2):
+        part = Processes()
+        part.show({"trainer": {"host:1": report | {"round_waits_s": waits}}})
+        shown.append([one.text for one in part._body.descendants() if isinstance(one, Tag) and one.text][-2:])
+    assert shown == [["well", "on v7"], ["waiting", "no version was made for 71 s, as 54,321 events are not read yet"]]
 
 
 def test_a_mark_stands_where_a_version_was_let_serve():

@@ -52,7 +52,7 @@ def _rows(role: str, reports: Mapping[str, Mapping[str, Any]]) -> list[tuple[str
 def _health(report: Mapping[str, Any]) -> tuple[str, str]:
     if report.get("fault"):
         return "at fault", "bad"
-    if report.get("kafka_away_s") or report.get("unloaded") or report.get("held"):
+    if any(report.get(reason) for reason in ("kafka_away_s", "unloaded", "held", "round_waits_s")):
         return "waiting", "warn"
     return "well", "good"
 
@@ -64,6 +64,9 @@ def _says(report: Mapping[str, Any]) -> str:
         return f"Kafka has not answered for {report['kafka_away_s']:.0f} s"
     if report.get("unloaded"):
         return f"version {report['unloaded']} cannot be loaded"
+    if report.get("round_waits_s"):
+        unread = f"{report.get('lag', 0):,} events are not read yet"
+        return f"no version was made for {report['round_waits_s']:.0f} s, as {unread}"
     version = report.get("model_version")
     parts = ["training now"] if report.get("training") else []
     parts += [f"on {version}"] if version else []
