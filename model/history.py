@@ -71,6 +71,9 @@ class Profile:
     groups : groups of people that the user's hints name, where there are hints (``model.hints``).
     impressions : item to how often the user was shown it, where that is counted (``model.reranking.impressions``).
     withdrawn : how many events were taken back after they had been applied; they are in none of the numbers above.
+    began : names a record that the user's own history began with; empty where there is none, or where that is not
+        known. Somebody who was forgotten and comes back begins with another one. It is no part of what was done, so
+        profiles that differ in it alone are equal.
     """
 
     user_id: str
@@ -88,6 +91,7 @@ class Profile:
     groups: tuple[str, ...] = ()
     impressions: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     withdrawn: int = 0
+    began: str = field(default="", compare=False)
 
     @property
     def sequence(self) -> int:

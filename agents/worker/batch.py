@@ -33,7 +33,6 @@ from agents.worker.runtime import Worker
 from streams.errors import StateMoved
 from streams.reading.fetched import batches, records_in
 from streams.reading.range_reader import range_reader
-from streams.records.codec import encode
 from streams.records.data_requests import DataRequest
 from streams.records.decoding import DecodedBatch, RawRecord, Rejected, decode_batch
 from streams.records.records import Origin, Withdrawal
@@ -345,16 +344,7 @@ async def publish(
 
     The mode is kept after its change was published: a crash in between repeats the announcement.
     """
-    lists = [
-        StoredList(
-            one.recommendation.user_id,
-            one.recommendation.sequence,
-            one.mode,
-            encode(one.recommendation),
-            one.impressions,
-        )
-        for one in answers
-    ]
+    lists = [answer.stored() for answer in answers]
     changes = [answer.change for answer in answers if answer.change is not None]
     await worker.publisher().publish([(one.user_id, one.body) for one in lists], changes, rejected, headers)
     worker.rejections.note(rejected)

@@ -32,14 +32,12 @@ from model.ranking.recommender import Recommender
 from replay.datasets.dataset import Dataset
 from replay.datasets.readers import read_dataset
 from replay.schedule import plan
-from streams.records.codec import encode
 from streams.records.records import Event, Origin
 from streams.redis.connection import connect
 from streams.serving.budget import Breaker, BreakerConfig, BudgetedScorer
 from streams.serving.lists import Serving, ServingConfig, Trigger
 from streams.stack.ports import settle_ports
 from streams.stack.valkey import Valkey, find_server
-from streams.state.calls import StoredList
 from streams.state.store import State
 
 BATCH = 512
@@ -87,11 +85,7 @@ async def fill(client: Any, dataset: Dataset, limit: int) -> dict[str, int]:
     for start in range(0, len(users), BATCH):
         profiles = (await state.profiles(users[start : start + BATCH])).values()
         wanted = [(one, Trigger.of_event(Origin("rate-events", 0, start), "e" * 16, 0)) for one in profiles]
-        lists = [
-            StoredList(one.recommendation.user_id, one.recommendation.sequence, one.mode, encode(one.recommendation))
-            for one in await serving.answer(recommender, wanted)
-        ]
-        await state.store_lists(lists)
+        await state.store_lists([one.stored() for one in await serving.answer(recommender, wanted)])
     scoring.close()
     return dict(n_of)
 

@@ -20,9 +20,11 @@ from model.renames import Renames
 from model.reranking.diversified import DiversityConfig
 from model.reranking.impressions import impressions_after
 from model.wishes.wishes import NO_WISHES, Wishes
+from streams.records.codec import encode
 from streams.records.decoding import RefusedRequest
 from streams.records.records import ListedItem, ListMode, ModeChange, Origin, Recommendation, Tier, recommendation_id
 from streams.serving.renamed import listed_today, without_hidden
+from streams.state.calls import StoredList
 
 T = TypeVar("T")
 Asked = Sequence[CatalogueWishes | None]  # as wishes were read; None for a list like any other
@@ -130,12 +132,19 @@ class Answer:
     mode : decided for the user.
     change : of the mode, if there was one.
     impressions : what the user was shown so far, this list included; None where what is kept of it stays.
+    began : ``Profile.began`` of the user; None where no user was looked at.
     """
 
     recommendation: Recommendation
     mode: Mode
     change: ModeChange | None
     impressions: Mapping[str, float] | None = None
+    began: str | None = None
+
+    def stored(self) -> StoredList:
+        """Return the list as it is kept to be looked up."""
+        made = self.recommendation
+        return StoredList(made.user_id, made.sequence, self.mode, encode(made), self.impressions, self.began)
 
 
 class Scorer(Protocol):
@@ -368,7 +377,8 @@ class Serving:
             candidates.version,
             trigger.described,
         )
-        return Answer(recommendation, candidates.mode, change if changed else None, self._impressions(profile, items))
+        shown = self._impressions(profile, items)
+        return Answer(recommendation, candidates.mode, change if changed else None, shown, profile.began)
 
     def _impressions(self, profile: Profile, items: Sequence[ListedItem]) -> Mapping[str, float] | None:
         """Return what a user was shown, with these items; where it is not counted, what was counted once is dropped."""

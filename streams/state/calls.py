@@ -57,7 +57,7 @@ __all__ = [
     "user_call",
 ]
 
-LIBRARY = "reelstream_v8"
+LIBRARY = "reelstream_v9"
 _PARTITIONS = 4096  # an event's score is offset * 4096 + partition; with three bits in its record exact below 2**38
 _RECORD = 8  # of which a record's score is a multiple, but for those bits
 _COUNTS, _POSITIVE, _NEWCOMERS = 4, 2, 1  # bits of a verdict
@@ -127,6 +127,8 @@ class StoredList:
     mode : decided for the user.
     body : its JSON.
     impressions : what the user was shown so far, this list included; None where what is stored of it stays.
+    began : ``Profile.began`` of the user as the list saw it: who was forgotten since and has come back keeps no such
+        list; None where nobody was forgotten.
     """
 
     user_id: str
@@ -134,6 +136,7 @@ class StoredList:
     mode: Mode
     body: bytes
     impressions: Mapping[str, float] | None = None
+    began: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +308,7 @@ def list_call(stored: StoredList, config: StateConfig) -> tuple[Any, ...]:
     return (
         "FCALL", f"{LIBRARY}_store_list", 4, keys.profile, keys.recs, keys.guests, keys.merged,
         stored.sequence, stored.mode, stored.body, config.idle_ms, impressions,
+        *(() if stored.began is None else (stored.began,)),
     )  # fmt: skip
 
 
@@ -348,6 +352,7 @@ def read_part(user_id: str, replies: Sequence[Any]) -> HistoryPart:
         MappingProxyType({genre: float(affinity) for genre, affinity in _texts(genres).items()}),
         impressions=MappingProxyType(orjson.loads(fields.get("impressions", "{}"))),
         withdrawn=int(fields.get("withdrawn", 0)),
+        began=fields.get("began", ""),
     )
     return HistoryPart(profile, items, _texts(decided))
 
@@ -475,9 +480,8 @@ def heat_of(event: Event, kinds: KindTable = DEFAULT_KINDS) -> float:
 
 
 def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
-    watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, _, _, recent, genres, shown, taken = (
-        fields
-    )
+    watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, _, _, *rest = fields
+    recent, genres, shown, taken, began = rest
     return Profile(
         user_id,
         watches,
@@ -493,4 +497,5 @@ def _profile(user_id: str, fields: Sequence[Any]) -> Profile:
         MappingProxyType(genres),
         impressions=MappingProxyType(shown),
         withdrawn=taken,
+        began=began,
     )

@@ -1,4 +1,4 @@
-#!lua name=reelstream_v8
+#!lua name=reelstream_v9
 
 -- What Redis itself does: every change of one user, or of one partition's item counters, as one atomic call.
 -- The caller names every key (KEYS): all of one slot, but for the positions that guard a user's call on a single server.
@@ -468,30 +468,31 @@ end
 
 -- A user as one JSON array:
 -- [watches, ratings, actions, rating_sum, first_ts, last_ts, mode, seen, hidden, verdicts, fresh, recent, genres,
--- impressions, withdrawn].
+-- impressions, withdrawn, began].
 local function render(keys, user, genres, verdicts, fresh, returned)
   return table.concat({
     '[', text(user.watches), ',', text(user.ratings), ',', text(user.actions), ',', text(user.rating_sum), ',',
     text(n_events(user) > 0 and user.first_ts or 0), ',', text(user.last_ts), ',', cjson.encode(user.mode), ',',
     redis.call('SCARD', keys[3]), ',', text(user.hidden), ',"', verdicts, '","', fresh, '",[',
     table.concat(recent_shown(keys, user, returned), ','), '],', cjson.encode(genres), ',', user.impressions, ',',
-    text(user.withdrawn), ']',
+    text(user.withdrawn), ',', cjson.encode(user.began), ']',
   })
 end
 
 local function read_user(key, positions)
   local stored = redis.call(
     'HMGET', key, 'watches', 'ratings', 'rating_sum', 'first_ts', 'last_ts', 'mode', 'renewed', 'actions', 'hidden',
-    'impressions', 'withdrawn', unpack(positions)
+    'impressions', 'withdrawn', 'began', unpack(positions)
   )
   local user = {
     watches = tonumber(stored[1] or 0), ratings = tonumber(stored[2] or 0), rating_sum = tonumber(stored[3] or 0),
     first_ts = tonumber(stored[4] or 0), last_ts = tonumber(stored[5] or 0), mode = stored[6] or COLD,
     renewed = stored[7], actions = tonumber(stored[8] or 0), hidden = tonumber(stored[9] or 0),
-    impressions = stored[10] or '{}', withdrawn = tonumber(stored[11] or 0),
+    impressions = stored[10] or '{}', withdrawn = tonumber(stored[11] or 0), began = stored[12] or '',
+    is_known = stored[5],
   }
   local at = {}
-  for i = 1, #positions do at[i] = tonumber(stored[11 + i] or -1) end
+  for i = 1, #positions do at[i] = tonumber(stored[12 + i] or -1) end
   return user, at
 end
 
@@ -517,12 +518,29 @@ local function count_into(user, batch, chosen)
   end
 end
 
+-- What a user began with: of the first records of each topic the one whose topic and partition come first by name, so that
+-- it does not depend on how topics interleave. Who is deleted and comes back begins with a later one, so it tells lists of
+-- before from those of since. Users whom an earlier release began have none.
+local function begin_user(user, batch, is_new)
+  for i, position in ipairs(batch.position) do
+    local place = string.sub(batch.positions[position], 4)
+    local is_first = not user.is_known and user.began == ''
+    if is_new[i] and (is_first or (user.began ~= '' and place < string.match(user.began, '(.*):'))) then
+      user.began = place .. ':' .. text(batch.offset[i])
+    end
+  end
+end
+
 local function write_user(key, user, positions, at)
   local fields = {
     'watches', text(user.watches), 'ratings', text(user.ratings), 'rating_sum', text(user.rating_sum),
     'first_ts', text(user.first_ts), 'last_ts', text(user.last_ts), 'actions', text(user.actions),
     'hidden', text(user.hidden),
   }
+  if user.began ~= '' then
+    fields[#fields + 1] = 'began'
+    fields[#fields + 1] = user.began
+  end
   if user.withdrawn > 0 then
     fields[#fields + 1] = 'withdrawn'
     fields[#fields + 1] = text(user.withdrawn)
@@ -664,6 +682,7 @@ local function apply(keys, args)
   end
   one_is_new = add_events(keys, user, genres, batch, adding, verdicts, length, half_life) or one_is_new
   if moved then
+    begin_user(user, batch, is_new)
     write_user(keys[1], user, batch.positions, at)
     -- keys that a withdrawal has emptied are made anew without an expiry
     renew_expiry(keys, args[6], user, one_is_new or n_kinds(user, genres) > before or user.withdrawn > 0)
@@ -679,14 +698,17 @@ end
 
 -- Put a user's list in place unless a newer one is there, and the mode it was published in with it. What the user was
 -- shown is put in place with a newer list alone: one that is stored again was counted before.
--- A guest who was merged into an account gets no list; an account may have the events of its guests alone.
+-- A guest who was merged into an account gets no list; an account may have the events of its guests alone. Nor does a
+-- list take its place that was made for who was forgotten since and has come back.
 -- keys: 1 profile, 2 recs, 3 guests, 4 merged   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten
--- (0 never), 5 impressions as JSON (empty to leave them)
+-- (0 never), 5 impressions as JSON (empty to leave them), 6 the event that the list's user began with, as apply told it,
+-- where that is to be looked at
 local function store_list(keys, args)
-  local of_user = redis.call('HMGET', keys[1], 'list_sequence', 'last_ts')
+  local of_user = redis.call('HMGET', keys[1], 'list_sequence', 'last_ts', 'began')
   local stored = tonumber(of_user[1] or -1)
   if tonumber(args[1]) < stored or redis.call('EXISTS', keys[4]) == 1 then return 0 end
   if not of_user[2] and redis.call('EXISTS', keys[3]) == 0 then return 0 end
+  if args[6] and args[6] ~= (of_user[3] or '') then return 0 end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
   if not of_user[2] and args[4] ~= '0' then redis.call('PEXPIRE', keys[1], args[4]) end
   if args[5] ~= '' and tonumber(args[1]) > stored then redis.call('HSET', keys[1], 'impressions', args[5]) end
@@ -1030,15 +1052,15 @@ local function model_announced(keys, args)
   return redis.call('HDEL', keys[1], 'announcing')
 end
 
-redis.register_function('reelstream_v8_apply', apply)
-redis.register_function('reelstream_v8_move_model', move_model)
-redis.register_function('reelstream_v8_model_announced', model_announced)
-redis.register_function('reelstream_v8_model_measured', model_measured)
-redis.register_function('reelstream_v8_store_list', store_list)
-redis.register_function('reelstream_v8_amend_list', amend_list)
-redis.register_function{function_name = 'reelstream_v8_remove_user', callback = remove_user, flags = {'allow-oom'}}
-redis.register_function('reelstream_v8_count_items', count_items)
-redis.register_function('reelstream_v8_note_handled', note_handled)
-redis.register_function('reelstream_v8_replace_zset', replace_zset)
-redis.register_function{function_name = 'reelstream_v8_read', callback = read, flags = {'no-writes'}}
-redis.register_function{function_name = 'reelstream_v8_read_hot', callback = read_hot, flags = {'no-writes'}}
+redis.register_function('reelstream_v9_apply', apply)
+redis.register_function('reelstream_v9_move_model', move_model)
+redis.register_function('reelstream_v9_model_announced', model_announced)
+redis.register_function('reelstream_v9_model_measured', model_measured)
+redis.register_function('reelstream_v9_store_list', store_list)
+redis.register_function('reelstream_v9_amend_list', amend_list)
+redis.register_function{function_name = 'reelstream_v9_remove_user', callback = remove_user, flags = {'allow-oom'}}
+redis.register_function('reelstream_v9_count_items', count_items)
+redis.register_function('reelstream_v9_note_handled', note_handled)
+redis.register_function('reelstream_v9_replace_zset', replace_zset)
+redis.register_function{function_name = 'reelstream_v9_read', callback = read, flags = {'no-writes'}}
+redis.register_function{function_name = 'reelstream_v9_read_hot', callback = read_hot, flags = {'no-writes'}}

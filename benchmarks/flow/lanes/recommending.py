@@ -11,7 +11,6 @@ from model.ranking.exact import Ranker
 from model.ranking.modes import ModeConfig
 from model.ranking.recommender import Recommender
 from streams.reading.catalogue import CatalogueFeed
-from streams.records.codec import encode
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.records import Withdrawal
 from streams.redis.connection import connect, connect_to_read
@@ -70,10 +69,7 @@ class Recommending:
             for user_id, (origin, event) in applied.latest.items()
         ]
         answers = await self.serving.answer(self.recommender, wanted)
-        return [
-            StoredList(one.recommendation.user_id, one.recommendation.sequence, one.mode, encode(one.recommendation))
-            for one in answers
-        ]
+        return [one.stored() for one in answers]
 
 
 async def _catalogue(settings: Settings) -> Catalogue:

@@ -11,7 +11,6 @@ from redis import Redis
 from benchmarks.flow.parts.crowd import EventStream
 from model.history import Profile
 from model.ranking.recommender import Recommender
-from streams.records.codec import encode
 from streams.records.decoding import RawRecord, decode_batch
 from streams.records.records import Withdrawal
 from streams.serving.lists import Answer, Serving, Trigger
@@ -144,13 +143,4 @@ def _wanted(applied: AppliedBatch) -> list[tuple[Profile, Trigger]]:
 
 def lists_of(answers: Sequence[Answer]) -> list[StoredList]:
     """Return lists as they are published and kept."""
-    return [
-        StoredList(
-            one.recommendation.user_id,
-            one.recommendation.sequence,
-            one.mode,
-            encode(one.recommendation),
-            one.impressions,
-        )
-        for one in answers
-    ]
+    return [one.stored() for one in answers]

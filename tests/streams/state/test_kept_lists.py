@@ -109,7 +109,7 @@ async def test_a_list_that_was_replaced_meanwhile_stays(client):
     """The function changes a list only if it is the one that was read."""
     key = UserKeys.of("a").recs
     await client.set(key, kept("i3"))
-    assert await client.fcall("reelstream_v8_amend_list", 1, key, kept("i1"), kept()) == 0
+    assert await client.fcall("reelstream_v9_amend_list", 1, key, kept("i1"), kept()) == 0
     assert await client.get(key) == kept("i3")
 
 

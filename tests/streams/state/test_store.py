@@ -345,6 +345,31 @@ async def test_an_older_list_does_not_replace_a_newer(state, client):
     assert await client.get("user:{u}:recs") == b"again"
 
 
+async def test_a_list_of_before_a_forgetting_is_not_kept_for_who_comes_back(state, client):
+    """Nor if it had seen as many events or more; a list of since is, and lists of whom an earlier release began are."""
+    await state.know_servers()
+    applied = await state.apply([watch(0, "a", 1), watch(1, "b", 2)])
+    before = applied.profiles["u"].began
+    assert before == "watch-events:0:0"
+    assert (await state.apply([watch(2, "c", 3)])).profiles["u"].began == before
+    assert (await state.profiles(["u"]))["u"].began == before
+    old = StoredList("u", 3, "personalized", b"old", began=before)
+    assert await state.store_lists([old]) == 1
+    await state.remove_users(["u"])
+    assert await state.store_lists([old]) == 0
+    since = (await state.apply([watch(3, "d", 4)])).profiles["u"].began
+    assert since == "watch-events:0:3"
+    assert await state.store_lists([old]) == 0
+    assert await client.get("user:{u}:recs") is None
+    assert await state.store_lists([StoredList("u", 1, "cold_start", b"new", began=since)]) == 1
+    assert await client.get("user:{u}:recs") == b"new"
+    assert (await state.apply([rate(0, "d", 5, 4.0)])).profiles["u"].began == "rate-events:0:0"  # rate before watch
+    assert (await state.apply([watch(4, "e", 6), rate(1, "e", 7, 4.0)])).profiles["u"].began == "rate-events:0:0"
+    await client.hdel("user:{u}", "began")
+    assert (await state.profiles(["u"]))["u"].began == ""
+    assert await state.store_lists([StoredList("u", 2, "cold_start", b"newer", began="")]) == 1
+
+
 async def test_impressions_are_counted_once_and_forgotten_with_the_user(client):
     """They come back with the profile; a list that is stored again, or none, changes nothing; they expire too."""
     state = State(client, StateConfig(idle_ms=60_000))

@@ -97,7 +97,7 @@ async def contents(client):
 
 def what_counts(fields):
     """Return a hash without what passes, weights as numbers; of a user of whom nothing is left, nothing."""
-    passing = ("at:", "renewed", "first_ts", "withdrawn")
+    passing = ("at:", "began", "renewed", "first_ts", "withdrawn")
     fields = {
         field: value if b"hide" in value else float(value)
         for field, value in fields.items()
