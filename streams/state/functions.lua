@@ -518,15 +518,18 @@ local function count_into(user, batch, chosen)
   end
 end
 
--- What a user began with: of the first records of each topic the one whose topic and partition come first by name, so that
--- it does not depend on how topics interleave. Who is deleted and comes back begins with a later one, so it tells lists of
--- before from those of since. Users whom an earlier release began have none.
+-- The first record of each topic, as words in order, so that they do not depend on how topics interleave. Who is deleted
+-- and comes back begins with later ones, so they tell lists of before from those of since: what a list saw of them stays
+-- true of its user. Users whom an earlier release began have none.
 local function begin_user(user, batch, is_new)
+  if user.is_known and user.began == '' then return end
   for i, position in ipairs(batch.position) do
     local place = string.sub(batch.positions[position], 4)
-    local is_first = not user.is_known and user.began == ''
-    if is_new[i] and (is_first or (user.began ~= '' and place < string.match(user.began, '(.*):'))) then
-      user.began = place .. ':' .. text(batch.offset[i])
+    if is_new[i] and not string.find(' ' .. user.began, ' ' .. place .. ':', 1, true) then
+      local words = {place .. ':' .. text(batch.offset[i])}
+      for word in string.gmatch(user.began, '%S+') do words[#words + 1] = word end
+      table.sort(words)
+      user.began = table.concat(words, ' ')
     end
   end
 end
@@ -701,14 +704,16 @@ end
 -- A guest who was merged into an account gets no list; an account may have the events of its guests alone. Nor does a
 -- list take its place that was made for who was forgotten since and has come back.
 -- keys: 1 profile, 2 recs, 3 guests, 4 merged   args: 1 sequence, 2 mode, 3 list, 4 idle ms before it is forgotten
--- (0 never), 5 impressions as JSON (empty to leave them), 6 the event that the list's user began with, as apply told it,
--- where that is to be looked at
+-- (0 never), 5 impressions as JSON (empty to leave them), 6 what the user began with, as the list
+-- saw it
 local function store_list(keys, args)
   local of_user = redis.call('HMGET', keys[1], 'list_sequence', 'last_ts', 'began')
   local stored = tonumber(of_user[1] or -1)
   if tonumber(args[1]) < stored or redis.call('EXISTS', keys[4]) == 1 then return 0 end
   if not of_user[2] and redis.call('EXISTS', keys[3]) == 0 then return 0 end
-  if args[6] and args[6] ~= (of_user[3] or '') then return 0 end
+  for word in string.gmatch(args[6] or '', '%S+') do
+    if not string.find(' ' .. (of_user[3] or '') .. ' ', ' ' .. word .. ' ', 1, true) then return 0 end
+  end
   redis.call('HSET', keys[1], 'mode', args[2], 'list_sequence', args[1])
   if not of_user[2] and args[4] ~= '0' then redis.call('PEXPIRE', keys[1], args[4]) end
   if args[5] ~= '' and tonumber(args[1]) > stored then redis.call('HSET', keys[1], 'impressions', args[5]) end

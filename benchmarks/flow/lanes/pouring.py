@@ -40,7 +40,7 @@ class Poured:
     Parameters
     ----------
     events, lists, degraded : numbers; of several events of a user that are answered together only the last has a list.
-    seconds : from the first event to the last list, as the broker's log has them.
+    seconds : from the first event to the arrival of the last list; what a list says of its time may be its event's.
     cpu_s : processor seconds of each process meanwhile.
     p50_ms, p99_ms : from an event to the arrival of its list.
     """
@@ -106,7 +106,7 @@ async def _sent(
             for record in (one for some in found.values() for one in some):
                 lists += 1
                 degraded += b'"mode":"degraded"' in record.value
-                last_at = max(last_at, record.timestamp / 1000)
+                last_at = arrived / 1000
                 if every_s:
                     delays.append(arrived - orjson.loads(record.value).get("trigger", {}).get("timestamp", arrived))
             now = time.monotonic()

@@ -346,7 +346,7 @@ async def test_an_older_list_does_not_replace_a_newer(state, client):
 
 
 async def test_a_list_of_before_a_forgetting_is_not_kept_for_who_comes_back(state, client):
-    """Nor if it had seen as many events or more; a list of since is, and lists of whom an earlier release began are."""
+    """Nor if it had seen as many events or more, or those of another topic; a list of since is."""
     await state.know_servers()
     applied = await state.apply([watch(0, "a", 1), watch(1, "b", 2)])
     before = applied.profiles["u"].began
@@ -357,17 +357,25 @@ async def test_a_list_of_before_a_forgetting_is_not_kept_for_who_comes_back(stat
     assert await state.store_lists([old]) == 1
     await state.remove_users(["u"])
     assert await state.store_lists([old]) == 0
-    since = (await state.apply([watch(3, "d", 4)])).profiles["u"].began
-    assert since == "watch-events:0:3"
+    since = (await state.apply([rate(0, "d", 4, 4.0)])).profiles["u"].began
+    assert since == "rate-events:0:0"
+    assert await state.store_lists([old]) == 0
+    assert (await state.apply([watch(3, "d", 5)])).profiles["u"].began == "rate-events:0:0 watch-events:0:3"
     assert await state.store_lists([old]) == 0
     assert await client.get("user:{u}:recs") is None
     assert await state.store_lists([StoredList("u", 1, "cold_start", b"new", began=since)]) == 1
     assert await client.get("user:{u}:recs") == b"new"
-    assert (await state.apply([rate(0, "d", 5, 4.0)])).profiles["u"].began == "rate-events:0:0"  # rate before watch
-    assert (await state.apply([watch(4, "e", 6), rate(1, "e", 7, 4.0)])).profiles["u"].began == "rate-events:0:0"
+
+
+async def test_a_list_that_saw_less_of_its_user_is_kept(state, client):
+    """Of somebody who has begun with another topic since, with events of guests alone, or under an earlier release."""
+    began = (await state.apply([watch(0, "a", 1)])).profiles["u"].began
+    await state.apply([rate(0, "a", 2, 4.0)])
+    assert await state.store_lists([StoredList("u", 1, "cold_start", b"one", began=began)]) == 1
+    assert await state.store_lists([StoredList("u", 9, "cold_start", b"guests", began="")]) == 1
     await client.hdel("user:{u}", "began")
-    assert (await state.profiles(["u"]))["u"].began == ""
-    assert await state.store_lists([StoredList("u", 2, "cold_start", b"newer", began="")]) == 1
+    assert (await state.apply([watch(1, "b", 3)])).profiles["u"].began == ""
+    assert await state.store_lists([StoredList("u", 10, "cold_start", b"earlier", began="")]) == 1
 
 
 async def test_impressions_are_counted_once_and_forgotten_with_the_user(client):
