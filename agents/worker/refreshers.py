@@ -246,7 +246,8 @@ class NewItemsFinder:
         """Find them where it is ours to do, and read."""
         if self._leads():
             await self._find()
-        self._current.recommender = self._current.recommender.with_new(await self._state.new_items())
+        found = await self._state.new_items()
+        self._current.recommender = self._current.recommender.with_new(found)
 
     async def _find(self) -> None:
         """Look at the newest items of the catalogue; those that had another id are not new."""

@@ -113,6 +113,23 @@ async def test_one_worker_looks_for_all(state, client):
     assert {name: after[name] - between[name] for name in before} == {"hmget": 0, "get": 1, "set": 0}
 
 
+async def test_what_others_change_meanwhile_stays(client):
+    """A catalogue that comes while a worker asks Redis for the new items is there afterwards, and they are too."""
+    current, films = Current.empty(ModeConfig()), Catalogue.of([Item("b", "B", 1990)])
+
+    class Slow(State):
+        async def new_items(self):
+            found = await super().new_items()
+            current.recommender = current.recommender.with_catalogue(films, ContentIndex(films))
+            return found
+
+    state = Slow(client)
+    await state.put_new_items([NewItem("b", 0.01, 0.03)])
+    await NewItemsFinder(state, RefreshConfig(), ExposureConfig(), 2, lambda: False, current).refresh()
+    assert current.recommender.catalogue is films
+    assert [item.item_id for item in current.recommender.new] == ["b"]
+
+
 async def test_what_the_catalogue_of_a_worker_lacks_is_not_shown(state):
     """A worker that has not read of an item yet, or has read that it is gone, leaves it out."""
     await state.put_new_items([NewItem("b", 0.01, 0.03), NewItem("z", 0.01, 0.03)])
