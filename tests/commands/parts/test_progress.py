@@ -1,10 +1,11 @@
 """What a log shows of long work."""
 
+import re
 import time
 
 import pytest
 
-from commands.parts.telling import progress_lines
+from commands.parts.telling import _duration, progress_lines
 
 
 def test_a_log_gets_a_line_now_and_then(capsys):
@@ -16,9 +17,15 @@ def test_a_log_gets_a_line_now_and_then(capsys):
             done[0] += 1
     lines = capsys.readouterr().err.splitlines()
     assert lines
-    assert all(line.startswith("counted ") and line.endswith(", 0 s") for line in lines)
+    assert all(re.fullmatch(r"counted \d, \d+ s", line) for line in lines)
     time.sleep(0.15)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.4, "0 s"), (59.9, "59 s"), (125, "2 min 5 s"), (3780, "1 h 3 min")])
+def test_seconds_are_told_as_people_read_them(seconds, told):
+    """Whole ones that are over; beside hours none."""
+    assert _duration(seconds) == told
 
 
 @pytest.mark.parametrize("quiet", [False, True])
