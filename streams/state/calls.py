@@ -128,7 +128,7 @@ class StoredList:
     body : its JSON.
     impressions : what the user was shown so far, this list included; None where what is stored of it stays.
     began : ``Profile.began`` of the user as the list saw it: who was forgotten since and has come back keeps no such
-        list; None where nobody was forgotten.
+        list; None to keep it whoever the user is by now.
     """
 
     user_id: str
