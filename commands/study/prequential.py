@@ -197,13 +197,13 @@ def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[Seco
 
 
 def _said(run: "PrequentialRun") -> str:
-    """Return the hit rate so far and the rounds."""
+    """Return the hit rate so far, once there is one, and the rounds."""
     import numpy as np
 
     tests = int(np.searchsorted(run.stream.tests, run.done))
     hits = np.isfinite(run.track.ranks[:tests])
-    rate = f"HR@10 {hits.mean():.3f}, last 5,000 {hits[-5000:].mean():.3f}" if tests else ""
-    return f"{rate}, round {len(run.marks)}"
+    rates = [f"HR@10 {hits.mean():.3f}", f"last 5,000 {hits[-5000:].mean():.3f}"] if tests else []
+    return ", ".join([*rates, f"round {len(run.marks)}"])
 
 
 def _reporting(path: Path | None) -> "Callable[[PrequentialOutcome, str], None]":

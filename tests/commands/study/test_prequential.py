@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 
+from commands.parts import telling
 from commands.study.prequential import prequential
 from commands.study.threshold import tune_threshold
 from replay.prequential.run import PrequentialRun
@@ -45,6 +47,17 @@ def test_a_run_is_one_object_and_a_page(log, tmp_path):
     assert page.count("<svg") == page.count("</svg>") == 1
     assert page.count("<table>") == 6
     assert not any(outside in page for outside in ("src=", "<link", "@import"))
+
+
+def test_a_log_is_told_how_far_it_is(log, monkeypatch):
+    """Before the first test only events and rounds, then hit rates between them."""
+    monkeypatch.setattr(telling, "LINE_S", 0.01)
+    options = [str(log), "--epochs", "1", "--every", "120", "--rivals", "none", "--no-frozen", "--json"]
+    said = CliRunner().invoke(prequential, options, catch_exceptions=False).stderr
+    lines = [line for line in said.splitlines() if line.startswith("prequential: ")]
+    assert re.fullmatch(r"prequential: 0 of 480 events, round 0, \d+ s", lines[0])
+    rates = r"HR@10 0\.\d{3}, last 5,000 0\.\d{3}"
+    assert re.fullmatch(rf"prequential: \d+ of 480 events, {rates}, round \d, \d+ s", lines[-1])
 
 
 def test_tables_are_for_people(log, tmp_path):
