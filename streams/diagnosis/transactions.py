@@ -10,19 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kafka import IsolationLevel, TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.admin import KafkaAdminClient, OffsetSpec, ProducerState, TransactionDescription
 from kafka.errors import KafkaError
 
-from streams.diagnosis.findings import Finding
+from streams.diagnosis.findings import Finding, Severity
 from streams.kafka.topics import DATA_REQUESTS, EVENTS, REQUESTS
 from streams.settings import Settings
 
-__all__ = ["FAULT", "FAULTY_LEVELS", "look_at_transactions", "look_at_versions", "newest_level"]
+__all__ = ["FAULT", "FAULTY_LEVELS", "MENDED", "look_at_transactions", "look_at_versions", "newest_level"]
 
 APART_S = 5.0  # most transactions last less
 OPEN = {"Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"}  # somebody will still end these
 FAULTY_LEVELS = range(30, 34)  # of the feature metadata.version: 4.3.0 and 4.3.1 know 30, 4.4.0 knows 33
 FAULT = "Kafka 4.3.0 to 4.4.0 leave committed transactions open (KAFKA-20734)"
+MENDED = "run 4.2, or a later version in which that is mended"
 _MS = 1000.0
 
 
@@ -31,9 +32,10 @@ class _Holder:
     """The transaction that a partition's committed readers stand before, as far as the cluster tells."""
 
     last_record_ms: int
-    state: str = ""  # empty where no coordinator names it
-    started_ms: int = -1
+    state: str = ""  # of its producer's present transaction; empty where no coordinator names one
+    started_ms: int | None = None  # where it is the present one
     timeout_s: float = 0.0
+    is_left: bool = False  # whether the present transaction, which is open, is another that does not end this one
 
 
 def look_at_versions(admin: KafkaAdminClient) -> Iterator[Finding]:
@@ -44,7 +46,7 @@ def look_at_versions(admin: KafkaAdminClient) -> Iterator[Finding]:
             "kafka transactions",
             "warning",
             f"brokers of metadata.version {level}; {FAULT}, where a partition has no leader for a moment",
-            "run 4.2, or a later version in which that is mended",
+            MENDED,
         )
 
 
@@ -86,8 +88,9 @@ def look_at_transactions(
         yield Finding("open transactions", "ok", f"not told by this cluster, or not to this user: {error}")
         return
     stay = {place: waiting for place, (at, waiting) in second.items() if at == first[place][0]}
+    is_faulty = bool(stay) and newest_level(admin) in FAULTY_LEVELS
     for place, waiting in stay.items():
-        yield _finding(place, waiting, second[place][0], holders.get(place), apart_s)
+        yield _finding(place, waiting, second[place][0], holders.get(place), apart_s, is_faulty=is_faulty)
     if places and not stay:
         yield Finding("open transactions", "ok", f"committed readers reach the end of {len(places)} partitions")
 
@@ -129,33 +132,47 @@ def _holders(
         known = {one.producer_id: one for one in admin.describe_transactions(names).values()}
     except KafkaError:  # brokers before 3.0 do not tell
         return {}
-    holders = {}
-    for place, producer in producers.items():
-        one = known.get(producer.producer_id)
-        told = (one.state.value, one.transaction_start_time_ms, one.transaction_timeout_ms / _MS) if one else ()
-        holders[place] = _Holder(producer.last_timestamp, *told)
-    return holders
+    return {place: _holder(place, producer, known.get(producer.producer_id)) for place, producer in producers.items()}
 
 
-def _finding(place: TopicPartition, waiting: int, at: int, holder: _Holder | None, apart_s: float) -> Finding:
+def _holder(place: TopicPartition, producer: ProducerState, present: TransactionDescription | None) -> _Holder:
+    """Judge whose a partition's open transaction is, by the one that its producer is in now.
+
+    A producer goes on after a transaction that it believes ended. What it is in now ends an older one too where it is
+    in the same partition, and nobody ends that one elsewhere.
+    """
+    if present is None:
+        return _Holder(producer.last_timestamp)
+    state = present.state.value
+    return _Holder(
+        producer.last_timestamp,
+        state,
+        present.transaction_start_time_ms if present.producer_epoch == producer.producer_epoch else None,
+        present.transaction_timeout_ms / _MS,
+        is_left=state in OPEN and place not in present.topic_partitions,
+    )
+
+
+def _finding(
+    place: TopicPartition, waiting: int, at: int, holder: _Holder | None, apart_s: float, *, is_faulty: bool
+) -> Finding:
     check = f"open transactions {place.topic} {place.partition}"
     found = f"up to {waiting} records wait behind an open transaction at offset {at}, in two looks {apart_s:g} s apart"
     named = f"--topic {place.topic} --partition {place.partition} --start-offset {at}"
     drop = f"end it with `kafka-transactions.sh abort {named}`, which drops its records, so send them again"
+    why = FAULT if is_faulty else "nobody will end it"
     if holder is None:
-        cure = f"wait for its timeout; if it stays, {FAULT}: look with `kafka-transactions.sh find-hanging`, and {drop}"
+        cure = f"wait for its timeout; if it stays, {why}: look with `kafka-transactions.sh find-hanging`, and {drop}"
         return Finding(check, "warning", found, cure)
-    if holder.state in OPEN:
-        since = f"{found}; open since {_time(holder.started_ms)} ({holder.state})"
-        cure = f"its producer ends it, or its timeout of {holder.timeout_s:g} s; if it stays, {FAULT}: {drop}"
-        return Finding(check, "warning", since, cure)
+    last = f"its last record is of {_time(holder.last_record_ms)}"
+    if holder.state in OPEN and not holder.is_left:
+        since = last if holder.started_ms is None else f"open since {_time(holder.started_ms)}"
+        cure = f"its producer ends it, or its timeout of {holder.timeout_s:g} s; if it stays, {why}: {drop}"
+        return Finding(check, "warning", f"{found}; {since} ({holder.state})", cure)
     told = f"its coordinator says {holder.state}" if holder.state else "no coordinator names it, or not to this user"
-    return Finding(
-        check,
-        "error" if holder.state else "warning",
-        f"{found}; {told}, its last record is of {_time(holder.last_record_ms)}",
-        f"{FAULT}: {drop}; run 4.2, or a later version in which that is mended",
-    )
+    told = "its producer is in a transaction without this partition" if holder.is_left else told
+    severity: Severity = "error" if holder.state else "warning"
+    return Finding(check, severity, f"{found}; {told}, {last}", f"{why}: {drop}{f'; {MENDED}' if is_faulty else ''}")
 
 
 def _time(milliseconds: int) -> str:
