@@ -78,7 +78,7 @@ def look(version, address, program, brokers):
 brokers = []
 try:
     for line in open(os.environ["CLUSTERS"]):
-        look(*line.split(), brokers)
+        look(*line.rstrip("\n").split(" ", 2), brokers)
 finally:
     for broker in brokers:
         broker.kill()

@@ -70,7 +70,7 @@ PY
 
 # make_node NAME VERSION PROPERTY=VALUE...: a node of Apache Kafka, formatted; $work/NAME/run runs it.
 make_node() {
-    local folder=$work/$1 version=$2 java
+    local folder=$work/$1 version=$2 java properties log
     mkdir "$folder"
     [[ -e $work/classes-$version ]] || fetch_kafka "$version"
     java="'$(cat "$work/java")' -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$(cat "$work/classes-$version")'"
@@ -86,9 +86,11 @@ transaction.state.log.num.partitions=1
 transaction.state.log.min.isr=1
 END
     printf '%s\n' "${@:3}" >>"$folder/server.properties"
-    printf '#!/bin/sh\nexec %s kafka.Kafka %s >>%s/kafka.log 2>&1\n' "$java" "$folder/server.properties" "$folder" >"$folder/run"
+    printf -v properties %q "$folder/server.properties"
+    printf -v log %q "$folder/kafka.log"
+    printf '#!/usr/bin/env bash\nexec %s kafka.Kafka %s >>%s 2>&1\n' "$java" "$properties" "$log" >"$folder/run"
     chmod +x "$folder/run"
-    eval "$java" kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$folder/server.properties" >"$folder/kafka.log" 2>&1 ||
+    eval "$java" kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$properties" >"$folder/kafka.log" 2>&1 ||
         { cat "$folder/kafka.log" >&2; return 1; }
 }
 
