@@ -71,9 +71,10 @@ class Profile:
     groups : groups of people that the user's hints name, where there are hints (``model.hints``).
     impressions : item to how often the user was shown it, where that is counted (``model.reranking.impressions``).
     withdrawn : how many events were taken back after they had been applied; they are in none of the numbers above.
-    began : the first record of each topic of the user's own history, ``<topic>:<partition>:<offset>`` in order with
-        spaces between; empty where there is none, or where that is not known. Somebody who was forgotten and comes
-        back begins with others. It is no part of what was done, so profiles that differ in it alone are equal.
+    began : the first record of each topic of the user's own history, such as ``r3:7 w3:12`` for offsets 7 and 12 of
+        partition 3 of ratings and watches; empty where there is none, or where that is not known. Somebody who was
+        forgotten and comes back begins with others. It is no part of what was done, so profiles that differ in it
+        alone are equal.
     """
 
     user_id: str

@@ -520,11 +520,12 @@ end
 
 -- The first record of each topic, as words in order, so that they do not depend on how topics interleave. Who is deleted
 -- and comes back begins with later ones, so they tell lists of before from those of since: what a list saw of them stays
--- true of its user. Users whom an earlier release began have none.
+-- true of its user. Users whom an earlier release began have none. Words are short, as a value beyond 64 bytes makes the
+-- whole hash take several times as much.
 local function begin_user(user, batch, is_new)
   if user.is_known and user.began == '' then return end
   for i, position in ipairs(batch.position) do
-    local place = string.sub(batch.positions[position], 4)
+    local place = string.sub(batch.source[i], 1, 1) .. string.match(batch.positions[position], '%d+$')
     if is_new[i] and not string.find(' ' .. user.began, ' ' .. place .. ':', 1, true) then
       local words = {place .. ':' .. text(batch.offset[i])}
       for word in string.gmatch(user.began, '%S+') do words[#words + 1] = word end

@@ -171,7 +171,7 @@ def test_a_user_is_read_by_documented_names(plain):
         "mode": "personalized",
         "list_sequence": "4",
         "impressions": '{"77":1.0}',
-        "began": "action-events:3:4 rate-events:3:9 watch-events:3:7",
+        "began": "a3:4 r3:9 w3:7",
         "at:watch-events:3": "7",
         "at:rate-events:3": "9",
         "at:action-events:3": "6",

@@ -10,7 +10,7 @@ from model.similar import SimilarItems
 from model.training.standing import Standing
 from streams.errors import StateError, StateMoved
 from streams.records.positions import DAY_MS
-from streams.records.records import Origin, Rating, Watch
+from streams.records.records import Action, Origin, Rating, Watch
 from streams.redis.connection import connect
 from streams.state.store import (
     NO_POINTER,
@@ -350,7 +350,7 @@ async def test_a_list_of_before_a_forgetting_is_not_kept_for_who_comes_back(stat
     await state.know_servers()
     applied = await state.apply([watch(0, "a", 1), watch(1, "b", 2)])
     before = applied.profiles["u"].began
-    assert before == "watch-events:0:0"
+    assert before == "w0:0"
     assert (await state.apply([watch(2, "c", 3)])).profiles["u"].began == before
     assert (await state.profiles(["u"]))["u"].began == before
     old = StoredList("u", 3, "personalized", b"old", began=before)
@@ -358,13 +358,22 @@ async def test_a_list_of_before_a_forgetting_is_not_kept_for_who_comes_back(stat
     await state.remove_users(["u"])
     assert await state.store_lists([old]) == 0
     since = (await state.apply([rate(0, "d", 4, 4.0)])).profiles["u"].began
-    assert since == "rate-events:0:0"
+    assert since == "r0:0"
     assert await state.store_lists([old]) == 0
-    assert (await state.apply([watch(3, "d", 5)])).profiles["u"].began == "rate-events:0:0 watch-events:0:3"
+    assert (await state.apply([watch(3, "d", 5)])).profiles["u"].began == "r0:0 w0:3"
     assert await state.store_lists([old]) == 0
     assert await client.get("user:{u}:recs") is None
     assert await state.store_lists([StoredList("u", 1, "cold_start", b"new", began=since)]) == 1
     assert await client.get("user:{u}:recs") == b"new"
+
+
+async def test_what_a_user_began_with_keeps_the_hash_small(state, client):
+    """However far the topics are: a value beyond 64 bytes would make Redis keep the hash as a table of its own."""
+    far = 123_456_789_012
+    await state.apply([watch(far, "a", 1), rate(far, "a", 2, 4.0)])
+    await state.apply([(Origin("action-events", 0, far), Action("x", "u", "a", 3, "hide"), ())])
+    assert (await state.profiles(["u"]))["u"].began == f"a0:{far} r0:{far} w0:{far}"
+    assert await client.object("ENCODING", "user:{u}") == b"listpack"
 
 
 async def test_a_list_that_saw_less_of_its_user_is_kept(state, client):
