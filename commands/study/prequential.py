@@ -177,23 +177,26 @@ def _progress(run: "PrequentialRun", *, quiet: bool) -> "Iterator[Callable[[Seco
     console = Console(stderr=True)
     bars = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
     tasks: list[Any] = []
+    told = [_told(run)]  # in between blocks alone: within one its parts do not agree
 
     def show(beside: "SecondProcess") -> None:
         if not tasks:
             bars.start()
             tasks.append(bars.add_task("test, then learn", total=len(run.stream), said=""))
             tasks.append(bars.add_task("beside", total=beside.of, said="", visible=beside.of > 0))
+        told[0] = _told(run)
         bars.update(tasks[0], completed=run.done, said=_said(run))
         bars.update(tasks[1], completed=beside.done)
 
-    def told() -> str:
-        return f"prequential: {run.done:,} of {len(run.stream):,} events, {_said(run)}"
-
     try:
-        with progress_lines(told):
+        with progress_lines(lambda: told[0]):
             yield show
     finally:
         bars.stop()
+
+
+def _told(run: "PrequentialRun") -> str:
+    return f"prequential: {run.done:,} of {len(run.stream):,} events, {_said(run)}"
 
 
 def _said(run: "PrequentialRun") -> str:
