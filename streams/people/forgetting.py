@@ -40,6 +40,7 @@ class StateForgetter:
         self._state = state
         self._earlier: dict[str, EarlierEvents] = {}  # by request
         self._undeleted: dict[str, tuple[int, DataRequest]] = {}  # by user: answered, and not known to be deleted
+        self._unsaid: set[str] = set()  # of these, users of whom it is not known whether the topic has the answer
         self._settled: set[str] = set()  # nobodies of whom nothing lies in these partitions, until an event comes
         self._settled_in: frozenset[int] = frozenset()
         self._all_cleared: tuple[Forgotten, int, frozenset[int]] | None = None  # of what, when nobody waited
@@ -237,7 +238,9 @@ class StateForgetter:
                 continue
             answered = self.feed.answered(user_id, below)  # with a merge that was asked for meanwhile
             self._undeleted[user_id] = partition, answered
+            self._unsaid.add(user_id)
             await publish(answered, partition)
+            self._unsaid.discard(user_id)
             self.feed.note(partition, answered)
             reached = None  # meanwhile others have come further
             # Step 4
@@ -254,7 +257,7 @@ class StateForgetter:
         done = []
         for user_id, (partition, answered) in tuple(self._undeleted.items()):
             if partition in partitions:
-                if user_id in self.feed.open:  # it is not known to be said, and is said anew
+                if user_id in self._unsaid and user_id in self.feed.open:  # it is said anew
                     continue
                 await self._state.remove_users([user_id])
                 await self._state.remove_choices([user_id])
@@ -263,6 +266,7 @@ class StateForgetter:
                 logger.info("forget.done request %s", answered.forgotten[-1].request_id)
                 done.append(user_id)
             del self._undeleted[user_id]
+            self._unsaid.discard(user_id)
             self._earlier.pop(answered.forgotten[-1].request_id, None)
         return done
 

@@ -347,6 +347,26 @@ async def test_a_merge_ends_no_forgetting_and_no_answer_ends_a_merge(client, for
     assert not forgetter.has_open({0, 1})
 
 
+async def test_a_request_that_comes_while_the_answer_is_said_keeps_nobody(client, state, forgetter, asked):
+    """The user is deleted before anything of later is applied, though another forgetting waits for that."""
+
+    def ask_again():
+        asked.meanwhile = lambda: None
+        forgetter.feed.note(0, DataRequest("ben", "f-6", 10))
+
+    asked.meanwhile = ask_again
+    forgetter._earlier["f-6"] = EarlierEvents("f-6", {**forgetter._earlier["f-5"].ends, ("watch-events", 0): 8})
+    assert await asked.again() == ("ben",)
+    assert asked.said[0][0].request_id == "f-5"
+    assert await users(client) == set()
+    assert forgetter.feed.open["ben"][1].request_id == "f-6"
+    applied = await state.apply(watches("ben", 6, 8))
+    assert applied.profiles["ben"].watches == 2
+    assert await asked.again() == ("ben",)
+    assert await users(client) == set()
+    assert not forgetter.has_open({0, 1})
+
+
 async def test_a_merge_that_comes_while_the_answer_is_said_stays(forgetter, asked):
     """The answer is the latest record then, and tells of no merge; it is said anew with it, by the owner."""
     asked.meanwhile = lambda: forgetter.feed.note(0, MERGE)
