@@ -106,10 +106,17 @@ def listed(scores: NDArray[np.float32], k: int = 10) -> NDArray[np.bool_]:
     """
     k = min(k, scores.shape[1])
     last = np.partition(scores, -k, axis=1)[:, -k, None]  # (B, 1): the k-th best score
+    found = scores >= last
+    too_long = np.flatnonzero(np.count_nonzero(found, axis=1) > k)  # few lists end in a tie, and counting it is dear
+    found[too_long] = _without_ties(scores[too_long], last[too_long], k)
+    return np.asarray(found & ~np.isneginf(scores))
+
+
+def _without_ties(scores: NDArray[np.float32], last: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
+    """Return which items are better than the last place, and the lowest rows that tie with it: bool (B, N)."""
     better, equal = scores > last, scores == last
     free = k - better.sum(axis=1, keepdims=True)
-    equal &= np.cumsum(equal, axis=1) <= free
-    return np.asarray((better | equal) & ~np.isneginf(scores))
+    return np.asarray(better | (equal & (np.cumsum(equal, axis=1) <= free)))
 
 
 def coverage(recommended: NDArray[np.int64]) -> float:

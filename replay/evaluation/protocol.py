@@ -18,6 +18,7 @@ from replay.evaluation.split import Split
 __all__ = ["MethodRun", "RankingPass", "over_seeds", "rank_held_out", "run_method"]
 
 USERS_PER_BATCH = 256  # users scored at once: 256 x 3,706 scores are 4 MB
+SCORES_PER_BATCH = 1 << 22  # of a long catalogue: 16 MiB, which the allocator keeps from batch to batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ def rank_held_out(scorer: ItemScorer, split: Split, k: int = 10) -> RankingPass:
     sampled, full = np.empty(len(split)), np.empty(len(split))
     lists = np.full((len(split), min(k, split.n_items)), -1, dtype=np.int64)
     is_own = split.is_own_negative()  # (U, C)
-    for start in range(0, len(split), USERS_PER_BATCH):
-        batch = slice(start, min(start + USERS_PER_BATCH, len(split)))
+    step = max(1, min(USERS_PER_BATCH, SCORES_PER_BATCH // split.n_items))
+    for start in range(0, len(split), step):
+        batch = slice(start, min(start + step, len(split)))
         scores = scorer.scores(batch.start, batch.stop)  # (B, N)
         candidates = split.candidates[batch]
         picked = np.take_along_axis(scores, candidates, axis=1)

@@ -12,6 +12,7 @@ from model.metrics.ranking import full_ranks, half_ranks
 from model.network.shape import NeuMFConfig
 from model.ranking.exact import Ranker
 from model.training.fit import TrainingConfig
+from replay.evaluation import protocol
 from replay.evaluation.baselines.popularity import MostPopular, ranks_with_ties_won
 from replay.evaluation.neumf import TrainedNeuMF
 from replay.evaluation.protocol import MethodRun, RankingPass, over_seeds, rank_held_out
@@ -50,6 +51,18 @@ def test_a_pass_agrees_with_the_metrics_one_user_at_a_time(ring_split):
         recommended[left[:5]] += 1
         assert found.lists[place].tolist() == sorted(left[:5])
     assert (found.recommended == recommended).all()
+
+
+def test_a_catalogue_of_many_items_is_ranked_few_users_at_a_time(ring_split, monkeypatch):
+    """Seven users of 120 items at once, one at once and all at once have the same ranks and lists."""
+    scorer = Chance().fit(ring_split, np.random.default_rng(3))
+    whole = rank_held_out(scorer, ring_split)
+    for most in (7 * 120, 1):
+        monkeypatch.setattr(protocol, "SCORES_PER_BATCH", most)
+        found = rank_held_out(scorer, ring_split)
+        assert (found.full == whole.full).all()
+        assert (found.sampled == whole.sampled).all()
+        assert (found.lists == whole.lists).all()
 
 
 def test_equal_scores_land_in_the_middle(ring_split):
