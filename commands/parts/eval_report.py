@@ -69,6 +69,7 @@ def described(evaluated: EvaluationResult) -> dict[str, Any]:
         "k": k,
         "data": {"file": split.name, "sha256": split.sha256},
         "users": len(split),
+        "users_sampled_of": split.sampled_of,
         "items": split.n_items,
         "events": len(split.train),
         "repeats": {"kept": split.repeats, "events": split.repeated},
@@ -91,10 +92,15 @@ def text(evaluated: EvaluationResult) -> str:
         parts.append(verdict("Reelstream", evaluated.better, others, evaluated.k))
     parts += _notes(evaluated)
     parts.append(
-        f"{len(split):,} users tested, {split.n_items:,} items, {len(split.train):,} training events; "
+        f"{len(split):,} users tested{_drawn(split)}, {split.n_items:,} items, {len(split.train):,} training events; "
         f"seed {evaluated.seed} of the split, {evaluated.seeds} run(s) of what is random; {evaluated.seconds} s in all"
     )
     return "\n".join(parts)
+
+
+def _drawn(split: Split) -> str:
+    """Return of how many users the tested ones are a sample, where they are."""
+    return "" if split.sampled_of is None else f" of {split.sampled_of:,}, drawn at random (--test-users tests more)"
 
 
 def _described(one: MethodSummary, evaluated: EvaluationResult) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.parts.log_options import read_log
+from commands.parts.telling import waiting
 
 if TYPE_CHECKING:
     from replay.datasets.options import LogOptions
@@ -56,5 +57,7 @@ def left_out(
     from replay.evaluation.leave_one_out import leave_one_out as split_of
     from replay.evaluation.split import NEGATIVES
 
-    log = read_log(dataset, seed=seed, options=options, quiet=quiet)
-    return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0, repeats=repeats)
+    with waiting(f"reading {dataset}", quiet=quiet) as say:
+        log = read_log(dataset, seed=seed, options=options, quiet=quiet)
+        say("holding out each user's last event")
+        return split_of(log, np.random.default_rng(seed), negatives=NEGATIVES if negatives else 0, repeats=repeats)

@@ -21,6 +21,7 @@ LONG = 4_000_000  # events up to which a step has 64 windows; from there on it g
 MAX_BATCH = 512  # windows; each step moves all rows of all tables, of 200,000 users for a fifth of a second
 EPOCH_EVENTS = 8_000_000  # that an epoch predicts at most: of a longer log a random part, another one each time
 PREPARING = "training: counting what the log holds"  # until the first step; of a long log for many minutes
+FINISHING = "training: all steps done, learning the blend and ranking"  # of a long log for minutes too
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -90,7 +91,9 @@ def progress_bar(*, quiet: bool) -> Iterator["Progress | None"]:
     last: list[Step] = []
 
     def said() -> str:
-        return f"training: {_said(last[-1])}" if last else PREPARING
+        if not last:
+            return PREPARING
+        return FINISHING if last[-1].number == last[-1].of else f"training: {_said(last[-1])}"
 
     with (
         progress_lines(said),

@@ -86,6 +86,7 @@ def ablation(
     from model.network.shape import PARTS, NeuMFConfig
     from replay.evaluation.neumf import TrainedNeuMF
     from replay.evaluation.protocol import over_seeds
+    from replay.evaluation.split import TESTED_USERS
 
     left_out = tuple(name.strip() for name in parts.split(",")) if parts else PARTS
     if unknown := set(left_out) - set(PARTS):
@@ -95,6 +96,7 @@ def ablation(
     split = split_at(dataset, movies, seed, negatives=not is_full, repeats=repeats)
     if validate:
         split = split.validation(np.random.default_rng(seed))
+    split = split.sampled(TESTED_USERS, np.random.default_rng(seed))
     training = training_of(len(split.train), epochs, negatives)
     runs: dict[str, tuple[MethodRun, ...]] = {}
     for name in (WHOLE, *left_out):

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -56,6 +56,7 @@ class EvaluationOptions:
     epochs, negatives, threads : of our training, and of everything.
     baselines : as typed; None for the default ones.
     only_baselines : whether ours is left out.
+    test_users : users who are tested at most; None for the usual number.
     plot : where to draw, if anywhere.
     quiet, as_json : what goes to stderr and to stdout.
     mmr, calibration : weights of re-ranking; with one of them our lists are ranked a second time.
@@ -70,6 +71,7 @@ class EvaluationOptions:
     threads: int
     baselines: str | None
     only_baselines: bool
+    test_users: int | None
     plot: Path | None
     quiet: bool
     as_json: bool
@@ -85,6 +87,11 @@ def protocol_options(command: F) -> F:
             "--plot",
             type=click.Path(path_type=Path, dir_okay=False),
             help="Draw HR@K by history length into this PNG file.",
+        ),
+        click.option(
+            "--test-users",
+            type=click.IntRange(min=1),
+            help="Users tested at most: of more a random sample, by --seed. [default: 20000]",
         ),
         click.option("--only-baselines", is_flag=True, help="Leave our own model out."),
         click.option(
@@ -181,11 +188,13 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     from commands.parts.eval_report import EvaluationResult, described, text
     from model.network.shape import NeuMFConfig
     from replay.evaluation.behind import better_methods
+    from replay.evaluation.split import TESTED_USERS
     from replay.evaluation.summary import summary
 
     options = EvaluationOptions(**given)
     if validate:
         split = split.validation(np.random.default_rng(options.seed))
+    split = split.sampled(options.test_users or TESTED_USERS, np.random.default_rng(options.seed))
     torch.set_num_threads(options.threads)
     limit_threads(options.threads)
     network = NeuMFConfig(repeats=split.repeats)
@@ -193,13 +202,12 @@ def _run(split: "Split", protocol: "Protocol", *, validate: bool, given: dict[st
     known = _baselines(options, split.n_items)
     draw = _drawing(options.plot) if options.plot is not None else None
     began = time.monotonic()
-    with _blas_limited(options.threads):
-        found = {}
-        for name, method in known.items():
-            with waiting(f"{name}: fitting and ranking", quiet=options.quiet):
-                found[name] = _runs(name, method, split, options)
-        if not options.only_baselines:
-            found = _our_runs(split, network, training, options) | found
+    found = {}
+    for name, method in known.items():
+        with waiting(f"{name}: fitting and ranking", quiet=options.quiet), _blas_threads(options.threads):
+            found[name] = _runs(name, method, split, options)
+    if not options.only_baselines:
+        found = _our_runs(split, network, training, options) | found
     rivals = {name: runs for name, runs in found.items() if name not in (OURS, RERANKED)}
     evaluated = EvaluationResult(
         split=split,
@@ -285,12 +293,10 @@ def _our_runs(
     return {OURS: runs} | ({RERANKED: again} if again else {})
 
 
-def _blas_limited(threads: int) -> AbstractContextManager[object]:
-    """Hold NumPy's products to the chosen threads too; without the baselines' packages they are too few to matter."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ModuleNotFoundError:
-        return nullcontext()
+def _blas_threads(threads: int) -> AbstractContextManager[object]:
+    """Give products of arrays the chosen threads: those of the known methods are large, ours are small."""
+    from threadpoolctl import threadpool_limits
+
     limited: AbstractContextManager[object] = threadpool_limits(threads, "blas")
     return limited
 

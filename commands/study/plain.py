@@ -58,10 +58,12 @@ def train_plain(
     from replay.evaluation.baselines.plain_neumf import PlainScorer
     from replay.evaluation.leave_one_out import leave_one_out
     from replay.evaluation.protocol import rank_held_out
+    from replay.evaluation.split import TESTED_USERS
 
     torch.set_num_threads(threads)
     limit_threads(threads)
     split = leave_one_out(read_log(dataset, seed=seed, options=options, quiet=quiet), np.random.default_rng(seed))
+    split = split.sampled(TESTED_USERS, np.random.default_rng(seed))
     with _progress(quiet=quiet) as progress:
         method = _method(backend, epochs, progress)
         began = time.monotonic()
@@ -122,6 +124,7 @@ def _report(
         "protocol": f"each user's last event among {split.n_negatives} unseen items, half-rank ties",
         "data": {"name": split.name, "sha256": split.sha256},
         "users": len(split),
+        "users_sampled_of": split.sampled_of,
         "items": split.n_items,
         "events": len(split.train),
         "config": {"network": asdict(method.network), "training": asdict(training)},
@@ -136,7 +139,8 @@ def _report(
 def _text(report: Mapping[str, Any]) -> str:
     mine, popular = report["metrics"], report["popularity"]
     beside = f"(popularity {popular['hr@10']:.4f}, {popular['ndcg@10']:.4f})"
-    sizes = f"{report['users']:,} users tested, {report['items']:,} items, {report['events']:,} training events"
+    drawn = f" of {report['users_sampled_of']:,}, drawn at random" if report["users_sampled_of"] else ""
+    sizes = f"{report['users']:,} users tested{drawn}, {report['items']:,} items, {report['events']:,} training events"
     speed = f"{report['epochs']} epochs in {report['seconds']} s, {report['samples_per_s']:,} samples a second"
     return (
         f"plain NeuMF ({report['backend']}): HR@10 {mine['hr@10']:.4f}, NDCG@10 {mine['ndcg@10']:.4f} {beside}\n"

@@ -87,6 +87,16 @@ def test_any_log_can_be_split(log):
         evaluated("leave-one-out", log, "--only-baselines")
 
 
+def test_a_sample_of_the_users_is_tested_and_told(log):
+    """Three of seven are tested, on the same training events, and the same seed draws the same three."""
+    options = ("full", log, "--only-baselines", "--baselines", "none", "--test-users", 3)
+    report = evaluated(*options)
+    assert (report["users"], report["users_sampled_of"], report["events"]) == (3, 7, 151)
+    assert {**report, "seconds": 0, "models": 0} == {**evaluated(*options), "seconds": 0, "models": 0}
+    text = CliRunner().invoke(evaluate, [*map(str, options), "--quiet"], catch_exceptions=False).stdout
+    assert "3 users tested of 7, drawn at random" in text
+
+
 def test_full_knows_an_ncf_split_by_its_files(split):
     """The same folder is read as `eval ncf` reads it: its three test rows are held out, not a rating's last."""
     report = evaluated("full", split, "--only-baselines", "--baselines", "none")

@@ -144,3 +144,24 @@ def test_repeats_are_counted_and_kept_only_where_asked_for():
     assert kept.known(0, 1).all()
     assert not kept.excluded(0, 2).any()
     assert dropped.excluded(0, 1).tolist() == dropped.known(0, 1).tolist() == [[True, False]]
+
+
+def test_some_of_the_tested_users_are_drawn_at_random(ring_split):
+    """Nine of sixty are asked what they were asked before, the training is the same, and sixty are told of."""
+    some = ring_split.sampled(9, np.random.default_rng(1))
+    places = np.searchsorted(ring_split.users, some.users)
+    assert (len(some), some.sampled_of) == (9, 60)
+    assert (np.diff(some.users) > 0).all()
+    assert (some.candidates == ring_split.candidates[places]).all()
+    assert (some.times == ring_split.times[places]).all()
+    assert some.train is ring_split.train
+    assert some.known(2, 5).tolist() == [ring_split.known(at, at + 1)[0].tolist() for at in places[2:5].tolist()]
+    assert some.users.tolist() != ring_split.sampled(9, np.random.default_rng(2)).users.tolist()
+    assert some.sampled(3, np.random.default_rng(1)).sampled_of == 60
+
+
+def test_a_split_with_few_users_is_no_sample(ring_split):
+    """Sixty users are all tested where sixty may be, and the penultimate events are of all users again."""
+    assert ring_split.sampled(60, np.random.default_rng(1)) is ring_split
+    again = ring_split.sampled(9, np.random.default_rng(1)).validation(np.random.default_rng(1))
+    assert (len(again), again.sampled_of) == (60, None)
