@@ -104,7 +104,7 @@ def ablation(
         if not quiet:
             click.echo(name if name == WHOLE else f"without {name}", err=True)
         with progress_bar(quiet=quiet) as progress:
-            method = TrainedNeuMF(network, training, progress)
+            method = TrainedNeuMF(network, training, progress, threads)
             runs[name] = over_seeds(method, split, range(seed, seed + seeds), k)
     found = [_worth(name, some, runs[WHOLE], k, is_full=is_full) for name, some in runs.items()]
     everything = "all items" if split.repeats else "all items not touched before"

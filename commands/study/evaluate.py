@@ -287,7 +287,7 @@ def _our_runs(
         return RerankedScorer(scorer, split, config, options.k)
 
     with progress_bar(quiet=options.quiet) as progress:
-        method = TrainedNeuMF(network, training, progress)
+        method = TrainedNeuMF(network, training, progress, options.threads)
         runs = _runs(OURS, method, split, options, rerank if config.is_on else None)
     again = tuple(run.reranked for run in runs if run.reranked is not None)
     return {OURS: runs} | ({RERANKED: again} if again else {})

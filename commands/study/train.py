@@ -220,6 +220,7 @@ def _report(
     forgotten : returns who was forgotten since the log was read, with what stands in each one's place.
     """
     import numpy as np
+    from torch import get_num_threads
 
     from model.training.gate import gate
     from replay.evaluation.version_check import check_version
@@ -228,7 +229,7 @@ def _report(
     gated = gate(candidate)
     figures = {"hr@10": gated.candidate.hit_rate, "ndcg@10": gated.candidate.ndcg}
     popularity = {"hr@10": gated.popularity.hit_rate, "ndcg@10": gated.popularity.ndcg}
-    check = check_version(candidate, np.random.default_rng(seed))
+    check = check_version(candidate, np.random.default_rng(seed), threads=get_num_threads())
     stored = figures | {"popularity_hr@10": popularity["hr@10"]} | _lead_over_simple(check)
     version = _store(candidate.snapshot, out, stored, seed, forgotten)
     return {

@@ -24,16 +24,18 @@ class TrainedNeuMF:
     ----------
     network, training : shape, and how to train.
     progress : called after each step.
+    threads : among which a batch of users is divided when they are ranked.
     """
 
     is_random: ClassVar[bool] = True
     network: NeuMFConfig = field(default_factory=NeuMFConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     progress: Progress | None = None
+    threads: int = 1
 
     def fit(self, split: Split, generator: np.random.Generator) -> RankerScorer:
         """Train on the split's events."""
-        return RankerScorer(Ranker(self.snapshot(split, generator)), split)
+        return RankerScorer(Ranker(self.snapshot(split, generator), threads=self.threads), split)
 
     def snapshot(self, split: Split, generator: np.random.Generator) -> Snapshot:
         """Return the version that training leads to."""

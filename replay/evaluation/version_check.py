@@ -47,7 +47,9 @@ class VersionCheck:
     better: tuple[BetterMethod, ...]
 
 
-def check_version(candidate: Candidate, generator: np.random.Generator, k: int = 10) -> VersionCheck | None:
+def check_version(
+    candidate: Candidate, generator: np.random.Generator, k: int = 10, threads: int = 1
+) -> VersionCheck | None:
     """Compare a trained version with the simple methods; None where no event was held out of a user it learnt from.
 
     Parameters
@@ -55,13 +57,14 @@ def check_version(candidate: Candidate, generator: np.random.Generator, k: int =
     candidate : the version, and what it was made from.
     generator : of the sample of users.
     k : length of the lists.
+    threads : among which users are divided when they are ranked.
     """
     chosen = _first_held_out(candidate)
     chosen = [chosen[place] for place in np.sort(generator.permutation(len(chosen))[:MAX_USERS]).tolist()]
     if not chosen:
         return None
     split = _split_of(candidate, chosen)
-    ranker = Ranker(candidate.snapshot)
+    ranker = Ranker(candidate.snapshot, threads=threads)
     mine = [MethodRun(0, rank_held_out(RankerScorer(ranker, split), split, k), 0.0, 0.0)]
     names = [name for name in SIMPLE if split.n_items <= MAX_PAIRED_ITEMS or name not in PAIRED]
     simple = {name: [run_method(baseline(name), split, 0, k)] for name in names}
