@@ -41,9 +41,7 @@ STREAM_BASELINES = ("popularity", "decayed popularity", "co-occurrence", "isgd")
 @stream_options
 @diversity_options
 @impression_discount_option
-@click.option(
-    "--rivals", default=",".join(STREAM_BASELINES), show_default=True, metavar="NAMES", help="Comma list, or `none`."
-)
+@click.option("--rivals", metavar="NAMES", help=f"Comma list, or `none`. [default: {','.join(STREAM_BASELINES)}]")
 @click.option("--frozen/--no-frozen", default=True, show_default=True, help="Also run a model that stops learning.")
 @click.option("--checkpoint", type=FILE, help="Keep the run here, and go on from it; removed at the end.")
 @click.option("--report", type=FILE, help="Write curves and tables: a page (.html) or a picture (.png, .svg).")
@@ -53,7 +51,7 @@ def prequential(
     mmr: float,
     calibration: float,
     impression_discount: float,
-    rivals: str,
+    rivals: str | None,
     frozen: bool,
     checkpoint: Path | None,
     report: Path | None,
@@ -75,7 +73,7 @@ def prequential(
     if checkpoint is not None:
         require_folder("prequential: --checkpoint", checkpoint)
     replayed = prepare_replay(dataset, options, DiversityConfig(mmr, calibration, impression_discount))
-    _require_few_items(names, replayed)
+    names = _possible(names, replayed, are_named=rivals is not None)
     began = time.monotonic()
     from replay.prequential.list_figures import ListFigures
     from replay.prequential.outcome import FROZEN, ONLINE, RERANKED, PrequentialOutcome
@@ -101,27 +99,31 @@ def prequential(
         say_next("tune-threshold", dataset, why="from how many events on personalised lists are the better ones")
 
 
-def _names(rivals: str, *, frozen: bool) -> list[str]:
+def _names(rivals: str | None, *, frozen: bool) -> list[str]:
     """Return what runs beside, in the order in which it runs."""
     from replay.prequential.baselines import STREAM_BASELINES as KNOWN
     from replay.prequential.outcome import FROZEN
 
+    rivals = rivals or ",".join(STREAM_BASELINES)
     names = [] if rivals == "none" else [name.strip() for name in rivals.split(",")]
     if unknown := [name for name in names if name not in KNOWN]:
         raise SettingsError(f"prequential: --rivals must be among {', '.join(KNOWN)}, got {', '.join(unknown)}")
     return [*dict.fromkeys(names), *([FROZEN] if frozen else [])]
 
 
-def _require_few_items(names: list[str], replayed: PreparedReplay) -> None:
+def _possible(names: list[str], replayed: PreparedReplay, *, are_named: bool) -> list[str]:
+    """Return the names without one that holds too many pairs of items; that is told, and refused where it was named."""
     from replay.prequential.baseline_ranks import MAX_ITEMS
 
     n_items = len(replayed.stream.catalogue)
-    if "co-occurrence" in names and n_items > MAX_ITEMS:
+    if "co-occurrence" not in names or n_items <= MAX_ITEMS:
+        return names
+    required = f"co-occurrence requires at most {MAX_ITEMS:,} items, got {n_items:,}"
+    if are_named:
         others = ",".join(name for name in STREAM_BASELINES if name != "co-occurrence")
-        raise SettingsError(
-            f"prequential: co-occurrence requires at most {MAX_ITEMS:,} items, got {n_items:,}; "
-            f"leave it out with --rivals '{others}'"
-        )
+        raise SettingsError(f"prequential: {required}; leave it out with --rivals '{others}'")
+    click.echo(f"left out: {required}", err=True)
+    return [name for name in names if name != "co-occurrence"]
 
 
 def _all_tracks(

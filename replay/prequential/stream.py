@@ -81,8 +81,8 @@ class Stream:
         DataError
             If nothing is left to learn from or to test.
         """
-        table = dataset.interactions
-        table = table[table["rating"] >= least_stars].iloc[:limit].reset_index(drop=True)
+        kept = np.flatnonzero(dataset.interactions["rating"].to_numpy() >= least_stars)[:limit]
+        table = dataset.interactions.iloc[kept].reset_index(drop=True)
         users, _ = pd.factorize(table["user_id"])
         items, _ = pd.factorize(table["item_id"])
         warm = int(len(table) * warm_up)

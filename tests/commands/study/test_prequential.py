@@ -7,6 +7,8 @@ from click.testing import CliRunner
 from commands.parts import telling
 from commands.study.prequential import prequential
 from commands.study.threshold import tune_threshold
+from replay.datasets.readers import read_dataset
+from replay.prequential import baseline_ranks
 from replay.prequential.run import PrequentialRun
 from streams.errors import DataError, SettingsError
 
@@ -130,6 +132,18 @@ def test_what_cannot_be_done_is_said_before_the_run(log, options, said):
     """The message names what was required and what was got."""
     with pytest.raises(SettingsError, match=said):
         CliRunner().invoke(prequential, [str(log), "--quiet", *options], catch_exceptions=False)
+
+
+def test_a_rival_of_all_pairs_is_left_out_of_a_large_catalogue(log, monkeypatch):
+    """With one item more than may be paired the usual rivals are the others, and that is told; named, it is refused."""
+    items = len(read_dataset(log).catalogue)
+    monkeypatch.setattr(baseline_ranks, "MAX_ITEMS", items - 1)
+    options = [str(log), "--epochs", "1", "--every", "120", "--limit", "300", "--no-frozen"]
+    told = CliRunner().invoke(prequential, [*options, "--json"], catch_exceptions=False)
+    assert f"left out: co-occurrence requires at most {items - 1:,} items, got {items:,}" in told.stderr
+    assert set(json.loads(told.stdout)["methods"]) == {"Reelstream", "popularity", "decayed popularity", "isgd"}
+    with pytest.raises(SettingsError, match="leave it out with --rivals"):
+        CliRunner().invoke(prequential, [*options, "--rivals", "co-occurrence"], catch_exceptions=False)
 
 
 def test_a_log_of_nothing_is_refused(log):
