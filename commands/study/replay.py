@@ -105,11 +105,13 @@ def replay(*, dataset: str, seed: int, as_json: bool, **given: Any) -> None:
         items = offer_catalogue(settings, log.catalogue)
         hints = offer_hints(settings, log.hints if given["hints"] else ())
     tell_notes(log)
+    first = str(schedule.rows["user_id"].iloc[0])
+    del log  # the schedule holds the rows that are sent, and sending may take days
     with _progress_bar(len(schedule)) as progress:
         sent = send(settings, schedule, progress=progress)
     _report(sent, items, hints, as_json=as_json)
-    if not as_json and len(log.interactions):
-        say_next("recommend", str(log.interactions["user_id"].iloc[0]), why="the list of a user of this log")
+    if not as_json:
+        say_next("recommend", first, why="the list of a user of this log")
 
 
 def _pace(speed: float | None, rate: float | None, *, max_speed: bool) -> tuple[float | None, float | None]:

@@ -136,6 +136,14 @@ def test_a_replay_reports_one_line(stack, topic_prefix, recorded):
     assert result.output.startswith("sent 5 items, hints of 0 users and 7 events (0 duplicates, 0 late) in ")
 
 
+def test_the_user_that_is_proposed_was_sent(stack, topic_prefix, recorded):
+    """Second 4 is an event of user 4, the first of those that were asked for."""
+    create_topics(Settings(stack.kafka, stack.redis, "models", prefix=topic_prefix))
+    options = ["--max-speed", "--from", "2001-01-01T00:00:04", "--kafka", stack.kafka, "--prefix", topic_prefix]
+    result = CliRunner().invoke(replay, [str(recorded), *options])
+    assert "next: reelstream recommend 4 " in result.output
+
+
 def test_refused_records_are_named_and_the_rest_is_sent(stack, topic_prefix, tmp_path):
     """Of 40 ratings and 2 items the one event and the item with long ids are told; 39 and 1 arrive."""
     # A batch of one record is 61 bytes and the record, so 250 bytes are enough for any but those two; larger batches
