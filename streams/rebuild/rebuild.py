@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from model.catalogue import Catalogue
 from streams.archive.parquet import EventArchive
 from streams.connected import connected
-from streams.errors import TopicError
+from streams.errors import StateAway, TopicError
 from streams.people.forgetting import StateForgetter
 from streams.people.merging import GuestMerger
 from streams.reading.catalogue import CatalogueFeed
@@ -34,6 +34,8 @@ __all__ = ["Rebuild", "RebuildConfig", "ReplayTotals"]
 T = TypeVar("T")
 ReplayProgress = Callable[[int, int], None]
 _CAUGHT_UP = 2000  # events: a tenth of a second's work
+_AWAY_S = 60.0  # Redis may be away while events are applied, as for a restart: a rebuild of hours need not end for it
+_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Rebuild:
         TopicError
             If the topics no longer hold what is wanted next, and no archive does.
         StateError
-            If Redis does not answer, or was started again meanwhile; running once more goes on.
+            If Redis does not answer for a minute, or was started again meanwhile; running once more goes on.
         """
         began = time.monotonic()
         begin = await self._next_wanted()
@@ -234,7 +236,16 @@ class Rebuild:
         if self._touched is not None:
             self._touched.update(event.user_id for _, event in events)
         sourced = self._forgetter.relabelled([(origin, event, self._genres(event)) for origin, event in events])
-        await self._originals.apply(sourced)
+        began = time.monotonic()
+        while True:
+            try:
+                await self._originals.apply(sourced)  # what was applied before the answer was lost changes nothing
+            except StateAway:
+                if time.monotonic() - began > _AWAY_S:
+                    raise
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
 
     def _genres(self, event: EventRecord) -> tuple[str, ...]:
         return () if isinstance(event, Withdrawal) else self._genres_of(event.item_id)

@@ -199,6 +199,29 @@ def test_an_interrupted_rebuild_says_that_it_goes_on(running, other):
         assert client.exists(REBUILDING)
 
 
+async def test_a_rebuild_waits_for_a_redis_that_is_away(running, other):
+    """Frozen for seven seconds after the first events, which is longer than a call waits, it has all events at last."""
+    installation, records = running
+    frozen = []
+
+    def freeze(*_):
+        if not frozen:
+            frozen.append(True)
+            with Redis.from_url(other) as client:
+                client.client_pause(7000)
+
+    target = connect(other, prefix=installation.settings.prefix)
+    work = Rebuild(installation.settings, target, RebuildConfig(batch=200, lanes=1), progress=freeze)
+    try:
+        await work.start()
+        totals = await work.replay()
+    finally:
+        await work.stop()
+        await target.aclose()
+    assert (frozen, totals.records) == ([True], len(records))
+    assert_same(installation, installation.settings.redis, other)
+
+
 def test_a_target_that_holds_something_else_is_refused(running, other):
     """The live database, a filled one, and another installation's unfinished rebuild are each refused in one line."""
     installation, _ = running
