@@ -10,6 +10,7 @@ import click
 from commands.parts.log_options import log_options, read_log, taken_log_options
 from commands.parts.options import repeats_option
 from commands.parts.running import limit_threads, require_torch
+from commands.parts.telling import waiting
 from commands.parts.training_options import EPOCHS, progress_bar, run_options, training_of
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def prepare_replay(dataset: str, options: StreamOptions, diversity: "DiversityCo
 
     torch.set_num_threads(options.threads)
     limit_threads(options.threads)
-    log = read_log(dataset, seed=options.seed, options=options.log, quiet=options.quiet)
+    with waiting(f"reading {dataset}", quiet=options.quiet):
+        log = read_log(dataset, seed=options.seed, options=options.log, quiet=options.quiet)
     stream = Stream.of(
         log, warm_up=options.warm_up, least_stars=options.least_stars, limit=options.limit, repeats=options.repeats
     )

@@ -93,7 +93,7 @@ def ablation(
         raise SettingsError(f"eval ablation: --parts must be among {', '.join(PARTS)}, got {sorted(unknown)!r}")
     torch.set_num_threads(threads)
     limit_threads(threads)
-    split = split_at(dataset, movies, seed, negatives=not is_full, repeats=repeats)
+    split = split_at(dataset, movies, seed, negatives=not is_full, repeats=repeats, quiet=quiet)
     if validate:
         split = split.validation(np.random.default_rng(seed))
     split = split.sampled(TESTED_USERS, np.random.default_rng(seed))

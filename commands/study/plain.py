@@ -12,6 +12,7 @@ import click
 
 from commands.parts.log_options import read_log
 from commands.parts.running import limit_threads, require_torch
+from commands.parts.telling import waiting
 from commands.parts.training_options import progress_bar
 from streams.errors import DataError
 
@@ -62,7 +63,8 @@ def train_plain(
 
     torch.set_num_threads(threads)
     limit_threads(threads)
-    split = leave_one_out(read_log(dataset, seed=seed, options=options, quiet=quiet), np.random.default_rng(seed))
+    with waiting(f"reading {dataset}", quiet=quiet):
+        split = leave_one_out(read_log(dataset, seed=seed, options=options, quiet=quiet), np.random.default_rng(seed))
     split = split.sampled(TESTED_USERS, np.random.default_rng(seed))
     with _progress(quiet=quiet) as progress:
         method = _method(backend, epochs, progress)

@@ -52,10 +52,11 @@ def test_a_run_is_one_object_and_a_page(log, tmp_path):
 
 
 def test_a_log_is_told_how_far_it_is(log, monkeypatch):
-    """Before the first test only events and rounds, then hit rates between them."""
+    """That it is read, before the first test only events and rounds, then hit rates between them."""
     monkeypatch.setattr(telling, "LINE_S", 0.01)
     options = [str(log), "--epochs", "1", "--every", "120", "--rivals", "none", "--no-frozen", "--json"]
     said = CliRunner().invoke(prequential, options, catch_exceptions=False).stderr
+    assert said.startswith(f"reading {log}, 0 s\n")
     lines = [line for line in said.splitlines() if line.startswith("prequential: ")]
     rates = r"HR@10 [01]\.\d{3}, last 5,000 [01]\.\d{3}"
     assert all(re.fullmatch(rf"prequential: \d+ of 480 events, ({rates}, )?round \d, \d+ s", line) for line in lines)
