@@ -3,7 +3,8 @@
 Causal self-attention [1]_ whose attention logits carry a learned bias for the distance in steps and for
 the distance in time [2]_, so that recency counts and the vector moves with each event without a gradient
 step. There are no absolute positions: a window cut from the middle of a history reads like a history.
-Rows are aligned at their oldest event and padded at the end, which causality makes invisible.
+Windows are aligned at their oldest event and padded at the end, which causality makes invisible. A fifth of the places
+is padding, so all but the attention is computed of events alone, one behind the other.
 
 References
 ----------
@@ -21,7 +22,7 @@ from model.network.shape import GAP_BUCKETS
 from model.network.tower import EXPONENT_BIAS, EXPONENT_BITS
 from model.trainable.gathering import bucket_values
 
-__all__ = ["AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "unset_embedding", "unset_linear"]
+__all__ = ["AttentionBlock", "HistoryTower", "dropped", "gap_bucket", "head_places", "unset_embedding", "unset_linear"]
 
 PARTS_OF_ONE = 2**16
 
@@ -38,7 +39,7 @@ def dropped(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor
     drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device)
     drawn.random_(-(2**63), None, generator=generator)
     parts = drawn.view(torch.int16)[: x.numel()].view_as(x)
-    kept = (parts >= lost - PARTS_OF_ONE // 2).to(x.dtype)
+    kept = parts.ge_(lost - PARTS_OF_ONE // 2).to(x.dtype)  # truth values would be converted five times slower
     return x * kept.mul_(PARTS_OF_ONE / (PARTS_OF_ONE - lost))
 
 
@@ -47,6 +48,21 @@ def gap_bucket(gaps_ms: Tensor) -> Tensor:
     seconds = gaps_ms.to(torch.float32).div_(1000.0).clamp_(min=0.0).add_(1.0)
     exponents = (seconds.view(torch.int32) >> EXPONENT_BITS) - EXPONENT_BIAS  # as serving reads them: to the bit
     return exponents.to(torch.int64).clamp_(max=GAP_BUCKETS - 1)
+
+
+def head_places(at: Tensor, length: int, heads: int) -> Tensor:
+    """Return where the heads of events stand among those of all places, (B, H, L) in one row: int64 (P * H,).
+
+    at : int64 (P,), where each event stands among the B * L places of the windows.
+    """
+    windows = at.div(length, rounding_mode="floor")
+    first = at + windows * (heads - 1) * length
+    return (first.unsqueeze(1) + length * torch.arange(heads, device=at.device)).view(-1)
+
+
+def _buckets(times: Tensor) -> Tensor:
+    """Return the bucket of the gap before each time, int64 (B, L)."""
+    return gap_bucket(torch.diff(times, dim=1, prepend=times[:, :1]))
 
 
 class _UnsetLinear(nn.Linear):
@@ -80,14 +96,29 @@ class AttentionBlock(nn.Module):
         self.widen = unset_linear(width, 2 * width)
         self.narrow = unset_linear(2 * width, width)
 
-    def forward(self, x: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
-        """Return the new vectors of all positions of ``x`` (B, L, D), under ``bias``."""
-        seen = self.before_attention(x)
-        key, value = self.key_value(seen).chunk(2, dim=-1)
-        heads = functional.scaled_dot_product_attention(
-            self._split(self.query(seen)), self._split(key), self._split(value), attn_mask=bias
-        )  # (B, H, L, D / H)
-        joined = heads.transpose(1, 2).flatten(2)  # (B, L, D)
+    def forward(
+        self, x: Tensor, places: Tensor, bias: Tensor, dropout: float, generator: torch.Generator | None
+    ) -> Tensor:
+        """Return the new vectors of all events, float32 (P, D); what is no event is there in the attention alone.
+
+        Parameters
+        ----------
+        x : float32 (P, D).
+        places : int64 (P * H,), from :func:`head_places`.
+        bias : float32 (B, H, L, L).
+        dropout, generator : as in :func:`dropped`.
+        """
+        windows, heads, length, _ = bias.shape
+        reading = self.query, self.key_value  # what reads the same is one product
+        weights, biases = (torch.cat(two) for two in zip(*((one.weight, one.bias) for one in reading), strict=True))
+        made = functional.linear(self.before_attention(x), weights, biases)  # (P, 3 * D)
+        size, rows = x.shape[1] // heads, windows * heads * length
+        of_all = (places.view(-1, 1, heads) + rows * torch.arange(3, device=places.device).view(-1, 1)).view(-1)
+        padded = made.new_zeros(3 * rows, size).index_add_(0, of_all, made.view(-1, size))
+        query, key, value = padded.view(3, -1, length, size).unbind()  # (B * H, L, D / H)
+        alike = torch.baddbmm(bias.flatten(0, 1), query, key.transpose(1, 2), alpha=size**-0.5)  # (B * H, L, L)
+        met = torch.bmm(torch.softmax(alike, dim=2), value)  # (B * H, L, D / H)
+        joined = met.view(-1, size).index_select(0, places).view(x.shape)
         return self._mixed(x + dropped(self.output(joined), dropout, generator), dropout, generator)
 
     def at(self, x: Tensor, place: Tensor, bias: Tensor) -> Tensor:
@@ -117,10 +148,6 @@ class AttentionBlock(nn.Module):
     def _mixed(self, x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
         return x + dropped(self.narrow(functional.relu(self.widen(self.before_mixing(x)))), dropout, generator)
 
-    def _split(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        return x.view(batch, length, self.heads, width // self.heads).transpose(1, 2)  # (B, H, L, D / H)
-
 
 class HistoryTower(nn.Module):
     """Read histories of up to ``length`` items.
@@ -147,40 +174,44 @@ class HistoryTower(nn.Module):
         self.after = nn.LayerNorm(width)
 
     def forward(
-        self, vectors: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None = None
+        self, vectors: Tensor, at: Tensor, times: Tensor, weights: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return what is known after each position: float32 (B, L, D).
+        """Return what is known after each event: float32 (P, D).
 
         Parameters
         ----------
-        vectors : float32 (B, L, D), item vectors, oldest first, padded at the end with anything finite.
-        times : int64 (B, L), milliseconds.
+        vectors : float32 (P, D), the items' vectors.
+        at : int64 (P,), where each event stands among the B * L places of the windows; the others are padding.
+        times : int64 (B, L), milliseconds, oldest first, padded at the end.
         weights : float32 (B, L), how much each interaction counts, 0..1.
         generator : of the dropout; None to drop nothing.
         """
-        x = dropped(self._inputs(vectors, times, weights), self.dropout, generator)
+        buckets, counted = (one.reshape(-1).index_select(0, at) for one in (_buckets(times), weights))
+        x = dropped(self._inputs(vectors, buckets, counted), self.dropout, generator)
+        places = head_places(at, times.shape[1], self.heads)
         for block, bias in zip(self.blocks, self._biases(times), strict=True):
-            x = block(x, bias, self.dropout, generator)
+            x = block(x, places, bias, self.dropout, generator)
         return self.after(x)  # type: ignore[no-any-return]
 
     def last(self, vectors: Tensor, times: Tensor, weights: Tensor, lengths: Tensor) -> Tensor:
         """Return what is known after the last item of each row: float32 (B, D), zeros where there is none.
 
-        Equal to ``forward(...)`` at position ``lengths - 1``; the last block computes that position only.
+        Equal to what ``forward(...)`` tells of event ``lengths - 1``; the last block computes that one only.
+
+        vectors : float32 (B, L, D), padded at the end with anything finite.
         """
-        x = self._inputs(vectors, times, weights)
+        x = self._inputs(vectors, _buckets(times), weights)
         if len(self.blocks) > 1:
+            places = head_places(torch.arange(times.numel(), device=times.device), times.shape[1], self.heads)
             for block, bias in zip(self.blocks[:-1], self._biases(times), strict=False):
-                x = block(x, bias, 0.0, None)
+                x = block(x.flatten(0, 1), places, bias, 0.0, None).view(x.shape)
         final, end = self.blocks[-1], (lengths - 1).clamp(min=0)
         assert isinstance(final, AttentionBlock)
         known: Tensor = self.after(final.at(x, end, self._last_bias(times, end)))
         return known * (lengths > 0).unsqueeze(1)
 
-    def _inputs(self, vectors: Tensor, times: Tensor, weights: Tensor) -> Tensor:
-        before = torch.cat([times[:, :1], times[:, :-1]], dim=1)
-        gaps = self.gap_input(gap_bucket(times - before))  # (B, L, D)
-        inputs: Tensor = vectors + gaps + weights.unsqueeze(-1) * self.weight_input
+    def _inputs(self, vectors: Tensor, buckets: Tensor, weights: Tensor) -> Tensor:
+        inputs: Tensor = vectors + self.gap_input(buckets) + weights.unsqueeze(-1) * self.weight_input
         return inputs
 
     def _biases(self, times: Tensor) -> Sequence[Tensor]:

@@ -202,21 +202,25 @@ class NeuMF(nn.Module):
         items: Tensor,
         times: Tensor,
         weights: Tensor,
+        at: Tensor,
         generator: torch.Generator | None,
         factors: Tensor | None = None,
     ) -> Tensor:
-        """Return the user vector after each position of a history, float32 (B, L, D), for training.
+        """Return the user vector after each event of some windows, float32 (P, D), for training.
 
         Parameters
         ----------
         users : int64 (B,), rows, -1 if unknown.
         items, times, weights : (B, L), item rows (0 as padding), milliseconds, 0..1; padded at the end.
+        at : int64 (P,), where each event stands among the B * L places of the windows.
         generator : of the dropout; None to drop nothing.
         factors : float32 (R, D), the vectors that ``items`` are rows of; those of all items if None.
         """
-        vectors = functional.embedding(items, self.item_factors if factors is None else factors)
-        known: Tensor = self.tower(vectors, times, weights, generator)
-        together = known + self.identity(users, generator).unsqueeze(1)
+        rows = items.reshape(-1).index_select(0, at)
+        vectors = functional.embedding(rows, self.item_factors if factors is None else factors)
+        known: Tensor = self.tower(vectors, at, times, weights, generator)
+        owners = at.div(items.shape[1], rounding_mode="floor")
+        together = known + functional.embedding(owners, self.identity(users, generator))
         return dropped(together, self.config.dropout, generator)
 
     def users_now(self, users: Tensor, items: Tensor, times: Tensor, weights: Tensor, lengths: Tensor) -> Tensor:

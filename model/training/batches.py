@@ -61,6 +61,11 @@ class Batch:
     known: Tensor | None
     about: Rows
 
+    @property
+    def at(self) -> Tensor:
+        """Return where each event stands among the B * L places of the windows, int64 (P,)."""
+        return self.owner * self.items.shape[1] + self.place
+
     def part(self, number: int, of: int) -> "Batch":
         """Return one of so many parts of the windows, with the events in them.
 

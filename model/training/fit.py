@@ -396,8 +396,7 @@ class _TrainingRun:
         network, drop = self._network, self._dropout
         side = network.item_side(batch.met)
         read = (batch.users, batch.items, batch.times, batch.weights)
-        users = network.users_along(*read, drop, side.factors)  # (B, L, D)
-        asking = users[batch.owner, batch.place]  # (P, D)
+        asking = network.users_along(*read, batch.at, drop, side.factors)  # (P, D)
         asking = asking if batch.known is None else asking * batch.known
         logits = network.pair_logits(asking, side, batch.rows, batch.texts, drop)
         if batch.features is not None:

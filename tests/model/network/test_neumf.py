@@ -46,6 +46,24 @@ def test_split_first_layer_equals_the_layer_over_the_concatenation():
         assert torch.isclose(_all_logits(network)[0, 1], by_hand, atol=1e-6)
 
 
+def _along(network, users, items, times, weights):
+    """Return the user vector after each place of histories, (B, L, D)."""
+    at = torch.arange(items.numel())
+    return network.users_along(users, items, times, weights, at, None).view(*items.shape, -1)
+
+
+def test_what_is_told_of_some_events_is_what_is_told_of_all():
+    """Events are read as they stand in their windows, whatever the places without an event hold."""
+    network = _network()
+    users, items, times, weights, lengths = _histories()
+    at = (torch.arange(items.shape[1]) < lengths.unsqueeze(1)).view(-1).nonzero().squeeze(1)
+    assert len(at) < items.numel()
+    with torch.no_grad():
+        torch.nn.init.normal_(network.tower.gap_bias.weight, generator=torch.Generator().manual_seed(1))
+        some = network.users_along(users, items, times, weights, at, None)
+        assert torch.allclose(some, _along(network, users, items, times, weights).flatten(0, 1)[at], atol=1e-6)
+
+
 def test_the_last_position_equals_the_whole_pass():
     """Ranking computes one position of what training computes at all, padding notwithstanding."""
     network = _network()
@@ -53,7 +71,7 @@ def test_the_last_position_equals_the_whole_pass():
     with torch.no_grad():
         torch.nn.init.normal_(network.tower.gap_bias.weight, generator=torch.Generator().manual_seed(1))
         torch.nn.init.normal_(network.tower.lag_bias, generator=torch.Generator().manual_seed(2))
-        along = network.users_along(users, items, times, weights, None)
+        along = _along(network, users, items, times, weights)
         now = network.users_now(users, items, times, weights, lengths)
     assert torch.allclose(now, along[torch.arange(2), lengths - 1], atol=1e-5)
 
@@ -65,8 +83,8 @@ def test_a_position_does_not_see_what_comes_later():
     later, late = items.clone(), times.clone()
     later[:, 5], late[:, 5] = 0, 10**9
     with torch.no_grad():
-        before = network.users_along(users, items, times, weights, None)[:, :5]
-        after = network.users_along(users, later, late, weights, None)[:, :5]
+        before = _along(network, users, items, times, weights)[:, :5]
+        after = _along(network, users, later, late, weights)[:, :5]
     assert torch.allclose(before, after, atol=1e-6)
 
 
@@ -148,7 +166,8 @@ def test_heads_must_divide_the_width():
 def test_the_tower_reads_histories_of_any_length_up_to_its_own():
     """A tower for six items reads one of two."""
     tower = HistoryTower(8, 6, 1, 2, 0.0)
-    assert tower(torch.zeros(1, 2, 8), torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 2)).shape == (1, 2, 8)
+    times = torch.zeros(1, 2, dtype=torch.int64)
+    assert tower(torch.zeros(2, 8), torch.arange(2), times, torch.zeros(1, 2)).shape == (2, 8)
 
 
 def test_equal_seeds_start_equally():

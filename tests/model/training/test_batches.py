@@ -57,9 +57,9 @@ def test_where_items_are_many_a_step_computes_those_alone_that_it_meets():
         assert len(many.met) < 500
         assert torch.equal(many.met[many.rows], few.rows)
         side = network.item_side(many.met)
-        read = (many.users, many.items, many.times, many.weights, None)
-        users = network.users_along(*read, side.factors)[many.owner, many.place]
-        all_users = network.users_along(few.users, few.items, *read[2:])[few.owner, few.place]
+        read = (many.users, many.items, many.times, many.weights, many.at, None)
+        users = network.users_along(*read, side.factors)
+        all_users = network.users_along(few.users, few.items, *read[2:])
         torch.testing.assert_close(
             network.pair_logits(users, side, many.rows),
             network.pair_logits(all_users, network.item_side(), few.rows),
