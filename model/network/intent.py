@@ -33,11 +33,13 @@ def item_text(item: Item) -> str:
 
 def text_vectors(texts: Iterable[str], width: int = TEXT_WIDTH) -> NDArray[np.float32]:
     """Return float32 (n, width): hashed word counts of length one, or zero for a text without words."""
-    given = list(texts)
-    found = [(row, crc32(word.encode())) for row, text in enumerate(given) for word in _WORD.findall(text.lower())]
-    vectors = np.zeros((len(given), width), dtype=np.float32)
-    if found:
-        rows, codes = np.array(found, dtype=np.int64).T
-        np.add.at(vectors, (rows, (codes >> 1) % width), np.where(codes & 1, np.float32(1.0), np.float32(-1.0)))
+    words = [_WORD.findall(text.lower()) for text in texts]
+    said = [word for some in words for word in some]
+    code_of = {word: crc32(word.encode()) for word in set(said)}
+    codes = np.fromiter(map(code_of.__getitem__, said), dtype=np.int64, count=len(said))
+    rows = np.repeat(np.arange(len(words)), np.fromiter(map(len, words), dtype=np.int64, count=len(words)))
+    signs = np.where(codes & 1, 1.0, -1.0)
+    counts = np.bincount(rows * width + (codes >> 1) % width, signs, len(words) * width)
+    vectors = counts.reshape(-1, width).astype(np.float32)
     norms = np.sqrt(np.einsum("nw,nw->n", vectors, vectors))
     return np.asarray(vectors / np.where(norms > 0.0, norms, np.float32(1.0))[:, None])

@@ -92,11 +92,13 @@ class NeuMFConfig:
 def genre_matrix(item_genres: Sequence[Sequence[str]], genres: Sequence[str]) -> NDArray[np.float32]:
     """Return float32 (N, G): 1 where an item has a genre; genres outside ``genres`` are left out."""
     column = {genre: position for position, genre in enumerate(genres)}
-    matrix = np.zeros((len(item_genres), len(genres)), dtype=np.float32)
-    known = [(row, column[name]) for row, names in enumerate(item_genres) for name in names if name in column]
+    kinds: dict[tuple[str, ...], int] = {}  # catalogues have few sets of genres
+    kind_of = [kinds.setdefault(tuple(names), len(kinds)) for names in item_genres]
+    matrix = np.zeros((len(kinds), len(genres)), dtype=np.float32)
+    known = [(kind, column[name]) for names, kind in kinds.items() for name in names if name in column]
     if known:
         matrix[tuple(np.array(known).T)] = 1.0
-    return matrix
+    return matrix[np.array(kind_of, dtype=np.int64)]
 
 
 def weight_shapes(config: NeuMFConfig, n_users: int, n_items: int, n_genres: int) -> dict[str, tuple[int, ...]]:

@@ -135,17 +135,17 @@ class LinearItems:
         asking : of users whose products have the same right sides in every call.
         """
         lefts = [left for left, _ in asking.products.values()]
-        logits = np.concatenate(lefts, axis=1) @ self._joined(asking.products)
+        logits = np.concatenate(lefts, axis=1) @ self._joined(asking.products).T
         place = self._place[asking.items]
         is_here = place >= 0
         logits[asking.users[is_here], place[is_here]] += asking.said[is_here]
         return np.asarray(logits)
 
     def _joined(self, products: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]) -> NDArray[np.float32]:
-        """Return the right sides of the products one below the other, float32 (M, R)."""
+        """Return the right sides of the products side by side, as they are kept: float32 (R, M)."""
         names = tuple(products)
         if names not in self._by_names:
-            self._by_names[names] = np.concatenate([right[:, self.rows] for _, right in products.values()])
+            self._by_names[names] = np.concatenate([right.T[self.rows] for _, right in products.values()], axis=1)
         return self._by_names[names]
 
 

@@ -4,7 +4,7 @@ Causal self-attention [1]_ whose attention logits carry a learned bias for the d
 the distance in time [2]_, so that recency counts and the vector moves with each event without a gradient
 step. There are no absolute positions: a window cut from the middle of a history reads like a history.
 Windows are aligned at their oldest event and padded at the end, which causality makes invisible. A fifth of the places
-is padding, so all but the attention is computed of events alone, one behind the other.
+or more is padding, so all but the attention is computed of events alone, one behind the other.
 
 References
 ----------

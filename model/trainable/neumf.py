@@ -121,13 +121,19 @@ class NeuMF(nn.Module):
         """
         snapshot.require_whole()
         network = cls(snapshot.config, len(snapshot.users), snapshot.weights["item_genres"], generator=None)
-        network.load_state_dict({name: torch.tensor(weight) for name, weight in snapshot.weights.items()})
+        copies = {name: torch.tensor(weight) for name, weight in snapshot.weights.items()}
+        network.load_state_dict(copies, assign=True)
         return network
 
     def snapshot(self, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> Snapshot:
         """Return a copy of the weights as they are now, with the ids of their rows."""
+        mine = self.into_snapshot(items, users, genres)
+        return replace(mine, weights={name: weight.copy() for name, weight in mine.weights.items()})
+
+    def into_snapshot(self, items: tuple[str, ...], users: tuple[str, ...], genres: tuple[str, ...]) -> Snapshot:
+        """Return the weights themselves, with the ids of their rows; whoever asks gives the network up."""
         weights = {
-            name: np.array(tensor.detach().cpu().numpy(), dtype=weight_type(name), order="C")
+            name: np.asarray(tensor.detach().cpu().numpy(), dtype=weight_type(name), order="C")
             for name, tensor in self.state_dict().items()
         }
         return Snapshot(self.config, weights, items, users, genres)

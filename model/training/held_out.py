@@ -69,7 +69,7 @@ def held_out_of(
     user_id, events : of the user, oldest first.
     kept : how many of them stay in training.
     repeats : whether an item that the user touched before is tested.
-    are_new : whether no earlier round has judged by each event; all are new if None.
+    are_new : of each event from place ``kept`` on, whether no earlier round has judged by it; all are new if None.
     """
     begin = max(1, kept)
     if begin >= len(events):
@@ -81,7 +81,8 @@ def held_out_of(
         event = events[place]
         if repeats or event.item_id not in met:
             profile = Profile(user_id, recent=newest_first[len(events) - place :], seen=len(met))
-            found.append(HeldOutEvent(profile, event.item_id, are_new is None or are_new[place], event.is_positive))
+            is_new = are_new is None or are_new[place - kept]
+            found.append(HeldOutEvent(profile, event.item_id, is_new, event.is_positive))
         met.add(event.item_id)
     return found
 

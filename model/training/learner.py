@@ -484,7 +484,7 @@ class Learner:
         """Return the events from place ``kept`` that came after another and, without repeats, with a new item."""
         if max(1, kept) >= len(events):
             return []
-        are_new = [number > self._judged_to and number not in self._judged for number, *_ in events]
+        are_new = [number > self._judged_to and number not in self._judged for number, *_ in events[kept:]]
         return held_out_of(user_id, [one for _, one, *_ in events], kept, repeats=self.keeps_repeats, are_new=are_new)
 
 

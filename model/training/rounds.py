@@ -293,10 +293,10 @@ class _VersionVocabularies:
         return found if found.any() else None
 
     def finished(self, network: NeuMF, generator: np.random.Generator) -> Snapshot:
-        """Give rows to the catalogue's untouched items and return the version."""
+        """Give rows to the catalogue's untouched items and return the version, which takes the network's weights."""
         self.items.admit(self.catalogue.items)
         network.grow(len(self.users), self.item_genres(), torch_generator(generator))
-        return network.snapshot(self.items.ids, self.users.ids, self.genres.ids)
+        return network.into_snapshot(self.items.ids, self.users.ids, self.genres.ids)
 
 
 def tuned_on(

@@ -35,10 +35,25 @@ def test_a_round_trip_gives_the_same_ids_and_shape(ring):
 
 def test_training_a_network_leaves_its_snapshot_alone(ring):
     """Changing the weights of the network that a snapshot gave does not reach the snapshot."""
-    before = ring.snapshot.weights["item_factors"].copy()
+    before = {name: weight.copy() for name, weight in ring.snapshot.weights.items()}
     with torch.no_grad():
-        NeuMF.of(ring.snapshot).item_factors.zero_()
-    assert np.array_equal(ring.snapshot.weights["item_factors"], before)
+        for weight in NeuMF.of(ring.snapshot).state_dict().values():
+            weight.zero_()
+    assert all(np.array_equal(ring.snapshot.weights[name], weight) for name, weight in before.items())
+
+
+def test_a_network_is_given_up_for_the_snapshot_that_a_copy_would_be(ring):
+    """Both have the same weights to the bit; only one of them changes with the network."""
+    network, ids = NeuMF.of(ring.snapshot), (ring.snapshot.items, ring.snapshot.users, ring.snapshot.genres)
+    copied, own = network.snapshot(*ids), network.into_snapshot(*ids)
+    for name, weight in ring.snapshot.weights.items():
+        assert np.array_equal(copied.weights[name], weight), name
+        assert np.array_equal(own.weights[name], weight), name
+        assert own.weights[name].shape == copied.weights[name].shape, name
+    with torch.no_grad():
+        network.item_factors.zero_()
+    assert copied.weights["item_factors"].any()
+    assert not own.weights["item_factors"].any()
 
 
 def test_weights_are_contiguous_on_the_cpu(ring):
