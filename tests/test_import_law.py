@@ -56,6 +56,7 @@ MAY_ALSO_IMPORT = {
     "streams.archive.parquet": {"pyarrow"},
     "streams.archive.scanning": {"pyarrow"},
     "streams.metrics": {"prometheus_client"},
+    "streams.redis.packing": {"hiredis"},
     "streams.registry.checkpoints": {"safetensors"},
     "streams.registry.registry": {"safetensors"},
     "streams.sentence_weights": {"tokenizers"},

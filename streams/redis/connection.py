@@ -41,6 +41,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from streams.errors import SettingsError, StateAway, StateError
+from streams.redis.packing import pack_in_c
 from streams.redis.prefix import PrefixedAsyncRedis, PrefixedCluster, PrefixedRedis, PrefixedRoutedCluster
 from streams.redis_url import SentinelService, names_sentinels
 from streams.settings import without_password
@@ -113,6 +114,7 @@ def connect(url: str, attempts: int = _ATTEMPTS, *, prefix: str = "", must_answe
         else:
             retry = AsyncRetry(_backoff(), attempts, _REPEATED)
             client = PrefixedAsyncRedis.from_url(url, **limits, retry=retry, health_check_interval=30)
+            pack_in_c(client.connection_pool)
     client.key_prefix = prefix
     return cast("AsyncRedis", client)  # what we call is on both
 
@@ -164,6 +166,7 @@ def _primary(watched: SentinelService, limits: _Limits, attempts: int) -> AsyncR
     retry = AsyncRetry(_backoff(), attempts, _REPEATED)
     options = {**limits, **watched.server, "retry": retry, "health_check_interval": 30}
     pool: Any = AsyncSentinelConnectionPool(watched.service, manager, **options)  # type: ignore[no-untyped-call]
+    pack_in_c(pool)
     pool.make_connection()  # says which option does not exist
     return _Primary.from_pool(pool)
 
