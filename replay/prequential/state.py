@@ -242,13 +242,13 @@ class _Heat:
         """Return the ``n`` hottest items of each list, as Redis tells of them."""
         assert self._clock is not None, "heat is made for the first event"
         everything, newcomers = (
-            DecayedWeights(half_life, self._ranked(weights, n))
+            DecayedWeights(half_life, self._hottest(weights, n))
             for half_life, weights in zip(self._half_lives, self._weights, strict=True)
         )
         clock = self._clock
         return SourceHeat(clock.newest, clock.own, clock.warm, self._landmark, everything, newcomers)
 
-    def _ranked(self, weights: NDArray[np.float64], n: int) -> tuple[tuple[str, float], ...]:
+    def _hottest(self, weights: NDArray[np.float64], n: int) -> dict[str, float]:
         ids = list(self._rows)
         rows = np.argsort(-weights[: len(ids)], kind="stable")[:n].tolist()
-        return tuple((ids[row], float(weights[row])) for row in rows if weights[row] > 0.0)
+        return {ids[row]: float(weights[row]) for row in rows if weights[row] > 0.0}

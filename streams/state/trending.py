@@ -8,8 +8,10 @@ seconds: two merges at once write the same.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
+import orjson
 from redis.asyncio import Redis
 
 from model.catalogue import Catalogue
@@ -20,15 +22,16 @@ from streams.state.keys import SOURCES, TRENDING_ALL, TRENDING_GENRES, TRENDING_
 __all__ = ["DecayedWeights", "SourceHeat", "Trends", "merge", "merge_trending", "present_of"]
 
 PRESENT_SHARE = 0.1  # of all events that are still warm; so many make a time the present
+LISTS_TOGETHER = 4  # written in one round trip; each has a thousand words, which take a fraction of a millisecond
 RankedItems = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DecayedWeights:
-    """Items and weights, each the sum of ``heat * 2 ** ((own time - landmark) / half_life_ms)`` over its events."""
+    """Weights by item, each the sum of ``heat * 2 ** ((own time - landmark) / half_life_ms)`` over its events."""
 
     half_life_ms: int
-    weights: RankedItems
+    weights: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,9 @@ async def merge_trending(
 ) -> Trends:
     """Read all partitions, merge them, and replace each trending list at once.
 
+    Partitions are read one after the other, and a few lists written at a time: the process that merges also answers
+    events, which wait for whatever it does without a pause.
+
     Parameters
     ----------
     partitions : how many partitions the event topics have.
@@ -108,46 +114,50 @@ async def merge_trending(
     read : hottest items read of each topic of a partition.
     kept : items kept in each list.
     """
-    trends = merge(await _read(client, partitions, read), catalogue, kept)
-    pipeline: Any = client.pipeline(transaction=False)
-    pipeline.smembers(TRENDING_GENRES)
-    _replace(pipeline, TRENDING_ALL, trends.everything)
-    _replace(pipeline, TRENDING_NEWCOMERS, trends.newcomers)
-    for genre, ranked in trends.genres.items():
-        _replace(pipeline, genre_key(genre), ranked)
+    heats = [heat for number in range(partitions) for heat in await _read(client, number, read)]
+    trends = merge(heats, catalogue, kept)
+    before: Any = await client.smembers(TRENDING_GENRES)
+    lists = [(TRENDING_ALL, trends.everything), (TRENDING_NEWCOMERS, trends.newcomers)]
+    lists += [(genre_key(genre), ranked) for genre, ranked in trends.genres.items()]
+    for first in range(0, len(lists), LISTS_TOGETHER):
+        pipeline: Any = client.pipeline(transaction=False)
+        for key, ranked in lists[first : first + LISTS_TOGETHER]:
+            _replace(pipeline, key, ranked)
+        await pipeline.execute()
     if trends.genres:
-        pipeline.sadd(TRENDING_GENRES, *trends.genres)
-    before = await pipeline.execute()
-    await _forget(client, {genre.decode() for genre in before[0]} - set(trends.genres))
+        await client.sadd(TRENDING_GENRES, *trends.genres)
+    await _forget(client, {genre.decode() for genre in before} - set(trends.genres))
     return trends
 
 
 def _merged(heats: Iterable[tuple[SourceHeat, DecayedWeights]], present: int, catalogue: Catalogue) -> RankedItems:
-    total: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for source, decayed in heats:
         ahead = source.newest_ts - present
         is_of_another_time = ahead > FAR * source.everything.half_life_ms
         age = source.landmark - source.own_ts + (0 if is_of_another_time else ahead)
         factor = 2.0 ** (age / decayed.half_life_ms)
-        for name, weight in decayed.weights:
-            item_id = catalogue.renames.first_id(name)
-            if not len(catalogue) or item_id in catalogue:
-                total[item_id] = total.get(item_id, 0.0) + weight * factor
-    warm = ((item_id, heat) for item_id, heat in total.items() if heat > 0.0)
-    return tuple(sorted(warm, key=lambda found: (-found[1], found[0])))
+        for name, weight in decayed.weights.items():
+            by_name[name] = by_name.get(name, 0.0) + weight * factor
+    total: dict[str, float] = {}
+    for name, heat in by_name.items():
+        item_id = catalogue.renames.first_id(name)
+        if not len(catalogue) or item_id in catalogue:
+            total[item_id] = total.get(item_id, 0.0) + heat
+    ranked = sorted((item_id, heat) for item_id, heat in total.items() if heat > 0.0)
+    return tuple(sorted(ranked, key=itemgetter(1), reverse=True))  # equal ones stay in the order of their ids
 
 
 def _named(ranked: Sequence[tuple[str, float]], catalogue: Catalogue) -> RankedItems:
+    if not catalogue.renames.today:
+        return tuple(ranked)
     return tuple((catalogue.renames.id_of_today(item_id), heat) for item_id, heat in ranked)
 
 
-async def _read(client: Redis, partitions: int, read: int) -> list[SourceHeat]:
+async def _read(client: Redis, partition: int, read: int) -> list[SourceHeat]:
     pipeline: Any = client.pipeline(transaction=False)
-    for partition in range(partitions):
-        for keys in (SourceKeys.of(partition, source) for source in SOURCES):
-            pipeline.execute_command(
-                "FCALL_RO", f"{LIBRARY}_read_hot", 3, keys.clock, keys.trending, keys.newcomers, read
-            )
+    for keys in (SourceKeys.of(partition, source) for source in SOURCES):
+        pipeline.execute_command("FCALL_RO", f"{LIBRARY}_read_hot", 3, keys.clock, keys.trending, keys.newcomers, read)
     return [_source(*found) for found in await pipeline.execute() if found[0][0] is not None]
 
 
@@ -158,17 +168,19 @@ def _source(clock: Sequence[bytes], everything: list[bytes], newcomers: list[byt
         int(own_ts),
         warm,
         int(landmark),
-        DecayedWeights(int(half_life), _pairs(everything)),
-        DecayedWeights(int(newcomers_half_life), _pairs(newcomers)),
+        DecayedWeights(int(half_life), _weights(everything)),
+        DecayedWeights(int(newcomers_half_life), _weights(newcomers)),
     )
 
 
-def _pairs(flat: list[bytes]) -> RankedItems:
-    return tuple((item_id.decode(), float(weight)) for item_id, weight in zip(flat[::2], flat[1::2], strict=True))
+def _weights(flat: list[bytes]) -> dict[str, float]:
+    """Read what ``ZRANGE`` said, as JSON: that takes an eighth of what ``float`` takes, for thousands of numbers."""
+    return dict(zip(map(bytes.decode, flat[::2]), orjson.loads(b"[%b]" % b",".join(flat[1::2])), strict=True))
 
 
 def _replace(pipeline: Any, key: str, ranked: RankedItems) -> None:
-    flat = [part for item_id, heat in ranked for part in (repr(heat), item_id)]
+    heats = orjson.dumps([heat for _, heat in ranked])[1:-1].split(b",")  # as repr, which takes twenty times as long
+    flat = [part for heat, (item_id, _) in zip(heats, ranked, strict=False) for part in (heat, item_id)]
     pipeline.execute_command("FCALL", f"{LIBRARY}_replace_zset", 1, key, *flat)
 
 

@@ -39,7 +39,12 @@ def heat_of(newest, *weights, landmark=None, half_life=10, warm=1.0, newcomers=(
     own = newest if own is None else own
     landmark = own if landmark is None else landmark
     return SourceHeat(
-        newest, own, warm, landmark, DecayedWeights(half_life, weights), DecayedWeights(half_life, newcomers)
+        newest,
+        own,
+        warm,
+        landmark,
+        DecayedWeights(half_life, dict(weights)),
+        DecayedWeights(half_life, dict(newcomers)),
     )
 
 
@@ -53,7 +58,7 @@ def test_merging_brings_every_partition_to_the_newest_time():
 
 def test_newcomers_are_merged_by_their_own_half_life():
     """At half-life 10 for all and 20 for newcomers, 20 before the present leaves a quarter and a half."""
-    early = SourceHeat(0, 0, 1.0, 0, DecayedWeights(10, (("a", 1.0),)), DecayedWeights(20, (("a", 1.0),)))
+    early = SourceHeat(0, 0, 1.0, 0, DecayedWeights(10, {"a": 1.0}), DecayedWeights(20, {"a": 1.0}))
     late = heat_of(20, ("b", 1.0), newcomers=(("b", 0.25),))
     trends = merge([early, late], Catalogue(), kept=5)
     assert trends.everything == (("b", 1.0), ("a", 0.25))
