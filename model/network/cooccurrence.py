@@ -497,7 +497,8 @@ def _sums_without_each(said: NDArray[np.float32], recent: RecentItems, kernel: K
     older = np.cumsum((said * after[:, None])[:, :, kernel.depth :: -1], axis=2)[:, :, ::-1]  # of this place and on
     found = np.repeat(newer[:, :, -1:], n + 1, axis=2)  # beyond the kernel's depth nothing is missed
     last = min(n, kernel.depth)
-    found[:, :, :last] = np.pad(newer[:, :, : last - 1], ((0, 0), (0, 0), (1, 0)))
+    found[:, :, :1] = 0.0
+    found[:, :, 1:last] = newer[:, :, : last - 1]
     found[:, :, : older.shape[2] - 1] += older[:, :, 1:][:, :, :last]
     if kernel.fading == "seconds" and n > 1:
         gaps = np.maximum(recent.gaps_s - recent.gaps_s[:, 1:2], 0.0)[:, 1 : kernel.depth + 1]

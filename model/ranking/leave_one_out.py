@@ -130,7 +130,8 @@ class LeaveOneOut:
         older = nearer[:, ::-1].cumsum(axis=1)[:, ::-1]  # of this place and on
         found = np.repeat(newer[:, -1:], n + 1, axis=1)
         last = min(n, GENRE_DEPTH)
-        found[:, :last] = np.pad(newer[:, : last - 1], ((0, 0), (1, 0), (0, 0)))
+        found[:, :1] = 0.0
+        found[:, 1:last] = newer[:, : last - 1]
         found[:, : older.shape[1] - 1] += older[:, 1:]
         return directed(found)
 

@@ -570,7 +570,7 @@ class Recommender:
         for at, (because, words), told in zip(open_places, explained(signals, one.mode), signals, strict=True):
             is_similar = one.mode == "cold_start" and told.named is not None and not told.is_popular
             source: Source = "similar" if is_similar else items[at].source
-            found[at] = replace(items[at], reason=words, because=because, source=source)
+            found[at] = ScoredItem(items[at].item_id, items[at].score, source, words, because)
         return tuple(found)
 
     def _item_at(self, row: int) -> Item | None:
@@ -615,7 +615,7 @@ def _with_plain_reason(item: ScoredItem) -> ScoredItem:
     if item.because is not None:
         return item
     because = BY_TASTE if item.source == "neumf" else BY_POPULARITY
-    return replace(item, reason=in_words(because), because=because)
+    return ScoredItem(item.item_id, item.score, item.source, in_words(because), because)
 
 
 def _within(new: tuple[NewItem, ...], catalogue: Catalogue) -> tuple[NewItem, ...]:

@@ -509,4 +509,5 @@ def _told(place: ListedItem, item: ScoredItem) -> ListedItem:
     if place.source == "exposure":  # it came to its place as a new item, though it may be a candidate as well
         return place
     source = place.source if place.source == "exploration" else item.source
-    return replace(place, source=source, reason=item.reason, because=item.because or BY_TASTE)
+    because = item.because or BY_TASTE
+    return ListedItem(place.item_id, place.rank, place.score, source, item.reason, place.propensity, because)
