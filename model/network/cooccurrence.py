@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from model.network.pair_table import pair_table
 from model.sequences import Sequences
 from model.vocabulary import Rows
 
@@ -148,6 +149,8 @@ class EvidenceCounts:
     followed, touched : float32 (N,), all that followed an item, also what is not kept, and the item's events.
     scale : float32 (F,), mean feature of what really came next.
     least : float32 (N,), as from :meth:`least_kept`, where it is known from more than these counts.
+    pairs : float32 (N, N), the counts of all pairs where a packed snapshot holds them; ``neighbours`` and ``counts``
+        are without columns then. It is for serving.
     """
 
     neighbours: NDArray[np.int32]
@@ -156,12 +159,16 @@ class EvidenceCounts:
     touched: NDArray[np.float32]
     scale: NDArray[np.float32]
     least: NDArray[np.float32] | None = None
+    pairs: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, weights: Mapping[str, NDArray[Any]]) -> "EvidenceCounts":
-        """Return the counts among the weights of a version."""
-        names = ("neighbours", "counts", "followed", "touched", "scale")
-        return cls(*(weights[f"evidence.{name}"] for name in names))
+        """Return the counts among the weights of a version, packed or not."""
+        own = {name.removeprefix("evidence."): weight for name, weight in weights.items()}
+        pairs = own.get("pairs")
+        if pairs is not None:
+            own["neighbours"], own["counts"] = (np.empty((len(pairs), 0), kind) for kind in (np.int32, np.float32))
+        return cls(own["neighbours"], own["counts"], own["followed"], own["touched"], own["scale"], pairs=pairs)
 
     def normalisers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the counts of pairs are multiplied by for their first and for their second item, two (N,)."""
@@ -195,14 +202,19 @@ class EvidenceReader:
         self._evidence = evidence
         self._n = len(evidence.counts)
         self._of_first, self._of_second = evidence.normalisers()  # (N,) each
-        self._dense = self._all_pairs() if self._n <= MAX_DENSE_ITEMS else None
+        self._pairs = evidence.pairs
+        if self._pairs is None and self._n <= MAX_DENSE_ITEMS:
+            self._pairs = pair_table(evidence.neighbours, evidence.counts)
         scale = evidence.scale
         self._rescale = np.where(scale > 0.0, 1.0 / np.maximum(scale, np.float32(1.0e-30)), np.float32(1.0))
 
     @cached_property
     def _table(self) -> Any:
         """Return the normalised counts as a sparse matrix (N, N): for large catalogues, and while training."""
-        table = neighbour_table(self._evidence.neighbours, self._evidence.counts, self._n)
+        if self._evidence.pairs is None:
+            table = neighbour_table(self._evidence.neighbours, self._evidence.counts, self._n)
+        else:
+            table = _sparse().csr_matrix(self._evidence.pairs)
         table.data *= np.repeat(self._of_first, np.diff(table.indptr)) * self._of_second[table.indices]
         return table
 
@@ -211,20 +223,17 @@ class EvidenceReader:
         """Return :meth:`EvidenceCounts.least_kept`: what is not kept without an event must not speak for it."""
         return self._evidence.least_kept()
 
-    def _all_pairs(self) -> NDArray[np.float32]:
-        """Return the normalised counts of all pairs, float32 (N, N)."""
-        found = np.zeros((self._n, self._n), dtype=np.float32)
-        for row in range(self._n):
-            columns, counts = self._following(row)
-            found[row, columns] = counts
-        return found
-
     def _following(self, item: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the items that are kept of an item, and their normalised counts: two (K,)."""
-        columns, counts = self._evidence.neighbours[item], self._evidence.counts[item]
-        kept = columns >= 0
-        columns = columns[kept]
-        return columns, counts[kept] * (self._of_first[item] * self._of_second[columns])
+        if self._evidence.pairs is None:
+            columns, counts = self._evidence.neighbours[item], self._evidence.counts[item]
+            kept = columns >= 0
+            columns, counts = columns[kept], counts[kept]
+        else:
+            line = self._evidence.pairs[item]
+            columns = np.flatnonzero(line != 0.0).astype(np.int32)
+            counts = line[columns]
+        return columns, counts * (self._of_first[item] * self._of_second[columns])
 
     def of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the features of each asker with each of its items, float32 (P, C, F).
@@ -235,7 +244,7 @@ class EvidenceReader:
 
     def sums_of_pairs(self, recent: RecentItems, rows: Rows) -> NDArray[np.float32]:
         """Return the decayed sums, float32 (P, C, F); the features are their scaled roots."""
-        if self._dense is None and recent.own is None:
+        if self._pairs is None and recent.own is None:
             return self._sums_by_product(recent, rows)
         known = recent.items >= 0
         items = np.where(known, recent.items, 0)
@@ -270,15 +279,17 @@ class EvidenceReader:
         weights : float32 (P, R, J), what each counts in each sum, 0 where there is none.
         """
         found = np.empty((*weights.shape[:2], self._n), dtype=np.float32)
-        if self._dense is None:
+        if self._pairs is None:
             at = np.maximum(items, 0)
             for number in range(weights.shape[1]):
                 found[:, number] = self._product(at, weights[:, number]).toarray()
             return found
+        scaled = weights * self._of_first[np.maximum(items, 0)][:, None]
         met = np.empty((items.shape[1], self._n), dtype=np.float32)
         for place, (known, line) in enumerate(zip(np.count_nonzero(items >= 0, axis=1).tolist(), items, strict=True)):
-            said = np.take(self._dense, line[:known], axis=0, out=met[:known], mode="clip")  # which is not buffered
-            np.matmul(weights[place, :, :known], said, out=found[place])
+            said = np.take(self._pairs, line[:known], axis=0, out=met[:known], mode="clip")  # which is not buffered
+            np.matmul(scaled[place, :, :known], said, out=found[place])
+            found[place] *= self._of_second
         return found
 
     def entries_of_catalogue(self, items: Rows, weights: NDArray[np.float32]) -> tuple[Rows, Rows, NDArray[np.float32]]:
@@ -309,7 +320,7 @@ class EvidenceReader:
         """
         *_, (items, weights) = _weighted(recent)
         counted = weights * shares[:, : weights.shape[1]]
-        if self._dense is not None:
+        if self._pairs is not None:
             sums = np.einsum("pcj,pj->pc", self._looked_up(items, rows), counted)
             return np.asarray(sums * self._rescale[-1])
         asker = np.repeat(np.arange(len(rows)), rows.shape[1])
@@ -360,8 +371,10 @@ class EvidenceReader:
 
     def _looked_up(self, earlier: Rows, later: Rows) -> NDArray[np.float32]:
         """Return the normalised counts of (P, J) by (P, C) items: float32 (P, C, J)."""
-        if self._dense is not None:
-            return np.asarray(self._dense.reshape(-1)[(earlier * self._n)[:, None, :] + later[:, :, None]])
+        if self._pairs is not None:
+            found = self._pairs.reshape(-1)[(earlier * self._n)[:, None, :] + later[:, :, None]]
+            found *= self._of_first[earlier][:, None, :] * self._of_second[later][:, :, None]
+            return np.asarray(found)
         pairs = np.broadcast_arrays(earlier[:, None, :], later[:, :, None])
         found = self._table[pairs[0].reshape(-1), pairs[1].reshape(-1)]
         return np.asarray(found, dtype=np.float32).reshape(pairs[0].shape)

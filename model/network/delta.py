@@ -131,6 +131,7 @@ class Delta:
             If ``before`` is not the one that the delta was made from, or the delta is not whole.
         """
         try:
+            before = before.unpacked()
             weights = self._weights(before)
             after = Snapshot(
                 self.config, weights, before.items + self.items, before.users + self.users, before.genres + self.genres

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.network.blend import Blend
+from model.network.pair_table import kept_pairs, pair_table
 from model.network.shape import NeuMFConfig, weight_shapes
 
 __all__ = ["Snapshot", "weight_type"]
 
 NEIGHBOURS = "evidence.neighbours"  # rows, the only weights that are whole numbers
+COUNTS = "evidence.counts"
+PAIRS = "evidence.pairs"  # of a packed snapshot, in the place of these two
 
 
 def weight_type(name: str) -> np.dtype[Any]:
@@ -32,7 +35,8 @@ class Snapshot:
     Parameters
     ----------
     config : the network's shape.
-    weights : by name, contiguous arrays that nobody changes; float32, but for rows of neighbours (int32).
+    weights : by name, contiguous arrays that nobody changes; float32, but for rows of neighbours (int32). A packed
+        snapshot has the counts of all pairs of items, float32 (N, N), in the place of neighbours and their counts.
     items, users, genres : ids in row order.
     """
 
@@ -70,6 +74,28 @@ class Snapshot:
         changed = {name: np.array(weight, dtype=np.float32) for name, weight in blend.named().items()}
         return replace(self, weights=dict(self.weights) | changed)
 
+    def packed(self) -> "Snapshot":
+        """Return the same with the table of all pairs alone, which serving a small catalogue reads.
+
+        It is returned as it is where :meth:`unpacked` could not read it back.
+        """
+        if PAIRS in self.weights:
+            return self
+        held = self.weights[NEIGHBOURS], self.weights[COUNTS]
+        table = pair_table(*held)
+        if not all(map(np.array_equal, held, kept_pairs(table, held[0].shape[1]))):
+            return self
+        rest = {name: weight for name, weight in self.weights.items() if name not in (NEIGHBOURS, COUNTS)}
+        return replace(self, weights=rest | {PAIRS: table})
+
+    def unpacked(self) -> "Snapshot":
+        """Return the same with neighbours and their counts, as it was trained and is stored."""
+        if PAIRS not in self.weights:
+            return self
+        rest = {name: weight for name, weight in self.weights.items() if name != PAIRS}
+        neighbours, counts = kept_pairs(self.weights[PAIRS], self.config.neighbours)
+        return replace(self, weights=rest | {NEIGHBOURS: neighbours, COUNTS: counts})
+
     def without_users(self, names: Mapping[str, str]) -> "Snapshot":
         """Return the snapshot with rows of zeros for some users, under other names; every row stays where it is.
 
@@ -103,6 +129,8 @@ class Snapshot:
         ValueError
             If a part is missing or the parts do not fit each other.
         """
+        if PAIRS in weights:
+            raise ValueError(f"Snapshot.restore: {NEIGHBOURS!r} and {COUNTS!r} are required, got {PAIRS!r}")
         try:
             config = NeuMFConfig.restore(description["config"])
             ids = [tuple(description[name]) for name in ("items", "users", "genres")]
@@ -121,6 +149,9 @@ class Snapshot:
             required = weight_shapes(self.config, len(self.users), len(self.items), len(self.genres))
         except TypeError as error:
             raise ValueError(f"Snapshot: a shape is required, got {self.config!r}: {error}") from error
+        if PAIRS in got:
+            required = {name: shape for name, shape in required.items() if name not in (NEIGHBOURS, COUNTS)}
+            required[PAIRS] = (len(self.items), len(self.items))
         if got != required:
             wrong = sorted(name for name in got.keys() | required.keys() if got.get(name) != required.get(name))
             raise ValueError(

@@ -12,10 +12,12 @@ from model.network.cooccurrence import (
     EvidenceReader,
     RecentItems,
     counted_pairs,
+    kernel_weights,
     pair_blocks,
     recent_at,
     width_for,
 )
+from model.network.pair_table import pair_table
 from model.sequences import Sequences
 from model.trainable.evidence import Evidence
 
@@ -161,6 +163,34 @@ def test_the_whole_catalogue_has_the_features_of_its_pairs(monkeypatch):
     spoken = [reader.spoken_for(recent, shares, every) for reader in (dense, sparse)]
     assert spoken[0].any()
     assert np.allclose(*spoken, atol=1e-5)
+
+
+def test_a_packed_snapshot_says_what_its_lists_of_neighbours_say():
+    """Sums, features, followers and entries are the same to the bit, whichever form holds the counts."""
+    generator = np.random.default_rng(2)
+    sequences = _sequences(*(generator.permutation(30)[:12] for _ in range(40)), gap=30 * SECOND)
+    evidence = _counted(sequences, 30, width=10)
+    evidence.calibrate(sequences, 50, generator)
+    kept = evidence.as_counts()
+    nothing = np.empty((30, 0), dtype=np.float32)
+    table = pair_table(kept.neighbours, kept.counts)
+    packed = EvidenceReader(replace(kept, neighbours=nothing.astype(np.int32), counts=nothing, pairs=table))
+    listed = EvidenceReader(kept)
+    recent = recent_at(sequences, np.array([3, 11 + 12, 0]), counted=False)
+    every, weights = np.broadcast_to(np.arange(30), (3, 30)), kernel_weights(recent)
+    said = [
+        (
+            reader.of_catalogue(recent),
+            reader.of_pairs(recent, every),
+            reader.followers(recent, 4),
+            *reader.strongest(5),
+            *reader.entries_of_catalogue(recent.items, weights),
+        )
+        for reader in (packed, listed)
+    ]
+    for told, wanted in zip(*said, strict=True):
+        assert wanted.any()
+        assert (told.dtype, told.shape, told.tobytes()) == (wanted.dtype, wanted.shape, wanted.tobytes())
 
 
 def test_calibration_scales_what_really_came_next_to_one():

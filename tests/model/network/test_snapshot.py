@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,3 +82,40 @@ def test_a_missing_part_is_refused(ring):
     weights = {name: tensor for name, tensor in ring.snapshot.weights.items() if name != "item_bias"}
     with pytest.raises(ValueError, match="item_bias"):
         Snapshot.restore(weights, ring.snapshot.describe()).require_whole()
+
+
+def test_a_packed_snapshot_is_read_back_to_the_bit(ring):
+    """It has the table of all pairs in the place of neighbours and counts, and they come back as they were."""
+    packed = ring.snapshot.packed()
+    assert ring.snapshot.weights.keys() - packed.weights.keys() == {"evidence.neighbours", "evidence.counts"}
+    packed.require_whole()
+    assert packed.packed() is packed
+    found = packed.unpacked()
+    assert {name: weight.tobytes() for name, weight in found.weights.items()} == {
+        name: weight.tobytes() for name, weight in ring.snapshot.weights.items()
+    }
+
+
+def test_what_could_not_be_read_back_is_not_packed(ring):
+    """Neighbours in another order than ascending have no place in a table, and stay as they are."""
+    swapped = {name: ring.snapshot.weights[name].copy() for name in ("evidence.neighbours", "evidence.counts")}
+    for weight in swapped.values():
+        weight[0, [0, 1]] = weight[0, [1, 0]]
+    assert swapped["evidence.neighbours"][0, 1] >= 0
+    other = replace(ring.snapshot, weights={**ring.snapshot.weights, **swapped})
+    assert other.packed() is other
+
+
+def test_a_packed_table_of_another_size_is_refused(ring):
+    """A table has a row and a column for each item."""
+    packed = ring.snapshot.packed()
+    weights = {**packed.weights, "evidence.pairs": np.zeros((2, 2), dtype=np.float32)}
+    with pytest.raises(ValueError, match=r"evidence\.pairs"):
+        replace(packed, weights=weights).require_whole()
+
+
+def test_a_packed_snapshot_is_not_what_is_stored(ring):
+    """Stored weights have neighbours and counts; a table in their place is refused."""
+    packed = ring.snapshot.packed()
+    with pytest.raises(ValueError, match=r"got 'evidence\.pairs'"):
+        Snapshot.restore(packed.weights, packed.describe())
