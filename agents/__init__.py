@@ -2,8 +2,8 @@
 
 ``worker`` answers events and requests with lists, ``trainer`` makes model versions of the events, ``scorekeeper``
 counts how often lists were right, and ``archiver`` keeps the events as files. They meet on topics, in Redis and in the
-registry. ``retry`` waits for servers that are away, ``side_by_side`` runs a process's loops together, and ``turns``
-says who may be at the state; all programs may use these.
+registry. ``retry`` waits for servers that are away, ``side_by_side`` runs a process's loops together, ``turns`` says
+who may be at the state, and ``memory`` gives back what was freed; all programs may use these.
 
 An agent's body is decode, call, publish, acknowledge. Arithmetic lives in ``model``, records and Redis keys in
 ``streams``. Nobody imports this package but the command line.

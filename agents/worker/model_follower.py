@@ -4,9 +4,12 @@ import asyncio
 import logging
 import time
 from concurrent.futures import Executor
+from dataclasses import replace
 
+from agents.memory import give_back_memory
 from agents.worker.refresh import Current, RefreshConfig
 from agents.worker.report import WorkerReport
+from model.network.cooccurrence import MAX_DENSE_ITEMS
 from model.network.snapshot import Snapshot
 from model.ranking.exact import Ranker
 from model.ranking.recommender import Recommender
@@ -75,8 +78,11 @@ class ModelLoader:
                 raise
             followed = other.follow(version, held)
         require_repeats(version, followed.snapshot, keeps=self._keeps_repeats)
+        if len(followed.snapshot.items) <= MAX_DENSE_ITEMS:  # the table of all pairs is read, and one form is enough
+            followed = replace(followed, snapshot=followed.snapshot.packed())
         ranker = self.ranker(followed.snapshot, before, followed.changed)
         ranker.warm_up()
+        give_back_memory()
         return ranker, followed
 
     def ranker(self, snapshot: Snapshot, before: Ranker | None = None, changed: Rows | None = None) -> Ranker:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeVar
 
+from agents.memory import give_back_memory
 from agents.worker.refresh import Current, RefreshConfig
 from model.intent.encoder import Encoder
 from model.intent.intent import Intent, TextCounts
@@ -82,6 +83,7 @@ class QueriesFollower:
         self._intent = await self._off_the_loop(
             lambda: Intent(catalogue, self._encoder, earlier, self._texts, self._of_items)
         )
+        await self._off_the_loop(give_back_memory)
         self._lookups.note("sentences", hits=self._intent.n_known_sentences)
         took_s = time.monotonic() - started
         self._rests_until = time.monotonic() + REST * took_s

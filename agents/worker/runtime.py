@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from agents.memory import give_back_memory
 from agents.retry import Retry
 from agents.side_by_side import all_done
 from agents.turns import Turns
@@ -152,6 +153,7 @@ class Worker:
         await self.wait_while_held()
         gc.collect()
         gc.freeze()  # what is loaded stays: walking it again and again would stop lists
+        give_back_memory()
         self._ready.set()
         await self.retry.until_available(self.life.refresh)  # who reads the next line may ask for its health
         logger.info(

@@ -145,10 +145,30 @@ async def test_changes_are_taken_over_without_reading_the_whole(worker, state, t
         assert await follow(worker, state, versions[at]) == versions[at].version_id
         assert (worker.report.loaded, worker.report.patched) == (loaded, patched)
         assert (worker.report.sync_ms > 0) == (at > 0)  # nothing served before the first
-        served = worker.current.recommender.ranker.snapshot
+        served = worker.current.recommender.ranker.snapshot.unpacked()
         assert all(np.array_equal(served.weights[name], weight) for name, weight in snapshots[at].weights.items())
     assert worker.report.sync_bytes == versions[2].size + versions[3].size
     assert worker.report.sync_ms > 10**12  # the pointer of `follow` says that it was moved at 1 ms after the epoch
+
+
+async def test_the_counts_are_held_once_and_followed_from_there(worker, state, tmp_path):
+    """What serves has the table of all pairs that it reads and no other counts; a change to them is taken over."""
+    about = {"metrics": {}, "offsets": {}, "created_ms": 1, "seed": 0, "code_revision": "test"}
+    registry, first = Registry(str(tmp_path / "models")), toy_snapshot(("a", "b", "c", "d"), neighbours=2)
+    changed = {name: first.weights[name].copy() for name in ("evidence.neighbours", "evidence.counts")}
+    changed["evidence.neighbours"][1], changed["evidence.counts"][1] = (0, 3), (0.5, 2.0)
+    second = replace(first, weights={**first.weights, **changed})
+    kept = registry.save(first, parent=None, **about)
+    then = registry.save(second, parent=kept.version_id, onto=first, **about)
+    for version, stored in ((kept, first), (then, second)):
+        assert await follow(worker, state, version) == version.version_id
+        ranker = worker.current.recommender.ranker
+        held = ranker.snapshot.weights
+        assert not {"evidence.neighbours", "evidence.counts"} & held.keys()
+        assert ranker._evidence._pairs is held["evidence.pairs"]
+        found = ranker.snapshot.unpacked().weights
+        assert all(found[name].tobytes() == weight.tobytes() for name, weight in stored.weights.items())
+    assert worker.report.patched == 1
 
 
 async def test_a_rollback_from_changes_reads_the_version_whole(worker, state, tmp_path):
