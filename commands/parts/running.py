@@ -56,7 +56,8 @@ def limit_threads(threads: int) -> None:
     """Let torch and whatever else uses OpenMP have so many threads, libraries that are loaded later included.
 
     Each product of NumPy has one. Ours are small: where other work runs, two threads wait for each other after each,
-    and ten times the processor time is spent. A ranker divides its users among threads instead.
+    and ten times the processor time is spent. A ranker divides its users among threads instead. Where torch
+    multiplies by the same library as NumPy, its products have one thread too; that of the wheels for x86 does not.
     """
     import numpy as np  # noqa: F401 - its library must be there to be told
     from threadpoolctl import threadpool_limits

@@ -105,8 +105,9 @@ def progress_bar(*, quiet: bool) -> Iterator["Progress | None"]:
 
         def show(step: "Step") -> None:
             last[:] = [step]
+            description = FINISHING if step.number == step.of else "training"
             bar.update(
-                task, description="training", completed=step.number, total=step.of, said=f"steps, loss {step.loss:.3f}"
+                task, description=description, completed=step.number, total=step.of, said=f"steps, loss {step.loss:.3f}"
             )
 
         yield show

@@ -110,7 +110,9 @@ def ablation(
     everything = "all items" if split.repeats else "all items not touched before"
     among = everything if is_full else f"{split.n_negatives} others"
     event = "penultimate" if validate else "last"
-    title = f"{split.name}: each user's {event} event among {among}, {epochs} epochs, {seeds} seed(s)"
+    of_all = "" if split.sampled_of is None else f" of {split.sampled_of:,}, drawn at random"
+    tested = f"the {event} event of {len(split):,} users{of_all}"
+    title = f"{split.name}: {tested} among {among}, {epochs} epochs, {seeds} seed(s)"
     report = _described(found, split, title, training=asdict(training), k=k, seed=seed, seeds=seeds)
     click.echo(json.dumps(report) if as_json else _text(found, title, k))
 
@@ -143,7 +145,8 @@ def _ranks(runs: "tuple[MethodRun, ...]", *, is_full: bool) -> "np.ndarray[Any, 
 
 def _described(found: list[PartWorth], split: "Split", title: str, **more: Any) -> dict[str, Any]:
     data = {"file": split.name, "sha256": split.sha256}
-    return {"protocol": title, "data": data, "parts": [asdict(one) for one in found], **more}
+    tested = {"users": len(split), "users_sampled_of": split.sampled_of}
+    return {"protocol": title, "data": data, **tested, "parts": [asdict(one) for one in found], **more}
 
 
 def _text(found: list[PartWorth], title: str, k: int) -> str:

@@ -179,7 +179,14 @@ class EvidenceCounts:
         """Return for each row the normalised count below which it kept no neighbour, float32 (N,).
 
         It is zero for a row that is not full.
+
+        Raises
+        ------
+        ValueError
+            If the counts are of a packed snapshot, whose table does not say which rows are full.
         """
+        if self.pairs is not None:
+            raise ValueError("EvidenceCounts.least_kept: lists of neighbours are required, got a table of all pairs")
         if self.least is not None:
             return self.least
         counts, neighbours = self.counts, self.neighbours

@@ -78,9 +78,15 @@ class Snapshot:
         """Return the same with the table of all pairs alone, which serving a small catalogue reads.
 
         It is returned as it is where :meth:`unpacked` could not read it back.
+
+        Raises
+        ------
+        ValueError
+            From :meth:`require_whole`.
         """
         if PAIRS in self.weights:
             return self
+        self.require_whole()
         held = self.weights[NEIGHBOURS], self.weights[COUNTS]
         table = pair_table(*held)
         if not all(map(np.array_equal, held, kept_pairs(table, held[0].shape[1]))):

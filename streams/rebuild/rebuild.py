@@ -7,6 +7,7 @@ the live database's place.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -31,6 +32,7 @@ from streams.withdrawals.originals import OriginalEvents
 
 __all__ = ["Rebuild", "RebuildConfig", "ReplayTotals"]
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 ReplayProgress = Callable[[int, int], None]
 _CAUGHT_UP = 2000  # events: a tenth of a second's work
@@ -240,9 +242,10 @@ class Rebuild:
         while True:
             try:
                 await self._originals.apply(sourced)  # what was applied before the answer was lost changes nothing
-            except StateAway:
+            except StateAway as error:
                 if time.monotonic() - began > _AWAY_S:
                     raise
+                logger.warning("rebuild.waits %s", error)
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return

@@ -117,6 +117,8 @@ async def merge_trending(
     heats = [heat for number in range(partitions) for heat in await _read(client, number, read)]
     trends = merge(heats, catalogue, kept)
     before: Any = await client.smembers(TRENDING_GENRES)
+    if trends.genres:  # first, so that a list whose merge ends half-way is deleted once its genre has left
+        await client.sadd(TRENDING_GENRES, *trends.genres)
     lists = [(TRENDING_ALL, trends.everything), (TRENDING_NEWCOMERS, trends.newcomers)]
     lists += [(genre_key(genre), ranked) for genre, ranked in trends.genres.items()]
     for first in range(0, len(lists), LISTS_TOGETHER):
@@ -124,8 +126,6 @@ async def merge_trending(
         for key, ranked in lists[first : first + LISTS_TOGETHER]:
             _replace(pipeline, key, ranked)
         await pipeline.execute()
-    if trends.genres:
-        await client.sadd(TRENDING_GENRES, *trends.genres)
     await _forget(client, {genre.decode() for genre in before} - set(trends.genres))
     return trends
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from safetensors.numpy import load, save
 
 from agents.worker.app import Driver, join_worker
 from agents.worker.model_follower import ModelFollower
@@ -252,6 +253,17 @@ def changed_weights(version, change):
     return forged(version)
 
 
+def recounted(version, counts):
+    """Put other counts of neighbours, or none, into a version."""
+
+    def change(content):
+        weights = load(content)
+        held = counts(weights.pop("evidence.counts"))
+        return save(weights if held is None else weights | {"evidence.counts": held})
+
+    return changed_weights(version, change)
+
+
 def described(version, **changed):
     """Forge a version whose snapshot is described otherwise."""
     details = orjson.loads((Path(version.uri) / "version.json").read_bytes())["details"]["snapshot"]
@@ -275,6 +287,10 @@ BREAKAGES = {
     "a zip as torch.save writes it": lambda v: changed_weights(v, lambda _: b"PK\x03\x04" + bytes(100)),
     "cut weights that fit their hash": lambda v: changed_weights(v, lambda content: content[:-1]),
     "a header of 2**63 bytes": lambda v: changed_weights(v, lambda content: b"\xff" * 8 + content[8:]),
+    "no counts": lambda v: recounted(v, lambda _: None),
+    "counts of too few neighbours": lambda v: recounted(v, lambda counts: counts[:, 1:].copy()),
+    "counts of too few items": lambda v: recounted(v, lambda counts: counts[1:].copy()),
+    "counts in one row": lambda v: recounted(v, lambda counts: counts.reshape(-1)),
     "a newer format": lambda v: forged(v, format=FORMAT + 1),
     "no details": lambda v: forged(v, details=None),
     "no snapshot": lambda v: forged(v, details={}),

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 import replay.evaluation.baselines
+import replay.evaluation.split
 from commands.study.evaluate import evaluate
 from streams.errors import SettingsError
 
@@ -177,6 +178,15 @@ def test_an_ablation_trains_without_each_part_it_is_asked_about(split):
     assert [one["without"] for one in report["parts"]] == ["all parts", "gmf", "evidence"]
     assert (whole["hit_rate_lost"], whole["ndcg_lost"], whole["error"]) == (0.0, 0.0, 0.0)
     assert all(one["hit_rate_lost"] == pytest.approx(whole["hit_rate"] - one["hit_rate"]) for one in others)
+
+
+def test_an_ablation_tells_how_many_users_are_tested(log, monkeypatch):
+    """Where they are a sample, of how many: in the title and in JSON."""
+    arguments = ["ablation", str(log), "--full", "--parts", "history", *FAST]
+    monkeypatch.setattr(replay.evaluation.split, "TESTED_USERS", 3)
+    assert "event of 3 users of 7, drawn at random" in CliRunner().invoke(evaluate, arguments).stdout
+    report = json.loads(CliRunner().invoke(evaluate, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert (report["users"], report["users_sampled_of"]) == (3, 7)
 
 
 def test_an_ablation_of_an_unknown_part_is_refused(split):

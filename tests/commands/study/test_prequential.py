@@ -1,10 +1,11 @@
 import json
 import re
+import time
 
 import pytest
 from click.testing import CliRunner
 
-from commands.parts import telling
+from commands.parts import log_options, prequential_options, telling
 from commands.study.prequential import prequential
 from commands.study.threshold import tune_threshold
 from replay.datasets.readers import read_dataset
@@ -54,6 +55,13 @@ def test_a_run_is_one_object_and_a_page(log, tmp_path):
 def test_a_log_is_told_how_far_it_is(log, monkeypatch):
     """That it is read, before the first test only events and rounds, then hit rates between them."""
     monkeypatch.setattr(telling, "LINE_S", 0.01)
+    read = log_options.read_log
+
+    def read_slowly(*log_of, **options):
+        time.sleep(0.5)  # some lines long
+        return read(*log_of, **options)
+
+    monkeypatch.setattr(prequential_options, "read_log", read_slowly)
     options = [str(log), "--epochs", "1", "--every", "120", "--rivals", "none", "--no-frozen", "--json"]
     said = CliRunner().invoke(prequential, options, catch_exceptions=False).stderr
     assert said.startswith(f"reading {log}, 0 s\n")

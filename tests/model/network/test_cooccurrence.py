@@ -9,6 +9,7 @@ import model.network.cooccurrence
 import model.trainable.evidence
 from model.network.cooccurrence import (
     KERNELS,
+    EvidenceCounts,
     EvidenceReader,
     RecentItems,
     counted_pairs,
@@ -191,6 +192,15 @@ def test_a_packed_snapshot_says_what_its_lists_of_neighbours_say():
     for told, wanted in zip(*said, strict=True):
         assert wanted.any()
         assert (told.dtype, told.shape, told.tobytes()) == (wanted.dtype, wanted.shape, wanted.tobytes())
+
+
+def test_a_packed_snapshot_does_not_say_what_it_left_out():
+    """Which rows are full is not in the table, so what a full row kept at least is refused, not made up."""
+    table, of_items = np.zeros((3, 3), dtype=np.float32), np.ones(3, dtype=np.float32)
+    packed = {"evidence.pairs": table, "evidence.scale": of_items}
+    counts = EvidenceCounts.of(packed | {"evidence.followed": of_items, "evidence.touched": of_items})
+    with pytest.raises(ValueError, match="lists of neighbours are required, got a table"):
+        counts.least_kept()
 
 
 def test_calibration_scales_what_really_came_next_to_one():

@@ -1,7 +1,7 @@
 """Commands packed in C are those that redis-py packs by itself."""
 
 import pytest
-from redis.asyncio.connection import Connection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
 from redis.exceptions import DataError
 
 from streams.redis.connection import connect
@@ -36,6 +36,21 @@ def test_what_cannot_be_sent_is_refused(word):
     """None, a truth value and a list are a DataError, as redis-py has it."""
     with pytest.raises(DataError):
         pool_packing_in_c().make_connection().pack_command("SET", "key", word)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:1/2",
+        "rediss://name:word@127.0.0.1:1",
+        "unix:///nowhere/redis.sock",
+        "redis+sentinel://127.0.0.1:1/movies",
+    ],
+)
+def test_each_kind_of_connection_packs_in_c(url):
+    """TLS, a socket's path and Sentinels change the class of the connections, not how they pack."""
+    made = connect(url, attempts=0).connection_pool.make_connection()
+    assert type(made).pack_command is not AbstractConnection.pack_command
 
 
 async def test_the_clients_of_workers_pack_in_c(redis_url):

@@ -115,6 +115,16 @@ async def test_trending_is_written_as_merged(client):
     assert await client.smembers("hot:genres") == {b"Drama", b"War"}
 
 
+async def test_all_lists_are_written_however_many(client):
+    """Of nine genres, which are written a few at a time, each has its list and its name."""
+    genres = tuple(f"g{number}" for number in range(9))
+    state = await started(client)
+    await state.apply([watch(0, "a", 1000)])
+    await state.merge_trending(1, Catalogue.of([Item("a", "A", 1990, genres)]))
+    assert [await client.zrange(f"hot:genre:{genre}", 0, -1) for genre in genres] == [[b"a"]] * 9
+    assert await client.smembers("hot:genres") == {genre.encode() for genre in genres}
+
+
 async def test_a_genre_that_left_the_catalogue_loses_its_list(client):
     """Merging with a smaller catalogue removes the list and the name."""
     state = await started(client)
