@@ -244,8 +244,8 @@ def test_two_threads_rank_as_one(ring, ranker, world):
     batch = ranker.histories([world["profile"](f"i{n % 20}", f"i{n % 20 + 1}", user_id=f"u{n}") for n in range(41)])
     texts = np.random.default_rng(0).random((41, ring.config.text_width), dtype=np.float32)
     divided = Ranker(ring.snapshot, threads=2)
-    assert np.allclose(divided.logits(batch), ranker.logits(batch), atol=1e-6)
-    assert np.allclose(divided.logits(batch, texts), ranker.logits(batch, texts), atol=1e-5)  # up to 30 by the texts
+    for asked in (None, texts):  # products of 21 rows and of 41 may be rounded otherwise, by 3e-6 on some processors
+        assert np.allclose(divided.logits(batch, asked), ranker.logits(batch, asked), atol=1e-5)
     assert divided.rank(batch, 3).rows.tolist() == ranker.rank(batch, 3).rows.tolist()
 
 
