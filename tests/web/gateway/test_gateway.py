@@ -1,12 +1,14 @@
 """The gateway beside a real worker: what is sent counts once, and what is asked for comes back."""
 
 import asyncio
+import time
 from contextlib import aclosing
 
 import orjson
 import pytest
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import BrokerResponseError
 
 from streams.errors import RegistryError
 from streams.kafka.clients import blocking_admin
@@ -132,7 +134,16 @@ def empty(settings, name):
     with blocking_admin(settings, "test") as admin:
         policy = {"cleanup.policy": "compact,delete"}
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, settings.prefix + name, policy)])
-        admin.delete_records(dict.fromkeys(places, -1))  # all there is
+        ends = time.monotonic() + 30.0
+        while True:  # the broker answers before it goes by the new policy
+            try:
+                admin.delete_records(dict.fromkeys(places, -1))  # all there is
+            except BrokerResponseError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
 
 async def test_what_people_asked_is_read_once(served):
